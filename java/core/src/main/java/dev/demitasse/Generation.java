@@ -1,0 +1,36 @@
+package dev.demitasse;
+
+import dev.demitasse.runtime.FinishReason;
+import dev.demitasse.sampling.Logprobs;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What was generated.
+ *
+ * @param promptTokens ids of the prompt
+ * @param tokens ids that were generated, the end token included if one came
+ * @param text their text, without control tokens and stop texts
+ * @param finishReason why it ended
+ * @param topLogprobs the most likely tokens of each step, where asked for
+ * @param promptTime from the call to the first token
+ * @param decodeTime from the first token to the last
+ */
+public record Generation(
+        List<Integer> promptTokens,
+        List<Integer> tokens,
+        String text,
+        FinishReason finishReason,
+        List<List<Logprobs.Entry>> topLogprobs,
+        Duration promptTime,
+        Duration decodeTime) {
+    /** Tokens a second after the first one; 0 where there was no second one. */
+    public double decodeTokensPerSecond() {
+        return decodeTime.isZero() || tokens.size() < 2 ? 0 : (tokens.size() - 1) / (decodeTime.toNanos() * 1e-9);
+    }
+
+    /** Tokens of the prompt a second, the first generated token included. */
+    public double promptTokensPerSecond() {
+        return promptTime.isZero() ? 0 : promptTokens.size() / (promptTime.toNanos() * 1e-9);
+    }
+}

@@ -1,0 +1,122 @@
+package dev.demitasse;
+
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A quantised matrix to multiply by, for applications without a language model: {@code y = x Wᵀ}.
+ *
+ * <pre>{@code
+ * try (Device device = Devices.open("auto", DeviceOptions.defaults());
+ *         Linear linear = Linear.quantise(device, weights, 1024, 768, WeightLayout.int8(32))) {
+ *     float[] y = linear.multiply(x, batch); // x: batch × 768, y: batch × 1024
+ * }
+ * }</pre>
+ *
+ * <p>Thread-safe as far as the device is used through this object alone.
+ */
+public final class Linear implements AutoCloseable {
+    private final Device device;
+    private final LinearWeight weight;
+    private final ReentrantLock lock = new ReentrantLock();
+    private Buffer input;
+    private Buffer output;
+    private boolean closed;
+
+    private Linear(Device device, LinearWeight weight) {
+        this.device = device;
+        this.weight = weight;
+        this.input = device.allocate(0);
+        this.output = device.allocate(0);
+    }
+
+    /**
+     * Quantises a matrix by rounding to nearest and puts it on a device.
+     *
+     * @param weights rows × columns, finite
+     * @param layout how it shall lie there
+     */
+    public static Linear quantise(Device device, float[] weights, int rows, int columns, WeightLayout layout) {
+        if (rows < 1 || columns < 1 || weights.length != (long) rows * columns) {
+            throw new UsageException(weights.length + " weights are not " + rows + " rows of " + columns + ".");
+        }
+        ByteBuffer bytes = ByteBuffer.allocateDirect(Math.multiplyExact(weights.length, Float.BYTES))
+                .order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(weights);
+        MatrixSource source =
+                new MatrixSource("matrix", TensorType.F32, rows, columns, MemorySegment.ofBuffer(bytes));
+        return new Linear(device, device.upload(PackedMatrix.pack(source, layout)));
+    }
+
+    /** Multiplies {@code rows} rows of {@link #columns()} elements; returns rows × {@link #rows()}. */
+    public float[] multiply(float[] x, int rows) {
+        if (rows < 1 || x.length != (long) rows * weight.columns()) {
+            throw new UsageException(x.length + " elements are not " + rows + " rows of " + weight.columns() + ".");
+        }
+        lock.lock();
+        try {
+            if (closed) {
+                throw new UsageException("The matrix is closed.");
+            }
+            input = grown(input, x.length);
+            output = grown(output, (long) rows * weight.rows());
+            input.write(0, MemorySegment.ofArray(x));
+            device.linear(input, rows, new Projection(weight, null, output));
+            float[] y = new float[rows * weight.rows()];
+            output.read(0, MemorySegment.ofArray(y));
+            return y;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Buffer grown(Buffer buffer, long elements) {
+        long bytes = elements * ValueLayout.JAVA_FLOAT.byteSize();
+        if (buffer.bytes() >= bytes) {
+            return buffer;
+        }
+        buffer.close();
+        return device.allocate(bytes);
+    }
+
+    /** Outputs. */
+    public int rows() {
+        return weight.rows();
+    }
+
+    /** Inputs. */
+    public int columns() {
+        return weight.columns();
+    }
+
+    /** Bytes of the quantised matrix. */
+    public long bytes() {
+        return weight.bytes();
+    }
+
+    @Override
+    public void close() {
+        lock.lock();
+        try {
+            if (!closed) {
+                closed = true;
+                input.close();
+                output.close();
+                weight.close();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+package dev.demitasse;
+
+import dev.demitasse.device.Device;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.model.ModelConfig;
+import dev.demitasse.model.RopeFrequencies;
+import dev.demitasse.model.Weights;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.runtime.Engine;
+import dev.demitasse.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A language model on a device. Thread-safe: sessions of several threads are decoded together.
+ *
+ * <pre>{@code
+ * try (Model model = Model.load(Path.of("model.gguf")); Session session = model.newSession()) {
+ *     System.out.println(session.chat("What is the capital of Italy?").text());
+ * }
+ * }</pre>
+ */
+public final class Model implements AutoCloseable {
+    private static final int DEFAULT_CONTEXT = 4096;
+
+    private final ModelConfig config;
+    private final Tokenizer tokenizer;
+    private final @Nullable ChatFormat chatFormat;
+    private final Device device;
+    private final Weights weights;
+    private final Engine engine;
+    private boolean closed;
+
+    private Model(
+            ModelConfig config,
+            Tokenizer tokenizer,
+            @Nullable ChatFormat chatFormat,
+            Device device,
+            Weights weights,
+            Engine engine) {
+        this.config = config;
+        this.tokenizer = tokenizer;
+        this.chatFormat = chatFormat;
+        this.device = device;
+        this.weights = weights;
+        this.engine = engine;
+    }
+
+    /** {@link #load(Path, ModelOptions)} with {@link ModelOptions#DEFAULT}. */
+    public static Model load(Path path) {
+        return load(path, ModelOptions.DEFAULT);
+    }
+
+    /**
+     * Loads a GGUF model. The file is not needed afterwards.
+     *
+     * @throws ModelFormatException where the file is damaged
+     * @throws UnsupportedModelException where it is sound but needs something that is not there
+     * @throws BackendUnavailableException where no device can be opened
+     * @throws OutOfDeviceMemoryException where it does not fit
+     */
+    public static Model load(Path path, ModelOptions options) {
+        try (Gguf file = Gguf.open(path)) {
+            return load(file, options);
+        }
+    }
+
+    /** Loads an open GGUF model, which may be closed afterwards. */
+    public static Model load(Gguf file, ModelOptions options) {
+        Metadata metadata = file.metadata();
+        Tokenizer tokenizer = Tokenizer.of(metadata);
+        RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
+                factors(file, "rope_freqs.weight"),
+                factors(file, "rope_factors_long.weight"),
+                factors(file, "rope_factors_short.weight"));
+        int wanted = options.contextLength() == 0 ? DEFAULT_CONTEXT : options.contextLength();
+        ModelConfig config = ModelConfig.read(metadata, tokenizer.vocabulary().size(), factors, wanted);
+        int context = Math.min(wanted, config.contextLength());
+        Device device = Devices.open(options.backend(), options.device());
+        Weights weights = null;
+        Engine engine = null;
+        try {
+            weights = new Weights(file, config, device, options.forcedLayout());
+            engine = new Engine(
+                    config,
+                    weights,
+                    device,
+                    new Engine.Limits(
+                            context,
+                            options.sequences(),
+                            Math.min(options.batchRows(), context),
+                            options.promptChunk(),
+                            options.kvType()),
+                    tokenizer.vocabulary()::isEnd);
+            ChatFormat format = ChatFormat.of(metadata, tokenizer);
+            return new Model(config, tokenizer, format, device, weights, engine);
+        } catch (RuntimeException | Error e) {
+            if (engine != null) {
+                engine.close();
+            }
+            if (weights != null) {
+                weights.close();
+            }
+            device.close();
+            throw e;
+        }
+    }
+
+    private static float @Nullable [] factors(Gguf file, String name) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            return null;
+        }
+        if (tensor.rows() != 1 || tensor.columns() > 4096) {
+            throw new ModelFormatException("Tensor \"" + name + "\" is no vector of RoPE factors.");
+        }
+        float[] values = new float[(int) tensor.columns()];
+        new MatrixSource(name, tensor.type(), 1, values.length, tensor.data()).dequantiseRow(0, values);
+        for (float value : values) {
+            if (!(value > 0) || !Float.isFinite(value)) {
+                throw new ModelFormatException("Tensor \"" + name + "\" has a factor of " + value + ".");
+            }
+        }
+        return values;
+    }
+
+    /** A session with a cache of its own. */
+    public Session newSession() {
+        requireOpen();
+        return new Session(this, engine);
+    }
+
+    /** Hyperparameters. */
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** Text to ids and back. */
+    public Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /** Whether the file has a chat template. */
+    public boolean hasChatTemplate() {
+        return chatFormat != null;
+    }
+
+    ChatFormat chatFormat() {
+        if (chatFormat == null) {
+            throw new UnsupportedModelException(
+                    "The model's file has no chat template; it is a base model. Use generate() with a plain prompt.");
+        }
+        return chatFormat;
+    }
+
+    /** The name of the device's backend. */
+    public String backend() {
+        return device.name();
+    }
+
+    /** What the device is, for people. */
+    public String deviceDescription() {
+        return device.description();
+    }
+
+    /** Positions that a session may have. */
+    public int contextLength() {
+        return engine.contextLength();
+    }
+
+    /** Bytes of the weights on the device. */
+    public long weightBytes() {
+        return weights.bytes();
+    }
+
+    /**
+     * Runs tokens through the model for scoring.
+     *
+     * @param from the first position whose logits are wanted
+     * @param visitor receives the logits of each position from {@code from} on
+     */
+    public void evaluate(int[] tokens, int from, Engine.LogitsVisitor visitor) {
+        requireOpen();
+        engine.evaluate(tokens, from, visitor);
+    }
+
+    private synchronized void requireOpen() {
+        if (closed) {
+            throw new UsageException("The model is closed.");
+        }
+    }
+
+    /** Waits for what runs, then frees everything; sessions cannot be used any more. Closing twice does nothing. */
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            engine.close();
+            weights.close();
+            device.close();
+        }
+    }
+}

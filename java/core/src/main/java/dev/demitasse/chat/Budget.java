@@ -1,0 +1,36 @@
+package dev.demitasse.chat;
+
+import dev.demitasse.TemplateException;
+
+/** What one rendering may use: templates come with model files, so they are not trusted. */
+final class Budget {
+    static final int MAXIMUM_STEPS = 5_000_000;
+    static final int MAXIMUM_LENGTH = 32 << 20;
+    static final int MAXIMUM_RANGE = 100_000;
+    static final int MAXIMUM_DEPTH = 150;
+
+    private int steps;
+    private int depth;
+
+    void step() {
+        if (++steps > MAXIMUM_STEPS) {
+            throw new TemplateException("The chat template takes more than " + MAXIMUM_STEPS + " steps.");
+        }
+    }
+
+    void enter() {
+        if (++depth > MAXIMUM_DEPTH) {
+            throw new TemplateException("The chat template calls deeper than " + MAXIMUM_DEPTH + " levels.");
+        }
+    }
+
+    void leave() {
+        depth--;
+    }
+
+    static void length(long length) {
+        if (length > MAXIMUM_LENGTH) {
+            throw new TemplateException("The chat template makes a value longer than " + MAXIMUM_LENGTH + ".");
+        }
+    }
+}

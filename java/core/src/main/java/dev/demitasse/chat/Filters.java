@@ -1,0 +1,300 @@
+package dev.demitasse.chat;
+
+import dev.demitasse.TemplateException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** The filters of Jinja2 that chat templates use. */
+final class Filters {
+    private Filters() {}
+
+    /** The arguments of a filter, by position or name. */
+    private record Given(List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
+        @Nullable
+        Object get(int index, String name, @Nullable Object otherwise) {
+            return index >= 0 && index < positional.size() ? positional.get(index) : named.getOrDefault(name, otherwise);
+        }
+    }
+
+    static @Nullable Object apply(
+            String name,
+            @Nullable Object target,
+            List<@Nullable Object> positional,
+            Map<String, @Nullable Object> named,
+            int line) {
+        Given given = new Given(positional, named);
+        Object value = SafeText.plain(target);
+        return switch (name) {
+            case "tojson" -> toJson(value, given);
+            case "from_json", "fromjson" -> Json.parse(Values.text(value, "from_json's value"));
+            case "length", "count" -> Values.length(value);
+            case "string" -> Values.string(value);
+            case "safe" -> new SafeText(Values.string(value));
+            case "e", "escape" -> new SafeText(SafeText.escape(Values.string(value)));
+            case "trim" -> Methods.strip(Values.string(value), textOrNull(given.get(0, "chars", null)), true, true);
+            case "upper" -> Values.string(value).toUpperCase(Locale.ROOT);
+            case "lower" -> Values.string(value).toLowerCase(Locale.ROOT);
+            case "title" -> Methods.title(Values.string(value));
+            case "capitalize" -> Methods.capitalize(Values.string(value));
+            case "replace" ->
+                Methods.replace(
+                        Values.string(value),
+                        Values.string(given.get(0, "old", "")),
+                        Values.string(given.get(1, "new", "")),
+                        Values.integer(given.get(2, "count", -1L), "a count"));
+            case "indent" -> indent(Values.string(value), given);
+            case "default", "d" -> {
+                boolean missing = value instanceof Undefined
+                        || Values.truthy(given.get(1, "boolean", false)) && !Values.truthy(value);
+                yield missing ? given.get(0, "default_value", "") : value;
+            }
+            case "int" -> toInteger(value, given.get(0, "default", 0L));
+            case "float" -> toFloat(value, given.get(0, "default", 0.0));
+            case "abs" -> value instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Values.integer(value, "a number"));
+            case "round" -> round(value, Values.integer(given.get(0, "precision", 0L), "a precision"));
+            default -> sequence(name, value, given, line);
+        };
+    }
+
+    private static @Nullable Object sequence(String name, @Nullable Object value, Given given, int line) {
+        return switch (name) {
+            case "list" -> new ArrayList<>(Values.iterate(value));
+            case "items" ->
+                switch (value) {
+                    case Undefined u -> List.of();
+                    case Map<?, ?> map -> Methods.items(map);
+                    case null, default -> throw new TemplateException("TypeError: Can only get item pairs from a mapping.");
+                };
+            case "join" -> join(value, given);
+            case "first" -> end(Values.iterate(value), true);
+            case "last" -> end(Values.iterate(value), false);
+            case "reverse" -> reverse(value);
+            case "sort" -> sort(value, given);
+            case "unique" -> new LazyList(unique(value, given));
+            case "dictsort" -> dictSort(value, given);
+            case "map" -> new LazyList(map(value, given, line));
+            case "select" -> new LazyList(select(value, given, 0, null, true, line));
+            case "reject" -> new LazyList(select(value, given, 0, null, false, line));
+            case "selectattr" -> new LazyList(select(value, given, 1, attributeName(given), true, line));
+            case "rejectattr" -> new LazyList(select(value, given, 1, attributeName(given), false, line));
+            case "sum" -> {
+                Object sum = given.get(1, "start", 0L);
+                for (Object item : Values.iterate(value)) {
+                    sum = Operators.binary("+", sum, attribute(item, textOrNull(given.get(0, "attribute", null))));
+                }
+                yield sum;
+            }
+            case "min", "max" -> {
+                List<@Nullable Object> items = Values.iterate(value);
+                Comparator<@Nullable Object> order = Values::compare;
+                yield items.isEmpty()
+                        ? new Undefined(name)
+                        : name.equals("min") ? Collections.min(items, order) : Collections.max(items, order);
+            }
+            default ->
+                throw new TemplateException("TemplateAssertionError: no filter named '" + name + "' (line " + line + ")");
+        };
+    }
+
+    private static String toJson(@Nullable Object value, Given given) {
+        Object indent = given.get(-1, "indent", null);
+        String unit = indent == null
+                ? null
+                : indent instanceof String text
+                        ? text
+                        : " ".repeat(Math.clamp(Values.integer(indent, "an indent"), 0, 64));
+        Object separators = given.get(-1, "separators", null);
+        List<@Nullable Object> pair = separators == null ? List.of(", ", ": ") : Values.iterate(separators);
+        if (pair.size() != 2) {
+            throw new TemplateException("ValueError: tojson needs two separators");
+        }
+        if (value instanceof Undefined) {
+            throw new TemplateException("TypeError: Object of type Undefined is not JSON serializable");
+        }
+        return new Json(
+                        Values.truthy(given.get(-1, "ensure_ascii", false)),
+                        unit,
+                        Values.string(pair.get(0)),
+                        Values.string(pair.get(1)),
+                        Values.truthy(given.get(-1, "sort_keys", false)))
+                .write(value);
+    }
+
+    private static String indent(String text, Given given) {
+        Object width = given.get(0, "width", 4L);
+        String unit = width instanceof String s ? s : " ".repeat(Math.clamp(Values.integer(width, "a width"), 0, 1000));
+        boolean first = Values.truthy(given.get(1, "first", false));
+        boolean blank = Values.truthy(given.get(2, "blank", false));
+        String[] lines = text.split("\n", -1);
+        StringBuilder out = new StringBuilder();
+        for (int i = 0; i < lines.length; i++) {
+            boolean indented = i == 0 ? first : blank || !lines[i].isEmpty();
+            out.append(i == 0 ? "" : "\n").append(indented ? unit : "").append(lines[i]);
+            Budget.length(out.length());
+        }
+        return out.toString();
+    }
+
+    private static @Nullable Object toInteger(@Nullable Object value, @Nullable Object otherwise) {
+        try {
+            return switch (value) {
+                case Long l -> l;
+                case Boolean b -> b ? 1L : 0L;
+                case Double d -> (long) (double) d;
+                case String s -> s.strip().indexOf('.') >= 0 ? (long) Double.parseDouble(s) : Long.parseLong(s.strip());
+                case null, default -> otherwise;
+            };
+        } catch (NumberFormatException e) {
+            return otherwise;
+        }
+    }
+
+    private static @Nullable Object toFloat(@Nullable Object value, @Nullable Object otherwise) {
+        try {
+            return switch (value) {
+                case Double d -> d;
+                case Long l -> (double) l;
+                case Boolean b -> b ? 1.0 : 0.0;
+                case String s -> Double.valueOf(s.strip());
+                case null, default -> otherwise;
+            };
+        } catch (NumberFormatException e) {
+            return otherwise;
+        }
+    }
+
+    private static Object round(@Nullable Object value, long precision) {
+        double number = value instanceof Double d ? d : Values.integer(value, "a number");
+        double factor = Math.pow(10, precision);
+        return Math.rint(number * factor) / factor;
+    }
+
+    private static String join(@Nullable Object value, Given given) {
+        String attribute = textOrNull(given.get(1, "attribute", null));
+        List<@Nullable Object> items = new ArrayList<>();
+        for (Object item : Values.iterate(value)) {
+            items.add(attribute(item, attribute));
+        }
+        return Methods.join(items, Values.string(given.get(0, "d", "")));
+    }
+
+    private static @Nullable Object end(List<@Nullable Object> items, boolean first) {
+        if (items.isEmpty()) {
+            return new Undefined(first ? "the first item of nothing" : "the last item of nothing");
+        }
+        return first ? items.getFirst() : items.getLast();
+    }
+
+    private static Object reverse(@Nullable Object value) {
+        if (value instanceof String text) {
+            return new StringBuilder(text).reverse().toString();
+        }
+        return new LazyList(new ArrayList<>(Values.iterate(value)).reversed());
+    }
+
+    private static List<@Nullable Object> sort(@Nullable Object value, Given given) {
+        boolean caseSensitive = Values.truthy(given.get(1, "case_sensitive", false));
+        String attribute = textOrNull(given.get(2, "attribute", null));
+        Comparator<@Nullable Object> order = (a, b) -> Values.compare(
+                folded(attribute(a, attribute), caseSensitive), folded(attribute(b, attribute), caseSensitive));
+        List<@Nullable Object> sorted = new ArrayList<>(Values.iterate(value));
+        sorted.sort(Values.truthy(given.get(0, "reverse", false)) ? order.reversed() : order);
+        return sorted;
+    }
+
+    private static @Nullable Object folded(@Nullable Object value, boolean caseSensitive) {
+        return !caseSensitive && value instanceof String text ? text.toLowerCase(Locale.ROOT) : value;
+    }
+
+    private static List<@Nullable Object> unique(@Nullable Object value, Given given) {
+        boolean caseSensitive = Values.truthy(given.get(0, "case_sensitive", false));
+        List<@Nullable Object> seen = new ArrayList<>();
+        List<@Nullable Object> result = new ArrayList<>();
+        for (Object item : Values.iterate(value)) {
+            Object key = folded(attribute(item, textOrNull(given.get(1, "attribute", null))), caseSensitive);
+            if (!Values.contains(seen, key)) {
+                seen.add(key);
+                result.add(item);
+            }
+        }
+        return result;
+    }
+
+    private static List<@Nullable Object> dictSort(@Nullable Object value, Given given) {
+        if (!(value instanceof Map<?, ?> map)) {
+            throw new TemplateException("TypeError: dictsort needs a mapping, not " + Values.typeName(value));
+        }
+        boolean caseSensitive = Values.truthy(given.get(0, "case_sensitive", false));
+        int by = "value".equals(given.get(1, "by", "key")) ? 1 : 0;
+        Comparator<@Nullable Object> order = (a, b) -> Values.compare(
+                folded(Values.iterate(a).get(by), caseSensitive), folded(Values.iterate(b).get(by), caseSensitive));
+        List<@Nullable Object> items = Methods.items(map);
+        items.sort(Values.truthy(given.get(2, "reverse", false)) ? order.reversed() : order);
+        return items;
+    }
+
+    private static List<@Nullable Object> map(@Nullable Object value, Given given, int line) {
+        String attribute = textOrNull(given.named.get("attribute"));
+        List<@Nullable Object> result = new ArrayList<>();
+        for (Object item : truthyItems(value)) {
+            if (attribute != null) {
+                Object found = attribute(item, attribute);
+                result.add(found instanceof Undefined ? given.named.getOrDefault("default", found) : found);
+            } else {
+                String filter = Values.text(given.get(0, "", null), "map's filter");
+                result.add(apply(filter, item, given.positional.subList(1, given.positional.size()), given.named, line));
+            }
+        }
+        return result;
+    }
+
+    /** Map and select take anything false, none included, for an empty list. */
+    private static List<@Nullable Object> truthyItems(@Nullable Object value) {
+        return Values.truthy(value) ? Values.iterate(value) : List.of();
+    }
+
+    private static String attributeName(Given given) {
+        return Values.text(given.get(0, "", null), "an attribute");
+    }
+
+    private static List<@Nullable Object> select(
+            @Nullable Object value, Given given, int testAt, @Nullable String attribute, boolean wanted, int line) {
+        List<@Nullable Object> result = new ArrayList<>();
+        for (Object item : truthyItems(value)) {
+            Object subject = attribute(item, attribute);
+            boolean passes = given.positional.size() > testAt
+                    ? Tests.apply(
+                            Values.text(given.positional.get(testAt), "a test"),
+                            subject,
+                            given.positional.subList(testAt + 1, given.positional.size()),
+                            line)
+                    : Values.truthy(subject);
+            if (passes == wanted) {
+                result.add(item);
+            }
+        }
+        return result;
+    }
+
+    /** {@code item.a.b} for the attribute "a.b"; the item itself for null. */
+    private static @Nullable Object attribute(@Nullable Object item, @Nullable String path) {
+        if (path == null) {
+            return item;
+        }
+        Object value = item;
+        for (String name : path.split("\\.", -1)) {
+            boolean index = !name.isEmpty() && name.chars().allMatch(Character::isDigit) && name.length() < 10;
+            value = Operators.item(value, index ? (Object) Long.valueOf(name) : name);
+        }
+        return value;
+    }
+
+    private static @Nullable String textOrNull(@Nullable Object value) {
+        return value == null ? null : Values.text(value, "an argument");
+    }
+}

@@ -1,0 +1,333 @@
+package dev.demitasse.chat;
+
+import dev.demitasse.TemplateException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Executes a parsed template. One instance renders once. */
+final class Interpreter {
+    /** How a list of statements ended. */
+    private enum Flow {
+        NORMAL,
+        BREAK,
+        CONTINUE
+    }
+
+    private final Budget budget = new Budget();
+    private StringBuilder out = new StringBuilder();
+
+    String render(List<Statement> statements, Scope globals) {
+        execute(statements, globals);
+        return out.toString();
+    }
+
+    private Flow execute(List<Statement> statements, Scope scope) {
+        for (Statement statement : statements) {
+            Flow flow = execute(statement, scope);
+            if (flow != Flow.NORMAL) {
+                return flow;
+            }
+        }
+        return Flow.NORMAL;
+    }
+
+    private Flow execute(Statement statement, Scope scope) {
+        budget.step();
+        Budget.length(out.length());
+        switch (statement) {
+            case Statement.Text text -> out.append(text.text());
+            case Statement.Output output -> out.append(Values.string(evaluate(output.value(), scope)));
+            case Statement.If conditional -> {
+                return branch(conditional, scope);
+            }
+            case Statement.For loop -> loop(loop, scope);
+            case Statement.Set set -> assign(set.names(), evaluate(set.value(), scope), scope);
+            case Statement.SetAttribute set -> setAttribute(set, scope);
+            case Statement.SetBlock block -> scope.set(block.name(), capture(block.body(), new Scope(scope)));
+            case Statement.Macro macro ->
+                scope.set(macro.name(), (Callable) (positional, named) -> callMacro(macro, scope, positional, named));
+            case Statement.Group group -> {
+                return execute(group.body(), scope);
+            }
+            case Statement.Break ignored -> {
+                return Flow.BREAK;
+            }
+            case Statement.Continue ignored -> {
+                return Flow.CONTINUE;
+            }
+        }
+        return Flow.NORMAL;
+    }
+
+    private Flow branch(Statement.If conditional, Scope scope) {
+        for (int i = 0; i < conditional.conditions().size(); i++) {
+            Expression condition = conditional.conditions().get(i);
+            if (condition == null || Values.truthy(evaluate(condition, scope))) {
+                return execute(conditional.branches().get(i), scope);
+            }
+        }
+        return Flow.NORMAL;
+    }
+
+    private void setAttribute(Statement.SetAttribute set, Scope scope) {
+        if (!(scope.get(set.target()) instanceof Namespace namespace)) {
+            throw new TemplateException("TemplateRuntimeError: cannot assign attribute on non-namespace object");
+        }
+        namespace.attributes.put(set.attribute(), evaluate(set.value(), scope));
+    }
+
+    private String capture(List<Statement> body, Scope scope) {
+        StringBuilder before = out;
+        out = new StringBuilder();
+        execute(body, scope);
+        String captured = out.toString();
+        out = before;
+        return captured;
+    }
+
+    private void assign(List<String> names, @Nullable Object value, Scope scope) {
+        if (names.size() == 1) {
+            scope.set(names.getFirst(), value);
+            return;
+        }
+        List<@Nullable Object> values = Values.iterate(value);
+        if (values.size() != names.size()) {
+            throw new TemplateException("ValueError: " + values.size() + " values for " + names.size() + " names");
+        }
+        for (int i = 0; i < names.size(); i++) {
+            scope.set(names.get(i), values.get(i));
+        }
+    }
+
+    private void loop(Statement.For loop, Scope scope) {
+        Object iterable = SafeText.plain(evaluate(loop.iterable(), scope));
+        List<@Nullable Object> items = new ArrayList<>();
+        Expression condition = loop.condition();
+        for (Object item : Values.iterate(iterable)) {
+            Scope inner = new Scope(scope);
+            assign(loop.names(), item, inner);
+            if (condition == null || Values.truthy(evaluate(condition, inner))) {
+                items.add(item);
+            }
+        }
+        if (items.isEmpty()) {
+            execute(loop.otherwise(), new Scope(scope));
+            return;
+        }
+        for (int i = 0; i < items.size(); i++) {
+            Scope inner = new Scope(scope);
+            inner.set("loop", loopVariable(items, i));
+            assign(loop.names(), items.get(i), inner);
+            if (execute(loop.body(), inner) == Flow.BREAK) {
+                return;
+            }
+        }
+    }
+
+    private static Map<String, @Nullable Object> loopVariable(List<@Nullable Object> items, int i) {
+        Map<String, @Nullable Object> loop = new HashMap<>();
+        int n = items.size();
+        loop.put("index", i + 1L);
+        loop.put("index0", (long) i);
+        loop.put("revindex", (long) n - i);
+        loop.put("revindex0", n - i - 1L);
+        loop.put("first", i == 0);
+        loop.put("last", i == n - 1);
+        loop.put("length", (long) n);
+        loop.put("previtem", i > 0 ? items.get(i - 1) : new Undefined("loop.previtem"));
+        loop.put("nextitem", i < n - 1 ? items.get(i + 1) : new Undefined("loop.nextitem"));
+        loop.put("cycle", (Callable) (positional, named) -> positional.get(i % positional.size()));
+        return loop;
+    }
+
+    private Object callMacro(
+            Statement.Macro macro, Scope defined, List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
+        budget.enter();
+        Scope scope = new Scope(defined);
+        List<String> parameters = macro.parameters();
+        if (positional.size() > parameters.size()) {
+            throw new TemplateException("TypeError: macro '" + macro.name() + "' takes not more than "
+                    + parameters.size() + " argument(s)");
+        }
+        for (String name : named.keySet()) {
+            if (!parameters.contains(name)) {
+                throw new TemplateException(
+                        "TypeError: macro '" + macro.name() + "' takes no keyword argument '" + name + "'");
+            }
+        }
+        for (int i = 0; i < parameters.size(); i++) {
+            String name = parameters.get(i);
+            Expression otherwise = macro.defaults().get(i);
+            Object value = i < positional.size()
+                    ? positional.get(i)
+                    : named.containsKey(name)
+                            ? named.get(name)
+                            : otherwise != null ? evaluate(otherwise, scope) : new Undefined(name);
+            scope.set(name, value);
+        }
+        String result = capture(macro.body(), scope);
+        budget.leave();
+        return result;
+    }
+
+    private @Nullable Object evaluate(Expression expression, Scope scope) {
+        budget.step();
+        return switch (expression) {
+            case Expression.Literal literal -> literal.value();
+            case Expression.Variable variable -> scope.get(variable.name());
+            case Expression.ListOf list -> evaluateAll(list.items(), scope);
+            case Expression.DictOf dict -> {
+                Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
+                for (int i = 0; i < dict.keys().size(); i++) {
+                    map.put(evaluate(dict.keys().get(i), scope), evaluate(dict.values().get(i), scope));
+                }
+                yield map;
+            }
+            case Expression.Attribute attribute -> attribute(SafeText.plain(evaluate(attribute.target(), scope)), attribute.name());
+            case Expression.Item item -> item(SafeText.plain(evaluate(item.target(), scope)), evaluate(item.key(), scope));
+            case Expression.Slice slice ->
+                Operators.slice(
+                        SafeText.plain(evaluate(slice.target(), scope)),
+                        evaluateOrNull(slice.from(), scope),
+                        evaluateOrNull(slice.to(), scope),
+                        evaluateOrNull(slice.step(), scope));
+            case Expression.Call call -> call(call, scope);
+            case Expression.Filter filter -> {
+                Object target = evaluate(filter.target(), scope);
+                yield Filters.apply(
+                        filter.name(),
+                        target,
+                        evaluateAll(filter.arguments().positional(), scope),
+                        named(filter.arguments(), scope),
+                        filter.line());
+            }
+            case Expression.Test test -> {
+                boolean result = Tests.apply(
+                        test.name(), SafeText.plain(evaluate(test.target(), scope)), evaluateAll(test.arguments(), scope), test.line());
+                yield result != test.negated();
+            }
+            case Expression.Unary unary -> unary(unary.operator(), evaluate(unary.operand(), scope));
+            case Expression.Binary binary -> binary(binary, scope);
+            case Expression.Comparison comparison -> comparison(comparison, scope);
+            case Expression.Conditional conditional -> {
+                if (Values.truthy(evaluate(conditional.condition(), scope))) {
+                    yield evaluate(conditional.then(), scope);
+                }
+                Expression otherwise = conditional.otherwise();
+                yield otherwise == null ? new Undefined("the else of an inline if") : evaluate(otherwise, scope);
+            }
+        };
+    }
+
+    private @Nullable Object evaluateOrNull(@Nullable Expression expression, Scope scope) {
+        return expression == null ? null : evaluate(expression, scope);
+    }
+
+    private List<@Nullable Object> evaluateAll(List<Expression> expressions, Scope scope) {
+        List<@Nullable Object> values = new ArrayList<>(expressions.size());
+        for (Expression expression : expressions) {
+            values.add(evaluate(expression, scope));
+        }
+        return values;
+    }
+
+    private Map<String, @Nullable Object> named(Expression.Arguments arguments, Scope scope) {
+        Map<String, @Nullable Object> named = new LinkedHashMap<>();
+        for (int i = 0; i < arguments.names().size(); i++) {
+            named.put(arguments.names().get(i), evaluate(arguments.named().get(i), scope));
+        }
+        return named;
+    }
+
+    /** {@code target.name}: of a dictionary a method comes before a key, as in Python. */
+    private static @Nullable Object attribute(@Nullable Object target, String name) {
+        if (target instanceof Undefined u) {
+            throw Values.undefined(u);
+        }
+        Callable method = Methods.find(target, name);
+        return method != null ? method : Operators.item(target, name);
+    }
+
+    /** {@code target[key]}: of a dictionary a key comes before a method. */
+    private static @Nullable Object item(@Nullable Object target, @Nullable Object key) {
+        Object found = Operators.item(target, key);
+        if (found instanceof Undefined && key instanceof String name) {
+            Callable method = Methods.find(target, name);
+            return method != null ? method : found;
+        }
+        return found;
+    }
+
+    private @Nullable Object call(Expression.Call call, Scope scope) {
+        Object function = evaluate(call.function(), scope);
+        if (function instanceof Undefined u) {
+            throw Values.undefined(u);
+        }
+        if (!(function instanceof Callable callable)) {
+            throw new TemplateException("TypeError: '" + Values.typeName(function) + "' object is not callable");
+        }
+        return callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
+    }
+
+    private static @Nullable Object unary(String operator, @Nullable Object operand) {
+        if (operator.equals("not")) {
+            return !Values.truthy(operand);
+        }
+        return Operators.binary(operator.equals("-") ? "-" : "+", 0L, operand);
+    }
+
+    private @Nullable Object binary(Expression.Binary binary, Scope scope) {
+        Object left = evaluate(binary.left(), scope);
+        return switch (binary.operator()) {
+            case "and" -> Values.truthy(left) ? evaluate(binary.right(), scope) : left;
+            case "or" -> Values.truthy(left) ? left : evaluate(binary.right(), scope);
+            case "~" -> {
+                String a = Values.string(left);
+                String b = Values.string(evaluate(binary.right(), scope));
+                Budget.length((long) a.length() + b.length());
+                yield a + b;
+            }
+            default -> Operators.binary(binary.operator(), left, evaluate(binary.right(), scope));
+        };
+    }
+
+    private boolean comparison(Expression.Comparison comparison, Scope scope) {
+        Object left = SafeText.plain(evaluate(comparison.first(), scope));
+        for (int i = 0; i < comparison.operators().size(); i++) {
+            Object right = SafeText.plain(evaluate(comparison.operands().get(i), scope));
+            if (!compare(comparison.operators().get(i), left, right)) {
+                return false;
+            }
+            left = right;
+        }
+        return true;
+    }
+
+    static boolean compare(String operator, @Nullable Object left, @Nullable Object right) {
+        return switch (operator) {
+            case "==" -> Values.equal(left, right);
+            case "!=" -> !Values.equal(left, right);
+            case "in" -> Values.contains(right, left);
+            case "not in" -> !Values.contains(right, left);
+            default -> {
+                if (left instanceof Undefined u) {
+                    throw Values.undefined(u);
+                }
+                if (right instanceof Undefined u) {
+                    throw Values.undefined(u);
+                }
+                int order = Values.compare(left, right);
+                yield switch (operator) {
+                    case "<" -> order < 0;
+                    case "<=" -> order <= 0;
+                    case ">" -> order > 0;
+                    default -> order >= 0;
+                };
+            }
+        };
+    }
+}

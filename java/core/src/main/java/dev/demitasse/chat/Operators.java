@@ -1,0 +1,211 @@
+package dev.demitasse.chat;
+
+import dev.demitasse.TemplateException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Arithmetic, subscripts and slices, with Python's semantics. */
+final class Operators {
+    private Operators() {}
+
+    static @Nullable Object binary(String operator, @Nullable Object left, @Nullable Object right) {
+        if (left instanceof Undefined u) {
+            throw Values.undefined(u);
+        }
+        if (right instanceof Undefined u) {
+            throw Values.undefined(u);
+        }
+        if (operator.equals("+") && (left instanceof SafeText || right instanceof SafeText)) {
+            return SafeText.add(left, right);
+        }
+        if (operator.equals("+")) {
+            if (left instanceof String a) {
+                if (!(right instanceof String b)) {
+                    throw new TemplateException("TypeError: can only concatenate str (not \"" + Values.typeName(right)
+                            + "\") to str");
+                }
+                Budget.length((long) a.length() + b.length());
+                return a.concat(b);
+            }
+            if (left instanceof List<?> a && right instanceof List<?> b) {
+                Budget.length((long) a.size() + b.size());
+                List<@Nullable Object> sum = new ArrayList<>(a);
+                sum.addAll(b);
+                return sum;
+            }
+        }
+        if (operator.equals("*")) {
+            if (left instanceof String text && right instanceof Long count) {
+                Budget.length(Math.multiplyHigh(text.length(), count) > 0 ? Long.MAX_VALUE : text.length() * count);
+                return text.repeat((int) Math.max(0, count));
+            }
+            if (left instanceof Long count && right instanceof String text) {
+                return binary("*", text, count);
+            }
+        }
+        if (operator.equals("%") && left instanceof String format) {
+            return percentFormat(format, right);
+        }
+        Object a = left instanceof Boolean b ? (Object) (b ? 1L : 0L) : left;
+        Object b = right instanceof Boolean c ? (Object) (c ? 1L : 0L) : right;
+        if (a instanceof Long x && b instanceof Long y) {
+            return integers(operator, x, y);
+        }
+        if (a instanceof Number x && b instanceof Number y) {
+            return doubles(operator, x.doubleValue(), y.doubleValue());
+        }
+        throw new TemplateException("TypeError: unsupported operand type(s) for " + operator + ": '"
+                + Values.typeName(left) + "' and '" + Values.typeName(right) + "'");
+    }
+
+    private static Object integers(String operator, long x, long y) {
+        try {
+            return switch (operator) {
+                case "+" -> Math.addExact(x, y);
+                case "-" -> Math.subtractExact(x, y);
+                case "*" -> Math.multiplyExact(x, y);
+                case "/" -> {
+                    nonZero(y);
+                    yield (double) x / y;
+                }
+                case "//" -> {
+                    nonZero(y);
+                    yield Math.floorDiv(x, y);
+                }
+                case "%" -> {
+                    nonZero(y);
+                    yield Math.floorMod(x, y);
+                }
+                default -> y < 0 || y > 1000 ? (Object) Math.pow(x, y) : (Object) power(x, y);
+            };
+        } catch (ArithmeticException e) {
+            throw new TemplateException("The chat template computes an integer of more than 64 bits.", e);
+        }
+    }
+
+    private static long power(long base, long exponent) {
+        long result = 1;
+        for (long i = 0; i < exponent; i++) {
+            result = Math.multiplyExact(result, base);
+        }
+        return result;
+    }
+
+    private static void nonZero(double y) {
+        if (y == 0) {
+            throw new TemplateException("ZeroDivisionError: division by zero");
+        }
+    }
+
+    private static Object doubles(String operator, double x, double y) {
+        return switch (operator) {
+            case "+" -> x + y;
+            case "-" -> x - y;
+            case "*" -> x * y;
+            case "/" -> {
+                nonZero(y);
+                yield x / y;
+            }
+            case "//" -> {
+                nonZero(y);
+                yield Math.floor(x / y);
+            }
+            case "%" -> {
+                nonZero(y);
+                yield x - Math.floor(x / y) * y;
+            }
+            default -> Math.pow(x, y);
+        };
+    }
+
+    /** {@code %s} and {@code %d} only. */
+    private static String percentFormat(String format, @Nullable Object arguments) {
+        List<@Nullable Object> values = arguments instanceof List<?> ? Values.iterate(arguments) : one(arguments);
+        StringBuilder out = new StringBuilder();
+        int used = 0;
+        for (int i = 0; i < format.length(); i++) {
+            char c = format.charAt(i);
+            if (c != '%') {
+                out.append(c);
+                continue;
+            }
+            char kind = ++i < format.length() ? format.charAt(i) : ' ';
+            if (kind == '%') {
+                out.append('%');
+            } else if ((kind == 's' || kind == 'd') && used < values.size()) {
+                out.append(Values.string(values.get(used++)));
+            } else {
+                throw new TemplateException("ValueError: the format \"" + format + "\" is not supported");
+            }
+            Budget.length(out.length());
+        }
+        return out.toString();
+    }
+
+    private static List<@Nullable Object> one(@Nullable Object value) {
+        List<@Nullable Object> list = new ArrayList<>();
+        list.add(value);
+        return list;
+    }
+
+    /** {@code target[key]}; what is not there is {@link Undefined}. */
+    static @Nullable Object item(@Nullable Object target, @Nullable Object key) {
+        return switch (target) {
+            case Undefined u -> throw Values.undefined(u);
+            case Map<?, ?> map -> map.containsKey(key) ? map.get(key) : new Undefined(Values.string(key));
+            case Namespace namespace when key instanceof String name ->
+                namespace.attributes.containsKey(name) ? namespace.attributes.get(name) : new Undefined(name);
+            case List<?> list when key instanceof Long index -> {
+                long at = index < 0 ? index + list.size() : index;
+                yield at >= 0 && at < list.size() ? list.get((int) at) : new Undefined("list item " + index);
+            }
+            case String text when key instanceof Long index -> {
+                int length = text.codePointCount(0, text.length());
+                long at = index < 0 ? index + length : index;
+                yield at >= 0 && at < length
+                        ? Character.toString(text.codePointAt(text.offsetByCodePoints(0, (int) at)))
+                        : new Undefined("character " + index);
+            }
+            case null, default -> new Undefined(Values.string(key));
+        };
+    }
+
+    /** {@code target[from:to:step]} of a string or list. */
+    static Object slice(@Nullable Object target, @Nullable Object from, @Nullable Object to, @Nullable Object stepValue) {
+        if (target instanceof Undefined u) {
+            throw Values.undefined(u);
+        }
+        if (!(target instanceof String) && !(target instanceof List<?>)) {
+            throw new TemplateException("TypeError: '" + Values.typeName(target) + "' object is not subscriptable");
+        }
+        List<@Nullable Object> items = Values.iterate(target);
+        int n = items.size();
+        long step = stepValue == null ? 1 : Values.integer(stepValue, "a slice's step");
+        if (step == 0) {
+            throw new TemplateException("ValueError: slice step cannot be zero");
+        }
+        long begin = bound(from, n, step > 0 ? 0 : n - 1, step);
+        long end = bound(to, n, step > 0 ? n : -1, step);
+        List<@Nullable Object> result = new ArrayList<>();
+        for (long i = begin; step > 0 ? i < end : i > end; i += step) {
+            result.add(items.get((int) i));
+        }
+        if (target instanceof List<?>) {
+            return result;
+        }
+        StringBuilder text = new StringBuilder();
+        result.forEach(text::append);
+        return text.toString();
+    }
+
+    private static long bound(@Nullable Object value, int n, long otherwise, long step) {
+        if (value == null) {
+            return otherwise;
+        }
+        long at = Values.integer(value, "a slice's bound");
+        at = at < 0 ? at + n : at;
+        return step > 0 ? Math.clamp(at, 0, n) : Math.clamp(at, -1, n - 1);
+    }
+}

@@ -1,0 +1,260 @@
+package dev.demitasse.chat;
+
+import dev.demitasse.TemplateException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Python's semantics of the values of a template: null (none), {@link Boolean}, {@link Long}, {@link Double}, {@link String},
+ * {@link List}, {@link Map}, {@link LazyList}, {@link Namespace}, {@link Callable} and {@link Undefined}.
+ */
+final class Values {
+    private Values() {}
+
+    static boolean truthy(@Nullable Object value) {
+        return switch (value) {
+            case null -> false;
+            case Undefined u -> false;
+            case Boolean b -> b;
+            case Long l -> l != 0;
+            case Double d -> d != 0;
+            case String s -> !s.isEmpty();
+            case SafeText s -> !s.text().isEmpty();
+            case Collection<?> c -> !c.isEmpty();
+            case Map<?, ?> m -> !m.isEmpty();
+            default -> true;
+        };
+    }
+
+    /** The name of a value's type in Python, for messages. */
+    static String typeName(@Nullable Object value) {
+        return switch (value) {
+            case null -> "NoneType";
+            case Undefined u -> "Undefined";
+            case Boolean b -> "bool";
+            case Long l -> "int";
+            case Double d -> "float";
+            case String s -> "str";
+            case SafeText s -> "str";
+            case List<?> l -> "list";
+            case Map<?, ?> m -> "dict";
+            case LazyList g -> "generator";
+            case Namespace n -> "Namespace";
+            default -> "function";
+        };
+    }
+
+    static TemplateException undefined(Undefined undefined) {
+        return new TemplateException("'" + undefined.name() + "' is undefined");
+    }
+
+    /** The items of anything that can be iterated. */
+    @SuppressWarnings("unchecked")
+    static List<@Nullable Object> iterate(@Nullable Object value) {
+        return switch (value) {
+            case Undefined u -> List.of();
+            case List<?> l -> (List<@Nullable Object>) l;
+            case LazyList g -> g.items();
+            case Map<?, ?> m -> new ArrayList<>(m.keySet());
+            case String s -> {
+                List<@Nullable Object> characters = new ArrayList<>();
+                s.codePoints().forEach(c -> characters.add(Character.toString(c)));
+                yield characters;
+            }
+            case null, default -> throw new TemplateException("TypeError: '" + typeName(value) + "' object is not iterable");
+        };
+    }
+
+    static long length(@Nullable Object value) {
+        return switch (value) {
+            case Undefined u -> 0;
+            case String s -> s.codePointCount(0, s.length());
+            case List<?> l -> l.size();
+            case Map<?, ?> m -> m.size();
+            case null, default ->
+                throw new TemplateException("TypeError: object of type '" + typeName(value) + "' has no len()");
+        };
+    }
+
+    static boolean equal(@Nullable Object a, @Nullable Object b) {
+        if (a instanceof Undefined || b instanceof Undefined) {
+            return a instanceof Undefined && b instanceof Undefined;
+        }
+        Double x = asNumber(a);
+        Double y = asNumber(b);
+        if (x != null && y != null) {
+            return x.doubleValue() == y.doubleValue();
+        }
+        return Objects.equals(a, b);
+    }
+
+    /** Numbers and booleans as a double, else null. */
+    private static @Nullable Double asNumber(@Nullable Object value) {
+        return switch (value) {
+            case Boolean b -> b ? 1.0 : 0.0;
+            case Long l -> (double) l;
+            case Double d -> d;
+            case null, default -> null;
+        };
+    }
+
+    static int compare(@Nullable Object a, @Nullable Object b) {
+        Double x = asNumber(a);
+        Double y = asNumber(b);
+        if (x != null && y != null) {
+            return Double.compare(x, y);
+        }
+        if (a instanceof String s && b instanceof String t) {
+            return s.compareTo(t);
+        }
+        if (a instanceof List<?> l && b instanceof List<?> m) {
+            for (int i = 0; i < Math.min(l.size(), m.size()); i++) {
+                int order = compare(l.get(i), m.get(i));
+                if (order != 0) {
+                    return order;
+                }
+            }
+            return Integer.compare(l.size(), m.size());
+        }
+        throw new TemplateException(
+                "TypeError: '<' not supported between instances of '" + typeName(a) + "' and '" + typeName(b) + "'");
+    }
+
+    static boolean contains(@Nullable Object container, @Nullable Object item) {
+        return switch (container) {
+            case String s -> {
+                if (!(item instanceof String part)) {
+                    throw new TemplateException(
+                            "TypeError: 'in <string>' requires string as left operand, not " + typeName(item));
+                }
+                yield s.contains(part);
+            }
+            case Map<?, ?> m -> m.containsKey(item);
+            case null, default -> {
+                for (Object candidate : iterate(container)) {
+                    if (equal(candidate, item)) {
+                        yield true;
+                    }
+                }
+                yield false;
+            }
+        };
+    }
+
+    /** What {@code str()} returns, and what a template prints. */
+    static String string(@Nullable Object value) {
+        return switch (value) {
+            case Undefined u -> "";
+            case String s -> s;
+            case SafeText s -> s.text();
+            case null, default -> {
+                StringBuilder out = new StringBuilder();
+                represent(value, out, 0);
+                yield out.toString();
+            }
+        };
+    }
+
+    private static void represent(@Nullable Object value, StringBuilder out, int depth) {
+        Budget.length(out.length());
+        if (depth > Budget.MAXIMUM_DEPTH) {
+            throw new TemplateException("A value of the chat template nests too deeply.");
+        }
+        switch (value) {
+            case null -> out.append("None");
+            case Boolean b -> out.append(b ? "True" : "False");
+            case Long l -> out.append(l);
+            case Double d -> out.append(number(d));
+            case String s -> quote(s, out);
+            case SafeText s -> quote(s.text(), out);
+            case List<?> list -> {
+                String separator = "[";
+                for (Object item : list) {
+                    out.append(separator);
+                    represent(item, out, depth + 1);
+                    separator = ", ";
+                }
+                out.append(list.isEmpty() ? "[]" : "]");
+            }
+            case Map<?, ?> map -> {
+                String separator = "{";
+                for (Map.Entry<?, ?> entry : map.entrySet()) {
+                    out.append(separator);
+                    represent(entry.getKey(), out, depth + 1);
+                    out.append(": ");
+                    represent(entry.getValue(), out, depth + 1);
+                    separator = ", ";
+                }
+                out.append(map.isEmpty() ? "{}" : "}");
+            }
+            case Undefined u -> out.append("Undefined");
+            default -> out.append('<').append(typeName(value)).append('>');
+        }
+    }
+
+    /** A floating-point number as Python's repr. */
+    static String number(double value) {
+        if (value == Math.rint(value) && Math.abs(value) < 1e16) {
+            return (long) value + ".0";
+        }
+        String text = Double.toString(value).replace("E", "e");
+        int exponent = text.indexOf('e');
+        if (exponent < 0) {
+            return Double.isInfinite(value) ? value > 0 ? "inf" : "-inf" : Double.isNaN(value) ? "nan" : text;
+        }
+        String mantissa = text.substring(0, exponent);
+        mantissa = mantissa.endsWith(".0") ? mantissa.substring(0, mantissa.length() - 2) : mantissa;
+        int power = Integer.parseInt(text.substring(exponent + 1));
+        if (power < 0 && power >= -4) {
+            return new java.math.BigDecimal(value, new java.math.MathContext(17))
+                    .round(new java.math.MathContext(mantissa.replaceAll("[^0-9]", "").length()))
+                    .toPlainString();
+        }
+        return mantissa + "e" + (power < 0 ? "-" : "+") + (Math.abs(power) < 10 ? "0" : "") + Math.abs(power);
+    }
+
+    private static void quote(String text, StringBuilder out) {
+        char quote = text.indexOf('\'') >= 0 && text.indexOf('"') < 0 ? '"' : '\'';
+        out.append(quote);
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            switch (c) {
+                case '\n' -> out.append("\\n");
+                case '\r' -> out.append("\\r");
+                case '\t' -> out.append("\\t");
+                case '\\' -> out.append("\\\\");
+                default -> {
+                    if (c == quote) {
+                        out.append('\\').append(c);
+                    } else if (c < 0x20 || c == 0x7F) {
+                        out.append(String.format(java.util.Locale.ROOT, "\\x%02x", (int) c));
+                    } else {
+                        out.append(c);
+                    }
+                }
+            }
+        }
+        out.append(quote);
+    }
+
+    static long integer(@Nullable Object value, String what) {
+        return switch (value) {
+            case Long l -> l;
+            case Boolean b -> b ? 1 : 0;
+            case Undefined u -> throw undefined(u);
+            case null, default -> throw new TemplateException("TypeError: " + what + " must be an integer, not " + typeName(value));
+        };
+    }
+
+    static String text(@Nullable Object value, String what) {
+        return switch (value) {
+            case String s -> s;
+            case Undefined u -> throw undefined(u);
+            case null, default -> throw new TemplateException("TypeError: " + what + " must be a string, not " + typeName(value));
+        };
+    }
+}

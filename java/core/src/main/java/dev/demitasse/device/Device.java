@@ -1,0 +1,105 @@
+package dev.demitasse.device;
+
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.PackedMatrix;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order.
+ *
+ * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit. A device is
+ * used by one thread at a time; closing it does not close what was allocated from it. Arguments are checked: buffers that
+ * are too short, closed or of another device end in {@link dev.demitasse.UsageException}.
+ */
+public interface Device extends AutoCloseable {
+    /** The backend's name. */
+    String name();
+
+    /** What it runs on, for people: instruction set, threads, card. */
+    String description();
+
+    /** How {@link #linear} takes its input where the weights are integers. */
+    ActivationType activations();
+
+    /** Zeroed memory. */
+    Buffer allocate(long bytes);
+
+    /** Takes over a packed matrix; it is closed with the weight. */
+    LinearWeight upload(PackedMatrix matrix);
+
+    /** Memory for a key-value cache. */
+    KvStore allocateKv(KvShape shape);
+
+    /** {@code out[i] = scale * table[ids[i]]} for {@code rows} ids; out is rows × table.columns(). */
+    void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out);
+
+    /** {@code out[i] = x[rows[i]]} for whole rows of {@code columns} elements. */
+    void gatherRows(Buffer x, int columns, int[] rows, Buffer out);
+
+    /**
+     * Root-mean-square normalisation: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows} rows of
+     * {@code columns}; {@code out} may be {@code x}.
+     */
+    void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out);
+
+    /**
+     * Rounds rows to INT8 in groups of 32: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties to
+     * even, all in FP32; a group of zeros has scale 0.
+     *
+     * @param x rows × columns; columns is a multiple of 32
+     * @param q receives rows × columns bytes
+     * @param scales receives rows × columns / 32 numbers
+     */
+    void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales);
+
+    /** Multiplies {@code rows} rows of {@code x} by each projection's weight; all weights have the same columns. */
+    void linear(Buffer x, int rows, Projection... projections);
+
+    /**
+     * Rotary position embedding, in place: with c, s the row's angle i, the pair (a, b) becomes (a c - b s, a s + b c).
+     *
+     * @param x rows × heads × headDim
+     * @param ropeDim how many of a head's first elements are rotated
+     * @param angles rows × ropeDim / 2 × (cosine, sine)
+     */
+    void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles);
+
+    /** Stores the keys and values (rows × kvHeads × headDim) of a batch's rows in a layer of the cache. */
+    void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows);
+
+    /**
+     * Causal attention of each row over its sequence's cache, itself included:
+     * {@code out = softmax(cap(scale q·k)) v}.
+     *
+     * @param q rows × heads × headDim
+     * @param out rows × heads × headDim
+     */
+    void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out);
+
+    /** {@code out = gate(g) * up}, {@code count} elements; {@code out} may be either input. */
+    void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out);
+
+    /** {@code x += y}, {@code count} elements. */
+    void add(Buffer x, Buffer y, long count);
+
+    /** {@code x = cap tanh(x / cap)}, {@code count} elements. */
+    void softCap(Buffer x, long count, float cap);
+
+    /** The column of each row's largest element (the first of equals) into {@code out}. */
+    void argmax(Buffer x, int rows, int columns, int[] out);
+
+    /** A zero-length or constant buffer: {@code values} copied to the device. */
+    default Buffer upload(float[] values) {
+        Buffer buffer = allocate((long) values.length * Float.BYTES);
+        buffer.write(0, java.lang.foreign.MemorySegment.ofArray(values));
+        return buffer;
+    }
+
+    /** {@link #upload(float[])}, or null for null. */
+    default @Nullable Buffer uploadOrNull(float @Nullable [] values) {
+        return values == null ? null : upload(values);
+    }
+
+    @Override
+    void close();
+}

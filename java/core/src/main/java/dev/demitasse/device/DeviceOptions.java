@@ -1,0 +1,27 @@
+package dev.demitasse.device;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How to open a device.
+ *
+ * @param threads threads of a CPU device; 0 for the number of physical cores
+ * @param ordinal which of several devices of a kind
+ * @param activations how integer layouts meet their activations; null for the device's own choice
+ */
+public record DeviceOptions(int threads, int ordinal, @Nullable ActivationType activations) {
+    /** The device's own choice of everything. */
+    public static DeviceOptions defaults() {
+        return new DeviceOptions(0, 0, null);
+    }
+
+    /** The same with that many threads. */
+    public DeviceOptions withThreads(int count) {
+        return new DeviceOptions(count, ordinal, activations);
+    }
+
+    /** The same with those activations. */
+    public DeviceOptions withActivations(ActivationType type) {
+        return new DeviceOptions(threads, ordinal, type);
+    }
+}

@@ -1,0 +1,184 @@
+package dev.demitasse.gguf;
+
+import dev.demitasse.ModelFormatException;
+import dev.demitasse.UsageException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An open GGUF model: metadata and tensors over memory mapping. A model split into files named {@code
+ * NAME-00001-of-0000N.gguf} is opened by its first file.
+ *
+ * <p>Format: <a href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md">GGUF specification</a>.
+ */
+public final class Gguf implements AutoCloseable {
+    private static final Pattern SPLIT_NAME = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
+    private static final String SPLIT_COUNT = "split.count";
+    private static final String SPLIT_NUMBER = "split.no";
+
+    private final Arena arena;
+    private final int version;
+    private final int alignment;
+    private final long fileBytes;
+    private final Metadata metadata;
+    private final Map<String, GgufTensor> tensors;
+
+    private Gguf(
+            Arena arena,
+            int version,
+            int alignment,
+            long fileBytes,
+            Metadata metadata,
+            Map<String, GgufTensor> tensors) {
+        this.arena = arena;
+        this.version = version;
+        this.alignment = alignment;
+        this.fileBytes = fileBytes;
+        this.metadata = metadata;
+        this.tensors = Collections.unmodifiableMap(tensors);
+    }
+
+    /**
+     * Maps and validates a model file, with its further parts if it is split.
+     *
+     * @throws ModelFormatException where the file is damaged, with the place
+     * @throws dev.demitasse.UnsupportedModelException where it is sound but of another version or tensor type
+     * @throws UsageException where it cannot be opened
+     */
+    public static Gguf open(Path path) {
+        Arena arena = Arena.ofShared();
+        try {
+            Gguf gguf = open(path, arena);
+            arena = null;
+            return gguf;
+        } catch (IOException e) {
+            throw new UsageException("Cannot read " + path + ": " + e, e);
+        } finally {
+            if (arena != null) {
+                arena.close();
+            }
+        }
+    }
+
+    /** Parses a file's bytes; {@code source} names it in messages. The tensors are slices of {@code bytes}. */
+    public static Gguf parse(String source, MemorySegment bytes) {
+        GgufReader.Contents contents = new GgufReader(source, bytes).read();
+        Map<String, GgufTensor> tensors = new LinkedHashMap<>();
+        contents.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
+        return new Gguf(
+                Arena.ofShared(),
+                contents.version(),
+                contents.alignment(),
+                bytes.byteSize(),
+                new Metadata(source, contents.metadata()),
+                tensors);
+    }
+
+    private static Gguf open(Path path, Arena arena) throws IOException {
+        String source = path.toString();
+        MemorySegment bytes = map(path, arena);
+        GgufReader.Contents first = new GgufReader(source, bytes).read();
+        Metadata metadata = new Metadata(source, first.metadata());
+        int parts = metadata.integer(SPLIT_COUNT, 1);
+        Map<String, GgufTensor> tensors = new LinkedHashMap<>();
+        first.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
+        long total = bytes.byteSize();
+        if (parts > 1) {
+            for (Path part : furtherParts(path, parts, metadata)) {
+                MemorySegment partBytes = map(part, arena);
+                total += partBytes.byteSize();
+                GgufReader.Contents contents = new GgufReader(part.toString(), partBytes).read();
+                for (GgufTensor tensor : contents.tensors()) {
+                    if (tensors.put(tensor.name(), tensor) != null) {
+                        throw new ModelFormatException(
+                                part + " repeats the tensor \"" + tensor.name() + "\" of an earlier part.");
+                    }
+                }
+            }
+        }
+        return new Gguf(arena, first.version(), first.alignment(), total, metadata, tensors);
+    }
+
+    private static List<Path> furtherParts(Path path, int parts, Metadata metadata) {
+        Matcher name = SPLIT_NAME.matcher(String.valueOf(path.getFileName()));
+        if (!name.matches() || Integer.parseInt(name.group(3)) != parts) {
+            throw new ModelFormatException(
+                    path + " is one of " + parts + " parts, but is not named NAME-00001-of-" + number(parts) + ".gguf.");
+        }
+        if (metadata.integer(SPLIT_NUMBER, 0) != 0 || Integer.parseInt(name.group(2)) != 1) {
+            throw new UsageException(path + " is not the first part; open the file that ends in -00001-of-"
+                    + number(parts) + ".gguf.");
+        }
+        List<Path> further = new ArrayList<>();
+        for (int i = 2; i <= parts; i++) {
+            Path part = path.resolveSibling(name.group(1) + "-" + number(i) + "-of-" + number(parts) + ".gguf");
+            if (!Files.isRegularFile(part)) {
+                throw new UsageException("Part " + i + " of " + parts + " is missing: " + part);
+            }
+            further.add(part);
+        }
+        return further;
+    }
+
+    private static String number(int n) {
+        return String.format(Locale.ROOT, "%05d", n);
+    }
+
+    private static MemorySegment map(Path path, Arena arena) throws IOException {
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            return channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
+        }
+    }
+
+    /** The format's version, 2 or 3. */
+    public int version() {
+        return version;
+    }
+
+    /** The alignment of tensors in bytes. */
+    public int alignment() {
+        return alignment;
+    }
+
+    /** Bytes of all files of the model. */
+    public long fileBytes() {
+        return fileBytes;
+    }
+
+    /** The metadata. */
+    public Metadata metadata() {
+        return metadata;
+    }
+
+    /** All tensors in file order. */
+    public Collection<GgufTensor> tensors() {
+        return tensors.values();
+    }
+
+    /** The tensor with that name, or null. */
+    public @Nullable GgufTensor tensor(String name) {
+        return tensors.get(name);
+    }
+
+    /** Unmaps the files; the tensors' data may not be used any more. */
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,187 @@
+package dev.demitasse.gguf;
+
+import dev.demitasse.quant.TensorType;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.Channels;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Writes GGUF files. What {@link Gguf} read is written back byte for byte (where its strings are UTF-8 and its padding
+ * zero), since order, types and alignment are kept.
+ */
+public final class GgufWriter {
+    private record Entry(String name, TensorType type, long[] dimensions, MemorySegment data) {}
+
+    private final int version;
+    private final int alignment;
+    private final Map<String, MetadataValue> metadata = new LinkedHashMap<>();
+    private final List<Entry> entries = new ArrayList<>();
+    private long written;
+
+    /** A writer for version 2 or 3 with the given alignment (a power of two; other than 32 it must be in the metadata). */
+    public GgufWriter(int version, int alignment) {
+        this.version = version;
+        this.alignment = alignment;
+    }
+
+    /** A writer with everything of {@code source}. */
+    public static GgufWriter copyOf(Gguf source) {
+        GgufWriter writer = new GgufWriter(source.version(), source.alignment());
+        source.metadata().all().forEach(writer::metadata);
+        source.tensors().forEach(t -> writer.tensor(t.name(), t.type(), t.dimensions(), t.data()));
+        return writer;
+    }
+
+    /** Adds or replaces a metadata value. */
+    public GgufWriter metadata(String key, MetadataValue value) {
+        metadata.put(key, value);
+        return this;
+    }
+
+    /** Adds a tensor; {@code dimensions} are fastest first, {@code data} holds its blocks. */
+    public GgufWriter tensor(String name, TensorType type, long[] dimensions, MemorySegment data) {
+        entries.add(new Entry(name, type, dimensions.clone(), data));
+        return this;
+    }
+
+    /** Writes the file beside its final place and renames it, so that a half-written file never has the name. */
+    public void write(Path path) throws IOException {
+        Path parent = path.toAbsolutePath().getParent();
+        Path temporary = Files.createTempFile(parent, ".gguf", ".part");
+        try {
+            try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(temporary), 1 << 20)) {
+                write(out);
+            }
+            try {
+                Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE);
+            } catch (AtomicMoveNotSupportedException e) {
+                Files.move(temporary, path, StandardCopyOption.REPLACE_EXISTING);
+            }
+        } finally {
+            Files.deleteIfExists(temporary);
+        }
+    }
+
+    /** Writes the file to a stream. */
+    public void write(OutputStream out) throws IOException {
+        written = 0;
+        putInt(out, GgufReader.MAGIC);
+        putInt(out, version);
+        putLong(out, entries.size());
+        putLong(out, metadata.size());
+        for (Map.Entry<String, MetadataValue> entry : metadata.entrySet()) {
+            putString(out, entry.getKey());
+            putValue(out, entry.getValue());
+        }
+        long offset = 0;
+        for (Entry entry : entries) {
+            putString(out, entry.name);
+            putInt(out, entry.dimensions.length);
+            for (long dimension : entry.dimensions) {
+                putLong(out, dimension);
+            }
+            putInt(out, entry.type.id());
+            putLong(out, offset);
+            offset = align(offset + entry.data.byteSize());
+        }
+        WritableByteChannel channel = Channels.newChannel(out);
+        for (Entry entry : entries) {
+            pad(out);
+            for (long at = 0; at < entry.data.byteSize(); at += 1 << 30) {
+                long length = Math.min(1 << 30, entry.data.byteSize() - at);
+                channel.write(entry.data.asSlice(at, length).asByteBuffer());
+            }
+            written += entry.data.byteSize();
+        }
+        pad(out);
+    }
+
+    private void putValue(OutputStream out, MetadataValue value) throws IOException {
+        putInt(out, value.type().ordinal());
+        MetadataType elementType = value.elementType();
+        if (elementType == null) {
+            putScalar(out, value.value());
+            return;
+        }
+        putInt(out, elementType.ordinal());
+        Object array = value.value();
+        int length = java.lang.reflect.Array.getLength(array);
+        putLong(out, length);
+        for (int i = 0; i < length; i++) {
+            putScalar(out, java.lang.reflect.Array.get(array, i));
+        }
+    }
+
+    private void putScalar(OutputStream out, Object value) throws IOException {
+        switch (value) {
+            case Byte b -> put(out, new byte[] {b});
+            case Boolean b -> put(out, new byte[] {(byte) (b ? 1 : 0)});
+            case Short s -> put(out, buffer(2).putShort(s).array());
+            case Integer i -> putInt(out, i);
+            case Float f -> putInt(out, Float.floatToRawIntBits(f));
+            case Long l -> putLong(out, l);
+            case Double d -> putLong(out, Double.doubleToRawLongBits(d));
+            case String s -> putString(out, s);
+            default -> throw new IllegalArgumentException("No metadata type for " + value.getClass());
+        }
+    }
+
+    private void putString(OutputStream out, String value) throws IOException {
+        byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+        putLong(out, bytes.length);
+        put(out, bytes);
+    }
+
+    private void putInt(OutputStream out, int value) throws IOException {
+        put(out, buffer(4).putInt(value).array());
+    }
+
+    private void putLong(OutputStream out, long value) throws IOException {
+        put(out, buffer(8).putLong(value).array());
+    }
+
+    private void put(OutputStream out, byte[] bytes) throws IOException {
+        out.write(bytes);
+        written += bytes.length;
+    }
+
+    private void pad(OutputStream out) throws IOException {
+        put(out, new byte[(int) (align(written) - written)]);
+    }
+
+    private long align(long offset) {
+        return (offset + alignment - 1) / alignment * alignment;
+    }
+
+    private static ByteBuffer buffer(int bytes) {
+        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** A tensor of 32-bit numbers, as a convenience for small files. */
+    public GgufWriter tensor(String name, long[] dimensions, float[] values) {
+        MemorySegment data = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
+        MemorySegment.copy(
+                values,
+                0,
+                data,
+                ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
+                0,
+                values.length);
+        return tensor(name, TensorType.F32, dimensions, data);
+    }
+}

@@ -1,0 +1,30 @@
+package dev.demitasse.kv;
+
+/**
+ * The dimensions of a key-value cache.
+ *
+ * @param layers layers of the model
+ * @param kvHeads key and value heads
+ * @param headDim elements of a head
+ * @param pages pages in all
+ * @param type how elements are stored
+ */
+public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType type) {
+    /** Positions of a page. A multiple of every vector width, so that scores of a page fill whole registers. */
+    public static final int PAGE = 32;
+
+    /** Elements of the keys (or of the values) of one page of one layer. */
+    public long pageElements() {
+        return (long) kvHeads * headDim * PAGE;
+    }
+
+    /** Bytes of the keys (or of the values) of all layers. */
+    public long bytes() {
+        return pageElements() * layers * pages * type.bytes();
+    }
+
+    /** Index of the first element of a head's part of a page. */
+    public long headOffset(int layer, int page, int kvHead) {
+        return (((long) layer * pages + page) * kvHeads + kvHead) * headDim * PAGE;
+    }
+}

@@ -1,0 +1,79 @@
+package dev.demitasse.memory;
+
+import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.UsageException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * A block of zeroed memory outside the heap, aligned to 64 bytes. Blocks of several megabytes are asked to lie on huge
+ * pages, where the operating system has them: reading weights is bound by memory, and 4 KiB pages cost a quarter of it.
+ */
+public final class HostMemory implements AutoCloseable {
+    /** The alignment of every block in bytes: a cache line, and the widest vector register. */
+    public static final int ALIGNMENT = 64;
+
+    private static final long HUGE_PAGE_BYTES = 2L << 20;
+    private static final AtomicLong ALLOCATED = new AtomicLong();
+
+    private final Arena arena;
+    private final MemorySegment segment;
+
+    private HostMemory(Arena arena, MemorySegment segment) {
+        this.arena = arena;
+        this.segment = segment;
+    }
+
+    /**
+     * Allocates {@code bytes} of zeroed memory.
+     *
+     * @throws OutOfDeviceMemoryException where the machine has not so much
+     */
+    public static HostMemory allocate(long bytes) {
+        if (bytes < 0) {
+            throw new UsageException("Cannot allocate " + bytes + " bytes.");
+        }
+        Arena arena = Arena.ofShared();
+        try {
+            MemorySegment segment = bytes >= HUGE_PAGE_BYTES && HugePages.available()
+                    ? HugePages.map(bytes, arena)
+                    : arena.allocate(Math.max(bytes, 1), ALIGNMENT).asSlice(0, bytes);
+            ALLOCATED.addAndGet(bytes);
+            return new HostMemory(arena, segment);
+        } catch (OutOfMemoryError e) {
+            arena.close();
+            throw new OutOfDeviceMemoryException(
+                    "The machine has no " + (bytes >> 20) + " MiB of memory left outside the Java heap.", e);
+        }
+    }
+
+    /** Bytes in blocks that are not closed, of this process. */
+    public static long allocatedBytes() {
+        return ALLOCATED.get();
+    }
+
+    /** The memory. */
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    /** The address of the first byte. */
+    public long address() {
+        return segment.address();
+    }
+
+    /** Its length. */
+    public long bytes() {
+        return segment.byteSize();
+    }
+
+    /** Gives the memory back. Closing twice does nothing. */
+    @Override
+    public synchronized void close() {
+        if (arena.scope().isAlive()) {
+            ALLOCATED.addAndGet(-segment.byteSize());
+            arena.close();
+        }
+    }
+}

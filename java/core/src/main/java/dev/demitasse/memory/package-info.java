@@ -1,0 +1,5 @@
+/** Memory outside the Java heap. */
+@NullMarked
+package dev.demitasse.memory;
+
+import org.jspecify.annotations.NullMarked;

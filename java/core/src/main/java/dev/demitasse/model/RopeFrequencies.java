@@ -1,0 +1,121 @@
+package dev.demitasse.model;
+
+import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.gguf.Metadata;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Rotation angles per position of rotary position embedding, with its scalings.
+ *
+ * <p>Plain: angle i of position p is {@code p base^(-2i/n)}. <i>Linear</i> divides positions by a factor. <i>YaRN</i> (Peng
+ * et al., 2023) divides only the low frequencies, with a ramp between, and scales the rotated vector. <i>Factors</i> (Llama
+ * 3.1's {@code rope_freqs}, Phi 3's LongRoPE) divide each frequency by a number from the file.
+ *
+ * @param inverse radians per position of each pair
+ * @param magnitude multiplies cosine and sine
+ */
+public record RopeFrequencies(double[] inverse, float magnitude) {
+    private static final double YARN_BETA_FAST = 32;
+    private static final double YARN_BETA_SLOW = 1;
+
+    /**
+     * The tensors of frequency factors, each null where the file has none.
+     *
+     * @param always {@code rope_freqs}
+     * @param longContext {@code rope_factors_long}, beyond the original context length
+     * @param shortContext {@code rope_factors_short}, within it
+     */
+    public record Factors(
+            float @Nullable [] always, float @Nullable [] longContext, float @Nullable [] shortContext) {}
+
+    /** Elements of a head that are rotated. */
+    public int dimensions() {
+        return inverse.length * 2;
+    }
+
+    /** Unscaled frequencies. */
+    static RopeFrequencies plain(int dimensions, float base) {
+        double[] inverse = new double[dimensions / 2];
+        for (int i = 0; i < inverse.length; i++) {
+            inverse[i] = Math.pow(base, -2.0 * i / dimensions);
+        }
+        return new RopeFrequencies(inverse, 1);
+    }
+
+    static RopeFrequencies read(
+            Metadata metadata, String prefix, int dimensions, float base, int trained, Factors factors, int context) {
+        double[] inverse = plain(dimensions, base).inverse;
+        int original = metadata.integer(prefix + "rope.scaling.original_context_length", trained);
+        float[] perPair = factors.always != null
+                ? factors.always
+                : context > original ? factors.longContext : factors.shortContext;
+        if (perPair != null) {
+            if (perPair.length != inverse.length) {
+                throw metadata.bad(
+                        prefix + "rope.dimension_count",
+                        "asks for " + inverse.length + " RoPE factors; the file has " + perPair.length);
+            }
+            for (int i = 0; i < inverse.length; i++) {
+                inverse[i] /= perPair[i];
+            }
+        }
+        double factor = metadata.number(prefix + "rope.scaling.factor", metadata.number(prefix + "rope.scale_linear", 1));
+        if (!(factor > 0)) {
+            throw metadata.bad(prefix + "rope.scaling.factor", "is " + factor + "; it must be above zero");
+        }
+        double magnitude = metadata.number(prefix + "rope.scaling.attn_factor", 1);
+        String type = metadata.string(prefix + "rope.scaling.type", factor == 1 ? "none" : "linear");
+        switch (type == null ? "none" : type) {
+            case "none", "longrope" -> {}
+            case "linear" -> {
+                for (int i = 0; i < inverse.length; i++) {
+                    inverse[i] /= factor;
+                }
+            }
+            case "yarn" -> {
+                yarn(inverse, base, original, factor);
+                magnitude *= 1 + 0.1 * Math.log(factor);
+            }
+            default ->
+                throw new UnsupportedModelException("RoPE scaling \"" + type + "\" is not supported; linear and yarn are.");
+        }
+        return new RopeFrequencies(inverse, (float) magnitude);
+    }
+
+    private static void yarn(double[] inverse, double base, int original, double factor) {
+        int dimensions = inverse.length * 2;
+        double low = Math.max(0, Math.floor(turnsDimension(dimensions, base, original, YARN_BETA_FAST)));
+        double high = Math.min(dimensions - 1, Math.ceil(turnsDimension(dimensions, base, original, YARN_BETA_SLOW)));
+        for (int i = 0; i < inverse.length; i++) {
+            double ramp = Math.clamp((i - low) / Math.max(0.001, high - low), 0, 1);
+            inverse[i] = inverse[i] / factor * ramp + inverse[i] * (1 - ramp);
+        }
+    }
+
+    /** The pair whose wave turns {@code turns} times in the original context. */
+    private static double turnsDimension(int dimensions, double base, int original, double turns) {
+        return dimensions * Math.log(original / (turns * 2 * Math.PI)) / (2 * Math.log(base));
+    }
+
+    /** Writes (cosine, sine) of every pair at {@code position} to {@code out} from {@code at} on. */
+    void angles(int position, float[] out, int at) {
+        for (int i = 0; i < inverse.length; i++) {
+            double angle = position * inverse[i];
+            out[at + 2 * i] = (float) (Math.cos(angle) * magnitude);
+            out[at + 2 * i + 1] = (float) (Math.sin(angle) * magnitude);
+        }
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof RopeFrequencies that
+                && magnitude == that.magnitude
+                && Arrays.equals(inverse, that.inverse);
+    }
+
+    @Override
+    public int hashCode() {
+        return Arrays.hashCode(inverse);
+    }
+}

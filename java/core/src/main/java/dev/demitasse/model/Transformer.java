@@ -1,0 +1,196 @@
+package dev.demitasse.model;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.Projection;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The forward pass of every architecture: what differs between them are fields of {@link ModelConfig} and null weights. */
+public final class Transformer implements AutoCloseable {
+    /** Rows whose logits are computed at once; more are done in several rounds. */
+    public static final int LOGIT_ROWS = 16;
+
+    private final ModelConfig config;
+    private final Weights weights;
+    private final Device device;
+    private final int maximumRows;
+    private final List<Buffer> owned = new ArrayList<>();
+
+    private final Buffer residual; // rows × hidden
+    private final Buffer normed; // rows × hidden
+    private final Buffer branch; // rows × hidden
+    private final Buffer query; // rows × heads × headDim
+    private final Buffer key; // rows × kvHeads × headDim
+    private final Buffer value; // rows × kvHeads × headDim
+    private final Buffer attended; // rows × heads × headDim
+    private final Buffer gate; // rows × feedForward
+    private final Buffer up; // rows × feedForward
+    private final Buffer angles; // rows × ropeDim / 2 × (cosine, sine)
+    private final Buffer windowAngles; // the same for layers with a window
+    private final Buffer picked; // LOGIT_ROWS × hidden
+    private final Buffer logits; // LOGIT_ROWS × vocabulary
+
+    /** Receives logits. */
+    @FunctionalInterface
+    public interface LogitsSink {
+        /**
+         * Takes the logits of some of the rows that were asked for.
+         *
+         * @param first index of the first among the rows that were asked for
+         * @param count rows
+         * @param logits count × vocabulary, valid during the call
+         */
+        void accept(int first, int count, Buffer logits);
+    }
+
+    /** A transformer for batches of at most {@code maximumRows} rows. It does not own device and weights. */
+    public Transformer(ModelConfig config, Weights weights, Device device, int maximumRows) {
+        this.config = config;
+        this.weights = weights;
+        this.device = device;
+        this.maximumRows = maximumRows;
+        int queries = config.heads() * config.headDim();
+        int keys = config.kvHeads() * config.headDim();
+        residual = allocate(maximumRows, config.hidden());
+        normed = allocate(maximumRows, config.hidden());
+        branch = allocate(maximumRows, config.hidden());
+        query = allocate(maximumRows, queries);
+        key = allocate(maximumRows, keys);
+        value = allocate(maximumRows, keys);
+        attended = allocate(maximumRows, queries);
+        gate = allocate(maximumRows, config.feedForward());
+        up = allocate(maximumRows, config.feedForward());
+        angles = allocate(maximumRows, config.rope().dimensions());
+        windowAngles = config.windowRope().equals(config.rope())
+                ? angles
+                : allocate(maximumRows, config.windowRope().dimensions());
+        int logitRows = Math.min(maximumRows, LOGIT_ROWS);
+        picked = allocate(logitRows, config.hidden());
+        logits = allocate(logitRows, config.vocabulary());
+    }
+
+    private Buffer allocate(long rows, long columns) {
+        Buffer buffer = device.allocate(rows * columns * Float.BYTES);
+        owned.add(buffer);
+        return buffer;
+    }
+
+    /**
+     * Runs a batch through all layers, appends its keys and values to the cache, and computes the logits of some rows.
+     *
+     * @param ids token of each row
+     * @param rows where the rows stand
+     * @param logitRows rows whose logits are wanted, any number
+     * @param sink receives them, in the order of {@code logitRows}
+     */
+    public void forward(int[] ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
+        int count = rows.count();
+        if (count < 1 || count > maximumRows) {
+            throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + count + ".");
+        }
+        writeAngles(rows, config.rope(), angles);
+        if (windowAngles != angles) {
+            writeAngles(rows, config.windowRope(), windowAngles);
+        }
+        device.embed(weights.embedding(), ids, count, config.embeddingScale(), residual);
+        for (int layer = 0; layer < config.layers(); layer++) {
+            attention(layer, rows, kv);
+            feedForward(layer, count);
+        }
+        for (int first = 0; first < logitRows.length; first += LOGIT_ROWS) {
+            int[] wanted = java.util.Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
+            logits(wanted);
+            sink.accept(first, wanted.length, logits);
+        }
+    }
+
+    private void attention(int layer, BatchRows rows, KvStore kv) {
+        Weights.Block block = weights.block(layer);
+        int count = rows.count();
+        int headDim = config.headDim();
+        int ropeDim = config.rope(layer).dimensions();
+        Buffer layerAngles = config.window(layer) == 0 ? angles : windowAngles;
+        device.rmsNorm(residual, block.attentionNorm(), count, config.hidden(), config.epsilon(), normed);
+        device.linear(
+                normed,
+                count,
+                new Projection(block.query(), block.queryBias(), query),
+                new Projection(block.key(), block.keyBias(), key),
+                new Projection(block.value(), block.valueBias(), value));
+        if (block.queryNorm() != null) {
+            device.rmsNorm(query, block.queryNorm(), count * config.heads(), headDim, config.epsilon(), query);
+        }
+        if (block.keyNorm() != null) {
+            device.rmsNorm(key, block.keyNorm(), count * config.kvHeads(), headDim, config.epsilon(), key);
+        }
+        device.rope(query, count, config.heads(), headDim, ropeDim, config.architecture().rope(), layerAngles);
+        device.rope(key, count, config.kvHeads(), headDim, ropeDim, config.architecture().rope(), layerAngles);
+        device.kvAppend(kv, layer, key, value, rows);
+        AttentionShape shape = new AttentionShape(
+                config.heads(),
+                config.kvHeads(),
+                headDim,
+                config.attentionScale(),
+                config.attentionSoftCap(),
+                config.window(layer));
+        device.attention(query, kv, layer, shape, rows, attended);
+        device.linear(
+                attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
+        if (block.postAttentionNorm() != null) {
+            device.rmsNorm(branch, block.postAttentionNorm(), count, config.hidden(), config.epsilon(), branch);
+        }
+        device.add(residual, branch, (long) count * config.hidden());
+    }
+
+    private void feedForward(int layer, int count) {
+        Weights.Block block = weights.block(layer);
+        device.rmsNorm(residual, block.feedForwardNorm(), count, config.hidden(), config.epsilon(), normed);
+        device.linear(
+                normed, count, new Projection(block.gate(), null, gate), new Projection(block.up(), null, up));
+        device.gatedActivation(config.architecture().gate(), gate, up, (long) count * config.feedForward(), gate);
+        device.linear(gate, count, new Projection(block.down(), null, branch));
+        if (block.postFeedForwardNorm() != null) {
+            device.rmsNorm(branch, block.postFeedForwardNorm(), count, config.hidden(), config.epsilon(), branch);
+        }
+        device.add(residual, branch, (long) count * config.hidden());
+    }
+
+    private void logits(int[] wanted) {
+        device.gatherRows(residual, config.hidden(), wanted, picked);
+        device.rmsNorm(picked, weights.outputNorm(), wanted.length, config.hidden(), config.epsilon(), picked);
+        device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
+        if (config.finalSoftCap() != 0) {
+            device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
+        }
+    }
+
+    private void writeAngles(BatchRows rows, RopeFrequencies frequencies, Buffer target) {
+        int width = frequencies.dimensions();
+        float[] table = new float[rows.count() * width];
+        for (int row = 0; row < rows.count(); row++) {
+            frequencies.angles(rows.positions()[row], table, row * width);
+        }
+        target.write(0, MemorySegment.ofArray(table));
+    }
+
+    /** The hyperparameters. */
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** The most rows of a batch. */
+    public int maximumRows() {
+        return maximumRows;
+    }
+
+    @Override
+    public void close() {
+        owned.forEach(Buffer::close);
+    }
+}

@@ -1,0 +1,241 @@
+package dev.demitasse.model;
+
+import dev.demitasse.ModelFormatException;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The weights of a model on a device. */
+public final class Weights implements AutoCloseable {
+    /**
+     * One transformer block. Null where the architecture has no such thing.
+     *
+     * @param attentionNorm before attention
+     * @param query projection, rows heads × headDim
+     * @param queryBias of it
+     * @param queryNorm RMS norm of each query head
+     * @param postAttentionNorm after attention, before the residual
+     * @param postFeedForwardNorm after the feed-forward layer, before the residual
+     */
+    record Block(
+            Buffer attentionNorm,
+            LinearWeight query,
+            @Nullable Buffer queryBias,
+            LinearWeight key,
+            @Nullable Buffer keyBias,
+            LinearWeight value,
+            @Nullable Buffer valueBias,
+            @Nullable Buffer queryNorm,
+            @Nullable Buffer keyNorm,
+            LinearWeight attentionOutput,
+            @Nullable Buffer attentionOutputBias,
+            @Nullable Buffer postAttentionNorm,
+            Buffer feedForwardNorm,
+            LinearWeight gate,
+            LinearWeight up,
+            LinearWeight down,
+            @Nullable Buffer postFeedForwardNorm) {}
+
+    private final Gguf file;
+    private final Device device;
+    private final @Nullable WeightLayout forced;
+    private final List<AutoCloseable> owned = new ArrayList<>();
+
+    private final LinearWeight embedding;
+    private final LinearWeight output;
+    private final Buffer outputNorm;
+    private final List<Block> blocks = new ArrayList<>();
+    private long bytes;
+
+    /**
+     * Packs all weights onto {@code device}.
+     *
+     * @param forced a layout for every matrix instead of its type's own (F32: dequantised), or null
+     * @throws ModelFormatException where a tensor is missing or has another shape than the hyperparameters say
+     */
+    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
+        this.file = file;
+        this.device = device;
+        this.forced = forced;
+        try {
+            GgufTensor table = tensor("token_embd.weight");
+            check(table, config.vocabulary(), config.hidden());
+            embedding = matrix(table, 0, config.vocabulary());
+            GgufTensor head = file.tensor("output.weight");
+            output = head == null ? embedding : matrix("output.weight", config.vocabulary(), config.hidden());
+            outputNorm = vector("output_norm.weight", config.hidden());
+            for (int layer = 0; layer < config.layers(); layer++) {
+                blocks.add(block("blk." + layer + ".", config));
+            }
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Block block(String p, ModelConfig config) {
+        int hidden = config.hidden();
+        int queries = config.heads() * config.headDim();
+        int keys = config.kvHeads() * config.headDim();
+        LinearWeight[] attention = parts(
+                new String[] {p + "attn_q", p + "attn_k", p + "attn_v"},
+                p + "attn_qkv",
+                new int[] {queries, keys, keys},
+                hidden);
+        LinearWeight[] feedForward = parts(
+                new String[] {p + "ffn_gate", p + "ffn_up"},
+                p + "ffn_up",
+                new int[] {config.feedForward(), config.feedForward()},
+                hidden);
+        return new Block(
+                vector(p + "attn_norm.weight", hidden),
+                attention[0],
+                optional(p + "attn_q.bias", queries),
+                attention[1],
+                optional(p + "attn_k.bias", keys),
+                attention[2],
+                optional(p + "attn_v.bias", keys),
+                optional(p + "attn_q_norm.weight", config.headDim()),
+                optional(p + "attn_k_norm.weight", config.headDim()),
+                matrix(p + "attn_output.weight", hidden, queries),
+                optional(p + "attn_output.bias", hidden),
+                optional(p + "post_attention_norm.weight", hidden),
+                vector(p + "ffn_norm.weight", hidden),
+                feedForward[0],
+                feedForward[1],
+                matrix(p + "ffn_down.weight", hidden, config.feedForward()),
+                optional(p + "post_ffw_norm.weight", hidden));
+    }
+
+    /** Several matrices with the same input, each a tensor of its own or all of them one tensor's rows in order. */
+    private LinearWeight[] parts(String[] names, String fused, int[] rows, int columns) {
+        LinearWeight[] parts = new LinearWeight[names.length];
+        if (file.tensor(names[0] + ".weight") != null) {
+            for (int i = 0; i < names.length; i++) {
+                parts[i] = matrix(names[i] + ".weight", rows[i], columns);
+            }
+            return parts;
+        }
+        GgufTensor tensor = file.tensor(fused + ".weight");
+        if (tensor == null) {
+            throw missing(names[0] + ".weight");
+        }
+        int total = 0;
+        for (int count : rows) {
+            total += count;
+        }
+        check(tensor, total, columns);
+        int first = 0;
+        for (int i = 0; i < names.length; i++) {
+            parts[i] = matrix(tensor, first, rows[i]);
+            first += rows[i];
+        }
+        return parts;
+    }
+
+    private LinearWeight matrix(String name, int rows, int columns) {
+        GgufTensor tensor = tensor(name);
+        check(tensor, rows, columns);
+        return matrix(tensor, 0, rows);
+    }
+
+    private LinearWeight matrix(GgufTensor tensor, int first, int count) {
+        MatrixSource all = new MatrixSource(
+                tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
+        MatrixSource source = all.rows(first, count);
+        LinearWeight weight =
+                device.upload(forced == null ? PackedMatrix.pack(source) : PackedMatrix.pack(source, forced));
+        owned.add(weight);
+        bytes += weight.bytes();
+        return weight;
+    }
+
+    private @Nullable Buffer optional(String name, int length) {
+        return file.tensor(name) == null ? null : vector(name, length);
+    }
+
+    private Buffer vector(String name, int length) {
+        Buffer buffer = device.upload(values(file, tensor(name), length));
+        owned.add(buffer);
+        return buffer;
+    }
+
+    /** The values of a one-dimensional tensor of {@code length} elements. */
+    static float[] values(Gguf file, GgufTensor tensor, int length) {
+        if (tensor.elements() != length) {
+            throw new ModelFormatException("Tensor \"" + tensor.name() + "\" has " + tensor.elements()
+                    + " elements; the hyperparameters ask for " + length + ".");
+        }
+        float[] values = new float[length];
+        new MatrixSource(tensor.name(), tensor.type(), 1, length, tensor.data()).dequantiseRow(0, values);
+        for (float value : values) {
+            if (!Float.isFinite(value)) {
+                throw new ModelFormatException(
+                        "Tensor \"" + tensor.name() + "\" has a value that is NaN or infinite; the file is damaged.");
+            }
+        }
+        return values;
+    }
+
+    private GgufTensor tensor(String name) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            throw missing(name);
+        }
+        return tensor;
+    }
+
+    private static ModelFormatException missing(String name) {
+        return new ModelFormatException("Tensor \"" + name + "\" is missing; the file is not a complete model.");
+    }
+
+    private static void check(GgufTensor tensor, int rows, int columns) {
+        if (tensor.rows() != rows || tensor.columns() != columns) {
+            throw new ModelFormatException("Tensor \"" + tensor.name() + "\" is " + tensor.rows() + " × "
+                    + tensor.columns() + "; the hyperparameters ask for " + rows + " × " + columns + ".");
+        }
+    }
+
+    LinearWeight embedding() {
+        return embedding;
+    }
+
+    LinearWeight output() {
+        return output;
+    }
+
+    Buffer outputNorm() {
+        return outputNorm;
+    }
+
+    Block block(int layer) {
+        return blocks.get(layer);
+    }
+
+    /** Bytes of all matrices on the device. */
+    public long bytes() {
+        return bytes;
+    }
+
+    @Override
+    public void close() {
+        for (AutoCloseable closeable : owned) {
+            try {
+                closeable.close();
+            } catch (RuntimeException e) {
+                throw e;
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        owned.clear();
+    }
+}

@@ -1,0 +1,119 @@
+package dev.demitasse.quant;
+
+
+import dev.demitasse.ModelFormatException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A matrix in rows as a file or an application holds it: {@code rows} × {@code columns}, a tensor type, and its bytes.
+ *
+ * @param name what it is called, for messages
+ * @param type how its elements are stored
+ * @param rows outputs
+ * @param columns inputs
+ * @param data rows × {@link TensorType#rowBytes} bytes
+ */
+public record MatrixSource(String name, TensorType type, int rows, int columns, MemorySegment data) {
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /** Checks that the bytes are there. */
+    public MatrixSource {
+        if (rows < 1 || columns < 1 || columns % type.blockElements() != 0) {
+            throw new IllegalArgumentException(name + ": no matrix has " + rows + " rows of " + columns + " " + type);
+        }
+        if (data.byteSize() != type.rowBytes(columns) * rows) {
+            throw new IllegalArgumentException(name + ": " + data.byteSize() + " bytes are not " + rows + " rows of "
+                    + columns + " " + type);
+        }
+    }
+
+    /** The matrix of {@code count} rows from {@code first} on. */
+    public MatrixSource rows(int first, int count) {
+        long rowBytes = type.rowBytes(columns);
+        return new MatrixSource(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes));
+    }
+
+    /**
+     * Decodes a row of a quantised type into integers, scales and minimums (see {@link BlockCodec}).
+     *
+     * @throws ModelFormatException where a scale or minimum is not finite
+     */
+    void decodeRow(int row, byte[] q, float[] scales, float[] mins) {
+        BlockCodec codec = codec();
+        if (codec == null) {
+            throw new IllegalStateException(type + " has no integers");
+        }
+        int blocks = columns / type.blockElements();
+        int groupsPerBlock = type.layout().groups(type.blockElements());
+        long at = row * type.rowBytes(columns);
+        for (int b = 0; b < blocks; b++) {
+            codec.decode(data, at, q, b * type.blockElements(), scales, mins, b * groupsPerBlock);
+            at += type.blockBytes();
+        }
+        int groups = blocks * groupsPerBlock;
+        for (int g = 0; g < groups; g++) {
+            if (!Float.isFinite(scales[g]) || type.layout().minimum() && !Float.isFinite(mins[g])) {
+                throw notFinite(row, "scale");
+            }
+        }
+    }
+
+    /** The values of a row as FP32, exact. */
+    public void dequantiseRow(int row, float[] out) {
+        long at = row * type.rowBytes(columns);
+        switch (type) {
+            case F32 -> MemorySegment.copy(data, FLOAT, at, out, 0, columns);
+            case F16 -> {
+                for (int i = 0; i < columns; i++) {
+                    out[i] = Float.float16ToFloat(data.get(SHORT, at + 2L * i));
+                }
+            }
+            case BF16 -> {
+                for (int i = 0; i < columns; i++) {
+                    out[i] = Float.intBitsToFloat(data.get(SHORT, at + 2L * i) << 16);
+                }
+            }
+            default -> dequantiseIntegers(row, out);
+        }
+    }
+
+    /** Fails where a floating-point row holds NaN or infinity. */
+    void requireFinite(int row, float[] values) {
+        for (int i = 0; i < columns; i++) {
+            if (!Float.isFinite(values[i])) {
+                throw notFinite(row, "weight");
+            }
+        }
+    }
+
+    private void dequantiseIntegers(int row, float[] out) {
+        WeightLayout layout = type.layout();
+        int groups = layout.groups(columns);
+        byte[] q = new byte[columns];
+        float[] scales = new float[groups];
+        float[] mins = new float[groups];
+        decodeRow(row, q, scales, mins);
+        int zero = layout.zero();
+        for (int i = 0; i < columns; i++) {
+            int g = i / layout.group();
+            float value = scales[g] * (q[i] - zero);
+            out[i] = layout.minimum() ? value + mins[g] : value;
+        }
+    }
+
+    private @Nullable BlockCodec codec() {
+        return type.codec();
+    }
+
+    private ModelFormatException notFinite(int row, String what) {
+        return new ModelFormatException("Tensor \"" + name + "\" has a " + what + " in row " + row
+                + " that is NaN or infinite; the file is damaged.");
+    }
+
+}

@@ -1,0 +1,302 @@
+package dev.demitasse.quant;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+
+/**
+ * A weight matrix packed for CPU devices: panels of 16 rows, interleaved so that one vector register holds several rows
+ * and sums need no horizontal addition.
+ *
+ * <p>With {@code K} columns, padded to {@code P} (a multiple of 32 for integers, {@code K} itself else), and panels of
+ * rows {@code r} = 0 … 15 (missing rows are zero):
+ *
+ * <ul>
+ *   <li>F32, F16, BF16: {@code [panel][k][r]}
+ *   <li>INT8: {@code [panel][k / 4][r][k % 4]}, 16 P bytes a panel
+ *   <li>INT4: {@code [panel][k / 8][r][k % 4]}, 8 P bytes a panel; the low nibble holds columns 0 … 3 of the eight,
+ *       the high nibble columns 4 … 7
+ *   <li>scales and minimums: FP32, {@code [panel][group][r]}
+ * </ul>
+ *
+ * <p>Padding columns hold integers that meet zero activations. {@link #unpackRow} and {@link #unpackIntegers} are the
+ * inverse.
+ */
+public final class PackedMatrix implements AutoCloseable {
+    /** Rows of a panel. */
+    public static final int PANEL = 16;
+    /** Columns of integer layouts are padded to a multiple of this. */
+    public static final int COLUMN_MULTIPLE = 32;
+
+    private static final VarHandle INTS =
+            MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
+
+    private final WeightLayout layout;
+    private final int rows;
+    private final int columns;
+    private final int paddedColumns;
+    private final int groups;
+    private final HostMemory quants;
+    private final HostMemory scales;
+    private final HostMemory mins;
+    private final AtomicInteger maximum = new AtomicInteger();
+
+    private PackedMatrix(WeightLayout layout, int rows, int columns) {
+        this.layout = layout;
+        this.rows = rows;
+        this.columns = columns;
+        this.paddedColumns = layout.element().quantised()
+                ? (columns + COLUMN_MULTIPLE - 1) / COLUMN_MULTIPLE * COLUMN_MULTIPLE
+                : columns;
+        this.groups = layout.groups(paddedColumns);
+        long scaleBytes = (long) panels() * groups * PANEL * Float.BYTES;
+        this.quants = HostMemory.allocate(panels() * panelBytes());
+        this.scales = HostMemory.allocate(scaleBytes);
+        this.mins = HostMemory.allocate(layout.minimum() ? scaleBytes : 0);
+    }
+
+    /** Bytes that {@code rows} × {@code columns} take in {@code layout}. */
+    public static long bytes(WeightLayout layout, long rows, long columns) {
+        long paddedRows = (rows + PANEL - 1) / PANEL * PANEL;
+        long elements = paddedRows * columns * layout.element().bits() / 8;
+        long scales = paddedRows * layout.groups((int) columns) * Float.BYTES;
+        return elements + (layout.minimum() ? 2 : 1) * scales;
+    }
+
+    /**
+     * Packs a matrix in its type's layout; integers and scales are taken over exactly. Uses all cores.
+     *
+     * @throws dev.demitasse.ModelFormatException where a weight or scale is not finite
+     */
+    public static PackedMatrix pack(MatrixSource source) {
+        return pack(source, source.type().layout());
+    }
+
+    /**
+     * Packs a matrix in {@code layout}: exactly where it is the type's own layout or F32, else by rounding the values
+     * (see {@link Quantiser}).
+     */
+    public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
+        PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns());
+        try {
+            boolean direct = layout.equals(source.type().layout());
+            IntStream panels = IntStream.range(0, packed.panels()).parallel();
+            if (layout.element().quantised()) {
+                panels.forEach(panel -> packed.packIntegers(source, panel, direct));
+            } else {
+                panels.forEach(panel -> packed.packFloats(source, panel));
+            }
+            return packed;
+        } catch (RuntimeException | Error e) {
+            packed.close();
+            throw e;
+        }
+    }
+
+    private void packIntegers(MatrixSource source, int panel, boolean direct) {
+        byte[][] q = new byte[PANEL][paddedColumns];
+        float[] rowScales = new float[groups];
+        float[] rowMins = new float[groups];
+        float[] values = direct ? new float[0] : new float[columns];
+        int largest = 0;
+        for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
+            int row = panel * PANEL + r;
+            if (direct) {
+                source.decodeRow(row, q[r], rowScales, rowMins);
+            } else {
+                source.dequantiseRow(row, values);
+                source.requireFinite(row, values);
+                Quantiser.quantise(values, layout, q[r], rowScales, rowMins);
+            }
+            for (int i = 0; i < columns; i++) {
+                largest = Math.max(largest, Math.abs(q[r][i]));
+            }
+            long at = (long) panel * groups * PANEL + r;
+            for (int g = 0; g < groups; g++) {
+                scales.segment().setAtIndex(FLOAT, at + (long) g * PANEL, rowScales[g]);
+                if (layout.minimum()) {
+                    mins.segment().setAtIndex(FLOAT, at + (long) g * PANEL, rowMins[g]);
+                }
+            }
+        }
+        maximum.accumulateAndGet(largest, Math::max);
+        interleave(q, panel);
+    }
+
+    private void interleave(byte[][] q, int panel) {
+        MemorySegment out = quants.segment();
+        long at = panel * panelBytes();
+        if (layout.element() == WeightLayout.Element.INT8) {
+            for (int k = 0; k < paddedColumns; k += 4) {
+                for (int r = 0; r < PANEL; r++) {
+                    out.set(INT, at + k * 16L + r * 4L, (int) INTS.get(q[r], k));
+                }
+            }
+        } else {
+            for (int k = 0; k < paddedColumns; k += 8) {
+                for (int r = 0; r < PANEL; r++) {
+                    int low = (int) INTS.get(q[r], k);
+                    int high = (int) INTS.get(q[r], k + 4);
+                    out.set(INT, at + k * 8L + r * 4L, low | high << 4);
+                }
+            }
+        }
+    }
+
+    private void packFloats(MatrixSource source, int panel) {
+        float[] values = new float[columns];
+        MemorySegment out = quants.segment();
+        for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
+            source.dequantiseRow(panel * PANEL + r, values);
+            source.requireFinite(panel * PANEL + r, values);
+            long at = (long) panel * columns * PANEL + r;
+            switch (layout.element()) {
+                case F32 -> {
+                    for (int k = 0; k < columns; k++) {
+                        out.setAtIndex(FLOAT, at + (long) k * PANEL, values[k]);
+                    }
+                }
+                case F16 -> {
+                    for (int k = 0; k < columns; k++) {
+                        out.setAtIndex(SHORT, at + (long) k * PANEL, Float.floatToFloat16(values[k]));
+                    }
+                }
+                default -> {
+                    for (int k = 0; k < columns; k++) {
+                        short bits = (short) (Float.floatToRawIntBits(values[k]) >>> 16);
+                        out.setAtIndex(SHORT, at + (long) k * PANEL, bits);
+                    }
+                }
+            }
+        }
+    }
+
+    /** The values of a row as FP32; {@code out} has {@link #columns()} elements. */
+    public void unpackRow(int row, float[] out) {
+        if (layout.element().quantised()) {
+            byte[] q = new byte[paddedColumns];
+            float[] rowScales = new float[groups];
+            float[] rowMins = new float[groups];
+            unpackIntegers(row, q, rowScales, rowMins);
+            int group = group();
+            for (int k = 0; k < columns; k++) {
+                float value = rowScales[k / group] * (q[k] - layout.zero());
+                out[k] = layout.minimum() ? value + rowMins[k / group] : value;
+            }
+            return;
+        }
+        MemorySegment in = quants.segment();
+        long at = (long) (row / PANEL) * columns * PANEL + row % PANEL;
+        for (int k = 0; k < columns; k++) {
+            long index = at + (long) k * PANEL;
+            out[k] = switch (layout.element()) {
+                case F32 -> in.getAtIndex(FLOAT, index);
+                case F16 -> Float.float16ToFloat(in.getAtIndex(SHORT, index));
+                default -> Float.intBitsToFloat(in.getAtIndex(SHORT, index) << 16);
+            };
+        }
+    }
+
+    /** The integers ({@link #paddedColumns()} of them), scales and minimums ({@link #groups()}) of a row. */
+    public void unpackIntegers(int row, byte[] q, float[] rowScales, float[] rowMins) {
+        int panel = row / PANEL;
+        int r = row % PANEL;
+        MemorySegment in = quants.segment();
+        long at = panel * panelBytes() + r * 4L;
+        for (int k = 0; k < paddedColumns; k++) {
+            if (layout.element() == WeightLayout.Element.INT8) {
+                q[k] = in.get(JAVA_BYTE, at + k / 4 * 64L + k % 4);
+            } else {
+                int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
+                q[k] = (byte) ((k & 4) == 0 ? pair & 15 : pair >> 4 & 15);
+            }
+        }
+        for (int g = 0; g < groups; g++) {
+            long index = ((long) panel * groups + g) * PANEL + r;
+            rowScales[g] = scales.segment().getAtIndex(FLOAT, index);
+            rowMins[g] = layout.minimum() ? mins.segment().getAtIndex(FLOAT, index) : 0;
+        }
+    }
+
+    /** The layout. */
+    public WeightLayout layout() {
+        return layout;
+    }
+
+    /** Rows (outputs). */
+    public int rows() {
+        return rows;
+    }
+
+    /** Columns (inputs). */
+    public int columns() {
+        return columns;
+    }
+
+    /** Columns with padding. */
+    public int paddedColumns() {
+        return paddedColumns;
+    }
+
+    /** Groups of a row; 0 for floating-point layouts. */
+    public int groups() {
+        return groups;
+    }
+
+    /** Columns of a group. */
+    public int group() {
+        return layout.group() == WeightLayout.ROW ? paddedColumns : layout.group();
+    }
+
+    /** Panels of 16 rows. */
+    public int panels() {
+        return (rows + PANEL - 1) / PANEL;
+    }
+
+    /** Bytes of the elements of one panel. */
+    public long panelBytes() {
+        return (long) PANEL * paddedColumns * layout.element().bits() / 8;
+    }
+
+    /** The largest magnitude among the integers: what a kernel may rely on so that narrow sums do not overflow. */
+    public int maximumMagnitude() {
+        return maximum.get();
+    }
+
+    /** Bytes of elements, scales and minimums. */
+    public long bytes() {
+        return quants.bytes() + scales.bytes() + mins.bytes();
+    }
+
+    /** The elements. */
+    public HostMemory quants() {
+        return quants;
+    }
+
+    /** The scales. */
+    public HostMemory scales() {
+        return scales;
+    }
+
+    /** The minimums; empty where the layout has none. */
+    public HostMemory mins() {
+        return mins;
+    }
+
+    @Override
+    public void close() {
+        quants.close();
+        scales.close();
+        mins.close();
+    }
+}

@@ -1,0 +1,122 @@
+package dev.demitasse.quant;
+
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** The GGUF tensor types that are read: one row of a table each. */
+public enum TensorType {
+    /** 32-bit floating point. */
+    F32(0, 1, 4, WeightLayout.F32, null),
+    /** IEEE 754 binary16. */
+    F16(1, 1, 2, WeightLayout.F16, null),
+    /** bfloat16. */
+    BF16(30, 1, 2, WeightLayout.BF16, null),
+    /** 4 bits, scale per 32. */
+    Q4_0(2, 32, 18, WeightLayout.int4(32), BlockCodecs::q4_0),
+    /** 4 bits, scale and minimum per 32. */
+    Q4_1(3, 32, 20, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_1),
+    /** 5 bits, scale per 32. */
+    Q5_0(6, 32, 22, WeightLayout.int8(32), BlockCodecs::q5_0),
+    /** 5 bits, scale and minimum per 32. */
+    Q5_1(7, 32, 24, WeightLayout.int8(32).withMinimum(), BlockCodecs::q5_1),
+    /** 8 bits, scale per 32. */
+    Q8_0(8, 32, 34, WeightLayout.int8(32), BlockCodecs::q8_0),
+    /** 2 bits, 4-bit scale and minimum per 16. */
+    Q2_K(10, 256, 84, WeightLayout.int4(16).withMinimum(), BlockCodecs::q2_k),
+    /** 3 bits, 6-bit scale per 16. */
+    Q3_K(11, 256, 110, WeightLayout.int4(16), BlockCodecs::q3_k),
+    /** 4 bits, 6-bit scale and minimum per 32. */
+    Q4_K(12, 256, 144, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_k),
+    /** 5 bits, 6-bit scale and minimum per 32. */
+    Q5_K(13, 256, 176, WeightLayout.int8(32).withMinimum(), BlockCodecs::q5_k),
+    /** 6 bits, 8-bit scale per 16. */
+    Q6_K(14, 256, 210, WeightLayout.int8(16), BlockCodecs::q6_k),
+    /** 4 bits that index 16 uneven levels, scale per 32. */
+    IQ4_NL(20, 32, 18, WeightLayout.int8(32), BlockCodecs::iq4_nl),
+    /** 4 bits that index 16 uneven levels, 6-bit scale per 32. */
+    IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs);
+
+    /** Types that exist but are not read, for messages. */
+    private static final Map<Integer, String> OTHERS = Map.ofEntries(
+            Map.entry(9, "Q8_1"),
+            Map.entry(15, "Q8_K"),
+            Map.entry(16, "IQ2_XXS"),
+            Map.entry(17, "IQ2_XS"),
+            Map.entry(18, "IQ3_XXS"),
+            Map.entry(19, "IQ1_S"),
+            Map.entry(21, "IQ3_S"),
+            Map.entry(22, "IQ2_S"),
+            Map.entry(24, "I8"),
+            Map.entry(25, "I16"),
+            Map.entry(26, "I32"),
+            Map.entry(27, "I64"),
+            Map.entry(28, "F64"),
+            Map.entry(29, "IQ1_M"),
+            Map.entry(34, "TQ1_0"),
+            Map.entry(35, "TQ2_0"),
+            Map.entry(39, "MXFP4"));
+
+    private static final TensorType[] VALUES = values();
+
+    private final int id;
+    private final int blockElements;
+    private final int blockBytes;
+    private final WeightLayout layout;
+    private final @Nullable BlockCodec codec;
+
+    TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, @Nullable BlockCodec codec) {
+        this.id = id;
+        this.blockElements = blockElements;
+        this.blockBytes = blockBytes;
+        this.layout = layout;
+        this.codec = codec;
+    }
+
+    /** The type with that id in a GGUF file, or null where it is not read. */
+    public static @Nullable TensorType ofId(int id) {
+        for (TensorType type : VALUES) {
+            if (type.id == id) {
+                return type;
+            }
+        }
+        return null;
+    }
+
+    /** The id with its name where it has one, for messages. */
+    public static String describeId(int id) {
+        TensorType type = ofId(id);
+        String name = type != null ? type.name() : OTHERS.getOrDefault(id, "unknown");
+        return Integer.toUnsignedString(id) + " (" + name + ")";
+    }
+
+    /** The id in a GGUF file. */
+    public int id() {
+        return id;
+    }
+
+    /** Elements of a block. */
+    public int blockElements() {
+        return blockElements;
+    }
+
+    /** Bytes of a block. */
+    public int blockBytes() {
+        return blockBytes;
+    }
+
+    /** Bytes of a row of {@code columns} elements. */
+    public long rowBytes(long columns) {
+        return columns / blockElements * blockBytes;
+    }
+
+    /** The layout that a device computes on. */
+    public WeightLayout layout() {
+        return layout;
+    }
+
+    /** The codec of a quantised type; null for floating-point types, whose bits are the layout's. */
+    @Nullable
+    BlockCodec codec() {
+        return codec;
+    }
+}

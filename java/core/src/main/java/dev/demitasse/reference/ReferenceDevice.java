@@ -1,0 +1,368 @@
+package dev.demitasse.reference;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.HostBuffer;
+import dev.demitasse.device.HostWeight;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.PackedMatrix;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Every operation written the way its definition reads: scalar, one thread, sums in FP64 and results rounded once to
+ * FP32. It is what the other devices are measured against.
+ */
+final class ReferenceDevice implements Device {
+    private static final int GROUP = 32;
+
+    private final ActivationType activations;
+
+    ReferenceDevice(DeviceOptions options) {
+        ActivationType wanted = options.activations();
+        this.activations = wanted == null ? ActivationType.F32 : wanted;
+    }
+
+    @Override
+    public String name() {
+        return "reference";
+    }
+
+    @Override
+    public String description() {
+        return "plain Java, 1 thread";
+    }
+
+    @Override
+    public ActivationType activations() {
+        return activations;
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return new HostBuffer(bytes);
+    }
+
+    @Override
+    public LinearWeight upload(PackedMatrix matrix) {
+        return new HostWeight(matrix);
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return new ReferenceKvStore(shape);
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        PackedMatrix matrix = HostWeight.matrixOf(table);
+        float[] row = new float[matrix.columns()];
+        MemorySegment target = floats(out, (long) rows * matrix.columns());
+        for (int i = 0; i < rows; i++) {
+            matrix.unpackRow(ids[i], row);
+            for (int c = 0; c < row.length; c++) {
+                target.setAtIndex(JAVA_FLOAT, (long) i * row.length + c, row[c] * scale);
+            }
+        }
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        MemorySegment target = floats(out, (long) rows.length * columns);
+        long bytes = (long) columns * Float.BYTES;
+        for (int i = 0; i < rows.length; i++) {
+            MemorySegment source = floats(x, (rows[i] + 1L) * columns);
+            MemorySegment.copy(source, rows[i] * bytes, target, i * bytes, bytes);
+        }
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        MemorySegment in = floats(x, (long) rows * columns);
+        MemorySegment w = floats(weight, columns);
+        MemorySegment target = floats(out, (long) rows * columns);
+        for (int row = 0; row < rows; row++) {
+            long at = (long) row * columns;
+            double sum = 0;
+            for (int c = 0; c < columns; c++) {
+                double value = in.getAtIndex(JAVA_FLOAT, at + c);
+                sum += value * value;
+            }
+            double factor = 1 / Math.sqrt(sum / columns + epsilon);
+            for (int c = 0; c < columns; c++) {
+                double value = in.getAtIndex(JAVA_FLOAT, at + c) * factor * w.getAtIndex(JAVA_FLOAT, c);
+                target.setAtIndex(JAVA_FLOAT, at + c, (float) value);
+            }
+        }
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        if (columns % GROUP != 0) {
+            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
+        }
+        MemorySegment in = floats(x, (long) rows * columns);
+        MemorySegment integers = HostBuffer.of(q, (long) rows * columns).segment();
+        MemorySegment groupScales = floats(scales, (long) rows * columns / GROUP);
+        byte[] group = new byte[GROUP];
+        for (long g = 0; g < (long) rows * columns / GROUP; g++) {
+            float[] values = in.asSlice(g * GROUP * Float.BYTES, GROUP * Float.BYTES).toArray(JAVA_FLOAT);
+            groupScales.setAtIndex(JAVA_FLOAT, g, quantizeGroup(values, 0, GROUP, group, 0));
+            MemorySegment.copy(group, 0, integers, JAVA_BYTE, g * GROUP, GROUP);
+        }
+    }
+
+    /** Rounds {@code x[from .. to)} to {@code q} from {@code at} on; returns the scale. */
+    private static float quantizeGroup(float[] x, int from, int to, byte[] q, int at) {
+        float largest = 0;
+        for (int i = from; i < to; i++) {
+            largest = Math.max(largest, Math.abs(x[i]));
+        }
+        float inverse = largest == 0 ? 0 : 127 / largest;
+        for (int i = from; i < to; i++) {
+            q[at + i - from] = (byte) Math.rint(x[i] * inverse);
+        }
+        return largest / 127;
+    }
+
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        for (Projection projection : projections) {
+            linear(x, rows, projection);
+        }
+    }
+
+    private void linear(Buffer x, int rows, Projection projection) {
+        PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
+        MemorySegment in = floats(x, (long) rows * matrix.columns());
+        MemorySegment out = floats(projection.out(), (long) rows * matrix.rows());
+        Buffer biasBuffer = projection.bias();
+        MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer, matrix.rows());
+        float[][] input = new float[rows][];
+        for (int row = 0; row < rows; row++) {
+            long bytes = (long) matrix.columns() * Float.BYTES;
+            input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
+        }
+        boolean integers = activations == ActivationType.INT8 && matrix.layout().element().quantised();
+        IntegerRows quantised = integers ? new IntegerRows(input, matrix) : null;
+        float[] weights = new float[matrix.columns()];
+        for (int n = 0; n < matrix.rows(); n++) {
+            double offset = bias == null ? 0 : bias.getAtIndex(JAVA_FLOAT, n);
+            if (quantised != null) {
+                quantised.loadWeights(n);
+            } else {
+                matrix.unpackRow(n, weights);
+            }
+            for (int row = 0; row < rows; row++) {
+                double sum = quantised != null ? quantised.dot(row) : dot(input[row], weights);
+                out.setAtIndex(JAVA_FLOAT, (long) row * matrix.rows() + n, (float) (sum + offset));
+            }
+        }
+    }
+
+    private static double dot(float[] a, float[] b) {
+        double sum = 0;
+        for (int i = 0; i < b.length; i++) {
+            sum += (double) a[i] * b[i];
+        }
+        return sum;
+    }
+
+    /** Activations rounded to INT8 in groups of 32, met with one row of integer weights at a time. */
+    private static final class IntegerRows {
+        private final PackedMatrix matrix;
+        private final byte[][] q;
+        private final float[][] scales;
+        private final byte[] weights;
+        private final float[] weightScales;
+        private final float[] weightMins;
+
+        IntegerRows(float[][] input, PackedMatrix matrix) {
+            this.matrix = matrix;
+            int padded = matrix.paddedColumns();
+            this.q = new byte[input.length][padded];
+            this.scales = new float[input.length][padded / GROUP];
+            for (int row = 0; row < input.length; row++) {
+                for (int from = 0; from < matrix.columns(); from += GROUP) {
+                    int to = Math.min(matrix.columns(), from + GROUP);
+                    scales[row][from / GROUP] = quantizeGroup(input[row], from, to, q[row], from);
+                }
+            }
+            this.weights = new byte[padded];
+            this.weightScales = new float[matrix.groups()];
+            this.weightMins = new float[matrix.groups()];
+        }
+
+        void loadWeights(int n) {
+            matrix.unpackIntegers(n, weights, weightScales, weightMins);
+        }
+
+        double dot(int row) {
+            double sum = 0;
+            int run = Math.min(GROUP, matrix.group());
+            for (int from = 0; from < weights.length; from += run) {
+                int products = 0;
+                int inputs = 0;
+                for (int k = from; k < from + run; k++) {
+                    products += (weights[k] - matrix.layout().zero()) * q[row][k];
+                    inputs += q[row][k];
+                }
+                int g = from / matrix.group();
+                double value = (double) weightScales[g] * products + (double) weightMins[g] * inputs;
+                sum += value * scales[row][from / GROUP];
+            }
+            return sum;
+        }
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        MemorySegment values = floats(x, (long) rows * heads * headDim);
+        MemorySegment table = floats(angles, (long) rows * ropeDim);
+        int half = ropeDim / 2;
+        for (int row = 0; row < rows; row++) {
+            for (int head = 0; head < heads; head++) {
+                long at = ((long) row * heads + head) * headDim;
+                for (int i = 0; i < half; i++) {
+                    double cosine = table.getAtIndex(JAVA_FLOAT, (long) row * ropeDim + 2 * i);
+                    double sine = table.getAtIndex(JAVA_FLOAT, (long) row * ropeDim + 2 * i + 1);
+                    long first = kind == Rope.NEIGHBOURS ? at + 2 * i : at + i;
+                    long second = kind == Rope.NEIGHBOURS ? first + 1 : first + half;
+                    double a = values.getAtIndex(JAVA_FLOAT, first);
+                    double b = values.getAtIndex(JAVA_FLOAT, second);
+                    values.setAtIndex(JAVA_FLOAT, first, (float) (a * cosine - b * sine));
+                    values.setAtIndex(JAVA_FLOAT, second, (float) (a * sine + b * cosine));
+                }
+            }
+        }
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        ReferenceKvStore store = ReferenceKvStore.of(kv);
+        long width = (long) store.shape().kvHeads() * store.shape().headDim();
+        store.append(layer, floats(keys, rows.count() * width), floats(values, rows.count() * width), rows);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        ReferenceKvStore store = ReferenceKvStore.of(kv);
+        long width = (long) shape.heads() * shape.headDim();
+        MemorySegment queries = floats(q, rows.count() * width);
+        MemorySegment target = floats(out, rows.count() * width);
+        for (int row = 0; row < rows.count(); row++) {
+            for (int head = 0; head < shape.heads(); head++) {
+                attend(queries, target, row * width + (long) head * shape.headDim(), store, layer, shape, rows, row, head);
+            }
+        }
+    }
+
+    private static void attend(
+            MemorySegment queries,
+            MemorySegment target,
+            long at,
+            ReferenceKvStore store,
+            int layer,
+            AttentionShape shape,
+            BatchRows rows,
+            int row,
+            int head) {
+        int kvHead = head / (shape.heads() / shape.kvHeads());
+        int last = rows.positions()[row];
+        int first = shape.window() == 0 ? 0 : Math.max(0, last - shape.window() + 1);
+        int[] pages = rows.pages()[row];
+        double[] weights = new double[last - first + 1];
+        double largest = Double.NEGATIVE_INFINITY;
+        for (int p = first; p <= last; p++) {
+            double score = 0;
+            for (int d = 0; d < shape.headDim(); d++) {
+                score += (double) queries.getAtIndex(JAVA_FLOAT, at + d) * store.key(layer, pages, p, kvHead, d);
+            }
+            score *= shape.scale();
+            if (shape.softCap() != 0) {
+                score = shape.softCap() * Math.tanh(score / shape.softCap());
+            }
+            weights[p - first] = score;
+            largest = Math.max(largest, score);
+        }
+        double sum = 0;
+        for (int i = 0; i < weights.length; i++) {
+            weights[i] = Math.exp(weights[i] - largest);
+            sum += weights[i];
+        }
+        for (int d = 0; d < shape.headDim(); d++) {
+            double value = 0;
+            for (int p = first; p <= last; p++) {
+                value += weights[p - first] * store.value(layer, pages, p, kvHead, d);
+            }
+            target.setAtIndex(JAVA_FLOAT, at + d, (float) (value / sum));
+        }
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        MemorySegment gates = floats(g, count);
+        MemorySegment ups = floats(up, count);
+        MemorySegment target = floats(out, count);
+        for (long i = 0; i < count; i++) {
+            double x = gates.getAtIndex(JAVA_FLOAT, i);
+            double activated =
+                    switch (gate) {
+                        case SILU -> x / (1 + Math.exp(-x));
+                        case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+                    };
+            target.setAtIndex(JAVA_FLOAT, i, (float) (activated * ups.getAtIndex(JAVA_FLOAT, i)));
+        }
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        MemorySegment target = floats(x, count);
+        MemorySegment addend = floats(y, count);
+        for (long i = 0; i < count; i++) {
+            target.setAtIndex(JAVA_FLOAT, i, target.getAtIndex(JAVA_FLOAT, i) + addend.getAtIndex(JAVA_FLOAT, i));
+        }
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        MemorySegment values = floats(x, count);
+        for (long i = 0; i < count; i++) {
+            values.setAtIndex(JAVA_FLOAT, i, (float) (cap * Math.tanh(values.getAtIndex(JAVA_FLOAT, i) / cap)));
+        }
+    }
+
+    @Override
+    public void argmax(Buffer x, int rows, int columns, int[] out) {
+        MemorySegment values = floats(x, (long) rows * columns);
+        for (int row = 0; row < rows; row++) {
+            int best = 0;
+            for (int c = 1; c < columns; c++) {
+                float candidate = values.getAtIndex(JAVA_FLOAT, (long) row * columns + c);
+                if (candidate > values.getAtIndex(JAVA_FLOAT, (long) row * columns + best)) {
+                    best = c;
+                }
+            }
+            out[row] = best;
+        }
+    }
+
+    @Override
+    public void close() {}
+
+    private static MemorySegment floats(Buffer buffer, long count) {
+        return HostBuffer.of(buffer, count * Float.BYTES).segment();
+    }
+}

@@ -1,0 +1,18 @@
+package dev.demitasse.runtime;
+
+import java.util.Locale;
+
+/** Why a generation ended. */
+public enum FinishReason {
+    /** The model ended it, or a stop string came. */
+    STOP,
+    /** The wanted number of tokens, or the end of the context, was reached. */
+    LENGTH,
+    /** It was cancelled. */
+    CANCELLED;
+
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,131 @@
+package dev.demitasse.runtime;
+
+import dev.demitasse.kv.PageTable;
+import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.Sampler;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tokens of one conversation, the pages that cache them, and the generation that runs on it, if any. Guarded by the
+ * engine's lock.
+ */
+public final class Sequence {
+    /** A generated token and, where asked for, the most likely tokens of its step. */
+    public record Step(int token, List<Logprobs.Entry> top) {}
+
+    final PageTable pages = new PageTable();
+    private int[] tokens = new int[64];
+    private int length;
+    private int cached;
+
+    private @Nullable Request request;
+    private final List<Step> steps = new ArrayList<>();
+    private @Nullable FinishReason finish;
+    private @Nullable RuntimeException failure;
+
+    /**
+     * What is to be generated.
+     *
+     * @param sampler chooses the tokens
+     * @param maximumTokens how many at most
+     * @param logprobs how many most likely tokens to report a step
+     * @param endsAtEnd whether the model's end token ends it
+     */
+    record Request(Sampler sampler, int maximumTokens, int logprobs, boolean endsAtEnd) {}
+
+    /** A sequence without tokens. */
+    public Sequence() {}
+
+    /** Number of tokens. */
+    public int length() {
+        return length;
+    }
+
+    /** Tokens whose keys and values are in the cache. */
+    int cached() {
+        return cached;
+    }
+
+    void cached(int count) {
+        cached = count;
+    }
+
+    /** Tokens that a forward pass has yet to see. */
+    int pending() {
+        return length - cached;
+    }
+
+    int token(int position) {
+        return tokens[position];
+    }
+
+    int[] tokens() {
+        return tokens;
+    }
+
+    void append(int token) {
+        if (length == tokens.length) {
+            tokens = Arrays.copyOf(tokens, length * 2);
+        }
+        tokens[length++] = token;
+    }
+
+    /** Makes the tokens {@code wanted}, keeping the cache of the longest common beginning, but for the last token. */
+    void replace(int[] wanted) {
+        int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
+        cached = Math.min(common < 0 ? cached : common, wanted.length - 1);
+        tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
+        length = wanted.length;
+    }
+
+    void begin(Request wanted) {
+        request = wanted;
+        steps.clear();
+        finish = null;
+        failure = null;
+    }
+
+    Request request() {
+        Request current = request;
+        if (current == null) {
+            throw new IllegalStateException("nothing is being generated");
+        }
+        return current;
+    }
+
+    void add(Step step) {
+        steps.add(step);
+        append(step.token());
+    }
+
+    int generated() {
+        return steps.size();
+    }
+
+    /** The steps from {@code first} on. */
+    List<Step> steps(int first) {
+        return List.copyOf(steps.subList(first, steps.size()));
+    }
+
+    void finish(FinishReason reason) {
+        finish = reason;
+    }
+
+    void fail(RuntimeException exception) {
+        failure = exception;
+        finish = FinishReason.CANCELLED;
+    }
+
+    @Nullable
+    FinishReason finish() {
+        return finish;
+    }
+
+    @Nullable
+    RuntimeException failure() {
+        return failure;
+    }
+}

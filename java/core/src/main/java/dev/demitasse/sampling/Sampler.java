@@ -1,0 +1,153 @@
+package dev.demitasse.sampling;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** Chooses tokens for one sequence (see {@link SamplingOptions} for the order of the steps). Not thread-safe. */
+public final class Sampler {
+    private final SamplingOptions options;
+    private final SplittableRandom random;
+
+    /** A sampler that starts at the options' seed. */
+    public Sampler(SamplingOptions options) {
+        this.options = options;
+        this.random = new SplittableRandom(options.seed());
+    }
+
+    /**
+     * The next token.
+     *
+     * @param logits one a token; changed by the penalties
+     * @param history tokens so far
+     * @param length how many of {@code history} count
+     */
+    public int sample(float[] logits, int[] history, int length) {
+        if (options.penalises()) {
+            penalise(logits, history, length);
+        }
+        if (options.temperature() == 0) {
+            return argmax(logits);
+        }
+        int[] kept = mostLikely(logits, options.topK() == 0 ? logits.length : options.topK());
+        double[] weights = new double[kept.length];
+        int count = truncate(logits, kept, weights);
+        return draw(logits, kept, weights, count);
+    }
+
+    /** The index of the largest element, the first of equals. */
+    public static int argmax(float[] values) {
+        int best = 0;
+        for (int i = 1; i < values.length; i++) {
+            if (values[i] > values[best]) {
+                best = i;
+            }
+        }
+        return best;
+    }
+
+    private void penalise(float[] logits, int[] history, int length) {
+        Map<Integer, Integer> counts = new HashMap<>();
+        for (int i = Math.max(0, length - options.penaltyWindow()); i < length; i++) {
+            counts.merge(history[i], 1, Integer::sum);
+        }
+        counts.forEach((id, count) -> {
+            float logit = logits[id];
+            logit = logit > 0 ? logit / options.repeatPenalty() : logit * options.repeatPenalty();
+            logits[id] = logit - count * options.frequencyPenalty() - options.presencePenalty();
+        });
+    }
+
+    /** The indices of the {@code count} largest elements, largest first; equals in ascending order. */
+    public static int[] mostLikely(float[] values, int count) {
+        int k = Math.min(count, values.length);
+        long[] heap = new long[k]; // a min-heap of (value, reversed index), so that the least of the kept is on top
+        int size = 0;
+        for (int i = 0; i < values.length; i++) {
+            long entry = order(values[i]) << 32 | (Integer.MAX_VALUE - i);
+            if (size < k) {
+                heap[size++] = entry;
+                if (size == k) {
+                    for (int parent = k / 2 - 1; parent >= 0; parent--) {
+                        siftDown(heap, parent);
+                    }
+                }
+            } else if (k > 0 && entry > heap[0]) {
+                heap[0] = entry;
+                siftDown(heap, 0);
+            }
+        }
+        Arrays.sort(heap);
+        int[] indices = new int[k];
+        for (int i = 0; i < k; i++) {
+            indices[i] = Integer.MAX_VALUE - (int) heap[k - 1 - i];
+        }
+        return indices;
+    }
+
+    /** A signed integer that orders as the floating-point number. */
+    private static long order(float value) {
+        int bits = Float.floatToIntBits(value);
+        return bits >= 0 ? bits : bits ^ Integer.MAX_VALUE;
+    }
+
+    private static void siftDown(long[] heap, int from) {
+        int parent = from;
+        while (true) {
+            int child = 2 * parent + 1;
+            if (child >= heap.length) {
+                return;
+            }
+            if (child + 1 < heap.length && heap[child + 1] < heap[child]) {
+                child++;
+            }
+            if (heap[parent] <= heap[child]) {
+                return;
+            }
+            long moved = heap[parent];
+            heap[parent] = heap[child];
+            heap[child] = moved;
+            parent = child;
+        }
+    }
+
+    /** Applies top-p and min-p to candidates in descending order; returns how many are left, at least one. */
+    private int truncate(float[] logits, int[] kept, double[] weights) {
+        double sum = 0;
+        for (int i = 0; i < kept.length; i++) {
+            weights[i] = Math.exp(logits[kept[i]] - logits[kept[0]]);
+            sum += weights[i];
+        }
+        int count = kept.length;
+        if (options.topP() < 1) {
+            double reached = 0;
+            for (int i = 0; i < count; i++) {
+                reached += weights[i];
+                if (reached >= options.topP() * sum) {
+                    count = i + 1;
+                }
+            }
+        }
+        while (count > 1 && weights[count - 1] < options.minP()) {
+            count--;
+        }
+        return count;
+    }
+
+    private int draw(float[] logits, int[] kept, double[] weights, int count) {
+        double sum = 0;
+        for (int i = 0; i < count; i++) {
+            weights[i] = Math.exp((logits[kept[i]] - logits[kept[0]]) / options.temperature());
+            sum += weights[i];
+        }
+        double target = random.nextDouble() * sum;
+        for (int i = 0; i < count; i++) {
+            target -= weights[i];
+            if (target < 0) {
+                return kept[i];
+            }
+        }
+        return kept[count - 1];
+    }
+}

@@ -1,0 +1,135 @@
+package dev.demitasse.tokenizer;
+
+import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.UsageException;
+import dev.demitasse.gguf.Metadata;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+
+/** Text to token ids and back, as the model's file defines it. Immutable and thread-safe. */
+public abstract class Tokenizer {
+    final Vocabulary vocabulary;
+    private final SpecialTokens specialTokens;
+    private final boolean addBos;
+
+    Tokenizer(Vocabulary vocabulary, boolean addBos) {
+        this.vocabulary = vocabulary;
+        this.addBos = addBos;
+        this.specialTokens = new SpecialTokens(vocabulary);
+    }
+
+    /**
+     * The tokenizer that {@code tokenizer.ggml.model} names.
+     *
+     * @throws UnsupportedModelException where it names one that is not there
+     * @throws dev.demitasse.ModelFormatException where the vocabulary contradicts itself
+     */
+    public static Tokenizer of(Metadata metadata) {
+        String model = metadata.string("tokenizer.ggml.model");
+        return switch (model) {
+            case "gpt2" -> new BytePairTokenizer(metadata);
+            case "llama" -> new SentencePieceTokenizer(metadata);
+            default ->
+                throw new UnsupportedModelException("The tokenizer \"" + model
+                        + "\" is not supported; gpt2 (byte-level BPE) and llama (SentencePiece BPE) are.");
+        };
+    }
+
+    /**
+     * The ids of a text, with nothing added.
+     *
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token; false for anything that
+     *     a user typed
+     */
+    public final int[] encode(String text, boolean parseSpecial) {
+        return encode(text, parseSpecial, '\0', false);
+    }
+
+    private int[] encode(String text, boolean parseSpecial, char mark, boolean marked) {
+        IntList out = new IntList(text.length() / 3 + 8);
+        boolean afterSpecial = true;
+        for (SpecialTokens.Fragment fragment : specialTokens.split(text, parseSpecial)) {
+            if (fragment.id() != Vocabulary.NONE) {
+                out.add(fragment.id());
+                afterSpecial = true;
+            } else {
+                String piece = text.substring(fragment.from(), fragment.to());
+                encodeFragment(marked ? piece.replace(String.valueOf(mark), "") : piece, afterSpecial, out);
+                afterSpecial = false;
+            }
+        }
+        return out.toArray();
+    }
+
+    /** {@link #encode} with the begin-of-text token in front where the model's file asks for one. */
+    public final int[] encodePrompt(String text, boolean parseSpecial) {
+        return withBos(encode(text, parseSpecial), parseSpecial);
+    }
+
+    /** {@link #encodePrompt(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut out. */
+    public final int[] encodePrompt(String text, boolean parseSpecial, char mark) {
+        return withBos(encode(text, parseSpecial, mark, text.indexOf(mark) >= 0), parseSpecial);
+    }
+
+    private int[] withBos(int[] ids, boolean parseSpecial) {
+        int bos = vocabulary.bos();
+        if (!addBos || bos == Vocabulary.NONE || parseSpecial && ids.length > 0 && ids[0] == bos) {
+            return ids;
+        }
+        int[] withBos = new int[ids.length + 1];
+        withBos[0] = bos;
+        System.arraycopy(ids, 0, withBos, 1, ids.length);
+        return withBos;
+    }
+
+    /** Appends the ids of a text without special tokens; {@code first} where nothing or a special token is before it. */
+    abstract void encodeFragment(String text, boolean first, IntList out);
+
+    /** Appends the bytes that a token which is neither control nor user-defined stands for. */
+    abstract void appendBytes(int id, ByteArrayOutputStream out);
+
+    /**
+     * The UTF-8 bytes that a token stands for, perhaps a part of a character.
+     *
+     * @param showSpecial whether control tokens are spelled out; else they are empty
+     */
+    public final byte[] bytes(int id, boolean showSpecial) {
+        if (id < 0 || id >= vocabulary.size()) {
+            throw new UsageException("Token " + id + " is not in the vocabulary of " + vocabulary.size() + " tokens.");
+        }
+        if (vocabulary.isControl(id)) {
+            return showSpecial ? vocabulary.token(id).getBytes(StandardCharsets.UTF_8) : new byte[0];
+        }
+        if (vocabulary.isUserDefined(id)) {
+            return userDefined(vocabulary.token(id)).getBytes(StandardCharsets.UTF_8);
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        appendBytes(id, out);
+        return out.toByteArray();
+    }
+
+    /** The text of a user-defined token from its spelling in the file. */
+    String userDefined(String token) {
+        return token;
+    }
+
+    /** The text of ids; bytes that are no UTF-8 become U+FFFD. */
+    public final String decode(int... ids) {
+        TokenDecoder decoder = decoder();
+        StringBuilder text = new StringBuilder();
+        for (int id : ids) {
+            text.append(decoder.append(id));
+        }
+        return text.append(decoder.finish()).toString();
+    }
+
+    /** A decoder for ids that come one at a time. */
+    public final TokenDecoder decoder() {
+        return new TokenDecoder(this);
+    }
+
+    /** The vocabulary. */
+    public final Vocabulary vocabulary() {
+        return vocabulary;
+    }
+}

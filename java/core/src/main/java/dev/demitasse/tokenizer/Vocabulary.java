@@ -1,0 +1,161 @@
+package dev.demitasse.tokenizer;
+
+import dev.demitasse.ModelFormatException;
+import dev.demitasse.gguf.Metadata;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+
+/** The tokens of a model as its file lists them ({@code tokenizer.ggml.*}). */
+public final class Vocabulary {
+    /** Id that stands for "the file names no such token". */
+    public static final int NONE = -1;
+
+    private static final int TYPE_UNKNOWN = 2;
+    private static final int TYPE_CONTROL = 3;
+    private static final int TYPE_USER_DEFINED = 4;
+    private static final int TYPE_BYTE = 6;
+
+    /** Tokens that end a turn, and are control tokens, whatever the file says of them (as llama.cpp decides). */
+    private static final Set<String> END_NAMES = Set.of(
+            "<|eot_id|>",
+            "<|im_end|>",
+            "<|end|>",
+            "<end_of_turn>",
+            "<|endoftext|>",
+            "<|eom_id|>",
+            "<|end_of_text|>",
+            "<|return|>",
+            "<EOT>",
+            "_<EOT>",
+            "</s>");
+
+    private final String[] tokens;
+    private final int[] types;
+    private final float[] scores;
+    private final Map<String, Integer> ids;
+    private final int bos;
+    private final int eos;
+    private final int unknown;
+    private final BitSet ends = new BitSet();
+
+    /**
+     * Reads the vocabulary.
+     *
+     * @throws ModelFormatException where lengths differ or a special id is out of range
+     */
+    public Vocabulary(Metadata metadata) {
+        String[] list = metadata.strings("tokenizer.ggml.tokens");
+        if (list == null || list.length == 0) {
+            throw metadata.bad("tokenizer.ggml.tokens", "is missing or empty; the file has no vocabulary");
+        }
+        tokens = list;
+        int[] typeList = metadata.integers("tokenizer.ggml.token_type");
+        types = typeList == null ? new int[tokens.length] : typeList.clone();
+        float[] scoreList = metadata.numbers("tokenizer.ggml.scores");
+        scores = scoreList == null ? new float[tokens.length] : scoreList;
+        if (types.length != tokens.length) {
+            throw metadata.bad("tokenizer.ggml.token_type", lengths(types.length));
+        }
+        if (scores.length != tokens.length) {
+            throw metadata.bad("tokenizer.ggml.scores", lengths(scores.length));
+        }
+        ids = HashMap.newHashMap(tokens.length);
+        for (int id = 0; id < tokens.length; id++) {
+            ids.putIfAbsent(tokens[id], id);
+        }
+        bos = special(metadata, "bos_token_id");
+        eos = special(metadata, "eos_token_id");
+        unknown = special(metadata, "unknown_token_id");
+        special(metadata, "padding_token_id");
+        special(metadata, "separator_token_id");
+        markEnd(eos);
+        markEnd(special(metadata, "eot_token_id"));
+        markEnd(special(metadata, "eom_token_id"));
+        for (String name : END_NAMES) {
+            Integer id = ids.get(name);
+            if (id != null) {
+                types[id] = TYPE_CONTROL;
+                ends.set(id);
+            }
+        }
+    }
+
+    private String lengths(int length) {
+        return "has " + length + " entries for " + tokens.length + " tokens";
+    }
+
+    private int special(Metadata metadata, String name) {
+        String key = "tokenizer.ggml." + name;
+        if (!metadata.has(key)) {
+            return NONE;
+        }
+        int id = metadata.integer(key);
+        if (id < 0 || id >= tokens.length) {
+            throw metadata.bad(key, "is " + id + "; the vocabulary has " + tokens.length + " tokens");
+        }
+        return id;
+    }
+
+    private void markEnd(int id) {
+        if (id != NONE) {
+            ends.set(id);
+        }
+    }
+
+    /** Number of tokens. */
+    public int size() {
+        return tokens.length;
+    }
+
+    /** A token as the file spells it. */
+    public String token(int id) {
+        return tokens[id];
+    }
+
+    /** The id of a token that the file spells so, or {@link #NONE}. */
+    public int id(String token) {
+        return ids.getOrDefault(token, NONE);
+    }
+
+    /** The score of a SentencePiece token: higher is merged earlier. */
+    public float score(int id) {
+        return scores[id];
+    }
+
+    /** Whether a token controls the model and is no text. */
+    public boolean isControl(int id) {
+        return types[id] == TYPE_CONTROL || types[id] == TYPE_UNKNOWN;
+    }
+
+    /** Whether a token was added by the model's authors and is cut out of any text before merging. */
+    public boolean isUserDefined(int id) {
+        return types[id] == TYPE_USER_DEFINED;
+    }
+
+    /** Whether a token stands for one byte, spelled {@code <0xNN>}. */
+    public boolean isByte(int id) {
+        return types[id] == TYPE_BYTE;
+    }
+
+    /** Whether generation ends with this token. */
+    public boolean isEnd(int id) {
+        return ends.get(id);
+    }
+
+    /** The token that begins a text, or {@link #NONE}. */
+    public int bos() {
+        return bos;
+    }
+
+    /** The token that ends a text, or {@link #NONE}. */
+    public int eos() {
+        return eos;
+    }
+
+    /** The token for what cannot be spelled, or {@link #NONE}. */
+    public int unknown() {
+        return unknown;
+    }
+}

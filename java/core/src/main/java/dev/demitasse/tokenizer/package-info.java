@@ -1,0 +1,5 @@
+/** Tokenisers built from the vocabulary in the model file. */
+@NullMarked
+package dev.demitasse.tokenizer;
+
+import org.jspecify.annotations.NullMarked;

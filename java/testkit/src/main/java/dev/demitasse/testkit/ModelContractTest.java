@@ -1,0 +1,201 @@
+package dev.demitasse.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.Session;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.sampling.Logprobs;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every device must hold for whole models. */
+public abstract class ModelContractTest {
+    /** The architectures of the tiny models. */
+    protected static final List<String> ARCHITECTURES = Golden.TINY;
+
+    /** The tensor types of the one-layer models. */
+    protected static final List<String> TYPES = List.of(
+            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S", "Q6_K",
+            "Q8_0");
+
+    private final String backend;
+    private final boolean roundsActivations;
+
+    /**
+     * For one backend.
+     *
+     * @param roundsActivations whether it rounds activations to INT8 by default
+     */
+    protected ModelContractTest(String backend, boolean roundsActivations) {
+        this.backend = backend;
+        this.roundsActivations = roundsActivations;
+    }
+
+    /** The options of a test. */
+    protected ModelOptions options() {
+        return ModelOptions.DEFAULT.withBackend(backend).withContextLength(256).withKvType(KvType.F32);
+    }
+
+    /** The golden tiny models: same tokens, log-probabilities within 1e-3. */
+    @ParameterizedTest
+    @FieldSource("ARCHITECTURES")
+    public void tinyModelsMatchTheGoldenAnswers(String architecture) {
+        assertGolden(Golden.tiny(architecture), Golden.tinyAnswer(architecture), options(), 1e-3, true);
+    }
+
+    /** The one-layer models of every tensor type against llama.cpp, which rounds activations to 8 bits itself. */
+    @ParameterizedTest
+    @FieldSource("TYPES")
+    public void tensorTypesMatchTheGoldenAnswers(String type) {
+        Path file = Golden.shared("types/" + type + ".gguf");
+        JsonNode answer = Golden.lines(Golden.shared("types/" + type + ".jsonl")).getFirst();
+        boolean floating = type.equals("F16") || type.equals("BF16");
+        assertGolden(file, answer, options(), floating ? 1e-3 : 0.15, false);
+    }
+
+    private static void assertGolden(
+            Path file, JsonNode answer, ModelOptions options, double tolerance, boolean sameTokens) {
+        int[] prompt = Golden.ints(answer.get("tokens"));
+        int[] expected = Golden.ints(answer.get("tokens_out"));
+        try (Model model = Model.load(file, options)) {
+            int[] all = new int[prompt.length + expected.length - 1];
+            System.arraycopy(prompt, 0, all, 0, prompt.length);
+            System.arraycopy(expected, 0, all, prompt.length, expected.length - 1);
+            List<JsonNode> top = stepsOf(answer, expected);
+            model.evaluate(all, prompt.length - 1, (position, logits) -> {
+                int step = position - prompt.length + 1;
+                double normaliser = Logprobs.logSumExp(logits);
+                for (JsonNode entry : top.get(step)) {
+                    assertThat(logits[entry.get("id").asInt()] - normaliser)
+                            .as("step %d token %s", step, entry.get("id"))
+                            .isCloseTo(
+                                    entry.get("logprob").asDouble(),
+                                    org.assertj.core.data.Offset.offset(tolerance));
+                }
+            });
+            if (sameTokens) {
+                try (Session session = model.newSession()) {
+                    GenerationOptions greedy =
+                            GenerationOptions.GREEDY.withMaximumTokens(expected.length).withIgnoreEnd(true);
+                    assertThat(session.generate(prompt, greedy, text -> {}).tokens())
+                            .containsExactly(java.util.Arrays.stream(expected).boxed().toArray(Integer[]::new));
+                }
+            }
+        }
+    }
+
+    /**
+     * The most likely tokens of each step, empty where the answer has none: it leaves out steps whose text ended within a
+     * character. The first of a step's tokens is the one that was taken.
+     */
+    private static List<JsonNode> stepsOf(JsonNode answer, int[] expected) {
+        List<JsonNode> steps = new ArrayList<>();
+        Iterator<JsonNode> entries = answer.get("topLogprobs").iterator();
+        JsonNode next = entries.hasNext() ? entries.next() : MissingNode.getInstance();
+        for (int token : expected) {
+            if (next.path(0).path("id").asInt(-1) == token) {
+                steps.add(next);
+                next = entries.hasNext() ? entries.next() : MissingNode.getInstance();
+            } else {
+                steps.add(MissingNode.getInstance());
+            }
+        }
+        assertThat(next.isMissingNode()).as("every step of the answer has its place").isTrue();
+        return steps;
+    }
+
+    /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 64})
+    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(int chunk) throws Exception {
+        Path file = Golden.tiny("gemma3");
+        List<int[]> prompts = prompts(8);
+        List<List<Float>> alone = new ArrayList<>();
+        try (Model model = Model.load(file, options().withSequences(8).withDevice(threads(1)))) {
+            for (int[] prompt : prompts) {
+                alone.add(fingerprint(model, prompt));
+            }
+        }
+        ModelOptions together = options().withSequences(8).withBatch(64, chunk).withDevice(threads(2));
+        try (Model model = Model.load(file, together);
+                ExecutorService executor = Executors.newFixedThreadPool(prompts.size())) {
+            List<Future<List<Float>>> results = new ArrayList<>();
+            for (int[] prompt : prompts) {
+                results.add(executor.submit(() -> fingerprint(model, prompt)));
+            }
+            for (int i = 0; i < prompts.size(); i++) {
+                assertThat(results.get(i).get()).as("prompt %d", i).isEqualTo(alone.get(i));
+            }
+        }
+    }
+
+    private static DeviceOptions threads(int count) {
+        return DeviceOptions.defaults().withThreads(count);
+    }
+
+    /** Prompts of 1 to 106 tokens. */
+    private static List<int[]> prompts(int count) {
+        List<int[]> prompts = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            int[] prompt = new int[1 + 15 * i];
+            for (int j = 0; j < prompt.length; j++) {
+                prompt[j] = (j * 31 + i * 7) % 256;
+            }
+            prompts.add(prompt);
+        }
+        return prompts;
+    }
+
+    /** Ids and log-probabilities of a greedy continuation, to the bit. */
+    private static List<Float> fingerprint(Model model, int[] prompt) {
+        GenerationOptions options =
+                GenerationOptions.GREEDY.withMaximumTokens(16).withIgnoreEnd(true).withLogprobs(5);
+        List<Float> values = new ArrayList<>();
+        try (Session session = model.newSession()) {
+            session.generate(prompt, options, text -> {}).topLogprobs().forEach(step -> step.forEach(entry -> {
+                values.add((float) entry.id());
+                values.add(entry.logprob());
+            }));
+        }
+        return values;
+    }
+
+    /** An F16 cache stays close to an F32 one. */
+    @Test
+    public void halfPrecisionCacheIsClose() {
+        int[] prompt = Golden.ints(Golden.tinyAnswer("qwen3").get("tokens"));
+        float[] exact = lastLogits(options(), prompt);
+        float[] half = lastLogits(options().withKvType(KvType.F16), prompt);
+        for (int i = 0; i < exact.length; i++) {
+            assertThat(half[i]).isCloseTo(exact[i], org.assertj.core.data.Offset.offset(0.01f));
+        }
+    }
+
+    private static float[] lastLogits(ModelOptions options, int[] prompt) {
+        float[][] last = new float[1][];
+        try (Model model = Model.load(Golden.tiny("qwen3"), options)) {
+            model.evaluate(prompt, prompt.length - 1, (position, logits) -> last[0] = logits.clone());
+        }
+        return last[0];
+    }
+
+    /** Whether this backend rounds activations by default. */
+    protected boolean roundsActivations() {
+        return roundsActivations;
+    }
+}

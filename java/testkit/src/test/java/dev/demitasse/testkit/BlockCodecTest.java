@@ -1,0 +1,55 @@
+package dev.demitasse.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.TensorType;
+import java.lang.foreign.MemorySegment;
+import java.util.Base64;
+import java.util.EnumSet;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class BlockCodecTest {
+    @Test
+    void everyTensorTypeDecodesTheGoldenBlocksExactly() {
+        Set<TensorType> seen = EnumSet.noneOf(TensorType.class);
+        for (JsonNode row : Golden.lines("blocks.jsonl")) {
+            TensorType type = TensorType.valueOf(row.get("type").asText());
+            seen.add(type);
+            MatrixSource source = source(row, type);
+            float[] actual = new float[source.columns()];
+            source.dequantiseRow(0, actual);
+            assertSame(row, actual);
+        }
+        assertThat(seen).containsAll(EnumSet.complementOf(EnumSet.of(TensorType.F32)));
+    }
+
+    @Test
+    void packingIsReversible() {
+        for (JsonNode row : Golden.lines("blocks.jsonl")) {
+            MatrixSource source = source(row, TensorType.valueOf(row.get("type").asText()));
+            try (PackedMatrix packed = PackedMatrix.pack(source)) {
+                float[] actual = new float[source.columns()];
+                packed.unpackRow(0, actual);
+                assertSame(row, actual);
+            }
+        }
+    }
+
+    private static MatrixSource source(JsonNode row, TensorType type) {
+        byte[] bytes = Base64.getDecoder().decode(row.get("bytes").asText());
+        return new MatrixSource(
+                row.get("tensor").asText(), type, 1, row.get("values").size(), MemorySegment.ofArray(bytes));
+    }
+
+    private static void assertSame(JsonNode row, float[] actual) {
+        for (int i = 0; i < actual.length; i++) {
+            assertThat(actual[i])
+                    .as("%s %s element %d", row.get("type"), row.get("tensor"), i)
+                    .isEqualTo((float) row.get("values").get(i).asDouble());
+        }
+    }
+}

@@ -1,0 +1,7 @@
+package dev.demitasse.testkit;
+
+class ReferenceModelTest extends ModelContractTest {
+    ReferenceModelTest() {
+        super("reference", false);
+    }
+}
