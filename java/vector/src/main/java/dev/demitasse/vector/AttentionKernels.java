@@ -1,0 +1,244 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/** {@code kvAppend} and {@code attention}: share out rows, heads and segments. */
+final class AttentionKernels implements AutoCloseable {
+    /** Rows of one sequence in a task: they share the unpacking of a page. */
+    private static final int ROW_BLOCK = 16;
+
+    private static final int PAGE = KvShape.PAGE;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+
+    private final WorkerPool pool;
+    private HostMemory states = HostMemory.allocate(0);
+    private HostMemory scratch = HostMemory.allocate(0);
+
+    AttentionKernels(WorkerPool pool) {
+        this.pool = pool;
+    }
+
+    void append(VectorKvStore store, int layer, long keys, long values, BatchRows rows) {
+        int perTask = 16;
+        pool.run((rows.count() + perTask - 1) / perTask, (task, worker) -> {
+            for (int row = task * perTask; row < Math.min(rows.count(), (task + 1) * perTask); row++) {
+                appendRow(store, layer, keys, values, rows, row);
+            }
+        });
+    }
+
+    private static void appendRow(VectorKvStore store, int layer, long keys, long values, BatchRows rows, int row) {
+        int headDim = store.shape().headDim();
+        int kvHeads = store.shape().kvHeads();
+        int position = rows.positions()[row];
+        int page = rows.pages()[row][position / PAGE];
+        int slot = position % PAGE;
+        for (int head = 0; head < kvHeads; head++) {
+            long source = ((long) row * kvHeads + head) * headDim * 4;
+            long k = store.keys(layer, page, head);
+            long v = store.values(layer, page, head);
+            for (int d = 0; d < headDim; d++) {
+                long keyIndex = (long) d * PAGE + slot;
+                long valueIndex = (long) slot * store.paddedDim() + d;
+                float key = Lanes.get(keys + source + d * 4L);
+                float value = Lanes.get(values + source + d * 4L);
+                if (store.half()) {
+                    Lanes.MEMORY.set(SHORT, k + keyIndex * 2, Float.floatToFloat16(key));
+                    Lanes.MEMORY.set(SHORT, v + valueIndex * 2, Float.floatToFloat16(value));
+                } else {
+                    Lanes.set(k + keyIndex * 4, key);
+                    Lanes.set(v + valueIndex * 4, value);
+                }
+            }
+        }
+    }
+
+    /**
+     * Rows {@code [first, last)} of one sequence.
+     *
+     * @param segment the segment that a single row is cut to, or -1 for all of them
+     * @param state index of the first row's state
+     * @param merged states that follow each other and are merged into the first: 1 for a whole row, 0 for a later segment
+     */
+    private record Block(int first, int last, int segment, int state, int merged) {}
+
+    /** What the tasks of one call share. */
+    private record Call(
+            long q, VectorKvStore store, int layer, AttentionShape shape, BatchRows rows, List<Block> blocks, long out) {
+        int dim() {
+            return store.paddedDim();
+        }
+
+        int group() {
+            return shape.heads() / shape.kvHeads();
+        }
+
+        int start(int row) {
+            int position = rows.positions()[row];
+            return shape.window() == 0 ? 0 : Math.max(0, position - shape.window() + 1);
+        }
+
+        long stateBytes() {
+            return Attention.stateBytes(dim());
+        }
+    }
+
+    void attention(long q, VectorKvStore store, int layer, AttentionShape shape, BatchRows rows, long out) {
+        Call call = new Call(q, store, layer, shape, rows, new ArrayList<>(), out);
+        int stateCount = divide(call);
+        states = grown(states, stateCount * shape.heads() * call.stateBytes());
+        long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.group();
+        scratch = grown(scratch, workerBytes * pool.size());
+        int count = call.blocks.size();
+        pool.run(count * shape.kvHeads(), (task, worker) -> {
+            Block block = call.blocks.get(count - 1 - task / shape.kvHeads()); // later blocks see more positions
+            run(call, block, task % shape.kvHeads(), scratch.address() + worker * workerBytes);
+        });
+        pool.run(rows.count() < ROW_BLOCK ? 1 : count, (task, worker) -> {
+            int last = rows.count() < ROW_BLOCK ? count : task + 1;
+            for (int i = task; i < last; i++) {
+                finish(call, call.blocks.get(i));
+            }
+        });
+    }
+
+    private static HostMemory grown(HostMemory memory, long bytes) {
+        if (memory.bytes() >= bytes) {
+            return memory;
+        }
+        memory.close();
+        return HostMemory.allocate(bytes + bytes / 2);
+    }
+
+    /** Neighbouring rows of one sequence make a block; a row that stands alone, one for each segment. Returns the states. */
+    private static int divide(Call call) {
+        BatchRows rows = call.rows;
+        int state = 0;
+        for (int first = 0; first < rows.count(); ) {
+            int last = first + 1;
+            while (last < rows.count() && last - first < ROW_BLOCK && rows.pages()[last] == rows.pages()[first]) {
+                last++;
+            }
+            int segments = segment(rows.positions()[first]) - segment(call.start(first)) + 1;
+            if (last - first == 1 && segments > 1) {
+                for (int i = 0; i < segments; i++) {
+                    int segment = segment(call.start(first)) + i;
+                    call.blocks.add(new Block(first, last, segment, state + i, i == 0 ? segments : 0));
+                }
+                state += segments;
+            } else {
+                call.blocks.add(new Block(first, last, -1, state, 1));
+                state += last - first;
+            }
+            first = last;
+        }
+        return state;
+    }
+
+    private static int segment(int position) {
+        return position / Attention.SEGMENT;
+    }
+
+    /** All pages of a block for the query heads of one key head. */
+    private void run(Call call, Block block, int kvHead, long workerScratch) {
+        int dim = call.dim();
+        long valueScratch = workerScratch + (long) dim * PAGE * 4;
+        long scores = valueScratch + (long) dim * PAGE * 4;
+        long segmentStates = scores + PAGE * 4;
+        int from = call.start(block.first);
+        int to = call.rows.positions()[block.last - 1] + 1;
+        if (block.segment >= 0) {
+            from = Math.max(from, block.segment * Attention.SEGMENT);
+            to = Math.min(to, (block.segment + 1) * Attention.SEGMENT);
+        }
+        for (int row = block.first; row < block.last; row++) {
+            for (int g = 0; g < call.group(); g++) {
+                Attention.reset(state(call, block, row, kvHead, g), dim);
+            }
+        }
+        int[] pages = call.rows.pages()[block.first];
+        for (int page = from / PAGE; page * PAGE < to; page++) {
+            long keys = Attention.unpack(
+                    call.store.keys(call.layer, pages[page], kvHead), call.store.half(), dim, workerScratch);
+            long values = Attention.unpack(
+                    call.store.values(call.layer, pages[page], kvHead), call.store.half(), dim, valueScratch);
+            for (int row = block.first; row < block.last; row++) {
+                int begin = Math.max(from, call.start(row)) - page * PAGE;
+                int end = Math.min(to, call.rows.positions()[row] + 1) - page * PAGE;
+                if (begin < PAGE && end > 0) {
+                    addPage(call, block, row, kvHead, page, keys, values, Math.max(0, begin), Math.min(PAGE, end), scores, segmentStates);
+                }
+            }
+        }
+    }
+
+    /** One page for one row. Segments after a row's first are summed apart and merged at their end. */
+    private void addPage(
+            Call call,
+            Block block,
+            int row,
+            int kvHead,
+            int page,
+            long keys,
+            long values,
+            int begin,
+            int end,
+            long scores,
+            long segmentStates) {
+        int dim = call.dim();
+        int segment = segment(page * PAGE);
+        boolean apart = block.segment < 0 && segment > segment(call.start(row));
+        boolean opens = apart && page * PAGE % Attention.SEGMENT == 0;
+        boolean closes = apart
+                && ((page + 1) * PAGE % Attention.SEGMENT == 0 || (page + 1) * PAGE > call.rows.positions()[row]);
+        for (int g = 0; g < call.group(); g++) {
+            long state = state(call, block, row, kvHead, g);
+            long current = apart
+                    ? segmentStates + ((long) (row - block.first) * call.group() + g) * call.stateBytes()
+                    : state;
+            if (opens) {
+                Attention.reset(current, dim);
+            }
+            long q = call.q + ((long) row * call.shape.heads() + kvHead * call.group() + g) * call.shape.headDim() * 4;
+            Attention.addPage(q, call.shape, dim, keys, values, begin, end, scores, current);
+            if (closes) {
+                Attention.merge(state, current, dim);
+            }
+        }
+    }
+
+    /** The state of query head {@code g} of a key head's group. */
+    private long state(Call call, Block block, int row, int kvHead, int g) {
+        long index = (long) (block.state + row - block.first) * call.shape.heads() + kvHead * call.group() + g;
+        return states.address() + index * call.stateBytes();
+    }
+
+    private void finish(Call call, Block block) {
+        if (block.merged == 0) {
+            return;
+        }
+        int heads = call.shape.heads();
+        for (int row = block.first; row < block.last; row++) {
+            for (int head = 0; head < heads; head++) {
+                long state = state(call, block, row, 0, head);
+                for (int i = 1; i < block.merged; i++) {
+                    Attention.merge(state, state + i * heads * call.stateBytes(), call.dim());
+                }
+                long out = call.out + ((long) row * heads + head) * call.shape.headDim() * 4;
+                Attention.finish(state, call.shape.headDim(), out);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        states.close();
+        scratch.close();
+    }
+}

@@ -1,0 +1,47 @@
+package dev.demitasse.vector;
+
+import static dev.demitasse.vector.Lanes.WIDTH;
+import static dev.demitasse.vector.Lanes.floats;
+import static dev.demitasse.vector.Lanes.store;
+
+import dev.demitasse.device.Gate;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Computes: {@code out = gate(g) * up}; SiLU: {@code g sigmoid(g)}; GELU (tanh approximation): {@code g sigmoid(2 u)} with {@code u =
+ * sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)}.
+ *
+ * <p>Layout: FP32; {@code out} may be either input.
+ *
+ * <p>Requires: nothing. The last elements go through a vector that is filled with zeros, so all get the same function.
+ *
+ * <p>Accuracy: that of {@link Exp}.
+ *
+ * <p>Launch: one task a block of elements.
+ *
+ * <p>Moves: 12 bytes an element; about 20 operations a vector.
+ *
+ * <p>Why: one exponential instead of a tanh.
+ */
+final class GatedActivation {
+    private static final float TWICE_SQRT_2_OVER_PI = 1.5957691216f;
+
+    private GatedActivation() {}
+
+    static void block(Gate gate, long g, long up, long from, long to, long out) {
+        long i = from;
+        for (; i + WIDTH <= to; i += WIDTH) {
+            store(apply(gate, floats(g + i * 4), floats(up + i * 4)), out + i * 4);
+        }
+        for (; i < to; i++) {
+            Lanes.set(out + i * 4, apply(gate, Lanes.spread(g + i * 4), Lanes.spread(up + i * 4)).lane(0));
+        }
+    }
+
+    private static FloatVector apply(Gate gate, FloatVector g, FloatVector up) {
+        FloatVector argument = gate == Gate.SILU
+                ? g
+                : g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI);
+        return g.mul(Exp.sigmoid(argument)).mul(up);
+    }
+}

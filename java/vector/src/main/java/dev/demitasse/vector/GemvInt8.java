@@ -1,0 +1,114 @@
+package dev.demitasse.vector;
+
+import static dev.demitasse.vector.Lanes.BYTES;
+import static dev.demitasse.vector.Lanes.INT;
+import static dev.demitasse.vector.Lanes.INTS;
+import static dev.demitasse.vector.Lanes.MEMORY;
+import static dev.demitasse.vector.Lanes.ORDER;
+import static dev.demitasse.vector.Lanes.SHORTS;
+
+import dev.demitasse.quant.PackedMatrix;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Computes: {@code out[n] = sum_g s_a[g] (s_w[n][g] sum_k q_w q_a + m_w[n][g] sum_k q_a)} for the 16 rows n of a panel and one row
+ * of activations.
+ *
+ * <p>Layout: weights {@code [k / 4][16 rows][4 bytes]} ({@link PackedMatrix}); activations as {@link QuantizeRows} leaves them. A
+ * 16-bit lane holds columns (0, 1) or (2, 3) of one row as its two bytes.
+ *
+ * <p>Requires: columns a multiple of 32; groups of 16, or of a multiple of 32.
+ *
+ * <p>Accuracy: integer sums are exact. A lane adds 2 products a chunk of 4 columns; with magnitudes up to 128 it is widened after one
+ * chunk (2 · 128 · 127 = 32,512 &lt; 2^15), with magnitudes up to 32 after four (8 · 32 · 127 = 32,512). 32-bit sums of a group stay
+ * below 2^20. The fold is FP32, in the order of the groups.
+ *
+ * <p>Launch: one task a panel.
+ *
+ * <p>Moves: 16 K bytes of weights and 8 (16) K / 32 · 16 bytes of scales (and minimums) a panel; 12 vector operations for 32 products,
+ * 9 with small magnitudes.
+ *
+ * <p>Why: as {@link GemvInt4}.
+ */
+final class GemvInt8 {
+    /** The largest magnitude with which four chunks fit 16 bits. */
+    static final int SMALL = 32;
+
+    private GemvInt8() {}
+
+    /**
+     * One panel by row {@code row} of {@code x}.
+     *
+     * @param scratch {@link IntegerFold#SCRATCH_BYTES}
+     * @param out receives 16 FP32 results
+     */
+    static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, long scratch, long out) {
+        IntegerFold fold = new IntegerFold(matrix, panel);
+        int chunks = IntegerFold.halves(matrix) ? 4 : 8;
+        int run = matrix.maximumMagnitude() <= SMALL ? 4 : 1;
+        int parts = IntegerFold.parts(matrix, x);
+        for (int v = 0; v < 64 / BYTES; v += 2) {
+            long target = out + (long) v * BYTES;
+            Lanes.clear(target, 2);
+            for (int first = 0; first < parts; first += IntegerFold.PARTS) {
+                int count = Math.min(IntegerFold.PARTS, parts - first);
+                long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * chunks * 64;
+                long words = x.words(row) + (long) first * chunks * 8;
+                if (run == 1) {
+                    sums(weights + (long) v * BYTES, words, chunks, count, scratch);
+                } else {
+                    smallSums(weights + (long) v * BYTES, words, chunks, count, scratch);
+                }
+                fold.fold(scratch, 2 * BYTES, false, first, count, v, x, row, target);
+            }
+        }
+    }
+
+    /** Sums of {@code count} parts of {@code chunks} chunks of 4 columns, as 32-bit integers. */
+    private static void sums(long weights, long words, int chunks, int count, long scratch) {
+        for (int part = 0; part < count; part++) {
+            IntVector s0 = IntVector.zero(INTS);
+            IntVector s1 = IntVector.zero(INTS);
+            for (int c = part * chunks; c < (part + 1) * chunks; c++) {
+                ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
+                ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L + BYTES, ORDER);
+                ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L)).reinterpretAsShorts();
+                ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L + 4)).reinterpretAsShorts();
+                IntVector p0 = w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
+                IntVector p1 = w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+            }
+            s0.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES, ORDER);
+            s1.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES + BYTES, ORDER);
+        }
+    }
+
+    /** The same for magnitudes up to {@link #SMALL}: widened after four chunks. */
+    private static void smallSums(long weights, long words, int chunks, int count, long scratch) {
+        for (int part = 0; part < count; part++) {
+            IntVector s0 = IntVector.zero(INTS);
+            IntVector s1 = IntVector.zero(INTS);
+            for (int four = part * chunks; four < (part + 1) * chunks; four += 4) {
+                ShortVector a0 = ShortVector.zero(SHORTS);
+                ShortVector a1 = ShortVector.zero(SHORTS);
+                for (int c = four; c < four + 4; c++) {
+                    ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
+                    ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L + BYTES, ORDER);
+                    ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L)).reinterpretAsShorts();
+                    ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L + 4)).reinterpretAsShorts();
+                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                }
+                IntVector p0 = a0.reinterpretAsInts();
+                IntVector p1 = a1.reinterpretAsInts();
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+            }
+            s0.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES, ORDER);
+            s1.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES + BYTES, ORDER);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.memory.HostMemory;
+
+/** Scratch for the quantised activations of a {@code linear}: see {@link QuantizeRows} for the layout. Grows as needed. */
+final class IntegerRows implements AutoCloseable {
+    private HostMemory memory = HostMemory.allocate(0);
+    private long words;
+    private long scales;
+    private long sums;
+    private long halfSums;
+    private int groups;
+
+    /** Makes room for {@code rows} rows of {@code columns} columns. */
+    void reserve(int rows, int columns) {
+        groups = (columns + 31) / 32;
+        long scaleBytes = aligned((long) rows * groups * 4);
+        long wordBytes = aligned((long) rows * groups * 64);
+        long halfBytes = aligned((long) rows * groups * 8);
+        long needed = wordBytes + 2 * scaleBytes + halfBytes;
+        if (memory.bytes() < needed) {
+            memory.close();
+            memory = HostMemory.allocate(needed);
+        }
+        words = memory.address();
+        scales = words + wordBytes;
+        sums = scales + scaleBytes;
+        halfSums = sums + scaleBytes;
+    }
+
+    private static long aligned(long bytes) {
+        return (bytes + 63) / 64 * 64;
+    }
+
+    /** Groups of 32 in a row. */
+    int groups() {
+        return groups;
+    }
+
+    /** Bytes from one row's words to the next's. */
+    long wordStride() {
+        return groups * 64L;
+    }
+
+    /** Bytes from one row's scales (or sums) to the next's. */
+    long scaleStride() {
+        return groups * 4L;
+    }
+
+    long words(int row) {
+        return words + row * wordStride();
+    }
+
+    long scales(int row) {
+        return scales + row * scaleStride();
+    }
+
+    long sums(int row) {
+        return sums + row * scaleStride();
+    }
+
+    long halfSums(int row) {
+        return halfSums + row * 2 * scaleStride();
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+}

@@ -1,0 +1,142 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.HostBuffer;
+import dev.demitasse.device.HostWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+
+/** {@code linear}: quantises the input where wanted, picks the kernel, and shares out panels and rows. */
+final class LinearKernels implements AutoCloseable {
+    /** Input rows of a task: their activations (a few hundred bytes a column) stay in the second-level cache. */
+    private static final int ROW_BLOCK = 64;
+    /** Panels of a task of one row: some tens of microseconds, so that threads end together. */
+    private static final int GEMV_PANELS = 4;
+
+    private static final int TILE_BYTES = GemmInt4.ROWS * 64;
+    private static final int SCRATCH_BYTES =
+            TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerFold.SCRATCH_BYTES);
+
+    private final WorkerPool pool;
+    private final ActivationType activations;
+    private final IntegerRows integers = new IntegerRows();
+    private final HostMemory scratch;
+
+    LinearKernels(WorkerPool pool, ActivationType activations) {
+        this.pool = pool;
+        this.activations = activations;
+        this.scratch = HostMemory.allocate((long) SCRATCH_BYTES * pool.size());
+    }
+
+    /** One projection with its addresses. */
+    private record Job(PackedMatrix matrix, boolean quantised, long bias, long out, int firstTask) {}
+
+    void linear(Buffer x, int rows, Projection... projections) {
+        int columns = projections[0].weight().columns();
+        long in = HostBuffer.of(x, (long) rows * columns * Float.BYTES).address();
+        Job[] jobs = new Job[projections.length];
+        int panelsPerTask = rows == 1 ? GEMV_PANELS : 2;
+        int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+        int tasks = 0;
+        boolean quantise = false;
+        for (int i = 0; i < jobs.length; i++) {
+            Job job = job(projections[i], rows, tasks);
+            jobs[i] = job;
+            quantise |= job.quantised;
+            tasks += (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask * blocks;
+        }
+        if (quantise) {
+            quantise(in, rows, columns);
+        }
+        pool.run(tasks, (index, worker) -> {
+            int j = jobs.length - 1;
+            while (jobs[j].firstTask > index) {
+                j--;
+            }
+            run(jobs[j], index - jobs[j].firstTask, panelsPerTask, in, rows, scratch.address() + (long) worker * SCRATCH_BYTES);
+        });
+    }
+
+    private Job job(Projection projection, int rows, int firstTask) {
+        PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
+        WeightLayout.Element element = matrix.layout().element();
+        Buffer bias = projection.bias();
+        return new Job(
+                matrix,
+                element.quantised() && activations == ActivationType.INT8,
+                bias == null ? 0 : HostBuffer.of(bias, matrix.rows() * 4L).address(),
+                HostBuffer.of(projection.out(), (long) rows * matrix.rows() * 4).address(),
+                firstTask);
+    }
+
+    private void quantise(long in, int rows, int columns) {
+        integers.reserve(rows, columns);
+        int perTask = rows == 1 ? 1 : 8;
+        pool.run((rows + perTask - 1) / perTask, (task, worker) -> {
+            for (int row = task * perTask; row < Math.min(rows, (task + 1) * perTask); row++) {
+                QuantizeRows.pairs(
+                        in + (long) row * columns * 4,
+                        columns,
+                        integers.words(row),
+                        integers.scales(row),
+                        integers.sums(row),
+                        integers.halfSums(row),
+                        scratch.address() + (long) worker * SCRATCH_BYTES);
+            }
+        });
+    }
+
+    /** Tasks go panel by panel within a block of rows, so that neighbours share the block's activations. */
+    private void run(Job job, int task, int panelsPerTask, long in, int rows, long tile) {
+        int panelTasks = (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask;
+        int firstRow = task / panelTasks * ROW_BLOCK;
+        int lastRow = Math.min(rows, firstRow + ROW_BLOCK);
+        int firstPanel = task % panelTasks * panelsPerTask;
+        int lastPanel = Math.min(job.matrix.panels(), firstPanel + panelsPerTask);
+        for (int panel = firstPanel; panel < lastPanel; panel++) {
+            int row = firstRow;
+            for (; row + GemmInt4.ROWS <= lastRow; row += GemmInt4.ROWS) {
+                multiply(job, panel, in, row, GemmInt4.ROWS, tile);
+            }
+            for (; row < lastRow; row++) {
+                multiply(job, panel, in, row, 1, tile);
+            }
+        }
+    }
+
+    private void multiply(Job job, int panel, long in, int row, int count, long tile) {
+        PackedMatrix matrix = job.matrix;
+        if (!job.quantised) {
+            long stride = matrix.columns() * 4L;
+            GemmFloat.panel(matrix, panel, in + row * stride, stride, count, tile + TILE_BYTES, tile);
+        } else if (matrix.layout().element() == WeightLayout.Element.INT4) {
+            if (count == 1) {
+                GemvInt4.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
+            } else {
+                GemmInt4.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
+            }
+        } else if (count == 1) {
+            GemvInt8.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
+        } else {
+            GemmInt8.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
+        }
+        int first = panel * PackedMatrix.PANEL;
+        int width = Math.min(PackedMatrix.PANEL, matrix.rows() - first);
+        for (int r = 0; r < count; r++) {
+            long target = job.out + ((long) (row + r) * matrix.rows() + first) * 4;
+            for (int n = 0; n < width; n++) {
+                float value = Lanes.get(tile + r * 64L + n * 4L);
+                Lanes.set(target + n * 4L, job.bias == 0 ? value : value + Lanes.get(job.bias + (first + n) * 4L));
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        integers.close();
+        scratch.close();
+    }
+}

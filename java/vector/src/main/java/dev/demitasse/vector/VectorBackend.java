@@ -1,0 +1,42 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.device.Backend;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Support;
+
+/** The backend {@code vector}: pure Java on any CPU with 128-bit vectors or wider. */
+public final class VectorBackend implements Backend {
+    private static final String MODULE = "jdk.incubator.vector";
+
+    /** For the service loader. */
+    public VectorBackend() {}
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public Support probe() {
+        if (ModuleLayer.boot().findModule(MODULE).isEmpty()) {
+            return Support.no(
+                    "the Vector API's module is not loaded", "start Java with the flag --add-modules " + MODULE);
+        }
+        if (!VectorDevice.class.getModule().isNamed()) {
+            return Lanes.probe();
+        }
+        VectorDevice.class.getModule().addReads(ModuleLayer.boot().findModule(MODULE).orElseThrow());
+        return Lanes.probe();
+    }
+
+    @Override
+    public Device open(DeviceOptions options) {
+        Support support = probe();
+        if (!support.ok()) {
+            throw new BackendUnavailableException("vector: " + support + ".");
+        }
+        return new VectorDevice(options);
+    }
+}

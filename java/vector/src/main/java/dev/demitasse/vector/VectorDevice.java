@@ -1,0 +1,260 @@
+package dev.demitasse.vector;
+
+import static dev.demitasse.vector.Lanes.WIDTH;
+import static dev.demitasse.vector.Lanes.floats;
+import static dev.demitasse.vector.Lanes.store;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.HostBuffer;
+import dev.demitasse.device.HostWeight;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.PackedMatrix;
+import java.lang.foreign.MemorySegment;
+
+/** The operations of {@link Device} over the Vector API: checks the buffers, then hands addresses to the kernels. */
+final class VectorDevice implements Device {
+    /** Elements below which an operation is not worth waking other threads for. */
+    private static final long SERIAL = 8_192;
+
+    private final ActivationType activations;
+    private final WorkerPool pool;
+    private final LinearKernels linear;
+    private final AttentionKernels attention;
+    private final HostMemory scratch;
+
+    VectorDevice(DeviceOptions options) {
+        ActivationType wanted = options.activations();
+        activations = wanted == null ? ActivationType.INT8 : wanted;
+        int threads = options.threads() > 0 ? options.threads() : Cores.physical();
+        pool = new WorkerPool(threads);
+        linear = new LinearKernels(pool, activations);
+        attention = new AttentionKernels(pool);
+        scratch = HostMemory.allocate(4096);
+    }
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public String description() {
+        return Lanes.describe() + ", " + pool.size() + " threads";
+    }
+
+    @Override
+    public ActivationType activations() {
+        return activations;
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return new HostBuffer(bytes);
+    }
+
+    @Override
+    public LinearWeight upload(PackedMatrix matrix) {
+        return new HostWeight(matrix);
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return new VectorKvStore(shape);
+    }
+
+    private static long address(Buffer buffer, long elements) {
+        return HostBuffer.of(buffer, elements * Float.BYTES).address();
+    }
+
+    /** Runs {@code body} over {@code [0, count)} in blocks, on one thread where that is little. */
+    private void blocks(long count, long perElement, BlockBody body) {
+        long block = Math.max(1, SERIAL / 2 / perElement);
+        int tasks = count * perElement <= SERIAL ? 1 : (int) ((count + block - 1) / block);
+        long size = tasks == 1 ? count : block;
+        pool.run(tasks, (task, worker) -> body.run(task * size, Math.min(count, (task + 1) * size)));
+    }
+
+    private interface BlockBody {
+        void run(long from, long to);
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        PackedMatrix matrix = HostWeight.matrixOf(table);
+        int columns = matrix.columns();
+        HostBuffer target = HostBuffer.of(out, (long) rows * columns * 4);
+        blocks(rows, columns * 8L, (from, to) -> {
+            float[] row = new float[columns];
+            for (int i = (int) from; i < to; i++) {
+                matrix.unpackRow(ids[i], row);
+                for (int c = 0; c < columns; c++) {
+                    row[c] *= scale;
+                }
+                target.write((long) i * columns * 4, MemorySegment.ofArray(row));
+            }
+        });
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        long bytes = columns * 4L;
+        long target = address(out, (long) rows.length * columns);
+        for (int i = 0; i < rows.length; i++) {
+            long source = address(x, (rows[i] + 1L) * columns) + rows[i] * bytes;
+            MemorySegment.copy(Lanes.MEMORY, source, Lanes.MEMORY, target + i * bytes, bytes);
+        }
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        long in = address(x, (long) rows * columns);
+        long w = address(weight, columns);
+        long target = address(out, (long) rows * columns);
+        blocks(rows, columns, (from, to) -> {
+            for (long row = from; row < to; row++) {
+                RmsNorm.row(in + row * columns * 4, w, columns, epsilon, target + row * columns * 4);
+            }
+        });
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        if (columns % 32 != 0) {
+            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
+        }
+        long in = address(x, (long) rows * columns);
+        long bytes = HostBuffer.of(q, (long) rows * columns).address();
+        long groupScales = address(scales, (long) rows * columns / 32);
+        for (long row = 0; row < rows; row++) {
+            QuantizeRows.bytes(
+                    in + row * columns * 4,
+                    columns,
+                    bytes + row * columns,
+                    groupScales + row * columns / 8,
+                    scratch.address());
+        }
+    }
+
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        linear.linear(x, rows, projections);
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        long values = address(x, (long) rows * heads * headDim);
+        long table = address(angles, (long) rows * ropeDim);
+        blocks(rows, (long) heads * headDim, (from, to) -> {
+            for (long row = from; row < to; row++) {
+                for (int head = 0; head < heads; head++) {
+                    rotate(values + (row * heads + head) * headDim * 4, ropeDim, kind, table + row * ropeDim * 4);
+                }
+            }
+        });
+    }
+
+    private static void rotate(long head, int ropeDim, Rope kind, long table) {
+        int half = ropeDim / 2;
+        long step = kind == Rope.NEIGHBOURS ? 8 : 4;
+        long distance = kind == Rope.NEIGHBOURS ? 4 : half * 4L;
+        for (int i = 0; i < half; i++) {
+            float cosine = Lanes.get(table + i * 8L);
+            float sine = Lanes.get(table + i * 8L + 4);
+            long at = head + i * step;
+            float a = Lanes.get(at);
+            float b = Lanes.get(at + distance);
+            Lanes.set(at, a * cosine - b * sine);
+            Lanes.set(at + distance, a * sine + b * cosine);
+        }
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        VectorKvStore store = VectorKvStore.of(kv);
+        long elements = (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
+        attention.append(store, layer, address(keys, elements), address(values, elements), rows);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        long elements = (long) rows.count() * shape.heads() * shape.headDim();
+        attention.attention(
+                address(q, elements), VectorKvStore.of(kv), layer, shape, rows, address(out, elements));
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        long gates = address(g, count);
+        long ups = address(up, count);
+        long target = address(out, count);
+        blocks(count, 4, (from, to) -> GatedActivation.block(gate, gates, ups, from, to, target));
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        long target = address(x, count);
+        long addend = address(y, count);
+        blocks(count, 1, (from, to) -> {
+            long i = from;
+            for (; i + WIDTH <= to; i += WIDTH) {
+                store(floats(target + i * 4).add(floats(addend + i * 4)), target + i * 4);
+            }
+            for (; i < to; i++) {
+                Lanes.set(target + i * 4, Lanes.get(target + i * 4) + Lanes.get(addend + i * 4));
+            }
+        });
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        long values = address(x, count);
+        blocks(count, 4, (from, to) -> {
+            long i = from;
+            for (; i + WIDTH <= to; i += WIDTH) {
+                store(Exp.tanh(floats(values + i * 4).div(cap)).mul(cap), values + i * 4);
+            }
+            for (; i < to; i++) {
+                long at = values + i * 4;
+                Lanes.set(at, Exp.tanh(floats(Lanes.get(at) / cap)).mul(cap).lane(0));
+            }
+        });
+    }
+
+    @Override
+    public void argmax(Buffer x, int rows, int columns, int[] out) {
+        long values = address(x, (long) rows * columns);
+        for (int row = 0; row < rows; row++) {
+            long at = values + (long) row * columns * 4;
+            int best = 0;
+            float largest = Lanes.get(at);
+            for (int c = 1; c < columns; c++) {
+                float value = Lanes.get(at + c * 4L);
+                if (value > largest) {
+                    largest = value;
+                    best = c;
+                }
+            }
+            out[row] = best;
+        }
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+        linear.close();
+        attention.close();
+        scratch.close();
+    }
+}

@@ -1,0 +1,11 @@
+/** The device in pure Java, over the Vector API. */
+module dev.demitasse.vector {
+    requires static jdk.incubator.vector;
+    requires static transitive org.jspecify;
+    requires transitive dev.demitasse;
+
+    exports dev.demitasse.vector;
+
+    provides dev.demitasse.device.Backend with
+            dev.demitasse.vector.VectorBackend;
+}
