@@ -8,7 +8,7 @@ package dev.demitasse.quant;
  * where there is no minimum and 0 where there is one; INT8 integers are -128 … 127 with {@code zero} 0.
  *
  * @param element how one element is stored
- * @param group elements of a row that share a scale; 0 for floating-point elements, {@link #ROW} for whole rows
+ * @param group elements of a row that share a scale: 16, 32, 64, 128; 0 for floating-point elements, {@link #ROW} for whole rows
  * @param minimum whether each group has a minimum
  */
 public record WeightLayout(Element element, int group, boolean minimum) {
@@ -54,8 +54,9 @@ public record WeightLayout(Element element, int group, boolean minimum) {
 
     /** Checks the group length. */
     public WeightLayout {
-        boolean valid =
-                element.quantised() ? group == ROW || group == 16 || group % 32 == 0 && group > 0 : group == 0 && !minimum;
+        boolean valid = element.quantised()
+                ? group == ROW || group == 16 || group == 32 || group == 64 || group == 128
+                : group == 0 && !minimum;
         if (!valid) {
             throw new IllegalArgumentException("No weight layout has " + element + " in groups of " + group);
         }

@@ -150,7 +150,7 @@ final class AttentionKernels implements AutoCloseable {
         int dim = call.dim();
         long valueScratch = workerScratch + (long) dim * PAGE * 4;
         long scores = valueScratch + (long) dim * PAGE * 4;
-        long segmentStates = scores + PAGE * 4;
+        long segmentStates = scores + 2 * PAGE * 4;
         int from = call.start(block.first);
         int to = call.rows.positions()[block.last - 1] + 1;
         if (block.segment >= 0) {
@@ -168,49 +168,76 @@ final class AttentionKernels implements AutoCloseable {
                     call.store.keys(call.layer, pages[page], kvHead), call.store.half(), dim, workerScratch);
             long values = Attention.unpack(
                     call.store.values(call.layer, pages[page], kvHead), call.store.half(), dim, valueScratch);
-            for (int row = block.first; row < block.last; row++) {
-                int begin = Math.max(from, call.start(row)) - page * PAGE;
-                int end = Math.min(to, call.rows.positions()[row] + 1) - page * PAGE;
-                if (begin < PAGE && end > 0) {
-                    addPage(call, block, row, kvHead, page, keys, values, Math.max(0, begin), Math.min(PAGE, end), scores, segmentStates);
+            addPage(call, block, kvHead, page, from, to, keys, values, scores, segmentStates);
+        }
+    }
+
+    /** One page for all rows of a block that see a part of it, two queries at a time. */
+    private void addPage(
+            Call call,
+            Block block,
+            int kvHead,
+            int page,
+            int from,
+            int to,
+            long keys,
+            long values,
+            long scores,
+            long segmentStates) {
+        Attention.Query waiting = null;
+        for (int row = block.first; row < block.last; row++) {
+            int begin = Math.max(0, Math.max(from, call.start(row)) - page * PAGE);
+            int end = Math.min(PAGE, Math.min(to, call.rows.positions()[row] + 1) - page * PAGE);
+            if (begin >= end) {
+                continue;
+            }
+            boolean apart = apart(call, block, row, page);
+            for (int g = 0; g < call.group(); g++) {
+                long state = state(call, block, row, kvHead, g);
+                if (apart) {
+                    state = segmentState(call, block, row, g, segmentStates);
+                    if (page * PAGE % Attention.SEGMENT == 0) {
+                        Attention.reset(state, call.dim());
+                    }
+                }
+                long head = (long) row * call.shape.heads() + kvHead * call.group() + g;
+                Attention.Query query = new Attention.Query(call.q + head * call.shape.headDim() * 4, state, begin, end);
+                if (waiting == null) {
+                    waiting = query;
+                } else {
+                    Attention.addPage(waiting, query, call.shape, call.dim(), keys, values, scores);
+                    waiting = null;
+                }
+            }
+        }
+        if (waiting != null) {
+            Attention.addPage(waiting, call.shape, call.dim(), keys, values, scores);
+        }
+        mergeSegments(call, block, kvHead, page, segmentStates);
+    }
+
+    /** Whether a row sums this page apart: segments after its first one are summed alone and merged at their end. */
+    private static boolean apart(Call call, Block block, int row, int page) {
+        return block.segment < 0 && segment(page * PAGE) > segment(call.start(row));
+    }
+
+    /** Merges the segments that end with this page. */
+    private void mergeSegments(Call call, Block block, int kvHead, int page, long segmentStates) {
+        int next = (page + 1) * PAGE;
+        for (int row = block.first; row < block.last; row++) {
+            int position = call.rows.positions()[row];
+            boolean sees = position >= page * PAGE;
+            if (sees && apart(call, block, row, page) && (next % Attention.SEGMENT == 0 || next > position)) {
+                for (int g = 0; g < call.group(); g++) {
+                    long apart = segmentState(call, block, row, g, segmentStates);
+                    Attention.merge(state(call, block, row, kvHead, g), apart, call.dim());
                 }
             }
         }
     }
 
-    /** One page for one row. Segments after a row's first are summed apart and merged at their end. */
-    private void addPage(
-            Call call,
-            Block block,
-            int row,
-            int kvHead,
-            int page,
-            long keys,
-            long values,
-            int begin,
-            int end,
-            long scores,
-            long segmentStates) {
-        int dim = call.dim();
-        int segment = segment(page * PAGE);
-        boolean apart = block.segment < 0 && segment > segment(call.start(row));
-        boolean opens = apart && page * PAGE % Attention.SEGMENT == 0;
-        boolean closes = apart
-                && ((page + 1) * PAGE % Attention.SEGMENT == 0 || (page + 1) * PAGE > call.rows.positions()[row]);
-        for (int g = 0; g < call.group(); g++) {
-            long state = state(call, block, row, kvHead, g);
-            long current = apart
-                    ? segmentStates + ((long) (row - block.first) * call.group() + g) * call.stateBytes()
-                    : state;
-            if (opens) {
-                Attention.reset(current, dim);
-            }
-            long q = call.q + ((long) row * call.shape.heads() + kvHead * call.group() + g) * call.shape.headDim() * 4;
-            Attention.addPage(q, call.shape, dim, keys, values, begin, end, scores, current);
-            if (closes) {
-                Attention.merge(state, current, dim);
-            }
-        }
+    private static long segmentState(Call call, Block block, int row, int g, long segmentStates) {
+        return segmentStates + ((long) (row - block.first) * call.group() + g) * call.stateBytes();
     }
 
     /** The state of query head {@code g} of a key head's group. */

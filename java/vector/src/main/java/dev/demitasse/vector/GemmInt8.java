@@ -1,9 +1,11 @@
 package dev.demitasse.vector;
 
+import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
 import static dev.demitasse.vector.Lanes.INT;
 import static dev.demitasse.vector.Lanes.INTS;
 import static dev.demitasse.vector.Lanes.MEMORY;
+import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.SHORTS;
 
@@ -13,117 +15,74 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Computes: {@link GemvInt8} for four rows of activations at once.
+ * Computes: {@link GemvInt8} for a block of rows of activations.
  *
- * <p>Layout, Requires, Accuracy: as {@link GemvInt8}, and the same bits.
+ * <p>Layout, Requires, Accuracy: as {@link GemvInt8}, and the same bits. Bytes are unpacked to 16-bit lanes first, in the steps of
+ * {@link GemmInt4}; so where magnitudes are at most 16, its sums serve, since 16 products of a step's lane then fit 16 bits
+ * (16 · 16 · 127 = 32,512). Else a lane is widened after 2 steps (magnitudes up to 128) or 8 (up to 32).
  *
- * <p>Launch: one task a block of panels and rows; a tile is one vector of panel rows × 4 activation rows.
+ * <p>Launch: one task a panel and a block of rows; a tile is one vector of panel rows × 4 activation rows.
  *
- * <p>Moves: weights once for four rows; for 32 weights of a vector 3 operations to take out bytes and 8 a row to multiply, add and
- * widen (5 with small magnitudes), so 14 (21) products a cycle on Zen 3's four pipes.
+ * <p>Moves: weights once for the block; two steps and a row take 3 operations to multiply and add and 5 to widen for 32 products.
  *
- * <p>Why: one vector at a time keeps 32-bit sums, bytes and activations within 16 registers.
+ * <p>Why: as {@link GemmInt4}; one vector at a time keeps 32-bit sums, products and activations within 16 registers.
  */
 final class GemmInt8 {
-    /** Activation rows of a tile. */
-    static final int ROWS = 4;
+    /** The largest magnitude with which 16 products fit 16 bits. */
+    static final int TINY = 16;
 
     private GemmInt8() {}
 
+    /** Unpacks {@code count} parts of a panel from {@code first} on to steps. */
+    static void unpack(PackedMatrix matrix, int panel, int first, int count, long steps) {
+        int pairs = IntegerFold.halves(matrix) ? 2 : 4;
+        long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * pairs * 128;
+        for (int i = 0; i < count * pairs * 64 / BYTES; i++) {
+            long from = weights + i * BYTES / 64 * 128 + i * BYTES % 64 & ADDRESS;
+            long to = steps + i * BYTES / 64 * 256 + i * BYTES % 64 & ADDRESS;
+            ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, from, ORDER);
+            ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, from + 64, ORDER);
+            w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to, ORDER);
+            w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 64, ORDER);
+            w0.lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 128, ORDER);
+            w1.lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 192, ORDER);
+        }
+    }
+
     /**
-     * One panel by rows {@code row … row + 3} of {@code x}.
+     * Sums of one vector of panel rows by four rows of activations, as 32-bit integers.
      *
-     * @param scratch {@link IntegerFold#SCRATCH_BYTES}
-     * @param out receives 4 × 16 FP32 results, row after row
+     * @param steps the vector's first step; steps lie 64 bytes apart
+     * @param p0 words of the first row, {@code stride} bytes before the next row's
+     * @param length steps of a part, 16 or 8
+     * @param run steps after which a lane is widened, 2 or 8
+     * @param sums receives [part][row], 2 vectors apart
      */
-    static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, long scratch, long out) {
-        IntegerFold fold = new IntegerFold(matrix, panel);
-        int chunks = IntegerFold.halves(matrix) ? 4 : 8;
-        boolean small = matrix.maximumMagnitude() <= GemvInt8.SMALL;
-        int parts = IntegerFold.parts(matrix, x);
-        Lanes.clear(out, ROWS * 64 / BYTES);
-        for (int v = 0; v < 64 / BYTES; v += 2) {
-            for (int first = 0; first < parts; first += IntegerFold.PARTS) {
-                int count = Math.min(IntegerFold.PARTS, parts - first);
-                long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * chunks * 64;
-                long words = x.words(row) + (long) first * chunks * 8;
-                for (int u = 0; u < 2; u++) {
-                    long vector = weights + (long) (v + u) * BYTES;
-                    if (small) {
-                        smallSums(vector, words, x.wordStride(), chunks, count, scratch + (long) u * BYTES);
-                    } else {
-                        sums(vector, words, x.wordStride(), chunks, count, scratch + (long) u * BYTES);
-                    }
-                }
-                for (int r = 0; r < ROWS; r++) {
-                    long sums = scratch + r * 2L * BYTES;
-                    long target = out + r * 64L + (long) v * BYTES;
-                    fold.fold(sums, 2L * ROWS * BYTES, false, first, count, v, x, row + r, target);
-                }
-            }
-        }
-    }
-
-    /** Sums of one vector for {@code count} parts of {@code chunks} chunks of 4 columns, as 32-bit integers. */
-    private static void sums(long weights, long p0, long stride, int chunks, int count, long scratch) {
-        long p1 = p0 + stride;
-        long p2 = p1 + stride;
-        long p3 = p2 + stride;
+    static void sums(long steps, long p0, long stride, int length, int run, int count, long sums) {
+        long first = steps & ADDRESS;
+        long q0 = p0 & ADDRESS;
+        long q1 = p0 + stride & ADDRESS;
+        long q2 = p0 + 2 * stride & ADDRESS;
+        long q3 = p0 + 3 * stride & ADDRESS;
+        long target = sums & ADDRESS;
         for (int part = 0; part < count; part++) {
             IntVector s0 = IntVector.zero(INTS);
             IntVector s1 = IntVector.zero(INTS);
             IntVector s2 = IntVector.zero(INTS);
             IntVector s3 = IntVector.zero(INTS);
-            for (int c = part * chunks; c < (part + 1) * chunks; c++) {
-                ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
-                ShortVector low = w.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
-                ShortVector high = w.lanewise(VectorOperators.ASHR, 8);
-                long at = c * 8L;
-                ShortVector m = low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p0 + at)).reinterpretAsShorts()).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p0 + at + 4)).reinterpretAsShorts()));
-                IntVector p = m.reinterpretAsInts();
-                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                m = low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p1 + at)).reinterpretAsShorts()).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p1 + at + 4)).reinterpretAsShorts()));
-                p = m.reinterpretAsInts();
-                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                m = low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p2 + at)).reinterpretAsShorts()).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p2 + at + 4)).reinterpretAsShorts()));
-                p = m.reinterpretAsInts();
-                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                m = low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p3 + at)).reinterpretAsShorts()).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p3 + at + 4)).reinterpretAsShorts()));
-                p = m.reinterpretAsInts();
-                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-            }
-            long to = scratch + (long) part * 2 * ROWS * BYTES;
-            s0.intoMemorySegment(MEMORY, to + 0 * BYTES, ORDER);
-            s1.intoMemorySegment(MEMORY, to + 2 * BYTES, ORDER);
-            s2.intoMemorySegment(MEMORY, to + 4 * BYTES, ORDER);
-            s3.intoMemorySegment(MEMORY, to + 6 * BYTES, ORDER);
-        }
-    }
-
-    /** The same for magnitudes up to {@link GemvInt8#SMALL}: widened after four chunks. */
-    private static void smallSums(long weights, long p0, long stride, int chunks, int count, long scratch) {
-        long p1 = p0 + stride;
-        long p2 = p1 + stride;
-        long p3 = p2 + stride;
-        for (int part = 0; part < count; part++) {
-            IntVector s0 = IntVector.zero(INTS);
-            IntVector s1 = IntVector.zero(INTS);
-            IntVector s2 = IntVector.zero(INTS);
-            IntVector s3 = IntVector.zero(INTS);
-            for (int four = part * chunks; four < (part + 1) * chunks; four += 4) {
+            for (int from = part * length; from < (part + 1) * length; from += run) {
                 ShortVector a0 = ShortVector.zero(SHORTS);
                 ShortVector a1 = ShortVector.zero(SHORTS);
                 ShortVector a2 = ShortVector.zero(SHORTS);
                 ShortVector a3 = ShortVector.zero(SHORTS);
-                for (int c = four; c < four + 4; c++) {
-                    ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
-                    ShortVector low = w.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
-                    ShortVector high = w.lanewise(VectorOperators.ASHR, 8);
-                    long at = c * 8L;
-                    a0 = a0.add(low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p0 + at)).reinterpretAsShorts())).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p0 + at + 4)).reinterpretAsShorts()));
-                    a1 = a1.add(low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p1 + at)).reinterpretAsShorts())).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p1 + at + 4)).reinterpretAsShorts()));
-                    a2 = a2.add(low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p2 + at)).reinterpretAsShorts())).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p2 + at + 4)).reinterpretAsShorts()));
-                    a3 = a3.add(low.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p3 + at)).reinterpretAsShorts())).add(high.mul(IntVector.broadcast(INTS, MEMORY.get(INT, p3 + at + 4)).reinterpretAsShorts()));
+                for (int i = from; i < from + run; i++) {
+                    int at = i * 4 & OFFSET;
+                    int step = i * 64 & OFFSET;
+                    ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step, ORDER);
+                    a0 = a0.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at)).reinterpretAsShorts()));
+                    a1 = a1.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts()));
+                    a2 = a2.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts()));
+                    a3 = a3.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts()));
                 }
                 IntVector p = a0.reinterpretAsInts();
                 s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
@@ -134,7 +93,42 @@ final class GemmInt8 {
                 p = a3.reinterpretAsInts();
                 s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
             }
-            long to = scratch + (long) part * 2 * ROWS * BYTES;
+            long to = target + (part * 8 * BYTES & OFFSET);
+            s0.intoMemorySegment(MEMORY, to + 0 * BYTES, ORDER);
+            s1.intoMemorySegment(MEMORY, to + 2 * BYTES, ORDER);
+            s2.intoMemorySegment(MEMORY, to + 4 * BYTES, ORDER);
+            s3.intoMemorySegment(MEMORY, to + 6 * BYTES, ORDER);
+        }
+    }
+
+    /** The same with {@code run} = 2, written out: the common case of 8-bit weights. */
+    static void wideSums(long steps, long p0, long stride, int length, int count, long sums) {
+        long first = steps & ADDRESS;
+        long q0 = p0 & ADDRESS;
+        long q1 = p0 + stride & ADDRESS;
+        long q2 = p0 + 2 * stride & ADDRESS;
+        long q3 = p0 + 3 * stride & ADDRESS;
+        long target = sums & ADDRESS;
+        for (int part = 0; part < count; part++) {
+            IntVector s0 = IntVector.zero(INTS);
+            IntVector s1 = IntVector.zero(INTS);
+            IntVector s2 = IntVector.zero(INTS);
+            IntVector s3 = IntVector.zero(INTS);
+            for (int i = part * length; i < (part + 1) * length; i += 2) {
+                int at = i * 4 & OFFSET;
+                int step = i * 64 & OFFSET;
+                ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step, ORDER);
+                ShortVector u = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step + 64, ORDER);
+                IntVector p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
+                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
+                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
+                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
+                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+            }
+            long to = target + (part * 8 * BYTES & OFFSET);
             s0.intoMemorySegment(MEMORY, to + 0 * BYTES, ORDER);
             s1.intoMemorySegment(MEMORY, to + 2 * BYTES, ORDER);
             s2.intoMemorySegment(MEMORY, to + 4 * BYTES, ORDER);

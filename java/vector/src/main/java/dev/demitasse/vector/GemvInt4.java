@@ -1,9 +1,11 @@
 package dev.demitasse.vector;
 
+import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
 import static dev.demitasse.vector.Lanes.INT;
 import static dev.demitasse.vector.Lanes.INTS;
 import static dev.demitasse.vector.Lanes.MEMORY;
+import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.SHORTS;
 
@@ -62,29 +64,32 @@ final class GemvInt4 {
 
     /** Sums of {@code count} parts of {@code chunks} chunks of 8 columns, as pairs of 16-bit integers. */
     private static void sums(long weights, long words, int chunks, int count, long scratch) {
+        long firstWeight = weights & ADDRESS;
+        long firstWord = words & ADDRESS;
+        long target = scratch & ADDRESS;
         for (int part = 0; part < count; part++) {
             ShortVector a0 = ShortVector.zero(SHORTS);
             ShortVector a1 = ShortVector.zero(SHORTS);
             for (int c = part * chunks; c < (part + 1) * chunks; c++) {
-                long w = weights + c * 64L;
-                long p = words + c * 16L;
+                long w = firstWeight + (c * 64 & OFFSET);
+                long p = firstWord + (c * 16 & OFFSET);
                 ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w, ORDER);
                 ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + BYTES, ORDER);
                 ShortVector x = IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
                 a0 = a0.add(w0.and(MASK).mul(x));
                 a1 = a1.add(w1.and(MASK).mul(x));
-                x = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
+                x = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
                 a0 = a0.add(w0.lanewise(VectorOperators.LSHR, 4).and(MASK).mul(x));
                 a1 = a1.add(w1.lanewise(VectorOperators.LSHR, 4).and(MASK).mul(x));
-                x = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
+                x = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
                 a0 = a0.add(w0.lanewise(VectorOperators.LSHR, 8).and(MASK).mul(x));
                 a1 = a1.add(w1.lanewise(VectorOperators.LSHR, 8).and(MASK).mul(x));
                 x = IntVector.broadcast(INTS, MEMORY.get(INT, p + 12)).reinterpretAsShorts();
                 a0 = a0.add(w0.lanewise(VectorOperators.LSHR, 12).mul(x));
                 a1 = a1.add(w1.lanewise(VectorOperators.LSHR, 12).mul(x));
             }
-            a0.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES, ORDER);
-            a1.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES + BYTES, ORDER);
+            a0.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET), ORDER);
+            a1.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET) + BYTES, ORDER);
         }
     }
 }

@@ -1,9 +1,11 @@
 package dev.demitasse.vector;
 
+import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
 import static dev.demitasse.vector.Lanes.INT;
 import static dev.demitasse.vector.Lanes.INTS;
 import static dev.demitasse.vector.Lanes.MEMORY;
+import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.SHORTS;
 
@@ -57,48 +59,72 @@ final class GemvInt8 {
                 long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * chunks * 64;
                 long words = x.words(row) + (long) first * chunks * 8;
                 if (run == 1) {
-                    sums(weights + (long) v * BYTES, words, chunks, count, scratch);
+                    sums(weights + (long) v * BYTES, words, chunks / 2, count, scratch);
                 } else {
-                    smallSums(weights + (long) v * BYTES, words, chunks, count, scratch);
+                    smallSums(weights + (long) v * BYTES, words, chunks / 2, count, scratch);
                 }
                 fold.fold(scratch, 2 * BYTES, false, first, count, v, x, row, target);
             }
         }
     }
 
-    /** Sums of {@code count} parts of {@code chunks} chunks of 4 columns, as 32-bit integers. */
-    private static void sums(long weights, long words, int chunks, int count, long scratch) {
+    /** Sums of {@code count} parts of {@code pairs} pairs of chunks of 4 columns, as 32-bit integers. */
+    private static void sums(long weights, long words, int pairs, int count, long scratch) {
+        long firstWeight = weights & ADDRESS;
+        long firstWord = words & ADDRESS;
+        long target = scratch & ADDRESS;
         for (int part = 0; part < count; part++) {
             IntVector s0 = IntVector.zero(INTS);
             IntVector s1 = IntVector.zero(INTS);
-            for (int c = part * chunks; c < (part + 1) * chunks; c++) {
-                ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
-                ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L + BYTES, ORDER);
-                ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L)).reinterpretAsShorts();
-                ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L + 4)).reinterpretAsShorts();
+            for (int c = part * pairs; c < (part + 1) * pairs; c++) {
+                long w = firstWeight + (c * 128 & OFFSET);
+                long p = firstWord + (c * 16 & OFFSET);
+                ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
+                ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
+                ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w, ORDER);
+                ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + BYTES, ORDER);
                 IntVector p0 = w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
                 IntVector p1 = w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
                 s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
                 s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+                x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
+                x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 12)).reinterpretAsShorts();
+                w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64, ORDER);
+                w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64 + BYTES, ORDER);
+                p0 = w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
+                p1 = w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
             }
-            s0.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES, ORDER);
-            s1.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES + BYTES, ORDER);
+            s0.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET), ORDER);
+            s1.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET) + BYTES, ORDER);
         }
     }
 
-    /** The same for magnitudes up to {@link #SMALL}: widened after four chunks. */
-    private static void smallSums(long weights, long words, int chunks, int count, long scratch) {
+    /** The same for magnitudes up to {@link #SMALL}: widened after two pairs of chunks. */
+    private static void smallSums(long weights, long words, int pairs, int count, long scratch) {
+        long firstWeight = weights & ADDRESS;
+        long firstWord = words & ADDRESS;
+        long target = scratch & ADDRESS;
         for (int part = 0; part < count; part++) {
             IntVector s0 = IntVector.zero(INTS);
             IntVector s1 = IntVector.zero(INTS);
-            for (int four = part * chunks; four < (part + 1) * chunks; four += 4) {
+            for (int two = part * pairs; two < (part + 1) * pairs; two += 2) {
                 ShortVector a0 = ShortVector.zero(SHORTS);
                 ShortVector a1 = ShortVector.zero(SHORTS);
-                for (int c = four; c < four + 4; c++) {
-                    ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L, ORDER);
-                    ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + c * 64L + BYTES, ORDER);
-                    ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L)).reinterpretAsShorts();
-                    ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, words + c * 8L + 4)).reinterpretAsShorts();
+                for (int c = two; c < two + 2; c++) {
+                    long w = firstWeight + (c * 128 & OFFSET);
+                    long p = firstWord + (c * 16 & OFFSET);
+                    ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
+                    ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
+                    ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w, ORDER);
+                    ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + BYTES, ORDER);
+                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
+                    x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 12)).reinterpretAsShorts();
+                    w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64, ORDER);
+                    w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64 + BYTES, ORDER);
                     a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
                     a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
                 }
@@ -107,8 +133,8 @@ final class GemvInt8 {
                 s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
                 s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
             }
-            s0.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES, ORDER);
-            s1.intoMemorySegment(MEMORY, scratch + (long) part * 2 * BYTES + BYTES, ORDER);
+            s0.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET), ORDER);
+            s1.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET) + BYTES, ORDER);
         }
     }
 }

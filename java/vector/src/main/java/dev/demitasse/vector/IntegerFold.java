@@ -1,5 +1,6 @@
 package dev.demitasse.vector;
 
+import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
 import static dev.demitasse.vector.Lanes.FLOAT;
 import static dev.demitasse.vector.Lanes.FLOATS;
@@ -14,7 +15,8 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group, for one panel
+ * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group (with
+ * {@code m_w = -zero s_w} where the layout has no minimum), for one panel
  * and one row of activations.
  *
  * <p>The kernels leave their sums in scratch, one part (a group of 32 columns, or half of it where weights have a scale for 16)
@@ -22,7 +24,7 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class IntegerFold {
     /** Parts that a kernel sums before they are folded. */
-    static final int PARTS = 32;
+    static final int PARTS = 16;
     /** Bytes of scratch for the sums of four rows. */
     static final int SCRATCH_BYTES = PARTS * 4 * 64;
 
@@ -34,8 +36,8 @@ final class IntegerFold {
     private final float zero;
     /** Whether a part is half a group of activations. */
     private final boolean halves;
-    /** Parts that share a scale. */
-    private final int partsPerScale;
+    /** log2 of the parts that share a scale; 31 where all do. */
+    private final int scaleShift;
 
     /** For one panel of a matrix. */
     IntegerFold(PackedMatrix matrix, int panel) {
@@ -45,8 +47,9 @@ final class IntegerFold {
         this.minimum = matrix.layout().minimum();
         this.zero = matrix.layout().zero();
         this.halves = halves(matrix);
-        this.partsPerScale =
-                matrix.layout().group() == WeightLayout.ROW ? Integer.MAX_VALUE : Math.max(1, matrix.group() / 32);
+        this.scaleShift = matrix.layout().group() == WeightLayout.ROW
+                ? 31
+                : Integer.numberOfTrailingZeros(Math.max(1, matrix.group() / 32));
     }
 
     /** Whether the matrix has a scale for 16 columns, so that a part is half a group of activations. */
@@ -69,13 +72,13 @@ final class IntegerFold {
      * @param out FP32 results of the two vectors, added to
      */
     void fold(long sums, long stride, boolean pairs, int first, int count, int vector, IntegerRows x, int row, long out) {
-        FloatVector out0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out, ORDER);
-        FloatVector out1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + BYTES, ORDER);
+        FloatVector out0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out & ADDRESS, ORDER);
+        FloatVector out1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + BYTES & ADDRESS, ORDER);
         long inputs = halves ? x.halfSums(row) : x.sums(row);
         for (int i = 0; i < count; i++) {
             int part = first + i;
-            IntVector p0 = IntVector.fromMemorySegment(INTS, MEMORY, sums + i * stride, ORDER);
-            IntVector p1 = IntVector.fromMemorySegment(INTS, MEMORY, sums + i * stride + BYTES, ORDER);
+            IntVector p0 = IntVector.fromMemorySegment(INTS, MEMORY, sums + i * stride & ADDRESS, ORDER);
+            IntVector p1 = IntVector.fromMemorySegment(INTS, MEMORY, sums + i * stride + BYTES & ADDRESS, ORDER);
             if (pairs) {
                 p0 = p0.lanewise(VectorOperators.LSHL, 16)
                         .lanewise(VectorOperators.ASHR, 16)
@@ -86,25 +89,90 @@ final class IntegerFold {
             }
             FloatVector f0 = (FloatVector) p0.convertShape(VectorOperators.I2F, FLOATS, 0);
             FloatVector f1 = (FloatVector) p1.convertShape(VectorOperators.I2F, FLOATS, 0);
-            long at = (long) (part / partsPerScale) * PANEL_BYTES + (long) vector * BYTES;
-            float input = MEMORY.get(FLOAT, inputs + part * 4L);
-            FloatVector s0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at, ORDER);
-            FloatVector s1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at + BYTES, ORDER);
-            if (minimum) {
-                FloatVector m0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at, ORDER);
-                FloatVector m1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES, ORDER);
-                f0 = s0.fma(f0, m0.mul(input));
-                f1 = s1.fma(f1, m1.mul(input));
-            } else {
-                f0 = s0.mul(f0.sub(input * zero));
-                f1 = s1.mul(f1.sub(input * zero));
-            }
-            float scale = MEMORY.get(FLOAT, x.scales(row) + (halves ? part / 2 : part) * 4L);
+            long at = (long) (part >> scaleShift) * PANEL_BYTES + (long) vector * BYTES;
+            float input = MEMORY.get(FLOAT, inputs + part * 4L & ADDRESS);
+            FloatVector s0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at + BYTES & ADDRESS, ORDER);
+            FloatVector m0 = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s0.mul(-zero);
+            FloatVector m1 =
+                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES & ADDRESS, ORDER) : s1.mul(-zero);
+            f0 = s0.fma(f0, m0.mul(input));
+            f1 = s1.fma(f1, m1.mul(input));
+            float scale = MEMORY.get(FLOAT, x.scales(row) + (halves ? part / 2 : part) * 4L & ADDRESS);
             FloatVector activation = FloatVector.broadcast(FLOATS, scale);
             out0 = f0.fma(activation, out0);
             out1 = f1.fma(activation, out1);
         }
-        out0.intoMemorySegment(MEMORY, out, ORDER);
-        out1.intoMemorySegment(MEMORY, out + BYTES, ORDER);
+        out0.intoMemorySegment(MEMORY, out & ADDRESS, ORDER);
+        out1.intoMemorySegment(MEMORY, out + BYTES & ADDRESS, ORDER);
+    }
+
+    /**
+     * Folds {@code count} parts from {@code first} on into one vector of the panel's rows, for four rows of activations at once.
+     *
+     * @param sums the vector's sums of the first part and row; those of the next row lie 2 vectors further, of the next part 8
+     * @param one 1, as a variable: the compiler would unroll a loop of known stride, and then lack registers
+     * @param vector which vector
+     * @param out FP32 results of the first row, added to; the next row's lie 64 bytes further
+     */
+    void foldFour(
+            long sums, boolean pairs, int first, int count, int one, int vector, IntegerRows x, int row, long out) {
+        FloatVector o0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 0 & ADDRESS, ORDER);
+        FloatVector o1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 64 & ADDRESS, ORDER);
+        FloatVector o2 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 128 & ADDRESS, ORDER);
+        FloatVector o3 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 192 & ADDRESS, ORDER);
+        long inputs = halves ? x.halfSums(row) : x.sums(row);
+        long inputStride = halves ? 2 * x.scaleStride() : x.scaleStride();
+        long activations = x.scales(row);
+        long activationStride = x.scaleStride();
+        for (int i = 0; i < count; i += one) {
+            int part = first + i;
+            long at = (long) (part >> scaleShift) * PANEL_BYTES + (long) vector * BYTES;
+            FloatVector s = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
+            FloatVector m = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s.mul(-zero);
+            long input = inputs + part * 4L;
+            long activation = activations + (halves ? part >> 1 : part) * 4L;
+            long from = sums + (long) i * 8 * BYTES;
+            IntVector p = IntVector.fromMemorySegment(INTS, MEMORY, from + 0 * BYTES & ADDRESS, ORDER);
+            if (pairs) {
+                p = p.lanewise(VectorOperators.LSHL, 16)
+                        .lanewise(VectorOperators.ASHR, 16)
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+            }
+            FloatVector f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
+            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input & ADDRESS)));
+            o0 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation & ADDRESS)), o0);
+            p = IntVector.fromMemorySegment(INTS, MEMORY, from + 2 * BYTES & ADDRESS, ORDER);
+            if (pairs) {
+                p = p.lanewise(VectorOperators.LSHL, 16)
+                        .lanewise(VectorOperators.ASHR, 16)
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+            }
+            f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
+            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 1 * inputStride & ADDRESS)));
+            o1 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 1 * activationStride & ADDRESS)), o1);
+            p = IntVector.fromMemorySegment(INTS, MEMORY, from + 4 * BYTES & ADDRESS, ORDER);
+            if (pairs) {
+                p = p.lanewise(VectorOperators.LSHL, 16)
+                        .lanewise(VectorOperators.ASHR, 16)
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+            }
+            f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
+            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 2 * inputStride & ADDRESS)));
+            o2 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 2 * activationStride & ADDRESS)), o2);
+            p = IntVector.fromMemorySegment(INTS, MEMORY, from + 6 * BYTES & ADDRESS, ORDER);
+            if (pairs) {
+                p = p.lanewise(VectorOperators.LSHL, 16)
+                        .lanewise(VectorOperators.ASHR, 16)
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+            }
+            f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
+            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 3 * inputStride & ADDRESS)));
+            o3 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 3 * activationStride & ADDRESS)), o3);
+        }
+        o0.intoMemorySegment(MEMORY, out + 0 & ADDRESS, ORDER);
+        o1.intoMemorySegment(MEMORY, out + 64 & ADDRESS, ORDER);
+        o2.intoMemorySegment(MEMORY, out + 128 & ADDRESS, ORDER);
+        o3.intoMemorySegment(MEMORY, out + 192 & ADDRESS, ORDER);
     }
 }

@@ -15,7 +15,7 @@ final class IntegerRows implements AutoCloseable {
     void reserve(int rows, int columns) {
         groups = (columns + 31) / 32;
         long scaleBytes = aligned((long) rows * groups * 4);
-        long wordBytes = aligned((long) rows * groups * 64);
+        long wordBytes = rows * wordStride();
         long halfBytes = aligned((long) rows * groups * 8);
         long needed = wordBytes + 2 * scaleBytes + halfBytes;
         if (memory.bytes() < needed) {

@@ -16,9 +16,9 @@ final class LinearKernels implements AutoCloseable {
     /** Panels of a task of one row: some tens of microseconds, so that threads end together. */
     private static final int GEMV_PANELS = 4;
 
-    private static final int TILE_BYTES = GemmInt4.ROWS * 64;
+    private static final int TILE_BYTES = ROW_BLOCK * PackedMatrix.PANEL * Float.BYTES;
     private static final int SCRATCH_BYTES =
-            TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerFold.SCRATCH_BYTES);
+            TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerTiles.SCRATCH_BYTES);
 
     private final WorkerPool pool;
     private final ActivationType activations;
@@ -97,36 +97,50 @@ final class LinearKernels implements AutoCloseable {
         int firstPanel = task % panelTasks * panelsPerTask;
         int lastPanel = Math.min(job.matrix.panels(), firstPanel + panelsPerTask);
         for (int panel = firstPanel; panel < lastPanel; panel++) {
-            int row = firstRow;
-            for (; row + GemmInt4.ROWS <= lastRow; row += GemmInt4.ROWS) {
-                multiply(job, panel, in, row, GemmInt4.ROWS, tile);
-            }
-            for (; row < lastRow; row++) {
-                multiply(job, panel, in, row, 1, tile);
-            }
+            multiply(job, panel, in, firstRow, lastRow - firstRow, tile);
+            store(job, panel, firstRow, lastRow - firstRow, tile);
         }
     }
 
-    private void multiply(Job job, int panel, long in, int row, int count, long tile) {
+    /** A panel by {@code rows} rows: whole tiles, and what is left row by row. */
+    private void multiply(Job job, int panel, long in, int row, int rows, long tile) {
         PackedMatrix matrix = job.matrix;
-        if (!job.quantised) {
-            long stride = matrix.columns() * 4L;
-            GemmFloat.panel(matrix, panel, in + row * stride, stride, count, tile + TILE_BYTES, tile);
-        } else if (matrix.layout().element() == WeightLayout.Element.INT4) {
-            if (count == 1) {
-                GemvInt4.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
-            } else {
-                GemmInt4.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
-            }
-        } else if (count == 1) {
-            GemvInt8.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
-        } else {
-            GemmInt8.panel(matrix, panel, integers, row, tile + TILE_BYTES, tile);
+        long scratch = tile + TILE_BYTES;
+        int tiled = rows / IntegerTiles.ROWS * IntegerTiles.ROWS;
+        if (job.quantised && tiled > 0) {
+            IntegerTiles.panel(matrix, panel, integers, row, tiled, scratch, tile);
         }
+        long stride = matrix.columns() * 4L;
+        for (int r = job.quantised ? tiled : 0; r < rows; ) {
+            long out = tile + r * 64L;
+            if (!job.quantised) {
+                int count = r < tiled ? GemmFloat.ROWS : 1;
+                GemmFloat.panel(matrix, panel, in + (row + r) * stride, stride, count, scratch, out);
+                r += count;
+                continue;
+            }
+            if (matrix.layout().element() == WeightLayout.Element.INT4) {
+                GemvInt4.panel(matrix, panel, integers, row + r, scratch, out);
+            } else {
+                GemvInt8.panel(matrix, panel, integers, row + r, scratch, out);
+            }
+            r++;
+        }
+    }
+
+    /** Copies a tile of rows × 16 results to the output, with the bias added. */
+    private static void store(Job job, int panel, int row, int rows, long tile) {
+        PackedMatrix matrix = job.matrix;
         int first = panel * PackedMatrix.PANEL;
         int width = Math.min(PackedMatrix.PANEL, matrix.rows() - first);
-        for (int r = 0; r < count; r++) {
+        for (int r = 0; r < rows; r++) {
             long target = job.out + ((long) (row + r) * matrix.rows() + first) * 4;
+            if (width == PackedMatrix.PANEL && job.bias == 0) {
+                for (long at = 0; at < 64; at += Lanes.BYTES) {
+                    Lanes.store(Lanes.floats(tile + r * 64L + at), target + at);
+                }
+                continue;
+            }
             for (int n = 0; n < width; n++) {
                 float value = Lanes.get(tile + r * 64L + n * 4L);
                 Lanes.set(target + n * 4L, job.bias == 0 ? value : value + Lanes.get(job.bias + (first + n) * 4L));

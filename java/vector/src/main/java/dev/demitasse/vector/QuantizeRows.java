@@ -4,14 +4,15 @@ import static dev.demitasse.vector.Lanes.WIDTH;
 
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
  * Computes: INT8 activations per group of 32 columns: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties
  * to even.
  *
- * <p>Layout: in: FP32 rows. Out: per row and four columns k … k + 3 two 32-bit words of two 16-bit integers, (k, k + 2) and (k + 1,
- * k + 3), which is how the bytes of a weight lie in 16-bit lanes; FP32 scales and sums of each group; FP32 sums of each half group.
+ * <p>Layout: in: FP32 rows. Out: per row and eight columns four 32-bit words of two 16-bit integers, (0, 2), (4, 6), (1, 3), (5, 7),
+ * which is the order in which nibbles lie in the 16-bit lanes of {@link GemvInt4}; FP32 scales and sums of each group; FP32 sums of each half group.
  *
  * <p>Requires: nothing of the columns; the last group is filled with zeros.
  *
@@ -26,7 +27,6 @@ final class QuantizeRows {
     private static final float ROUND = 12582912f;
     private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
     private static final int GROUP = 32;
-
     private QuantizeRows() {}
 
     /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */
@@ -50,24 +50,44 @@ final class QuantizeRows {
         return maximum / 127;
     }
 
-    /** Quantises a row of {@code columns} for the integer kernels; {@code scratch} has 32 FP32 elements. */
+    /**
+     * Quantises a row of {@code columns} for the integer kernels.
+     *
+     * @param scratch 32 FP32 elements
+     */
     static void pairs(long x, int columns, long words, long scales, long sums, long halfSums, long scratch) {
         for (int from = 0, g = 0; from < columns; from += GROUP, g++) {
-            float scale = group(x + from * 4L, Math.min(GROUP, columns - from), scratch);
-            Lanes.set(scales + g * 4L, scale);
-            int[] half = new int[2];
-            for (int k = 0; k < GROUP; k += 4) {
-                int a = (int) Lanes.get(scratch + k * 4L);
-                int b = (int) Lanes.get(scratch + k * 4L + 4);
-                int c = (int) Lanes.get(scratch + k * 4L + 8);
-                int d = (int) Lanes.get(scratch + k * 4L + 12);
-                Lanes.setInt(words + (from + k) * 2L, a & 0xFFFF | c << 16);
-                Lanes.setInt(words + (from + k) * 2L + 4, b & 0xFFFF | d << 16);
-                half[k / 16] += a + b + c + d;
+            Lanes.set(scales + g * 4L, group(x + from * 4L, Math.min(GROUP, columns - from), scratch));
+            int first = half(scratch, words + from * 2L);
+            int second = half(scratch + 64, words + from * 2L + 32);
+            Lanes.set(halfSums + g * 8L, first);
+            Lanes.set(halfSums + g * 8L + 4, second);
+            Lanes.set(sums + g * 4L, first + second);
+        }
+    }
+
+    /** Packs 16 integers to 8 words; returns their sum. */
+    private static int half(long integers, long words) {
+        IntVector total = IntVector.zero(Lanes.INTS);
+        for (int k = 0; k < GROUP / 2; k += 8) {
+            for (int i = 0; i < 8; i += WIDTH) {
+                IntVector q = (IntVector)
+                        Lanes.floats(integers + (k + i) * 4L).convertShape(VectorOperators.F2I, Lanes.INTS, 0);
+                total = total.add(q);
+                q.intoMemorySegment(Lanes.MEMORY, integers + (k + i) * 4L, Lanes.ORDER);
             }
-            Lanes.set(halfSums + g * 8L, half[0]);
-            Lanes.set(halfSums + g * 8L + 4, half[1]);
-            Lanes.set(sums + g * 4L, half[0] + half[1]);
+            pack(integers + k * 4L, words + k * 2L);
+        }
+        return total.reduceLanes(VectorOperators.ADD);
+    }
+
+    /** Columns 0, 4, 1, 5 with columns 2, 6, 3, 7 in the upper halves. */
+    private static void pack(long q, long words) {
+        for (int i = 0; i < 4; i++) {
+            int low = (i & 1) * 4 + (i >> 1);
+            int first = Lanes.MEMORY.get(Lanes.INT, q + low * 4L);
+            int second = Lanes.MEMORY.get(Lanes.INT, q + low * 4L + 8);
+            Lanes.setInt(words + i * 4L, first & 0xFFFF | second << 16);
         }
     }
 
