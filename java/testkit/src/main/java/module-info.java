@@ -8,4 +8,7 @@ module dev.demitasse.testkit {
     requires static transitive org.jspecify;
 
     exports dev.demitasse.testkit;
+
+    provides dev.demitasse.device.Backend with
+            dev.demitasse.testkit.PeerRoundingBackend;
 }

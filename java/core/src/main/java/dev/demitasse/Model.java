@@ -165,6 +165,11 @@ public final class Model implements AutoCloseable {
         return device.description();
     }
 
+    /** Threads of the device. */
+    public int deviceThreads() {
+        return device.threads();
+    }
+
     /** Positions that a session may have. */
     public int contextLength() {
         return engine.contextLength();

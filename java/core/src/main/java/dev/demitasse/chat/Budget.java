@@ -1,6 +1,9 @@
 package dev.demitasse.chat;
 
 import dev.demitasse.TemplateException;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** What one rendering may use: templates come with model files, so they are not trusted. */
 final class Budget {
@@ -16,6 +19,20 @@ final class Budget {
         if (++steps > MAXIMUM_STEPS) {
             throw new TemplateException("The chat template takes more than " + MAXIMUM_STEPS + " steps.");
         }
+    }
+
+    /** Counts what handling a value costs: a long text or list is more than one step. */
+    void charge(@Nullable Object value) {
+        int size =
+                switch (value) {
+                    case String text -> text.length() / 64;
+                    case List<?> list -> list.size();
+                    case LazyList lazy -> lazy.items().size();
+                    case Map<?, ?> map -> map.size();
+                    case null, default -> 0;
+                };
+        steps = Math.addExact(steps, size);
+        step();
     }
 
     void enter() {

@@ -107,7 +107,9 @@ final class Interpreter {
         Object iterable = SafeText.plain(evaluate(loop.iterable(), scope));
         List<@Nullable Object> items = new ArrayList<>();
         Expression condition = loop.condition();
+        budget.charge(iterable);
         for (Object item : Values.iterate(iterable)) {
+            budget.step();
             Scope inner = new Scope(scope);
             assign(loop.names(), item, inner);
             if (condition == null || Values.truthy(evaluate(condition, inner))) {
@@ -120,6 +122,7 @@ final class Interpreter {
         }
         for (int i = 0; i < items.size(); i++) {
             Scope inner = new Scope(scope);
+            budget.step();
             inner.set("loop", loopVariable(items, i));
             assign(loop.names(), items.get(i), inner);
             if (execute(loop.body(), inner) == Flow.BREAK) {
@@ -198,6 +201,7 @@ final class Interpreter {
             case Expression.Call call -> call(call, scope);
             case Expression.Filter filter -> {
                 Object target = evaluate(filter.target(), scope);
+                budget.charge(target);
                 yield Filters.apply(
                         filter.name(),
                         target,
@@ -270,7 +274,9 @@ final class Interpreter {
         if (!(function instanceof Callable callable)) {
             throw new TemplateException("TypeError: '" + Values.typeName(function) + "' object is not callable");
         }
-        return callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
+        Object result = callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
+        budget.charge(result);
+        return result;
     }
 
     private static @Nullable Object unary(String operator, @Nullable Object operand) {
@@ -289,9 +295,14 @@ final class Interpreter {
                 String a = Values.string(left);
                 String b = Values.string(evaluate(binary.right(), scope));
                 Budget.length((long) a.length() + b.length());
+                budget.charge(a);
                 yield a + b;
             }
-            default -> Operators.binary(binary.operator(), left, evaluate(binary.right(), scope));
+            default -> {
+                Object result = Operators.binary(binary.operator(), left, evaluate(binary.right(), scope));
+                budget.charge(result);
+                yield result;
+            }
         };
     }
 

@@ -18,6 +18,9 @@ public interface Device extends AutoCloseable {
     /** What it runs on, for people: instruction set, threads, card. */
     String description();
 
+    /** Threads of a CPU device; 1 for others. */
+    int threads();
+
     /** How {@link #linear} takes its input where the weights are integers. */
     ActivationType activations();
 

@@ -46,6 +46,11 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public int threads() {
+        return 1;
+    }
+
+    @Override
     public ActivationType activations() {
         return activations;
     }

@@ -55,6 +55,11 @@ final class VectorDevice implements Device {
     }
 
     @Override
+    public int threads() {
+        return pool.size();
+    }
+
+    @Override
     public ActivationType activations() {
         return activations;
     }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with the
+# totals and a list of what was skipped and why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/jdk.sh
+
+mvn -B -q -DskipTests package
+cp_libs=$(ls java/cli/target/lib/*.jar | tr '\n' ':')
+for model in smollm2-135m gemma3-270m; do
+  "$JAVA_HOME/bin/java" -cp "java/cli/target/classes:$cp_libs" dev.demitasse.cli.Main pull "$model" || echo "ci/test.sh: $model was not fetched; its tests are skipped"
+done
+
+status=0
+mvn -B -fae verify 2>&1 | tee target-test.log | grep -E --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
+grep -q 'BUILD SUCCESS' target-test.log || status=1
+rm -f target-test.log
+python3 ci/summary.py java/*/target/surefire-reports || status=1
+exit $status

@@ -1,0 +1,81 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.DemitasseException;
+import dev.demitasse.UsageException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.nio.charset.StandardCharsets;
+import picocli.AutoComplete;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import org.jspecify.annotations.Nullable;
+
+/** The {@code demitasse} command. Exit codes: 0, 1 (failed), 2 (wrong usage). */
+@Command(
+        name = "demitasse",
+        description = "Quantised language models, fast, from Java.",
+        mixinStandardHelpOptions = true,
+        version = "demitasse 0.1.0",
+        subcommands = {
+            ChatCommand.class,
+            GenerateCommand.class,
+            PullCommand.class,
+            LsCommand.class,
+            ShowCommand.class,
+            TokenizeCommand.class,
+            BenchCommand.class,
+            PerplexityCommand.class,
+            DevicesCommand.class,
+            AutoComplete.GenerateCompletion.class
+        })
+public final class Main implements Runnable {
+    private static final int FAILED = 1;
+    private static final int WRONG_USAGE = 2;
+
+    @Spec
+    @Nullable CommandSpec spec;
+
+    @Option(names = "--verbose", scope = CommandLine.ScopeType.INHERIT, description = "Print the stack trace of a failure.")
+    boolean verbose;
+
+    private Main() {}
+
+    /** Runs the command. */
+    public static void main(String[] arguments) {
+        OutputStream out = new FileOutputStream(FileDescriptor.out);
+        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+        System.exit(run(arguments));
+    }
+
+    /** Runs the command and returns its exit code. */
+    static int run(String... arguments) {
+        Main main = new Main();
+        CommandLine command = new CommandLine(main)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setExecutionExceptionHandler((e, line, result) -> failure(e, main.verbose));
+        return command.execute(arguments);
+    }
+
+    private static int failure(Exception e, boolean verbose) {
+        boolean expected = e instanceof DemitasseException;
+        Console.note("demitasse: " + (expected ? String.valueOf(e.getMessage()) : e.toString()));
+        if (verbose || !expected) {
+            e.printStackTrace(System.err);
+        }
+        return e instanceof UsageException ? WRONG_USAGE : FAILED;
+    }
+
+    @Override
+    public void run() {
+        CommandSpec current = spec;
+        if (current != null) {
+            throw new CommandLine.ParameterException(current.commandLine(), "Name a command.");
+        }
+    }
+}

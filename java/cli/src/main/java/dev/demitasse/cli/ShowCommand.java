@@ -1,0 +1,107 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.MetadataValue;
+import java.lang.reflect.Array;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code demitasse show}. */
+@Command(name = "show", description = "Prints a model's metadata, tensors, and bytes per tensor type.")
+final class ShowCommand implements Callable<Integer> {
+    private static final int SHOWN_CHARACTERS = 80;
+
+    @Parameters(paramLabel = "MODEL", description = "A GGUF file or a cached name.")
+    String model = "";
+
+    @Option(names = "--json", description = "One JSON object.")
+    boolean json;
+
+    @Override
+    public Integer call() {
+        try (Gguf file = Gguf.open(ModelCache.standard().resolve(model, Catalogue.load()))) {
+            if (json) {
+                System.out.println(json(file));
+            } else {
+                print(file);
+            }
+        }
+        return 0;
+    }
+
+    private static Map<String, long[]> bytesPerType(Gguf file) {
+        Map<String, long[]> perType = new TreeMap<>();
+        for (GgufTensor tensor : file.tensors()) {
+            long[] sums = perType.computeIfAbsent(tensor.type().name(), type -> new long[2]);
+            sums[0]++;
+            sums[1] += tensor.data().byteSize();
+        }
+        return perType;
+    }
+
+    private static void print(Gguf file) {
+        System.out.printf("GGUF version %d, %,d bytes%n%n", file.version(), file.fileBytes());
+        file.metadata().all().forEach((key, value) -> System.out.printf("%-44s %s%n", key, describe(value)));
+        System.out.println();
+        for (GgufTensor tensor : file.tensors()) {
+            System.out.printf("%-36s %-7s %s%n", tensor.name(), tensor.type(), Arrays.toString(tensor.dimensions()));
+        }
+        System.out.println();
+        bytesPerType(file)
+                .forEach((type, sums) ->
+                        System.out.printf(Locale.ROOT, "%-7s %5d tensors %,15d bytes%n", type, sums[0], sums[1]));
+    }
+
+    private static String describe(MetadataValue value) {
+        Object content = value.value();
+        String text = value.elementType() == null
+                ? String.valueOf(content)
+                : value.elementType() + "[" + Array.getLength(content) + "]";
+        String line = text.replace("\n", "\\n");
+        return line.length() <= SHOWN_CHARACTERS ? line : line.substring(0, SHOWN_CHARACTERS) + " …";
+    }
+
+    private static String json(Gguf file) {
+        return JsonLine.of(out -> {
+            out.writeNumberField("version", file.version());
+            out.writeNumberField("bytes", file.fileBytes());
+            out.writeObjectFieldStart("metadata");
+            for (Map.Entry<String, MetadataValue> entry : file.metadata().all().entrySet()) {
+                Object content = entry.getValue().value();
+                out.writeFieldName(entry.getKey());
+                switch (content) {
+                    case Boolean b -> out.writeBoolean(b);
+                    case Float f -> out.writeNumber(f);
+                    case Double d -> out.writeNumber(d);
+                    case Number n -> out.writeNumber(n.longValue());
+                    case String s -> out.writeString(s);
+                    default -> out.writeString(describe(entry.getValue()));
+                }
+            }
+            out.writeEndObject();
+            out.writeArrayFieldStart("tensors");
+            for (GgufTensor tensor : file.tensors()) {
+                out.writeStartObject();
+                out.writeStringField("name", tensor.name());
+                out.writeStringField("type", tensor.type().name());
+                out.writeFieldName("shape");
+                out.writeArray(tensor.dimensions(), 0, tensor.dimensions().length);
+                out.writeNumberField("bytes", tensor.data().byteSize());
+                out.writeEndObject();
+            }
+            out.writeEndArray();
+            out.writeObjectFieldStart("bytesPerType");
+            for (Map.Entry<String, long[]> entry : bytesPerType(file).entrySet()) {
+                out.writeNumberField(entry.getKey(), entry.getValue()[1]);
+            }
+            out.writeEndObject();
+        });
+    }
+}

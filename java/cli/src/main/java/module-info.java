@@ -1,0 +1,12 @@
+/** The {@code demitasse} command. */
+module dev.demitasse.cli {
+    requires com.fasterxml.jackson.core;
+    requires dev.demitasse;
+    requires info.picocli;
+    requires java.net.http;
+    requires org.jline;
+    requires static org.jspecify;
+
+    opens dev.demitasse.cli to
+            info.picocli;
+}

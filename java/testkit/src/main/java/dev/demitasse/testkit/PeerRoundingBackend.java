@@ -1,0 +1,104 @@
+package dev.demitasse.testkit;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.demitasse.Devices;
+import dev.demitasse.device.Backend;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.HostBuffer;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Support;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+
+/**
+ * The reference device with the roundings of the golden implementation added: inputs of F16 and BF16 matrices are rounded to
+ * their type, and GELU maps FP16 to FP16. Golden answers then match within 1e-3, which shows that the wider bounds of the tests
+ * of exact devices are those roundings and nothing else.
+ */
+public final class PeerRoundingBackend implements Backend {
+    /** For the service loader. */
+    public PeerRoundingBackend() {}
+
+    @Override
+    public String name() {
+        return "peer-rounding";
+    }
+
+    @Override
+    public Support probe() {
+        return Support.yes("the reference device with a peer's roundings; for tests");
+    }
+
+    @Override
+    public boolean automatic() {
+        return false;
+    }
+
+    @Override
+    public Device open(DeviceOptions options) {
+        Device exact = Devices.open("reference", options);
+        return (Device) Proxy.newProxyInstance(
+                Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("linear")) {
+                        linear(exact, (Buffer) arguments[0], (int) arguments[1], (Projection[]) arguments[2]);
+                        return null;
+                    }
+                    if (method.getName().equals("gatedActivation") && arguments[0] == Gate.GELU) {
+                        gelu((Buffer) arguments[1], (Buffer) arguments[2], (long) arguments[3], (Buffer) arguments[4]);
+                        return null;
+                    }
+                    try {
+                        return method.invoke(exact, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
+    }
+
+    private static void linear(Device exact, Buffer x, int rows, Projection[] projections) {
+        for (Projection projection : projections) {
+            WeightLayout.Element element = projection.weight().layout().element();
+            if (element != WeightLayout.Element.F16 && element != WeightLayout.Element.BF16) {
+                exact.linear(x, rows, projection);
+                continue;
+            }
+            long count = (long) rows * projection.weight().columns();
+            MemorySegment in = ((HostBuffer) x).segment();
+            try (HostBuffer rounded = new HostBuffer(count * Float.BYTES)) {
+                for (long i = 0; i < count; i++) {
+                    float value = in.getAtIndex(JAVA_FLOAT, i);
+                    float narrow = element == WeightLayout.Element.F16 ? half(value) : brain(value);
+                    rounded.segment().setAtIndex(JAVA_FLOAT, i, narrow);
+                }
+                exact.linear(rounded, rows, projection);
+            }
+        }
+    }
+
+    private static float half(float value) {
+        return Float.float16ToFloat(Float.floatToFloat16(value));
+    }
+
+    /** Round to nearest even at 16 bits. */
+    private static float brain(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return Float.intBitsToFloat((bits + 0x7FFF + (bits >>> 16 & 1)) & 0xFFFF0000);
+    }
+
+    private static void gelu(Buffer g, Buffer up, long count, Buffer out) {
+        MemorySegment gates = ((HostBuffer) g).segment();
+        MemorySegment ups = ((HostBuffer) up).segment();
+        MemorySegment target = ((HostBuffer) out).segment();
+        for (long i = 0; i < count; i++) {
+            double x = half(gates.getAtIndex(JAVA_FLOAT, i));
+            double activated = x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            target.setAtIndex(JAVA_FLOAT, i, half((float) activated) * ups.getAtIndex(JAVA_FLOAT, i));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+package dev.demitasse.testkit;
+
+import dev.demitasse.DemitasseException;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.gguf.Gguf;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+/** Random damage: every mutation of a golden file loads, or gives a typed exception. */
+class GgufMutationTest {
+    private static final int MUTATIONS = Integer.getInteger("demitasse.mutations", 100_000);
+    /** Mutations that go on to a whole model, weights and all; the rest end after header and hyperparameters. */
+    private static final int WHOLE_MODELS = MUTATIONS / 50;
+
+    private static final ModelOptions OPTIONS =
+            ModelOptions.DEFAULT.withBackend("reference").withContextLength(32).withSequences(1).withBatch(8, 8);
+
+    @Test
+    void everyMutationLoadsOrGivesTheTypedException() throws IOException {
+        long seed = Long.getLong("demitasse.seed", System.nanoTime());
+        SplittableRandom random = new SplittableRandom(seed);
+        byte[][] originals = new byte[Golden.TINY.size()][];
+        int[] headers = new int[originals.length];
+        for (int i = 0; i < originals.length; i++) {
+            originals[i] = Files.readAllBytes(Golden.tiny(Golden.TINY.get(i)));
+            headers[i] = header(originals[i]);
+        }
+        for (int n = 0; n < MUTATIONS; n++) {
+            int which = random.nextInt(originals.length);
+            boolean whole = n % (MUTATIONS / WHOLE_MODELS) == 0;
+            int length = whole ? originals[which].length : headers[which] + 4096;
+            byte[] bytes = java.util.Arrays.copyOf(originals[which], Math.min(length, originals[which].length));
+            mutate(bytes, whole ? bytes.length : headers[which], random);
+            MemorySegment segment = MemorySegment.ofArray(bytes);
+            MemorySegment shown = random.nextInt(20) == 0 ? segment.asSlice(0, random.nextInt(bytes.length)) : segment;
+            try (Gguf gguf = Gguf.parse("mutation", shown)) {
+                if (whole) {
+                    Model.load(gguf, OPTIONS).close();
+                }
+            } catch (DemitasseException e) {
+                // the typed exception: what this test asks for
+            } catch (RuntimeException | Error e) {
+                throw new AssertionError("mutation " + n + " of seed " + seed + " of " + Golden.TINY.get(which), e);
+            }
+        }
+    }
+
+    /** Bytes before the tensors' data. */
+    private static int header(byte[] bytes) {
+        try (Gguf gguf = Gguf.parse("original", MemorySegment.ofArray(bytes))) {
+            long data = gguf.tensors().stream()
+                    .mapToLong(tensor -> (tensor.data().byteSize() + 31) / 32 * 32)
+                    .sum();
+            return (int) (bytes.length - data);
+        }
+    }
+
+    private static void mutate(byte[] bytes, int limit, SplittableRandom random) {
+        int changes = 1 + random.nextInt(4);
+        for (int i = 0; i < changes; i++) {
+            int at = random.nextInt(4) == 0 ? random.nextInt(Math.min(64, limit)) : random.nextInt(limit);
+            switch (random.nextInt(4)) {
+                case 0 -> bytes[at] ^= (byte) (1 << random.nextInt(8));
+                case 1 -> bytes[at] = (byte) random.nextInt(256);
+                case 2 -> bytes[at] = (byte) (random.nextBoolean() ? 0xFF : 0);
+                default -> {
+                    for (int j = at; j < Math.min(limit, at + 8); j++) {
+                        bytes[j] = (byte) (random.nextBoolean() ? 0xFF : random.nextInt(256));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+package dev.demitasse.testkit;
+
+class ReferenceDeviceTest extends DeviceContractTest {
+    ReferenceDeviceTest() {
+        super("reference");
+    }
+}

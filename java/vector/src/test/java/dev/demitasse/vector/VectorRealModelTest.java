@@ -1,0 +1,9 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.testkit.RealModelContractTest;
+
+class VectorRealModelTest extends RealModelContractTest {
+    VectorRealModelTest() {
+        super("vector");
+    }
+}
