@@ -1,5 +1,6 @@
 /** Kernel cases, contract tests and tiny models, for the tests of every device. */
 module dev.demitasse.testkit {
+    requires java.compiler;
     requires transitive com.fasterxml.jackson.databind;
     requires transitive dev.demitasse;
     requires transitive org.assertj.core;

@@ -61,7 +61,10 @@ public final class Devices {
             Support support = backend.probe();
             if (support.ok() && (backend.automatic() || !automatic)) {
                 if (automatic && backend.name().equals("reference")) {
-                    LOG.log(Level.WARNING, "No fast backend: {0}. Falling back to \"reference\", which is slow.", refusals);
+                    LOG.log(
+                            Level.WARNING,
+                            "No fast backend: {0}. Falling back to \"reference\", which is slow.",
+                            refusals);
                 }
                 return backend.open(options);
             }

@@ -54,8 +54,7 @@ public final class Linear implements AutoCloseable {
         ByteBuffer bytes = ByteBuffer.allocateDirect(Math.multiplyExact(weights.length, Float.BYTES))
                 .order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(weights);
-        MatrixSource source =
-                new MatrixSource("matrix", TensorType.F32, rows, columns, MemorySegment.ofBuffer(bytes));
+        MatrixSource source = new MatrixSource("matrix", TensorType.F32, rows, columns, MemorySegment.ofBuffer(bytes));
         return new Linear(device, device.upload(PackedMatrix.pack(source, layout)));
     }
 

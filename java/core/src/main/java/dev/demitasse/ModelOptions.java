@@ -39,8 +39,7 @@ public record ModelOptions(
 
     /** The same on another backend. */
     public ModelOptions withBackend(String name) {
-        return new ModelOptions(
-                name, device, contextLength, sequences, batchRows, promptChunk, kvType, forcedLayout);
+        return new ModelOptions(name, device, contextLength, sequences, batchRows, promptChunk, kvType, forcedLayout);
     }
 
     /** The same with other device options. */

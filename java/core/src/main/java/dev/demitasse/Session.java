@@ -83,7 +83,12 @@ public final class Session implements AutoCloseable {
         long begin = System.nanoTime();
         long firstToken = begin;
         engine.begin(
-                sequence, prompt, options.sampling(), options.maximumTokens(), options.logprobs(), !options.ignoreEnd());
+                sequence,
+                prompt,
+                options.sampling(),
+                options.maximumTokens(),
+                options.logprobs(),
+                !options.ignoreEnd());
         TokenDecoder decoder = model.tokenizer().decoder();
         StopFilter filter = new StopFilter(options.stop());
         StringBuilder text = new StringBuilder();

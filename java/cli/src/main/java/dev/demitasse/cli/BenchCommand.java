@@ -18,16 +18,28 @@ final class BenchCommand implements Callable<Integer> {
     @Mixin
     ModelSelection selection = new ModelSelection();
 
-    @Option(names = {"-p", "--prompt"}, paramLabel = "N", description = "Tokens of the prompt; 0 skips it (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-p", "--prompt"},
+            paramLabel = "N",
+            description = "Tokens of the prompt; 0 skips it (default: ${DEFAULT-VALUE}).")
     int prompt = 512;
 
-    @Option(names = {"-n", "--count"}, paramLabel = "N", description = "Tokens to generate; 0 skips it (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-n", "--count"},
+            paramLabel = "N",
+            description = "Tokens to generate; 0 skips it (default: ${DEFAULT-VALUE}).")
     int count = 128;
 
-    @Option(names = {"-d", "--depth"}, paramLabel = "N", description = "Tokens that are in the context before (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-d", "--depth"},
+            paramLabel = "N",
+            description = "Tokens that are in the context before (default: ${DEFAULT-VALUE}).")
     int depth;
 
-    @Option(names = {"-r", "--runs"}, paramLabel = "N", description = "Timed runs, after one that is not (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-r", "--runs"},
+            paramLabel = "N",
+            description = "Timed runs, after one that is not (default: ${DEFAULT-VALUE}).")
     int runs = 5;
 
     @Option(names = "--json", description = "One JSON object for each figure.")

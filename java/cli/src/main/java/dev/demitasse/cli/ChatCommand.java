@@ -22,13 +22,21 @@ final class ChatCommand implements Callable<Integer> {
     @Mixin
     SamplingSelection sampling = new SamplingSelection();
 
-    @Option(names = {"-p", "--prompt"}, paramLabel = "TEXT", description = "Answer this and end.")
-    @Nullable String prompt;
+    @Option(
+            names = {"-p", "--prompt"},
+            paramLabel = "TEXT",
+            description = "Answer this and end.")
+    @Nullable
+    String prompt;
 
     @Option(names = "--system", paramLabel = "TEXT", description = "How the model shall behave.")
-    @Nullable String system;
+    @Nullable
+    String system;
 
-    @Option(names = {"-n", "--count"}, paramLabel = "N", description = "Tokens of an answer at most.")
+    @Option(
+            names = {"-n", "--count"},
+            paramLabel = "N",
+            description = "Tokens of an answer at most.")
     int count = Integer.MAX_VALUE;
 
     @Override

@@ -56,8 +56,12 @@ final class Download {
     /** What the servers on the way said of the file. */
     private static final class Facts {
         long size;
-        @Nullable String sha256;
-        @Nullable String tag;
+
+        @Nullable
+        String sha256;
+
+        @Nullable
+        String tag;
     }
 
     /**
@@ -88,12 +92,14 @@ final class Download {
             boolean full = reason.contains("No space left");
             throw new PullException(
                     full
-                            ? "The disk is full; free some space and pull again, it goes on where it stopped (" + part + ")."
+                            ? "The disk is full; free some space and pull again, it goes on where it stopped (" + part
+                                    + ")."
                             : "Fetching " + uri + " failed: " + reason + ". Pull again, it goes on where it stopped.",
                     e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new PullException("Fetching " + uri + " was interrupted. Pull again, it goes on where it stopped.", e);
+            throw new PullException(
+                    "Fetching " + uri + " was interrupted. Pull again, it goes on where it stopped.", e);
         }
     }
 
@@ -134,13 +140,12 @@ final class Download {
     }
 
     private static String failure(URI uri, int status) {
-        String cure =
-                switch (status) {
-                    case 401, 403 -> "the file needs an account or a licence that must be accepted on its page";
-                    case 404 -> "there is no such file; check owner, repository and file name";
-                    case 429 -> "the server asks to wait; try again later";
-                    default -> status >= 500 ? "the server has a problem; try again later" : "check the address";
-                };
+        String cure = switch (status) {
+            case 401, 403 -> "the file needs an account or a licence that must be accepted on its page";
+            case 404 -> "there is no such file; check owner, repository and file name";
+            case 429 -> "the server asks to wait; try again later";
+            default -> status >= 500 ? "the server has a problem; try again later" : "check the address";
+        };
         return "Fetching " + uri + " failed with HTTP status " + status + ": " + cure + ".";
     }
 
@@ -153,7 +158,8 @@ final class Download {
             if (from > 0 && tag != null) {
                 request.header("Range", "bytes=" + from + "-").header("If-Range", tag);
             }
-            HttpResponse<InputStream> response = client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+            HttpResponse<InputStream> response =
+                    client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
             note(response, facts);
             int status = response.statusCode();
             Optional<String> location = response.headers().firstValue("location");
@@ -184,7 +190,10 @@ final class Download {
                 facts.size = Long.parseLong(value);
             }
         });
-        facts.tag = response.headers().firstValue("etag").filter(tag -> !tag.startsWith("W/")).orElse(facts.tag);
+        facts.tag = response.headers()
+                .firstValue("etag")
+                .filter(tag -> !tag.startsWith("W/"))
+                .orElse(facts.tag);
     }
 
     private static Path folder(Path file) {

@@ -25,19 +25,33 @@ final class GenerateCommand implements Callable<Integer> {
     @Mixin
     SamplingSelection sampling = new SamplingSelection();
 
-    @Option(names = {"-p", "--prompt"}, paramLabel = "TEXT", description = "The text to continue.")
-    @Nullable String prompt;
+    @Option(
+            names = {"-p", "--prompt"},
+            paramLabel = "TEXT",
+            description = "The text to continue.")
+    @Nullable
+    String prompt;
 
     @Option(names = "--tokens", split = ",", paramLabel = "ID", description = "Tokens to continue, instead of a text.")
-    @Nullable List<Integer> tokens;
+    @Nullable
+    List<Integer> tokens;
 
-    @Option(names = {"-n", "--count"}, paramLabel = "N", description = "Tokens to generate at most (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-n", "--count"},
+            paramLabel = "N",
+            description = "Tokens to generate at most (default: ${DEFAULT-VALUE}).")
     int count = 128;
 
-    @Option(names = "--stop", paramLabel = "TEXT", description = "A text that ends the answer; may be given several times.")
+    @Option(
+            names = "--stop",
+            paramLabel = "TEXT",
+            description = "A text that ends the answer; may be given several times.")
     List<String> stop = List.of();
 
-    @Option(names = "--logprobs", paramLabel = "K", description = "Report the K most likely tokens of each step (with --json).")
+    @Option(
+            names = "--logprobs",
+            paramLabel = "K",
+            description = "Report the K most likely tokens of each step (with --json).")
     int logprobs;
 
     @Option(names = "--raw", description = "Go on past the model's end token.")
@@ -57,10 +71,12 @@ final class GenerateCommand implements Callable<Integer> {
         GenerationOptions options = new GenerationOptions(count, sampling.options(), stop, logprobs, raw);
         try (Model model = selection.load();
                 Session session = model.newSession()) {
-            Consumer<String> listener = json ? text -> {} : text -> {
-                System.out.print(text);
-                System.out.flush();
-            };
+            Consumer<String> listener = json
+                    ? text -> {}
+                    : text -> {
+                        System.out.print(text);
+                        System.out.flush();
+                    };
             Generation generation = session.generate(ids(model), options, listener);
             if (json) {
                 System.out.println(JsonLine.of(out -> write(out, generation)));
@@ -78,7 +94,9 @@ final class GenerateCommand implements Callable<Integer> {
             return model.tokenizer().encodePrompt(text, special);
         }
         List<Integer> given = tokens;
-        return given == null ? new int[0] : given.stream().mapToInt(Integer::intValue).toArray();
+        return given == null
+                ? new int[0]
+                : given.stream().mapToInt(Integer::intValue).toArray();
     }
 
     private static void write(JsonGenerator out, Generation generation) throws IOException {

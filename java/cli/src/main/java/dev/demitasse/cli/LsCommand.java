@@ -17,7 +17,8 @@ final class LsCommand implements Callable<Integer> {
         for (CatalogueEntry entry : entries) {
             Path file = cache.path(entry.file());
             String state = Files.exists(file) ? megabytes(file) : "not fetched";
-            System.out.printf(Locale.ROOT, "%-14s %-12s %-12s %s%n", entry.name(), state, entry.licence(), entry.file());
+            System.out.printf(
+                    Locale.ROOT, "%-14s %-12s %-12s %s%n", entry.name(), state, entry.licence(), entry.file());
         }
         for (Path file : cache.files()) {
             String name = String.valueOf(file.getFileName());

@@ -2,18 +2,18 @@ package dev.demitasse.cli;
 
 import dev.demitasse.DemitasseException;
 import dev.demitasse.UsageException;
-import java.io.OutputStream;
-import java.io.PrintStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import org.jspecify.annotations.Nullable;
 
 /** The {@code demitasse} command. Exit codes: 0, 1 (failed), 2 (wrong usage). */
 @Command(
@@ -38,9 +38,13 @@ public final class Main implements Runnable {
     private static final int WRONG_USAGE = 2;
 
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
-    @Option(names = "--verbose", scope = CommandLine.ScopeType.INHERIT, description = "Print the stack trace of a failure.")
+    @Option(
+            names = "--verbose",
+            scope = CommandLine.ScopeType.INHERIT,
+            description = "Print the stack trace of a failure.")
     boolean verbose;
 
     private Main() {}

@@ -57,7 +57,9 @@ final class ModelCache {
             return List.of();
         }
         try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(file -> file.toString().endsWith(".gguf")).sorted().toList();
+            return files.filter(file -> file.toString().endsWith(".gguf"))
+                    .sorted()
+                    .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -83,7 +85,7 @@ final class ModelCache {
                 return file;
             }
         }
-        throw new UsageException("There is no file and no cached model \"" + model
-                + "\"; demitasse ls lists what can be named.");
+        throw new UsageException(
+                "There is no file and no cached model \"" + model + "\"; demitasse ls lists what can be named.");
     }
 }

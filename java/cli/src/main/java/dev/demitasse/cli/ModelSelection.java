@@ -10,25 +10,42 @@ import picocli.CommandLine.Option;
 
 /** The options that choose a model and a device; the same in every command. */
 final class ModelSelection {
-    @Option(names = {"-m", "--model"}, paramLabel = "MODEL", description = "A GGUF file or a cached name (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "A GGUF file or a cached name (default: ${DEFAULT-VALUE}).")
     String model = Catalogue.DEMO;
 
-    @Option(names = "--backend", paramLabel = "NAME", description = "auto, or a name that `demitasse devices` lists (default: auto).")
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description = "auto, or a name that `demitasse devices` lists (default: auto).")
     String backend = Devices.AUTO;
 
     @Option(names = "--device", paramLabel = "N", description = "Which of several devices of a backend (default: 0).")
     int device;
 
-    @Option(names = {"-t", "--threads"}, paramLabel = "N", description = "Threads of a CPU device (default: physical cores).")
+    @Option(
+            names = {"-t", "--threads"},
+            paramLabel = "N",
+            description = "Threads of a CPU device (default: physical cores).")
     int threads;
 
-    @Option(names = "--batch-invariant", description = "Results that do not depend on the batch; CPU devices always do so.")
+    @Option(
+            names = "--batch-invariant",
+            description = "Results that do not depend on the batch; CPU devices always do so.")
     boolean batchInvariant;
 
-    @Option(names = "--kv-type", paramLabel = "TYPE", description = "How the cache stores numbers: ${COMPLETION-CANDIDATES} (default: f16).")
+    @Option(
+            names = "--kv-type",
+            paramLabel = "TYPE",
+            description = "How the cache stores numbers: ${COMPLETION-CANDIDATES} (default: f16).")
     KvType kvType = KvType.F16;
 
-    @Option(names = {"-c", "--ctx"}, paramLabel = "N", description = "Positions of a session (default: 4096, or the model's).")
+    @Option(
+            names = {"-c", "--ctx"},
+            paramLabel = "N",
+            description = "Positions of a session (default: 4096, or the model's).")
     int context;
 
     /** The model's file. */

@@ -21,7 +21,11 @@ final class PerplexityCommand implements Callable<Integer> {
     @Mixin
     ModelSelection selection = new ModelSelection();
 
-    @Option(names = {"-f", "--file"}, required = true, paramLabel = "FILE", description = "The text.")
+    @Option(
+            names = {"-f", "--file"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The text.")
     Path file = Path.of("");
 
     @Option(names = "--json", description = "One JSON object.")
@@ -45,7 +49,11 @@ final class PerplexityCommand implements Callable<Integer> {
                 }));
             } else {
                 System.out.printf(
-                        Locale.ROOT, "perplexity %.4f over %d tokens, window %d%n", result.perplexity, result.tokens, window);
+                        Locale.ROOT,
+                        "perplexity %.4f over %d tokens, window %d%n",
+                        result.perplexity,
+                        result.tokens,
+                        window);
             }
         }
         return 0;
@@ -53,10 +61,12 @@ final class PerplexityCommand implements Callable<Integer> {
 
     static Result measure(Model model, String text, int window) {
         int[] tokens = model.tokenizer().encodePrompt(text, false);
-        int bos = tokens.length > 0 && tokens[0] == model.tokenizer().vocabulary().bos() ? tokens[0] : -1;
+        int bos =
+                tokens.length > 0 && tokens[0] == model.tokenizer().vocabulary().bos() ? tokens[0] : -1;
         int windows = tokens.length / window;
         if (windows == 0) {
-            throw new UsageException("The text has " + tokens.length + " tokens, fewer than one window of " + window + ".");
+            throw new UsageException(
+                    "The text has " + tokens.length + " tokens, fewer than one window of " + window + ".");
         }
         double[] sum = new double[1];
         int[] scored = new int[1];

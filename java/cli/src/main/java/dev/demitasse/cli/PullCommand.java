@@ -36,8 +36,8 @@ final class PullCommand implements Callable<Integer> {
         }
         CatalogueEntry entry = Catalogue.load().find(model);
         if (entry == null) {
-            throw new UsageException("There is no model \"" + model + "\" in the catalogue; demitasse ls lists it. Others: hf:"
-                    + "OWNER/REPO/FILE.gguf.");
+            throw new UsageException("There is no model \"" + model
+                    + "\" in the catalogue; demitasse ls lists it. Others: hf:" + "OWNER/REPO/FILE.gguf.");
         }
         Path target = cache.path(entry.file());
         if (Files.exists(target)) {

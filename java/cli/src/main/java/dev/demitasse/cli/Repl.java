@@ -41,8 +41,7 @@ final class Repl {
             /help             this
             /bye              end
             \"""               begin and end of a message of several lines""";
-    private static final List<String> COMMANDS =
-            List.of("/set", "/show", "/clear", "/save", "/load", "/help", "/bye");
+    private static final List<String> COMMANDS = List.of("/set", "/show", "/clear", "/save", "/load", "/help", "/bye");
 
     private final Model model;
     private final Session session;
@@ -59,7 +58,8 @@ final class Repl {
     void run() throws IOException {
         Path history = ModelCache.base().resolve("history");
         Files.createDirectories(ModelCache.base());
-        try (Terminal terminal = TerminalBuilder.builder().system(true).dumb(true).build()) {
+        try (Terminal terminal =
+                TerminalBuilder.builder().system(true).dumb(true).build()) {
             LineReader reader = LineReaderBuilder.builder()
                     .terminal(terminal)
                     .appName("demitasse")
@@ -119,12 +119,13 @@ final class Repl {
             });
             terminal.writer().println();
             String ending = answer.finishReason() == FinishReason.STOP ? "" : " (" + answer.finishReason() + ")";
-            terminal.writer().println(Console.dim(String.format(
-                    Locale.ROOT,
-                    "%d tokens, %.1f tokens/s%s",
-                    answer.tokens().size(),
-                    answer.decodeTokensPerSecond(),
-                    ending)));
+            terminal.writer()
+                    .println(Console.dim(String.format(
+                            Locale.ROOT,
+                            "%d tokens, %.1f tokens/s%s",
+                            answer.tokens().size(),
+                            answer.decodeTokensPerSecond(),
+                            ending)));
         } finally {
             terminal.handle(Terminal.Signal.INT, before);
         }
@@ -163,23 +164,25 @@ final class Repl {
 
     private void show(Terminal terminal) {
         SamplingOptions s = options.sampling();
-        terminal.writer().printf(
-                Locale.ROOT,
-                "temp %s, top-k %d, top-p %s, min-p %s, repeat-penalty %s, seed %d%n",
-                s.temperature(),
-                s.topK(),
-                s.topP(),
-                s.minP(),
-                s.repeatPenalty(),
-                s.seed());
-        terminal.writer().printf(
-                Locale.ROOT,
-                "%s, %d layers, %d of %d positions used, %s%n",
-                model.config().architecture().key(),
-                model.config().layers(),
-                session.length(),
-                model.contextLength(),
-                model.deviceDescription());
+        terminal.writer()
+                .printf(
+                        Locale.ROOT,
+                        "temp %s, top-k %d, top-p %s, min-p %s, repeat-penalty %s, seed %d%n",
+                        s.temperature(),
+                        s.topK(),
+                        s.topP(),
+                        s.minP(),
+                        s.repeatPenalty(),
+                        s.seed());
+        terminal.writer()
+                .printf(
+                        Locale.ROOT,
+                        "%s, %d layers, %d of %d positions used, %s%n",
+                        model.config().architecture().key(),
+                        model.config().layers(),
+                        session.length(),
+                        model.contextLength(),
+                        model.deviceDescription());
     }
 
     /** The options with one of them set; the names are those of the command line. */
@@ -190,9 +193,12 @@ final class Repl {
                 case "count" -> options.withMaximumTokens(Integer.parseInt(value));
                 case "temp" -> options.withSampling(s.withTemperature(Float.parseFloat(value)));
                 case "seed" -> options.withSampling(s.withSeed(Long.parseLong(value)));
-                case "top-k" -> options.withSampling(sampling(s, Integer.parseInt(value), s.topP(), s.minP(), s.repeatPenalty()));
-                case "top-p" -> options.withSampling(sampling(s, s.topK(), Float.parseFloat(value), s.minP(), s.repeatPenalty()));
-                case "min-p" -> options.withSampling(sampling(s, s.topK(), s.topP(), Float.parseFloat(value), s.repeatPenalty()));
+                case "top-k" ->
+                    options.withSampling(sampling(s, Integer.parseInt(value), s.topP(), s.minP(), s.repeatPenalty()));
+                case "top-p" ->
+                    options.withSampling(sampling(s, s.topK(), Float.parseFloat(value), s.minP(), s.repeatPenalty()));
+                case "min-p" ->
+                    options.withSampling(sampling(s, s.topK(), s.topP(), Float.parseFloat(value), s.repeatPenalty()));
                 case "repeat-penalty" ->
                     options.withSampling(sampling(s, s.topK(), s.topP(), s.minP(), Float.parseFloat(value)));
                 default -> throw new UsageException("There is no setting \"" + name + "\"; /help lists them.");

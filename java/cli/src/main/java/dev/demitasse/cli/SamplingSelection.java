@@ -5,25 +5,46 @@ import picocli.CommandLine.Option;
 
 /** The options that say how tokens are chosen; the same in every command. */
 final class SamplingSelection {
-    @Option(names = "--temp", paramLabel = "T", description = "Temperature; 0 takes the most likely token (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--temp",
+            paramLabel = "T",
+            description = "Temperature; 0 takes the most likely token (default: ${DEFAULT-VALUE}).")
     float temperature = SamplingOptions.DEFAULT.temperature();
 
-    @Option(names = "--top-k", paramLabel = "K", description = "Keep the K most likely tokens; 0 for all (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--top-k",
+            paramLabel = "K",
+            description = "Keep the K most likely tokens; 0 for all (default: ${DEFAULT-VALUE}).")
     int topK = SamplingOptions.DEFAULT.topK();
 
-    @Option(names = "--top-p", paramLabel = "P", description = "Keep the most likely tokens up to probability P (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--top-p",
+            paramLabel = "P",
+            description = "Keep the most likely tokens up to probability P (default: ${DEFAULT-VALUE}).")
     float topP = SamplingOptions.DEFAULT.topP();
 
-    @Option(names = "--min-p", paramLabel = "P", description = "Keep tokens with P times the best probability (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--min-p",
+            paramLabel = "P",
+            description = "Keep tokens with P times the best probability (default: ${DEFAULT-VALUE}).")
     float minP = SamplingOptions.DEFAULT.minP();
 
-    @Option(names = "--repeat-penalty", paramLabel = "R", description = "Penalty of repeated tokens; 1 for none (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--repeat-penalty",
+            paramLabel = "R",
+            description = "Penalty of repeated tokens; 1 for none (default: ${DEFAULT-VALUE}).")
     float repeatPenalty = SamplingOptions.DEFAULT.repeatPenalty();
 
-    @Option(names = "--frequency-penalty", paramLabel = "F", description = "Penalty for each repetition (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--frequency-penalty",
+            paramLabel = "F",
+            description = "Penalty for each repetition (default: ${DEFAULT-VALUE}).")
     float frequencyPenalty;
 
-    @Option(names = "--presence-penalty", paramLabel = "F", description = "Penalty for being there (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--presence-penalty",
+            paramLabel = "F",
+            description = "Penalty for being there (default: ${DEFAULT-VALUE}).")
     float presencePenalty;
 
     @Option(names = "--seed", paramLabel = "N", description = "Seed of the draws (default: another one each time).")

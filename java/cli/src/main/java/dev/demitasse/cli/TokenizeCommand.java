@@ -10,7 +10,10 @@ import picocli.CommandLine.Parameters;
 /** {@code demitasse tokenize}. */
 @Command(name = "tokenize", description = "Prints the tokens of a text.")
 final class TokenizeCommand implements Callable<Integer> {
-    @Option(names = {"-m", "--model"}, paramLabel = "MODEL", description = "A GGUF file or a cached name.")
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "A GGUF file or a cached name.")
     String model = Catalogue.DEMO;
 
     @Option(names = "--special", description = "Parse special tokens in the text.")

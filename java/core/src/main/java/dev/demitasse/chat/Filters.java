@@ -17,7 +17,9 @@ final class Filters {
     private record Given(List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
         @Nullable
         Object get(int index, String name, @Nullable Object otherwise) {
-            return index >= 0 && index < positional.size() ? positional.get(index) : named.getOrDefault(name, otherwise);
+            return index >= 0 && index < positional.size()
+                    ? positional.get(index)
+                    : named.getOrDefault(name, otherwise);
         }
     }
 
@@ -55,7 +57,8 @@ final class Filters {
             }
             case "int" -> toInteger(value, given.get(0, "default", 0L));
             case "float" -> toFloat(value, given.get(0, "default", 0.0));
-            case "abs" -> value instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Values.integer(value, "a number"));
+            case "abs" ->
+                value instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Values.integer(value, "a number"));
             case "round" -> round(value, Values.integer(given.get(0, "precision", 0L), "a precision"));
             default -> sequence(name, value, given, line);
         };
@@ -68,7 +71,8 @@ final class Filters {
                 switch (value) {
                     case Undefined u -> List.of();
                     case Map<?, ?> map -> Methods.items(map);
-                    case null, default -> throw new TemplateException("TypeError: Can only get item pairs from a mapping.");
+                    case null, default ->
+                        throw new TemplateException("TypeError: Can only get item pairs from a mapping.");
                 };
             case "join" -> join(value, given);
             case "first" -> end(Values.iterate(value), true);
@@ -97,7 +101,8 @@ final class Filters {
                         : name.equals("min") ? Collections.min(items, order) : Collections.max(items, order);
             }
             default ->
-                throw new TemplateException("TemplateAssertionError: no filter named '" + name + "' (line " + line + ")");
+                throw new TemplateException(
+                        "TemplateAssertionError: no filter named '" + name + "' (line " + line + ")");
         };
     }
 
@@ -232,7 +237,8 @@ final class Filters {
         boolean caseSensitive = Values.truthy(given.get(0, "case_sensitive", false));
         int by = "value".equals(given.get(1, "by", "key")) ? 1 : 0;
         Comparator<@Nullable Object> order = (a, b) -> Values.compare(
-                folded(Values.iterate(a).get(by), caseSensitive), folded(Values.iterate(b).get(by), caseSensitive));
+                folded(Values.iterate(a).get(by), caseSensitive),
+                folded(Values.iterate(b).get(by), caseSensitive));
         List<@Nullable Object> items = Methods.items(map);
         items.sort(Values.truthy(given.get(2, "reverse", false)) ? order.reversed() : order);
         return items;
@@ -247,7 +253,8 @@ final class Filters {
                 result.add(found instanceof Undefined ? given.named.getOrDefault("default", found) : found);
             } else {
                 String filter = Values.text(given.get(0, "", null), "map's filter");
-                result.add(apply(filter, item, given.positional.subList(1, given.positional.size()), given.named, line));
+                result.add(
+                        apply(filter, item, given.positional.subList(1, given.positional.size()), given.named, line));
             }
         }
         return result;

@@ -148,7 +148,10 @@ final class Interpreter {
     }
 
     private Object callMacro(
-            Statement.Macro macro, Scope defined, List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
+            Statement.Macro macro,
+            Scope defined,
+            List<@Nullable Object> positional,
+            Map<String, @Nullable Object> named) {
         budget.enter();
         Scope scope = new Scope(defined);
         List<String> parameters = macro.parameters();
@@ -186,12 +189,16 @@ final class Interpreter {
             case Expression.DictOf dict -> {
                 Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
                 for (int i = 0; i < dict.keys().size(); i++) {
-                    map.put(evaluate(dict.keys().get(i), scope), evaluate(dict.values().get(i), scope));
+                    map.put(
+                            evaluate(dict.keys().get(i), scope),
+                            evaluate(dict.values().get(i), scope));
                 }
                 yield map;
             }
-            case Expression.Attribute attribute -> attribute(SafeText.plain(evaluate(attribute.target(), scope)), attribute.name());
-            case Expression.Item item -> item(SafeText.plain(evaluate(item.target(), scope)), evaluate(item.key(), scope));
+            case Expression.Attribute attribute ->
+                attribute(SafeText.plain(evaluate(attribute.target(), scope)), attribute.name());
+            case Expression.Item item ->
+                item(SafeText.plain(evaluate(item.target(), scope)), evaluate(item.key(), scope));
             case Expression.Slice slice ->
                 Operators.slice(
                         SafeText.plain(evaluate(slice.target(), scope)),
@@ -211,7 +218,10 @@ final class Interpreter {
             }
             case Expression.Test test -> {
                 boolean result = Tests.apply(
-                        test.name(), SafeText.plain(evaluate(test.target(), scope)), evaluateAll(test.arguments(), scope), test.line());
+                        test.name(),
+                        SafeText.plain(evaluate(test.target(), scope)),
+                        evaluateAll(test.arguments(), scope),
+                        test.line());
                 yield result != test.negated();
             }
             case Expression.Unary unary -> unary(unary.operator(), evaluate(unary.operand(), scope));
@@ -274,7 +284,8 @@ final class Interpreter {
         if (!(function instanceof Callable callable)) {
             throw new TemplateException("TypeError: '" + Values.typeName(function) + "' object is not callable");
         }
-        Object result = callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
+        Object result =
+                callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
         budget.charge(result);
         return result;
     }

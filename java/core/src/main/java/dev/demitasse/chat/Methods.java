@@ -14,16 +14,39 @@ final class Methods {
             Set.of("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse");
     private static final Set<String> DICT_CHANGES = Set.of("pop", "popitem", "update", "clear", "setdefault");
     private static final Set<String> STRING_METHODS = Set.of(
-            "upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "startswith", "endswith", "split",
-            "rsplit", "splitlines", "replace", "join", "find", "rfind", "count", "isdigit", "isalpha", "isalnum",
-            "isspace", "isupper", "islower", "removeprefix", "removesuffix");
+            "upper",
+            "lower",
+            "title",
+            "capitalize",
+            "strip",
+            "lstrip",
+            "rstrip",
+            "startswith",
+            "endswith",
+            "split",
+            "rsplit",
+            "splitlines",
+            "replace",
+            "join",
+            "find",
+            "rfind",
+            "count",
+            "isdigit",
+            "isalpha",
+            "isalnum",
+            "isspace",
+            "isupper",
+            "islower",
+            "removeprefix",
+            "removesuffix");
 
     private Methods() {}
 
     /** The method {@code name} of {@code target}, or null. */
     static @Nullable Callable find(@Nullable Object target, String name) {
         return switch (target) {
-            case String text when STRING_METHODS.contains(name) -> (positional, named) -> string(text, name, positional, named);
+            case String text
+            when STRING_METHODS.contains(name) -> (positional, named) -> string(text, name, positional, named);
             case Map<?, ?> map -> dict(map, name);
             case List<?> list -> list(list, name);
             case null, default -> null;
@@ -135,7 +158,9 @@ final class Methods {
             case "rfind" -> (long) text.lastIndexOf(Values.text(argument(positional, 0, name), "rfind()'s argument"));
             case "count" -> {
                 String part = Values.text(argument(positional, 0, name), "count()'s argument");
-                yield part.isEmpty() ? text.length() + 1L : (long) split(text, part, -1, false).size() - 1;
+                yield part.isEmpty()
+                        ? text.length() + 1L
+                        : (long) split(text, part, -1, false).size() - 1;
             }
             case "isdigit" -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit);
             case "isalpha" -> !text.isEmpty() && text.codePoints().allMatch(Character::isLetter);
@@ -238,7 +263,8 @@ final class Methods {
     static String capitalize(String text) {
         return text.isEmpty()
                 ? text
-                : text.substring(0, 1).toUpperCase(Locale.ROOT) + text.substring(1).toLowerCase(Locale.ROOT);
+                : text.substring(0, 1).toUpperCase(Locale.ROOT)
+                        + text.substring(1).toLowerCase(Locale.ROOT);
     }
 
     static String title(String text) {

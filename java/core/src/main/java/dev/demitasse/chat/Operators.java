@@ -23,8 +23,8 @@ final class Operators {
         if (operator.equals("+")) {
             if (left instanceof String a) {
                 if (!(right instanceof String b)) {
-                    throw new TemplateException("TypeError: can only concatenate str (not \"" + Values.typeName(right)
-                            + "\") to str");
+                    throw new TemplateException(
+                            "TypeError: can only concatenate str (not \"" + Values.typeName(right) + "\") to str");
                 }
                 Budget.length((long) a.length() + b.length());
                 return a.concat(b);
@@ -155,13 +155,16 @@ final class Operators {
         return switch (target) {
             case Undefined u -> throw Values.undefined(u);
             case Map<?, ?> map -> map.containsKey(key) ? map.get(key) : new Undefined(Values.string(key));
-            case Namespace namespace when key instanceof String name ->
+            case Namespace namespace
+            when key instanceof String name ->
                 namespace.attributes.containsKey(name) ? namespace.attributes.get(name) : new Undefined(name);
-            case List<?> list when key instanceof Long index -> {
+            case List<?> list
+            when key instanceof Long index -> {
                 long at = index < 0 ? index + list.size() : index;
                 yield at >= 0 && at < list.size() ? list.get((int) at) : new Undefined("list item " + index);
             }
-            case String text when key instanceof Long index -> {
+            case String text
+            when key instanceof Long index -> {
                 int length = text.codePointCount(0, text.length());
                 long at = index < 0 ? index + length : index;
                 yield at >= 0 && at < length
@@ -173,7 +176,8 @@ final class Operators {
     }
 
     /** {@code target[from:to:step]} of a string or list. */
-    static Object slice(@Nullable Object target, @Nullable Object from, @Nullable Object to, @Nullable Object stepValue) {
+    static Object slice(
+            @Nullable Object target, @Nullable Object from, @Nullable Object to, @Nullable Object stepValue) {
         if (target instanceof Undefined u) {
             throw Values.undefined(u);
         }

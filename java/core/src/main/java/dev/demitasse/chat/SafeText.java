@@ -30,6 +30,8 @@ record SafeText(String text) {
     }
 
     private static String escaped(@Nullable Object value) {
-        return value instanceof SafeText safe ? safe.text : escape(Values.text(value, "what is added to a safe string"));
+        return value instanceof SafeText safe
+                ? safe.text
+                : escape(Values.text(value, "what is added to a safe string"));
     }
 }

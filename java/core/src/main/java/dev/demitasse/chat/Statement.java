@@ -33,8 +33,7 @@ sealed interface Statement {
     record SetBlock(String name, List<Statement> body) implements Statement {}
 
     /** <code>{% macro name(parameters) %}</code>; a parameter without default has null. */
-    record Macro(
-            String name, List<String> parameters, List<@Nullable Expression> defaults, List<Statement> body)
+    record Macro(String name, List<String> parameters, List<@Nullable Expression> defaults, List<Statement> body)
             implements Statement {}
 
     /** <code>{% generation %} body {% endgeneration %}</code>: marks the assistant's text for training; no effect here. */

@@ -22,7 +22,10 @@ final class Tests {
             case "number" -> value instanceof Long || value instanceof Double || value instanceof Boolean;
             case "mapping" -> value instanceof Map<?, ?>;
             case "sequence" ->
-                value instanceof List<?> || value instanceof String || value instanceof Map<?, ?> || value instanceof Undefined;
+                value instanceof List<?>
+                        || value instanceof String
+                        || value instanceof Map<?, ?>
+                        || value instanceof Undefined;
             case "iterable" ->
                 value instanceof List<?>
                         || value instanceof String

@@ -65,7 +65,8 @@ final class Values {
                 s.codePoints().forEach(c -> characters.add(Character.toString(c)));
                 yield characters;
             }
-            case null, default -> throw new TemplateException("TypeError: '" + typeName(value) + "' object is not iterable");
+            case null, default ->
+                throw new TemplateException("TypeError: '" + typeName(value) + "' object is not iterable");
         };
     }
 
@@ -211,7 +212,8 @@ final class Values {
         int power = Integer.parseInt(text.substring(exponent + 1));
         if (power < 0 && power >= -4) {
             return new java.math.BigDecimal(value, new java.math.MathContext(17))
-                    .round(new java.math.MathContext(mantissa.replaceAll("[^0-9]", "").length()))
+                    .round(new java.math.MathContext(
+                            mantissa.replaceAll("[^0-9]", "").length()))
                     .toPlainString();
         }
         return mantissa + "e" + (power < 0 ? "-" : "+") + (Math.abs(power) < 10 ? "0" : "") + Math.abs(power);
@@ -246,7 +248,8 @@ final class Values {
             case Long l -> l;
             case Boolean b -> b ? 1 : 0;
             case Undefined u -> throw undefined(u);
-            case null, default -> throw new TemplateException("TypeError: " + what + " must be an integer, not " + typeName(value));
+            case null, default ->
+                throw new TemplateException("TypeError: " + what + " must be an integer, not " + typeName(value));
         };
     }
 
@@ -254,7 +257,8 @@ final class Values {
         return switch (value) {
             case String s -> s;
             case Undefined u -> throw undefined(u);
-            case null, default -> throw new TemplateException("TypeError: " + what + " must be a string, not " + typeName(value));
+            case null, default ->
+                throw new TemplateException("TypeError: " + what + " must be a string, not " + typeName(value));
         };
     }
 }

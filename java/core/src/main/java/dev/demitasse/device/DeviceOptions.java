@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * @param ordinal which of several devices of a kind
  * @param activations how integer layouts meet their activations; null for the device's own choice
  */
-public record DeviceOptions(int threads, int ordinal, @Nullable ActivationType activations) {
+public record DeviceOptions(
+        int threads, int ordinal, @Nullable ActivationType activations) {
     /** The device's own choice of everything. */
     public static DeviceOptions defaults() {
         return new DeviceOptions(0, 0, null);

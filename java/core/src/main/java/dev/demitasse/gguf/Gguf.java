@@ -118,12 +118,12 @@ public final class Gguf implements AutoCloseable {
     private static List<Path> furtherParts(Path path, int parts, Metadata metadata) {
         Matcher name = SPLIT_NAME.matcher(String.valueOf(path.getFileName()));
         if (!name.matches() || Integer.parseInt(name.group(3)) != parts) {
-            throw new ModelFormatException(
-                    path + " is one of " + parts + " parts, but is not named NAME-00001-of-" + number(parts) + ".gguf.");
+            throw new ModelFormatException(path + " is one of " + parts + " parts, but is not named NAME-00001-of-"
+                    + number(parts) + ".gguf.");
         }
         if (metadata.integer(SPLIT_NUMBER, 0) != 0 || Integer.parseInt(name.group(2)) != 1) {
-            throw new UsageException(path + " is not the first part; open the file that ends in -00001-of-"
-                    + number(parts) + ".gguf.");
+            throw new UsageException(
+                    path + " is not the first part; open the file that ends in -00001-of-" + number(parts) + ".gguf.");
         }
         List<Path> further = new ArrayList<>();
         for (int i = 2; i <= parts; i++) {

@@ -91,9 +91,8 @@ final class GgufReader {
         for (long i = 0; i < count; i++) {
             String key = readKey();
             MetadataType type = readType(key);
-            MetadataValue value = type == MetadataType.ARRAY
-                    ? readArray(key)
-                    : MetadataValue.of(type, readScalar(type, key));
+            MetadataValue value =
+                    type == MetadataType.ARRAY ? readArray(key) : MetadataValue.of(type, readScalar(type, key));
             if (metadata.put(key, value) != null) {
                 throw bad("has the metadata key \"" + key + "\" twice");
             }
@@ -140,30 +139,29 @@ final class GgufReader {
             throw bad("gives the array \"" + key + "\" " + count + " elements, more than an array can hold");
         }
         int n = (int) count;
-        Object value =
-                switch (type) {
-                    case UINT8, INT8 -> slice(n, 1, key).toArray(JAVA_BYTE);
-                    case UINT16, INT16 -> slice(n, 2, key).toArray(SHORT);
-                    case UINT32, INT32 -> slice(n, 4, key).toArray(INT);
-                    case FLOAT32 -> slice(n, 4, key).toArray(FLOAT);
-                    case UINT64, INT64 -> slice(n, 8, key).toArray(LONG);
-                    case FLOAT64 -> slice(n, 8, key).toArray(DOUBLE);
-                    case BOOL -> {
-                        boolean[] values = new boolean[n];
-                        for (int i = 0; i < n; i++) {
-                            values[i] = (Boolean) readScalar(type, key);
-                        }
-                        yield values;
-                    }
-                    case STRING -> {
-                        String[] values = new String[n];
-                        for (int i = 0; i < n; i++) {
-                            values[i] = readString(key);
-                        }
-                        yield values;
-                    }
-                    case ARRAY -> throw new AssertionError(type);
-                };
+        Object value = switch (type) {
+            case UINT8, INT8 -> slice(n, 1, key).toArray(JAVA_BYTE);
+            case UINT16, INT16 -> slice(n, 2, key).toArray(SHORT);
+            case UINT32, INT32 -> slice(n, 4, key).toArray(INT);
+            case FLOAT32 -> slice(n, 4, key).toArray(FLOAT);
+            case UINT64, INT64 -> slice(n, 8, key).toArray(LONG);
+            case FLOAT64 -> slice(n, 8, key).toArray(DOUBLE);
+            case BOOL -> {
+                boolean[] values = new boolean[n];
+                for (int i = 0; i < n; i++) {
+                    values[i] = (Boolean) readScalar(type, key);
+                }
+                yield values;
+            }
+            case STRING -> {
+                String[] values = new String[n];
+                for (int i = 0; i < n; i++) {
+                    values[i] = readString(key);
+                }
+                yield values;
+            }
+            case ARRAY -> throw new AssertionError(type);
+        };
         return MetadataValue.array(type, value);
     }
 
@@ -183,8 +181,8 @@ final class GgufReader {
     private Entry readEntry(String name) {
         int dimensionCount = readInt("dimensions of \"" + name + "\"");
         if (dimensionCount < 1 || dimensionCount > MAXIMUM_DIMENSIONS) {
-            throw bad("gives tensor \"" + name + "\" " + Integer.toUnsignedString(dimensionCount)
-                    + " dimensions; 1 to " + MAXIMUM_DIMENSIONS + " are possible");
+            throw bad("gives tensor \"" + name + "\" " + Integer.toUnsignedString(dimensionCount) + " dimensions; 1 to "
+                    + MAXIMUM_DIMENSIONS + " are possible");
         }
         long[] dimensions = new long[dimensionCount];
         long rows = 1;
@@ -207,8 +205,8 @@ final class GgufReader {
                     + Arrays.toString(TensorType.values()) + ".");
         }
         if (dimensions[0] % type.blockElements() != 0) {
-            throw bad("gives tensor \"" + name + "\" rows of " + dimensions[0] + " elements, no multiple of "
-                    + type + "'s block of " + type.blockElements());
+            throw bad("gives tensor \"" + name + "\" rows of " + dimensions[0] + " elements, no multiple of " + type
+                    + "'s block of " + type.blockElements());
         }
         try {
             long rowBytes = Math.multiplyExact(dimensions[0] / type.blockElements(), (long) type.blockBytes());
@@ -255,8 +253,8 @@ final class GgufReader {
         for (Entry entry : entries) {
             MemorySegment data =
                     file.asSlice(dataStart + entry.offset, entry.bytes).asReadOnly();
-            tensors.add(new GgufTensor(
-                    entry.name, entry.type, entry.dimensions[0], entry.rows, entry.dimensions, data));
+            tensors.add(
+                    new GgufTensor(entry.name, entry.type, entry.dimensions[0], entry.rows, entry.dimensions, data));
         }
         return tensors;
     }

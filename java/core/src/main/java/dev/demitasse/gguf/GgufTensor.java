@@ -13,8 +13,7 @@ import java.lang.foreign.MemorySegment;
  * @param dimensions all dimensions as the file states them, fastest first
  * @param data the bytes, read-only, valid while the {@link Gguf} is open
  */
-public record GgufTensor(
-        String name, TensorType type, long columns, long rows, long[] dimensions, MemorySegment data) {
+public record GgufTensor(String name, TensorType type, long columns, long rows, long[] dimensions, MemorySegment data) {
     /** Number of elements. */
     public long elements() {
         return columns * rows;

@@ -176,12 +176,7 @@ public final class GgufWriter {
     public GgufWriter tensor(String name, long[] dimensions, float[] values) {
         MemorySegment data = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
         MemorySegment.copy(
-                values,
-                0,
-                data,
-                ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
-                0,
-                values.length);
+                values, 0, data, ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, values.length);
         return tensor(name, TensorType.F32, dimensions, data);
     }
 }

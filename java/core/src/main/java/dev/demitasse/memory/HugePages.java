@@ -81,7 +81,8 @@ final class HugePages {
             return new Calls(
                     linker.downcallHandle(
                             linker.defaultLookup().findOrThrow("mmap"),
-                            FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG)),
+                            FunctionDescriptor.of(
+                                    ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG)),
                     linker.downcallHandle(
                             linker.defaultLookup().findOrThrow("munmap"),
                             FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG)),

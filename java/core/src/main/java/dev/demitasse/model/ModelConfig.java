@@ -55,8 +55,7 @@ public record ModelConfig(
      * @param context positions that will be used, which decides between long and short RoPE factors
      * @throws ModelFormatException where they are missing or contradict each other
      */
-    public static ModelConfig read(
-            Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context) {
+    public static ModelConfig read(Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context) {
         Architecture architecture = Architecture.of(metadata.string("general.architecture"));
         String prefix = architecture.key() + ".";
         int layers = bounded(metadata, prefix + "block_count", 1, MAXIMUM_LAYERS);
@@ -67,17 +66,20 @@ public record ModelConfig(
                 : heads;
         if (heads % kvHeads != 0) {
             throw metadata.bad(
-                    prefix + "attention.head_count_kv", "is " + kvHeads + ", which does not divide " + heads + " heads");
+                    prefix + "attention.head_count_kv",
+                    "is " + kvHeads + ", which does not divide " + heads + " heads");
         }
         int headDim = metadata.integer(prefix + "attention.key_length", 0);
         if (headDim == 0) {
             if (hidden % heads != 0) {
-                throw metadata.bad(prefix + "attention.head_count", "is " + heads + ", which does not divide " + hidden);
+                throw metadata.bad(
+                        prefix + "attention.head_count", "is " + heads + ", which does not divide " + hidden);
             }
             headDim = hidden / heads;
         }
         if (headDim < 2 || headDim % 2 != 0 || headDim > 1024) {
-            throw metadata.bad(prefix + "attention.key_length", "is " + headDim + "; even lengths to 1024 are possible");
+            throw metadata.bad(
+                    prefix + "attention.key_length", "is " + headDim + "; even lengths to 1024 are possible");
         }
         if (metadata.integer(prefix + "attention.value_length", headDim) != headDim) {
             throw metadata.bad(prefix + "attention.value_length", "differs from the key length");

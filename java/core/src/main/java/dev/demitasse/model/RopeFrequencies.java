@@ -26,8 +26,7 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
      * @param longContext {@code rope_factors_long}, beyond the original context length
      * @param shortContext {@code rope_factors_short}, within it
      */
-    public record Factors(
-            float @Nullable [] always, float @Nullable [] longContext, float @Nullable [] shortContext) {}
+    public record Factors(float @Nullable [] always, float @Nullable [] longContext, float @Nullable [] shortContext) {}
 
     /** Elements of a head that are rotated. */
     public int dimensions() {
@@ -60,7 +59,8 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
                 inverse[i] /= perPair[i];
             }
         }
-        double factor = metadata.number(prefix + "rope.scaling.factor", metadata.number(prefix + "rope.scale_linear", 1));
+        double factor =
+                metadata.number(prefix + "rope.scaling.factor", metadata.number(prefix + "rope.scale_linear", 1));
         if (!(factor > 0)) {
             throw metadata.bad(prefix + "rope.scaling.factor", "is " + factor + "; it must be above zero");
         }
@@ -78,7 +78,8 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
                 magnitude *= 1 + 0.1 * Math.log(factor);
             }
             default ->
-                throw new UnsupportedModelException("RoPE scaling \"" + type + "\" is not supported; linear and yarn are.");
+                throw new UnsupportedModelException(
+                        "RoPE scaling \"" + type + "\" is not supported; linear and yarn are.");
         }
         return new RopeFrequencies(inverse, (float) magnitude);
     }

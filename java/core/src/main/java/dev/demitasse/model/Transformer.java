@@ -104,7 +104,8 @@ public final class Transformer implements AutoCloseable {
             feedForward(layer, count);
         }
         for (int first = 0; first < logitRows.length; first += LOGIT_ROWS) {
-            int[] wanted = java.util.Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
+            int[] wanted =
+                    java.util.Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
             logits(wanted);
             sink.accept(first, wanted.length, logits);
         }
@@ -129,8 +130,22 @@ public final class Transformer implements AutoCloseable {
         if (block.keyNorm() != null) {
             device.rmsNorm(key, block.keyNorm(), count * config.kvHeads(), headDim, config.epsilon(), key);
         }
-        device.rope(query, count, config.heads(), headDim, ropeDim, config.architecture().rope(), layerAngles);
-        device.rope(key, count, config.kvHeads(), headDim, ropeDim, config.architecture().rope(), layerAngles);
+        device.rope(
+                query,
+                count,
+                config.heads(),
+                headDim,
+                ropeDim,
+                config.architecture().rope(),
+                layerAngles);
+        device.rope(
+                key,
+                count,
+                config.kvHeads(),
+                headDim,
+                ropeDim,
+                config.architecture().rope(),
+                layerAngles);
         device.kvAppend(kv, layer, key, value, rows);
         AttentionShape shape = new AttentionShape(
                 config.heads(),
@@ -140,8 +155,7 @@ public final class Transformer implements AutoCloseable {
                 config.attentionSoftCap(),
                 config.window(layer));
         device.attention(query, kv, layer, shape, rows, attended);
-        device.linear(
-                attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
+        device.linear(attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
         if (block.postAttentionNorm() != null) {
             device.rmsNorm(branch, block.postAttentionNorm(), count, config.hidden(), config.epsilon(), branch);
         }
@@ -151,8 +165,7 @@ public final class Transformer implements AutoCloseable {
     private void feedForward(int layer, int count) {
         Weights.Block block = weights.block(layer);
         device.rmsNorm(residual, block.feedForwardNorm(), count, config.hidden(), config.epsilon(), normed);
-        device.linear(
-                normed, count, new Projection(block.gate(), null, gate), new Projection(block.up(), null, up));
+        device.linear(normed, count, new Projection(block.gate(), null, gate), new Projection(block.up(), null, up));
         device.gatedActivation(config.architecture().gate(), gate, up, (long) count * config.feedForward(), gate);
         device.linear(gate, count, new Projection(block.down(), null, branch));
         if (block.postFeedForwardNorm() != null) {

@@ -1,6 +1,5 @@
 package dev.demitasse.quant;
 
-
 import dev.demitasse.ModelFormatException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,8 +27,8 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
             throw new IllegalArgumentException(name + ": no matrix has " + rows + " rows of " + columns + " " + type);
         }
         if (data.byteSize() != type.rowBytes(columns) * rows) {
-            throw new IllegalArgumentException(name + ": " + data.byteSize() + " bytes are not " + rows + " rows of "
-                    + columns + " " + type);
+            throw new IllegalArgumentException(
+                    name + ": " + data.byteSize() + " bytes are not " + rows + " rows of " + columns + " " + type);
         }
     }
 
@@ -115,5 +114,4 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         return new ModelFormatException("Tensor \"" + name + "\" has a " + what + " in row " + row
                 + " that is NaN or infinite; the file is damaged.");
     }
-
 }

@@ -35,8 +35,7 @@ public final class PackedMatrix implements AutoCloseable {
     /** Columns of integer layouts are padded to a multiple of this. */
     public static final int COLUMN_MULTIPLE = 32;
 
-    private static final VarHandle INTS =
-            MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;

@@ -123,7 +123,8 @@ final class ReferenceDevice implements Device {
         MemorySegment groupScales = floats(scales, (long) rows * columns / GROUP);
         byte[] group = new byte[GROUP];
         for (long g = 0; g < (long) rows * columns / GROUP; g++) {
-            float[] values = in.asSlice(g * GROUP * Float.BYTES, GROUP * Float.BYTES).toArray(JAVA_FLOAT);
+            float[] values =
+                    in.asSlice(g * GROUP * Float.BYTES, GROUP * Float.BYTES).toArray(JAVA_FLOAT);
             groupScales.setAtIndex(JAVA_FLOAT, g, quantizeGroup(values, 0, GROUP, group, 0));
             MemorySegment.copy(group, 0, integers, JAVA_BYTE, g * GROUP, GROUP);
         }
@@ -160,7 +161,8 @@ final class ReferenceDevice implements Device {
             long bytes = (long) matrix.columns() * Float.BYTES;
             input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
         }
-        boolean integers = activations == ActivationType.INT8 && matrix.layout().element().quantised();
+        boolean integers =
+                activations == ActivationType.INT8 && matrix.layout().element().quantised();
         IntegerRows quantised = integers ? new IntegerRows(input, matrix) : null;
         float[] weights = new float[matrix.columns()];
         for (int n = 0; n < matrix.rows(); n++) {
@@ -269,7 +271,16 @@ final class ReferenceDevice implements Device {
         MemorySegment target = floats(out, rows.count() * width);
         for (int row = 0; row < rows.count(); row++) {
             for (int head = 0; head < shape.heads(); head++) {
-                attend(queries, target, row * width + (long) head * shape.headDim(), store, layer, shape, rows, row, head);
+                attend(
+                        queries,
+                        target,
+                        row * width + (long) head * shape.headDim(),
+                        store,
+                        layer,
+                        shape,
+                        rows,
+                        row,
+                        head);
             }
         }
     }
@@ -323,11 +334,10 @@ final class ReferenceDevice implements Device {
         MemorySegment target = floats(out, count);
         for (long i = 0; i < count; i++) {
             double x = gates.getAtIndex(JAVA_FLOAT, i);
-            double activated =
-                    switch (gate) {
-                        case SILU -> x / (1 + Math.exp(-x));
-                        case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
-                    };
+            double activated = switch (gate) {
+                case SILU -> x / (1 + Math.exp(-x));
+                case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            };
             target.setAtIndex(JAVA_FLOAT, i, (float) (activated * ups.getAtIndex(JAVA_FLOAT, i)));
         }
     }

@@ -33,10 +33,6 @@ record Batch(int[] ids, BatchRows rows, int[] logitRows, List<Sequence> sampled)
             return ids.length - count;
         }
 
-        boolean isEmpty() {
-            return count == 0;
-        }
-
         /** Adds the next {@code rows} pending tokens of a sequence, whose pages are reserved. */
         void add(Sequence sequence, int rows) {
             for (int i = 0; i < rows; i++) {
@@ -54,7 +50,10 @@ record Batch(int[] ids, BatchRows rows, int[] logitRows, List<Sequence> sampled)
 
         Batch build() {
             return new Batch(
-                    ids, new BatchRows(count, positions, pages), java.util.Arrays.copyOf(logitRows, sampled.size()), sampled);
+                    ids,
+                    new BatchRows(count, positions, pages),
+                    java.util.Arrays.copyOf(logitRows, sampled.size()),
+                    sampled);
         }
     }
 }

@@ -76,7 +76,12 @@ public final class Engine implements AutoCloseable {
      * @throws ContextFullException where the prompt leaves no room for a token
      */
     public void begin(
-            Sequence sequence, int[] prompt, SamplingOptions sampling, int maximumTokens, int logprobs, boolean endsAtEnd) {
+            Sequence sequence,
+            int[] prompt,
+            SamplingOptions sampling,
+            int maximumTokens,
+            int logprobs,
+            boolean endsAtEnd) {
         if (prompt.length == 0) {
             throw new UsageException("The prompt has no tokens; give at least one.");
         }
@@ -106,7 +111,8 @@ public final class Engine implements AutoCloseable {
     }
 
     /** What came of a sequence since its step {@code seen}; {@code finish} is null while it goes on. */
-    public record Progress(List<Sequence.Step> steps, @Nullable FinishReason finish) {}
+    public record Progress(
+            List<Sequence.Step> steps, @Nullable FinishReason finish) {}
 
     /** Waits for news of a sequence, stepping for all sequences meanwhile. */
     public Progress await(Sequence sequence, int seen) {
@@ -144,9 +150,7 @@ public final class Engine implements AutoCloseable {
         lock.lock();
         try {
             if (!closed) {
-                scheduler.remove(sequence);
-                cache.release(sequence.pages, 0);
-                sequence.cached(0);
+                scheduler.release(sequence);
             }
         } finally {
             lock.unlock();
@@ -167,7 +171,7 @@ public final class Engine implements AutoCloseable {
                 }
             });
         } catch (RuntimeException e) {
-            List.copyOf(scheduler.running()).forEach(sequence -> {
+            scheduler.unfinished().forEach(sequence -> {
                 sequence.fail(e);
                 scheduler.remove(sequence);
             });
@@ -204,8 +208,11 @@ public final class Engine implements AutoCloseable {
         lock.lock();
         try {
             requireOpen();
-            if (!cache.reserve(pages, tokens.length)) {
-                throw new ContextFullException("The key-value cache has no pages left; close sessions first.");
+            while (!cache.reserve(pages, tokens.length)) {
+                if (!scheduler.reclaim()) {
+                    throw new ContextFullException(
+                            "Running sessions hold the whole key-value cache; try again when one has ended.");
+                }
             }
             for (int at = 0; at < tokens.length; at += transformer.maximumRows()) {
                 evaluate(tokens, at, Math.min(transformer.maximumRows(), tokens.length - at), from, pages, visitor);
@@ -231,12 +238,13 @@ public final class Engine implements AutoCloseable {
             wanted[i] = first + i;
         }
         float[] logits = new float[config.vocabulary()];
-        transformer.forward(ids, new BatchRows(count, positions, tables), cache.store(), wanted, (done, rows, buffer) -> {
-            for (int i = 0; i < rows; i++) {
-                buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
-                visitor.visit(at + wanted[done + i], logits);
-            }
-        });
+        transformer.forward(
+                ids, new BatchRows(count, positions, tables), cache.store(), wanted, (done, rows, buffer) -> {
+                    for (int i = 0; i < rows; i++) {
+                        buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
+                        visitor.visit(at + wanted[done + i], logits);
+                    }
+                });
     }
 
     private void requireOpen() {

@@ -2,19 +2,26 @@ package dev.demitasse.runtime;
 
 import dev.demitasse.ContextFullException;
 import dev.demitasse.kv.KvCache;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Decides who runs next: every sequence that is decoding gets its one row, and what is left of the batch goes to prompts in
  * the order in which they came, in chunks. So long prompts do not hold up others' tokens (continuous batching with chunked
- * prefill).
+ * prefill). Where the cache is full, sequences that are idle give their pages up, the longest idle first, and then the running one
+ * that came last, which waits; what is given up is computed again when its sequence goes on.
  */
 final class Scheduler {
     private final KvCache cache;
     private final int maximumRows;
     private final int promptChunk;
     private final List<Sequence> running = new ArrayList<>();
+    private final Deque<Sequence> waiting = new ArrayDeque<>();
+    private final Set<Sequence> idle = new LinkedHashSet<>();
 
     Scheduler(KvCache cache, int maximumRows, int promptChunk) {
         this.cache = cache;
@@ -23,19 +30,73 @@ final class Scheduler {
     }
 
     void add(Sequence sequence) {
+        idle.remove(sequence);
         running.add(sequence);
     }
 
+    /** Ends a sequence's run; its cache stays while there is room. */
     void remove(Sequence sequence) {
-        running.remove(sequence);
+        idle.add(sequence);
+        waiting.remove(sequence);
+        if (running.remove(sequence) && !waiting.isEmpty()) {
+            running.add(waiting.removeFirst());
+        }
     }
 
-    List<Sequence> running() {
-        return running;
+    /** Takes a sequence's pages back for good. */
+    void release(Sequence sequence) {
+        remove(sequence);
+        idle.remove(sequence);
+        giveUp(sequence);
     }
 
-    /** The next batch, or an empty one where nobody can go on. */
+    /** Takes back the pages of the sequence that has been idle longest; false where none is. */
+    boolean reclaim() {
+        if (idle.isEmpty()) {
+            return false;
+        }
+        Sequence longest = idle.iterator().next();
+        idle.remove(longest);
+        giveUp(longest);
+        return true;
+    }
+
+    private void giveUp(Sequence sequence) {
+        cache.release(sequence.pages, 0);
+        sequence.cached(0);
+    }
+
+    /** Every sequence that has not ended. */
+    List<Sequence> unfinished() {
+        List<Sequence> all = new ArrayList<>(running);
+        all.addAll(waiting);
+        return all;
+    }
+
+    /** The next batch; an empty one where nobody is left. */
     Batch next() {
+        while (true) {
+            Batch batch = plan();
+            if (batch.rows().count() > 0 || running.isEmpty()) {
+                return batch;
+            }
+            if (reclaim()) {
+                continue;
+            }
+            Sequence last = running.getLast();
+            giveUp(last);
+            if (running.size() > 1) {
+                running.removeLast();
+                waiting.addFirst(last);
+            } else {
+                last.fail(new ContextFullException(
+                        "The key-value cache is smaller than one context; load the model anew."));
+                remove(last);
+            }
+        }
+    }
+
+    private Batch plan() {
         Batch.Builder batch = new Batch.Builder(maximumRows);
         for (Sequence sequence : running) {
             if (sequence.pending() == 1 && batch.free() > 0 && reserve(sequence, 1)) {
@@ -47,11 +108,6 @@ final class Scheduler {
             if (rows > 0 && reserve(sequence, rows)) {
                 batch.add(sequence, rows);
             }
-        }
-        if (batch.isEmpty() && !running.isEmpty()) {
-            Sequence last = running.removeLast();
-            last.fail(new ContextFullException("The key-value cache has no pages left for " + (running.size() + 1)
-                    + " sequences at once; close sessions, or load the model with a larger cache."));
         }
         return batch.build();
     }

@@ -3,8 +3,8 @@ package dev.demitasse.tokenizer;
 import dev.demitasse.UnsupportedModelException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.TreeSet;
 import java.util.Map;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -17,8 +17,7 @@ import java.util.regex.Pattern;
  * @param addBos whether a begin-of-text token is the default
  */
 record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) {
-    private static final String GPT2 =
-            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
+    private static final String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
     private static final String LLAMA3 = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
             + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
     private static final String TEKKEN = "[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^a-z]]*[\\p{L}&&[^A-Z]]+"
@@ -34,8 +33,7 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
             "smaug-bpe", of(false, false, LLAMA3),
             "qwen2", of(false, false, LLAMA3.replace("\\p{N}{1,3}", "\\p{N}")),
             "tekken", of(true, true, TEKKEN),
-            "default",
-                    of(false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"));
+            "default", of(false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"));
 
     private static PreTokenizer of(boolean wholeWords, boolean addBos, String... patterns) {
         List<Pattern> compiled = new ArrayList<>();

@@ -39,7 +39,8 @@ class TemplateLimitsTest {
                 "{{ 'a' is nosuchtest }}"
             })
     void endsInATemplateException(String template) {
-        assertThatThrownBy(() -> render(template, Map.of("messages", List.of()))).isInstanceOf(TemplateException.class);
+        assertThatThrownBy(() -> render(template, Map.of("messages", List.of())))
+                .isInstanceOf(TemplateException.class);
     }
 
     @Test
@@ -48,7 +49,8 @@ class TemplateLimitsTest {
                 .isInstanceOf(TemplateException.class);
         assertThatThrownBy(() -> render("{% if 1 %}".repeat(20_000) + "{% endif %}".repeat(20_000), Map.of()))
                 .isInstanceOf(TemplateException.class);
-        assertThatThrownBy(() -> render("{{ " + "-".repeat(20_000) + "1 }}", Map.of())).isInstanceOf(TemplateException.class);
+        assertThatThrownBy(() -> render("{{ " + "-".repeat(20_000) + "1 }}", Map.of()))
+                .isInstanceOf(TemplateException.class);
     }
 
     @Test

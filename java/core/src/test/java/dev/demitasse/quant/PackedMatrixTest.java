@@ -15,8 +15,18 @@ import org.junit.jupiter.api.Test;
 
 class PackedMatrixTest {
     private static final List<TensorType> QUANTISED = List.of(
-            TensorType.Q4_0, TensorType.Q4_1, TensorType.Q5_0, TensorType.Q5_1, TensorType.Q8_0, TensorType.Q2_K, TensorType.Q3_K,
-            TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.IQ4_NL, TensorType.IQ4_XS);
+            TensorType.Q4_0,
+            TensorType.Q4_1,
+            TensorType.Q5_0,
+            TensorType.Q5_1,
+            TensorType.Q8_0,
+            TensorType.Q2_K,
+            TensorType.Q3_K,
+            TensorType.Q4_K,
+            TensorType.Q5_K,
+            TensorType.Q6_K,
+            TensorType.IQ4_NL,
+            TensorType.IQ4_XS);
 
     /** Random blocks whose 16-bit scales are finite. */
     private static MatrixSource random(TensorType type, int rows, int columns, long seed) {

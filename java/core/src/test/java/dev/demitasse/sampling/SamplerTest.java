@@ -68,12 +68,16 @@ class SamplerTest {
     void penaltiesLowerWhatIsInTheWindow() {
         SamplingOptions repeat = new SamplingOptions(0, 0, 1, 0, 2, 0, 0, 2, 0);
         assertThat(new Sampler(repeat).sample(LOGITS.clone(), new int[] {1}, 1)).isEqualTo(2);
-        assertThat(new Sampler(repeat).sample(LOGITS.clone(), new int[] {1, 0, 0}, 3)).isEqualTo(1);
+        assertThat(new Sampler(repeat).sample(LOGITS.clone(), new int[] {1, 0, 0}, 3))
+                .isEqualTo(1);
         SamplingOptions frequency = new SamplingOptions(0, 0, 1, 0, 1, 0.3f, 0, 64, 0);
-        assertThat(new Sampler(frequency).sample(LOGITS.clone(), new int[] {1}, 1)).isEqualTo(1);
-        assertThat(new Sampler(frequency).sample(LOGITS.clone(), new int[] {1, 1}, 2)).isEqualTo(2);
+        assertThat(new Sampler(frequency).sample(LOGITS.clone(), new int[] {1}, 1))
+                .isEqualTo(1);
+        assertThat(new Sampler(frequency).sample(LOGITS.clone(), new int[] {1, 1}, 2))
+                .isEqualTo(2);
         SamplingOptions presence = new SamplingOptions(0, 0, 1, 0, 1, 0, 0.6f, 64, 0);
-        assertThat(new Sampler(presence).sample(LOGITS.clone(), new int[] {1}, 1)).isEqualTo(2);
+        assertThat(new Sampler(presence).sample(LOGITS.clone(), new int[] {1}, 1))
+                .isEqualTo(2);
     }
 
     @Test

@@ -128,7 +128,9 @@ public abstract class DeviceContractTest {
                         for (int k = 0; k < columns; k++) {
                             sum += (long) ((double) w[i % 40 * columns + k] * x[i / 40 * columns + k]);
                         }
-                        assertThat(y[i]).as("%s element %d (seed %d)", layout, i, seed).isEqualTo((float) sum);
+                        assertThat(y[i])
+                                .as("%s element %d (seed %d)", layout, i, seed)
+                                .isEqualTo((float) sum);
                     }
                 }
             }
@@ -238,7 +240,8 @@ public abstract class DeviceContractTest {
         return out;
     }
 
-    private static void fill(Device device, KvStore store, AttentionCase c, int[] table, int count, SplittableRandom random) {
+    private static void fill(
+            Device device, KvStore store, AttentionCase c, int[] table, int count, SplittableRandom random) {
         int[] positions = new int[count];
         int[][] pages = new int[count][];
         for (int i = 0; i < count; i++) {
@@ -334,7 +337,8 @@ public abstract class DeviceContractTest {
     /** Rows in any order, of every layout. */
     @Test
     public void embedAndGatherRows() {
-        for (WeightLayout layout : List.of(WeightLayout.F32, WeightLayout.F16, WeightLayout.int8(32), WeightLayout.int4(32))) {
+        for (WeightLayout layout :
+                List.of(WeightLayout.F32, WeightLayout.F16, WeightLayout.int8(32), WeightLayout.int4(32))) {
             SplittableRandom random = new SplittableRandom(seed);
             float[] w = KernelCases.numbers(37 * 64, Fill.RANDOM, random);
             int[] ids = {36, 0, 17, 17, 5};

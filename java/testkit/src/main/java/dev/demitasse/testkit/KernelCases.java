@@ -28,7 +28,8 @@ public final class KernelCases {
     public record LinearCase(WeightLayout layout, int outputs, int columns, int rows, Fill fill, boolean bias) {}
 
     /** Attention of a batch: prompts that begin at {@code past} positions, each of {@code rows} new rows. */
-    public record AttentionCase(int heads, int kvHeads, int headDim, int window, float softCap, int[] past, int[] rows) {
+    public record AttentionCase(
+            int heads, int kvHeads, int headDim, int window, float softCap, int[] past, int[] rows) {
         @Override
         public String toString() {
             return "heads " + heads + "/" + kvHeads + "×" + headDim + " window " + window + " cap " + softCap + " past "
@@ -58,8 +59,17 @@ public final class KernelCases {
         List<LinearCase> cases = new ArrayList<>();
         for (WeightLayout layout : layouts) {
             int[][] sizes = {
-                {1, 32, 1}, {15, 32, 1}, {16, 64, 3}, {17, 96, 4}, {33, 31, 2}, {48, 33, 5}, {64, 256, 7}, {80, 257, 8},
-                {130, 1, 1}, {31, 544, 65}, {100, 1088, 66}
+                {1, 32, 1},
+                {15, 32, 1},
+                {16, 64, 3},
+                {17, 96, 4},
+                {33, 31, 2},
+                {48, 33, 5},
+                {64, 256, 7},
+                {80, 257, 8},
+                {130, 1, 1},
+                {31, 544, 65},
+                {100, 1088, 66}
             };
             for (int[] size : sizes) {
                 cases.add(new LinearCase(layout, size[0], size[1], size[2], Fill.RANDOM, size[2] % 2 == 1));
@@ -111,12 +121,7 @@ public final class KernelCases {
     public static MatrixSource matrix(float[] values, int rows, int columns) {
         MemorySegment data = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
         MemorySegment.copy(
-                values,
-                0,
-                data,
-                ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
-                0,
-                values.length);
+                values, 0, data, ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, values.length);
         return new MatrixSource("case", TensorType.F32, rows, columns, data);
     }
 }

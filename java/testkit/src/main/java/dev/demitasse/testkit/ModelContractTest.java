@@ -33,8 +33,8 @@ public abstract class ModelContractTest {
 
     /** The tensor types of the one-layer models. */
     protected static final List<String> TYPES = List.of(
-            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S", "Q6_K",
-            "Q8_0");
+            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S",
+            "Q6_K", "Q8_0");
 
     private final String backend;
     private final boolean roundsActivations;
@@ -93,8 +93,8 @@ public abstract class ModelContractTest {
         Path file = typeModel(type);
         int[] prompt = Golden.ints(typeAnswer(type).get("tokens"));
         ModelOptions exact = options().withDevice(DeviceOptions.defaults().withActivations(ActivationType.F32));
-        float[] expected = lastLogits(
-                file, options().withBackend("reference").withForcedLayout(WeightLayout.F32), prompt);
+        float[] expected =
+                lastLogits(file, options().withBackend("reference").withForcedLayout(WeightLayout.F32), prompt);
         float[] actual = lastLogits(file, exact, prompt);
         for (int i = 0; i < expected.length; i++) {
             assertThat(actual[i]).isCloseTo(expected[i], org.assertj.core.data.Offset.offset(1e-3f));
@@ -110,8 +110,7 @@ public abstract class ModelContractTest {
     }
 
     /** Compares the log-probabilities of every step, given the golden prefix, and the tokens of a greedy run. */
-    static void assertGolden(
-            Path file, JsonNode answer, ModelOptions options, double tolerance, boolean sameTokens) {
+    static void assertGolden(Path file, JsonNode answer, ModelOptions options, double tolerance, boolean sameTokens) {
         int[] prompt = Golden.ints(answer.get("tokens"));
         int[] expected = Golden.ints(answer.get("tokens_out"));
         try (Model model = Model.load(file, options)) {
@@ -125,17 +124,17 @@ public abstract class ModelContractTest {
                 for (JsonNode entry : top.get(step)) {
                     assertThat(logits[entry.get("id").asInt()] - normaliser)
                             .as("step %d token %s", step, entry.get("id"))
-                            .isCloseTo(
-                                    entry.get("logprob").asDouble(),
-                                    org.assertj.core.data.Offset.offset(tolerance));
+                            .isCloseTo(entry.get("logprob").asDouble(), org.assertj.core.data.Offset.offset(tolerance));
                 }
             });
             if (sameTokens) {
                 try (Session session = model.newSession()) {
-                    GenerationOptions greedy =
-                            GenerationOptions.GREEDY.withMaximumTokens(expected.length).withIgnoreEnd(true);
+                    GenerationOptions greedy = GenerationOptions.GREEDY
+                            .withMaximumTokens(expected.length)
+                            .withIgnoreEnd(true);
                     assertThat(session.generate(prompt, greedy, text -> {}).tokens())
-                            .containsExactly(java.util.Arrays.stream(expected).boxed().toArray(Integer[]::new));
+                            .containsExactly(
+                                    java.util.Arrays.stream(expected).boxed().toArray(Integer[]::new));
                 }
             }
         }
@@ -157,7 +156,9 @@ public abstract class ModelContractTest {
                 steps.add(MissingNode.getInstance());
             }
         }
-        assertThat(next.isMissingNode()).as("every step of the answer has its place").isTrue();
+        assertThat(next.isMissingNode())
+                .as("every step of the answer has its place")
+                .isTrue();
         return steps;
     }
 
@@ -205,14 +206,18 @@ public abstract class ModelContractTest {
 
     /** Ids and log-probabilities of a greedy continuation, to the bit. */
     private static List<Float> fingerprint(Model model, int[] prompt) {
-        GenerationOptions options =
-                GenerationOptions.GREEDY.withMaximumTokens(16).withIgnoreEnd(true).withLogprobs(5);
+        GenerationOptions options = GenerationOptions.GREEDY
+                .withMaximumTokens(16)
+                .withIgnoreEnd(true)
+                .withLogprobs(5);
         List<Float> values = new ArrayList<>();
         try (Session session = model.newSession()) {
-            session.generate(prompt, options, text -> {}).topLogprobs().forEach(step -> step.forEach(entry -> {
-                values.add((float) entry.id());
-                values.add(entry.logprob());
-            }));
+            session.generate(prompt, options, text -> {})
+                    .topLogprobs()
+                    .forEach(step -> step.forEach(entry -> {
+                        values.add((float) entry.id());
+                        values.add(entry.logprob());
+                    }));
         }
         return values;
     }

@@ -32,7 +32,10 @@ public abstract class RealModelContractTest {
     private Model load(String model, int context) {
         return Model.load(
                 Golden.model(model + ".gguf"),
-                ModelOptions.DEFAULT.withBackend(backend).withContextLength(context).withSequences(1));
+                ModelOptions.DEFAULT
+                        .withBackend(backend)
+                        .withContextLength(context)
+                        .withSequences(1));
     }
 
     /** How far a model's log-probabilities are from the golden ones, over all steps of all prompts. */
@@ -51,7 +54,8 @@ public abstract class RealModelContractTest {
                 largest = Math.max(largest, difference);
                 count++;
             }
-            double gap = top.get(0).get("logprob").asDouble() - top.get(1).get("logprob").asDouble();
+            double gap = top.get(0).get("logprob").asDouble()
+                    - top.get(1).get("logprob").asDouble();
             if (gap >= TIE && Sampler.argmax(logits) != top.get(0).get("id").asInt()) {
                 otherFirst++;
             }
@@ -95,15 +99,18 @@ public abstract class RealModelContractTest {
     @ValueSource(strings = {"SmolLM2-135M-Instruct.Q4_1", "gemma-3-270m-q4_k_m"})
     public void perplexityMatchesTheGoldenFigure(String name) throws IOException {
         Path text = Golden.shared("models/perplexity.txt");
-        JsonNode golden = new ObjectMapper().readTree(Golden.shared("models/perplexity.json").toFile());
+        JsonNode golden = new ObjectMapper()
+                .readTree(Golden.shared("models/perplexity.json").toFile());
         double expected = 0;
         for (JsonNode value : golden.get("values")) {
-            if (value.get("model").asText().equals(name + ".gguf") && value.get("kv").asText().equals("f16")) {
+            if (value.get("model").asText().equals(name + ".gguf")
+                    && value.get("kv").asText().equals("f16")) {
                 expected = value.get("perplexity").asDouble();
             }
         }
         try (Model model = load(name, 512)) {
-            double actual = perplexity(model, Files.readString(text), golden.get("ctx").asInt());
+            double actual =
+                    perplexity(model, Files.readString(text), golden.get("ctx").asInt());
             assertThat(actual).isBetween(expected * 0.995, expected * 1.005);
         }
     }

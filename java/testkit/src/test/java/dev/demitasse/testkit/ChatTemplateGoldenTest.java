@@ -29,7 +29,8 @@ class ChatTemplateGoldenTest {
         return Golden.lines(Golden.shared("chat/rendered.jsonl")).stream()
                 .map(row -> DynamicTest.dynamicTest(
                         row.get("template").asText() + " " + row.get("case").asText(), () -> {
-                            String source = Files.readString(folder.resolve(row.get("template").asText()));
+                            String source = Files.readString(
+                                    folder.resolve(row.get("template").asText()));
                             Map<String, Object> context =
                                     new ObjectMapper().convertValue(row.get("context"), Map.class);
                             check(row, source, context);

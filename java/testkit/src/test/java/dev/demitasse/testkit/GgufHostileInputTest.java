@@ -29,10 +29,14 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Files that are damaged on purpose: each ends in the typed exception, with the words that say what is wrong. */
 class GgufHostileInputTest {
-    private record Case(String name, Consumer<ByteBuffer> content, Class<? extends DemitasseException> type, String words) {}
+    private record Case(
+            String name, Consumer<ByteBuffer> content, Class<? extends DemitasseException> type, String words) {}
 
     private static ByteBuffer header(ByteBuffer out, int version, long tensors, long metadata) {
-        return out.put("GGUF".getBytes(StandardCharsets.US_ASCII)).putInt(version).putLong(tensors).putLong(metadata);
+        return out.put("GGUF".getBytes(StandardCharsets.US_ASCII))
+                .putInt(version)
+                .putLong(tensors)
+                .putLong(metadata);
     }
 
     private static ByteBuffer text(ByteBuffer out, String text) {
@@ -65,49 +69,71 @@ class GgufHostileInputTest {
                     "versions 2 and 3"));
         }
         for (long count : new long[] {-1, Long.MIN_VALUE, Long.MAX_VALUE, 1 << 20}) {
-            cases.add(bad("tensor count " + count, "more than the file has room", out -> header(out, 3, count, 0)
-                    .put(new byte[64])));
-            cases.add(bad("metadata count " + count, "more than the file has room", out -> header(out, 3, 0, count)
-                    .put(new byte[64])));
-            cases.add(bad("string length " + count, "more than the file has left", out -> header(out, 3, 0, 1)
-                    .putLong(count)
-                    .put(new byte[64])));
-            cases.add(bad("array length " + count, "more than the file has room", out -> text(header(out, 3, 0, 1), "a")
-                    .putInt(9)
-                    .putInt(5)
-                    .putLong(count)
-                    .put(new byte[64])));
+            cases.add(bad(
+                    "tensor count " + count,
+                    "more than the file has room",
+                    out -> header(out, 3, count, 0).put(new byte[64])));
+            cases.add(bad(
+                    "metadata count " + count,
+                    "more than the file has room",
+                    out -> header(out, 3, 0, count).put(new byte[64])));
+            cases.add(bad(
+                    "string length " + count,
+                    "more than the file has left",
+                    out -> header(out, 3, 0, 1).putLong(count).put(new byte[64])));
+            cases.add(bad(
+                    "array length " + count,
+                    "more than the file has room",
+                    out -> text(header(out, 3, 0, 1), "a")
+                            .putInt(9)
+                            .putInt(5)
+                            .putLong(count)
+                            .put(new byte[64])));
         }
-        cases.add(bad("key that is not UTF-8", "not UTF-8", out -> header(out, 3, 0, 1)
-                .putLong(2)
-                .put(new byte[] {(byte) 0xC3, 0x28})
-                .putInt(4)
-                .putInt(1)
-                .put(new byte[32])));
-        cases.add(bad("long key", "at most 65535", out -> header(out, 3, 0, 1)
-                .putLong(70_000)
-                .put(new byte[70_032])));
-        cases.add(bad("unknown metadata type", "unknown metadata type", out -> text(header(out, 3, 0, 1), "a")
-                .putInt(99)
-                .put(new byte[32])));
-        cases.add(bad("boolean of 2", "boolean", out -> text(header(out, 3, 0, 1), "a")
-                .putInt(7)
-                .put((byte) 2)
-                .put(new byte[32])));
-        cases.add(bad("nested array", "nested", out -> text(header(out, 3, 0, 1), "a")
-                .putInt(9)
-                .putInt(9)
-                .putLong(1)
-                .put(new byte[32])));
-        cases.add(bad("duplicate key", "twice", out -> text(text(header(out, 3, 0, 2), "a").putInt(4).putInt(1), "a")
-                .putInt(4)
-                .putInt(1)
-                .put(new byte[32])));
+        cases.add(bad(
+                "key that is not UTF-8",
+                "not UTF-8",
+                out -> header(out, 3, 0, 1)
+                        .putLong(2)
+                        .put(new byte[] {(byte) 0xC3, 0x28})
+                        .putInt(4)
+                        .putInt(1)
+                        .put(new byte[32])));
+        cases.add(bad(
+                "long key",
+                "at most 65535",
+                out -> header(out, 3, 0, 1).putLong(70_000).put(new byte[70_032])));
+        cases.add(bad(
+                "unknown metadata type",
+                "unknown metadata type",
+                out -> text(header(out, 3, 0, 1), "a").putInt(99).put(new byte[32])));
+        cases.add(bad(
+                "boolean of 2",
+                "boolean",
+                out -> text(header(out, 3, 0, 1), "a").putInt(7).put((byte) 2).put(new byte[32])));
+        cases.add(bad(
+                "nested array",
+                "nested",
+                out -> text(header(out, 3, 0, 1), "a")
+                        .putInt(9)
+                        .putInt(9)
+                        .putLong(1)
+                        .put(new byte[32])));
+        cases.add(bad(
+                "duplicate key",
+                "twice",
+                out -> text(text(header(out, 3, 0, 2), "a").putInt(4).putInt(1), "a")
+                        .putInt(4)
+                        .putInt(1)
+                        .put(new byte[32])));
         for (int alignment : new int[] {0, 3, -32}) {
-            cases.add(bad("alignment " + alignment, "power of two", out -> text(header(out, 3, 0, 1), "general.alignment")
-                    .putInt(4)
-                    .putInt(alignment)
-                    .put(new byte[64])));
+            cases.add(bad(
+                    "alignment " + alignment,
+                    "power of two",
+                    out -> text(header(out, 3, 0, 1), "general.alignment")
+                            .putInt(4)
+                            .putInt(alignment)
+                            .put(new byte[64])));
         }
         cases.add(bad("duplicate tensor", "twice", out -> {
             header(out, 3, 2, 0);
@@ -122,9 +148,9 @@ class GgufHostileInputTest {
                 out.put(new byte[128]);
             }));
         }
-        for (long[] dimensions : new long[][] {
-            {1L << 32, 1L << 32, 4}, {1L << 62, 4}, {8, Long.MAX_VALUE, 3}, {Long.MAX_VALUE / 2, 2}
-        }) {
+        for (long[] dimensions :
+                new long[][] {{1L << 32, 1L << 32, 4}, {1L << 62, 4}, {8, Long.MAX_VALUE, 3}, {Long.MAX_VALUE / 2, 2}
+                }) {
             cases.add(bad("overflow " + java.util.Arrays.toString(dimensions), "overflow", out -> {
                 header(out, 3, 1, 0);
                 tensor(out, "t", 0, 0, dimensions);
@@ -176,18 +202,19 @@ class GgufHostileInputTest {
 
     @TestFactory
     Stream<DynamicTest> refusesDamagedFiles(@TempDir Path folder) {
-        return cases().stream().map(c -> DynamicTest.dynamicTest(c.name, () -> {
-            ByteBuffer out = ByteBuffer.allocate(1 << 17).order(ByteOrder.LITTLE_ENDIAN);
-            c.content.accept(out);
-            byte[] bytes = new byte[out.position()];
-            out.flip().get(bytes);
-            Path file = folder.resolve("case" + Integer.toHexString(c.name.hashCode()) + ".gguf");
-            Files.write(file, bytes);
-            assertThatThrownBy(() -> Gguf.open(file).close())
-                    .isInstanceOf(c.type)
-                    .hasMessageContaining(c.words)
-                    .hasMessageContaining(file.getFileName().toString());
-        }));
+        return cases().stream()
+                .map(c -> DynamicTest.dynamicTest(c.name, () -> {
+                    ByteBuffer out = ByteBuffer.allocate(1 << 17).order(ByteOrder.LITTLE_ENDIAN);
+                    c.content.accept(out);
+                    byte[] bytes = new byte[out.position()];
+                    out.flip().get(bytes);
+                    Path file = folder.resolve("case" + Integer.toHexString(c.name.hashCode()) + ".gguf");
+                    Files.write(file, bytes);
+                    assertThatThrownBy(() -> Gguf.open(file).close())
+                            .isInstanceOf(c.type)
+                            .hasMessageContaining(c.words)
+                            .hasMessageContaining(file.getFileName().toString());
+                }));
     }
 
     @Test

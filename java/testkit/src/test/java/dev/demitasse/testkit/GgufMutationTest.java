@@ -16,8 +16,11 @@ class GgufMutationTest {
     /** Mutations that go on to a whole model, weights and all; the rest end after header and hyperparameters. */
     private static final int WHOLE_MODELS = MUTATIONS / 50;
 
-    private static final ModelOptions OPTIONS =
-            ModelOptions.DEFAULT.withBackend("reference").withContextLength(32).withSequences(1).withBatch(8, 8);
+    private static final ModelOptions OPTIONS = ModelOptions.DEFAULT
+            .withBackend("reference")
+            .withContextLength(32)
+            .withSequences(1)
+            .withBatch(8, 8);
 
     @Test
     void everyMutationLoadsOrGivesTheTypedException() throws IOException {

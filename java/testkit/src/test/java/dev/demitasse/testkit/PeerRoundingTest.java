@@ -11,7 +11,10 @@ class PeerRoundingTest {
     static final java.util.List<String> ARCHITECTURES = Golden.TINY;
 
     private static ModelOptions options() {
-        return ModelOptions.DEFAULT.withBackend("peer-rounding").withContextLength(256).withKvType(KvType.F32);
+        return ModelOptions.DEFAULT
+                .withBackend("peer-rounding")
+                .withContextLength(256)
+                .withKvType(KvType.F32);
     }
 
     @ParameterizedTest
@@ -25,7 +28,9 @@ class PeerRoundingTest {
     @ParameterizedTest
     @ValueSource(strings = {"F16", "BF16"})
     void sixteenBitTypesMatchWithinTheStatedBound(String type) {
-        JsonNode answer = Golden.lines(Golden.shared("types/" + type + ".jsonl")).getFirst();
-        ModelContractTest.assertGolden(Golden.shared("types/" + type + ".gguf"), answer, options(), type.equals("BF16") ? 0.01 : 1e-3, false);
+        JsonNode answer =
+                Golden.lines(Golden.shared("types/" + type + ".jsonl")).getFirst();
+        ModelContractTest.assertGolden(
+                Golden.shared("types/" + type + ".gguf"), answer, options(), type.equals("BF16") ? 0.01 : 1e-3, false);
     }
 }

@@ -70,7 +70,13 @@ final class AttentionKernels implements AutoCloseable {
 
     /** What the tasks of one call share. */
     private record Call(
-            long q, VectorKvStore store, int layer, AttentionShape shape, BatchRows rows, List<Block> blocks, long out) {
+            long q,
+            VectorKvStore store,
+            int layer,
+            AttentionShape shape,
+            BatchRows rows,
+            List<Block> blocks,
+            long out) {
         int dim() {
             return store.paddedDim();
         }
@@ -201,7 +207,8 @@ final class AttentionKernels implements AutoCloseable {
                     }
                 }
                 long head = (long) row * call.shape.heads() + kvHead * call.group() + g;
-                Attention.Query query = new Attention.Query(call.q + head * call.shape.headDim() * 4, state, begin, end);
+                Attention.Query query =
+                        new Attention.Query(call.q + head * call.shape.headDim() * 4, state, begin, end);
                 if (waiting == null) {
                     waiting = query;
                 } else {

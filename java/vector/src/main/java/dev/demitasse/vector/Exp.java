@@ -66,6 +66,7 @@ final class Exp {
 
     /** tanh(x) = 1 - 2 / (exp(2 x) + 1); an absolute error below 2e-7. */
     static FloatVector tanh(FloatVector x) {
-        return FloatVector.broadcast(FLOATS, 1f).sub(FloatVector.broadcast(FLOATS, 2f).div(exp(x.add(x)).add(1f)));
+        return FloatVector.broadcast(FLOATS, 1f)
+                .sub(FloatVector.broadcast(FLOATS, 2f).div(exp(x.add(x)).add(1f)));
     }
 }

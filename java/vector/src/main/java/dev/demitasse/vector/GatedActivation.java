@@ -34,14 +34,16 @@ final class GatedActivation {
             store(apply(gate, floats(g + i * 4), floats(up + i * 4)), out + i * 4);
         }
         for (; i < to; i++) {
-            Lanes.set(out + i * 4, apply(gate, Lanes.spread(g + i * 4), Lanes.spread(up + i * 4)).lane(0));
+            Lanes.set(
+                    out + i * 4,
+                    apply(gate, Lanes.spread(g + i * 4), Lanes.spread(up + i * 4))
+                            .lane(0));
         }
     }
 
     private static FloatVector apply(Gate gate, FloatVector g, FloatVector up) {
-        FloatVector argument = gate == Gate.SILU
-                ? g
-                : g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI);
+        FloatVector argument =
+                gate == Gate.SILU ? g : g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI);
         return g.mul(Exp.sigmoid(argument)).mul(up);
     }
 }

@@ -77,7 +77,8 @@ final class GemmInt4 {
                 long word = at & OFFSET;
                 ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + word * 16, ORDER);
                 ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + word * 16 + BYTES, ORDER);
-                ShortVector x = IntVector.broadcast(INTS, MEMORY.get(INT, q0 + word)).reinterpretAsShorts();
+                ShortVector x =
+                        IntVector.broadcast(INTS, MEMORY.get(INT, q0 + word)).reinterpretAsShorts();
                 a00 = a00.add(w0.mul(x));
                 a01 = a01.add(w1.mul(x));
                 x = IntVector.broadcast(INTS, MEMORY.get(INT, q1 + word)).reinterpretAsShorts();

@@ -42,8 +42,12 @@ final class GemmInt8 {
             long to = steps + i * BYTES / 64 * 256 + i * BYTES % 64 & ADDRESS;
             ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, from, ORDER);
             ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, from + 64, ORDER);
-            w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to, ORDER);
-            w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 64, ORDER);
+            w0.lanewise(VectorOperators.LSHL, 8)
+                    .lanewise(VectorOperators.ASHR, 8)
+                    .intoMemorySegment(MEMORY, to, ORDER);
+            w1.lanewise(VectorOperators.LSHL, 8)
+                    .lanewise(VectorOperators.ASHR, 8)
+                    .intoMemorySegment(MEMORY, to + 64, ORDER);
             w0.lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 128, ORDER);
             w1.lanewise(VectorOperators.ASHR, 8).intoMemorySegment(MEMORY, to + 192, ORDER);
         }
@@ -79,19 +83,27 @@ final class GemmInt8 {
                     int at = i * 4 & OFFSET;
                     int step = i * 64 & OFFSET;
                     ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step, ORDER);
-                    a0 = a0.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at)).reinterpretAsShorts()));
-                    a1 = a1.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts()));
-                    a2 = a2.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts()));
-                    a3 = a3.add(w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts()));
+                    a0 = a0.add(w.mul(
+                            IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at)).reinterpretAsShorts()));
+                    a1 = a1.add(w.mul(
+                            IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts()));
+                    a2 = a2.add(w.mul(
+                            IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts()));
+                    a3 = a3.add(w.mul(
+                            IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts()));
                 }
                 IntVector p = a0.reinterpretAsInts();
-                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
                 p = a1.reinterpretAsInts();
-                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
                 p = a2.reinterpretAsInts();
-                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
                 p = a3.reinterpretAsInts();
-                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             long to = target + (part * 8 * BYTES & OFFSET);
             s0.intoMemorySegment(MEMORY, to + 0 * BYTES, ORDER);
@@ -119,14 +131,31 @@ final class GemmInt8 {
                 int step = i * 64 & OFFSET;
                 ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step, ORDER);
                 ShortVector u = ShortVector.fromMemorySegment(SHORTS, MEMORY, first + step + 64, ORDER);
-                IntVector p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
-                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
-                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
-                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
-                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts()).add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at + 4)).reinterpretAsShorts())).reinterpretAsInts();
-                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p.lanewise(VectorOperators.ASHR, 16));
+                IntVector p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at))
+                                .reinterpretAsShorts())
+                        .add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q0 + at + 4))
+                                .reinterpretAsShorts()))
+                        .reinterpretAsInts();
+                s0 = s0.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at)).reinterpretAsShorts())
+                        .add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q1 + at + 4))
+                                .reinterpretAsShorts()))
+                        .reinterpretAsInts();
+                s1 = s1.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at)).reinterpretAsShorts())
+                        .add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q2 + at + 4))
+                                .reinterpretAsShorts()))
+                        .reinterpretAsInts();
+                s2 = s2.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
+                p = w.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at)).reinterpretAsShorts())
+                        .add(u.mul(IntVector.broadcast(INTS, MEMORY.get(INT, q3 + at + 4))
+                                .reinterpretAsShorts()))
+                        .reinterpretAsInts();
+                s3 = s3.add(p.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             long to = target + (part * 8 * BYTES & OFFSET);
             s0.intoMemorySegment(MEMORY, to + 0 * BYTES, ORDER);

@@ -80,21 +80,42 @@ final class GemvInt8 {
                 long w = firstWeight + (c * 128 & OFFSET);
                 long p = firstWord + (c * 16 & OFFSET);
                 ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
-                ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
+                ShortVector x1 =
+                        IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
                 ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w, ORDER);
                 ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + BYTES, ORDER);
-                IntVector p0 = w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
-                IntVector p1 = w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
-                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
-                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+                IntVector p0 = w0.lanewise(VectorOperators.LSHL, 8)
+                        .lanewise(VectorOperators.ASHR, 8)
+                        .mul(x0)
+                        .add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1))
+                        .reinterpretAsInts();
+                IntVector p1 = w1.lanewise(VectorOperators.LSHL, 8)
+                        .lanewise(VectorOperators.ASHR, 8)
+                        .mul(x0)
+                        .add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1))
+                        .reinterpretAsInts();
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p1.lanewise(VectorOperators.ASHR, 16));
                 x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
                 x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 12)).reinterpretAsShorts();
                 w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64, ORDER);
                 w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64 + BYTES, ORDER);
-                p0 = w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
-                p1 = w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1)).reinterpretAsInts();
-                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
-                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+                p0 = w0.lanewise(VectorOperators.LSHL, 8)
+                        .lanewise(VectorOperators.ASHR, 8)
+                        .mul(x0)
+                        .add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1))
+                        .reinterpretAsInts();
+                p1 = w1.lanewise(VectorOperators.LSHL, 8)
+                        .lanewise(VectorOperators.ASHR, 8)
+                        .mul(x0)
+                        .add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1))
+                        .reinterpretAsInts();
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p1.lanewise(VectorOperators.ASHR, 16));
             }
             s0.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET), ORDER);
             s1.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET) + BYTES, ORDER);
@@ -115,23 +136,39 @@ final class GemvInt8 {
                 for (int c = two; c < two + 2; c++) {
                     long w = firstWeight + (c * 128 & OFFSET);
                     long p = firstWord + (c * 16 & OFFSET);
-                    ShortVector x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
-                    ShortVector x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
+                    ShortVector x0 =
+                            IntVector.broadcast(INTS, MEMORY.get(INT, p)).reinterpretAsShorts();
+                    ShortVector x1 =
+                            IntVector.broadcast(INTS, MEMORY.get(INT, p + 8)).reinterpretAsShorts();
                     ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w, ORDER);
                     ShortVector w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + BYTES, ORDER);
-                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
-                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8)
+                                    .lanewise(VectorOperators.ASHR, 8)
+                                    .mul(x0))
+                            .add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8)
+                                    .lanewise(VectorOperators.ASHR, 8)
+                                    .mul(x0))
+                            .add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
                     x0 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 4)).reinterpretAsShorts();
                     x1 = IntVector.broadcast(INTS, MEMORY.get(INT, p + 12)).reinterpretAsShorts();
                     w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64, ORDER);
                     w1 = ShortVector.fromMemorySegment(SHORTS, MEMORY, w + 64 + BYTES, ORDER);
-                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
-                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8).mul(x0)).add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a0 = a0.add(w0.lanewise(VectorOperators.LSHL, 8)
+                                    .lanewise(VectorOperators.ASHR, 8)
+                                    .mul(x0))
+                            .add(w0.lanewise(VectorOperators.ASHR, 8).mul(x1));
+                    a1 = a1.add(w1.lanewise(VectorOperators.LSHL, 8)
+                                    .lanewise(VectorOperators.ASHR, 8)
+                                    .mul(x0))
+                            .add(w1.lanewise(VectorOperators.ASHR, 8).mul(x1));
                 }
                 IntVector p0 = a0.reinterpretAsInts();
                 IntVector p1 = a1.reinterpretAsInts();
-                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p0.lanewise(VectorOperators.ASHR, 16));
-                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16)).add(p1.lanewise(VectorOperators.ASHR, 16));
+                s0 = s0.add(p0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p0.lanewise(VectorOperators.ASHR, 16));
+                s1 = s1.add(p1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16))
+                        .add(p1.lanewise(VectorOperators.ASHR, 16));
             }
             s0.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET), ORDER);
             s1.intoMemorySegment(MEMORY, target + (part * 2 * BYTES & OFFSET) + BYTES, ORDER);

@@ -71,7 +71,8 @@ final class IntegerFold {
      * @param vector the first of the two vectors
      * @param out FP32 results of the two vectors, added to
      */
-    void fold(long sums, long stride, boolean pairs, int first, int count, int vector, IntegerRows x, int row, long out) {
+    void fold(
+            long sums, long stride, boolean pairs, int first, int count, int vector, IntegerRows x, int row, long out) {
         FloatVector out0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out & ADDRESS, ORDER);
         FloatVector out1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + BYTES & ADDRESS, ORDER);
         long inputs = halves ? x.halfSums(row) : x.sums(row);
@@ -93,9 +94,11 @@ final class IntegerFold {
             float input = MEMORY.get(FLOAT, inputs + part * 4L & ADDRESS);
             FloatVector s0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
             FloatVector s1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at + BYTES & ADDRESS, ORDER);
-            FloatVector m0 = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s0.mul(-zero);
-            FloatVector m1 =
-                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES & ADDRESS, ORDER) : s1.mul(-zero);
+            FloatVector m0 =
+                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s0.mul(-zero);
+            FloatVector m1 = minimum
+                    ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES & ADDRESS, ORDER)
+                    : s1.mul(-zero);
             f0 = s0.fma(f0, m0.mul(input));
             f1 = s1.fma(f1, m1.mul(input));
             float scale = MEMORY.get(FLOAT, x.scales(row) + (halves ? part / 2 : part) * 4L & ADDRESS);
@@ -129,7 +132,8 @@ final class IntegerFold {
             int part = first + i;
             long at = (long) (part >> scaleShift) * PANEL_BYTES + (long) vector * BYTES;
             FloatVector s = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
-            FloatVector m = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s.mul(-zero);
+            FloatVector m =
+                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s.mul(-zero);
             long input = inputs + part * 4L;
             long activation = activations + (halves ? part >> 1 : part) * 4L;
             long from = sums + (long) i * 8 * BYTES;
@@ -150,7 +154,8 @@ final class IntegerFold {
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
             f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 1 * inputStride & ADDRESS)));
-            o1 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 1 * activationStride & ADDRESS)), o1);
+            o1 = f.fma(
+                    FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 1 * activationStride & ADDRESS)), o1);
             p = IntVector.fromMemorySegment(INTS, MEMORY, from + 4 * BYTES & ADDRESS, ORDER);
             if (pairs) {
                 p = p.lanewise(VectorOperators.LSHL, 16)
@@ -159,7 +164,8 @@ final class IntegerFold {
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
             f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 2 * inputStride & ADDRESS)));
-            o2 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 2 * activationStride & ADDRESS)), o2);
+            o2 = f.fma(
+                    FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 2 * activationStride & ADDRESS)), o2);
             p = IntVector.fromMemorySegment(INTS, MEMORY, from + 6 * BYTES & ADDRESS, ORDER);
             if (pairs) {
                 p = p.lanewise(VectorOperators.LSHL, 16)
@@ -168,7 +174,8 @@ final class IntegerFold {
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
             f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 3 * inputStride & ADDRESS)));
-            o3 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 3 * activationStride & ADDRESS)), o3);
+            o3 = f.fma(
+                    FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 3 * activationStride & ADDRESS)), o3);
         }
         o0.intoMemorySegment(MEMORY, out + 0 & ADDRESS, ORDER);
         o1.intoMemorySegment(MEMORY, out + 64 & ADDRESS, ORDER);

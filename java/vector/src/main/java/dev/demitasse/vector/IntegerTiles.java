@@ -39,7 +39,8 @@ final class IntegerTiles {
             for (int r = 0; r < rows; r += ROWS) {
                 long words = x.words(row + r) + (long) first * length * 4;
                 for (int v = 0; v < 64 / BYTES; v += 2) {
-                    boolean pairs = sums(matrix, scratch + (long) v * BYTES, words, x.wordStride(), length, count, sums);
+                    boolean pairs =
+                            sums(matrix, scratch + (long) v * BYTES, words, x.wordStride(), length, count, sums);
                     long target = out + r * 64L + (long) v * BYTES;
                     fold.foldFour(sums, pairs, first, count, 1, v, x, row + r, target);
                     fold.foldFour(sums + BYTES, pairs, first, count, 1, v + 1, x, row + r, target + BYTES);

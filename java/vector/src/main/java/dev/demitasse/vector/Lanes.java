@@ -18,11 +18,9 @@ import jdk.incubator.vector.VectorSpecies;
  * of the CPUs that were measured, and lower some clocks.
  */
 final class Lanes {
-    static final VectorShape SHAPE = VectorShape.preferredShape().vectorBitSize() >= 256
-            ? VectorShape.S_256_BIT
-            : VectorShape.S_128_BIT;
-    static final VectorShape HALF_SHAPE =
-            SHAPE == VectorShape.S_256_BIT ? VectorShape.S_128_BIT : VectorShape.S_64_BIT;
+    static final VectorShape SHAPE =
+            VectorShape.preferredShape().vectorBitSize() >= 256 ? VectorShape.S_256_BIT : VectorShape.S_128_BIT;
+    static final VectorShape HALF_SHAPE = SHAPE == VectorShape.S_256_BIT ? VectorShape.S_128_BIT : VectorShape.S_64_BIT;
     static final VectorSpecies<Float> FLOATS = SHAPE.withLanes(float.class);
     static final VectorSpecies<Integer> INTS = SHAPE.withLanes(int.class);
     static final VectorSpecies<Short> SHORTS = SHAPE.withLanes(short.class);
@@ -114,10 +112,7 @@ final class Lanes {
                 .lanewise(VectorOperators.LSHL, 13)
                 .reinterpretAsFloats()
                 .mul(HALF_BIAS);
-        return magnitude
-                .reinterpretAsInts()
-                .or(bits.and(0x80000000))
-                .reinterpretAsFloats();
+        return magnitude.reinterpretAsInts().or(bits.and(0x80000000)).reinterpretAsFloats();
     }
 
     /** {@link #WIDTH} BF16 numbers as FP32. */

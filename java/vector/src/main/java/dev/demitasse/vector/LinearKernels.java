@@ -17,8 +17,7 @@ final class LinearKernels implements AutoCloseable {
     private static final int GEMV_PANELS = 4;
 
     private static final int TILE_BYTES = ROW_BLOCK * PackedMatrix.PANEL * Float.BYTES;
-    private static final int SCRATCH_BYTES =
-            TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerTiles.SCRATCH_BYTES);
+    private static final int SCRATCH_BYTES = TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerTiles.SCRATCH_BYTES);
 
     private final WorkerPool pool;
     private final ActivationType activations;
@@ -56,7 +55,13 @@ final class LinearKernels implements AutoCloseable {
             while (jobs[j].firstTask > index) {
                 j--;
             }
-            run(jobs[j], index - jobs[j].firstTask, panelsPerTask, in, rows, scratch.address() + (long) worker * SCRATCH_BYTES);
+            run(
+                    jobs[j],
+                    index - jobs[j].firstTask,
+                    panelsPerTask,
+                    in,
+                    rows,
+                    scratch.address() + (long) worker * SCRATCH_BYTES);
         });
     }
 

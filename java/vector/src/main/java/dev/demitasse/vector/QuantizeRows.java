@@ -27,6 +27,7 @@ final class QuantizeRows {
     private static final float ROUND = 12582912f;
     private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
     private static final int GROUP = 32;
+
     private QuantizeRows() {}
 
     /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */

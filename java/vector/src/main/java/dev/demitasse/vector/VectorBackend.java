@@ -27,7 +27,9 @@ public final class VectorBackend implements Backend {
         if (!VectorDevice.class.getModule().isNamed()) {
             return Lanes.probe();
         }
-        VectorDevice.class.getModule().addReads(ModuleLayer.boot().findModule(MODULE).orElseThrow());
+        VectorDevice.class
+                .getModule()
+                .addReads(ModuleLayer.boot().findModule(MODULE).orElseThrow());
         return Lanes.probe();
     }
 

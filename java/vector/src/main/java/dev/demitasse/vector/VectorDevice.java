@@ -188,15 +188,15 @@ final class VectorDevice implements Device {
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         VectorKvStore store = VectorKvStore.of(kv);
-        long elements = (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
+        long elements =
+                (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
         attention.append(store, layer, address(keys, elements), address(values, elements), rows);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         long elements = (long) rows.count() * shape.heads() * shape.headDim();
-        attention.attention(
-                address(q, elements), VectorKvStore.of(kv), layer, shape, rows, address(out, elements));
+        attention.attention(address(q, elements), VectorKvStore.of(kv), layer, shape, rows, address(out, elements));
     }
 
     @Override

@@ -1,0 +1,194 @@
+package dev.demitasse.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Message;
+import dev.demitasse.UsageException;
+import dev.demitasse.testkit.Golden;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.ResourceLock;
+
+@ResourceLock("System.out")
+class CommandLineTest {
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    /** What a command printed, and its exit code. */
+    private record Result(int code, String out, String err) {
+        JsonNode json() throws IOException {
+            return MAPPER.readTree(out);
+        }
+    }
+
+    private static Result run(String... arguments) {
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        ByteArrayOutputStream capturedOut = new ByteArrayOutputStream();
+        ByteArrayOutputStream capturedErr = new ByteArrayOutputStream();
+        System.setOut(new PrintStream(capturedOut, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(capturedErr, true, StandardCharsets.UTF_8));
+        try {
+            int code = Main.run(arguments);
+            return new Result(
+                    code, capturedOut.toString(StandardCharsets.UTF_8), capturedErr.toString(StandardCharsets.UTF_8));
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+        }
+    }
+
+    private static String tiny() {
+        return Golden.tiny("qwen3").toString();
+    }
+
+    @Test
+    void generateContinuesTokensAsTheGoldenAnswerDoes() throws IOException {
+        JsonNode golden = Golden.tinyAnswer("qwen3");
+        StringBuilder prompt = new StringBuilder();
+        golden.get("tokens")
+                .forEach(id -> prompt.append(prompt.isEmpty() ? "" : ",").append(id.asInt()));
+        Result result = run(
+                "generate",
+                "-m",
+                tiny(),
+                "--tokens",
+                prompt.toString(),
+                "-n",
+                "12",
+                "--temp",
+                "0",
+                "--raw",
+                "--json",
+                "--logprobs",
+                "3",
+                "--kv-type",
+                "f32");
+        assertThat(result.code).isZero();
+        assertThat(result.json().get("tokens")).isEqualTo(golden.get("tokens_out"));
+        assertThat(result.json().get("promptTokens")).isEqualTo(golden.get("tokens"));
+        assertThat(result.json().get("finishReason").asText()).isEqualTo("length");
+        assertThat(result.json().get("topLogprobs")).hasSize(12);
+        assertThat(result.json().get("topLogprobs").get(0)).hasSize(3);
+    }
+
+    @Test
+    void tokenizeAndShowPrintJson() throws IOException {
+        Result tokens = run("tokenize", "-m", tiny(), "--json", "--", "the");
+        assertThat(tokens.json().get("tokens")).hasSize(1);
+        JsonNode shown = run("show", tiny(), "--json").json();
+        assertThat(shown.get("metadata").get("general.architecture").asText()).isEqualTo("qwen3");
+        assertThat(shown.get("tensors")).hasSize(36);
+        assertThat(shown.get("bytesPerType").get("F32").asLong()).isPositive();
+        assertThat(run("show", tiny()).out).contains("token_embd.weight");
+    }
+
+    @Test
+    void benchPrintsOneLineForEachFigure() throws IOException {
+        Result result =
+                run("bench", "-m", tiny(), "-p", "16", "-n", "4", "-d", "8", "-r", "2", "--json", "--threads", "1");
+        String[] lines = result.out.strip().split("\n");
+        assertThat(lines).hasSize(2);
+        JsonNode prefill = MAPPER.readTree(lines[0]);
+        assertThat(prefill.get("test").asText()).isEqualTo("pp16@d8");
+        assertThat(prefill.get("threads").asInt()).isEqualTo(1);
+        assertThat(prefill.get("runs").asInt()).isEqualTo(2);
+        assertThat(prefill.get("tokensPerSecond").asDouble()).isPositive();
+        assertThat(MAPPER.readTree(lines[1]).get("test").asText()).isEqualTo("tg4@d8");
+    }
+
+    @Test
+    void perplexityScoresTheSecondHalfOfEachWindow(@TempDir Path folder) throws IOException {
+        Path text = Files.writeString(folder.resolve("text.txt"), "the cat sat on the mat. ".repeat(20));
+        JsonNode result = run("perplexity", "-m", tiny(), "-f", text.toString(), "--ctx", "64", "--json")
+                .json();
+        assertThat(result.get("tokens").asInt() % 31).isZero();
+        assertThat(result.get("ctx").asInt()).isEqualTo(64);
+        assertThat(result.get("perplexity").asDouble()).isGreaterThan(1);
+    }
+
+    @Test
+    void devicesListsEveryBackend() throws IOException {
+        Result result = run("devices", "--json");
+        assertThat(result.out.lines().map(CommandLineTest::backend).toList())
+                .contains("cuda", "opencl", "native", "vector", "reference");
+    }
+
+    private static String backend(String line) {
+        try {
+            return MAPPER.readTree(line).get("backend").asText();
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void exitCodesTellWrongUsageFromFailure(@TempDir Path folder) throws IOException {
+        assertThat(run("generate", "-m", tiny()).code).isEqualTo(2);
+        assertThat(run("nonsense").code).isEqualTo(2);
+        assertThat(run("generate", "-m", tiny(), "-p", "a", "--temp", "-1").code)
+                .isEqualTo(2);
+        assertThat(run("generate", "-m", tiny(), "-p", "a", "--kv-type", "int3").code)
+                .isEqualTo(2);
+        assertThat(run("generate", "-m", "/no/such/file.gguf", "-p", "a").err).contains("There is no file");
+        Result backend = run("generate", "-m", tiny(), "-p", "a", "--backend", "cuda");
+        assertThat(backend.code).isEqualTo(1);
+        assertThat(backend.err).contains("There is no backend");
+        Path broken = Files.writeString(folder.resolve("broken.gguf"), "GGUF, but not really a model file");
+        Result damaged = run("show", broken.toString());
+        assertThat(damaged.code).isEqualTo(1);
+        assertThat(damaged.err).contains("broken.gguf").doesNotContain("\tat ");
+        assertThat(run("--help").code).isZero();
+        assertThat(run("generate-completion").out).contains("complete");
+    }
+
+    @Test
+    void aConversationIsSavedAndLoaded(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("chat.jsonl");
+        List<Message> messages = List.of(Message.system("be \"brief\""), Message.user("a\nb"), Message.assistant("é"));
+        Repl.save(file, messages);
+        assertThat(Repl.load(file)).isEqualTo(messages);
+        Files.writeString(file, "no json");
+        assertThatThrownBy(() -> Repl.load(file)).isInstanceOf(UsageException.class);
+    }
+
+    @Test
+    void settingsAreSetByTheirNames() {
+        GenerationOptions options = Repl.set(GenerationOptions.DEFAULT, "temp", "0.25");
+        options = Repl.set(Repl.set(options, "top-k", "7"), "count", "9");
+        assertThat(options.sampling().temperature()).isEqualTo(0.25f);
+        assertThat(options.sampling().topK()).isEqualTo(7);
+        assertThat(options.maximumTokens()).isEqualTo(9);
+        assertThatThrownBy(() -> Repl.set(GenerationOptions.DEFAULT, "nonsense", "1"))
+                .isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> Repl.set(GenerationOptions.DEFAULT, "temp", "hot"))
+                .isInstanceOf(UsageException.class);
+    }
+
+    @Test
+    void everyCatalogueEntryIsComplete() {
+        for (CatalogueEntry entry : Catalogue.load().entries()) {
+            assertThat(entry.name()).matches("[a-z0-9.-]+");
+            assertThat(entry.file()).endsWith(".gguf");
+            assertThat(entry.licence()).isNotEmpty();
+            assertThat(entry.wheels().isEmpty()).isEqualTo(entry.repository() != null);
+            if (entry.repository() != null) {
+                assertThat(PullCommand.huggingFace("hf:" + entry.repository() + "/" + entry.file()))
+                        .isNotNull();
+            } else {
+                assertThat(entry.sha256()).hasSize(64);
+                assertThat(entry.size()).isPositive();
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+package dev.demitasse.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.ContextFullException;
+import dev.demitasse.Devices;
+import dev.demitasse.Generation;
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Message;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.Session;
+import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.UsageException;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.runtime.FinishReason;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SessionTest {
+    private static final ModelOptions OPTIONS =
+            ModelOptions.DEFAULT.withBackend("reference").withContextLength(128).withSequences(2);
+    private static final GenerationOptions GREEDY =
+            GenerationOptions.GREEDY.withMaximumTokens(12).withIgnoreEnd(true);
+
+    @TempDir
+    static Path folder;
+
+    private static Model model;
+    private static Path file;
+
+    /** A tiny model with a chat template. */
+    @BeforeAll
+    static void load() throws IOException {
+        file = folder.resolve("chat.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
+            String template = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}a:";
+            GgufWriter.copyOf(source)
+                    .metadata("tokenizer.chat_template", MetadataValue.of(MetadataType.STRING, template))
+                    .write(file);
+        }
+        model = Model.load(file, OPTIONS);
+    }
+
+    @AfterAll
+    static void close() {
+        model.close();
+    }
+
+    @Test
+    void aFurtherTurnGivesWhatAFreshSessionWithTheSameHistoryGives() {
+        try (Session session = model.newSession();
+                Session fresh = model.newSession()) {
+            Generation first = session.chat("hi", GREEDY, text -> {});
+            Generation second = session.chat("and", GREEDY, text -> {});
+            fresh.history(List.of(Message.user("hi"), Message.assistant(first.text())));
+            assertThat(fresh.chat("and", GREEDY, text -> {}).tokens()).isEqualTo(second.tokens());
+            assertThat(session.history())
+                    .extracting(Message::role)
+                    .containsExactly("user", "assistant", "user", "assistant");
+        }
+    }
+
+    @Test
+    void listenerStreamAndPublisherGiveTheSameText() throws Exception {
+        StringBuilder heard = new StringBuilder();
+        String text;
+        try (Session session = model.newSession()) {
+            text = session.chat("tell", GREEDY, heard::append).text();
+        }
+        assertThat(heard.toString()).isEqualTo(text);
+        try (Session session = model.newSession();
+                Stream<String> stream = session.stream("tell", GREEDY)) {
+            assertThat(String.join("", stream.toList())).isEqualTo(text);
+        }
+        try (Session session = model.newSession()) {
+            CompletableFuture<String> all = new CompletableFuture<>();
+            session.publisher("tell", GREEDY).subscribe(collector(all));
+            assertThat(all.get(30, TimeUnit.SECONDS)).isEqualTo(text);
+        }
+    }
+
+    private static Flow.Subscriber<String> collector(CompletableFuture<String> all) {
+        return new Flow.Subscriber<>() {
+            private final StringBuilder text = new StringBuilder();
+
+            @Override
+            public void onSubscribe(Flow.Subscription subscription) {
+                subscription.request(Long.MAX_VALUE);
+            }
+
+            @Override
+            public void onNext(String item) {
+                text.append(item);
+            }
+
+            @Override
+            public void onError(Throwable throwable) {
+                all.completeExceptionally(throwable);
+            }
+
+            @Override
+            public void onComplete() {
+                all.complete(text.toString());
+            }
+        };
+    }
+
+    @Test
+    void stopTextsCutTheAnswer() {
+        try (Session session = model.newSession()) {
+            String whole = session.chat("tell", GREEDY, text -> {}).text();
+            String stop = whole.substring(2, 4);
+            session.history(List.of());
+            Generation cut = session.chat("tell", GREEDY.withStop(stop), text -> {});
+            assertThat(cut.text()).isEqualTo(whole.substring(0, whole.indexOf(stop)));
+            assertThat(cut.finishReason()).isEqualTo(FinishReason.STOP);
+        }
+    }
+
+    @Test
+    void cancelEndsAnAnswerAndTheSessionGoesOn() {
+        try (Session session = model.newSession()) {
+            GenerationOptions endless = GREEDY.withMaximumTokens(100);
+            Generation cancelled = session.chat("tell", endless, text -> session.cancel());
+            assertThat(cancelled.finishReason()).isEqualTo(FinishReason.CANCELLED);
+            assertThat(cancelled.tokens()).hasSizeLessThan(100);
+            assertThat(session.chat("more", GREEDY, text -> {}).tokens()).hasSize(12);
+        }
+    }
+
+    @Test
+    void theContextsEndIsALengthAndATooLongPromptIsRefused() {
+        try (Session session = model.newSession()) {
+            Generation filled = session.generate(new int[100], GREEDY.withMaximumTokens(1000), text -> {});
+            assertThat(filled.finishReason()).isEqualTo(FinishReason.LENGTH);
+            assertThat(filled.tokens()).hasSize(28);
+            assertThatThrownBy(() -> session.generate(new int[128], GREEDY, text -> {}))
+                    .isInstanceOf(ContextFullException.class)
+                    .hasMessageContaining("128");
+            assertThatThrownBy(() -> session.chat("x".repeat(500), GREEDY, text -> {}))
+                    .isInstanceOf(ContextFullException.class);
+            assertThat(session.history()).isEmpty();
+        }
+    }
+
+    @Test
+    void misuseIsRefusedWithWordsThatHelp() throws InterruptedException {
+        Session session = model.newSession();
+        AtomicReference<Throwable> seen = new AtomicReference<>();
+        CountDownLatch tried = new CountDownLatch(1);
+        session.chat("tell", GREEDY, text -> {
+            if (tried.getCount() > 0) {
+                Thread other = Thread.ofPlatform().start(() -> {
+                    try {
+                        session.chat("me too", GREEDY, more -> {});
+                    } catch (RuntimeException e) {
+                        seen.set(e);
+                    }
+                });
+                try {
+                    other.join();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+                tried.countDown();
+            }
+        });
+        tried.await();
+        assertThat(seen.get()).isInstanceOf(UsageException.class).hasMessageContaining("in use by thread");
+        assertThatThrownBy(() -> session.generate(new int[] {99_999}, GREEDY, text -> {}))
+                .isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> session.generate(new int[0], GREEDY, text -> {}))
+                .isInstanceOf(UsageException.class);
+        session.close();
+        session.close();
+        assertThatThrownBy(() -> session.chat("hi"))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("closed");
+        Model closed = Model.load(file, OPTIONS);
+        Session orphan = closed.newSession();
+        closed.close();
+        closed.close();
+        assertThatThrownBy(closed::newSession)
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("closed");
+        assertThatThrownBy(() -> orphan.chat("hi"))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("closed");
+        orphan.close();
+    }
+
+    @Test
+    void aModelWithoutTemplateSaysSo() {
+        try (Model base = Model.load(Golden.tiny("llama"), OPTIONS);
+                Session session = base.newSession()) {
+            assertThatThrownBy(() -> session.chat("hi"))
+                    .isInstanceOf(UnsupportedModelException.class)
+                    .hasMessageContaining("no chat template");
+        }
+    }
+
+    @Test
+    void aBackendAskedForByNameNeverFallsBack() {
+        assertThatThrownBy(
+                        () -> Devices.open("nonesuch", DeviceOptions.defaults()).close())
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("reference");
+        assertThatThrownBy(
+                        () -> Model.load(file, OPTIONS.withBackend("nonesuch")).close())
+                .isInstanceOf(BackendUnavailableException.class);
+    }
+
+    @Test
+    void loadsAndSessionsLeaveMemoryAndFilesAsTheyWere() throws IOException {
+        long memory = HostMemory.allocatedBytes();
+        long files = openFiles();
+        for (int i = 0; i < 20; i++) {
+            try (Model loaded = Model.load(file, OPTIONS);
+                    Session session = loaded.newSession()) {
+                session.chat("hi", GREEDY.withMaximumTokens(2), text -> {});
+            }
+        }
+        assertThat(HostMemory.allocatedBytes()).isEqualTo(memory);
+        for (int i = 0; i < 200; i++) {
+            try (Session session = model.newSession()) {
+                session.chat("hi", GREEDY.withMaximumTokens(2), text -> {});
+            }
+        }
+        assertThat(HostMemory.allocatedBytes()).isEqualTo(memory);
+        assertThat(openFiles()).isLessThanOrEqualTo(files + 2);
+    }
+
+    private static long openFiles() throws IOException {
+        Path descriptors = Path.of("/proc/self/fd");
+        if (!Files.isDirectory(descriptors)) {
+            return 0;
+        }
+        try (Stream<Path> all = Files.list(descriptors)) {
+            return all.count();
+        }
+    }
+
+    @Test
+    void moreSessionsAtOnceThanTheCacheHoldsTakeTurns() throws Exception {
+        Generation alone;
+        try (Session session = model.newSession()) {
+            alone = session.generate(new int[60], GREEDY, text -> {});
+        }
+        List<Thread> threads = new ArrayList<>();
+        List<Object> results = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            threads.add(Thread.ofPlatform().start(() -> {
+                Object result;
+                try (Session session = model.newSession()) {
+                    result = session.generate(new int[60], GREEDY, text -> {}).tokens();
+                } catch (RuntimeException e) {
+                    result = e;
+                }
+                synchronized (results) {
+                    results.add(result);
+                }
+            }));
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        assertThat(results).hasSize(6).allMatch(alone.tokens()::equals);
+    }
+
+    @Test
+    void idleSessionsGiveUpTheirCacheAndComputeItAgain() {
+        try (Session one = model.newSession();
+                Session two = model.newSession();
+                Session three = model.newSession()) {
+            List<Integer> first = one.generate(new int[100], GREEDY, text -> {}).tokens();
+            two.generate(new int[100], GREEDY, text -> {});
+            assertThat(three.generate(new int[100], GREEDY, text -> {}).tokens())
+                    .isEqualTo(first);
+            assertThat(one.generate(new int[100], GREEDY, text -> {}).tokens()).isEqualTo(first);
+        }
+    }
+}
