@@ -10,7 +10,10 @@ import dev.demitasse.model.Weights;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.tokenizer.Tokenizer;
+import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -70,19 +73,27 @@ public final class Model implements AutoCloseable {
     /** Loads an open GGUF model, which may be closed afterwards. */
     public static Model load(Gguf file, ModelOptions options) {
         Metadata metadata = file.metadata();
-        Tokenizer tokenizer = Tokenizer.of(metadata);
+        // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
+        CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
         RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
                 factors(file, "rope_freqs.weight"),
                 factors(file, "rope_factors_long.weight"),
                 factors(file, "rope_factors_short.weight"));
         int wanted = options.contextLength() == 0 ? DEFAULT_CONTEXT : options.contextLength();
-        ModelConfig config = ModelConfig.read(metadata, tokenizer.vocabulary().size(), factors, wanted);
+        ModelConfig config;
+        try {
+            config = ModelConfig.read(metadata, Vocabulary.count(metadata), factors, wanted);
+        } catch (RuntimeException e) {
+            tokenizers.cancel(false);
+            throw e;
+        }
         int context = Math.min(wanted, config.contextLength());
         Device device = Devices.open(options.backend(), options.device());
         Weights weights = null;
         Engine engine = null;
         try {
             weights = new Weights(file, config, device, options.forcedLayout());
+            Tokenizer tokenizer = join(tokenizers);
             engine = new Engine(
                     config,
                     weights,
@@ -105,6 +116,18 @@ public final class Model implements AutoCloseable {
             }
             device.close();
             throw e;
+        }
+    }
+
+    private static Tokenizer join(CompletableFuture<Tokenizer> tokenizers) {
+        try {
+            return tokenizers.join();
+        } catch (CompletionException e) {
+            switch (e.getCause()) {
+                case RuntimeException cause -> throw cause;
+                case Error cause -> throw cause;
+                case null, default -> throw e;
+            }
         }
     }
 

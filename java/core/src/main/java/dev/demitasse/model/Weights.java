@@ -155,6 +155,9 @@ public final class Weights implements AutoCloseable {
                 device.upload(forced == null ? PackedMatrix.pack(source) : PackedMatrix.pack(source, forced));
         owned.add(weight);
         bytes += weight.bytes();
+        if (source.data().isMapped()) {
+            source.data().unload(); // its pages are not needed again, and count as this process's memory
+        }
         return weight;
     }
 

@@ -63,6 +63,15 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         }
     }
 
+    /** The FP16 scale or minimum at byte {@code at}, which must be finite. */
+    float half(int row, long at) {
+        float value = Float.float16ToFloat(data.get(SHORT, at));
+        if (!Float.isFinite(value)) {
+            throw notFinite(row, "scale");
+        }
+        return value;
+    }
+
     /** The values of a row as FP32, exact. */
     public void dequantiseRow(int row, float[] out) {
         long at = row * type.rowBytes(columns);

@@ -90,7 +90,11 @@ public final class PackedMatrix implements AutoCloseable {
         try {
             boolean direct = layout.equals(source.type().layout());
             IntStream panels = IntStream.range(0, packed.panels()).parallel();
-            if (layout.element().quantised()) {
+            BlockWords words = direct ? source.type().words() : null;
+            if (words != null) {
+                packed.maximum.set(layout.element() == WeightLayout.Element.INT4 ? 15 : 128);
+                panels.forEach(panel -> packed.packWords(source, panel, words));
+            } else if (layout.element().quantised()) {
                 panels.forEach(panel -> packed.packIntegers(source, panel, direct));
             } else {
                 panels.forEach(panel -> packed.packFloats(source, panel));
@@ -130,6 +134,24 @@ public final class PackedMatrix implements AutoCloseable {
         }
         maximum.accumulateAndGet(largest, Math::max);
         interleave(q, panel);
+    }
+
+    /** Block by block, without unpacking to integers; scales as the codec gives them. */
+    private void packWords(MatrixSource source, int panel, BlockWords words) {
+        long wordBytes = (long) COLUMN_MULTIPLE * PANEL * layout.element().bits() / 8;
+        for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
+            int row = panel * PANEL + r;
+            long block = row * source.type().rowBytes(columns);
+            for (int g = 0; g < groups; g++) {
+                words.pack(source.data(), block, quants.segment(), panel * panelBytes() + g * wordBytes + r * 4L);
+                long index = ((long) panel * groups + g) * PANEL + r;
+                scales.segment().setAtIndex(FLOAT, index, source.half(row, block));
+                if (layout.minimum()) {
+                    mins.segment().setAtIndex(FLOAT, index, source.half(row, block + 2));
+                }
+                block += source.type().blockBytes();
+            }
+        }
     }
 
     private void interleave(byte[][] q, int panel) {

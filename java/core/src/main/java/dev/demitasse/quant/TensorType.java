@@ -12,15 +12,15 @@ public enum TensorType {
     /** bfloat16. */
     BF16(30, 1, 2, WeightLayout.BF16, null),
     /** 4 bits, scale per 32. */
-    Q4_0(2, 32, 18, WeightLayout.int4(32), BlockCodecs::q4_0),
+    Q4_0(2, 32, 18, WeightLayout.int4(32), BlockCodecs::q4_0, BlockWords.nibbles(2)),
     /** 4 bits, scale and minimum per 32. */
-    Q4_1(3, 32, 20, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_1),
+    Q4_1(3, 32, 20, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_1, BlockWords.nibbles(4)),
     /** 5 bits, scale per 32. */
     Q5_0(6, 32, 22, WeightLayout.int8(32), BlockCodecs::q5_0),
     /** 5 bits, scale and minimum per 32. */
     Q5_1(7, 32, 24, WeightLayout.int8(32).withMinimum(), BlockCodecs::q5_1),
     /** 8 bits, scale per 32. */
-    Q8_0(8, 32, 34, WeightLayout.int8(32), BlockCodecs::q8_0),
+    Q8_0(8, 32, 34, WeightLayout.int8(32), BlockCodecs::q8_0, BlockWords.bytes(2)),
     /** 2 bits, 4-bit scale and minimum per 16. */
     Q2_K(10, 256, 84, WeightLayout.int4(16).withMinimum(), BlockCodecs::q2_k),
     /** 3 bits, 6-bit scale per 16. */
@@ -63,13 +63,25 @@ public enum TensorType {
     private final int blockBytes;
     private final WeightLayout layout;
     private final @Nullable BlockCodec codec;
+    private final @Nullable BlockWords words;
 
     TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, @Nullable BlockCodec codec) {
+        this(id, blockElements, blockBytes, layout, codec, null);
+    }
+
+    TensorType(
+            int id,
+            int blockElements,
+            int blockBytes,
+            WeightLayout layout,
+            @Nullable BlockCodec codec,
+            @Nullable BlockWords words) {
         this.id = id;
         this.blockElements = blockElements;
         this.blockBytes = blockBytes;
         this.layout = layout;
         this.codec = codec;
+        this.words = words;
     }
 
     /** The type with that id in a GGUF file, or null where it is not read. */
@@ -118,5 +130,11 @@ public enum TensorType {
     @Nullable
     BlockCodec codec() {
         return codec;
+    }
+
+    /** The quick way into the packed layout; null where there is none. */
+    @Nullable
+    BlockWords words() {
+        return words;
     }
 }

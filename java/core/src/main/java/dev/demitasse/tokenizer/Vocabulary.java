@@ -46,11 +46,7 @@ public final class Vocabulary {
      * @throws ModelFormatException where lengths differ or a special id is out of range
      */
     public Vocabulary(Metadata metadata) {
-        String[] list = metadata.strings("tokenizer.ggml.tokens");
-        if (list == null || list.length == 0) {
-            throw metadata.bad("tokenizer.ggml.tokens", "is missing or empty; the file has no vocabulary");
-        }
-        tokens = list;
+        tokens = list(metadata);
         int[] typeList = metadata.integers("tokenizer.ggml.token_type");
         types = typeList == null ? new int[tokens.length] : typeList.clone();
         float[] scoreList = metadata.numbers("tokenizer.ggml.scores");
@@ -80,6 +76,19 @@ public final class Vocabulary {
                 ends.set(id);
             }
         }
+    }
+
+    /** Number of tokens, without building the vocabulary. */
+    public static int count(Metadata metadata) {
+        return list(metadata).length;
+    }
+
+    private static String[] list(Metadata metadata) {
+        String[] list = metadata.strings("tokenizer.ggml.tokens");
+        if (list == null || list.length == 0) {
+            throw metadata.bad("tokenizer.ggml.tokens", "is missing or empty; the file has no vocabulary");
+        }
+        return list;
     }
 
     private String lengths(int length) {
