@@ -2,6 +2,6 @@ package dev.demitasse.testkit;
 
 class ReferenceModelTest extends ModelContractTest {
     ReferenceModelTest() {
-        super("reference", false);
+        super("reference");
     }
 }

@@ -1,6 +1,12 @@
 package dev.demitasse.vector;
 
+import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
+import static dev.demitasse.vector.Lanes.HALF_SHORTS;
+import static dev.demitasse.vector.Lanes.INTS;
+import static dev.demitasse.vector.Lanes.MEMORY;
+import static dev.demitasse.vector.Lanes.OFFSET;
+import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.WIDTH;
 import static dev.demitasse.vector.Lanes.floats;
 import static dev.demitasse.vector.Lanes.spread;
@@ -9,6 +15,8 @@ import static dev.demitasse.vector.Lanes.store;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.kv.KvShape;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -63,10 +71,23 @@ final class Attention {
         if (!half) {
             return block;
         }
-        for (long i = 0; i < (long) paddedDim * PAGE; i += WIDTH) {
-            store(Lanes.halves(block + i * 2), scratch + i * 4);
-        }
+        unpackHalves(block & ADDRESS, paddedDim * PAGE, WIDTH, scratch & ADDRESS);
         return scratch;
+    }
+
+    /** FP16 to FP32, as {@link Lanes#halves} explains; written out, since it is half of a decode step's work at a long context. */
+    private static void unpackHalves(long from, int count, int width, long to) {
+        for (int i = 0; i < count; i += width) {
+            long at = i & OFFSET;
+            IntVector bits = (IntVector) ShortVector.fromMemorySegment(HALF_SHORTS, MEMORY, from + at * 2, ORDER)
+                    .convertShape(VectorOperators.S2I, INTS, 0);
+            IntVector magnitude = bits.and(0x7FFF)
+                    .lanewise(VectorOperators.LSHL, 13)
+                    .reinterpretAsFloats()
+                    .mul(Lanes.HALF_BIAS)
+                    .reinterpretAsInts();
+            magnitude.or(bits.and(0x80000000)).reinterpretAsFloats().intoMemorySegment(MEMORY, to + at * 4, ORDER);
+        }
     }
 
     /** A query's part of a page: its elements, its state, and the positions within the page that it sees. */
@@ -199,12 +220,19 @@ final class Attention {
         return largest.reduceLanes(VectorOperators.MAX);
     }
 
+    /** The sum of a page's weights, in a fixed order. */
     private static float sum(long weights) {
-        FloatVector sum = floats(weights);
-        for (int p = WIDTH; p < PAGE; p += WIDTH) {
-            sum = sum.add(floats(weights + p * 4L));
+        float s0 = 0;
+        float s1 = 0;
+        float s2 = 0;
+        float s3 = 0;
+        for (int p = 0; p < PAGE; p += 4) {
+            s0 += Lanes.get(weights + p * 4L);
+            s1 += Lanes.get(weights + p * 4L + 4);
+            s2 += Lanes.get(weights + p * 4L + 8);
+            s3 += Lanes.get(weights + p * 4L + 12);
         }
-        return Lanes.sum(sum);
+        return (s0 + s1) + (s2 + s3);
     }
 
     private static void exponentials(long scores, float maximum) {

@@ -46,7 +46,7 @@ final class Lanes {
     static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
     /** 2^112: the quotient of the exponent biases of FP32 and FP16, as a power. */
-    private static final float HALF_BIAS = 0x1p112f;
+    static final float HALF_BIAS = 0x1p112f;
 
     private Lanes() {}
 

@@ -19,10 +19,16 @@ final class LinearKernels implements AutoCloseable {
     private static final int TILE_BYTES = ROW_BLOCK * PackedMatrix.PANEL * Float.BYTES;
     private static final int SCRATCH_BYTES = TILE_BYTES + Math.max(GemmFloat.SCRATCH_BYTES, IntegerTiles.SCRATCH_BYTES);
 
+    /** Rows from which tiles pay although their kernels may not be compiled yet. */
+    private static final int MANY_ROWS = 32;
+    /** Calls after which the kernels of single rows are compiled, and those of tiles may be. */
+    private static final int WARM_CALLS = 1_000;
+
     private final WorkerPool pool;
     private final ActivationType activations;
     private final IntegerRows integers = new IntegerRows();
     private final HostMemory scratch;
+    private int calls;
 
     LinearKernels(WorkerPool pool, ActivationType activations) {
         this.pool = pool;
@@ -50,6 +56,8 @@ final class LinearKernels implements AutoCloseable {
         if (quantise) {
             quantise(in, rows, columns);
         }
+        // A first short prompt goes row by row: the same bits, and half as much to compile before the first token.
+        boolean tiles = rows >= MANY_ROWS || calls++ > WARM_CALLS;
         pool.run(tasks, (index, worker) -> {
             int j = jobs.length - 1;
             while (jobs[j].firstTask > index) {
@@ -61,6 +69,7 @@ final class LinearKernels implements AutoCloseable {
                     panelsPerTask,
                     in,
                     rows,
+                    tiles,
                     scratch.address() + (long) worker * SCRATCH_BYTES);
         });
     }
@@ -95,23 +104,23 @@ final class LinearKernels implements AutoCloseable {
     }
 
     /** Tasks go panel by panel within a block of rows, so that neighbours share the block's activations. */
-    private void run(Job job, int task, int panelsPerTask, long in, int rows, long tile) {
+    private void run(Job job, int task, int panelsPerTask, long in, int rows, boolean tiles, long tile) {
         int panelTasks = (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask;
         int firstRow = task / panelTasks * ROW_BLOCK;
         int lastRow = Math.min(rows, firstRow + ROW_BLOCK);
         int firstPanel = task % panelTasks * panelsPerTask;
         int lastPanel = Math.min(job.matrix.panels(), firstPanel + panelsPerTask);
         for (int panel = firstPanel; panel < lastPanel; panel++) {
-            multiply(job, panel, in, firstRow, lastRow - firstRow, tile);
+            multiply(job, panel, in, firstRow, lastRow - firstRow, tiles, tile);
             store(job, panel, firstRow, lastRow - firstRow, tile);
         }
     }
 
     /** A panel by {@code rows} rows: whole tiles, and what is left row by row. */
-    private void multiply(Job job, int panel, long in, int row, int rows, long tile) {
+    private void multiply(Job job, int panel, long in, int row, int rows, boolean tiles, long tile) {
         PackedMatrix matrix = job.matrix;
         long scratch = tile + TILE_BYTES;
-        int tiled = rows / IntegerTiles.ROWS * IntegerTiles.ROWS;
+        int tiled = tiles || !job.quantised ? rows / IntegerTiles.ROWS * IntegerTiles.ROWS : 0;
         if (job.quantised && tiled > 0) {
             IntegerTiles.panel(matrix, panel, integers, row, tiled, scratch, tile);
         }

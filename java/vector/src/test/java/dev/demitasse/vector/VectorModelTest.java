@@ -4,6 +4,6 @@ import dev.demitasse.testkit.ModelContractTest;
 
 class VectorModelTest extends ModelContractTest {
     VectorModelTest() {
-        super("vector", true);
+        super("vector");
     }
 }
