@@ -1,0 +1,31 @@
+option(DEMITASSE_SIMDE "Build the kernels for VNNI over SIMDe, so that their tests run on any x86-64 with AVX2 (slowly)" OFF)
+
+# One translation unit an instruction set, each with its own flags; which of them runs is decided at start.
+function(demitasse_instruction_sets target)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+    set(avx2 -mavx2 -mfma -mf16c)
+    demitasse_instruction_set(${target} sse42 -msse4.2)
+    demitasse_instruction_set(${target} avx2 ${avx2})
+    if(DEMITASSE_SIMDE)
+      target_compile_definitions(${target} PRIVATE DEMITASSE_SIMDE_TESTS)
+      set(simde ${avx2} -w -include "${PROJECT_SOURCE_DIR}/tests/simde.h")
+      demitasse_instruction_set(${target} avx2_vnni ${simde} -DDEMITASSE_SIMDE=256)
+      demitasse_instruction_set(${target} avx512_vnni ${simde} -DDEMITASSE_SIMDE=512)
+      return()
+    endif()
+    demitasse_instruction_set(${target} avx2_vnni ${avx2} -mavxvnni)
+    # GCC 12 takes the intrinsics' own undefined registers for a fault (bug 105593).
+    demitasse_instruction_set(${target} avx512_vnni ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+      -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    demitasse_instruction_set(${target} neon -march=armv8-a)
+    demitasse_instruction_set(${target} dotprod -march=armv8.2-a+dotprod)
+  else()
+    message(FATAL_ERROR "demitasse has kernels for x86-64 and AArch64, not for ${CMAKE_SYSTEM_PROCESSOR}")
+  endif()
+endfunction()
+
+function(demitasse_instruction_set target name)
+  target_sources(${target} PRIVATE kernels/${name}.cpp)
+  set_source_files_properties(kernels/${name}.cpp PROPERTIES COMPILE_OPTIONS "${ARGN}")
+endfunction()

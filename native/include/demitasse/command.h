@@ -1,0 +1,249 @@
+// The commands that a device runs, as plain memory.
+//
+// A caller writes a list of commands and has it run with one call: threads walk the list together, and no call, lock or wake-up
+// lies between two operations. A command is COMMAND_WORDS words of 64 bits: the operation, the index of the command that must be
+// complete before this one starts (all commands before that one are then complete too), and the operation's arguments. Every
+// argument takes a word: addresses, integers, and FP32 numbers in a word's low half. Both sides are little-endian.
+#pragma once
+
+#include <cstdint>
+
+namespace demitasse {
+
+constexpr int COMMAND_WORDS = 16;
+constexpr int PANEL = 16;       // rows of a weight panel
+constexpr int GROUP = 32;       // columns that share an activation scale
+constexpr int ROW_BLOCK = 64;   // activation rows whose groups lie together
+constexpr int PAGE = 32;        // positions of a page of the key-value cache
+constexpr int SEGMENT = 512;    // positions whose attention is computed alone and then merged
+constexpr int QUERY_BLOCK = 16; // rows of one sequence that a task of attention takes
+constexpr int STATE_HEADER = 16; // FP32 elements of an attention state before its vector
+
+enum class Op : int64_t {
+    EMBED,
+    GATHER_ROWS,
+    RMS_NORM,
+    QUANTIZE_ROWS,
+    QUANTIZE_PANELS,
+    LINEAR,
+    ROPE,
+    KV_APPEND,
+    ATTENTION,
+    ATTENTION_MERGE,
+    GATED_ACTIVATION,
+    ADD,
+    SOFT_CAP,
+    PACK,
+    COUNT
+};
+
+// Elements of a weight layout; the numbers are those of the Java enum.
+enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
+
+// Elements of a key-value cache; the numbers are those of the Java enum.
+enum class KvType : int64_t { F32, F16, INT8, FP8 };
+
+// A packed matrix, see PackedMatrix in Java for the layout.
+struct Matrix {
+    const uint8_t* quants;
+    const float* scales; // [panel][group][16]
+    const float* mins;   // the same, or null
+    int64_t rows;
+    int64_t columns;
+    int64_t group;   // columns of a weight group; 0 for floating-point elements
+    Element element;
+    int64_t maximum; // largest magnitude among the integers
+
+    int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }
+    int64_t panels() const { return (rows + PANEL - 1) / PANEL; }
+    int64_t groups() const { return group == 0 ? 0 : (padded() + group - 1) / group; }
+};
+
+// One group of 32 columns of one row of activations beside its integers.
+struct GroupActivation {
+    float scale;
+    float sum;        // of the integers
+    int32_t half[2];  // sums of 16 columns each
+};
+
+// Quantised activations: per block of ROW_BLOCK rows (the last one shorter), [group][row][32] integers, and beside them
+// [group][row] GroupActivation. With one row this is the row's natural order.
+struct Activations {
+    int8_t* q;
+    GroupActivation* groups;
+};
+
+struct EmbedArgs {
+    const Matrix* table;
+    const int32_t* ids;
+    int64_t rows;
+    alignas(8) float scale;
+    float* out;
+};
+
+struct GatherRowsArgs {
+    const float* x;
+    int64_t columns;
+    const int32_t* ids;
+    int64_t rows;
+    float* out;
+};
+
+struct RmsNormArgs {
+    const float* x;
+    const float* weight;
+    int64_t rows;
+    int64_t columns;
+    alignas(8) float epsilon;
+    float* out;
+};
+
+struct QuantizeRowsArgs {
+    const float* x;
+    int64_t rows;
+    int64_t columns;
+    int8_t* q;
+    float* scales;
+};
+
+struct QuantizePanelsArgs {
+    const float* x;
+    int64_t rows;
+    int64_t columns;
+    Activations out;
+};
+
+struct LinearArgs {
+    const Matrix* matrix;
+    const float* x; // FP32 activations; not read where q is there
+    Activations activations;
+    const float* bias; // or null
+    float* out;
+    int64_t rows;
+};
+
+struct RopeArgs {
+    float* x;
+    int64_t rows;
+    int64_t heads;
+    int64_t head_dim;
+    int64_t rope_dim;
+    int64_t neighbours; // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
+    const float* angles;
+};
+
+// The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded to 16;
+// and for INT8 and FP8 one FP32 scale a position for each.
+struct KvPages {
+    uint8_t* keys;
+    uint8_t* values;
+    float* key_scales;
+    float* value_scales;
+    int64_t pages;
+    int64_t heads;
+    int64_t head_dim;
+    KvType type;
+
+    int64_t padded() const { return (head_dim + 15) / 16 * 16; }
+    int64_t element_bytes() const { return type == KvType::F32 ? 4 : type == KvType::F16 ? 2 : 1; }
+    int64_t block(int64_t layer, int64_t page, int64_t head) const { return (layer * pages + page) * heads + head; }
+    int64_t block_bytes() const { return padded() * PAGE * element_bytes(); }
+};
+
+// Where the rows of a batch stand.
+struct BatchRows {
+    int64_t count;
+    const int32_t* positions;
+    const int32_t* const* pages; // rows of one sequence share the pointer
+};
+
+struct KvAppendArgs {
+    const KvPages* kv;
+    int64_t layer;
+    const float* keys;
+    const float* values;
+    const BatchRows* rows;
+};
+
+// Rows [first, last) of one sequence; a row that stands alone is cut to one segment, else segment is -1.
+struct AttentionBlock {
+    int32_t first;
+    int32_t last;
+    int32_t segment;
+    int32_t state;  // index of the first segment's state, where cut
+    int32_t merged; // segments that are merged into it; 0 for later segments and where not cut
+};
+
+struct AttentionArgs {
+    const float* q;
+    const KvPages* kv;
+    int64_t layer;
+    int64_t heads;
+    alignas(8) float scale;
+    alignas(8) float soft_cap;
+    int64_t window;
+    const BatchRows* rows;
+    float* out;
+    const AttentionBlock* blocks;
+    int64_t block_count;
+    float* states;
+};
+
+struct GatedActivationArgs {
+    int64_t gelu;
+    const float* gate;
+    const float* up;
+    int64_t count;
+    float* out;
+};
+
+struct AddArgs {
+    float* x;
+    const float* y;
+    int64_t count;
+};
+
+struct SoftCapArgs {
+    float* x;
+    int64_t count;
+    alignas(8) float cap;
+};
+
+// Packs blocks of 32 columns as a file holds them: see BlockWords in Java.
+struct PackArgs {
+    const uint8_t* source;
+    int64_t rows;
+    int64_t columns;
+    int64_t block_bytes;
+    int64_t nibbles; // 1: low nibbles are columns 0 to 15, high ones 16 to 31; 0: bytes
+    int64_t minimum; // 1: an FP16 minimum follows the FP16 scale
+    uint8_t* quants;
+    float* scales;
+    float* mins;
+    int32_t* failed; // receives the first row with a scale that is not finite, plus 1
+};
+
+struct Command {
+    Op op;
+    int64_t after;
+    union {
+        int64_t words[COMMAND_WORDS - 2];
+        EmbedArgs embed;
+        GatherRowsArgs gather_rows;
+        RmsNormArgs rms_norm;
+        QuantizeRowsArgs quantize_rows;
+        QuantizePanelsArgs quantize_panels;
+        LinearArgs linear;
+        RopeArgs rope;
+        KvAppendArgs kv_append;
+        AttentionArgs attention;
+        GatedActivationArgs gated_activation;
+        AddArgs add;
+        SoftCapArgs soft_cap;
+        PackArgs pack;
+    };
+};
+
+static_assert(sizeof(Command) == COMMAND_WORDS * 8, "a command is plain words");
+
+} // namespace demitasse

@@ -1,0 +1,192 @@
+// The few vector operations that kernels are written in, for the instruction set that the translation unit is compiled for.
+//
+// LANES FP32 or 32-bit elements fill a register (F32, I32). A kernel is written once over these; what differs between
+// instruction sets is only here. Every name lies in a namespace of the instruction set (DM_ISA), and nothing here or in a kernel
+// instantiates a template of the standard library, so that no code of one instruction set is linked into another's.
+//
+// Besides loads, stores and arithmetic each instruction set has
+//   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
+//   load_f16, load_bf16       16-bit elements as FP32, exact
+//   load_s8                   signed bytes as FP32, exact
+//   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
+//   Weights<N>                N registers of 4 integers a lane, ready for
+//   dot_nibbles(w, a)         sum over N x 4 columns of weights 0 ... 15 times signed bytes, exact
+//   dot_bytes(w, a, sum)      the same of signed bytes; sum: the sum of the activations
+//   dot_small(w, a, sum)      the same of weights of a magnitude of at most 32
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#ifndef DM_ISA
+#error "DM_ISA names the namespace of the instruction set"
+#endif
+
+namespace demitasse::DM_ISA {
+
+inline int32_t word(const int8_t* a) {
+    int32_t value;
+    std::memcpy(&value, a, 4);
+    return value;
+}
+
+} // namespace demitasse::DM_ISA
+
+#if defined(__AVX512VNNI__)
+#include "demitasse/simd_avx512.h"
+#elif defined(__AVX2__)
+#include "demitasse/simd_avx2.h"
+#elif defined(__SSE4_2__)
+#include "demitasse/simd_sse42.h"
+#elif defined(__ARM_NEON)
+#include "demitasse/simd_neon.h"
+#else
+#error "No instruction set is known here"
+#endif
+
+namespace demitasse::DM_ISA {
+
+constexpr int REGISTERS = 16 / LANES; // registers of a panel
+
+inline float half_to_float(uint16_t half) {
+    uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFF) << 13;
+    float value;
+    std::memcpy(&value, &magnitude, 4);
+    value *= 5.192296858534828e33f; // 2^112: the difference of the exponents' biases
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    if ((half & 0x7C00) == 0x7C00) {
+        bits |= 0x7F800000;
+    }
+    bits |= static_cast<uint32_t>(half & 0x8000) << 16;
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+
+// Nearest, ties to even; what is beyond FP16 becomes infinite.
+inline uint16_t float_to_half(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    uint32_t sign = bits >> 16 & 0x8000;
+    bits &= 0x7FFFFFFF;
+    if (bits > 0x7F800000) {
+        return static_cast<uint16_t>(sign | 0x7E00);
+    }
+    if (bits < 0x38800000) { // subnormal: FP32's adder rounds at the right place
+        float magnitude;
+        std::memcpy(&magnitude, &bits, 4);
+        magnitude += 0.5f; // ulp 2^-24
+        uint32_t rounded;
+        std::memcpy(&rounded, &magnitude, 4);
+        return static_cast<uint16_t>(sign | (rounded - 0x3F000000));
+    }
+    bits += 0xFFF + (bits >> 13 & 1);
+    uint32_t half = (bits >> 13) - (112 << 10);
+    return static_cast<uint16_t>(sign | (half > 0x7C00 ? 0x7C00 : half));
+}
+
+// FP8 E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022): nearest, ties to even; |value| is at most 448.
+inline uint8_t float_to_fp8(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    uint32_t sign = bits >> 24 & 0x80;
+    bits &= 0x7FFFFFFF;
+    float magnitude;
+    std::memcpy(&magnitude, &bits, 4);
+    magnitude *= 7.52316384526264e-37f; // 2^-120: E4M3's exponent, subnormals included, in FP32's lowest bits
+    std::memcpy(&bits, &magnitude, 4);
+    bits += 0x7FFFF + (bits >> 20 & 1);
+    return static_cast<uint8_t>(sign | bits >> 20);
+}
+
+inline float reduce_max(F32 value) {
+    float lanes[LANES];
+    store(lanes, value);
+    float largest = lanes[0];
+    for (int i = 1; i < LANES; i++) {
+        largest = lanes[i] > largest ? lanes[i] : largest;
+    }
+    return largest;
+}
+
+inline float reduce_add(F32 value) {
+    float lanes[LANES];
+    store(lanes, value);
+    float sum = lanes[0];
+    for (int i = 1; i < LANES; i++) {
+        sum += lanes[i];
+    }
+    return sum;
+}
+
+// exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of degree 7 on
+// |r| <= 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
+inline F32 exp(F32 value) {
+    const F32 round = set1(12582912.0f); // 1.5 * 2^23: adding it leaves the rounded integer in the low bits
+    F32 x = min(max(value, set1(-87.3f)), set1(88.3f));
+    F32 shifted = fma(x, set1(1.44269504f), round);
+    F32 n = sub(shifted, round);
+    F32 r = fma(n, set1(-0.693359375f), x);
+    r = fma(n, set1(2.12194440e-4f), r);
+    F32 p = set1(1.0f / 5040);
+    p = fma(p, r, set1(1.0f / 720));
+    p = fma(p, r, set1(1.0f / 120));
+    p = fma(p, r, set1(1.0f / 24));
+    p = fma(p, r, set1(1.0f / 6));
+    p = fma(p, r, set1(0.5f));
+    p = fma(p, r, set1(1.0f));
+    p = fma(p, r, set1(1.0f));
+    I32 exponent = sub_i(as_i32(shifted), set1_i(0x4B400000));
+    return as_f32(add_i(as_i32(p), shift_left<23>(exponent)));
+}
+
+inline float exp(float value) {
+    float lanes[LANES];
+    store(lanes, exp(set1(value)));
+    return lanes[0];
+}
+
+inline F32 sigmoid(F32 x) { return div(set1(1), add(exp(sub(zero(), x)), set1(1))); }
+
+// 1 - 2 / (exp(2 x) + 1): an absolute error below 2e-7.
+inline F32 tanh(F32 x) { return sub(set1(1), div(set1(2), add(exp(add(x, x)), set1(1)))); }
+
+// The first count lanes, others 0.
+inline F32 load_part(const float* from, int count) {
+    float lanes[LANES] = {};
+    for (int i = 0; i < count; i++) {
+        lanes[i] = from[i];
+    }
+    return load(lanes);
+}
+
+inline void store_part(float* to, F32 value, int count) {
+    float lanes[LANES];
+    store(lanes, value);
+    for (int i = 0; i < count; i++) {
+        to[i] = lanes[i];
+    }
+}
+
+// Applies f to blocks of a range, the last one filled with zeros so that every element has the same function.
+template <class F> inline void for_lanes(int64_t from, int64_t to, F f) {
+    int64_t i = from;
+    for (; i + LANES <= to; i += LANES) {
+        f(i, LANES);
+    }
+    if (i < to) {
+        f(i, static_cast<int>(to - i));
+    }
+}
+
+inline F32 load_lanes(const float* from, int count) { return count == LANES ? load(from) : load_part(from, count); }
+
+inline void store_lanes(float* to, F32 value, int count) {
+    if (count == LANES) {
+        store(to, value);
+    } else {
+        store_part(to, value, count);
+    }
+}
+
+} // namespace demitasse::DM_ISA

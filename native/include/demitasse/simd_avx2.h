@@ -1,0 +1,120 @@
+// AVX2 with FMA and F16C; with AVX-VNNI where the translation unit has it.
+#pragma once
+
+#include <immintrin.h>
+
+namespace demitasse::DM_ISA {
+
+constexpr int LANES = 8;
+using F32 = __m256;
+using I32 = __m256i;
+
+inline F32 zero() { return _mm256_setzero_ps(); }
+inline F32 set1(float v) { return _mm256_set1_ps(v); }
+inline F32 load(const float* p) { return _mm256_loadu_ps(p); }
+inline void store(float* p, F32 v) { _mm256_storeu_ps(p, v); }
+inline F32 add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
+inline F32 sub(F32 a, F32 b) { return _mm256_sub_ps(a, b); }
+inline F32 mul(F32 a, F32 b) { return _mm256_mul_ps(a, b); }
+inline F32 div(F32 a, F32 b) { return _mm256_div_ps(a, b); }
+inline F32 max(F32 a, F32 b) { return _mm256_max_ps(a, b); }
+inline F32 min(F32 a, F32 b) { return _mm256_min_ps(a, b); }
+inline F32 fma(F32 a, F32 b, F32 c) { return _mm256_fmadd_ps(a, b, c); }
+inline F32 abs(F32 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+
+inline I32 zero_i() { return _mm256_setzero_si256(); }
+inline I32 set1_i(int32_t v) { return _mm256_set1_epi32(v); }
+inline I32 load_i(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline void store_i(void* p, I32 v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+inline I32 add_i(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
+inline I32 sub_i(I32 a, I32 b) { return _mm256_sub_epi32(a, b); }
+template <int N> inline I32 shift_left(I32 a) { return _mm256_slli_epi32(a, N); }
+inline I32 as_i32(F32 a) { return _mm256_castps_si256(a); }
+inline F32 as_f32(I32 a) { return _mm256_castsi256_ps(a); }
+inline F32 to_f32(I32 a) { return _mm256_cvtepi32_ps(a); }
+inline I32 to_i32(F32 a) { return _mm256_cvtps_epi32(a); }
+
+inline I32 low_nibbles(I32 a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
+inline I32 high_nibbles(I32 a) { return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15)); }
+
+inline F32 load_f16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline F32 load_bf16(const uint16_t* p) {
+    return as_f32(shift_left<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
+}
+inline F32 load_s8(const uint8_t* p) {
+    return to_f32(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline F32 load_fp8(const uint8_t* p) {
+    __m128i x = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(x, 7), _mm_set1_epi16(static_cast<short>(0xBFFF))));
+}
+
+#if defined(__AVXVNNI__)
+
+// The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is taken off.
+inline I32 prepare_bytes(I32 w) { return _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80))); }
+
+template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
+    I32 s0 = zero_i();
+    I32 s1 = zero_i();
+    for (int i = 0; i < N; i += 2) {
+        s0 = _mm256_dpbusd_avx_epi32(s0, w[i], set1_i(word(a + 4 * i)));
+        s1 = _mm256_dpbusd_avx_epi32(s1, w[i + 1], set1_i(word(a + 4 * i + 4)));
+    }
+    return add_i(s0, s1);
+}
+
+template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t sum) {
+    return add_i(dot_nibbles<N>(w, a), set1_i(-128 * sum));
+}
+
+template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+
+#else
+
+inline I32 prepare_bytes(I32 w) { return w; }
+
+// Pairs: at most 2 x 15 x 127; eight of them, at most 30,480, fit 16 bits.
+template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
+    I32 s0 = _mm256_maddubs_epi16(w[0], set1_i(word(a)));
+    I32 s1 = _mm256_maddubs_epi16(w[1], set1_i(word(a + 4)));
+    for (int i = 2; i < N; i += 2) {
+        s0 = _mm256_add_epi16(s0, _mm256_maddubs_epi16(w[i], set1_i(word(a + 4 * i))));
+        s1 = _mm256_add_epi16(s1, _mm256_maddubs_epi16(w[i + 1], set1_i(word(a + 4 * i + 4))));
+    }
+    return _mm256_madd_epi16(_mm256_add_epi16(s0, s1), _mm256_set1_epi16(1));
+}
+
+// |w| a sign(w); pairs: at most 2 x 128 x 127 = 32,512, which fits 16 bits.
+inline I32 signed_pairs(I32 w, int32_t a) {
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(set1_i(a), w));
+}
+
+template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
+    const I32 ones = _mm256_set1_epi16(1);
+    I32 s0 = zero_i();
+    I32 s1 = zero_i();
+    for (int i = 0; i < N; i += 2) {
+        s0 = add_i(s0, _mm256_madd_epi16(signed_pairs(w[i], word(a + 4 * i)), ones));
+        s1 = add_i(s1, _mm256_madd_epi16(signed_pairs(w[i + 1], word(a + 4 * i + 4)), ones));
+    }
+    return add_i(s0, s1);
+}
+
+// Four pairs of at most 2 x 32 x 127 make 32,512.
+template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t) {
+    I32 s = zero_i();
+    for (int i = 0; i < N; i += 4) {
+        I32 p0 = _mm256_add_epi16(signed_pairs(w[i], word(a + 4 * i)), signed_pairs(w[i + 1], word(a + 4 * i + 4)));
+        I32 p1 =
+            _mm256_add_epi16(signed_pairs(w[i + 2], word(a + 4 * i + 8)), signed_pairs(w[i + 3], word(a + 4 * i + 12)));
+        s = add_i(s, _mm256_madd_epi16(_mm256_add_epi16(p0, p1), _mm256_set1_epi16(1)));
+    }
+    return s;
+}
+
+#endif
+
+} // namespace demitasse::DM_ISA

@@ -1,0 +1,73 @@
+// AVX-512 F, BW, VL and VNNI: a register holds a panel's 16 rows.
+#pragma once
+
+#include <immintrin.h>
+
+namespace demitasse::DM_ISA {
+
+constexpr int LANES = 16;
+using F32 = __m512;
+using I32 = __m512i;
+
+inline F32 zero() { return _mm512_setzero_ps(); }
+inline F32 set1(float v) { return _mm512_set1_ps(v); }
+inline F32 load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, F32 v) { _mm512_storeu_ps(p, v); }
+inline F32 add(F32 a, F32 b) { return _mm512_add_ps(a, b); }
+inline F32 sub(F32 a, F32 b) { return _mm512_sub_ps(a, b); }
+inline F32 mul(F32 a, F32 b) { return _mm512_mul_ps(a, b); }
+inline F32 div(F32 a, F32 b) { return _mm512_div_ps(a, b); }
+inline F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
+inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
+inline F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
+inline F32 abs(F32 a) { return _mm512_abs_ps(a); }
+
+inline I32 zero_i() { return _mm512_setzero_si512(); }
+inline I32 set1_i(int32_t v) { return _mm512_set1_epi32(v); }
+inline I32 load_i(const void* p) { return _mm512_loadu_si512(p); }
+inline void store_i(void* p, I32 v) { _mm512_storeu_si512(p, v); }
+inline I32 add_i(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
+inline I32 sub_i(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
+template <int N> inline I32 shift_left(I32 a) { return _mm512_slli_epi32(a, N); }
+inline I32 as_i32(F32 a) { return _mm512_castps_si512(a); }
+inline F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
+inline F32 to_f32(I32 a) { return _mm512_cvtepi32_ps(a); }
+inline I32 to_i32(F32 a) { return _mm512_cvtps_epi32(a); }
+
+inline I32 low_nibbles(I32 a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
+inline I32 high_nibbles(I32 a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
+
+inline F32 load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline F32 load_bf16(const uint16_t* p) {
+    return as_f32(shift_left<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))));
+}
+inline F32 load_s8(const uint8_t* p) {
+    return to_f32(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+inline F32 load_fp8(const uint8_t* p) {
+    __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(x, 7), _mm256_set1_epi16(static_cast<short>(0xBFFF))));
+}
+
+// The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is taken off.
+inline I32 prepare_bytes(I32 w) { return _mm512_xor_si512(w, _mm512_set1_epi8(static_cast<char>(0x80))); }
+
+template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
+    I32 s0 = zero_i();
+    I32 s1 = zero_i();
+    for (int i = 0; i < N; i += 2) {
+        s0 = _mm512_dpbusd_epi32(s0, w[i], set1_i(word(a + 4 * i)));
+        s1 = _mm512_dpbusd_epi32(s1, w[i + 1], set1_i(word(a + 4 * i + 4)));
+    }
+    return add_i(s0, s1);
+}
+
+template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t sum) {
+    return add_i(dot_nibbles<N>(w, a), set1_i(-128 * sum));
+}
+
+template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+
+} // namespace demitasse::DM_ISA

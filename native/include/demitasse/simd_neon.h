@@ -1,0 +1,75 @@
+// AArch64 NEON; with the dot-product instructions where the translation unit has them.
+#pragma once
+
+#include <arm_neon.h>
+
+namespace demitasse::DM_ISA {
+
+constexpr int LANES = 4;
+using F32 = float32x4_t;
+using I32 = int32x4_t;
+
+inline F32 zero() { return vdupq_n_f32(0); }
+inline F32 set1(float v) { return vdupq_n_f32(v); }
+inline F32 load(const float* p) { return vld1q_f32(p); }
+inline void store(float* p, F32 v) { vst1q_f32(p, v); }
+inline F32 add(F32 a, F32 b) { return vaddq_f32(a, b); }
+inline F32 sub(F32 a, F32 b) { return vsubq_f32(a, b); }
+inline F32 mul(F32 a, F32 b) { return vmulq_f32(a, b); }
+inline F32 div(F32 a, F32 b) { return vdivq_f32(a, b); }
+inline F32 max(F32 a, F32 b) { return vmaxq_f32(a, b); }
+inline F32 min(F32 a, F32 b) { return vminq_f32(a, b); }
+inline F32 fma(F32 a, F32 b, F32 c) { return vfmaq_f32(c, a, b); }
+inline F32 abs(F32 a) { return vabsq_f32(a); }
+
+inline I32 zero_i() { return vdupq_n_s32(0); }
+inline I32 set1_i(int32_t v) { return vdupq_n_s32(v); }
+inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_cast<const int8_t*>(p))); }
+inline void store_i(void* p, I32 v) { vst1q_s8(static_cast<int8_t*>(p), vreinterpretq_s8_s32(v)); }
+inline I32 add_i(I32 a, I32 b) { return vaddq_s32(a, b); }
+inline I32 sub_i(I32 a, I32 b) { return vsubq_s32(a, b); }
+template <int N> inline I32 shift_left(I32 a) { return vshlq_n_s32(a, N); }
+inline I32 as_i32(F32 a) { return vreinterpretq_s32_f32(a); }
+inline F32 as_f32(I32 a) { return vreinterpretq_f32_s32(a); }
+inline F32 to_f32(I32 a) { return vcvtq_f32_s32(a); }
+inline I32 to_i32(F32 a) { return vcvtnq_s32_f32(a); }
+
+inline I32 low_nibbles(I32 a) { return vreinterpretq_s32_u8(vandq_u8(vreinterpretq_u8_s32(a), vdupq_n_u8(15))); }
+inline I32 high_nibbles(I32 a) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4)); }
+
+inline F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+inline F32 load_bf16(const uint16_t* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+inline int8x8_t load_four(const uint8_t* p) {
+    return vreinterpret_s8_s32(vdup_n_s32(word(reinterpret_cast<const int8_t*>(p))));
+}
+inline F32 load_s8(const uint8_t* p) { return to_f32(vmovl_s16(vget_low_s16(vmovl_s8(load_four(p))))); }
+inline F32 load_fp8(const uint8_t* p) {
+    int16x4_t x = vshl_n_s16(vget_low_s16(vmovl_s8(load_four(p))), 7);
+    return vcvt_f32_f16(vreinterpret_f16_s16(vand_s16(x, vdup_n_s16(static_cast<int16_t>(0xBFFF)))));
+}
+
+inline I32 prepare_bytes(I32 w) { return w; }
+
+template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
+    I32 s = zero_i();
+    for (int i = 0; i < N; i++) {
+        int8x16_t x = vreinterpretq_s8_s32(w[i]);
+        int8x16_t y = vreinterpretq_s8_s32(set1_i(word(a + 4 * i)));
+#if defined(__ARM_FEATURE_DOTPROD)
+        s = vdotq_s32(s, x, y);
+#else
+        // Products in 16 bits, then neighbouring pairs twice: four columns of a row.
+        int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
+        int16x8_t high = vmull_high_s8(x, y);
+        s = add_i(s, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+    }
+    return s;
+}
+
+template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) { return dot_bytes<N>(w, a, 0); }
+template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+
+} // namespace demitasse::DM_ISA

@@ -1,0 +1,367 @@
+// Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov and
+//           Gimelshein, 2018).
+// Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to 16][elements].
+// Requires: elements of a head padded to 16; padding of pages is zero.
+// Accuracy: FP32 sums. Positions are taken page by page from the page of the first one on; every segment of 512 positions is
+//           computed alone, and segments are merged in order. So a query has the same bits alone, in a batch and in any chunk.
+// Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands alone, by a
+//           segment; attention_merge then merges the segments of such rows.
+// Moves:    keys and values once a task; 4 operations an element, position and query.
+// Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the scores and
+//           weights, not into the elements. Scores of 32 positions are whole registers and need no sums across lanes.
+#pragma once
+
+#include "demitasse/kernels.h"
+#include "demitasse/simd.h"
+
+namespace demitasse::DM_ISA {
+
+struct AttentionState {
+    float* at;
+    float& maximum() const { return at[0]; }
+    float& sum() const { return at[1]; }
+    float* vector() const { return at + STATE_HEADER; }
+};
+
+// A page as FP32, and what its elements are to be multiplied by.
+struct WidePage {
+    const float* keys;   // [element][position]
+    const float* values; // [position][element]
+    const float* key_scales;   // or null
+    const float* value_scales; // or null
+};
+
+inline const float* widen_elements(const uint8_t* from, KvType type, int64_t count, float* to) {
+    switch (type) {
+    case KvType::F32:
+        return reinterpret_cast<const float*>(from);
+    case KvType::F16:
+        for (int64_t i = 0; i < count; i += LANES) {
+            store(to + i, load_f16(reinterpret_cast<const uint16_t*>(from) + i));
+        }
+        break;
+    case KvType::INT8:
+        for (int64_t i = 0; i < count; i += LANES) {
+            store(to + i, load_s8(from + i));
+        }
+        break;
+    case KvType::FP8:
+        for (int64_t i = 0; i < count; i += LANES) {
+            store(to + i, load_fp8(from + i));
+        }
+        break;
+    }
+    return to;
+}
+
+inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64_t head, float* scratch) {
+    int64_t block = kv.block(layer, page, head);
+    int64_t count = kv.padded() * PAGE;
+    const float* keys = widen_elements(kv.keys + block * kv.block_bytes(), kv.type, count, scratch);
+    const float* values = widen_elements(kv.values + block * kv.block_bytes(), kv.type, count, scratch + count);
+    bool scaled = kv.key_scales != nullptr;
+    return {keys, values, scaled ? kv.key_scales + block * PAGE : nullptr, scaled ? kv.value_scales + block * PAGE : nullptr};
+}
+
+// A query's part of a page: the positions within the page that it sees, and its state.
+struct PageQuery {
+    const float* q;
+    AttentionState state;
+    int from;
+    int to;
+};
+
+// Products of Q queries with all positions of a page: scores[query][position].
+template <int Q> inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t dim, float* scores) {
+    constexpr int STEP = LANES < 8 ? 16 : 32; // positions whose sums fit the registers
+    constexpr int R = STEP / LANES;
+    for (int p = 0; p < PAGE; p += STEP) {
+        F32 s[Q][R];
+        for (int i = 0; i < Q * R; i++) {
+            s[i / R][i % R] = zero();
+        }
+        for (int64_t d = 0; d < dim; d++) {
+            const float* keys = page.keys + d * PAGE + p;
+            F32 x[Q];
+            for (int i = 0; i < Q; i++) {
+                x[i] = set1(queries[i].q[d]);
+            }
+            for (int j = 0; j < R; j++) {
+                F32 k = load(keys + j * LANES);
+                for (int i = 0; i < Q; i++) {
+                    s[i][j] = fma(k, x[i], s[i][j]);
+                }
+            }
+        }
+        for (int i = 0; i < Q * R; i++) {
+            store(scores + i / R * PAGE + p + i % R * LANES, s[i / R][i % R]);
+        }
+    }
+}
+
+// Turns a query's products into weights and updates its maximum and sum; returns the factor of what was summed before.
+inline float softmax_page(const PageQuery& query, const WidePage& page, const AttentionArgs& a, float* scores) {
+    F32 largest = set1(-__builtin_inff());
+    for (int p = 0; p < PAGE; p += LANES) {
+        F32 s = mul(load(scores + p), set1(a.scale));
+        if (page.key_scales != nullptr) {
+            s = mul(s, load(page.key_scales + p));
+        }
+        if (a.soft_cap != 0) {
+            s = mul(tanh(div(s, set1(a.soft_cap))), set1(a.soft_cap));
+        }
+        store(scores + p, s);
+    }
+    for (int p = 0; p < query.from; p++) {
+        scores[p] = -__builtin_inff();
+    }
+    for (int p = query.to; p < PAGE; p++) {
+        scores[p] = -__builtin_inff();
+    }
+    for (int p = 0; p < PAGE; p += LANES) {
+        largest = max(largest, load(scores + p));
+    }
+    float before = query.state.maximum();
+    float maximum = reduce_max(largest);
+    maximum = before > maximum ? before : maximum;
+    float correction = before == -__builtin_inff() ? 0 : exp(before - maximum);
+    for (int p = 0; p < PAGE; p += LANES) {
+        store(scores + p, exp(sub(load(scores + p), set1(maximum))));
+    }
+    for (int p = 0; p < query.from; p++) {
+        scores[p] = 0;
+    }
+    for (int p = query.to; p < PAGE; p++) {
+        scores[p] = 0;
+    }
+    F32 sum = zero();
+    for (int p = 0; p < PAGE; p += LANES) {
+        sum = add(sum, load(scores + p));
+    }
+    query.state.maximum() = maximum;
+    query.state.sum() = query.state.sum() * correction + reduce_add(sum);
+    if (page.value_scales != nullptr) {
+        for (int p = 0; p < PAGE; p += LANES) {
+            store(scores + p, mul(load(scores + p), load(page.value_scales + p)));
+        }
+    }
+    return correction;
+}
+
+// state = correction state + weights . values for Q queries; weights beyond what a query sees are zero.
+template <int Q>
+inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t dim, int from, int to, const float* weights,
+                         const float* correction) {
+    constexpr int R = 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2); // registers of elements at once
+    int64_t d = 0;
+    auto elements = [&]<int N>() __attribute__((always_inline)) {
+        F32 s[Q][N];
+        for (int i = 0; i < Q; i++) {
+            for (int j = 0; j < N; j++) {
+                s[i][j] = mul(load(queries[i].state.vector() + d + j * LANES), set1(correction[i]));
+            }
+        }
+        for (int p = from; p < to; p++) {
+            const float* values = page.values + p * dim + d;
+            F32 w[Q];
+            for (int i = 0; i < Q; i++) {
+                w[i] = set1(weights[i * PAGE + p]);
+            }
+            for (int j = 0; j < N; j++) {
+                F32 v = load(values + j * LANES);
+                for (int i = 0; i < Q; i++) {
+                    s[i][j] = fma(v, w[i], s[i][j]);
+                }
+            }
+        }
+        for (int i = 0; i < Q; i++) {
+            for (int j = 0; j < N; j++) {
+                store(queries[i].state.vector() + d + j * LANES, s[i][j]);
+            }
+        }
+    };
+    for (; d + 2 * R * LANES <= dim; d += 2 * R * LANES) {
+        elements.template operator()<2 * R>();
+    }
+    for (; d < dim; d += LANES) {
+        elements.template operator()<1>();
+    }
+}
+
+template <int Q>
+inline void add_page(const PageQuery* queries, const WidePage& page, const AttentionArgs& a, int64_t head_dim, int64_t dim,
+                     float* scores) {
+    scores_of<Q>(queries, page, head_dim, scores);
+    float correction[Q];
+    int from = PAGE;
+    int to = 0;
+    for (int i = 0; i < Q; i++) {
+        correction[i] = softmax_page(queries[i], page, a, scores + i * PAGE);
+        from = queries[i].from < from ? queries[i].from : from;
+        to = queries[i].to > to ? queries[i].to : to;
+    }
+    weigh_values<Q>(queries, page, dim, from, to, scores, correction);
+}
+
+inline void reset_state(AttentionState state, int64_t dim) {
+    state.maximum() = -__builtin_inff();
+    state.sum() = 0;
+    for (int64_t d = 0; d < dim; d += LANES) {
+        store(state.vector() + d, zero());
+    }
+}
+
+// Merges the state of a segment into that of the segments before it.
+inline void merge_state(AttentionState state, AttentionState segment, int64_t dim) {
+    float a = state.maximum();
+    float b = segment.maximum();
+    float maximum = a > b ? a : b;
+    float ca = a == -__builtin_inff() ? 0 : exp(a - maximum);
+    float cb = b == -__builtin_inff() ? 0 : exp(b - maximum);
+    state.maximum() = maximum;
+    state.sum() = state.sum() * ca + segment.sum() * cb;
+    for (int64_t d = 0; d < dim; d += LANES) {
+        F32 old = mul(load(state.vector() + d), set1(ca));
+        store(state.vector() + d, fma(load(segment.vector() + d), set1(cb), old));
+    }
+}
+
+inline void finish_state(AttentionState state, int64_t head_dim, float* out) {
+    float inverse = 1 / state.sum();
+    for (int64_t d = 0; d < head_dim; d++) {
+        out[d] = state.vector()[d] * inverse;
+    }
+}
+
+inline int32_t first_position(const AttentionArgs& a, int64_t row) {
+    int64_t position = a.rows->positions[row];
+    return static_cast<int32_t>(a.window == 0 || position < a.window ? 0 : position - a.window + 1);
+}
+
+// One task: the query heads of one key head by a block.
+struct AttentionTask {
+    const AttentionArgs& a;
+    const AttentionBlock& block;
+    int64_t kv_head;
+    int64_t group;    // query heads of a key head
+    int64_t dim;      // padded elements
+    int64_t state_size;
+    float* pages;     // two widened pages
+    float* scores;    // of up to four queries
+    float* totals;    // states of all segments so far: [row][query]
+    float* segments;  // states of the segment: [row][query]
+
+    AttentionState state(float* states, int64_t row, int64_t g) const {
+        return {states + ((row - block.first) * group + g) * state_size};
+    }
+
+    // Pages [from, to) in positions of one segment, for all rows that see some of it.
+    void segment(int64_t from, int64_t to) {
+        for (int64_t row = block.first; row < block.last; row++) {
+            for (int64_t g = 0; g < group; g++) {
+                reset_state(state(segments, row, g), dim);
+            }
+        }
+        const int32_t* table = a.rows->pages[block.first];
+        for (int64_t page = from / PAGE; page * PAGE < to; page++) {
+            WidePage wide = widen_page(*a.kv, a.layer, table[page], kv_head, pages);
+            add_page_to_rows(page, from, to, wide);
+        }
+    }
+
+    void add_page_to_rows(int64_t page, int64_t from, int64_t to, const WidePage& wide) {
+        constexpr int MOST = 3;
+        PageQuery waiting[MOST];
+        int count = 0;
+        for (int64_t row = block.first; row < block.last; row++) {
+            int64_t begin = first_position(a, row) > from ? first_position(a, row) : from;
+            int64_t end = a.rows->positions[row] + 1 < to ? a.rows->positions[row] + 1 : to;
+            begin = begin < page * PAGE ? 0 : begin - page * PAGE;
+            end = end > (page + 1) * PAGE ? PAGE : end - page * PAGE;
+            if (begin >= end) {
+                continue;
+            }
+            for (int64_t g = 0; g < group; g++) {
+                const float* q = a.q + (row * a.heads + kv_head * group + g) * a.kv->head_dim;
+                waiting[count++] = {q, state(segments, row, g), static_cast<int>(begin), static_cast<int>(end)};
+                if (count == MOST) {
+                    add_page<MOST>(waiting, wide, a, a.kv->head_dim, dim, scores);
+                    count = 0;
+                }
+            }
+        }
+        for (int i = 0; i < count; i++) {
+            add_page<1>(waiting + i, wide, a, a.kv->head_dim, dim, scores);
+        }
+    }
+
+    // All segments of a block of rows, merged as they end.
+    void run_rows() {
+        int64_t from = first_position(a, block.first);
+        int64_t to = a.rows->positions[block.last - 1] + 1;
+        for (int64_t s = from / SEGMENT; s * SEGMENT < to; s++) {
+            segment(s * SEGMENT > from ? s * SEGMENT : from, (s + 1) * SEGMENT < to ? (s + 1) * SEGMENT : to);
+            for (int64_t row = block.first; row < block.last; row++) {
+                const bool sees = a.rows->positions[row] >= s * SEGMENT && first_position(a, row) < (s + 1) * SEGMENT;
+                for (int64_t g = 0; sees && g < group; g++) {
+                    AttentionState total = state(totals, row, g);
+                    if (s == first_position(a, row) / SEGMENT) {
+                        std::memcpy(total.at, state(segments, row, g).at, static_cast<size_t>(state_size) * 4);
+                    } else {
+                        merge_state(total, state(segments, row, g), dim);
+                    }
+                }
+            }
+        }
+        for (int64_t row = block.first; row < block.last; row++) {
+            for (int64_t g = 0; g < group; g++) {
+                float* out = a.out + (row * a.heads + kv_head * group + g) * a.kv->head_dim;
+                finish_state(state(totals, row, g), a.kv->head_dim, out);
+            }
+        }
+    }
+
+    // One segment of a row that stands alone; its states go to the shared ones, [segment][head].
+    void run_segment() {
+        int64_t first = first_position(a, block.first);
+        int64_t last = a.rows->positions[block.first] + 1;
+        int64_t from = block.segment * SEGMENT;
+        int64_t to = from + SEGMENT;
+        segments = a.states + (block.state * a.heads + kv_head * group) * state_size;
+        segment(from > first ? from : first, to < last ? to : last);
+    }
+};
+
+inline void attention(const Command& command, int task, Worker& worker) {
+    const AttentionArgs& a = command.attention;
+    int64_t heads = a.kv->heads;
+    const AttentionBlock& block = a.blocks[a.block_count - 1 - task / heads]; // later blocks see more positions
+    int64_t dim = a.kv->padded();
+    int64_t group = a.heads / heads;
+    float* scratch = reinterpret_cast<float*>(worker.scratch);
+    float* scores = scratch + 2 * dim * PAGE;
+    float* totals = scores + 4 * PAGE;
+    int64_t size = STATE_HEADER + dim;
+    AttentionTask run{a, block, task % heads, group, dim, size, scratch, scores, totals, totals + QUERY_BLOCK * group * size};
+    if (block.segment >= 0) {
+        run.run_segment();
+    } else {
+        run.run_rows();
+    }
+}
+
+inline void attention_merge(const Command& command, int task, Worker&) {
+    const AttentionArgs& a = command.attention;
+    const AttentionBlock& block = a.blocks[task];
+    int64_t dim = a.kv->padded();
+    int64_t size = STATE_HEADER + dim;
+    for (int64_t head = 0; block.merged > 0 && head < a.heads; head++) {
+        AttentionState state{a.states + (block.state * a.heads + head) * size};
+        for (int i = 1; i < block.merged; i++) {
+            merge_state(state, {state.at + i * a.heads * size}, dim);
+        }
+        finish_state(state, a.kv->head_dim, a.out + (block.first * a.heads + head) * a.kv->head_dim);
+    }
+}
+
+} // namespace demitasse::DM_ISA

@@ -1,0 +1,117 @@
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] with FP32 activations, for every weight layout.
+// Layout:   weights in panels of 16 rows (PackedMatrix); x rows in order; out [row][16] FP32 a panel.
+// Requires: at most ROW_BLOCK rows.
+// Accuracy: FP32; the sum of even columns and that of odd columns, added at the end, for any number of rows.
+// Launch:   as linear.
+// Moves:    weights once a block; 2 operations an element and row.
+// Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all rows of
+//           the block, 256 columns at a time, which stay in the first-level cache.
+#pragma once
+
+#include "integer_weights.h"
+
+namespace demitasse::DM_ISA {
+
+// Columns [from, to) of a panel as FP32, [column][16].
+inline void widen_integers(const Matrix& m, int64_t panel, int64_t from, int64_t to, float* out) {
+    const bool int4 = m.element == Element::INT4;
+    const uint8_t* quants = m.quants + panel * PANEL * m.padded() / (int4 ? 2 : 1);
+    const float zero = int4 && m.mins == nullptr ? 8 : 0;
+    for (int64_t k = from; k < to; k++) {
+        int64_t scale = (panel * m.groups() + k / m.group) * PANEL;
+        for (int r = 0; r < PANEL; r++) {
+            float q;
+            if (int4) {
+                int pair = quants[k / 8 * 64 + r * 4 + k % 4];
+                q = static_cast<float>((k & 4) == 0 ? pair & 15 : pair >> 4);
+            } else {
+                q = static_cast<float>(static_cast<int8_t>(quants[k / 4 * 64 + r * 4 + k % 4]));
+            }
+            float value = m.scales[scale + r] * (q - zero);
+            out[(k - from) * PANEL + r] = m.mins == nullptr ? value : value + m.mins[scale + r];
+        }
+    }
+}
+
+inline const float* widen(const Matrix& m, int64_t panel, int64_t from, int64_t to, float* scratch) {
+    int64_t at = (panel * m.columns + from) * PANEL;
+    int64_t count = (to - from) * PANEL;
+    switch (m.element) {
+    case Element::F32:
+        return reinterpret_cast<const float*>(m.quants) + at;
+    case Element::F16:
+        for (int64_t i = 0; i < count; i += LANES) {
+            store(scratch + i, load_f16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
+        }
+        return scratch;
+    case Element::BF16:
+        for (int64_t i = 0; i < count; i += LANES) {
+            store(scratch + i, load_bf16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
+        }
+        return scratch;
+    default:
+        widen_integers(m, panel, from, to, scratch);
+        return scratch;
+    }
+}
+
+// Adds columns to R rows' sums [row][even and odd][16]; from is even.
+template <int R>
+inline void add_columns(const float* w, const float* x, int64_t stride, int64_t from, int64_t to, float* sums) {
+    F32 s[R][2][REGISTERS];
+    for (int r = 0; r < R; r++) {
+        for (int i = 0; i < 2 * REGISTERS; i++) {
+            s[r][i / REGISTERS][i % REGISTERS] = load(sums + (r * 2 * REGISTERS + i) * LANES);
+        }
+    }
+    auto column = [&](int64_t k, int odd) __attribute__((always_inline)) {
+        for (int v = 0; v < REGISTERS; v++) {
+            F32 weights = load(w + (k - from) * PANEL + v * LANES);
+            for (int r = 0; r < R; r++) {
+                s[r][odd][v] = fma(weights, set1(x[r * stride + k]), s[r][odd][v]);
+            }
+        }
+    };
+    int64_t k = from;
+    for (; k + 2 <= to; k += 2) {
+        column(k, 0);
+        column(k + 1, 1);
+    }
+    if (k < to) {
+        column(k, 0);
+    }
+    for (int r = 0; r < R; r++) {
+        for (int i = 0; i < 2 * REGISTERS; i++) {
+            store(sums + (r * 2 * REGISTERS + i) * LANES, s[r][i / REGISTERS][i % REGISTERS]);
+        }
+    }
+}
+
+// A block of rows by a panel; scratch: rows x 32 sums, then FLOAT_COLUMNS x 16 widened weights; out: rows x 16, the scratch's
+// beginning.
+inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t rows, float* scratch) {
+    float* widened = scratch + ROW_BLOCK * 2 * PANEL;
+    for (int64_t i = 0; i < rows * 2 * PANEL; i += LANES) {
+        store(scratch + i, zero());
+    }
+    for (int64_t from = 0; from < m.columns; from += FLOAT_COLUMNS) {
+        int64_t to = from + FLOAT_COLUMNS < m.columns ? from + FLOAT_COLUMNS : m.columns;
+        const float* w = widen(m, panel, from, to, widened);
+        int64_t r = 0;
+        for (; r + 2 <= rows; r += 2) {
+            add_columns<2>(w, x + r * m.columns, m.columns, from, to, scratch + r * 2 * PANEL);
+        }
+        if (r < rows) {
+            add_columns<1>(w, x + r * m.columns, m.columns, from, to, scratch + r * 2 * PANEL);
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int v = 0; v < REGISTERS; v++) {
+            const float* sums = scratch + r * 2 * PANEL + v * LANES;
+            store(scratch + r * PANEL + v * LANES, add(load(sums), load(sums + PANEL)));
+        }
+    }
+    return scratch;
+}
+
+} // namespace demitasse::DM_ISA

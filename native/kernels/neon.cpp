@@ -1,0 +1,7 @@
+#define DM_ISA neon
+#include "table.h"
+
+const demitasse::KernelTable* demitasse::table_neon() {
+    static const KernelTable table = neon::table("neon");
+    return &table;
+}

@@ -1,0 +1,30 @@
+// The table of one instruction set's kernels, in the order of Op.
+#pragma once
+
+#include "attention.h"
+#include "elementwise.h"
+#include "gated_activation.h"
+#include "kv_append.h"
+#include "linear.h"
+#include "quantize_rows.h"
+#include "rms_norm.h"
+
+namespace demitasse::DM_ISA {
+
+inline constexpr Kernel KERNELS[] = {
+    embed, gather_rows, rms_norm,  quantize_rows,   quantize_panels,  linear, rope,
+    kv_append, attention, attention_merge, gated_activation, add,   soft_cap, pack,
+};
+
+static_assert(sizeof KERNELS / sizeof KERNELS[0] == static_cast<int>(Op::COUNT), "one kernel an operation");
+
+inline KernelTable table(const char* name) {
+    KernelTable t{};
+    t.name = name;
+    for (int i = 0; i < static_cast<int>(Op::COUNT); i++) {
+        t.run[i] = KERNELS[i];
+    }
+    return t;
+}
+
+} // namespace demitasse::DM_ISA
