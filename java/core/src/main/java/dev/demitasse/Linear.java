@@ -5,7 +5,6 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
@@ -55,7 +54,7 @@ public final class Linear implements AutoCloseable {
                 .order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(weights);
         MatrixSource source = new MatrixSource("matrix", TensorType.F32, rows, columns, MemorySegment.ofBuffer(bytes));
-        return new Linear(device, device.upload(PackedMatrix.pack(source, layout)));
+        return new Linear(device, device.upload(source, layout));
     }
 
     /** Multiplies {@code rows} rows of {@link #columns()} elements; returns rows × {@link #rows()}. */

@@ -6,6 +6,7 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvType;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** The options that choose a model and a device; the same in every command. */
@@ -30,6 +31,12 @@ final class ModelSelection {
             paramLabel = "N",
             description = "Threads of a CPU device (default: physical cores).")
     int threads;
+
+    @Option(
+            names = "--isa",
+            paramLabel = "NAME",
+            description = "Instruction set of the native backend (default: the best of this machine).")
+    @Nullable String instructionSet;
 
     @Option(
             names = "--batch-invariant",
@@ -57,7 +64,7 @@ final class ModelSelection {
     ModelOptions options() {
         return ModelOptions.DEFAULT
                 .withBackend(backend)
-                .withDevice(new DeviceOptions(threads, device, null))
+                .withDevice(new DeviceOptions(threads, device, null, instructionSet))
                 .withContextLength(context)
                 .withKvType(kvType)
                 .withSequences(1);

@@ -1,8 +1,9 @@
 package dev.demitasse.device;
 
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.PackedMatrix;
-import org.jspecify.annotations.Nullable;
+import dev.demitasse.quant.WeightLayout;
 
 /**
  * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order.
@@ -29,6 +30,15 @@ public interface Device extends AutoCloseable {
 
     /** Takes over a packed matrix; it is closed with the weight. */
     LinearWeight upload(PackedMatrix matrix);
+
+    /**
+     * Packs a matrix in {@code layout} and takes it over.
+     *
+     * @throws dev.demitasse.ModelFormatException where a weight or scale is not finite
+     */
+    default LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        return upload(PackedMatrix.pack(source, layout));
+    }
 
     /** Memory for a key-value cache. */
     KvStore allocateKv(KvShape shape);
@@ -96,11 +106,6 @@ public interface Device extends AutoCloseable {
         Buffer buffer = allocate((long) values.length * Float.BYTES);
         buffer.write(0, java.lang.foreign.MemorySegment.ofArray(values));
         return buffer;
-    }
-
-    /** {@link #upload(float[])}, or null for null. */
-    default @Nullable Buffer uploadOrNull(float @Nullable [] values) {
-        return values == null ? null : upload(values);
     }
 
     @Override

@@ -8,21 +8,30 @@ import org.jspecify.annotations.Nullable;
  * @param threads threads of a CPU device; 0 for the number of physical cores
  * @param ordinal which of several devices of a kind
  * @param activations how integer layouts meet their activations; null for the device's own choice
+ * @param instructionSet the instruction set of a CPU device that has several, by name; null for the best
  */
 public record DeviceOptions(
-        int threads, int ordinal, @Nullable ActivationType activations) {
+        int threads,
+        int ordinal,
+        @Nullable ActivationType activations,
+        @Nullable String instructionSet) {
     /** The device's own choice of everything. */
     public static DeviceOptions defaults() {
-        return new DeviceOptions(0, 0, null);
+        return new DeviceOptions(0, 0, null, null);
     }
 
     /** The same with that many threads. */
     public DeviceOptions withThreads(int count) {
-        return new DeviceOptions(count, ordinal, activations);
+        return new DeviceOptions(count, ordinal, activations, instructionSet);
     }
 
     /** The same with those activations. */
     public DeviceOptions withActivations(ActivationType type) {
-        return new DeviceOptions(threads, ordinal, type);
+        return new DeviceOptions(threads, ordinal, type, instructionSet);
+    }
+
+    /** The same with that instruction set. */
+    public DeviceOptions withInstructionSet(@Nullable String name) {
+        return new DeviceOptions(threads, ordinal, activations, name);
     }
 }

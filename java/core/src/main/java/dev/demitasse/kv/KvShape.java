@@ -20,7 +20,12 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
 
     /** Bytes of the keys (or of the values) of all layers. */
     public long bytes() {
-        return pageElements() * layers * pages * type.bytes();
+        return pageElements() * layers * pages * type.bytes() + scales() * Float.BYTES;
+    }
+
+    /** Scales of the keys (or of the values): one for each layer, page, head and position; 0 for types without. */
+    public long scales() {
+        return type.scaled() ? (long) layers * pages * kvHeads * PAGE : 0;
     }
 
     /** Index of the first element of a head's part of a page. */

@@ -7,7 +7,6 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -152,7 +151,7 @@ public final class Weights implements AutoCloseable {
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         MatrixSource source = all.rows(first, count);
         LinearWeight weight =
-                device.upload(forced == null ? PackedMatrix.pack(source) : PackedMatrix.pack(source, forced));
+                device.upload(source, forced == null ? source.type().layout() : forced);
         owned.add(weight);
         bytes += weight.bytes();
         if (source.data().isMapped()) {

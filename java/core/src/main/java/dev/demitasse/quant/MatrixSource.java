@@ -119,7 +119,8 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         return type.codec();
     }
 
-    private ModelFormatException notFinite(int row, String what) {
+    /** What is thrown where a weight or scale is NaN or infinite. */
+    public ModelFormatException notFinite(int row, String what) {
         return new ModelFormatException("Tensor \"" + name + "\" has a " + what + " in row " + row
                 + " that is NaN or infinite; the file is damaged.");
     }

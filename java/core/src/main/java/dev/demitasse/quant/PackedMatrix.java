@@ -10,6 +10,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A weight matrix packed for CPU devices: panels of 16 rows, interleaved so that one vector register holds several rows
@@ -92,7 +93,7 @@ public final class PackedMatrix implements AutoCloseable {
             IntStream panels = IntStream.range(0, packed.panels()).parallel();
             BlockWords words = direct ? source.type().words() : null;
             if (words != null) {
-                packed.maximum.set(layout.element() == WeightLayout.Element.INT4 ? 15 : 128);
+                packed.maximum.set(wordMaximum(layout));
                 panels.forEach(panel -> packed.packWords(source, panel, words));
             } else if (layout.element().quantised()) {
                 panels.forEach(panel -> packed.packIntegers(source, panel, direct));
@@ -104,6 +105,23 @@ public final class PackedMatrix implements AutoCloseable {
             packed.close();
             throw e;
         }
+    }
+
+    /**
+     * A matrix of zeros in the layout of a type whose blocks of 32 columns go to the packed layout word by word, for a device
+     * that packs by itself; null for other types.
+     */
+    public static @Nullable PackedMatrix ofWords(MatrixSource source) {
+        if (source.type().words() == null) {
+            return null;
+        }
+        PackedMatrix packed = new PackedMatrix(source.type().layout(), source.rows(), source.columns());
+        packed.maximum.set(wordMaximum(packed.layout));
+        return packed;
+    }
+
+    private static int wordMaximum(WeightLayout layout) {
+        return layout.element() == WeightLayout.Element.INT4 ? 15 : 128;
     }
 
     private void packIntegers(MatrixSource source, int panel, boolean direct) {

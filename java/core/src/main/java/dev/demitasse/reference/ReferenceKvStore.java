@@ -1,5 +1,6 @@
 package dev.demitasse.reference;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -7,20 +8,37 @@ import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
-import dev.demitasse.kv.KvType;
+import dev.demitasse.kv.ScaledElements;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 
 /** The cache in its plainest order: {@code [layer][page][kvHead][position in page][element]}, keys and values apart. */
 final class ReferenceKvStore implements KvStore {
     private final KvShape shape;
-    private final HostMemory keys;
-    private final HostMemory values;
+    private final Half keys;
+    private final Half values;
+
+    /** The keys, or the values: elements and, for types that have them, scales. */
+    private static final class Half implements AutoCloseable {
+        final HostMemory elements;
+        final HostMemory scales;
+
+        Half(KvShape shape) {
+            scales = HostMemory.allocate(shape.scales() * Float.BYTES);
+            elements = HostMemory.allocate(shape.bytes() - scales.bytes());
+        }
+
+        @Override
+        public void close() {
+            elements.close();
+            scales.close();
+        }
+    }
 
     ReferenceKvStore(KvShape shape) {
         this.shape = shape;
-        this.keys = HostMemory.allocate(shape.bytes());
-        this.values = HostMemory.allocate(shape.bytes());
+        this.keys = new Half(shape);
+        this.values = new Half(shape);
     }
 
     static ReferenceKvStore of(KvStore store) {
@@ -31,42 +49,60 @@ final class ReferenceKvStore implements KvStore {
     }
 
     void append(int layer, MemorySegment k, MemorySegment v, BatchRows rows) {
-        int width = shape.kvHeads() * shape.headDim();
+        float[] vector = new float[shape.headDim()];
         for (int row = 0; row < rows.count(); row++) {
-            for (int i = 0; i < width; i++) {
-                long at = index(
-                        layer, rows.pages()[row], rows.positions()[row], i / shape.headDim(), i % shape.headDim());
-                set(keys.segment(), at, k.getAtIndex(JAVA_FLOAT, (long) row * width + i));
-                set(values.segment(), at, v.getAtIndex(JAVA_FLOAT, (long) row * width + i));
+            for (int head = 0; head < shape.kvHeads(); head++) {
+                long at = vectorIndex(layer, rows.pages()[row], rows.positions()[row], head);
+                long source = ((long) row * shape.kvHeads() + head) * shape.headDim();
+                set(keys, at, k, source, vector);
+                set(values, at, v, source, vector);
             }
         }
     }
 
     double key(int layer, int[] pages, int position, int kvHead, int d) {
-        return get(keys.segment(), index(layer, pages, position, kvHead, d));
+        return get(keys, vectorIndex(layer, pages, position, kvHead), d);
     }
 
     double value(int layer, int[] pages, int position, int kvHead, int d) {
-        return get(values.segment(), index(layer, pages, position, kvHead, d));
+        return get(values, vectorIndex(layer, pages, position, kvHead), d);
     }
 
-    private long index(int layer, int[] pages, int position, int kvHead, int d) {
+    /** Index of a position's vector of one head. */
+    private long vectorIndex(int layer, int[] pages, int position, int kvHead) {
         int page = pages[position / KvShape.PAGE];
-        return shape.headOffset(layer, page, kvHead) + (long) (position % KvShape.PAGE) * shape.headDim() + d;
+        return shape.headOffset(layer, page, kvHead) / shape.headDim() + position % KvShape.PAGE;
     }
 
-    private void set(MemorySegment segment, long index, float value) {
-        if (shape.type() == KvType.F16) {
-            segment.setAtIndex(JAVA_SHORT, index, Float.floatToFloat16(value));
-        } else {
-            segment.setAtIndex(JAVA_FLOAT, index, value);
+    private void set(Half half, long at, MemorySegment x, long source, float[] vector) {
+        MemorySegment.copy(x, JAVA_FLOAT, source * Float.BYTES, vector, 0, vector.length);
+        MemorySegment to = half.elements.segment();
+        long first = at * vector.length;
+        if (shape.type().scaled()) {
+            byte[] rounded = new byte[vector.length];
+            float scale = ScaledElements.round(shape.type(), vector, 0, vector.length, rounded);
+            MemorySegment.copy(rounded, 0, to, JAVA_BYTE, first, rounded.length);
+            half.scales.segment().setAtIndex(JAVA_FLOAT, at, scale);
+            return;
+        }
+        for (int d = 0; d < vector.length; d++) {
+            switch (shape.type()) {
+                case F16 -> to.setAtIndex(JAVA_SHORT, first + d, Float.floatToFloat16(vector[d]));
+                default -> to.setAtIndex(JAVA_FLOAT, first + d, vector[d]);
+            }
         }
     }
 
-    private float get(MemorySegment segment, long index) {
-        return shape.type() == KvType.F16
-                ? Float.float16ToFloat(segment.getAtIndex(JAVA_SHORT, index))
-                : segment.getAtIndex(JAVA_FLOAT, index);
+    private double get(Half half, long at, int d) {
+        MemorySegment from = half.elements.segment();
+        long index = at * shape.headDim() + d;
+        return switch (shape.type()) {
+            case F32 -> from.getAtIndex(JAVA_FLOAT, index);
+            case F16 -> Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, index));
+            case INT8, FP8 ->
+                (double) ScaledElements.value(shape.type(), from.get(JAVA_BYTE, index))
+                        * half.scales.segment().getAtIndex(JAVA_FLOAT, at);
+        };
     }
 
     @Override

@@ -1,12 +1,6 @@
 package dev.demitasse.vector;
 
-import static dev.demitasse.vector.Lanes.ADDRESS;
 import static dev.demitasse.vector.Lanes.BYTES;
-import static dev.demitasse.vector.Lanes.HALF_SHORTS;
-import static dev.demitasse.vector.Lanes.INTS;
-import static dev.demitasse.vector.Lanes.MEMORY;
-import static dev.demitasse.vector.Lanes.OFFSET;
-import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.WIDTH;
 import static dev.demitasse.vector.Lanes.floats;
 import static dev.demitasse.vector.Lanes.spread;
@@ -15,16 +9,14 @@ import static dev.demitasse.vector.Lanes.store;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.kv.KvShape;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
  * Computes: {@code softmax(cap(scale q·k)) v} of some query heads over the positions that they see, by the online softmax (Milakov
  * and Gimelshein, 2018).
  *
- * <p>Layout: queries {@code [query][element]} FP32; pages as {@link VectorKvStore} has them, FP16 ones unpacked to FP32 scratch once
- * for all queries that share the page. A query's running state is {@code [maximum, sum, padding to 8][padded elements]} FP32.
+ * <p>Layout: queries {@code [query][element]} FP32; pages as {@link VectorKvStore} has them, unpacked to FP32 scratch once for
+ * all queries that share the page ({@link UnpackPage}). A query's running state is {@code [maximum, sum, padding to 8][padded elements]} FP32.
  *
  * <p>Requires: head elements padded to a multiple of 8.
  *
@@ -63,30 +55,6 @@ final class Attention {
         FloatVector zero = FloatVector.zero(Lanes.FLOATS);
         for (int d = 0; d < paddedDim; d += WIDTH) {
             store(zero, state + (STATE_HEADER + d) * 4L);
-        }
-    }
-
-    /** FP32 keys (or values) of a page: in place, or unpacked to {@code scratch}. */
-    static long unpack(long block, boolean half, int paddedDim, long scratch) {
-        if (!half) {
-            return block;
-        }
-        unpackHalves(block & ADDRESS, paddedDim * PAGE, WIDTH, scratch & ADDRESS);
-        return scratch;
-    }
-
-    /** FP16 to FP32, as {@link Lanes#halves} explains; written out, since it is half of a decode step's work at a long context. */
-    private static void unpackHalves(long from, int count, int width, long to) {
-        for (int i = 0; i < count; i += width) {
-            long at = i & OFFSET;
-            IntVector bits = (IntVector) ShortVector.fromMemorySegment(HALF_SHORTS, MEMORY, from + at * 2, ORDER)
-                    .convertShape(VectorOperators.S2I, INTS, 0);
-            IntVector magnitude = bits.and(0x7FFF)
-                    .lanewise(VectorOperators.LSHL, 13)
-                    .reinterpretAsFloats()
-                    .mul(Lanes.HALF_BIAS)
-                    .reinterpretAsInts();
-            magnitude.or(bits.and(0x80000000)).reinterpretAsFloats().intoMemorySegment(MEMORY, to + at * 4, ORDER);
         }
     }
 

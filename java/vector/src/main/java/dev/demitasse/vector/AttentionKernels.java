@@ -3,7 +3,10 @@ package dev.demitasse.vector;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.kv.ScaledElements;
 import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,24 +42,45 @@ final class AttentionKernels implements AutoCloseable {
         int position = rows.positions()[row];
         int page = rows.pages()[row][position / PAGE];
         int slot = position % PAGE;
+        int bytes = store.shape().type().bytes();
         for (int head = 0; head < kvHeads; head++) {
             long source = ((long) row * kvHeads + head) * headDim * 4;
-            long k = store.keys(layer, page, head);
-            long v = store.values(layer, page, head);
-            for (int d = 0; d < headDim; d++) {
-                long keyIndex = (long) d * PAGE + slot;
-                long valueIndex = (long) slot * store.paddedDim() + d;
-                float key = Lanes.get(keys + source + d * 4L);
-                float value = Lanes.get(values + source + d * 4L);
-                if (store.half()) {
-                    Lanes.MEMORY.set(SHORT, k + keyIndex * 2, Float.floatToFloat16(key));
-                    Lanes.MEMORY.set(SHORT, v + valueIndex * 2, Float.floatToFloat16(value));
-                } else {
-                    Lanes.set(k + keyIndex * 4, key);
-                    Lanes.set(v + valueIndex * 4, value);
-                }
+            long k = store.keys(layer, page, head) + (long) slot * bytes;
+            long v = store.values(layer, page, head) + (long) slot * store.paddedDim() * bytes;
+            if (store.shape().type().scaled()) {
+                Lanes.set(store.keyScales(layer, page, head) + slot * 4L, appendScaled(store, keys + source, k, PAGE));
+                Lanes.set(store.valueScales(layer, page, head) + slot * 4L, appendScaled(store, values + source, v, 1));
+            } else {
+                append(store, keys + source, k, PAGE);
+                append(store, values + source, v, 1);
             }
         }
+    }
+
+    /** Stores a head's vector, elements {@code stride} from each other. */
+    private static void append(VectorKvStore store, long x, long at, int stride) {
+        boolean half = store.shape().type() == KvType.F16;
+        for (int d = 0; d < store.shape().headDim(); d++) {
+            float value = Lanes.get(x + d * 4L);
+            long index = (long) d * stride;
+            if (half) {
+                Lanes.MEMORY.set(SHORT, at + index * 2, Float.floatToFloat16(value));
+            } else {
+                Lanes.set(at + index * 4, value);
+            }
+        }
+    }
+
+    /** The same rounded to bytes; returns the scale. */
+    private static float appendScaled(VectorKvStore store, long x, long at, int stride) {
+        float[] vector = new float[store.shape().headDim()];
+        byte[] rounded = new byte[vector.length];
+        MemorySegment.copy(Lanes.MEMORY, Lanes.FLOAT, x, vector, 0, vector.length);
+        float scale = ScaledElements.round(store.shape().type(), vector, 0, vector.length, rounded);
+        for (int d = 0; d < vector.length; d++) {
+            Lanes.MEMORY.set(ValueLayout.JAVA_BYTE, at + (long) d * stride, rounded[d]);
+        }
+        return scale;
     }
 
     /**
@@ -170,10 +194,8 @@ final class AttentionKernels implements AutoCloseable {
         }
         int[] pages = call.rows.pages()[block.first];
         for (int page = from / PAGE; page * PAGE < to; page++) {
-            long keys = Attention.unpack(
-                    call.store.keys(call.layer, pages[page], kvHead), call.store.half(), dim, workerScratch);
-            long values = Attention.unpack(
-                    call.store.values(call.layer, pages[page], kvHead), call.store.half(), dim, valueScratch);
+            long keys = UnpackPage.keys(call.store, call.layer, pages[page], kvHead, workerScratch);
+            long values = UnpackPage.values(call.store, call.layer, pages[page], kvHead, valueScratch);
             addPage(call, block, kvHead, page, from, to, keys, values, scores, segmentStates);
         }
     }

@@ -26,6 +26,9 @@ final class Lanes {
     static final VectorSpecies<Short> SHORTS = SHAPE.withLanes(short.class);
     static final VectorSpecies<Short> HALF_SHORTS = HALF_SHAPE.withLanes(short.class);
 
+    /** Bytes for a vector of 32-bit lanes; the narrowest vector has 8, of which 4 are taken where vectors have 4 lanes. */
+    static final VectorSpecies<Byte> WORD_BYTES = VectorShape.S_64_BIT.withLanes(byte.class);
+
     /** FP32 lanes of a vector. */
     static final int WIDTH = FLOATS.length();
     /** Bytes of a vector. */

@@ -9,6 +9,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Cores;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;

@@ -3,7 +3,6 @@ package dev.demitasse.vector;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
-import dev.demitasse.kv.KvType;
 import dev.demitasse.memory.HostMemory;
 
 /**
@@ -11,17 +10,24 @@ import dev.demitasse.memory.HostMemory;
  * scores of neighbouring positions; values {@code [position][element]}. Elements are padded to a multiple of 8.
  */
 final class VectorKvStore implements KvStore {
+    /** Bytes after the last element that may be read: the narrowest vector of bytes has 8. */
+    private static final int SLACK = 8;
+
     private final KvShape shape;
     private final int paddedDim;
     private final HostMemory keys;
     private final HostMemory values;
+    private final HostMemory keyScales;
+    private final HostMemory valueScales;
 
     VectorKvStore(KvShape shape) {
         this.shape = shape;
         this.paddedDim = (shape.headDim() + 7) / 8 * 8;
         long bytes = (long) shape.layers() * shape.pages() * shape.kvHeads() * blockBytes();
-        this.keys = HostMemory.allocate(bytes);
-        this.values = HostMemory.allocate(bytes);
+        this.keys = HostMemory.allocate(bytes + SLACK);
+        this.values = HostMemory.allocate(bytes + SLACK);
+        this.keyScales = HostMemory.allocate(shape.scales() * Float.BYTES);
+        this.valueScales = HostMemory.allocate(shape.scales() * Float.BYTES);
     }
 
     static VectorKvStore of(KvStore store) {
@@ -34,10 +40,6 @@ final class VectorKvStore implements KvStore {
     /** Elements of a head with padding. */
     int paddedDim() {
         return paddedDim;
-    }
-
-    boolean half() {
-        return shape.type() == KvType.F16;
     }
 
     /** Bytes of the keys (or values) of one head in one page. */
@@ -55,8 +57,22 @@ final class VectorKvStore implements KvStore {
         return values.address() + block(layer, page, kvHead);
     }
 
+    /** Address of the scales of the keys of a head in a page, one a position. */
+    long keyScales(int layer, int page, int kvHead) {
+        return keyScales.address() + index(layer, page, kvHead) * KvShape.PAGE * Float.BYTES;
+    }
+
+    /** The same of the values. */
+    long valueScales(int layer, int page, int kvHead) {
+        return valueScales.address() + index(layer, page, kvHead) * KvShape.PAGE * Float.BYTES;
+    }
+
     private long block(int layer, int page, int kvHead) {
-        return (((long) layer * shape.pages() + page) * shape.kvHeads() + kvHead) * blockBytes();
+        return index(layer, page, kvHead) * blockBytes();
+    }
+
+    private long index(int layer, int page, int kvHead) {
+        return ((long) layer * shape.pages() + page) * shape.kvHeads() + kvHead;
     }
 
     @Override
@@ -68,5 +84,7 @@ final class VectorKvStore implements KvStore {
     public void close() {
         keys.close();
         values.close();
+        keyScales.close();
+        valueScales.close();
     }
 }

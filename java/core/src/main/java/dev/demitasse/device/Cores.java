@@ -1,4 +1,4 @@
-package dev.demitasse.vector;
+package dev.demitasse.device;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -7,11 +7,11 @@ import java.util.HashSet;
 import java.util.Set;
 
 /** How many cores there are. */
-final class Cores {
+public final class Cores {
     private Cores() {}
 
     /** Physical cores that this process may use: siblings of one core share its vector units, and count once. */
-    static int physical() {
+    public static int physical() {
         int logical = Runtime.getRuntime().availableProcessors();
         Set<String> cores = new HashSet<>();
         for (int cpu = 0; ; cpu++) {

@@ -1,0 +1,47 @@
+package dev.demitasse.kv;
+
+/**
+ * How the cache types with a scale round a vector of one position and head: the same on every device, so that caches hold the same
+ * bytes.
+ */
+public final class ScaledElements {
+    private static final float TWO_TO_120 = 0x1p120f;
+
+    private ScaledElements() {}
+
+    /**
+     * Rounds {@code count} numbers from {@code from} on to {@code out}: INT8 {@code rint(x * (127 / max|x|))}, FP8 nearest to
+     * {@code x * (448 / max|x|)}, ties to even. Returns the scale, {@code max|x|} divided by the type's limit.
+     */
+    public static float round(KvType type, float[] x, int from, int count, byte[] out) {
+        float largest = 0;
+        for (int i = from; i < from + count; i++) {
+            largest = Math.max(largest, Math.abs(x[i]));
+        }
+        float inverse = largest == 0 ? 0 : type.limit() / largest;
+        for (int i = 0; i < count; i++) {
+            float value = x[from + i] * inverse;
+            out[i] = type == KvType.INT8 ? (byte) Math.rint(value) : toFp8(value);
+        }
+        return largest / type.limit();
+    }
+
+    /** What an element stands for, without its scale. */
+    public static float value(KvType type, byte element) {
+        return type == KvType.INT8 ? element : fromFp8(element);
+    }
+
+    /** The nearest FP8 E4M3 number, ties to even; magnitudes beyond 448 become 448. */
+    public static byte toFp8(float value) {
+        float magnitude = Math.min(Math.abs(value), 448) / TWO_TO_120; // E4M3's exponent field in FP32's
+        int bits = Float.floatToRawIntBits(magnitude);
+        bits += 0x7FFFF + (bits >>> 20 & 1);
+        return (byte) (bits >>> 20 | Float.floatToRawIntBits(value) >>> 24 & 0x80);
+    }
+
+    /** The value of an FP8 E4M3 number that is not NaN. */
+    public static float fromFp8(byte element) {
+        float magnitude = Float.intBitsToFloat((element & 0x7F) << 20) * TWO_TO_120;
+        return element < 0 ? -magnitude : magnitude;
+    }
+}
