@@ -1,0 +1,132 @@
+package dev.demitasse.nativecpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.kv.KvShape;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The rows of a batch as C++ reads them, and how attention is cut into blocks: made once for all layers of a forward pass. Neighbouring
+ * rows of one sequence make a block; a row that stands alone makes one for each segment of positions that it sees.
+ */
+final class AttentionPlan {
+    private static final int SEGMENT = 512;
+    private static final int QUERY_BLOCK = 16;
+    private static final int BLOCK_INTS = 5;
+
+    private final CommandList commands;
+    private final Map<Integer, Blocks> byWindow = new HashMap<>();
+    private @Nullable BatchRows rows;
+    private long address;
+
+    /**
+     * Blocks of attention.
+     *
+     * @param address of an array of {@code AttentionBlock} (command.h)
+     * @param count blocks
+     * @param states states of segments that are merged afterwards
+     */
+    record Blocks(long address, int count, int states) {}
+
+    AttentionPlan(CommandList commands) {
+        this.commands = commands;
+        commands.afterRun(() -> {
+            rows = null;
+            byWindow.clear();
+        });
+    }
+
+    /** The address of the rows' {@code BatchRows} (command.h), after a check that every position has a page of the store. */
+    long address(BatchRows batch, KvShape shape) {
+        if (batch == rows) {
+            return address;
+        }
+        byWindow.clear();
+        int count = batch.count();
+        MemorySegment tables = commands.scratch((long) count * Long.BYTES);
+        int[] previous = null;
+        long table = 0;
+        for (int row = 0; row < count; row++) {
+            int[] pages = batch.pages()[row];
+            check(batch.positions()[row], pages, shape);
+            if (pages != previous) {
+                table = commands.copy(pages, pages.length);
+                previous = pages;
+            }
+            tables.setAtIndex(JAVA_LONG, row, table);
+        }
+        MemorySegment description = commands.scratch(3 * Long.BYTES);
+        description.setAtIndex(JAVA_LONG, 0, count);
+        description.setAtIndex(JAVA_LONG, 1, commands.copy(batch.positions(), count));
+        description.setAtIndex(JAVA_LONG, 2, tables.address());
+        rows = batch;
+        address = description.address();
+        return address;
+    }
+
+    private static void check(int position, int[] pages, KvShape shape) {
+        int last = position / KvShape.PAGE;
+        if (position < 0 || last >= pages.length) {
+            throw new UsageException("Position " + position + " has no page in a table of " + pages.length + ".");
+        }
+        for (int i = 0; i <= last; i++) {
+            if (pages[i] < 0 || pages[i] >= shape.pages()) {
+                throw new UsageException("Page " + pages[i] + " is not one of the cache's " + shape.pages() + ".");
+            }
+        }
+    }
+
+    /** The blocks of a batch for layers with a window (0 for none). */
+    Blocks blocks(BatchRows batch, int window) {
+        return byWindow.computeIfAbsent(window, w -> divide(batch, w));
+    }
+
+    private Blocks divide(BatchRows batch, int window) {
+        int[] ints = new int[BLOCK_INTS * blockLimit(batch, window)];
+        int count = 0;
+        int states = 0;
+        for (int first = 0; first < batch.count(); ) {
+            int last = first + 1;
+            while (last < batch.count()
+                    && last - first < QUERY_BLOCK
+                    && batch.pages()[last] == batch.pages()[first]) {
+                last++;
+            }
+            int firstSegment = firstSegment(batch, first, window);
+            int segments = batch.positions()[first] / SEGMENT - firstSegment + 1;
+            if (last - first > 1) {
+                segments = 1;
+            }
+            for (int i = 0; i < segments; i++) {
+                int[] block = segments == 1
+                        ? new int[] {first, last, -1, 0, 0}
+                        : new int[] {first, last, firstSegment + i, states + i, i == 0 ? segments : 0};
+                System.arraycopy(block, 0, ints, BLOCK_INTS * count++, BLOCK_INTS);
+            }
+            states += segments == 1 ? 0 : segments;
+            first = last;
+        }
+        MemorySegment out = commands.scratch((long) BLOCK_INTS * count * Integer.BYTES);
+        MemorySegment.copy(ints, 0, out, JAVA_INT, 0, BLOCK_INTS * count);
+        return new Blocks(out.address(), count, states);
+    }
+
+    private static int firstSegment(BatchRows batch, int row, int window) {
+        int position = batch.positions()[row];
+        return (window == 0 ? 0 : Math.max(0, position - window + 1)) / SEGMENT;
+    }
+
+    private static int blockLimit(BatchRows batch, int window) {
+        int limit = 0;
+        for (int row = 0; row < batch.count(); row++) {
+            limit += batch.positions()[row] / SEGMENT - firstSegment(batch, row, window) + 1;
+        }
+        return limit;
+    }
+}

@@ -1,0 +1,130 @@
+package dev.demitasse.nativecpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.UsageException;
+import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Commands that wait to be run together: operations are recorded, and {@link #run} runs them with one call when a result is wanted. A
+ * forward pass is one list, so its threads meet only in C++. The words of a command are described in
+ * {@code native/include/demitasse/command.h}.
+ */
+final class CommandList implements AutoCloseable {
+    private static final int CAPACITY = 2048;
+    private static final int WORDS = 16;
+    private static final long CHUNK_BYTES = 1 << 20;
+
+    private final HostMemory commands = HostMemory.allocate((long) CAPACITY * WORDS * Long.BYTES);
+    private final List<HostMemory> chunks = new ArrayList<>();
+    private final List<Runnable> listeners = new ArrayList<>();
+    private long device;
+    private int count;
+    private int chunk;
+    private long used;
+
+    CommandList(long device) {
+        this.device = device;
+    }
+
+    /** Called after every run, when arrays that were copied for it are gone. */
+    void afterRun(Runnable listener) {
+        listeners.add(listener);
+    }
+
+    /** Index of the last command, or -1. */
+    int last() {
+        return count - 1;
+    }
+
+    /** Makes room for {@code more} commands that belong together, by running what waits if need be. */
+    void reserve(int more) {
+        if (device == 0) {
+            throw new UsageException("The device is closed.");
+        }
+        if (count + more > CAPACITY) {
+            run();
+        }
+    }
+
+    /**
+     * Records a command.
+     *
+     * @param after index of the command that must be complete, with all before it
+     * @param arguments addresses, integers, and FP32 numbers as {@link #bits}
+     */
+    void add(Operation operation, int after, long... arguments) {
+        MemorySegment out = commands.segment();
+        long at = (long) count * WORDS;
+        out.setAtIndex(JAVA_LONG, at, operation.ordinal());
+        out.setAtIndex(JAVA_LONG, at + 1, after);
+        for (int i = 0; i < arguments.length; i++) {
+            out.setAtIndex(JAVA_LONG, at + 2 + i, arguments[i]);
+        }
+        count++;
+    }
+
+    /** An FP32 argument. */
+    static long bits(float value) {
+        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
+    }
+
+    /** Memory that lives until the list has run. */
+    MemorySegment scratch(long bytes) {
+        long aligned = (bytes + 15) / 16 * 16;
+        while (chunk < chunks.size() && used + aligned > chunks.get(chunk).bytes()) {
+            chunk++;
+            used = 0;
+        }
+        if (chunk == chunks.size()) {
+            chunks.add(HostMemory.allocate(Math.max(CHUNK_BYTES, aligned)));
+        }
+        MemorySegment part = chunks.get(chunk).segment().asSlice(used, aligned);
+        used += aligned;
+        return part;
+    }
+
+    /** The address of a copy of {@code values} that lives until the list has run. */
+    long copy(int[] values, int length) {
+        MemorySegment to = scratch((long) length * Integer.BYTES);
+        MemorySegment.copy(values, 0, to, JAVA_INT, 0, length);
+        return to.address();
+    }
+
+    /**
+     * Runs what was recorded, and returns when it is complete.
+     *
+     * @throws OutOfDeviceMemoryException where the threads get no memory for scratch; the commands are dropped
+     */
+    void run() {
+        if (count == 0) {
+            return;
+        }
+        int waiting = count;
+        count = 0;
+        chunk = 0;
+        used = 0;
+        int failed = Kernels.runCommands(device, commands.address(), waiting);
+        listeners.forEach(Runnable::run);
+        if (failed != 0) {
+            throw new OutOfDeviceMemoryException("The machine has no memory left for the scratch of the native device.");
+        }
+    }
+
+    /** Drops what was not run, and the device. */
+    @Override
+    public void close() {
+        count = 0;
+        if (device != 0) {
+            Kernels.closeDevice(device);
+            device = 0;
+            commands.close();
+            chunks.forEach(HostMemory::close);
+        }
+    }
+}

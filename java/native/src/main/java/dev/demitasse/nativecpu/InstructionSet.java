@@ -1,0 +1,50 @@
+package dev.demitasse.nativecpu;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Instruction sets that kernels are compiled for, in the order of {@code InstructionSet} in C++; later ones are better. */
+enum InstructionSet {
+    SSE42("sse4.2"),
+    AVX2("avx2"),
+    AVX2_VNNI("avx2-vnni"),
+    AVX512_VNNI("avx512-vnni"),
+    NEON("neon"),
+    DOTPROD("dotprod");
+
+    private static final InstructionSet[] VALUES = values();
+
+    private final String label;
+
+    InstructionSet(String label) {
+        this.label = label;
+    }
+
+    /** The name that users ask for. */
+    String label() {
+        return label;
+    }
+
+    /** Those of this machine. */
+    static List<InstructionSet> available() {
+        int bits = Kernels.instructionSets();
+        List<InstructionSet> sets = new ArrayList<>();
+        for (InstructionSet set : VALUES) {
+            if ((bits >> set.ordinal() & 1) != 0) {
+                sets.add(set);
+            }
+        }
+        return sets;
+    }
+
+    /** The one of that name, or null. */
+    static @Nullable InstructionSet named(String name) {
+        for (InstructionSet set : VALUES) {
+            if (set.label.equals(name)) {
+                return set;
+            }
+        }
+        return null;
+    }
+}

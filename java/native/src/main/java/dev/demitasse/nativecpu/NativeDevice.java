@@ -1,0 +1,367 @@
+package dev.demitasse.nativecpu;
+
+import static dev.demitasse.nativecpu.CommandList.bits;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.UsageException;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The operations of {@link Device} as commands for the C++ kernels. Arguments are checked when an operation is called; it runs, with all
+ * that was called before, when a buffer is read.
+ */
+final class NativeDevice implements Device {
+    private static final int GROUP = 32;
+    private static final int GROUP_ACTIVATION_BYTES = 16;
+    private static final int STATE_HEADER = 16;
+
+    private final ActivationType activations;
+    private final InstructionSet instructionSet;
+    private final int threads;
+    private final CommandList commands;
+    private final AttentionPlan plan;
+    private HostMemory quantised = HostMemory.allocate(0);
+    private HostMemory states = HostMemory.allocate(0);
+
+    NativeDevice(DeviceOptions options, InstructionSet instructionSet, int threads) {
+        ActivationType wanted = options.activations();
+        this.activations = wanted == null ? ActivationType.INT8 : wanted;
+        this.instructionSet = instructionSet;
+        this.threads = threads;
+        long handle = Kernels.openDevice(instructionSet.ordinal(), threads);
+        if (handle == 0) {
+            throw new BackendUnavailableException(
+                    "native: the operating system gives no " + threads + " threads; ask for fewer with --threads.");
+        }
+        commands = new CommandList(handle);
+        plan = new AttentionPlan(commands);
+    }
+
+    @Override
+    public String name() {
+        return "native";
+    }
+
+    @Override
+    public String description() {
+        return "C++ kernels, " + instructionSet.label() + ", " + threads + " threads";
+    }
+
+    @Override
+    public int threads() {
+        return threads;
+    }
+
+    @Override
+    public ActivationType activations() {
+        return activations;
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return new NativeBuffer(bytes, commands);
+    }
+
+    @Override
+    public LinearWeight upload(PackedMatrix matrix) {
+        return new NativeWeight(matrix, commands);
+    }
+
+    /** Common types are packed by the kernels, straight from the file. */
+    @Override
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        boolean direct =
+                source.data().isNative() && layout.equals(source.type().layout());
+        PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
+        if (packed == null) {
+            return upload(PackedMatrix.pack(source, layout));
+        }
+        try {
+            pack(source, packed);
+            return upload(packed);
+        } catch (RuntimeException | Error e) {
+            packed.close();
+            throw e;
+        }
+    }
+
+    private void pack(MatrixSource source, PackedMatrix packed) {
+        commands.reserve(1);
+        MemorySegment failed = commands.scratch(Integer.BYTES);
+        failed.set(JAVA_INT, 0, 0);
+        boolean minimum = packed.layout().minimum();
+        record(
+                Operation.PACK,
+                source.data().address(),
+                source.rows(),
+                source.columns(),
+                source.type().blockBytes(),
+                packed.layout().element() == WeightLayout.Element.INT4 ? 1 : 0,
+                minimum ? 1 : 0,
+                packed.quants().address(),
+                packed.scales().address(),
+                minimum ? packed.mins().address() : 0,
+                failed.address());
+        commands.run();
+        int row = failed.get(JAVA_INT, 0);
+        if (row != 0) {
+            throw source.notFinite(row - 1, "scale");
+        }
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return new NativeKvStore(shape, commands);
+    }
+
+    /** Records an operation that starts when all before it are complete. */
+    private void record(Operation operation, long... arguments) {
+        commands.reserve(1);
+        commands.add(operation, commands.last(), arguments);
+    }
+
+    private static long address(Buffer buffer, long elements) {
+        return NativeBuffer.address(buffer, elements * Float.BYTES);
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        NativeWeight weight = NativeWeight.of(table);
+        long target = address(out, (long) rows * weight.columns());
+        commands.reserve(1);
+        record(Operation.EMBED, weight.address(), indices(ids, rows, weight.rows()), rows, bits(scale), target);
+    }
+
+    /** The address of a copy of {@code count} indices, each of which is below {@code limit}. */
+    private long indices(int[] values, int count, long limit) {
+        for (int i = 0; i < count; i++) {
+            if (values[i] < 0 || values[i] >= limit) {
+                throw new UsageException("Row " + values[i] + " is not one of " + limit + ".");
+            }
+        }
+        return commands.copy(values, count);
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        long source = address(x, columns);
+        long target = address(out, (long) rows.length * columns);
+        commands.reserve(1);
+        long ids = indices(rows, rows.length, x.bytes() / (columns * 4L));
+        record(Operation.GATHER_ROWS, source, columns, ids, rows.length, target);
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        long count = (long) rows * columns;
+        record(
+                Operation.RMS_NORM,
+                address(x, count),
+                address(weight, columns),
+                rows,
+                columns,
+                bits(epsilon),
+                address(out, count));
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        if (columns % GROUP != 0) {
+            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
+        }
+        long count = (long) rows * columns;
+        record(
+                Operation.QUANTIZE_ROWS,
+                address(x, count),
+                rows,
+                columns,
+                NativeBuffer.address(q, count),
+                address(scales, count / GROUP));
+    }
+
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        int columns = projections[0].weight().columns();
+        long in = address(x, (long) rows * columns);
+        boolean quantise = false;
+        for (Projection projection : projections) {
+            quantise |= quantised(projection);
+        }
+        long groups = (columns + GROUP - 1) / GROUP;
+        long integers = (rows * groups * GROUP + 63) / 64 * 64;
+        if (quantise) {
+            quantised = grown(quantised, integers + rows * groups * GROUP_ACTIVATION_BYTES);
+        }
+        commands.reserve(projections.length + 1);
+        long q = quantised.address();
+        long activationGroups = q + integers;
+        if (quantise) {
+            commands.add(Operation.QUANTIZE_PANELS, commands.last(), in, rows, columns, q, activationGroups);
+        }
+        int after = commands.last(); // the projections run side by side
+        for (Projection projection : projections) {
+            NativeWeight weight = NativeWeight.of(projection.weight());
+            if (weight.columns() != columns) {
+                throw new UsageException("Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
+            }
+            Buffer bias = projection.bias();
+            commands.add(
+                    Operation.LINEAR,
+                    after,
+                    weight.address(),
+                    in,
+                    quantised(projection) ? q : 0,
+                    activationGroups,
+                    bias == null ? 0 : address(bias, weight.rows()),
+                    address(projection.out(), (long) rows * weight.rows()),
+                    rows);
+        }
+    }
+
+    private boolean quantised(Projection projection) {
+        return activations == ActivationType.INT8
+                && projection.weight().layout().element().quantised();
+    }
+
+    /** At least {@code bytes}; what waits is run before its memory goes. */
+    private HostMemory grown(HostMemory memory, long bytes) {
+        if (memory.bytes() >= bytes) {
+            return memory;
+        }
+        commands.run();
+        memory.close();
+        return HostMemory.allocate(bytes + bytes / 2);
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        if (ropeDim > headDim) {
+            throw new UsageException("rope turns " + ropeDim + " of " + headDim + " elements.");
+        }
+        record(
+                Operation.ROPE,
+                address(x, (long) rows * heads * headDim),
+                rows,
+                heads,
+                headDim,
+                ropeDim,
+                kind == Rope.NEIGHBOURS ? 1 : 0,
+                address(angles, (long) rows * ropeDim));
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        NativeKvStore store = NativeKvStore.of(kv);
+        KvShape shape = store.shape();
+        java.util.Objects.checkIndex(layer, shape.layers());
+        long elements = (long) rows.count() * shape.kvHeads() * shape.headDim();
+        commands.reserve(1);
+        long description = plan.address(rows, shape);
+        record(
+                Operation.KV_APPEND,
+                store.address(),
+                layer,
+                address(keys, elements),
+                address(values, elements),
+                description);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        NativeKvStore store = NativeKvStore.of(kv);
+        java.util.Objects.checkIndex(layer, store.shape().layers());
+        if (shape.headDim() != store.shape().headDim()
+                || shape.kvHeads() != store.shape().kvHeads()
+                || shape.heads() % shape.kvHeads() != 0) {
+            throw new UsageException(shape + " does not fit the cache, " + store.shape() + ".");
+        }
+        long elements = (long) rows.count() * shape.heads() * shape.headDim();
+        long queries = address(q, elements);
+        long target = address(out, elements);
+        commands.reserve(2);
+        plan.address(rows, store.shape());
+        AttentionPlan.Blocks blocks = plan.blocks(rows, shape.window());
+        long stateBytes = (long) blocks.states() * shape.heads() * (STATE_HEADER + store.paddedDim()) * Float.BYTES;
+        if (stateBytes > states.bytes()) {
+            states = grown(states, stateBytes); // what the plan had copied is gone with the run
+        }
+        long description = plan.address(rows, store.shape());
+        blocks = plan.blocks(rows, shape.window());
+        long[] arguments = {
+            queries,
+            store.address(),
+            layer,
+            shape.heads(),
+            bits(shape.scale()),
+            bits(shape.softCap()),
+            shape.window(),
+            description,
+            target,
+            blocks.address(),
+            blocks.count(),
+            states.address()
+        };
+        record(Operation.ATTENTION, arguments);
+        if (blocks.states() > 0) {
+            record(Operation.ATTENTION_MERGE, arguments);
+        }
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        record(
+                Operation.GATED_ACTIVATION,
+                gate == Gate.GELU ? 1 : 0,
+                address(g, count),
+                address(up, count),
+                count,
+                address(out, count));
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        record(Operation.ADD, address(x, count), address(y, count), count);
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        record(Operation.SOFT_CAP, address(x, count), count, bits(cap));
+    }
+
+    @Override
+    public void argmax(Buffer x, int rows, int columns, int[] out) {
+        float[] row = new float[columns];
+        for (int r = 0; r < rows; r++) {
+            x.read((long) r * columns * Float.BYTES, MemorySegment.ofArray(row));
+            int best = 0;
+            for (int c = 1; c < columns; c++) {
+                best = row[c] > row[best] ? c : best;
+            }
+            out[r] = best;
+        }
+    }
+
+    @Override
+    public void close() {
+        commands.close();
+        quantised.close();
+        states.close();
+    }
+}

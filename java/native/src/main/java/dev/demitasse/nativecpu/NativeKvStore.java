@@ -1,0 +1,80 @@
+package dev.demitasse.nativecpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
+
+/** The pages of a cache with their description for C++ ({@code KvPages} in command.h). */
+final class NativeKvStore implements KvStore {
+    private static final int ELEMENT_MULTIPLE = 16;
+
+    private final KvShape shape;
+    private final HostMemory keys;
+    private final HostMemory values;
+    private final HostMemory keyScales;
+    private final HostMemory valueScales;
+    private final HostMemory description = HostMemory.allocate(8 * Long.BYTES);
+    private final CommandList commands;
+
+    NativeKvStore(KvShape shape, CommandList commands) {
+        this.shape = shape;
+        this.commands = commands;
+        long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
+        keys = HostMemory.allocate(vectors * paddedDim() * shape.type().bytes());
+        values = HostMemory.allocate(keys.bytes());
+        keyScales = HostMemory.allocate(shape.scales() * Float.BYTES);
+        valueScales = HostMemory.allocate(keyScales.bytes());
+        boolean scaled = shape.type().scaled();
+        long[] words = {
+            keys.address(),
+            values.address(),
+            scaled ? keyScales.address() : 0,
+            scaled ? valueScales.address() : 0,
+            shape.pages(),
+            shape.kvHeads(),
+            shape.headDim(),
+            shape.type().ordinal()
+        };
+        MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
+    }
+
+    /** The store of this device. */
+    static NativeKvStore of(KvStore store) {
+        if (!(store instanceof NativeKvStore host)) {
+            throw new UsageException("A cache of another device was given to the native device.");
+        }
+        if (!host.description.segment().scope().isAlive()) {
+            throw new UsageException("The cache is closed.");
+        }
+        return host;
+    }
+
+    /** Elements of a head with padding. */
+    int paddedDim() {
+        return (shape.headDim() + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE;
+    }
+
+    /** The address of its description. */
+    long address() {
+        return description.address();
+    }
+
+    @Override
+    public KvShape shape() {
+        return shape;
+    }
+
+    @Override
+    public void close() {
+        commands.run();
+        keys.close();
+        values.close();
+        keyScales.close();
+        valueScales.close();
+        description.close();
+    }
+}

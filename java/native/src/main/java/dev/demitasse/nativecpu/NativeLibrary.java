@@ -1,0 +1,152 @@
+package dev.demitasse.nativecpu;
+
+import dev.demitasse.device.Support;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings the library of this platform from the class path into the process: checks its hash, extracts it once to a folder that is named
+ * after the hash, and loads it. Several processes may do so at once: each writes a file of its own and moves it into place. Whatever
+ * goes wrong is a reason, never an exception.
+ */
+final class NativeLibrary {
+    /** The variable that names the folder for extracted libraries. */
+    static final String FOLDER_VARIABLE = "DEMITASSE_NATIVE_CACHE";
+
+    private static @Nullable Support loaded;
+
+    private final ClassLoader resources;
+    private final String platform;
+    private final List<Path> folders;
+
+    /**
+     * A library to be loaded.
+     *
+     * @param resources where its resources are
+     * @param platform operating system and architecture, as {@code linux-x86_64}
+     * @param folders where it may be extracted to, tried in order
+     */
+    NativeLibrary(ClassLoader resources, String platform, List<Path> folders) {
+        this.resources = resources;
+        this.platform = platform;
+        this.folders = folders;
+    }
+
+    /** Loads the library of this process, once. */
+    static synchronized Support load() {
+        Support known = loaded;
+        if (known == null) {
+            known = new NativeLibrary(NativeLibrary.class.getClassLoader(), platform(), folders(System.getenv())).tryLoad();
+            loaded = known;
+        }
+        return known;
+    }
+
+    static String platform() {
+        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
+        String arch = System.getProperty("os.arch", "")
+                .replace("amd64", "x86_64")
+                .replace("arm64", "aarch64");
+        return os.replace(" ", "") + "-" + arch;
+    }
+
+    /** The user's cache, then the folder for temporary files. */
+    static List<Path> folders(Map<String, String> environment) {
+        String chosen = environment.get(FOLDER_VARIABLE);
+        if (chosen != null && !chosen.isEmpty()) {
+            return List.of(Path.of(chosen));
+        }
+        String cache = environment.getOrDefault("XDG_CACHE_HOME", "");
+        Path home = Path.of(System.getProperty("user.home", "."), ".cache");
+        Path temporary = Path.of(
+                System.getProperty("java.io.tmpdir", "."), "demitasse-" + System.getProperty("user.name", "user"));
+        return List.of(
+                (cache.isEmpty() ? home : Path.of(cache)).resolve("demitasse").resolve("native"), temporary);
+    }
+
+    /** Extracts and loads the library. */
+    Support tryLoad() {
+        String name = System.mapLibraryName("demitasse");
+        String path = "dev/demitasse/nativecpu/" + platform + "/" + name;
+        byte[] library;
+        String expected;
+        try {
+            library = read(path);
+            byte[] hash = read(path + ".sha256");
+            if (library == null || hash == null) {
+                return Support.no(
+                        "no native library for " + platform + " is on the class path",
+                        "add the jar demitasse-native with the classifier " + platform
+                                + ", or install a C++20 compiler and CMake and build again");
+            }
+            expected = new String(hash, StandardCharsets.US_ASCII).strip();
+        } catch (IOException e) {
+            return Support.no("the native library cannot be read from its jar: " + e, "check the jar");
+        }
+        if (!hash(library).equals(expected)) {
+            return Support.no("the native library in the jar is damaged: its hash is not " + expected, "replace the jar");
+        }
+        List<String> failures = new ArrayList<>();
+        for (Path folder : folders) {
+            String failure = loadFrom(folder.resolve(expected.substring(0, 16)), name, library, expected);
+            if (failure == null) {
+                return Support.yes("C++ kernels for " + platform);
+            }
+            failures.add(folder + ": " + failure);
+        }
+        return Support.no(
+                "the native library cannot be loaded (" + String.join("; ", failures) + ")",
+                "set " + FOLDER_VARIABLE + " to a folder that may be written to and holds executable files");
+    }
+
+    /** Null, or why the library was not loaded from a folder. */
+    private static @Nullable String loadFrom(Path folder, String name, byte[] library, String expected) {
+        Path file = folder.resolve(name);
+        try {
+            if (!Files.isRegularFile(file) || !hash(Files.readAllBytes(file)).equals(expected)) {
+                Files.createDirectories(folder);
+                Path own = Files.createTempFile(folder, name, ".part");
+                try {
+                    Files.write(own, library);
+                    Files.move(own, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                } finally {
+                    Files.deleteIfExists(own);
+                }
+            }
+        } catch (IOException e) {
+            return "cannot be written: " + e;
+        }
+        try {
+            System.load(file.toAbsolutePath().toString());
+            return null;
+        } catch (UnsatisfiedLinkError | IllegalCallerException e) {
+            return String.valueOf(e.getMessage());
+        }
+    }
+
+    private byte @Nullable [] read(String path) throws IOException {
+        try (InputStream in = resources.getResourceAsStream(path)) {
+            return in == null ? null : in.readAllBytes();
+        }
+    }
+
+    private static String hash(byte[] bytes) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java platform has SHA-256
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package dev.demitasse.nativecpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+
+/** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
+final class NativeWeight implements LinearWeight {
+    private final PackedMatrix matrix;
+    private final HostMemory description = HostMemory.allocate(8 * Long.BYTES);
+    private final CommandList commands;
+
+    NativeWeight(PackedMatrix matrix, CommandList commands) {
+        this.matrix = matrix;
+        this.commands = commands;
+        long[] words = {
+            matrix.quants().address(),
+            matrix.layout().element().quantised() ? matrix.scales().address() : 0,
+            matrix.layout().minimum() ? matrix.mins().address() : 0,
+            matrix.rows(),
+            matrix.columns(),
+            matrix.layout().element().quantised() ? matrix.group() : 0,
+            matrix.layout().element().ordinal(),
+            matrix.maximumMagnitude()
+        };
+        MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
+    }
+
+    /** The weight of this device. */
+    static NativeWeight of(LinearWeight weight) {
+        if (!(weight instanceof NativeWeight host)) {
+            throw new UsageException("A weight of another device was given to the native device.");
+        }
+        if (!host.description.segment().scope().isAlive()) {
+            throw new UsageException("The weight is closed.");
+        }
+        return host;
+    }
+
+    /** The address of its description. */
+    long address() {
+        return description.address();
+    }
+
+    @Override
+    public int rows() {
+        return matrix.rows();
+    }
+
+    @Override
+    public int columns() {
+        return matrix.columns();
+    }
+
+    @Override
+    public WeightLayout layout() {
+        return matrix.layout();
+    }
+
+    @Override
+    public long bytes() {
+        return matrix.bytes();
+    }
+
+    @Override
+    public void close() {
+        commands.run();
+        matrix.close();
+        description.close();
+    }
+}

@@ -1,0 +1,11 @@
+/** The device of C++ SIMD kernels. */
+module dev.demitasse.nativecpu {
+    requires static org.bytedeco.javacpp;
+    requires static transitive org.jspecify;
+    requires transitive dev.demitasse;
+
+    exports dev.demitasse.nativecpu;
+
+    provides dev.demitasse.device.Backend with
+            dev.demitasse.nativecpu.NativeBackend;
+}

@@ -1,0 +1,9 @@
+package dev.demitasse.nativecpu;
+
+import dev.demitasse.testkit.DeviceContractTest;
+
+class NativeDeviceTest extends DeviceContractTest {
+    NativeDeviceTest() {
+        super("native");
+    }
+}

@@ -1,0 +1,9 @@
+package dev.demitasse.nativecpu;
+
+import dev.demitasse.testkit.ModelContractTest;
+
+class NativeModelTest extends ModelContractTest {
+    NativeModelTest() {
+        super("native");
+    }
+}

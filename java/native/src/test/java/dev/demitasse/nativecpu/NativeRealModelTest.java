@@ -1,0 +1,9 @@
+package dev.demitasse.nativecpu;
+
+import dev.demitasse.testkit.RealModelContractTest;
+
+class NativeRealModelTest extends RealModelContractTest {
+    NativeRealModelTest() {
+        super("native");
+    }
+}
