@@ -10,8 +10,7 @@
 // Why:      a few microseconds each; what counts is that no thread has to be woken for them.
 #pragma once
 
-#include "demitasse/kernels.h"
-#include "demitasse/simd.h"
+#include "integer_weights.h"
 
 namespace demitasse::DM_ISA {
 
@@ -41,8 +40,8 @@ inline float table_value(const Matrix& m, int64_t row, int64_t k) {
     } else {
         q = static_cast<float>(static_cast<int8_t>(m.quants[panel * PANEL * m.padded() + k / 4 * 64 + r * 4 + k % 4]));
     }
-    float value = m.scales[scale] * q;
-    return m.mins == nullptr ? value : value + m.mins[scale];
+    float value = scale_value(m, m.scales, scale) * q;
+    return m.mins == nullptr ? value : value + scale_value(m, m.mins, scale);
 }
 
 inline void embed(const Command& command, int task, Worker&) {
@@ -142,9 +141,9 @@ inline void pack(const Command& command, int task, Worker&) {
             if (infinite) {
                 __atomic_store_n(a.failed, static_cast<int32_t>(row + 1), __ATOMIC_RELAXED);
             }
-            a.scales[(panel + g) * PANEL + row % PANEL] = half_to_float(scale[0]);
+            a.scales[(panel + g) * PANEL + row % PANEL] = scale[0];
             if (a.minimum != 0) {
-                a.mins[(panel + g) * PANEL + row % PANEL] = half_to_float(scale[1]);
+                a.mins[(panel + g) * PANEL + row % PANEL] = scale[1];
             }
         }
     }

@@ -27,8 +27,8 @@ inline void widen_integers(const Matrix& m, int64_t panel, int64_t from, int64_t
             } else {
                 q = static_cast<float>(static_cast<int8_t>(quants[k / 4 * 64 + r * 4 + k % 4]));
             }
-            float value = m.scales[scale + r] * (q - zero);
-            out[(k - from) * PANEL + r] = m.mins == nullptr ? value : value + m.mins[scale + r];
+            float value = scale_value(m, m.scales, scale + r) * (q - zero);
+            out[(k - from) * PANEL + r] = m.mins == nullptr ? value : value + scale_value(m, m.mins, scale + r);
         }
     }
 }

@@ -30,8 +30,27 @@ struct PackedCase {
     std::vector<uint8_t> quants;
     Numbers scales;
     Numbers mins;
+    std::vector<uint16_t> halves;
     std::vector<int> integers; // rows x padded
     Matrix matrix{};
+
+    // Points the matrix to the scales, which become powers of two where they are stored as FP16.
+    void store_scales() {
+        const bool half = matrix.half_scales != 0;
+        for (Numbers* values : {&scales, &mins}) {
+            for (float& value : *values) {
+                if (half) {
+                    int exponent = static_cast<int>(value) % 4;
+                    value = std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
+                    halves.push_back(static_cast<uint16_t>((value < 0 ? 0x8000 : 0) | (15 + exponent) << 10));
+                }
+            }
+        }
+        const void* first = half ? static_cast<const void*>(halves.data()) : scales.data();
+        const void* second = half ? static_cast<const void*>(halves.data() + scales.size()) : mins.data();
+        matrix.scales = static_cast<const uint8_t*>(first);
+        matrix.mins = mins.empty() ? nullptr : static_cast<const uint8_t*>(second);
+    }
 
     double weight(int64_t row, int64_t k) const {
         const Matrix& m = matrix;
@@ -52,19 +71,21 @@ struct Layout {
     int64_t group; // 0: the whole row, for integers
     bool minimum;
     int maximum; // of the integers
+    bool half_scales = false;
 };
 
 inline std::vector<Layout> layouts() {
     return {{Element::F32, 0, false, 0},     {Element::INT8, 16, false, 127}, {Element::INT8, 32, false, 128},
             {Element::INT8, 16, false, 32},  {Element::INT8, 32, true, 31},   {Element::INT8, 64, false, 127},
             {Element::INT8, 0, false, 127},  {Element::INT4, 32, false, 15},  {Element::INT4, 32, true, 15},
-            {Element::INT4, 16, true, 15},   {Element::INT4, 128, false, 15}, {Element::INT4, 0, true, 15}};
+            {Element::INT4, 16, true, 15},   {Element::INT4, 128, false, 15}, {Element::INT4, 0, true, 15},
+            {Element::INT4, 32, false, 15, true}, {Element::INT4, 32, true, 15, true}, {Element::INT8, 32, false, 127, true}};
 }
 
 inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, std::mt19937& random) {
     PackedCase c;
     Matrix& m = c.matrix;
-    m = {nullptr, nullptr, nullptr, rows, columns, layout.group, layout.element, layout.maximum};
+    m = {nullptr, nullptr, nullptr, rows, columns, layout.group, layout.element, layout.maximum, 0};
     if (layout.element == Element::F32) {
         Numbers values = numbers(static_cast<size_t>(m.panels() * PANEL * columns), random);
         c.quants.resize(values.size() * 4);
@@ -98,8 +119,8 @@ inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, st
         c.mins = numbers(c.scales.size(), random);
     }
     m.quants = c.quants.data();
-    m.scales = c.scales.data();
-    m.mins = layout.minimum ? c.mins.data() : nullptr;
+    m.half_scales = layout.half_scales ? 1 : 0;
+    c.store_scales();
     return c;
 }
 

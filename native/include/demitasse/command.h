@@ -46,17 +46,19 @@ enum class KvType : int64_t { F32, F16, INT8, FP8 };
 // A packed matrix, see PackedMatrix in Java for the layout.
 struct Matrix {
     const uint8_t* quants;
-    const float* scales; // [panel][group][16]
-    const float* mins;   // the same, or null
+    const uint8_t* scales; // [panel][group][16], FP16 or FP32
+    const uint8_t* mins;   // the same, or null
     int64_t rows;
     int64_t columns;
     int64_t group;   // columns of a weight group; 0 for floating-point elements
     Element element;
-    int64_t maximum; // largest magnitude among the integers
+    int64_t maximum;     // largest magnitude among the integers
+    int64_t half_scales; // 1: scales and minimums are FP16, 0: FP32
 
     int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }
     int64_t panels() const { return (rows + PANEL - 1) / PANEL; }
     int64_t groups() const { return group == 0 ? 0 : (padded() + group - 1) / group; }
+    int64_t scale_bytes() const { return half_scales != 0 ? 2 : 4; }
 };
 
 // One group of 32 columns of one row of activations beside its integers.
@@ -218,8 +220,8 @@ struct PackArgs {
     int64_t nibbles; // 1: low nibbles are columns 0 to 15, high ones 16 to 31; 0: bytes
     int64_t minimum; // 1: an FP16 minimum follows the FP16 scale
     uint8_t* quants;
-    float* scales;
-    float* mins;
+    uint16_t* scales;
+    uint16_t* mins;
     int32_t* failed; // receives the first row with a scale that is not finite, plus 1
 };
 

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>INT8: {@code [panel][k / 4][r][k % 4]}, 16 P bytes a panel
  *   <li>INT4: {@code [panel][k / 8][r][k % 4]}, 8 P bytes a panel; the low nibble holds columns 0 … 3 of the eight,
  *       the high nibble columns 4 … 7
- *   <li>scales and minimums: FP32, {@code [panel][group][r]}
+ *   <li>scales and minimums: FP32, or FP16 where {@link #halfScales}, {@code [panel][group][r]}
  * </ul>
  *
  * <p>Padding columns hold integers that meet zero activations. {@link #unpackRow} and {@link #unpackIntegers} are the
@@ -49,9 +49,11 @@ public final class PackedMatrix implements AutoCloseable {
     private final HostMemory quants;
     private final HostMemory scales;
     private final HostMemory mins;
+    private final boolean halfScales;
     private final AtomicInteger maximum = new AtomicInteger();
 
-    private PackedMatrix(WeightLayout layout, int rows, int columns) {
+    private PackedMatrix(WeightLayout layout, int rows, int columns, boolean halfScales) {
+        this.halfScales = halfScales;
         this.layout = layout;
         this.rows = rows;
         this.columns = columns;
@@ -59,7 +61,7 @@ public final class PackedMatrix implements AutoCloseable {
                 ? (columns + COLUMN_MULTIPLE - 1) / COLUMN_MULTIPLE * COLUMN_MULTIPLE
                 : columns;
         this.groups = layout.groups(paddedColumns);
-        long scaleBytes = (long) panels() * groups * PANEL * Float.BYTES;
+        long scaleBytes = (long) panels() * groups * PANEL * (halfScales ? Short.BYTES : Float.BYTES);
         this.quants = HostMemory.allocate(panels() * panelBytes());
         this.scales = HostMemory.allocate(scaleBytes);
         this.mins = HostMemory.allocate(layout.minimum() ? scaleBytes : 0);
@@ -87,7 +89,7 @@ public final class PackedMatrix implements AutoCloseable {
      * (see {@link Quantiser}).
      */
     public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
-        PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns());
+        PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), false);
         try {
             boolean direct = layout.equals(source.type().layout());
             IntStream panels = IntStream.range(0, packed.panels()).parallel();
@@ -108,14 +110,14 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     /**
-     * A matrix of zeros in the layout of a type whose blocks of 32 columns go to the packed layout word by word, for a device
-     * that packs by itself; null for other types.
+     * A matrix of zeros in the layout of a type whose blocks of 32 columns go to the packed layout word by word, and whose scales
+     * are FP16 and stay so, for a device that packs by itself; null for other types.
      */
     public static @Nullable PackedMatrix ofWords(MatrixSource source) {
         if (source.type().words() == null) {
             return null;
         }
-        PackedMatrix packed = new PackedMatrix(source.type().layout(), source.rows(), source.columns());
+        PackedMatrix packed = new PackedMatrix(source.type().layout(), source.rows(), source.columns(), true);
         packed.maximum.set(wordMaximum(packed.layout));
         return packed;
     }
@@ -262,9 +264,20 @@ public final class PackedMatrix implements AutoCloseable {
         }
         for (int g = 0; g < groups; g++) {
             long index = ((long) panel * groups + g) * PANEL + r;
-            rowScales[g] = scales.segment().getAtIndex(FLOAT, index);
-            rowMins[g] = layout.minimum() ? mins.segment().getAtIndex(FLOAT, index) : 0;
+            rowScales[g] = scale(scales, index);
+            rowMins[g] = layout.minimum() ? scale(mins, index) : 0;
         }
+    }
+
+    private float scale(HostMemory memory, long index) {
+        return halfScales
+                ? Float.float16ToFloat(memory.segment().getAtIndex(SHORT, index))
+                : memory.segment().getAtIndex(FLOAT, index);
+    }
+
+    /** Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}). */
+    public boolean halfScales() {
+        return halfScales;
     }
 
     /** The layout. */

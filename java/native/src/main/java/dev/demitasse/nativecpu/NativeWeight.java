@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 /** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
 final class NativeWeight implements LinearWeight {
     private final PackedMatrix matrix;
-    private final HostMemory description = HostMemory.allocate(8 * Long.BYTES);
+    private final HostMemory description = HostMemory.allocate(9 * Long.BYTES);
     private final CommandList commands;
 
     NativeWeight(PackedMatrix matrix, CommandList commands) {
@@ -26,7 +26,8 @@ final class NativeWeight implements LinearWeight {
             matrix.columns(),
             matrix.layout().element().quantised() ? matrix.group() : 0,
             matrix.layout().element().ordinal(),
-            matrix.maximumMagnitude()
+            matrix.maximumMagnitude(),
+            matrix.halfScales() ? 1 : 0
         };
         MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
     }
