@@ -46,7 +46,8 @@ struct Int4Weights {
             w[i + 1] = high_nibbles(pair);
         }
     }
-    template <int N> static I32 dot(const I32* w, const int8_t* a, int32_t) { return dot_nibbles<N>(w, a); }
+    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+    static I32 sum(I32 s, int32_t) { return sum_nibbles(s); }
 };
 
 // Signed bytes; a step of 64 bytes holds 4 columns of 16 rows.
@@ -60,14 +61,15 @@ struct Int8Weights {
             w[i] = prepare_bytes(load_i(at + i * 64));
         }
     }
-    template <int N> static I32 dot(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+    static I32 sum(I32 s, int32_t sum) { return sum_bytes(s, sum); }
 };
 
 // Signed bytes of a magnitude of at most 32, as 5- and 6-bit types have them.
 struct SmallInt8Weights : Int8Weights {
     static constexpr int64_t MAXIMUM = 32;
 
-    template <int N> static I32 dot(const I32* w, const int8_t* a, int32_t sum) { return dot_small<N>(w, a, sum); }
+    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_small<N>(s, w, a); }
 };
 
 // A scale or minimum.
@@ -80,6 +82,8 @@ inline float scale_value(const Matrix& m, const uint8_t* scales, int64_t at) {
 struct Fold {
     F32 scale;
     F32 minimum;
+
+    Fold() = default;
 
     Fold(const IntegerPanel& p, int64_t part, int v, float zero) {
         int64_t at = (part >> p.shift) * PANEL + v * LANES;
@@ -121,14 +125,14 @@ void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
                 for (int h = 0; h < 2; h++) {
                     I32 w[4];
                     W::template unpack<4>(from + h * W::GROUP_BYTES / 2, w);
-                    I32 products = W::template dot<4>(w, x + h * 16, a.half[h]);
+                    I32 products = W::sum(W::template add<4>(zero_i(), w, x + h * 16), a.half[h]);
                     Fold fold(p, 2 * g + h, v, W::ZERO);
                     sums[v] = fold(products, static_cast<float>(a.half[h]), a.scale, sums[v]);
                 }
             } else {
                 I32 w[8];
                 W::template unpack<8>(from, w);
-                I32 products = W::template dot<8>(w, x, a.half[0] + a.half[1]);
+                I32 products = W::sum(W::template add<8>(zero_i(), w, x), a.half[0] + a.half[1]);
                 sums[v] = Fold(p, g, v, W::ZERO)(products, a.sum, a.scale, sums[v]);
             }
         }
@@ -138,40 +142,98 @@ void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
     }
 }
 
-// One part of all rows of a block: the weights stay in registers, the sums of the rows lie in the first-level cache.
-template <class W, int N>
-inline void gemm_part(const I32* w, const Fold& fold, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                      int half, float* out) {
+// Registers of weights that stay for all rows of a block. Where there are 16 in all, those are two registers of rows by half a group
+// of columns: an activation that is spread over a register then serves two, and the sums of the first half wait in memory.
+constexpr int GEMM_REGISTERS = LANES == 16 ? 1 : 2;
+constexpr int GEMM_STEPS = LANES == 16 ? 8 : 4;
+
+template <class W, int N> struct GemmWeights {
+    I32 w[GEMM_REGISTERS][N];
+
+    explicit GemmWeights(const uint8_t* at) {
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            W::template unpack<N>(at + v * LANES * 4, w[v]);
+        }
+    }
+
+    // Partial sums of a row of activations, added to what is there.
+    void add(I32* sums, const int8_t* q) const {
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            sums[v] = W::template add<N>(sums[v], w[v], q);
+        }
+    }
+};
+
+struct GemmFolds {
+    Fold fold[GEMM_REGISTERS];
+
+    GemmFolds(const IntegerPanel& p, int64_t part, int first, float zero) {
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            fold[v] = Fold(p, part, first + v, zero);
+        }
+    }
+};
+
+// The sums of half a group for all rows of a block, [row][register].
+template <class W> inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t* partial) {
+    const GemmWeights<W, 4> weights(at);
     for (int64_t r = 0; r < rows; r++) {
-        const GroupActivation& a = activations[r];
-        int32_t sum = N == 8 ? a.half[0] + a.half[1] : a.half[half];
-        I32 products = W::template dot<N>(w, q + r * GROUP, sum);
-        float input = N == 8 ? a.sum : static_cast<float>(sum);
-        store(out + r * PANEL, fold(products, input, a.scale, load(out + r * PANEL)));
+        I32 sums[GEMM_REGISTERS];
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            sums[v] = zero_i();
+        }
+        weights.add(sums, q + r * GROUP);
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            store_i(partial + (r * GEMM_REGISTERS + v) * LANES, sums[v]);
+        }
     }
 }
 
-// A block of rows by a panel; out: rows x 16.
+// Adds a part to the results of all rows of a block, out [row][16], which lie in the first-level cache.
+//   half      which half of the group the part is, or -1 for all of it
+//   partial   the sums of what the registers do not hold, where PARTIAL
+template <class W, int N, bool PARTIAL>
+inline void gemm_part(const uint8_t* at, const GemmFolds& folds, const int8_t* q, const GroupActivation* activations,
+                      int64_t rows, int half, const int32_t* partial, float* out) {
+    const GemmWeights<W, N> weights(at);
+    for (int64_t r = 0; r < rows; r++) {
+        const GroupActivation& a = activations[r];
+        const int32_t sum = half < 0 ? a.half[0] + a.half[1] : a.half[half];
+        const float input = half < 0 ? a.sum : static_cast<float>(sum);
+        I32 sums[GEMM_REGISTERS];
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            sums[v] = PARTIAL ? load_i(partial + (r * GEMM_REGISTERS + v) * LANES) : zero_i();
+        }
+        weights.add(sums, q + r * GROUP);
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            float* to = out + r * PANEL + v * LANES;
+            store(to, folds.fold[v](W::sum(sums[v], sum), input, a.scale, load(to)));
+        }
+    }
+}
+
+// A block of rows by a panel; out: rows x 16; partial: room for rows x 16 integers.
 template <class W, bool HALVES>
-void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows, float* out) {
+void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows, int32_t* partial,
+                float* out) {
     for (int64_t i = 0; i < rows * PANEL; i += LANES) {
         store(out + i, zero());
     }
     for (int64_t g = 0; g < p.groups; g++) {
-        for (int v = 0; v < REGISTERS; v++) {
-            const uint8_t* from = p.quants + g * W::GROUP_BYTES + v * LANES * 4;
-            const int8_t* x = q + g * rows * GROUP;
-            const GroupActivation* a = activations + g * rows;
+        const int8_t* x = q + g * rows * GROUP;
+        const GroupActivation* a = activations + g * rows;
+        for (int v = 0; v < REGISTERS; v += GEMM_REGISTERS) {
+            const uint8_t* first = p.quants + g * W::GROUP_BYTES + v * LANES * 4;
+            const uint8_t* second = first + W::GROUP_BYTES / 2;
+            float* to = out + v * LANES;
             if constexpr (HALVES) {
-                for (int h = 0; h < 2; h++) {
-                    I32 w[4];
-                    W::template unpack<4>(from + h * W::GROUP_BYTES / 2, w);
-                    gemm_part<W, 4>(w, Fold(p, 2 * g + h, v, W::ZERO), x + h * 16, a, rows, h, out + v * LANES);
-                }
+                gemm_part<W, 4, false>(first, GemmFolds(p, 2 * g, v, W::ZERO), x, a, rows, 0, nullptr, to);
+                gemm_part<W, 4, false>(second, GemmFolds(p, 2 * g + 1, v, W::ZERO), x + 16, a, rows, 1, nullptr, to);
+            } else if constexpr (GEMM_STEPS == 8) {
+                gemm_part<W, 8, false>(first, GemmFolds(p, g, v, W::ZERO), x, a, rows, -1, nullptr, to);
             } else {
-                I32 w[8];
-                W::template unpack<8>(from, w);
-                gemm_part<W, 8>(w, Fold(p, g, v, W::ZERO), x, a, rows, 0, out + v * LANES);
+                gemm_first<W>(first, x, rows, partial);
+                gemm_part<W, 4, true>(second, GemmFolds(p, g, v, W::ZERO), x + 16, a, rows, -1, partial, to);
             }
         }
     }

@@ -23,7 +23,9 @@ inline const float* multiply(const LinearArgs& a, int64_t panel, int64_t first, 
     if (rows == 1) {
         int4 ? gemv_int4(m, panel, q, activations, scratch) : gemv_int8(m, panel, q, activations, scratch);
     } else {
-        int4 ? gemm_int4(m, panel, q, activations, rows, scratch) : gemm_int8(m, panel, q, activations, rows, scratch);
+        int32_t* partial = reinterpret_cast<int32_t*>(scratch + ROW_BLOCK * PANEL);
+        int4 ? gemm_int4(m, panel, q, activations, rows, partial, scratch)
+             : gemm_int8(m, panel, q, activations, rows, partial, scratch);
     }
     return scratch;
 }

@@ -27,16 +27,18 @@ inline float quantize_group(const float* x, int count, int8_t* q, int32_t* half)
     }
     float maximum = reduce_max(largest);
     float inverse = maximum == 0 ? 0 : 127 / maximum;
-    alignas(64) int32_t integers[GROUP];
-    for (int i = 0; i < GROUP; i += LANES) {
-        F32 rounded = sub(add(mul(load(x + i), set1(inverse)), set1(12582912.0f)), set1(12582912.0f));
-        store_i(integers + i, to_i32(rounded));
-    }
     for (int h = 0; h < 2; h++) {
+        I32 sum = zero_i();
+        for (int i = h * 16; i < h * 16 + 16; i += LANES) {
+            I32 integers = to_i32(sub(add(mul(load(x + i), set1(inverse)), set1(12582912.0f)), set1(12582912.0f)));
+            store_s8(q + i, integers);
+            sum = add_i(sum, integers);
+        }
+        int32_t lanes[LANES];
+        store_i(lanes, sum);
         half[h] = 0;
-        for (int i = h * 16; i < h * 16 + 16; i++) {
-            q[i] = static_cast<int8_t>(integers[i]);
-            half[h] += integers[i];
+        for (int i = 0; i < LANES; i++) {
+            half[h] += lanes[i];
         }
     }
     return maximum / 127;

@@ -9,10 +9,11 @@
 //   load_f16, load_bf16       16-bit elements as FP32, exact
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
-//   Weights<N>                N registers of 4 integers a lane, ready for
-//   dot_nibbles(w, a)         sum over N x 4 columns of weights 0 ... 15 times signed bytes, exact
-//   dot_bytes(w, a, sum)      the same of signed bytes; sum: the sum of the activations
-//   dot_small(w, a, sum)      the same of weights of a magnitude of at most 32
+//   store_s8                  the lanes, which are within signed bytes, as LANES bytes
+//   add_nibbles<N>(s, w, a)   adds N x 4 columns of weights 0 ... 15 times signed bytes to partial sums, at most 32 columns in all
+//   sum_nibbles(s)            the sums of such partial sums, exact
+//   add_bytes, add_small      the same of signed bytes, and of those of a magnitude of at most 32, after prepare_bytes
+//   sum_bytes(s, sum)         the sums; sum: the sum of the activations
 #pragma once
 
 #include <cstdint>

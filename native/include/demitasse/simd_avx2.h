@@ -34,6 +34,11 @@ inline F32 as_f32(I32 a) { return _mm256_castsi256_ps(a); }
 inline F32 to_f32(I32 a) { return _mm256_cvtepi32_ps(a); }
 inline I32 to_i32(F32 a) { return _mm256_cvtps_epi32(a); }
 
+inline void store_s8(int8_t* p, I32 v) {
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+}
+
 inline I32 low_nibbles(I32 a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
 inline I32 high_nibbles(I32 a) { return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15)); }
 
@@ -56,56 +61,49 @@ inline F32 load_fp8(const uint8_t* p) {
 // The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is taken off.
 inline I32 prepare_bytes(I32 w) { return _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80))); }
 
-template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
-    I32 s0 = zero_i();
-    I32 s1 = zero_i();
-    for (int i = 0; i < N; i += 2) {
-        s0 = _mm256_dpbusd_avx_epi32(s0, w[i], set1_i(word(a + 4 * i)));
-        s1 = _mm256_dpbusd_avx_epi32(s1, w[i + 1], set1_i(word(a + 4 * i + 4)));
+template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i++) {
+        s = _mm256_dpbusd_avx_epi32(s, w[i], set1_i(word(a + 4 * i)));
     }
-    return add_i(s0, s1);
+    return s;
 }
-
-template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t sum) {
-    return add_i(dot_nibbles<N>(w, a), set1_i(-128 * sum));
-}
-
-template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+inline I32 sum_nibbles(I32 s) { return s; }
+template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(128 * sum)); }
 
 #else
 
 inline I32 prepare_bytes(I32 w) { return w; }
 
-// Pairs: at most 2 x 15 x 127; eight of them, at most 30,480, fit 16 bits.
-template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
-    I32 s0 = _mm256_maddubs_epi16(w[0], set1_i(word(a)));
-    I32 s1 = _mm256_maddubs_epi16(w[1], set1_i(word(a + 4)));
-    for (int i = 2; i < N; i += 2) {
-        s0 = _mm256_add_epi16(s0, _mm256_maddubs_epi16(w[i], set1_i(word(a + 4 * i))));
-        s1 = _mm256_add_epi16(s1, _mm256_maddubs_epi16(w[i + 1], set1_i(word(a + 4 * i + 4))));
+// Partial sums are pairs of 16 bits: a product pair is at most 2 x 15 x 127, and eight of them, at most 30,480, fit.
+template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i += 2) {
+        I32 pairs = _mm256_maddubs_epi16(w[i], set1_i(word(a + 4 * i)));
+        s = _mm256_add_epi16(s, _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w[i + 1], set1_i(word(a + 4 * i + 4)))));
     }
-    return _mm256_madd_epi16(_mm256_add_epi16(s0, s1), _mm256_set1_epi16(1));
+    return s;
 }
+inline I32 sum_nibbles(I32 s) { return _mm256_madd_epi16(s, _mm256_set1_epi16(1)); }
 
 // |w| a sign(w); pairs: at most 2 x 128 x 127 = 32,512, which fits 16 bits.
 inline I32 signed_pairs(I32 w, int32_t a) {
     return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(set1_i(a), w));
 }
 
-template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
-    const I32 ones = _mm256_set1_epi16(1);
-    I32 s0 = zero_i();
-    I32 s1 = zero_i();
-    for (int i = 0; i < N; i += 2) {
-        s0 = add_i(s0, _mm256_madd_epi16(signed_pairs(w[i], word(a + 4 * i)), ones));
-        s1 = add_i(s1, _mm256_madd_epi16(signed_pairs(w[i + 1], word(a + 4 * i + 4)), ones));
+template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i++) {
+        s = add_i(s, _mm256_madd_epi16(signed_pairs(w[i], word(a + 4 * i)), _mm256_set1_epi16(1)));
     }
-    return add_i(s0, s1);
+    return s;
 }
 
 // Four pairs of at most 2 x 32 x 127 make 32,512.
-template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t) {
-    I32 s = zero_i();
+template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
+#pragma GCC unroll 8
     for (int i = 0; i < N; i += 4) {
         I32 p0 = _mm256_add_epi16(signed_pairs(w[i], word(a + 4 * i)), signed_pairs(w[i + 1], word(a + 4 * i + 4)));
         I32 p1 =
@@ -114,6 +112,7 @@ template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t) {
     }
     return s;
 }
+inline I32 sum_bytes(I32 s, int32_t) { return s; }
 
 #endif
 

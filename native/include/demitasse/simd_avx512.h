@@ -34,6 +34,10 @@ inline F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
 inline F32 to_f32(I32 a) { return _mm512_cvtepi32_ps(a); }
 inline I32 to_i32(F32 a) { return _mm512_cvtps_epi32(a); }
 
+inline void store_s8(int8_t* p, I32 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
+}
+
 inline I32 low_nibbles(I32 a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
 inline I32 high_nibbles(I32 a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
 
@@ -54,20 +58,18 @@ inline F32 load_fp8(const uint8_t* p) {
 // The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is taken off.
 inline I32 prepare_bytes(I32 w) { return _mm512_xor_si512(w, _mm512_set1_epi8(static_cast<char>(0x80))); }
 
-template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
-    I32 s0 = zero_i();
-    I32 s1 = zero_i();
+template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+    I32 other = zero_i(); // two chains hide the latency
+#pragma GCC unroll 8
     for (int i = 0; i < N; i += 2) {
-        s0 = _mm512_dpbusd_epi32(s0, w[i], set1_i(word(a + 4 * i)));
-        s1 = _mm512_dpbusd_epi32(s1, w[i + 1], set1_i(word(a + 4 * i + 4)));
+        s = _mm512_dpbusd_epi32(s, w[i], set1_i(word(a + 4 * i)));
+        other = _mm512_dpbusd_epi32(other, w[i + 1], set1_i(word(a + 4 * i + 4)));
     }
-    return add_i(s0, s1);
+    return add_i(s, other);
 }
-
-template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t sum) {
-    return add_i(dot_nibbles<N>(w, a), set1_i(-128 * sum));
-}
-
-template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+inline I32 sum_nibbles(I32 s) { return s; }
+template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(128 * sum)); }
 
 } // namespace demitasse::DM_ISA

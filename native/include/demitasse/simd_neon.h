@@ -34,6 +34,12 @@ inline F32 as_f32(I32 a) { return vreinterpretq_f32_s32(a); }
 inline F32 to_f32(I32 a) { return vcvtq_f32_s32(a); }
 inline I32 to_i32(F32 a) { return vcvtnq_s32_f32(a); }
 
+inline void store_s8(int8_t* p, I32 v) {
+    int16x4_t words = vmovn_s32(v);
+    int32_t bytes = vget_lane_s32(vreinterpret_s32_s8(vmovn_s16(vcombine_s16(words, words))), 0);
+    std::memcpy(p, &bytes, 4);
+}
+
 inline I32 low_nibbles(I32 a) { return vreinterpretq_s32_u8(vandq_u8(vreinterpretq_u8_s32(a), vdupq_n_u8(15))); }
 inline I32 high_nibbles(I32 a) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4)); }
 
@@ -52,8 +58,7 @@ inline F32 load_fp8(const uint8_t* p) {
 
 inline I32 prepare_bytes(I32 w) { return w; }
 
-template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
-    I32 s = zero_i();
+template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
     for (int i = 0; i < N; i++) {
         int8x16_t x = vreinterpretq_s8_s32(w[i]);
         int8x16_t y = vreinterpretq_s8_s32(set1_i(word(a + 4 * i)));
@@ -68,8 +73,9 @@ template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
     }
     return s;
 }
-
-template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) { return dot_bytes<N>(w, a, 0); }
-template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+inline I32 sum_bytes(I32 s, int32_t) { return s; }
+template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+inline I32 sum_nibbles(I32 s) { return s; }
 
 } // namespace demitasse::DM_ISA

@@ -34,6 +34,12 @@ inline F32 as_f32(I32 a) { return _mm_castsi128_ps(a); }
 inline F32 to_f32(I32 a) { return _mm_cvtepi32_ps(a); }
 inline I32 to_i32(F32 a) { return _mm_cvtps_epi32(a); }
 
+inline void store_s8(int8_t* p, I32 v) {
+    __m128i words = _mm_packs_epi32(v, v);
+    int32_t bytes = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
+    std::memcpy(p, &bytes, 4);
+}
+
 inline I32 low_nibbles(I32 a) { return _mm_and_si128(a, _mm_set1_epi8(15)); }
 inline I32 high_nibbles(I32 a) { return _mm_and_si128(_mm_srli_epi16(a, 4), _mm_set1_epi8(15)); }
 
@@ -58,25 +64,24 @@ inline F32 load_fp8(const uint8_t* p) {
 
 inline I32 prepare_bytes(I32 w) { return w; }
 
-// Pairs: at most 2 x 15 x 127; eight of them, at most 30,480, fit 16 bits.
-template <int N> inline I32 dot_nibbles(const I32* w, const int8_t* a) {
-    I32 s = _mm_maddubs_epi16(w[0], set1_i(word(a)));
-    for (int i = 1; i < N; i++) {
+// Partial sums are pairs of 16 bits: a product pair is at most 2 x 15 x 127, and eight of them, at most 30,480, fit.
+template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+    for (int i = 0; i < N; i++) {
         s = _mm_add_epi16(s, _mm_maddubs_epi16(w[i], set1_i(word(a + 4 * i))));
     }
-    return _mm_madd_epi16(s, _mm_set1_epi16(1));
+    return s;
 }
+inline I32 sum_nibbles(I32 s) { return _mm_madd_epi16(s, _mm_set1_epi16(1)); }
 
 // |w| a sign(w); pairs: at most 2 x 128 x 127 = 32,512, which fits 16 bits.
-template <int N> inline I32 dot_bytes(const I32* w, const int8_t* a, int32_t) {
-    I32 s = zero_i();
+template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
     for (int i = 0; i < N; i++) {
         I32 pairs = _mm_maddubs_epi16(_mm_abs_epi8(w[i]), _mm_sign_epi8(set1_i(word(a + 4 * i)), w[i]));
         s = add_i(s, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
     }
     return s;
 }
-
-template <int N> inline I32 dot_small(const I32* w, const int8_t* a, int32_t sum) { return dot_bytes<N>(w, a, sum); }
+template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+inline I32 sum_bytes(I32 s, int32_t) { return s; }
 
 } // namespace demitasse::DM_ISA
