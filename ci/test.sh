@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with the
-# totals and a list of what was skipped and why.
+# totals and a list of what was skipped and why. A whole run takes some eight minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -12,8 +12,12 @@ for model in smollm2-135m gemma3-270m; do
 done
 
 status=0
+native=$(mktemp)
+ci/native.sh >"$native" 2>&1 || status=1
 mvn -B -fae verify 2>&1 | tee target-test.log | grep -E --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -q 'BUILD SUCCESS' target-test.log || status=1
 rm -f target-test.log
+cat "$native"
+rm -f "$native"
 python3 ci/summary.py java/*/target/surefire-reports || status=1
 exit $status

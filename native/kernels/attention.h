@@ -1,13 +1,17 @@
-// Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov and
+// Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov
+// and
 //           Gimelshein, 2018).
-// Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to 16][elements].
-// Requires: elements of a head padded to 16; padding of pages is zero.
-// Accuracy: FP32 sums. Positions are taken page by page from the page of the first one on; every segment of 512 positions is
-//           computed alone, and segments are merged in order. So a query has the same bits alone, in a batch and in any chunk.
-// Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands alone, by a
+// Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to
+// 16][elements]. Requires: elements of a head padded to 16; padding of pages is zero. Accuracy: FP32 sums. Positions
+// are taken page by page from the page of the first one on; every segment of 512 positions is
+//           computed alone, and segments are merged in order. So a query has the same bits alone, in a batch and in any
+//           chunk.
+// Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands
+// alone, by a
 //           segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
-// Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the scores and
+// Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the
+// scores and
 //           weights, not into the elements. Scores of 32 positions are whole registers and need no sums across lanes.
 #pragma once
 
@@ -25,31 +29,31 @@ struct AttentionState {
 
 // A page as FP32, and what its elements are to be multiplied by.
 struct WidePage {
-    const float* keys;   // [element][position]
-    const float* values; // [position][element]
-    const float* key_scales;   // or null
-    const float* value_scales; // or null
+    const float* keys;          // [element][position]
+    const float* values;        // [position][element]
+    const float* key_scales;    // or null
+    const float* value_scales;  // or null
 };
 
 inline const float* widen_elements(const uint8_t* from, KvType type, int64_t count, float* to) {
     switch (type) {
-    case KvType::F32:
-        return reinterpret_cast<const float*>(from);
-    case KvType::F16:
-        for (int64_t i = 0; i < count; i += LANES) {
-            store(to + i, load_f16(reinterpret_cast<const uint16_t*>(from) + i));
-        }
-        break;
-    case KvType::INT8:
-        for (int64_t i = 0; i < count; i += LANES) {
-            store(to + i, load_s8(from + i));
-        }
-        break;
-    case KvType::FP8:
-        for (int64_t i = 0; i < count; i += LANES) {
-            store(to + i, load_fp8(from + i));
-        }
-        break;
+        case KvType::F32:
+            return reinterpret_cast<const float*>(from);
+        case KvType::F16:
+            for (int64_t i = 0; i < count; i += LANES) {
+                store(to + i, load_f16(reinterpret_cast<const uint16_t*>(from) + i));
+            }
+            break;
+        case KvType::INT8:
+            for (int64_t i = 0; i < count; i += LANES) {
+                store(to + i, load_s8(from + i));
+            }
+            break;
+        case KvType::FP8:
+            for (int64_t i = 0; i < count; i += LANES) {
+                store(to + i, load_fp8(from + i));
+            }
+            break;
     }
     return to;
 }
@@ -60,7 +64,8 @@ inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64
     const float* keys = widen_elements(kv.keys + block * kv.block_bytes(), kv.type, count, scratch);
     const float* values = widen_elements(kv.values + block * kv.block_bytes(), kv.type, count, scratch + count);
     bool scaled = kv.key_scales != nullptr;
-    return {keys, values, scaled ? kv.key_scales + block * PAGE : nullptr, scaled ? kv.value_scales + block * PAGE : nullptr};
+    return {keys, values, scaled ? kv.key_scales + block * PAGE : nullptr,
+            scaled ? kv.value_scales + block * PAGE : nullptr};
 }
 
 // A query's part of a page: the positions within the page that it sees, and its state.
@@ -72,8 +77,9 @@ struct PageQuery {
 };
 
 // Products of Q queries with all positions of a page: scores[query][position].
-template <int Q> inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t dim, float* scores) {
-    constexpr int STEP = LANES < 8 ? 16 : 32; // positions whose sums fit the registers
+template <int Q>
+inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t dim, float* scores) {
+    constexpr int STEP = LANES < 8 ? 16 : 32;  // positions whose sums fit the registers
     constexpr int R = STEP / LANES;
     for (int p = 0; p < PAGE; p += STEP) {
         F32 s[Q][R];
@@ -150,9 +156,9 @@ inline float softmax_page(const PageQuery& query, const WidePage& page, const At
 
 // state = correction state + weights . values for Q queries; weights beyond what a query sees are zero.
 template <int Q>
-inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t dim, int from, int to, const float* weights,
-                         const float* correction) {
-    constexpr int R = 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2); // registers of elements at once
+inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t dim, int from, int to,
+                         const float* weights, const float* correction) {
+    constexpr int R = 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2);  // registers of elements at once
     int64_t d = 0;
     auto elements = [&]<int N>() __attribute__((always_inline)) {
         F32 s[Q][N];
@@ -189,8 +195,8 @@ inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t
 }
 
 template <int Q>
-inline void add_page(const PageQuery* queries, const WidePage& page, const AttentionArgs& a, int64_t head_dim, int64_t dim,
-                     float* scores) {
+inline void add_page(const PageQuery* queries, const WidePage& page, const AttentionArgs& a, int64_t head_dim,
+                     int64_t dim, float* scores) {
     scores_of<Q>(queries, page, head_dim, scores);
     float correction[Q];
     int from = PAGE;
@@ -243,8 +249,8 @@ struct AttentionTask {
     const AttentionArgs& a;
     const AttentionBlock& block;
     int64_t kv_head;
-    int64_t group;    // query heads of a key head
-    int64_t dim;      // padded elements
+    int64_t group;  // query heads of a key head
+    int64_t dim;    // padded elements
     int64_t state_size;
     float* pages;     // two widened pages
     float* scores;    // of up to four queries
@@ -335,14 +341,15 @@ struct AttentionTask {
 inline void attention(const Command& command, int task, Worker& worker) {
     const AttentionArgs& a = command.attention;
     int64_t heads = a.kv->heads;
-    const AttentionBlock& block = a.blocks[a.block_count - 1 - task / heads]; // later blocks see more positions
+    const AttentionBlock& block = a.blocks[a.block_count - 1 - task / heads];  // later blocks see more positions
     int64_t dim = a.kv->padded();
     int64_t group = a.heads / heads;
     float* scratch = reinterpret_cast<float*>(worker.scratch);
     float* scores = scratch + 2 * dim * PAGE;
     float* totals = scores + 4 * PAGE;
     int64_t size = STATE_HEADER + dim;
-    AttentionTask run{a, block, task % heads, group, dim, size, scratch, scores, totals, totals + QUERY_BLOCK * group * size};
+    AttentionTask run{a,    block,   task % heads, group,  dim,
+                      size, scratch, scores,       totals, totals + QUERY_BLOCK * group * size};
     if (block.segment >= 0) {
         run.run_segment();
     } else {
@@ -364,4 +371,4 @@ inline void attention_merge(const Command& command, int task, Worker&) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

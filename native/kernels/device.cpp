@@ -1,9 +1,8 @@
 // Which instruction sets the machine has, and the functions that Java calls.
-#include "demitasse/demitasse.h"
-
 #include <new>
 #include <system_error>
 
+#include "demitasse/demitasse.h"
 #include "demitasse/pool.h"
 
 #if defined(__x86_64__)
@@ -40,7 +39,7 @@ int on_machine() {
                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vnni");
     sets |= avx2 && avx512 ? bit(InstructionSet::AVX512_VNNI) : 0;
-#if defined(DEMITASSE_SIMDE_TESTS) // those kernels are built over AVX2
+#if defined(DEMITASSE_SIMDE_TESTS)  // those kernels are built over AVX2
     sets |= avx2 ? bit(InstructionSet::AVX2_VNNI) | bit(InstructionSet::AVX512_VNNI) : 0;
 #endif
     return sets;
@@ -48,16 +47,16 @@ int on_machine() {
 
 const KernelTable* table_of(InstructionSet set) {
     switch (set) {
-    case InstructionSet::SSE42:
-        return table_sse42();
-    case InstructionSet::AVX2:
-        return table_avx2();
-    case InstructionSet::AVX2_VNNI:
-        return table_avx2_vnni();
-    case InstructionSet::AVX512_VNNI:
-        return table_avx512_vnni();
-    default:
-        return nullptr;
+        case InstructionSet::SSE42:
+            return table_sse42();
+        case InstructionSet::AVX2:
+            return table_avx2();
+        case InstructionSet::AVX2_VNNI:
+            return table_avx2_vnni();
+        case InstructionSet::AVX512_VNNI:
+            return table_avx512_vnni();
+        default:
+            return nullptr;
     }
 }
 
@@ -73,12 +72,12 @@ int on_machine() {
 
 const KernelTable* table_of(InstructionSet set) {
     switch (set) {
-    case InstructionSet::NEON:
-        return table_neon();
-    case InstructionSet::DOTPROD:
-        return table_dotprod();
-    default:
-        return nullptr;
+        case InstructionSet::NEON:
+            return table_neon();
+        case InstructionSet::DOTPROD:
+            return table_dotprod();
+        default:
+            return nullptr;
     }
 }
 
@@ -86,7 +85,7 @@ const KernelTable* table_of(InstructionSet set) {
 #error "demitasse has kernels for x86-64 and AArch64"
 #endif
 
-} // namespace
+}  // namespace
 
 int instruction_sets() { return on_machine(); }
 
@@ -115,4 +114,4 @@ int run_commands(int64_t device, int64_t commands, int count) {
     }
 }
 
-} // namespace demitasse
+}  // namespace demitasse

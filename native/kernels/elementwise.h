@@ -1,6 +1,7 @@
 // embed, gather_rows, add, soft_cap, rope and pack: operations that move data and hardly compute.
 //
-// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap: x = cap tanh(x / cap);
+// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap: x = cap tanh(x
+// / cap);
 //           rope: the pair (a, b) becomes (a c - b s, a s + b c).
 // Layout:   FP32 rows in order; angles (cosine, sine) a pair; tables in panels of 16 rows (PackedMatrix).
 // Requires: ids within the table.
@@ -19,18 +20,18 @@ inline float table_value(const Matrix& m, int64_t row, int64_t k) {
     int64_t r = row % PANEL;
     int64_t at = (panel * m.columns + k) * PANEL + r;
     switch (m.element) {
-    case Element::F32:
-        return reinterpret_cast<const float*>(m.quants)[at];
-    case Element::F16:
-        return half_to_float(reinterpret_cast<const uint16_t*>(m.quants)[at]);
-    case Element::BF16: {
-        uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(m.quants)[at]) << 16;
-        float value;
-        std::memcpy(&value, &bits, 4);
-        return value;
-    }
-    default:
-        break;
+        case Element::F32:
+            return reinterpret_cast<const float*>(m.quants)[at];
+        case Element::F16:
+            return half_to_float(reinterpret_cast<const uint16_t*>(m.quants)[at]);
+        case Element::BF16: {
+            uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(m.quants)[at]) << 16;
+            float value;
+            std::memcpy(&value, &bits, 4);
+            return value;
+        }
+        default:
+            break;
     }
     int64_t scale = (panel * m.groups() + k / m.group) * PANEL + r;
     float q;
@@ -149,4 +150,4 @@ inline void pack(const Command& command, int task, Worker&) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

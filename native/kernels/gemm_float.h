@@ -4,7 +4,8 @@
 // Accuracy: FP32; the sum of even columns and that of odd columns, added at the end, for any number of rows.
 // Launch:   as linear.
 // Moves:    weights once a block; 2 operations an element and row.
-// Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all rows of
+// Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all
+// rows of
 //           the block, 256 columns at a time, which stay in the first-level cache.
 #pragma once
 
@@ -37,21 +38,21 @@ inline const float* widen(const Matrix& m, int64_t panel, int64_t from, int64_t 
     int64_t at = (panel * m.columns + from) * PANEL;
     int64_t count = (to - from) * PANEL;
     switch (m.element) {
-    case Element::F32:
-        return reinterpret_cast<const float*>(m.quants) + at;
-    case Element::F16:
-        for (int64_t i = 0; i < count; i += LANES) {
-            store(scratch + i, load_f16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
-        }
-        return scratch;
-    case Element::BF16:
-        for (int64_t i = 0; i < count; i += LANES) {
-            store(scratch + i, load_bf16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
-        }
-        return scratch;
-    default:
-        widen_integers(m, panel, from, to, scratch);
-        return scratch;
+        case Element::F32:
+            return reinterpret_cast<const float*>(m.quants) + at;
+        case Element::F16:
+            for (int64_t i = 0; i < count; i += LANES) {
+                store(scratch + i, load_f16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
+            }
+            return scratch;
+        case Element::BF16:
+            for (int64_t i = 0; i < count; i += LANES) {
+                store(scratch + i, load_bf16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
+            }
+            return scratch;
+        default:
+            widen_integers(m, panel, from, to, scratch);
+            return scratch;
     }
 }
 
@@ -87,8 +88,8 @@ inline void add_columns(const float* w, const float* x, int64_t stride, int64_t 
     }
 }
 
-// A block of rows by a panel; scratch: rows x 32 sums, then FLOAT_COLUMNS x 16 widened weights; out: rows x 16, the scratch's
-// beginning.
+// A block of rows by a panel; scratch: rows x 32 sums, then FLOAT_COLUMNS x 16 widened weights; out: rows x 16, the
+// scratch's beginning.
 inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t rows, float* scratch) {
     float* widened = scratch + ROW_BLOCK * 2 * PANEL;
     for (int64_t i = 0; i < rows * 2 * PANEL; i += LANES) {
@@ -114,4 +115,4 @@ inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t
     return scratch;
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -4,7 +4,8 @@
 // Accuracy: as gemv_int4, and the same bits.
 // Launch:   one task two panels by a block of rows.
 // Moves:    weights once a block; 2 operations an element and row.
-// Why:      bound by arithmetic: a group of a register of rows is unpacked once for all rows of the block and stays in registers;
+// Why:      bound by arithmetic: a group of a register of rows is unpacked once for all rows of the block and stays in
+// registers;
 //           a row costs 8 multiply-adds of bytes and 5 FP32 operations for 8 (AVX2) x 32 elements.
 #pragma once
 
@@ -22,4 +23,4 @@ inline void gemm_int4(const Matrix& m, int64_t panel, const int8_t* q, const Gro
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

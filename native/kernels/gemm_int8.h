@@ -4,7 +4,8 @@
 // Accuracy: as gemv_int8, and the same bits.
 // Launch:   one task two panels by a block of rows.
 // Moves:    weights once a block; 2 operations an element and row.
-// Why:      as gemm_int4. Without a dot product of bytes a row costs 32 operations for 8 (AVX2) x 32 elements, with one 8.
+// Why:      as gemm_int4. Without a dot product of bytes a row costs 32 operations for 8 (AVX2) x 32 elements, with
+// one 8.
 #pragma once
 
 #include "integer_weights.h"
@@ -31,4 +32,4 @@ inline void gemm_int8(const Matrix& m, int64_t panel, const int8_t* q, const Gro
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

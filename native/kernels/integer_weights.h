@@ -1,8 +1,9 @@
 // Panels of integer weights by quantised activations: what gemv_int4, gemv_int8, gemm_int4 and gemm_int8 share.
 //
-// The sum of a part (a group of 32 columns, or half of it where weights have a scale for 16) is an integer and exact. Parts are
-// folded one after the other into out += s_a (s_w products + m_w inputs), with m_w = -zero s_w where the layout has no minimum.
-// One row and many are folded in the same order, so a row has the same bits alone and in a batch.
+// The sum of a part (a group of 32 columns, or half of it where weights have a scale for 16) is an integer and exact.
+// Parts are folded one after the other into out += s_a (s_w products + m_w inputs), with m_w = -zero s_w where the
+// layout has no minimum. One row and many are folded in the same order, so a row has the same bits alone and in a
+// batch.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -14,21 +15,23 @@ namespace demitasse::DM_ISA {
 struct IntegerPanel {
     const uint8_t* quants;
     const uint8_t* scales;
-    const uint8_t* mins; // or null
-    int64_t groups;      // of 32 columns
+    const uint8_t* mins;  // or null
+    int64_t groups;       // of 32 columns
     int shift;
-    bool half;           // scales and minimums are FP16
+    bool half;  // scales and minimums are FP16
 
     IntegerPanel(const Matrix& m, int64_t panel, int64_t group_bytes)
         : quants(m.quants + panel * (m.padded() / GROUP) * group_bytes),
           scales(m.scales + panel * m.groups() * PANEL * m.scale_bytes()),
           mins(m.mins == nullptr ? nullptr : m.mins + panel * m.groups() * PANEL * m.scale_bytes()),
-          groups(m.padded() / GROUP), shift(0), half(m.half_scales != 0) {
+          groups(m.padded() / GROUP),
+          shift(0),
+          half(m.half_scales != 0) {
         while (m.group > 32 && shift < 30 && (int64_t{GROUP} << shift) < m.group) {
             shift++;
         }
         if (m.group >= m.padded()) {
-            shift = 30; // one scale for the row, whatever its length
+            shift = 30;  // one scale for the row, whatever its length
         }
     }
 };
@@ -36,9 +39,10 @@ struct IntegerPanel {
 // Unsigned nibbles; a step of 64 bytes holds 8 columns of 16 rows.
 struct Int4Weights {
     static constexpr int64_t GROUP_BYTES = GROUP * PANEL / 2;
-    static constexpr float ZERO = 8; // where the layout has no minimum
+    static constexpr float ZERO = 8;  // where the layout has no minimum
 
-    template <int N> static void unpack(const uint8_t* at, I32* w) {
+    template <int N>
+    static void unpack(const uint8_t* at, I32* w) {
 #pragma GCC unroll 8
         for (int i = 0; i < N; i += 2) {
             I32 pair = load_i(at + i * 32);
@@ -46,7 +50,10 @@ struct Int4Weights {
             w[i + 1] = high_nibbles(pair);
         }
     }
-    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return add_nibbles<N>(s, w, a);
+    }
     static I32 sum(I32 s, int32_t) { return sum_nibbles(s); }
 };
 
@@ -55,13 +62,17 @@ struct Int8Weights {
     static constexpr int64_t GROUP_BYTES = GROUP * PANEL;
     static constexpr float ZERO = 0;
 
-    template <int N> static void unpack(const uint8_t* at, I32* w) {
+    template <int N>
+    static void unpack(const uint8_t* at, I32* w) {
 #pragma GCC unroll 8
         for (int i = 0; i < N; i++) {
             w[i] = prepare_bytes(load_i(at + i * 64));
         }
     }
-    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return add_bytes<N>(s, w, a);
+    }
     static I32 sum(I32 s, int32_t sum) { return sum_bytes(s, sum); }
 };
 
@@ -69,7 +80,10 @@ struct Int8Weights {
 struct SmallInt8Weights : Int8Weights {
     static constexpr int64_t MAXIMUM = 32;
 
-    template <int N> static I32 add(I32 s, const I32* w, const int8_t* a) { return add_small<N>(s, w, a); }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return add_small<N>(s, w, a);
+    }
 };
 
 // A scale or minimum.
@@ -92,7 +106,8 @@ struct Fold {
     }
 
     static F32 load_scales(const uint8_t* from, int64_t at, bool half) {
-        return half ? load_f16(reinterpret_cast<const uint16_t*>(from) + at) : load(reinterpret_cast<const float*>(from) + at);
+        return half ? load_f16(reinterpret_cast<const uint16_t*>(from) + at)
+                    : load(reinterpret_cast<const float*>(from) + at);
     }
 
     F32 operator()(I32 products, float input, float activation, F32 sum) const {
@@ -101,7 +116,8 @@ struct Fold {
     }
 };
 
-// How far ahead weights are asked for: memory answers after about 100 ns, in which a core reads about 2 KiB; 4 KiB were measured best.
+// How far ahead weights are asked for: memory answers after about 100 ns, in which a core reads about 2 KiB; 4 KiB were
+// measured best.
 constexpr int64_t PREFETCH_BYTES = 4096;
 
 // One row of activations by a panel.
@@ -142,12 +158,14 @@ void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
     }
 }
 
-// Registers of weights that stay for all rows of a block. Where there are 16 in all, those are two registers of rows by half a group
-// of columns: an activation that is spread over a register then serves two, and the sums of the first half wait in memory.
+// Registers of weights that stay for all rows of a block. Where there are 16 in all, those are two registers of rows by
+// half a group of columns: an activation that is spread over a register then serves two, and the sums of the first half
+// wait in memory.
 constexpr int GEMM_REGISTERS = LANES == 16 ? 1 : 2;
 constexpr int GEMM_STEPS = LANES == 16 ? 8 : 4;
 
-template <class W, int N> struct GemmWeights {
+template <class W, int N>
+struct GemmWeights {
     I32 w[GEMM_REGISTERS][N];
 
     explicit GemmWeights(const uint8_t* at) {
@@ -175,7 +193,8 @@ struct GemmFolds {
 };
 
 // The sums of half a group for all rows of a block, [row][register].
-template <class W> inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t* partial) {
+template <class W>
+inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t* partial) {
     const GemmWeights<W, 4> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         I32 sums[GEMM_REGISTERS];
@@ -214,8 +233,8 @@ inline void gemm_part(const uint8_t* at, const GemmFolds& folds, const int8_t* q
 
 // A block of rows by a panel; out: rows x 16; partial: room for rows x 16 integers.
 template <class W, bool HALVES>
-void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows, int32_t* partial,
-                float* out) {
+void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows,
+                int32_t* partial, float* out) {
     for (int64_t i = 0; i < rows * PANEL; i += LANES) {
         store(out + i, zero());
     }
@@ -239,4 +258,4 @@ void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -1,4 +1,5 @@
-// Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s), s = max|x| / 127;
+// Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s), s = max|x| /
+// 127;
 //           FP8 E4M3: nearest to x / s, s = max|x| / 448; both per position and head.
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
@@ -74,4 +75,4 @@ inline void kv_append(const Command& command, int task, Worker&) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -9,7 +9,6 @@
 
 namespace demitasse::DM_ISA {
 
-
 // [row][16] results of a panel by rows [first, first + rows).
 inline const float* multiply(const LinearArgs& a, int64_t panel, int64_t first, int64_t rows, float* scratch) {
     const Matrix& m = *a.matrix;
@@ -59,4 +58,4 @@ inline void linear(const Command& command, int task, Worker& worker) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

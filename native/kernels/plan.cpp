@@ -22,44 +22,44 @@ Plan attention_plan(const AttentionArgs& a) {
     return {static_cast<int>(a.block_count * a.kv->heads), pages + states + scores};
 }
 
-} // namespace
+}  // namespace
 
 Plan plan(const Command& c) {
     switch (c.op) {
-    case Op::EMBED:
-        return {static_cast<int>(pieces(c.embed.rows, 4)), 0};
-    case Op::GATHER_ROWS:
-        return {1, 0};
-    case Op::RMS_NORM: {
-        int64_t rows = NORM_ELEMENTS / c.rms_norm.columns;
-        return {static_cast<int>(pieces(c.rms_norm.rows, rows < 1 ? 1 : rows)), 0};
-    }
-    case Op::QUANTIZE_ROWS:
-        return {static_cast<int>(pieces(c.quantize_rows.rows, QUANTIZE_ROWS)), 0};
-    case Op::QUANTIZE_PANELS:
-        return {static_cast<int>(pieces(c.quantize_panels.rows, QUANTIZE_ROWS)), 0};
-    case Op::LINEAR:
-        return linear_plan(c.linear);
-    case Op::ROPE:
-        return {static_cast<int>(pieces(c.rope.rows, 4)), 0};
-    case Op::KV_APPEND:
-        return {static_cast<int>(pieces(c.kv_append.rows->count, APPEND_ROWS)), 0};
-    case Op::ATTENTION:
-        return attention_plan(c.attention);
-    case Op::ATTENTION_MERGE:
-        return {static_cast<int>(c.attention.block_count), 0};
-    case Op::GATED_ACTIVATION:
-        return {static_cast<int>(pieces(c.gated_activation.count, FUNCTION_BLOCK)), 0};
-    case Op::ADD:
-        return {static_cast<int>(pieces(c.add.count, ADD_BLOCK)), 0};
-    case Op::SOFT_CAP:
-        return {static_cast<int>(pieces(c.soft_cap.count, FUNCTION_BLOCK)), 0};
-    case Op::PACK:
-        return {static_cast<int>(pieces(pieces(c.pack.rows, PANEL), 8)), 0};
-    case Op::COUNT:
-        break;
+        case Op::EMBED:
+            return {static_cast<int>(pieces(c.embed.rows, 4)), 0};
+        case Op::GATHER_ROWS:
+            return {1, 0};
+        case Op::RMS_NORM: {
+            int64_t rows = NORM_ELEMENTS / c.rms_norm.columns;
+            return {static_cast<int>(pieces(c.rms_norm.rows, rows < 1 ? 1 : rows)), 0};
+        }
+        case Op::QUANTIZE_ROWS:
+            return {static_cast<int>(pieces(c.quantize_rows.rows, QUANTIZE_ROWS)), 0};
+        case Op::QUANTIZE_PANELS:
+            return {static_cast<int>(pieces(c.quantize_panels.rows, QUANTIZE_ROWS)), 0};
+        case Op::LINEAR:
+            return linear_plan(c.linear);
+        case Op::ROPE:
+            return {static_cast<int>(pieces(c.rope.rows, 4)), 0};
+        case Op::KV_APPEND:
+            return {static_cast<int>(pieces(c.kv_append.rows->count, APPEND_ROWS)), 0};
+        case Op::ATTENTION:
+            return attention_plan(c.attention);
+        case Op::ATTENTION_MERGE:
+            return {static_cast<int>(c.attention.block_count), 0};
+        case Op::GATED_ACTIVATION:
+            return {static_cast<int>(pieces(c.gated_activation.count, FUNCTION_BLOCK)), 0};
+        case Op::ADD:
+            return {static_cast<int>(pieces(c.add.count, ADD_BLOCK)), 0};
+        case Op::SOFT_CAP:
+            return {static_cast<int>(pieces(c.soft_cap.count, FUNCTION_BLOCK)), 0};
+        case Op::PACK:
+            return {static_cast<int>(pieces(pieces(c.pack.rows, PANEL), 8)), 0};
+        case Op::COUNT:
+            break;
     }
     return {0, 0};
 }
 
-} // namespace demitasse
+}  // namespace demitasse

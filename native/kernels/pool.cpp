@@ -6,8 +6,8 @@
 namespace demitasse {
 namespace {
 
-constexpr int SPINS = 200;         // looks before a waiting thread yields its core at each look
-constexpr int IDLE_LOOKS = 2000;   // looks between lists before a thread falls asleep
+constexpr int SPINS = 200;        // looks before a waiting thread yields its core at each look
+constexpr int IDLE_LOOKS = 2000;  // looks between lists before a thread falls asleep
 constexpr std::align_val_t LINE{64};
 
 inline void pause_core() {
@@ -19,7 +19,8 @@ inline void pause_core() {
 }
 
 // Waits until ready() holds.
-template <class Ready> void wait_until(Ready ready) {
+template <class Ready>
+void wait_until(Ready ready) {
     for (int look = 0; !ready(); look++) {
         if (look < SPINS) {
             pause_core();
@@ -29,7 +30,7 @@ template <class Ready> void wait_until(Ready ready) {
     }
 }
 
-} // namespace
+}  // namespace
 
 Pool::Pool(const KernelTable& table, int threads) : table_(table) {
     for (int i = 0; i < threads; i++) {
@@ -94,7 +95,7 @@ void Pool::prepare(Slot& slot, const Command* commands, int count) {
 void Pool::run(const Command* commands, int count) {
     uint32_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
     Slot& slot = slots_[epoch % SLOTS];
-    slot.epoch = 0; // nobody enters any more; who is inside has nothing left to claim, and leaves
+    slot.epoch = 0;  // nobody enters any more; who is inside has nothing left to claim, and leaves
     wait_until([&] { return slot.users.load() == 0; });
     prepare(slot, commands, count);
     slot.epoch = epoch;
@@ -107,7 +108,7 @@ void Pool::run(const Command* commands, int count) {
 
 void Pool::walk(Slot& slot, Worker& worker) {
     const int count = static_cast<int>(slot.commands.size());
-    int complete = -1; // commands up to this one are known to be complete
+    int complete = -1;  // commands up to this one are known to be complete
     auto require = [&](int64_t last) {
         for (; complete < last; complete++) {
             Progress& p = slot.progress[complete + 1];
@@ -155,4 +156,4 @@ void Pool::work(int index) {
     }
 }
 
-} // namespace demitasse
+}  // namespace demitasse

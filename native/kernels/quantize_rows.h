@@ -1,11 +1,11 @@
-// Computes: INT8 activations per group of 32 columns: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even; and the sums
+// Computes: INT8 activations per group of 32 columns: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even;
+// and the sums
 //           of the integers of each half group.
 // Layout:   x rows in order; out in blocks of rows (Activations in command.h), or rows in order.
 // Requires: nothing of the columns; the last group is filled with zeros.
-// Accuracy: the reference's integers exactly: adding and taking off 1.5 2^23 rounds to nearest even. Sums are below 2^13.
-// Launch:   one task eight rows.
-// Moves:    4 bytes read and 1.5 written a column.
-// Why:      one pass over a group in registers; rows of a block lie together so that gemm reads them in order.
+// Accuracy: the reference's integers exactly: adding and taking off 1.5 2^23 rounds to nearest even. Sums are below
+// 2^13. Launch:   one task eight rows. Moves:    4 bytes read and 1.5 written a column. Why:      one pass over a group
+// in registers; rows of a block lie together so that gemm reads them in order.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -74,4 +74,4 @@ inline void quantize_panels(const Command& command, int task, Worker&) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

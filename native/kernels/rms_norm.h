@@ -41,4 +41,4 @@ inline void rms_norm(const Command& command, int task, Worker&) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

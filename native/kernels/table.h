@@ -12,8 +12,8 @@
 namespace demitasse::DM_ISA {
 
 inline constexpr Kernel KERNELS[] = {
-    embed, gather_rows, rms_norm,  quantize_rows,   quantize_panels,  linear, rope,
-    kv_append, attention, attention_merge, gated_activation, add,   soft_cap, pack,
+    embed,     gather_rows,     rms_norm,         quantize_rows, quantize_panels, linear, rope, kv_append,
+    attention, attention_merge, gated_activation, add,           soft_cap,        pack,
 };
 
 static_assert(sizeof KERNELS / sizeof KERNELS[0] == static_cast<int>(Op::COUNT), "one kernel an operation");
@@ -27,4 +27,4 @@ inline KernelTable table(const char* name) {
     return t;
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

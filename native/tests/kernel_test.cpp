@@ -1,4 +1,5 @@
-// Every kernel of every instruction set that this machine has against plain FP64, and rows alone against rows in a batch.
+// Every kernel of every instruction set that this machine has against plain FP64, and rows alone against rows in a
+// batch.
 #include <algorithm>
 #include <cstdlib>
 #include <thread>
@@ -38,7 +39,8 @@ struct Device {
     ~Device() { close_device(handle); }
 
     void run(std::vector<Command> commands) const {
-        check(run_commands(handle, reinterpret_cast<int64_t>(commands.data()), static_cast<int>(commands.size())) == 0, "runs");
+        check(run_commands(handle, reinterpret_cast<int64_t>(commands.data()), static_cast<int>(commands.size())) == 0,
+              "runs");
     }
 };
 
@@ -49,7 +51,8 @@ Command command(Op op, int64_t after = -1) {
     return c;
 }
 
-Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows, bool quantise) {
+Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows,
+               bool quantise) {
     const Matrix& m = c.matrix;
     int64_t groups = (m.columns + GROUP - 1) / GROUP;
     std::vector<int8_t> q(static_cast<size_t>(rows * groups * GROUP));
@@ -80,7 +83,8 @@ void test_linear(const Device& device, std::mt19937& random) {
                     continue;
                 }
                 std::string what = "linear element " + std::to_string(static_cast<int>(layout.element)) + " group " +
-                                   std::to_string(layout.group) + " " + std::to_string(outputs) + "x" + std::to_string(columns);
+                                   std::to_string(layout.group) + " " + std::to_string(outputs) + "x" +
+                                   std::to_string(columns);
                 Numbers out = linear(device, c, x, bias, rows, quantise);
                 Numbers values = quantise ? rounded(x, rows, columns) : x;
                 std::vector<double> expected;
@@ -96,7 +100,8 @@ void test_linear(const Device& device, std::mt19937& random) {
                 check_close(out, expected, 1e-10, what + (quantise ? " INT8" : " F32"));
                 Numbers last(x.end() - columns, x.end());
                 Numbers alone = linear(device, c, last, bias, 1, quantise);
-                check(std::equal(alone.begin(), alone.end(), out.end() - outputs), what + ": a row alone has other bits");
+                check(std::equal(alone.begin(), alone.end(), out.end() - outputs),
+                      what + ": a row alone has other bits");
             }
         }
     }
@@ -148,10 +153,10 @@ struct KvCase {
     int64_t dim;
     int64_t window;
     float soft_cap;
-    std::vector<int32_t> past; // positions before the new rows
-    std::vector<int32_t> rows; // new rows
+    std::vector<int32_t> past;  // positions before the new rows
+    std::vector<int32_t> rows;  // new rows
     KvType type;
-    double bound; // NMSE against FP64 attention over the unrounded cache
+    double bound;  // NMSE against FP64 attention over the unrounded cache
 };
 
 void test_attention(const Device& device, const KvCase& c, std::mt19937& random) {
@@ -220,10 +225,13 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
                     double dot = 0;
                     for (int64_t d = 0; d < c.dim; d++) {
                         dot += static_cast<double>(query[static_cast<size_t>(head * c.dim + d)]) *
-                               static_cast<double>(keys[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
+                               static_cast<double>(
+                                   keys[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
                     }
                     dot *= static_cast<double>(scale);
-                    dot = c.soft_cap == 0 ? dot : static_cast<double>(c.soft_cap) * std::tanh(dot / static_cast<double>(c.soft_cap));
+                    dot = c.soft_cap == 0
+                              ? dot
+                              : static_cast<double>(c.soft_cap) * std::tanh(dot / static_cast<double>(c.soft_cap));
                     weights.push_back(std::exp(dot));
                     total += weights.back();
                 }
@@ -231,7 +239,8 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
                     double sum = 0;
                     for (int32_t t = from; t <= p; t++) {
                         sum += weights[static_cast<size_t>(t - from)] *
-                               static_cast<double>(values[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
+                               static_cast<double>(
+                                   values[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
                     }
                     expected.push_back(sum / total);
                 }
@@ -247,7 +256,8 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     int32_t states = 0;
     for (int32_t first = 0; first < rows.count;) {
         int32_t last = first + 1;
-        while (last < rows.count && last - first < QUERY_BLOCK && tables[static_cast<size_t>(last)] == tables[static_cast<size_t>(first)]) {
+        while (last < rows.count && last - first < QUERY_BLOCK &&
+               tables[static_cast<size_t>(last)] == tables[static_cast<size_t>(first)]) {
             last++;
         }
         int32_t position = positions[static_cast<size_t>(first)];
@@ -268,13 +278,24 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     Command append = command(Op::KV_APPEND);
     append.kv_append = {&kv, 0, new_keys.data(), new_values.data(), &rows};
     Command attend = command(Op::ATTENTION, 0);
-    attend.attention = {q.data(), &kv,        0,          c.heads, scale, c.soft_cap, c.window, &rows, out.data(), blocks.data(),
-                        static_cast<int64_t>(blocks.size()), shared.data()};
+    attend.attention = {q.data(),
+                        &kv,
+                        0,
+                        c.heads,
+                        scale,
+                        c.soft_cap,
+                        c.window,
+                        &rows,
+                        out.data(),
+                        blocks.data(),
+                        static_cast<int64_t>(blocks.size()),
+                        shared.data()};
     Command merge = attend;
     merge.op = Op::ATTENTION_MERGE;
     merge.after = 1;
     device.run({append, attend, merge});
-    check_close(out, expected, c.bound, "attention, cache type " + std::to_string(static_cast<int>(c.type)) + ", dim " + std::to_string(c.dim));
+    check_close(out, expected, c.bound,
+                "attention, cache type " + std::to_string(static_cast<int>(c.type)) + ", dim " + std::to_string(c.dim));
 }
 
 void test_attention(const Device& device, std::mt19937& random) {
@@ -282,7 +303,8 @@ void test_attention(const Device& device, std::mt19937& random) {
         KvType type;
         double bound;
     };
-    for (TypeBound t : {TypeBound{KvType::F32, 1e-10}, {KvType::F16, 1e-6}, {KvType::INT8, 1e-3}, {KvType::FP8, 1e-2}}) {
+    for (TypeBound t :
+         {TypeBound{KvType::F32, 1e-10}, {KvType::F16, 1e-6}, {KvType::INT8, 1e-3}, {KvType::FP8, 1e-2}}) {
         test_attention(device, {1, 1, 8, 0, 0, {0}, {1}, t.type, t.bound}, random);
         test_attention(device, {9, 3, 64, 0, 0, {31, 0, 600}, {1, 7, 1}, t.type, t.bound}, random);
         test_attention(device, {4, 2, 40, 16, 30, {0, 530}, {40, 2}, t.type, t.bound}, random);
@@ -290,7 +312,8 @@ void test_attention(const Device& device, std::mt19937& random) {
     }
 }
 
-// Lists that depend on each other in every way, many times: each task adds one, and a missing wait shows as another sum.
+// Lists that depend on each other in every way, many times: each task adds one, and a missing wait shows as another
+// sum.
 void test_order(int set, std::mt19937& random) {
     Device device(set, 4);
     Numbers ones(20'000, 1);
@@ -314,8 +337,8 @@ void test_order(int set, std::mt19937& random) {
     }
 }
 
-} // namespace
-} // namespace demitasse::test
+}  // namespace
+}  // namespace demitasse::test
 
 int main(int argc, char** argv) {
     using namespace demitasse;

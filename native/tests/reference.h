@@ -31,7 +31,7 @@ struct PackedCase {
     Numbers scales;
     Numbers mins;
     std::vector<uint16_t> halves;
-    std::vector<int> integers; // rows x padded
+    std::vector<int> integers;  // rows x padded
     Matrix matrix{};
 
     // Points the matrix to the scales, which become powers of two where they are stored as FP16.
@@ -68,18 +68,21 @@ struct PackedCase {
 
 struct Layout {
     Element element;
-    int64_t group; // 0: the whole row, for integers
+    int64_t group;  // 0: the whole row, for integers
     bool minimum;
-    int maximum; // of the integers
+    int maximum;  // of the integers
     bool half_scales = false;
 };
 
 inline std::vector<Layout> layouts() {
-    return {{Element::F32, 0, false, 0},     {Element::INT8, 16, false, 127}, {Element::INT8, 32, false, 128},
-            {Element::INT8, 16, false, 32},  {Element::INT8, 32, true, 31},   {Element::INT8, 64, false, 127},
-            {Element::INT8, 0, false, 127},  {Element::INT4, 32, false, 15},  {Element::INT4, 32, true, 15},
-            {Element::INT4, 16, true, 15},   {Element::INT4, 128, false, 15}, {Element::INT4, 0, true, 15},
-            {Element::INT4, 32, false, 15, true}, {Element::INT4, 32, true, 15, true}, {Element::INT8, 32, false, 127, true}};
+    return {{Element::F32, 0, false, 0},          {Element::INT8, 16, false, 127},
+            {Element::INT8, 32, false, 128},      {Element::INT8, 16, false, 32},
+            {Element::INT8, 32, true, 31},        {Element::INT8, 64, false, 127},
+            {Element::INT8, 0, false, 127},       {Element::INT4, 32, false, 15},
+            {Element::INT4, 32, true, 15},        {Element::INT4, 16, true, 15},
+            {Element::INT4, 128, false, 15},      {Element::INT4, 0, true, 15},
+            {Element::INT4, 32, false, 15, true}, {Element::INT4, 32, true, 15, true},
+            {Element::INT8, 32, false, 127, true}};
 }
 
 inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, std::mt19937& random) {
@@ -95,7 +98,9 @@ inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, st
     }
     m.group = layout.group == 0 ? (columns + GROUP - 1) / GROUP * GROUP : layout.group;
     const bool int4 = layout.element == Element::INT4;
-    std::uniform_int_distribution<int> integer(int4 ? 0 : layout.maximum == 31 ? 0 : -layout.maximum,
+    std::uniform_int_distribution<int> integer(int4                   ? 0
+                                               : layout.maximum == 31 ? 0
+                                                                      : -layout.maximum,
                                                layout.maximum == 128 ? 127 : layout.maximum);
     c.quants.resize(static_cast<size_t>(m.panels() * PANEL * m.padded() / (int4 ? 2 : 1)));
     c.integers.resize(static_cast<size_t>(rows * m.padded()));
@@ -143,4 +148,4 @@ inline Numbers rounded(const Numbers& x, int64_t rows, int64_t columns) {
     return out;
 }
 
-} // namespace demitasse::test
+}  // namespace demitasse::test

@@ -1,5 +1,5 @@
-// AVX-512 and VNNI in portable C, so that the kernels for them are also tested on machines without them. SIMDe 0.7.4 lacks
-// some functions, which are added here. DEMITASSE_SIMDE is the width of the registers.
+// AVX-512 and VNNI in portable C, so that the kernels for them are also tested on machines without them. SIMDe 0.7.4
+// lacks some functions, which are added here. DEMITASSE_SIMDE is the width of the registers.
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
@@ -53,6 +53,16 @@ inline simde__m512i demitasse_cvtepu16_epi32(simde__m256i a) {
     return simde__m512i_from_private(to);
 }
 
+inline simde__m128i demitasse_cvtepi32_epi8(simde__m512i a) {
+    simde__m128i_private to;
+    simde__m512i_private from = simde__m512i_to_private(a);
+    for (int i = 0; i < 16; i++) {
+        to.i8[i] = static_cast<int8_t>(from.i32[i]);
+    }
+    return simde__m128i_from_private(to);
+}
+
+#define _mm512_cvtepi32_epi8 demitasse_cvtepi32_epi8
 #define _mm512_cvtepi8_epi32 demitasse_cvtepi8_epi32
 #undef _mm512_cvtepu16_epi32
 #define _mm512_cvtepu16_epi32 demitasse_cvtepu16_epi32

@@ -1,9 +1,10 @@
 // The commands that a device runs, as plain memory.
 //
-// A caller writes a list of commands and has it run with one call: threads walk the list together, and no call, lock or wake-up
-// lies between two operations. A command is COMMAND_WORDS words of 64 bits: the operation, the index of the command that must be
-// complete before this one starts (all commands before that one are then complete too), and the operation's arguments. Every
-// argument takes a word: addresses, integers, and FP32 numbers in a word's low half. Both sides are little-endian.
+// A caller writes a list of commands and has it run with one call: threads walk the list together, and no call, lock or
+// wake-up lies between two operations. A command is COMMAND_WORDS words of 64 bits: the operation, the index of the
+// command that must be complete before this one starts (all commands before that one are then complete too), and the
+// operation's arguments. Every argument takes a word: addresses, integers, and FP32 numbers in a word's low half. Both
+// sides are little-endian.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,13 @@
 namespace demitasse {
 
 constexpr int COMMAND_WORDS = 16;
-constexpr int PANEL = 16;       // rows of a weight panel
-constexpr int GROUP = 32;       // columns that share an activation scale
-constexpr int ROW_BLOCK = 64;   // activation rows whose groups lie together
-constexpr int PAGE = 32;        // positions of a page of the key-value cache
-constexpr int SEGMENT = 512;    // positions whose attention is computed alone and then merged
-constexpr int QUERY_BLOCK = 16; // rows of one sequence that a task of attention takes
-constexpr int STATE_HEADER = 16; // FP32 elements of an attention state before its vector
+constexpr int PANEL = 16;         // rows of a weight panel
+constexpr int GROUP = 32;         // columns that share an activation scale
+constexpr int ROW_BLOCK = 64;     // activation rows whose groups lie together
+constexpr int PAGE = 32;          // positions of a page of the key-value cache
+constexpr int SEGMENT = 512;      // positions whose attention is computed alone and then merged
+constexpr int QUERY_BLOCK = 16;   // rows of one sequence that a task of attention takes
+constexpr int STATE_HEADER = 16;  // FP32 elements of an attention state before its vector
 
 enum class Op : int64_t {
     EMBED,
@@ -46,14 +47,14 @@ enum class KvType : int64_t { F32, F16, INT8, FP8 };
 // A packed matrix, see PackedMatrix in Java for the layout.
 struct Matrix {
     const uint8_t* quants;
-    const uint8_t* scales; // [panel][group][16], FP16 or FP32
-    const uint8_t* mins;   // the same, or null
+    const uint8_t* scales;  // [panel][group][16], FP16 or FP32
+    const uint8_t* mins;    // the same, or null
     int64_t rows;
     int64_t columns;
-    int64_t group;   // columns of a weight group; 0 for floating-point elements
+    int64_t group;  // columns of a weight group; 0 for floating-point elements
     Element element;
-    int64_t maximum;     // largest magnitude among the integers
-    int64_t half_scales; // 1: scales and minimums are FP16, 0: FP32
+    int64_t maximum;      // largest magnitude among the integers
+    int64_t half_scales;  // 1: scales and minimums are FP16, 0: FP32
 
     int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }
     int64_t panels() const { return (rows + PANEL - 1) / PANEL; }
@@ -117,9 +118,9 @@ struct QuantizePanelsArgs {
 
 struct LinearArgs {
     const Matrix* matrix;
-    const float* x; // FP32 activations; not read where q is there
+    const float* x;  // FP32 activations; not read where q is there
     Activations activations;
-    const float* bias; // or null
+    const float* bias;  // or null
     float* out;
     int64_t rows;
 };
@@ -130,12 +131,12 @@ struct RopeArgs {
     int64_t heads;
     int64_t head_dim;
     int64_t rope_dim;
-    int64_t neighbours; // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
+    int64_t neighbours;  // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
     const float* angles;
 };
 
-// The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded to 16;
-// and for INT8 and FP8 one FP32 scale a position for each.
+// The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded
+// to 16; and for INT8 and FP8 one FP32 scale a position for each.
 struct KvPages {
     uint8_t* keys;
     uint8_t* values;
@@ -156,7 +157,7 @@ struct KvPages {
 struct BatchRows {
     int64_t count;
     const int32_t* positions;
-    const int32_t* const* pages; // rows of one sequence share the pointer
+    const int32_t* const* pages;  // rows of one sequence share the pointer
 };
 
 struct KvAppendArgs {
@@ -172,8 +173,8 @@ struct AttentionBlock {
     int32_t first;
     int32_t last;
     int32_t segment;
-    int32_t state;  // index of the first segment's state, where cut
-    int32_t merged; // segments that are merged into it; 0 for later segments and where not cut
+    int32_t state;   // index of the first segment's state, where cut
+    int32_t merged;  // segments that are merged into it; 0 for later segments and where not cut
 };
 
 struct AttentionArgs {
@@ -217,12 +218,12 @@ struct PackArgs {
     int64_t rows;
     int64_t columns;
     int64_t block_bytes;
-    int64_t nibbles; // 1: low nibbles are columns 0 to 15, high ones 16 to 31; 0: bytes
-    int64_t minimum; // 1: an FP16 minimum follows the FP16 scale
+    int64_t nibbles;  // 1: low nibbles are columns 0 to 15, high ones 16 to 31; 0: bytes
+    int64_t minimum;  // 1: an FP16 minimum follows the FP16 scale
     uint8_t* quants;
     uint16_t* scales;
     uint16_t* mins;
-    int32_t* failed; // receives the first row with a scale that is not finite, plus 1
+    int32_t* failed;  // receives the first row with a scale that is not finite, plus 1
 };
 
 struct Command {
@@ -248,4 +249,4 @@ struct Command {
 
 static_assert(sizeof(Command) == COMMAND_WORDS * 8, "a command is plain words");
 
-} // namespace demitasse
+}  // namespace demitasse

@@ -13,14 +13,15 @@ enum class InstructionSet : int { SSE42, AVX2, AVX2_VNNI, AVX512_VNNI, NEON, DOT
 // Bit i is set where instruction set i is built in and this machine has it.
 int instruction_sets();
 
-// A device, or 0 where the instruction set is not there or the machine gives no threads. One thread at a time may use it.
+// A device, or 0 where the instruction set is not there or the machine gives no threads. One thread at a time may use
+// it.
 int64_t open_device(int instruction_set, int threads);
 
 // Waits for the threads and frees the device.
 void close_device(int64_t device);
 
-// Runs count commands at the address, and returns when all are complete: 0, or 1 where memory for scratch was not to be had, and
-// nothing ran.
+// Runs count commands at the address, and returns when all are complete: 0, or 1 where memory for scratch was not to be
+// had, and nothing ran.
 int run_commands(int64_t device, int64_t commands, int count);
 
-} // namespace demitasse
+}  // namespace demitasse

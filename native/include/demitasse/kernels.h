@@ -21,7 +21,7 @@ struct KernelTable {
 // Tasks of a command, the same for every instruction set, so that results do not depend on it.
 struct Plan {
     int tasks;
-    int64_t scratch; // bytes that each worker needs
+    int64_t scratch;  // bytes that each worker needs
 };
 
 Plan plan(const Command& command);
@@ -47,9 +47,12 @@ inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
     if (rows > 8) {
         return 2;
     }
-    int64_t bits = m.element == Element::INT4 ? 4 : m.element == Element::INT8 ? 8 : m.element == Element::F32 ? 32 : 16;
+    int64_t bits = m.element == Element::INT4   ? 4
+                   : m.element == Element::INT8 ? 8
+                   : m.element == Element::F32  ? 32
+                                                : 16;
     int64_t bytes = PANEL * m.padded() * bits / 8;
     return bytes >= GEMV_BYTES ? 1 : GEMV_BYTES / (bytes + 1);
 }
 
-} // namespace demitasse
+}  // namespace demitasse

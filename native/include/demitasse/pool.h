@@ -1,10 +1,10 @@
 // Threads that walk lists of commands together.
 //
-// All threads go through the commands in order. A command starts when the one that it names is complete; its tasks are claimed
-// one by one, and it is complete when the last claimed task has ended. So a thread that the operating system has taken from its
-// core holds the others up only while it has a task in its hands, not at every command: there is no barrier that waits for
-// threads, only for work. Threads that wait spin for a moment, then yield their core after every look; between lists they fall
-// asleep after about 50 microseconds.
+// All threads go through the commands in order. A command starts when the one that it names is complete; its tasks are
+// claimed one by one, and it is complete when the last claimed task has ended. So a thread that the operating system
+// has taken from its core holds the others up only while it has a task in its hands, not at every command: there is no
+// barrier that waits for threads, only for work. Threads that wait spin for a moment, then yield their core after every
+// look; between lists they fall asleep after about 50 microseconds.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@
 namespace demitasse {
 
 class Pool {
-  public:
+   public:
     Pool(const KernelTable& table, int threads);
     ~Pool();
     Pool(const Pool&) = delete;
@@ -27,7 +27,7 @@ class Pool {
     // Runs a list; throws std::bad_alloc, with nothing run, where scratch is not to be had.
     void run(const Command* commands, int count);
 
-  private:
+   private:
     // Progress of one command; a cache line of its own, since threads write to it all the time.
     struct alignas(64) Progress {
         std::atomic<int> next;
@@ -60,4 +60,4 @@ class Pool {
     std::vector<std::thread> threads_;
 };
 
-} // namespace demitasse
+}  // namespace demitasse

@@ -1,8 +1,10 @@
-// The few vector operations that kernels are written in, for the instruction set that the translation unit is compiled for.
+// The few vector operations that kernels are written in, for the instruction set that the translation unit is compiled
+// for.
 //
 // LANES FP32 or 32-bit elements fill a register (F32, I32). A kernel is written once over these; what differs between
-// instruction sets is only here. Every name lies in a namespace of the instruction set (DM_ISA), and nothing here or in a kernel
-// instantiates a template of the standard library, so that no code of one instruction set is linked into another's.
+// instruction sets is only here. Every name lies in a namespace of the instruction set (DM_ISA), and nothing here or in
+// a kernel instantiates a template of the standard library, so that no code of one instruction set is linked into
+// another's.
 //
 // Besides loads, stores and arithmetic each instruction set has
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
@@ -10,10 +12,10 @@
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
 //   store_s8                  the lanes, which are within signed bytes, as LANES bytes
-//   add_nibbles<N>(s, w, a)   adds N x 4 columns of weights 0 ... 15 times signed bytes to partial sums, at most 32 columns in all
-//   sum_nibbles(s)            the sums of such partial sums, exact
-//   add_bytes, add_small      the same of signed bytes, and of those of a magnitude of at most 32, after prepare_bytes
-//   sum_bytes(s, sum)         the sums; sum: the sum of the activations
+//   add_nibbles<N>(s, w, a)   adds N x 4 columns of weights 0 ... 15 times signed bytes to partial sums, at most 32
+//   columns in all sum_nibbles(s)            the sums of such partial sums, exact add_bytes, add_small      the same of
+//   signed bytes, and of those of a magnitude of at most 32, after prepare_bytes sum_bytes(s, sum)         the sums;
+//   sum: the sum of the activations
 #pragma once
 
 #include <cstdint>
@@ -31,7 +33,7 @@ inline int32_t word(const int8_t* a) {
     return value;
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA
 
 #if defined(__AVX512VNNI__)
 #include "demitasse/simd_avx512.h"
@@ -47,13 +49,13 @@ inline int32_t word(const int8_t* a) {
 
 namespace demitasse::DM_ISA {
 
-constexpr int REGISTERS = 16 / LANES; // registers of a panel
+constexpr int REGISTERS = 16 / LANES;  // registers of a panel
 
 inline float half_to_float(uint16_t half) {
     uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFF) << 13;
     float value;
     std::memcpy(&value, &magnitude, 4);
-    value *= 5.192296858534828e33f; // 2^112: the difference of the exponents' biases
+    value *= 5.192296858534828e33f;  // 2^112: the difference of the exponents' biases
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
     if ((half & 0x7C00) == 0x7C00) {
@@ -73,10 +75,10 @@ inline uint16_t float_to_half(float value) {
     if (bits > 0x7F800000) {
         return static_cast<uint16_t>(sign | 0x7E00);
     }
-    if (bits < 0x38800000) { // subnormal: FP32's adder rounds at the right place
+    if (bits < 0x38800000) {  // subnormal: FP32's adder rounds at the right place
         float magnitude;
         std::memcpy(&magnitude, &bits, 4);
-        magnitude += 0.5f; // ulp 2^-24
+        magnitude += 0.5f;  // ulp 2^-24
         uint32_t rounded;
         std::memcpy(&rounded, &magnitude, 4);
         return static_cast<uint16_t>(sign | (rounded - 0x3F000000));
@@ -94,7 +96,7 @@ inline uint8_t float_to_fp8(float value) {
     bits &= 0x7FFFFFFF;
     float magnitude;
     std::memcpy(&magnitude, &bits, 4);
-    magnitude *= 7.52316384526264e-37f; // 2^-120: E4M3's exponent, subnormals included, in FP32's lowest bits
+    magnitude *= 7.52316384526264e-37f;  // 2^-120: E4M3's exponent, subnormals included, in FP32's lowest bits
     std::memcpy(&bits, &magnitude, 4);
     bits += 0x7FFFF + (bits >> 20 & 1);
     return static_cast<uint8_t>(sign | bits >> 20);
@@ -120,10 +122,10 @@ inline float reduce_add(F32 value) {
     return sum;
 }
 
-// exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of degree 7 on
-// |r| <= 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
+// exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of
+// degree 7 on |r| <= 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
 inline F32 exp(F32 value) {
-    const F32 round = set1(12582912.0f); // 1.5 * 2^23: adding it leaves the rounded integer in the low bits
+    const F32 round = set1(12582912.0f);  // 1.5 * 2^23: adding it leaves the rounded integer in the low bits
     F32 x = min(max(value, set1(-87.3f)), set1(88.3f));
     F32 shifted = fma(x, set1(1.44269504f), round);
     F32 n = sub(shifted, round);
@@ -170,7 +172,8 @@ inline void store_part(float* to, F32 value, int count) {
 }
 
 // Applies f to blocks of a range, the last one filled with zeros so that every element has the same function.
-template <class F> inline void for_lanes(int64_t from, int64_t to, F f) {
+template <class F>
+inline void for_lanes(int64_t from, int64_t to, F f) {
     int64_t i = from;
     for (; i + LANES <= to; i += LANES) {
         f(i, LANES);
@@ -190,4 +193,4 @@ inline void store_lanes(float* to, F32 value, int count) {
     }
 }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -28,15 +28,16 @@ inline I32 load_i(const void* p) { return _mm512_loadu_si512(p); }
 inline void store_i(void* p, I32 v) { _mm512_storeu_si512(p, v); }
 inline I32 add_i(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
-template <int N> inline I32 shift_left(I32 a) { return _mm512_slli_epi32(a, N); }
+template <int N>
+inline I32 shift_left(I32 a) {
+    return _mm512_slli_epi32(a, N);
+}
 inline I32 as_i32(F32 a) { return _mm512_castps_si512(a); }
 inline F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
 inline F32 to_f32(I32 a) { return _mm512_cvtepi32_ps(a); }
 inline I32 to_i32(F32 a) { return _mm512_cvtps_epi32(a); }
 
-inline void store_s8(int8_t* p, I32 v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
-}
+inline void store_s8(int8_t* p, I32 v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v)); }
 
 inline I32 low_nibbles(I32 a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
 inline I32 high_nibbles(I32 a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
@@ -55,11 +56,13 @@ inline F32 load_fp8(const uint8_t* p) {
     return _mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(x, 7), _mm256_set1_epi16(static_cast<short>(0xBFFF))));
 }
 
-// The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is taken off.
+// The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is
+// taken off.
 inline I32 prepare_bytes(I32 w) { return _mm512_xor_si512(w, _mm512_set1_epi8(static_cast<char>(0x80))); }
 
-template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
-    I32 other = zero_i(); // two chains hide the latency
+template <int N>
+inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+    I32 other = zero_i();  // two chains hide the latency
 #pragma GCC unroll 8
     for (int i = 0; i < N; i += 2) {
         s = _mm512_dpbusd_epi32(s, w[i], set1_i(word(a + 4 * i)));
@@ -68,8 +71,14 @@ template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
     return add_i(s, other);
 }
 inline I32 sum_nibbles(I32 s) { return s; }
-template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
-template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_nibbles<N>(s, w, a); }
+template <int N>
+inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
+    return add_nibbles<N>(s, w, a);
+}
+template <int N>
+inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
+    return add_nibbles<N>(s, w, a);
+}
 inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(128 * sum)); }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -28,7 +28,10 @@ inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_c
 inline void store_i(void* p, I32 v) { vst1q_s8(static_cast<int8_t*>(p), vreinterpretq_s8_s32(v)); }
 inline I32 add_i(I32 a, I32 b) { return vaddq_s32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return vsubq_s32(a, b); }
-template <int N> inline I32 shift_left(I32 a) { return vshlq_n_s32(a, N); }
+template <int N>
+inline I32 shift_left(I32 a) {
+    return vshlq_n_s32(a, N);
+}
 inline I32 as_i32(F32 a) { return vreinterpretq_s32_f32(a); }
 inline F32 as_f32(I32 a) { return vreinterpretq_f32_s32(a); }
 inline F32 to_f32(I32 a) { return vcvtq_f32_s32(a); }
@@ -44,9 +47,7 @@ inline I32 low_nibbles(I32 a) { return vreinterpretq_s32_u8(vandq_u8(vreinterpre
 inline I32 high_nibbles(I32 a) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4)); }
 
 inline F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
-inline F32 load_bf16(const uint16_t* p) {
-    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
-}
+inline F32 load_bf16(const uint16_t* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 inline int8x8_t load_four(const uint8_t* p) {
     return vreinterpret_s8_s32(vdup_n_s32(word(reinterpret_cast<const int8_t*>(p))));
 }
@@ -58,7 +59,8 @@ inline F32 load_fp8(const uint8_t* p) {
 
 inline I32 prepare_bytes(I32 w) { return w; }
 
-template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
+template <int N>
+inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
     for (int i = 0; i < N; i++) {
         int8x16_t x = vreinterpretq_s8_s32(w[i]);
         int8x16_t y = vreinterpretq_s8_s32(set1_i(word(a + 4 * i)));
@@ -74,8 +76,14 @@ template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
     return s;
 }
 inline I32 sum_bytes(I32 s, int32_t) { return s; }
-template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
-template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+template <int N>
+inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
+    return add_bytes<N>(s, w, a);
+}
+template <int N>
+inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+    return add_bytes<N>(s, w, a);
+}
 inline I32 sum_nibbles(I32 s) { return s; }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -28,7 +28,10 @@ inline I32 load_i(const void* p) { return _mm_loadu_si128(static_cast<const __m1
 inline void store_i(void* p, I32 v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 inline I32 add_i(I32 a, I32 b) { return _mm_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm_sub_epi32(a, b); }
-template <int N> inline I32 shift_left(I32 a) { return _mm_slli_epi32(a, N); }
+template <int N>
+inline I32 shift_left(I32 a) {
+    return _mm_slli_epi32(a, N);
+}
 inline I32 as_i32(F32 a) { return _mm_castps_si128(a); }
 inline F32 as_f32(I32 a) { return _mm_castsi128_ps(a); }
 inline F32 to_f32(I32 a) { return _mm_cvtepi32_ps(a); }
@@ -55,7 +58,9 @@ inline F32 load_f16(const uint16_t* p) {
 inline F32 load_bf16(const uint16_t* p) {
     return as_f32(shift_left<16>(_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
 }
-inline F32 load_s8(const uint8_t* p) { return to_f32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))))); }
+inline F32 load_s8(const uint8_t* p) {
+    return to_f32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p)))));
+}
 inline F32 load_fp8(const uint8_t* p) {
     I32 x = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))));
     I32 magnitude = shift_left<20>(_mm_and_si128(x, set1_i(0x7F)));
@@ -65,7 +70,8 @@ inline F32 load_fp8(const uint8_t* p) {
 inline I32 prepare_bytes(I32 w) { return w; }
 
 // Partial sums are pairs of 16 bits: a product pair is at most 2 x 15 x 127, and eight of them, at most 30,480, fit.
-template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
+template <int N>
+inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
     for (int i = 0; i < N; i++) {
         s = _mm_add_epi16(s, _mm_maddubs_epi16(w[i], set1_i(word(a + 4 * i))));
     }
@@ -74,14 +80,18 @@ template <int N> inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
 inline I32 sum_nibbles(I32 s) { return _mm_madd_epi16(s, _mm_set1_epi16(1)); }
 
 // |w| a sign(w); pairs: at most 2 x 128 x 127 = 32,512, which fits 16 bits.
-template <int N> inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
+template <int N>
+inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
     for (int i = 0; i < N; i++) {
         I32 pairs = _mm_maddubs_epi16(_mm_abs_epi8(w[i]), _mm_sign_epi8(set1_i(word(a + 4 * i)), w[i]));
         s = add_i(s, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
     }
     return s;
 }
-template <int N> inline I32 add_small(I32 s, const I32* w, const int8_t* a) { return add_bytes<N>(s, w, a); }
+template <int N>
+inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
+    return add_bytes<N>(s, w, a);
+}
 inline I32 sum_bytes(I32 s, int32_t) { return s; }
 
-} // namespace demitasse::DM_ISA
+}  // namespace demitasse::DM_ISA

@@ -14,9 +14,7 @@ import java.util.stream.Stream;
  * Without CMake or a C++ compiler it says so in one line and leaves the library out.
  */
 public class BuildNative {
-    private static final int JDK = 25; // that the classes are compiled for
-
-    /** Arguments: the folder native/, the module's target folder, and the home of the JDK that runs Maven. */
+    /** Arguments: the folder native/, and the module's target folder. */
     public static void main(String[] args) throws Exception {
         Path source = Path.of(args[0]).toRealPath();
         Path target = Path.of(args[1]).toAbsolutePath();
@@ -31,7 +29,7 @@ public class BuildNative {
         Path jni = target.resolve("javacpp/jniKernels.cpp");
         Path build = target.resolve("cmake");
         Files.createDirectories(jni.getParent());
-        String home = Runtime.version().feature() >= JDK ? System.getProperty("java.home") : args[2];
+        String home = System.getProperty("java.home");
         String java = Path.of(home, "bin", "java").toString();
         Path previous = target.resolve("javacpp/previous.cpp");
         if (Files.exists(jni)) {

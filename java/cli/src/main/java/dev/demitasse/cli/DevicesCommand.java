@@ -12,7 +12,7 @@ import picocli.CommandLine.Option;
 @Command(name = "devices", description = "Lists every backend: ok, or why not and the cure.")
 final class DevicesCommand implements Callable<Integer> {
     /** Backends that are planned but not part of this build, so that nobody wonders where they are. */
-    private static final List<String> ABSENT = List.of("cuda", "opencl", "native");
+    private static final List<String> ABSENT = List.of("cuda", "opencl");
 
     @Option(names = "--json", description = "One JSON object for each backend.")
     boolean json;

@@ -22,28 +22,33 @@ class ArchitectureTest {
             .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages("dev.demitasse");
 
+    /** Modules of devices, by package; only the service loader knows them. */
+    private static final String[] DEVICES = {"dev.demitasse.vector..", "dev.demitasse.nativecpu.."};
+
     @Test
     void modulesDependOnCoreOnly() {
+        for (String device : DEVICES) {
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackages(device, "dev.demitasse.testkit..")
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAPackage(device)
+                    .check(CLASSES);
+            noClasses()
+                    .that()
+                    .resideInAPackage(device)
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAnyPackage("dev.demitasse.cli..", "dev.demitasse.reference..", "dev.demitasse.testkit..")
+                    .check(CLASSES);
+        }
         noClasses()
                 .that()
-                .resideInAPackage("dev.demitasse.vector..")
+                .resideOutsideOfPackages("dev.demitasse.cli..", "dev.demitasse.testkit..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("dev.demitasse.cli..", "dev.demitasse.reference..", "dev.demitasse.testkit..")
-                .check(CLASSES);
-        noClasses()
-                .that()
-                .resideOutsideOfPackages("dev.demitasse.vector..", "dev.demitasse.cli..", "dev.demitasse.testkit..")
-                .should()
-                .dependOnClassesThat()
-                .resideInAnyPackage("dev.demitasse.vector..", "dev.demitasse.cli..", "dev.demitasse.testkit..")
-                .check(CLASSES);
-        noClasses()
-                .that()
-                .resideInAPackage("dev.demitasse.cli..")
-                .should()
-                .dependOnClassesThat()
-                .resideInAnyPackage("dev.demitasse.vector..", "dev.demitasse.reference..")
+                .resideInAnyPackage("dev.demitasse.cli..", "dev.demitasse.testkit..")
                 .check(CLASSES);
     }
 
@@ -58,6 +63,7 @@ class ArchitectureTest {
                         "dev.demitasse.reference..",
                         "dev.demitasse.runtime..",
                         "dev.demitasse.vector..",
+                        "dev.demitasse.nativecpu..",
                         "java.util.concurrent..")
                 .check(CLASSES);
     }
@@ -100,18 +106,18 @@ class ArchitectureTest {
                     "activations",
                     "allocate",
                     "upload",
-                    "uploadOrNull",
                     "allocateKv",
                     "close");
             if (!others.contains(method.getName()) && !method.isSynthetic()) {
                 assertThat(readme).as("matrix row").contains("| `" + method.getName() + "` |");
             }
         }
-        try (Stream<Path> kernels =
-                Files.list(Golden.root().resolve("java/vector/src/main/java/dev/demitasse/vector"))) {
-            kernels.map(path -> String.valueOf(path.getFileName()))
-                    .filter(name -> name.matches("(Gemv|Gemm)\\w+\\.java"))
-                    .forEach(name -> assertThat(readme).contains(name.replace(".java", "")));
+        for (String folder : List.of("java/vector/src/main/java/dev/demitasse/vector", "native/kernels")) {
+            try (Stream<Path> kernels = Files.list(Golden.root().resolve(folder))) {
+                kernels.map(path -> String.valueOf(path.getFileName()))
+                        .filter(name -> name.matches("(Gemv|Gemm)\\w+\\.java|gem[mv]_\\w+\\.h"))
+                        .forEach(name -> assertThat(readme).contains(name.replaceAll("\\.(java|h)", "")));
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ final class GgufReader {
     private static final OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final long WINDOW_BYTES = 1 << 16;
     private static final long MINIMUM_ENTRY_BYTES = 8 + 4 + 1;
     private static final long MINIMUM_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8;
 
@@ -153,13 +154,7 @@ final class GgufReader {
                 }
                 yield values;
             }
-            case STRING -> {
-                String[] values = new String[n];
-                for (int i = 0; i < n; i++) {
-                    values[i] = readString(key);
-                }
-                yield values;
-            }
+            case STRING -> readStrings(n, key);
             case ARRAY -> throw new AssertionError(type);
         };
         return MetadataValue.array(type, value);
@@ -282,6 +277,40 @@ final class GgufReader {
             throw bad("has a string of " + length + " bytes at \"" + key + "\"");
         }
         return new String(slice(length, 1, key).toArray(JAVA_BYTE), StandardCharsets.UTF_8);
+    }
+
+    /**
+     * An array's strings. A vocabulary has a hundred thousand of them when a program has just started and nothing is compiled, so
+     * they are read from a copy on the heap, a window at a time.
+     */
+    private String[] readStrings(int count, String key) {
+        String[] values = new String[count];
+        byte[] window = new byte[0];
+        int at = 0;
+        for (int i = 0; i < count; i++) {
+            int length = at + Long.BYTES <= window.length ? shortLength(window, at) : -1;
+            if (length < 0 || length > window.length - at - Long.BYTES) {
+                window = slice(Math.min(WINDOW_BYTES, file.byteSize() - position), 1, key).toArray(JAVA_BYTE);
+                position -= window.length;
+                at = 0;
+                length = window.length >= Long.BYTES ? shortLength(window, 0) : -1;
+                if (length < 0 || length > window.length - Long.BYTES) {
+                    values[i] = readString(key); // longer than a window, or damaged
+                    window = new byte[0];
+                    continue;
+                }
+            }
+            values[i] = new String(window, at + Long.BYTES, length, StandardCharsets.UTF_8);
+            at += Long.BYTES + length;
+            position += Long.BYTES + length;
+        }
+        return values;
+    }
+
+    /** The length at {@code at}, or -1 where it is {@code 2^24} or more. */
+    private static int shortLength(byte[] bytes, int at) {
+        boolean small = (bytes[at + 3] | bytes[at + 4] | bytes[at + 5] | bytes[at + 6] | bytes[at + 7]) == 0;
+        return small ? bytes[at] & 0xFF | (bytes[at + 1] & 0xFF) << 8 | (bytes[at + 2] & 0xFF) << 16 : -1;
     }
 
     private long readLength(String what) {

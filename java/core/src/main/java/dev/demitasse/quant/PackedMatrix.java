@@ -46,9 +46,10 @@ public final class PackedMatrix implements AutoCloseable {
     private final int columns;
     private final int paddedColumns;
     private final int groups;
-    private final HostMemory quants;
-    private final HostMemory scales;
-    private final HostMemory mins;
+    private final HostMemory memory; // one block for all three
+    private final MemorySegment quants;
+    private final MemorySegment scales;
+    private final MemorySegment mins;
     private final boolean halfScales;
     private final AtomicInteger maximum = new AtomicInteger();
 
@@ -62,9 +63,18 @@ public final class PackedMatrix implements AutoCloseable {
                 : columns;
         this.groups = layout.groups(paddedColumns);
         long scaleBytes = (long) panels() * groups * PANEL * (halfScales ? Short.BYTES : Float.BYTES);
-        this.quants = HostMemory.allocate(panels() * panelBytes());
-        this.scales = HostMemory.allocate(scaleBytes);
-        this.mins = HostMemory.allocate(layout.minimum() ? scaleBytes : 0);
+        long minBytes = layout.minimum() ? scaleBytes : 0;
+        long elementBytes = panels() * panelBytes();
+        long scaleOffset = aligned(elementBytes);
+        long minOffset = aligned(scaleOffset + scaleBytes);
+        this.memory = HostMemory.allocate(minOffset + minBytes);
+        this.quants = memory.segment().asSlice(0, elementBytes);
+        this.scales = memory.segment().asSlice(scaleOffset, scaleBytes);
+        this.mins = memory.segment().asSlice(minOffset, minBytes);
+    }
+
+    private static long aligned(long bytes) {
+        return (bytes + HostMemory.ALIGNMENT - 1) / HostMemory.ALIGNMENT * HostMemory.ALIGNMENT;
     }
 
     /** Bytes that {@code rows} × {@code columns} take in {@code layout}. */
@@ -146,9 +156,9 @@ public final class PackedMatrix implements AutoCloseable {
             }
             long at = (long) panel * groups * PANEL + r;
             for (int g = 0; g < groups; g++) {
-                scales.segment().setAtIndex(FLOAT, at + (long) g * PANEL, rowScales[g]);
+                scales.setAtIndex(FLOAT, at + (long) g * PANEL, rowScales[g]);
                 if (layout.minimum()) {
-                    mins.segment().setAtIndex(FLOAT, at + (long) g * PANEL, rowMins[g]);
+                    mins.setAtIndex(FLOAT, at + (long) g * PANEL, rowMins[g]);
                 }
             }
         }
@@ -163,11 +173,11 @@ public final class PackedMatrix implements AutoCloseable {
             int row = panel * PANEL + r;
             long block = row * source.type().rowBytes(columns);
             for (int g = 0; g < groups; g++) {
-                words.pack(source.data(), block, quants.segment(), panel * panelBytes() + g * wordBytes + r * 4L);
+                words.pack(source.data(), block, quants, panel * panelBytes() + g * wordBytes + r * 4L);
                 long index = ((long) panel * groups + g) * PANEL + r;
-                scales.segment().setAtIndex(FLOAT, index, source.half(row, block));
+                scales.setAtIndex(FLOAT, index, source.half(row, block));
                 if (layout.minimum()) {
-                    mins.segment().setAtIndex(FLOAT, index, source.half(row, block + 2));
+                    mins.setAtIndex(FLOAT, index, source.half(row, block + 2));
                 }
                 block += source.type().blockBytes();
             }
@@ -175,7 +185,7 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     private void interleave(byte[][] q, int panel) {
-        MemorySegment out = quants.segment();
+        MemorySegment out = quants;
         long at = panel * panelBytes();
         if (layout.element() == WeightLayout.Element.INT8) {
             for (int k = 0; k < paddedColumns; k += 4) {
@@ -196,7 +206,7 @@ public final class PackedMatrix implements AutoCloseable {
 
     private void packFloats(MatrixSource source, int panel) {
         float[] values = new float[columns];
-        MemorySegment out = quants.segment();
+        MemorySegment out = quants;
         for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
             source.dequantiseRow(panel * PANEL + r, values);
             source.requireFinite(panel * PANEL + r, values);
@@ -236,7 +246,7 @@ public final class PackedMatrix implements AutoCloseable {
             }
             return;
         }
-        MemorySegment in = quants.segment();
+        MemorySegment in = quants;
         long at = (long) (row / PANEL) * columns * PANEL + row % PANEL;
         for (int k = 0; k < columns; k++) {
             long index = at + (long) k * PANEL;
@@ -252,7 +262,7 @@ public final class PackedMatrix implements AutoCloseable {
     public void unpackIntegers(int row, byte[] q, float[] rowScales, float[] rowMins) {
         int panel = row / PANEL;
         int r = row % PANEL;
-        MemorySegment in = quants.segment();
+        MemorySegment in = quants;
         long at = panel * panelBytes() + r * 4L;
         for (int k = 0; k < paddedColumns; k++) {
             if (layout.element() == WeightLayout.Element.INT8) {
@@ -269,10 +279,10 @@ public final class PackedMatrix implements AutoCloseable {
         }
     }
 
-    private float scale(HostMemory memory, long index) {
+    private float scale(MemorySegment memory, long index) {
         return halfScales
-                ? Float.float16ToFloat(memory.segment().getAtIndex(SHORT, index))
-                : memory.segment().getAtIndex(FLOAT, index);
+                ? Float.float16ToFloat(memory.getAtIndex(SHORT, index))
+                : memory.getAtIndex(FLOAT, index);
     }
 
     /** Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}). */
@@ -327,28 +337,26 @@ public final class PackedMatrix implements AutoCloseable {
 
     /** Bytes of elements, scales and minimums. */
     public long bytes() {
-        return quants.bytes() + scales.bytes() + mins.bytes();
+        return quants.byteSize() + scales.byteSize() + mins.byteSize();
     }
 
     /** The elements. */
-    public HostMemory quants() {
+    public MemorySegment quants() {
         return quants;
     }
 
     /** The scales. */
-    public HostMemory scales() {
+    public MemorySegment scales() {
         return scales;
     }
 
     /** The minimums; empty where the layout has none. */
-    public HostMemory mins() {
+    public MemorySegment mins() {
         return mins;
     }
 
     @Override
     public void close() {
-        quants.close();
-        scales.close();
-        mins.close();
+        memory.close();
     }
 }

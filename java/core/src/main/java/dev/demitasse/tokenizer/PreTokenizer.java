@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -24,16 +25,16 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
             + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^a-z]]+[\\p{L}&&[^A-Z]]*"
             + "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-    /** {@code tokenizer.ggml.pre} to its splitter. The patterns are those that the models were trained with. */
-    private static final Map<String, PreTokenizer> BY_NAME = Map.of(
-            "gpt-2", of(false, false, GPT2),
-            "smollm", of(false, false, "\\p{N}", GPT2),
-            "llama-bpe", of(true, true, LLAMA3),
-            "dbrx", of(false, false, LLAMA3),
-            "smaug-bpe", of(false, false, LLAMA3),
-            "qwen2", of(false, false, LLAMA3.replace("\\p{N}{1,3}", "\\p{N}")),
-            "tekken", of(true, true, TEKKEN),
-            "default", of(false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"));
+    /** {@code tokenizer.ggml.pre} to its splitter, compiled when asked for. The patterns are those that the models were trained with. */
+    private static final Map<String, Supplier<PreTokenizer>> BY_NAME = Map.of(
+            "gpt-2", () -> of(false, false, GPT2),
+            "smollm", () -> of(false, false, "\\p{N}", GPT2),
+            "llama-bpe", () -> of(true, true, LLAMA3),
+            "dbrx", () -> of(false, false, LLAMA3),
+            "smaug-bpe", () -> of(false, false, LLAMA3),
+            "qwen2", () -> of(false, false, LLAMA3.replace("\\p{N}{1,3}", "\\p{N}")),
+            "tekken", () -> of(true, true, TEKKEN),
+            "default", () -> of(false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"));
 
     private static PreTokenizer of(boolean wholeWords, boolean addBos, String... patterns) {
         List<Pattern> compiled = new ArrayList<>();
@@ -44,12 +45,12 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
     }
 
     static PreTokenizer named(String name) {
-        PreTokenizer found = BY_NAME.get(name);
+        Supplier<PreTokenizer> found = BY_NAME.get(name);
         if (found == null) {
             throw new UnsupportedModelException("The pre-tokenizer \"" + name + "\" is not supported; these are: "
                     + new TreeSet<>(BY_NAME.keySet()) + ".");
         }
-        return found;
+        return found.get();
     }
 
     List<String> split(String text) {

@@ -44,8 +44,13 @@ public abstract class DeviceContractTest {
         this.backend = backend;
     }
 
+    /** How the device is opened. */
+    protected DeviceOptions options(ActivationType activations) {
+        return DeviceOptions.defaults().withActivations(activations);
+    }
+
     private Device open(ActivationType activations) {
-        return Devices.open(backend, DeviceOptions.defaults().withActivations(activations));
+        return Devices.open(backend, options(activations));
     }
 
     private static Device reference(ActivationType activations) {

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The tests of the C++ kernels: on this machine, under AddressSanitizer and UndefinedBehaviorSanitizer, over SIMDe (AVX-VNNI and
+# AVX-512 VNNI on machines without them), and for AArch64 under qemu. Installs what is missing where it may (Debian, as root); what
+# cannot run is named.
+set -euo pipefail
+cd "$(dirname "$0")/../native"
+
+install() { # the packages, where that is possible
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
+      { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1; } || true
+  fi
+}
+
+run() { # a preset, if its tools (the other arguments) are there
+  preset=$1
+  shift
+  for tool in cmake ninja "$@"; do
+    if ! command -v "$tool" >/dev/null && [ ! -e "$tool" ]; then
+      echo "kernel_test, $preset: not run, $tool is missing"
+      return 0
+    fi
+  done
+  log=$(mktemp)
+  if cmake --preset "$preset" >"$log" 2>&1 && cmake --build --preset "$preset" >>"$log" 2>&1 &&
+    ctest --preset "$preset" --verbose >>"$log" 2>&1; then
+    echo "kernel_test, $preset: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log"); $(grep -oE '[a-z0-9-]+: run$' "$log" | sed 's/: run//' | tr '\n' ' ')"
+    rm -f "$log"
+  else
+    cat "$log"
+    rm -f "$log"
+    return 1
+  fi
+}
+
+for tool in cmake ninja g++ clang-format aarch64-linux-gnu-g++ qemu-aarch64 /usr/include/simde; do
+  command -v "$tool" >/dev/null || [ -e "$tool" ] ||
+    { install cmake ninja-build g++ clang-format g++-aarch64-linux-gnu qemu-user libsimde-dev; break; }
+done
+
+if command -v clang-format >/dev/null; then
+  clang-format --dry-run -Werror include/demitasse/*.h kernels/* tests/*
+else
+  echo "The format of the C++ files is not checked: clang-format is missing"
+fi
+run release g++
+run sanitize g++
+if [ "$(uname -m)" = x86_64 ]; then
+  run simde g++ /usr/include/simde
+  run aarch64 aarch64-linux-gnu-g++ qemu-aarch64
+fi
