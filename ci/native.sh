@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the C++ kernels: on this machine, under AddressSanitizer and UndefinedBehaviorSanitizer, over SIMDe (AVX-VNNI and
 # AVX-512 VNNI on machines without them), and for AArch64 under qemu. Installs what is missing where it may (Debian, as root); what
-# cannot run is named.
+# cannot run is named. With the argument "tools" it only installs.
 set -euo pipefail
 cd "$(dirname "$0")/../native"
 
@@ -38,6 +38,9 @@ for tool in cmake ninja g++ clang-format aarch64-linux-gnu-g++ qemu-aarch64 /usr
     { install cmake ninja-build g++ clang-format g++-aarch64-linux-gnu qemu-user libsimde-dev; break; }
 done
 
+if [ "${1:-}" = tools ]; then
+  exit 0
+fi
 if command -v clang-format >/dev/null; then
   clang-format --dry-run -Werror include/demitasse/*.h kernels/* tests/*
 else

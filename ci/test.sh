@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
+ci/native.sh tools
 
 mvn -B -q -DskipTests package
 cp_libs=$(ls java/cli/target/lib/*.jar | tr '\n' ':')

@@ -13,19 +13,52 @@ public final class Logprobs {
      */
     public record Entry(int id, float logprob) {}
 
+    private static final int BLOCK = 1024;
+    private static final double LOG2_E = 1.4426950408889634;
+    private static final double LN_2 = 0.6931471805599453;
+    private static final double ROUND = 0x1.8p52; // adding it leaves the rounded integer in the low bits
+
     private Logprobs() {}
 
-    /** The logarithm of the sum of the exponentials: a logit minus it is a log-probability. */
+    /** The logarithm of the sum of the exponentials: a logit minus it is a log-probability. Relative error of the sum 1e-9. */
     public static double logSumExp(float[] logits) {
-        double largest = Float.NEGATIVE_INFINITY;
+        float largest = Float.NEGATIVE_INFINITY;
         for (float logit : logits) {
             largest = Math.max(largest, logit);
         }
+        double[] terms = new double[BLOCK];
         double sum = 0;
-        for (float logit : logits) {
-            sum += Math.exp(logit - largest);
+        for (int from = 0; from < logits.length; from += BLOCK) {
+            int count = Math.min(BLOCK, logits.length - from);
+            exponentials(logits, from, count, largest, terms);
+            for (int i = 0; i < count; i++) {
+                sum += terms[i];
+            }
         }
         return largest + Math.log(sum);
+    }
+
+    /**
+     * exp(logit - largest) as 2^n exp(r), |r| ≤ ln 2 / 2, by a Taylor polynomial of degree 9. A vocabulary is large and Math.exp is a call;
+     * this loop is compiled to vector instructions.
+     */
+    private static void exponentials(float[] logits, int from, int count, float largest, double[] terms) {
+        for (int i = 0; i < count; i++) {
+            double x = Math.max(logits[from + i] - largest, -700f);
+            double shifted = x * LOG2_E + ROUND;
+            double r = x - (shifted - ROUND) * LN_2;
+            double p = 1.0 / 362880;
+            p = p * r + 1.0 / 40320;
+            p = p * r + 1.0 / 5040;
+            p = p * r + 1.0 / 720;
+            p = p * r + 1.0 / 120;
+            p = p * r + 1.0 / 24;
+            p = p * r + 1.0 / 6;
+            p = p * r + 0.5;
+            p = p * r + 1;
+            p = p * r + 1;
+            terms[i] = Double.longBitsToDouble(Double.doubleToRawLongBits(p) + (Double.doubleToRawLongBits(shifted) << 52));
+        }
     }
 
     /** The {@code count} most likely tokens, most likely first. */

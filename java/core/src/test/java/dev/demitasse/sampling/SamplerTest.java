@@ -11,6 +11,7 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.FloatRange;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 
 class SamplerTest {
@@ -107,5 +108,18 @@ class SamplerTest {
                 assertThat(values[i]).isLessThanOrEqualTo(values[kept[kept.length - 1]]);
             }
         }
+    }
+
+    @Test
+    void logSumExpIsThatOfTheDefinition() {
+        java.util.SplittableRandom random = new java.util.SplittableRandom(7);
+        float[] logits = new float[5000];
+        double sum = 0;
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = i == 17 ? Float.NEGATIVE_INFINITY : (float) (random.nextDouble() * 60 - 30);
+            sum += Math.exp(logits[i]);
+        }
+        assertThat(Logprobs.logSumExp(logits)).isCloseTo(Math.log(sum), Offset.offset(1e-6));
+        assertThat(Logprobs.logSumExp(new float[] {1000, 1000})).isCloseTo(1000 + Math.log(2), Offset.offset(1e-9));
     }
 }

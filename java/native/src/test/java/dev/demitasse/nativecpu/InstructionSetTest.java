@@ -14,9 +14,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** The contract of a device for every instruction set that this machine has; the best one is also {@link NativeDeviceTest}'s. */
+@EnabledIf(
+        value = "built",
+        disabledReason = "the native library is not built: CMake or a C++ compiler is missing")
 class InstructionSetTest {
+    static boolean built() {
+        return NativeLibrary.load().ok();
+    }
+
     private static boolean has(InstructionSet set) {
-        return NativeLibrary.load().ok() && InstructionSet.available().contains(set);
+        return built() && InstructionSet.available().contains(set);
     }
 
     abstract static class Contract extends DeviceContractTest {

@@ -1,7 +1,11 @@
 package dev.demitasse.nativecpu;
 
 import dev.demitasse.testkit.RealModelContractTest;
+import org.junit.jupiter.api.condition.EnabledIf;
 
+@EnabledIf(
+        value = "dev.demitasse.nativecpu.InstructionSetTest#built",
+        disabledReason = "the native library is not built: CMake or a C++ compiler is missing")
 class NativeRealModelTest extends RealModelContractTest {
     NativeRealModelTest() {
         super("native");
