@@ -35,34 +35,49 @@ struct WidePage {
     const float* value_scales;  // or null
 };
 
-inline const float* widen_elements(const uint8_t* from, KvType type, int64_t count, float* to) {
+template <class Load>
+inline void widen_lines(const uint8_t* from, int64_t bytes, int element_bytes, const uint8_t* next, float* to,
+                        Load load) {
+    for (int64_t line = 0; line < bytes; line += 64) {
+        __builtin_prefetch(next + line);
+        for (int i = 0; i < 64 / element_bytes; i += LANES) {
+            store(to + line / element_bytes + i, load(from + line + i * element_bytes));
+        }
+    }
+}
+
+// FP32 elements: in place, or widened. Pages lie apart from each other, so the processor cannot tell which comes next:
+// while a page is widened, the next one is asked for.
+inline const float* widen_elements(const uint8_t* from, KvType type, int64_t bytes, const uint8_t* next, float* to) {
     switch (type) {
         case KvType::F32:
+            for (int64_t line = 0; line < bytes; line += 64) {
+                __builtin_prefetch(next + line);
+            }
             return reinterpret_cast<const float*>(from);
         case KvType::F16:
-            for (int64_t i = 0; i < count; i += LANES) {
-                store(to + i, load_f16(reinterpret_cast<const uint16_t*>(from) + i));
-            }
+            widen_lines(from, bytes, 2, next, to,
+                        [](const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); });
             break;
         case KvType::INT8:
-            for (int64_t i = 0; i < count; i += LANES) {
-                store(to + i, load_s8(from + i));
-            }
+            widen_lines(from, bytes, 1, next, to, [](const uint8_t* p) { return load_s8(p); });
             break;
         case KvType::FP8:
-            for (int64_t i = 0; i < count; i += LANES) {
-                store(to + i, load_fp8(from + i));
-            }
+            widen_lines(from, bytes, 1, next, to, [](const uint8_t* p) { return load_fp8(p); });
             break;
     }
     return to;
 }
 
-inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64_t head, float* scratch) {
+// next: the page that will be read after this one.
+inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head, float* scratch) {
+    int64_t bytes = kv.block_bytes();
     int64_t block = kv.block(layer, page, head);
-    int64_t count = kv.padded() * PAGE;
-    const float* keys = widen_elements(kv.keys + block * kv.block_bytes(), kv.type, count, scratch);
-    const float* values = widen_elements(kv.values + block * kv.block_bytes(), kv.type, count, scratch + count);
+    int64_t at = block * bytes;
+    int64_t after = kv.block(layer, next, head) * bytes;
+    const float* keys = widen_elements(kv.keys + at, kv.type, bytes, kv.keys + after, scratch);
+    const float* values =
+        widen_elements(kv.values + at, kv.type, bytes, kv.values + after, scratch + kv.padded() * PAGE);
     bool scaled = kv.key_scales != nullptr;
     return {keys, values, scaled ? kv.key_scales + block * PAGE : nullptr,
             scaled ? kv.value_scales + block * PAGE : nullptr};
@@ -130,7 +145,8 @@ inline float softmax_page(const PageQuery& query, const WidePage& page, const At
     float before = query.state.maximum();
     float maximum = reduce_max(largest);
     maximum = before > maximum ? before : maximum;
-    float correction = before == -__builtin_inff() ? 0 : exp(before - maximum);
+    // exp(0) is 1 exactly: most pages do not raise the maximum.
+    float correction = before == maximum ? 1 : before == -__builtin_inff() ? 0 : exp(before - maximum);
     for (int p = 0; p < PAGE; p += LANES) {
         store(scores + p, exp(sub(load(scores + p), set1(maximum))));
     }
@@ -270,7 +286,8 @@ struct AttentionTask {
         }
         const int32_t* table = a.rows->pages[block.first];
         for (int64_t page = from / PAGE; page * PAGE < to; page++) {
-            WidePage wide = widen_page(*a.kv, a.layer, table[page], kv_head, pages);
+            int32_t next = (page + 1) * PAGE < to ? table[page + 1] : table[page];
+            WidePage wide = widen_page(*a.kv, a.layer, table[page], next, kv_head, pages);
             add_page_to_rows(page, from, to, wide);
         }
     }

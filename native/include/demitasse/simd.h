@@ -8,6 +8,7 @@
 //
 // Besides loads, stores and arithmetic each instruction set has
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
+//   reduce_max, reduce_add    over the lanes, halves with halves
 //   load_f16, load_bf16       16-bit elements as FP32, exact
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
@@ -100,26 +101,6 @@ inline uint8_t float_to_fp8(float value) {
     std::memcpy(&bits, &magnitude, 4);
     bits += 0x7FFFF + (bits >> 20 & 1);
     return static_cast<uint8_t>(sign | bits >> 20);
-}
-
-inline float reduce_max(F32 value) {
-    float lanes[LANES];
-    store(lanes, value);
-    float largest = lanes[0];
-    for (int i = 1; i < LANES; i++) {
-        largest = lanes[i] > largest ? lanes[i] : largest;
-    }
-    return largest;
-}
-
-inline float reduce_add(F32 value) {
-    float lanes[LANES];
-    store(lanes, value);
-    float sum = lanes[0];
-    for (int i = 1; i < LANES; i++) {
-        sum += lanes[i];
-    }
-    return sum;
 }
 
 // exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of

@@ -22,6 +22,23 @@ inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
 inline F32 abs(F32 a) { return _mm512_abs_ps(a); }
 
+inline float reduce_max(F32 v) {
+    float lanes[16];
+    store(lanes, v);
+    __m256 a = _mm256_max_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+inline float reduce_add(F32 v) {
+    float lanes[16];
+    store(lanes, v);
+    __m256 a = _mm256_add_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
 inline I32 zero_i() { return _mm512_setzero_si512(); }
 inline I32 set1_i(int32_t v) { return _mm512_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm512_loadu_si512(p); }

@@ -22,6 +22,9 @@ inline F32 min(F32 a, F32 b) { return vminq_f32(a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return vfmaq_f32(c, a, b); }
 inline F32 abs(F32 a) { return vabsq_f32(a); }
 
+inline float reduce_max(F32 v) { return vmaxvq_f32(v); }
+inline float reduce_add(F32 v) { return vaddvq_f32(v); }
+
 inline I32 zero_i() { return vdupq_n_s32(0); }
 inline I32 set1_i(int32_t v) { return vdupq_n_s32(v); }
 inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_cast<const int8_t*>(p))); }

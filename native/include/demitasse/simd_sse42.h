@@ -22,6 +22,17 @@ inline F32 min(F32 a, F32 b) { return _mm_min_ps(a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
 inline F32 abs(F32 a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a); }
 
+inline float reduce_max(F32 v) {
+    __m128 m = v;
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+inline float reduce_add(F32 v) {
+    __m128 s = v;
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
 inline I32 zero_i() { return _mm_setzero_si128(); }
 inline I32 set1_i(int32_t v) { return _mm_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
