@@ -1,18 +1,16 @@
 // Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov
-// and
-//           Gimelshein, 2018).
+//           and Gimelshein, 2018).
 // Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to
 // 16][elements]. Requires: elements of a head padded to 16; padding of pages is zero. Accuracy: FP32 sums. Positions
 // are taken page by page from the page of the first one on; every segment of 512 positions is
 //           computed alone, and segments are merged in order. So a query has the same bits alone, in a batch and in any
 //           chunk.
 // Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands
-// alone, by a
-//           segment; attention_merge then merges the segments of such rows.
+//           alone, by a segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
 // Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the
-// scores and
-//           weights, not into the elements. Scores of 32 positions are whole registers and need no sums across lanes.
+//           scores and
+//           weights, not into the elements, where a head has one scale. Scores of 32 positions are whole registers and need no sums across lanes.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -69,7 +67,25 @@ inline const float* widen_elements(const uint8_t* from, KvType type, int64_t byt
     return to;
 }
 
-// next: the page that will be read after this one.
+// Multiplies a widened page, keys and then values, by scales [group][position].
+inline void scale_page(int64_t dim, const float* key_scales, const float* value_scales, float* page) {
+    for (int64_t d = 0; d < dim; d++) {
+        for (int p = 0; p < PAGE; p += LANES) {
+            float* at = page + d * PAGE + p;
+            store(at, mul(load(at), load(key_scales + d / SCALE_GROUP * PAGE + p)));
+        }
+    }
+    float* values = page + dim * PAGE;
+    for (int64_t p = 0; p < PAGE; p++) {
+        for (int64_t d = 0; d < dim; d += LANES) {
+            float* at = values + p * dim + d;
+            store(at, mul(load(at), set1(value_scales[d / SCALE_GROUP * PAGE + p])));
+        }
+    }
+}
+
+// Scales of heads with one group are left to the scores and weights; others are applied here.
+//   next   the page that will be read after this one
 inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head, float* scratch) {
     int64_t bytes = kv.block_bytes();
     int64_t block = kv.block(layer, page, head);
@@ -78,9 +94,15 @@ inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64
     const float* keys = widen_elements(kv.keys + at, kv.type, bytes, kv.keys + after, scratch);
     const float* values =
         widen_elements(kv.values + at, kv.type, bytes, kv.values + after, scratch + kv.padded() * PAGE);
-    bool scaled = kv.key_scales != nullptr;
-    return {keys, values, scaled ? kv.key_scales + block * PAGE : nullptr,
-            scaled ? kv.value_scales + block * PAGE : nullptr};
+    int64_t scales = block * kv.scale_groups() * PAGE;
+    if (kv.key_scales == nullptr) {
+        return {keys, values, nullptr, nullptr};
+    }
+    if (kv.scale_groups() == 1) {
+        return {keys, values, kv.key_scales + scales, kv.value_scales + scales};
+    }
+    scale_page(kv.padded(), kv.key_scales + scales, kv.value_scales + scales, scratch);
+    return {keys, values, nullptr, nullptr};
 }
 
 // A query's part of a page: the positions within the page that it sees, and its state.

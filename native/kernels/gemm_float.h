@@ -5,8 +5,7 @@
 // Launch:   as linear.
 // Moves:    weights once a block; 2 operations an element and row.
 // Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all
-// rows of
-//           the block, 256 columns at a time, which stay in the first-level cache.
+//           rows of the block, 256 columns at a time, which stay in the first-level cache.
 #pragma once
 
 #include "integer_weights.h"

@@ -5,8 +5,7 @@
 // Launch:   one task two panels by a block of rows.
 // Moves:    weights once a block; 2 operations an element and row.
 // Why:      bound by arithmetic: a group of a register of rows is unpacked once for all rows of the block and stays in
-// registers;
-//           a row costs 8 multiply-adds of bytes and 5 FP32 operations for 8 (AVX2) x 32 elements.
+//           registers; a row costs 8 multiply-adds of bytes and 5 FP32 operations for 8 (AVX2) x 32 elements.
 #pragma once
 
 #include "integer_weights.h"

@@ -5,7 +5,7 @@
 // Launch:   one task two panels by a block of rows.
 // Moves:    weights once a block; 2 operations an element and row.
 // Why:      as gemm_int4. Without a dot product of bytes a row costs 32 operations for 8 (AVX2) x 32 elements, with
-// one 8.
+//           one 8.
 #pragma once
 
 #include "integer_weights.h"

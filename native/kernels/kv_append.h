@@ -1,6 +1,6 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s), s = max|x| /
 // 127;
-//           FP8 E4M3: nearest to x / s, s = max|x| / 448; both per position and head.
+//           FP8 E4M3: nearest to x / s, s = max|x| / 448; both per position and 64 elements of a head.
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even.
@@ -18,28 +18,27 @@ namespace demitasse::DM_ISA {
 constexpr float FP8_MAXIMUM = 448;
 constexpr float FP8_FACTOR = 256;
 
-// Stores one head's vector at stride elements from each other; returns the scale.
-inline float append_vector(const float* x, int64_t dim, KvType type, uint8_t* at, int64_t stride) {
-    if (type == KvType::F32) {
-        for (int64_t d = 0; d < dim; d++) {
+// Stores elements of a head's vector at stride elements from each other.
+inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* at, int64_t stride) {
+    for (int64_t d = 0; d < dim; d++) {
+        if (type == KvType::F32) {
             reinterpret_cast<float*>(at)[d * stride] = x[d];
-        }
-        return 1;
-    }
-    if (type == KvType::F16) {
-        for (int64_t d = 0; d < dim; d++) {
+        } else {
             reinterpret_cast<uint16_t*>(at)[d * stride] = float_to_half(x[d]);
         }
-        return 1;
     }
+}
+
+// The same of a group of elements that is rounded to bytes; returns its scale.
+inline float append_group(const float* x, int64_t count, KvType type, uint8_t* at, int64_t stride) {
     float largest = 0;
-    for (int64_t d = 0; d < dim; d++) {
+    for (int64_t d = 0; d < count; d++) {
         float magnitude = x[d] < 0 ? -x[d] : x[d];
         largest = magnitude > largest ? magnitude : largest;
     }
     const float limit = type == KvType::INT8 ? 127 : FP8_MAXIMUM;
     const float inverse = largest == 0 ? 0 : limit / largest;
-    for (int64_t d = 0; d < dim; d++) {
+    for (int64_t d = 0; d < count; d++) {
         float value = x[d] * inverse;
         if (type == KvType::INT8) {
             at[d * stride] = static_cast<uint8_t>(static_cast<int8_t>(value + 12582912.0f - 12582912.0f));
@@ -49,6 +48,18 @@ inline float append_vector(const float* x, int64_t dim, KvType type, uint8_t* at
         }
     }
     return largest / limit * (type == KvType::FP8 ? FP8_FACTOR : 1);
+}
+
+// A head's vector; scales: of the position, one a group, PAGE apart, or null.
+inline void append_vector(const float* x, const KvPages& kv, uint8_t* at, int64_t stride, float* scales) {
+    if (scales == nullptr) {
+        append_elements(x, kv.head_dim, kv.type, at, stride);
+        return;
+    }
+    for (int64_t from = 0; from < kv.head_dim; from += SCALE_GROUP, scales += PAGE) {
+        int64_t count = kv.head_dim - from < SCALE_GROUP ? kv.head_dim - from : SCALE_GROUP;
+        *scales = append_group(x + from, count, kv.type, at + from * stride, stride);
+    }
 }
 
 inline void kv_append(const Command& command, int task, Worker&) {
@@ -65,12 +76,9 @@ inline void kv_append(const Command& command, int task, Worker&) {
             int64_t source = (row * kv.heads + head) * kv.head_dim;
             uint8_t* k = kv.keys + block * kv.block_bytes() + slot * kv.element_bytes();
             uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bytes();
-            float key_scale = append_vector(a.keys + source, kv.head_dim, kv.type, k, PAGE);
-            float value_scale = append_vector(a.values + source, kv.head_dim, kv.type, v, 1);
-            if (kv.key_scales != nullptr) {
-                kv.key_scales[block * PAGE + slot] = key_scale;
-                kv.value_scales[block * PAGE + slot] = value_scale;
-            }
+            int64_t scale = block * kv.scale_groups() * PAGE + slot;
+            append_vector(a.keys + source, kv, k, PAGE, kv.key_scales == nullptr ? nullptr : kv.key_scales + scale);
+            append_vector(a.values + source, kv, v, 1, kv.value_scales == nullptr ? nullptr : kv.value_scales + scale);
         }
     }
 }

@@ -1,6 +1,5 @@
 // Computes: INT8 activations per group of 32 columns: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even;
-// and the sums
-//           of the integers of each half group.
+//           and the sums of the integers of each half group.
 // Layout:   x rows in order; out in blocks of rows (Activations in command.h), or rows in order.
 // Requires: nothing of the columns; the last group is filled with zeros.
 // Accuracy: the reference's integers exactly: adding and taking off 1.5 2^23 rounds to nearest even. Sums are below

@@ -180,7 +180,7 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     size_t bytes = static_cast<size_t>(kv.pages * kv.heads * kv.block_bytes());
     std::vector<uint8_t> key_bytes(bytes);
     std::vector<uint8_t> value_bytes(bytes);
-    Numbers key_scales(static_cast<size_t>(kv.pages * kv.heads * PAGE));
+    Numbers key_scales(static_cast<size_t>(kv.pages * kv.heads * kv.scale_groups() * PAGE));
     Numbers value_scales(key_scales.size());
     kv.keys = key_bytes.data();
     kv.values = value_bytes.data();

@@ -16,6 +16,7 @@ constexpr int PANEL = 16;         // rows of a weight panel
 constexpr int GROUP = 32;         // columns that share an activation scale
 constexpr int ROW_BLOCK = 64;     // activation rows whose groups lie together
 constexpr int PAGE = 32;          // positions of a page of the key-value cache
+constexpr int SCALE_GROUP = 64;   // elements of a head that share a scale in the 8-bit caches
 constexpr int SEGMENT = 512;      // positions whose attention is computed alone and then merged
 constexpr int QUERY_BLOCK = 16;   // rows of one sequence that a task of attention takes
 constexpr int STATE_HEADER = 16;  // FP32 elements of an attention state before its vector
@@ -136,7 +137,7 @@ struct RopeArgs {
 };
 
 // The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded
-// to 16; and for INT8 and FP8 one FP32 scale a position for each.
+// to 16; and for INT8 and FP8 FP32 scales [group of elements][position] for each.
 struct KvPages {
     uint8_t* keys;
     uint8_t* values;
@@ -148,6 +149,7 @@ struct KvPages {
     KvType type;
 
     int64_t padded() const { return (head_dim + 15) / 16 * 16; }
+    int64_t scale_groups() const { return (head_dim + SCALE_GROUP - 1) / SCALE_GROUP; }
     int64_t element_bytes() const { return type == KvType::F32 ? 4 : type == KvType::F16 ? 2 : 1; }
     int64_t block(int64_t layer, int64_t page, int64_t head) const { return (layer * pages + page) * heads + head; }
     int64_t block_bytes() const { return padded() * PAGE * element_bytes(); }

@@ -32,7 +32,8 @@ public class RaiseClassVersion {
     private static void rewrite(Path jar) throws IOException {
         Path rewritten = jar.resolveSibling(jar.getFileName() + ".part");
         try (JarFile in = new JarFile(jar.toFile());
-                URLClassLoader classes = new URLClassLoader(new URL[] {jar.toUri().toURL()});
+                URLClassLoader classes =
+                        new URLClassLoader(new URL[] {jar.toUri().toURL()});
                 JarOutputStream out = new JarOutputStream(Files.newOutputStream(rewritten))) {
             ClassFile classFile = ClassFile.of(
                     ClassFile.StackMapsOption.GENERATE_STACK_MAPS,

@@ -35,14 +35,33 @@ public class BuildNative {
         if (Files.exists(jni)) {
             Files.move(jni, previous, StandardCopyOption.REPLACE_EXISTING);
         }
-        run(java, "-cp", System.getProperty("java.class.path"), "org.bytedeco.javacpp.tools.Builder", "-nocompile", "-nodelete",
-                "-d", jni.getParent().toString(), "-cp", target.resolve("classes").toString(),
+        run(
+                java,
+                "-cp",
+                System.getProperty("java.class.path"),
+                "org.bytedeco.javacpp.tools.Builder",
+                "-nocompile",
+                "-nodelete",
+                "-d",
+                jni.getParent().toString(),
+                "-cp",
+                target.resolve("classes").toString(),
                 "dev.demitasse.nativecpu.Kernels");
         if (Files.exists(previous) && Files.mismatch(previous, jni) < 0) {
-            Files.move(previous, jni, StandardCopyOption.REPLACE_EXISTING); // the same text with its old time: nothing to compile
+            Files.move(
+                    previous,
+                    jni,
+                    StandardCopyOption.REPLACE_EXISTING); // the same text with its old time: nothing to compile
         }
-        List<String> configure = new ArrayList<>(List.of("cmake", "-S", source.toString(), "-B", build.toString(),
-                "-DCMAKE_BUILD_TYPE=Release", "-DDEMITASSE_JNI=" + jni, "-DDEMITASSE_TESTS=OFF",
+        List<String> configure = new ArrayList<>(List.of(
+                "cmake",
+                "-S",
+                source.toString(),
+                "-B",
+                build.toString(),
+                "-DCMAKE_BUILD_TYPE=Release",
+                "-DDEMITASSE_JNI=" + jni,
+                "-DDEMITASSE_TESTS=OFF",
                 "-DJAVA_HOME=" + home));
         if (!Files.exists(build.resolve("CMakeCache.txt")) && found("ninja")) {
             configure.addAll(List.of("-G", "Ninja"));
@@ -51,7 +70,8 @@ public class BuildNative {
         run("cmake", "--build", build.toString(), "--target", "demitasse", "--parallel");
         String name = System.mapLibraryName("demitasse");
         byte[] library = Files.readAllBytes(build.resolve(name));
-        String hash = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(library));
+        String hash =
+                HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(library));
         Files.createDirectories(output);
         Files.write(output.resolve(name), library);
         Files.writeString(output.resolve(name + ".sha256"), hash + "\n");

@@ -36,7 +36,8 @@ final class ModelSelection {
             names = "--isa",
             paramLabel = "NAME",
             description = "Instruction set of the native backend (default: the best of this machine).")
-    @Nullable String instructionSet;
+    @Nullable
+    String instructionSet;
 
     @Option(
             names = "--batch-invariant",

@@ -290,7 +290,8 @@ final class GgufReader {
         for (int i = 0; i < count; i++) {
             int length = at + Long.BYTES <= window.length ? shortLength(window, at) : -1;
             if (length < 0 || length > window.length - at - Long.BYTES) {
-                window = slice(Math.min(WINDOW_BYTES, file.byteSize() - position), 1, key).toArray(JAVA_BYTE);
+                window = slice(Math.min(WINDOW_BYTES, file.byteSize() - position), 1, key)
+                        .toArray(JAVA_BYTE);
                 position -= window.length;
                 at = 0;
                 length = window.length >= Long.BYTES ? shortLength(window, 0) : -1;

@@ -12,6 +12,11 @@ package dev.demitasse.kv;
 public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType type) {
     /** Positions of a page. A multiple of every vector width, so that scores of a page fill whole registers. */
     public static final int PAGE = 32;
+    /**
+     * Elements of a head that share a scale. One scale for the 256 elements of Gemma's heads cost 1.06 % of perplexity with INT8, one
+     * for 64 what llama.cpp's scales for 32 cost.
+     */
+    public static final int SCALE_GROUP = 64;
 
     /** Elements of the keys (or of the values) of one page of one layer. */
     public long pageElements() {
@@ -23,9 +28,14 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
         return pageElements() * layers * pages * type.bytes() + scales() * Float.BYTES;
     }
 
-    /** Scales of the keys (or of the values): one for each layer, page, head and position; 0 for types without. */
+    /** Groups of elements of a head that have a scale of their own in types with scales. */
+    public int scaleGroups() {
+        return (headDim + SCALE_GROUP - 1) / SCALE_GROUP;
+    }
+
+    /** Scales of the keys (or of the values): one for each layer, page, head, group and position; 0 for types without. */
     public long scales() {
-        return type.scaled() ? (long) layers * pages * kvHeads * PAGE : 0;
+        return type.scaled() ? (long) layers * pages * kvHeads * scaleGroups() * PAGE : 0;
     }
 
     /** Index of the first element of a head's part of a page. */

@@ -1,7 +1,7 @@
 package dev.demitasse.kv;
 
 /**
- * How the cache types with a scale round a vector of one position and head: the same on every device, so that caches hold the same
+ * How the cache types with a scale round a group of elements of one position and head: the same on every device, so that caches hold the same
  * bytes.
  */
 public final class ScaledElements {
@@ -10,10 +10,10 @@ public final class ScaledElements {
     private ScaledElements() {}
 
     /**
-     * Rounds {@code count} numbers from {@code from} on to {@code out}: INT8 {@code rint(x * (127 / max|x|))}, FP8 nearest to
+     * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on: INT8 {@code rint(x * (127 / max|x|))}, FP8 nearest to
      * {@code x * (448 / max|x|)}, ties to even. Returns the scale, {@code max|x|} divided by the type's limit.
      */
-    public static float round(KvType type, float[] x, int from, int count, byte[] out) {
+    public static float round(KvType type, float[] x, int from, int count, byte[] out, int at) {
         float largest = 0;
         for (int i = from; i < from + count; i++) {
             largest = Math.max(largest, Math.abs(x[i]));
@@ -21,7 +21,7 @@ public final class ScaledElements {
         float inverse = largest == 0 ? 0 : type.limit() / largest;
         for (int i = 0; i < count; i++) {
             float value = x[from + i] * inverse;
-            out[i] = type == KvType.INT8 ? (byte) Math.rint(value) : toFp8(value);
+            out[at + i] = type == KvType.INT8 ? (byte) Math.rint(value) : toFp8(value);
         }
         return largest / type.limit();
     }

@@ -280,9 +280,7 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     private float scale(MemorySegment memory, long index) {
-        return halfScales
-                ? Float.float16ToFloat(memory.getAtIndex(SHORT, index))
-                : memory.getAtIndex(FLOAT, index);
+        return halfScales ? Float.float16ToFloat(memory.getAtIndex(SHORT, index)) : memory.getAtIndex(FLOAT, index);
     }
 
     /** Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}). */

@@ -80,9 +80,12 @@ final class ReferenceKvStore implements KvStore {
         long first = at * vector.length;
         if (shape.type().scaled()) {
             byte[] rounded = new byte[vector.length];
-            float scale = ScaledElements.round(shape.type(), vector, 0, vector.length, rounded);
+            for (int g = 0, from = 0; from < vector.length; g++, from += KvShape.SCALE_GROUP) {
+                int count = Math.min(KvShape.SCALE_GROUP, vector.length - from);
+                float scale = ScaledElements.round(shape.type(), vector, from, count, rounded, from);
+                half.scales.segment().setAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + g, scale);
+            }
             MemorySegment.copy(rounded, 0, to, JAVA_BYTE, first, rounded.length);
-            half.scales.segment().setAtIndex(JAVA_FLOAT, at, scale);
             return;
         }
         for (int d = 0; d < vector.length; d++) {
@@ -101,7 +104,9 @@ final class ReferenceKvStore implements KvStore {
             case F16 -> Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, index));
             case INT8, FP8 ->
                 (double) ScaledElements.value(shape.type(), from.get(JAVA_BYTE, index))
-                        * half.scales.segment().getAtIndex(JAVA_FLOAT, at);
+                        * half.scales
+                                .segment()
+                                .getAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + d / KvShape.SCALE_GROUP);
         };
     }
 

@@ -57,7 +57,8 @@ public final class Logprobs {
             p = p * r + 0.5;
             p = p * r + 1;
             p = p * r + 1;
-            terms[i] = Double.longBitsToDouble(Double.doubleToRawLongBits(p) + (Double.doubleToRawLongBits(shifted) << 52));
+            terms[i] = Double.longBitsToDouble(
+                    Double.doubleToRawLongBits(p) + (Double.doubleToRawLongBits(shifted) << 52));
         }
     }
 

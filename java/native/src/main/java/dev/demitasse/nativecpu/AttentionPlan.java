@@ -93,9 +93,7 @@ final class AttentionPlan {
         int states = 0;
         for (int first = 0; first < batch.count(); ) {
             int last = first + 1;
-            while (last < batch.count()
-                    && last - first < QUERY_BLOCK
-                    && batch.pages()[last] == batch.pages()[first]) {
+            while (last < batch.count() && last - first < QUERY_BLOCK && batch.pages()[last] == batch.pages()[first]) {
                 last++;
             }
             int firstSegment = firstSegment(batch, first, window);

@@ -112,7 +112,8 @@ final class CommandList implements AutoCloseable {
         int failed = Kernels.runCommands(device, commands.address(), waiting);
         listeners.forEach(Runnable::run);
         if (failed != 0) {
-            throw new OutOfDeviceMemoryException("The machine has no memory left for the scratch of the native device.");
+            throw new OutOfDeviceMemoryException(
+                    "The machine has no memory left for the scratch of the native device.");
         }
     }
 

@@ -28,8 +28,8 @@ public final class NativeBackend implements Backend {
         if (sets.isEmpty()) {
             return Support.no("the CPU has none of the instruction sets of the kernels", "use another backend");
         }
-        return Support.yes(
-                library.reason() + ", " + sets.stream().map(InstructionSet::label).toList());
+        return Support.yes(library.reason() + ", "
+                + sets.stream().map(InstructionSet::label).toList());
     }
 
     @Override
@@ -44,8 +44,9 @@ public final class NativeBackend implements Backend {
         if (wanted != null) {
             set = InstructionSet.named(wanted);
             if (set == null || !sets.contains(set)) {
-                throw new BackendUnavailableException("native: this machine has no instruction set \"" + wanted + "\"; it has "
-                        + sets.stream().map(InstructionSet::label).toList() + ".");
+                throw new BackendUnavailableException(
+                        "native: this machine has no instruction set \"" + wanted + "\"; it has "
+                                + sets.stream().map(InstructionSet::label).toList() + ".");
             }
         }
         return new NativeDevice(options, set, options.threads() > 0 ? options.threads() : Cores.physical());

@@ -87,8 +87,7 @@ final class NativeDevice implements Device {
     /** Common types are packed by the kernels, straight from the file. */
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        boolean direct =
-                source.data().isNative() && layout.equals(source.type().layout());
+        boolean direct = source.data().isNative() && layout.equals(source.type().layout());
         PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
         if (packed == null) {
             return upload(PackedMatrix.pack(source, layout));
@@ -219,7 +218,8 @@ final class NativeDevice implements Device {
         for (Projection projection : projections) {
             NativeWeight weight = NativeWeight.of(projection.weight());
             if (weight.columns() != columns) {
-                throw new UsageException("Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
+                throw new UsageException(
+                        "Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
             }
             Buffer bias = projection.bias();
             commands.add(

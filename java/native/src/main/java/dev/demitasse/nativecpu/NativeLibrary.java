@@ -49,7 +49,8 @@ final class NativeLibrary {
     static synchronized Support load() {
         Support known = loaded;
         if (known == null) {
-            known = new NativeLibrary(NativeLibrary.class.getClassLoader(), platform(), folders(System.getenv())).tryLoad();
+            known = new NativeLibrary(NativeLibrary.class.getClassLoader(), platform(), folders(System.getenv()))
+                    .tryLoad();
             loaded = known;
         }
         return known;
@@ -57,9 +58,8 @@ final class NativeLibrary {
 
     static String platform() {
         String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
-        String arch = System.getProperty("os.arch", "")
-                .replace("amd64", "x86_64")
-                .replace("arm64", "aarch64");
+        String arch =
+                System.getProperty("os.arch", "").replace("amd64", "x86_64").replace("arm64", "aarch64");
         return os.replace(" ", "") + "-" + arch;
     }
 
@@ -98,7 +98,8 @@ final class NativeLibrary {
         }
         List<String> failures = new ArrayList<>();
         for (Path folder : folders) {
-            String failure = loadFrom(folder.resolve(expected.substring(0, Math.min(16, expected.length()))), name, library, expected);
+            String failure = loadFrom(
+                    folder.resolve(expected.substring(0, Math.min(16, expected.length()))), name, library, expected);
             if (failure == null) {
                 return Support.yes("C++ kernels for " + platform);
             }
@@ -113,7 +114,8 @@ final class NativeLibrary {
     private static @Nullable String loadFrom(Path folder, String name, byte[] library, String expected) {
         Path file = folder.resolve(name);
         try {
-            // What was extracted before had the right hash then; that it is still the same is quicker to see than a hash.
+            // What was extracted before had the right hash then; that it is still the same is quicker to see than a
+            // hash.
             if (!Files.isRegularFile(file) || !Arrays.equals(Files.readAllBytes(file), library)) {
                 if (!hash(library).equals(expected)) {
                     return "the library in the jar is damaged: its hash is not " + expected;

@@ -14,9 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** The contract of a device for every instruction set that this machine has; the best one is also {@link NativeDeviceTest}'s. */
-@EnabledIf(
-        value = "built",
-        disabledReason = "the native library is not built: CMake or a C++ compiler is missing")
+@EnabledIf(value = "built", disabledReason = "the native library is not built: CMake or a C++ compiler is missing")
 class InstructionSetTest {
     static boolean built() {
         return NativeLibrary.load().ok();
@@ -77,7 +75,9 @@ class InstructionSetTest {
     }
 
     @Nested
-    @EnabledIf(value = "available", disabledReason = "this machine has no AVX-512 VNNI; its kernels are tested over SIMDe")
+    @EnabledIf(
+            value = "available",
+            disabledReason = "this machine has no AVX-512 VNNI; its kernels are tested over SIMDe")
     class Avx512Vnni extends Contract {
         Avx512Vnni() {
             super(InstructionSet.AVX512_VNNI);
@@ -98,7 +98,8 @@ class InstructionSetTest {
     @Test
     void theBestInstructionSetIsTakenAndNamed() {
         try (Device device = Devices.open("native", DeviceOptions.defaults())) {
-            assertThat(device.description()).contains(InstructionSet.available().getLast().label());
+            assertThat(device.description())
+                    .contains(InstructionSet.available().getLast().label());
         }
     }
 }

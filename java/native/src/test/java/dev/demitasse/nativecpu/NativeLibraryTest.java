@@ -49,7 +49,8 @@ class NativeLibraryTest {
         String path = "dev/demitasse/nativecpu/" + NativeLibrary.platform() + "/" + NAME;
         ClassLoader loader = NativeLibrary.class.getClassLoader();
         Assumptions.assumeTrue(
-                loader.getResource(path) != null, "the native library is not built: CMake or a C++ compiler is missing");
+                loader.getResource(path) != null,
+                "the native library is not built: CMake or a C++ compiler is missing");
         try (InputStream library = loader.getResourceAsStream(path);
                 InputStream hash = loader.getResourceAsStream(path + ".sha256")) {
             return Map.of(NAME, library.readAllBytes(), NAME + ".sha256", hash.readAllBytes());
@@ -133,7 +134,8 @@ class NativeLibraryTest {
     void theUsersCacheComesBeforeTheTemporaryFolder() {
         assertThat(NativeLibrary.folders(Map.of("XDG_CACHE_HOME", "/c")).getFirst())
                 .isEqualTo(Path.of("/c/demitasse/native"));
-        assertThat(NativeLibrary.folders(Map.of(NativeLibrary.FOLDER_VARIABLE, "/d"))).containsExactly(Path.of("/d"));
+        assertThat(NativeLibrary.folders(Map.of(NativeLibrary.FOLDER_VARIABLE, "/d")))
+                .containsExactly(Path.of("/d"));
     }
 
     private static List<Path> files(Path folder) throws IOException {

@@ -48,8 +48,8 @@ final class AttentionKernels implements AutoCloseable {
             long k = store.keys(layer, page, head) + (long) slot * bytes;
             long v = store.values(layer, page, head) + (long) slot * store.paddedDim() * bytes;
             if (store.shape().type().scaled()) {
-                Lanes.set(store.keyScales(layer, page, head) + slot * 4L, appendScaled(store, keys + source, k, PAGE));
-                Lanes.set(store.valueScales(layer, page, head) + slot * 4L, appendScaled(store, values + source, v, 1));
+                appendScaled(store, keys + source, k, PAGE, store.keyScales(layer, page, head) + slot * 4L);
+                appendScaled(store, values + source, v, 1, store.valueScales(layer, page, head) + slot * 4L);
             } else {
                 append(store, keys + source, k, PAGE);
                 append(store, values + source, v, 1);
@@ -71,16 +71,19 @@ final class AttentionKernels implements AutoCloseable {
         }
     }
 
-    /** The same rounded to bytes; returns the scale. */
-    private static float appendScaled(VectorKvStore store, long x, long at, int stride) {
+    /** The same rounded to bytes; a group's scale goes to {@code scales}, the next one's a page's scales further. */
+    private static void appendScaled(VectorKvStore store, long x, long at, int stride, long scales) {
         float[] vector = new float[store.shape().headDim()];
         byte[] rounded = new byte[vector.length];
         MemorySegment.copy(Lanes.MEMORY, Lanes.FLOAT, x, vector, 0, vector.length);
-        float scale = ScaledElements.round(store.shape().type(), vector, 0, vector.length, rounded);
+        for (int g = 0, from = 0; from < vector.length; g++, from += KvShape.SCALE_GROUP) {
+            int count = Math.min(KvShape.SCALE_GROUP, vector.length - from);
+            float scale = ScaledElements.round(store.shape().type(), vector, from, count, rounded, from);
+            Lanes.set(scales + g * PAGE * 4L, scale);
+        }
         for (int d = 0; d < vector.length; d++) {
             Lanes.MEMORY.set(ValueLayout.JAVA_BYTE, at + (long) d * stride, rounded[d]);
         }
-        return scale;
     }
 
     /**

@@ -11,7 +11,6 @@ import static dev.demitasse.vector.Lanes.store;
 
 import dev.demitasse.kv.KvShape;
 import jdk.incubator.vector.ByteVector;
-import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
@@ -108,24 +107,23 @@ final class UnpackPage {
         }
     }
 
-    /** Keys {@code [element][position]} times a scale a position. */
+    /** Keys {@code [element][position]} times a scale a group of elements and position. */
     private static void scaleKeys(long keys, int dim, int width, long scales) {
-        for (int p = 0; p < PAGE; p += width) {
-            FloatVector scale = floats(scales + p * 4L);
-            for (int d = 0; d < dim; d++) {
+        for (int d = 0; d < dim; d++) {
+            long group = scales + (long) (d / KvShape.SCALE_GROUP) * PAGE * 4;
+            for (int p = 0; p < PAGE; p += width) {
                 long at = keys + ((long) d * PAGE + p) * 4;
-                store(floats(at).mul(scale), at);
+                store(floats(at).mul(floats(group + p * 4L)), at);
             }
         }
     }
 
-    /** Values {@code [position][element]} times a scale a position. */
+    /** Values {@code [position][element]} times a scale a group of elements and position. */
     private static void scaleValues(long values, int dim, int width, long scales) {
         for (int p = 0; p < PAGE; p++) {
-            FloatVector scale = spread(scales + p * 4L);
             for (int d = 0; d < dim; d += width) {
                 long at = values + ((long) p * dim + d) * 4;
-                store(floats(at).mul(scale), at);
+                store(floats(at).mul(spread(scales + ((long) (d / KvShape.SCALE_GROUP) * PAGE + p) * 4)), at);
             }
         }
     }

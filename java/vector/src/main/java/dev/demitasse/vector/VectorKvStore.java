@@ -57,14 +57,14 @@ final class VectorKvStore implements KvStore {
         return values.address() + block(layer, page, kvHead);
     }
 
-    /** Address of the scales of the keys of a head in a page, one a position. */
+    /** Address of the scales of the keys of a head in a page, [group][position]. */
     long keyScales(int layer, int page, int kvHead) {
-        return keyScales.address() + index(layer, page, kvHead) * KvShape.PAGE * Float.BYTES;
+        return keyScales.address() + index(layer, page, kvHead) * shape.scaleGroups() * KvShape.PAGE * Float.BYTES;
     }
 
     /** The same of the values. */
     long valueScales(int layer, int page, int kvHead) {
-        return valueScales.address() + index(layer, page, kvHead) * KvShape.PAGE * Float.BYTES;
+        return valueScales.address() + index(layer, page, kvHead) * shape.scaleGroups() * KvShape.PAGE * Float.BYTES;
     }
 
     private long block(int layer, int page, int kvHead) {
