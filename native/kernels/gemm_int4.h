@@ -12,10 +12,12 @@
 
 namespace demitasse::DM_ISA {
 
-inline void gemm_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                      int32_t* partial, float* out) {
+inline void gemm_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, int64_t rows, int32_t* partial, float* out) {
     IntegerPanel p(m, panel, Int4Weights::GROUP_BYTES);
-    if (m.group == 16) {
+    if (whole_rows) {
+        gemm_panel_whole<Int4Weights>(p, q, activations, rows, partial, out);
+    } else if (m.group == 16) {
         gemm_panel<Int4Weights, true>(p, q, activations, rows, partial, out);
     } else {
         gemm_panel<Int4Weights, false>(p, q, activations, rows, partial, out);

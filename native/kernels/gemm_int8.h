@@ -13,22 +13,24 @@
 namespace demitasse::DM_ISA {
 
 template <class W>
-inline void gemm_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                      int32_t* partial, float* out) {
+inline void gemm_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, int64_t rows, int32_t* partial, float* out) {
     IntegerPanel p(m, panel, W::GROUP_BYTES);
-    if (m.group == 16) {
+    if (whole_rows) {
+        gemm_panel_whole<W>(p, q, activations, rows, partial, out);
+    } else if (m.group == 16) {
         gemm_panel<W, true>(p, q, activations, rows, partial, out);
     } else {
         gemm_panel<W, false>(p, q, activations, rows, partial, out);
     }
 }
 
-inline void gemm_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                      int32_t* partial, float* out) {
+inline void gemm_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, int64_t rows, int32_t* partial, float* out) {
     if (m.maximum <= SmallInt8Weights::MAXIMUM) {
-        gemm_int8<SmallInt8Weights>(m, panel, q, activations, rows, partial, out);
+        gemm_int8<SmallInt8Weights>(m, panel, q, activations, whole_rows, rows, partial, out);
     } else {
-        gemm_int8<Int8Weights>(m, panel, q, activations, rows, partial, out);
+        gemm_int8<Int8Weights>(m, panel, q, activations, whole_rows, rows, partial, out);
     }
 }
 

@@ -10,9 +10,12 @@
 
 namespace demitasse::DM_ISA {
 
-inline void gemv_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, float* out) {
+inline void gemv_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, float* out) {
     IntegerPanel p(m, panel, Int4Weights::GROUP_BYTES);
-    if (m.group == 16) {
+    if (whole_rows) {
+        gemv_panel_whole<Int4Weights>(p, q, activations, out);
+    } else if (m.group == 16) {
         gemv_panel<Int4Weights, true>(p, q, activations, out);
     } else {
         gemv_panel<Int4Weights, false>(p, q, activations, out);

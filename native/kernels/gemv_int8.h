@@ -12,20 +12,24 @@
 namespace demitasse::DM_ISA {
 
 template <class W>
-inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, float* out) {
+inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, float* out) {
     IntegerPanel p(m, panel, W::GROUP_BYTES);
-    if (m.group == 16) {
+    if (whole_rows) {
+        gemv_panel_whole<W>(p, q, activations, out);
+    } else if (m.group == 16) {
         gemv_panel<W, true>(p, q, activations, out);
     } else {
         gemv_panel<W, false>(p, q, activations, out);
     }
 }
 
-inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, float* out) {
+inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
+                      bool whole_rows, float* out) {
     if (m.maximum <= SmallInt8Weights::MAXIMUM) {
-        gemv_int8<SmallInt8Weights>(m, panel, q, activations, out);
+        gemv_int8<SmallInt8Weights>(m, panel, q, activations, whole_rows, out);
     } else {
-        gemv_int8<Int8Weights>(m, panel, q, activations, out);
+        gemv_int8<Int8Weights>(m, panel, q, activations, whole_rows, out);
     }
 }
 

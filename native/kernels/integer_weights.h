@@ -120,6 +120,39 @@ struct Fold {
 // measured best.
 constexpr int64_t PREFETCH_BYTES = 4096;
 
+// Columns whose products fit 32 bits: 2^31 / (128 x 127).
+constexpr int64_t WHOLE_ROW_COLUMNS = 131072;
+
+inline bool whole_row_sums(const Matrix& m) { return m.group >= m.padded() && m.padded() <= WHOLE_ROW_COLUMNS; }
+
+// One row of activations by a panel where both have one scale a row.
+template <class W>
+void gemv_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, float* out) {
+    I32 sums[REGISTERS];
+    for (int v = 0; v < REGISTERS; v++) {
+        sums[v] = zero_i();
+    }
+    int32_t input = 0;
+    for (int64_t g = 0; g < p.groups; g++) {
+        const uint8_t* at = p.quants + g * W::GROUP_BYTES;
+        const int32_t sum = activations[g].half[0] + activations[g].half[1];
+        for (int64_t line = 0; line < W::GROUP_BYTES; line += 64) {
+            __builtin_prefetch(at + PREFETCH_BYTES + line);
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < REGISTERS; v++) {
+            I32 w[8];
+            W::template unpack<8>(at + v * LANES * 4, w);
+            sums[v] = add_i(sums[v], W::sum(W::template add<8>(zero_i(), w, q + g * GROUP), sum));
+        }
+        input += sum;
+    }
+    for (int v = 0; v < REGISTERS; v++) {
+        Fold fold(p, 0, v, W::ZERO);
+        store(out + v * LANES, fold(sums[v], static_cast<float>(input), activations[0].scale, zero()));
+    }
+}
+
 // One row of activations by a panel.
 template <class W, bool HALVES>
 void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, float* out) {
@@ -204,6 +237,59 @@ inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t
         weights.add(sums, q + r * GROUP);
         for (int v = 0; v < GEMM_REGISTERS; v++) {
             store_i(partial + (r * GEMM_REGISTERS + v) * LANES, sums[v]);
+        }
+    }
+}
+
+// Adds the sums of half a group to whole-row sums of all rows of a block, totals [row][16] integers; partial as in gemm_part.
+template <class W, int N, bool PARTIAL>
+inline void gemm_part_whole(const uint8_t* at, const int8_t* q, const GroupActivation* activations, int64_t rows,
+                            const int32_t* partial, int32_t* totals) {
+    const GemmWeights<W, N> weights(at);
+    for (int64_t r = 0; r < rows; r++) {
+        I32 sums[GEMM_REGISTERS];
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            sums[v] = PARTIAL ? load_i(partial + (r * GEMM_REGISTERS + v) * LANES) : zero_i();
+        }
+        weights.add(sums, q + r * GROUP);
+        for (int v = 0; v < GEMM_REGISTERS; v++) {
+            int32_t* to = totals + r * PANEL + v * LANES;
+            store_i(to, add_i(load_i(to), W::sum(sums[v], activations[r].half[0] + activations[r].half[1])));
+        }
+    }
+}
+
+// A block of rows by a panel where both have one scale a row; arguments as for gemm_panel.
+template <class W>
+void gemm_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows,
+                      int32_t* partial, float* out) {
+    int32_t* totals = reinterpret_cast<int32_t*>(out);
+    int32_t inputs[ROW_BLOCK] = {};
+    for (int64_t i = 0; i < rows * PANEL; i += LANES) {
+        store_i(totals + i, zero_i());
+    }
+    for (int64_t g = 0; g < p.groups; g++) {
+        const int8_t* x = q + g * rows * GROUP;
+        const GroupActivation* a = activations + g * rows;
+        for (int v = 0; v < REGISTERS; v += GEMM_REGISTERS) {
+            const uint8_t* first = p.quants + g * W::GROUP_BYTES + v * LANES * 4;
+            if constexpr (GEMM_STEPS == 8) {
+                gemm_part_whole<W, 8, false>(first, x, a, rows, nullptr, totals + v * LANES);
+            } else {
+                gemm_first<W>(first, x, rows, partial);
+                gemm_part_whole<W, 4, true>(first + W::GROUP_BYTES / 2, x + 16, a, rows, partial, totals + v * LANES);
+            }
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            inputs[r] += a[r].half[0] + a[r].half[1];
+        }
+    }
+    for (int v = 0; v < REGISTERS; v++) {
+        Fold fold(p, 0, v, W::ZERO);
+        for (int64_t r = 0; r < rows; r++) {
+            I32 products = load_i(totals + r * PANEL + v * LANES);
+            store(out + r * PANEL + v * LANES,
+                  fold(products, static_cast<float>(inputs[r]), activations[r].scale, zero()));
         }
     }
 }

@@ -19,12 +19,14 @@ inline const float* multiply(const LinearArgs& a, int64_t panel, int64_t first, 
     const int8_t* q = a.activations.q + first * m.padded();
     const GroupActivation* activations = a.activations.groups + first * groups;
     const bool int4 = m.element == Element::INT4;
+    const bool whole = a.whole_rows != 0 && whole_row_sums(m);
     if (rows == 1) {
-        int4 ? gemv_int4(m, panel, q, activations, scratch) : gemv_int8(m, panel, q, activations, scratch);
+        int4 ? gemv_int4(m, panel, q, activations, whole, scratch)
+             : gemv_int8(m, panel, q, activations, whole, scratch);
     } else {
         int32_t* partial = reinterpret_cast<int32_t*>(scratch + ROW_BLOCK * PANEL);
-        int4 ? gemm_int4(m, panel, q, activations, rows, partial, scratch)
-             : gemm_int8(m, panel, q, activations, rows, partial, scratch);
+        int4 ? gemm_int4(m, panel, q, activations, whole, rows, partial, scratch)
+             : gemm_int8(m, panel, q, activations, whole, rows, partial, scratch);
     }
     return scratch;
 }

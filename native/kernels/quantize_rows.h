@@ -1,4 +1,4 @@
-// Computes: INT8 activations per group of 32 columns: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even;
+// Computes: INT8 activations per group of 32 columns, or per row: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even;
 //           and the sums of the integers of each half group.
 // Layout:   x rows in order; out in blocks of rows (Activations in command.h), or rows in order.
 // Requires: nothing of the columns; the last group is filled with zeros.
@@ -12,19 +12,20 @@
 
 namespace demitasse::DM_ISA {
 
-// Rounds a group of count <= 32 columns; returns its scale.
-inline float quantize_group(const float* x, int count, int8_t* q, int32_t* half) {
+inline float largest_magnitude(const float* x, int64_t count) {
+    F32 largest = zero();
+    for_lanes(0, count, [&](int64_t i, int n) { largest = max(largest, abs(load_lanes(x + i, n))); });
+    return reduce_max(largest);
+}
+
+// Rounds a group of count <= 32 columns whose largest magnitude is maximum; returns its scale.
+inline float quantize_group(const float* x, int count, float maximum, int8_t* q, int32_t* half) {
     alignas(64) float padded[GROUP];
     if (count < GROUP) {
         std::memset(padded, 0, sizeof padded);
         std::memcpy(padded, x, static_cast<size_t>(count) * 4);
         x = padded;
     }
-    F32 largest = zero();
-    for (int i = 0; i < GROUP; i += LANES) {
-        largest = max(largest, abs(load(x + i)));
-    }
-    float maximum = reduce_max(largest);
     float inverse = maximum == 0 ? 0 : 127 / maximum;
     for (int h = 0; h < 2; h++) {
         I32 sum = zero_i();
@@ -50,7 +51,7 @@ inline void quantize_rows(const Command& command, int task, Worker&) {
         for (int64_t k = 0; k < a.columns; k += GROUP) {
             int64_t at = row * a.columns + k;
             int32_t half[2];
-            a.scales[at / GROUP] = quantize_group(a.x + at, GROUP, a.q + at, half);
+            a.scales[at / GROUP] = quantize_group(a.x + at, GROUP, largest_magnitude(a.x + at, GROUP), a.q + at, half);
         }
     }
 }
@@ -62,12 +63,15 @@ inline void quantize_panels(const Command& command, int task, Worker&) {
     for (int64_t row = task * QUANTIZE_ROWS; row < last; row++) {
         int64_t first = row / ROW_BLOCK * ROW_BLOCK;
         int64_t block = a.rows - first < ROW_BLOCK ? a.rows - first : ROW_BLOCK;
+        const float* x = a.x + row * a.columns;
+        const float row_maximum = a.whole_rows != 0 ? largest_magnitude(x, a.columns) : 0;
         for (int64_t g = 0; g < groups; g++) {
             int64_t at = first * groups + g * block + row - first;
             int64_t k = g * GROUP;
             int count = static_cast<int>(a.columns - k < GROUP ? a.columns - k : GROUP);
             GroupActivation& out = a.out.groups[at];
-            out.scale = quantize_group(a.x + row * a.columns + k, count, a.out.q + at * GROUP, out.half);
+            float maximum = a.whole_rows != 0 ? row_maximum : largest_magnitude(x + k, count);
+            out.scale = quantize_group(x + k, count, maximum, a.out.q + at * GROUP, out.half);
             out.sum = static_cast<float>(out.half[0] + out.half[1]);
         }
     }

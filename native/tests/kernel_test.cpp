@@ -52,7 +52,9 @@ Command command(Op op, int64_t after = -1) {
 }
 
 Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows,
-               bool quantise) {
+               Rounding rounding) {
+    const bool quantise = rounding != Rounding::NONE;
+    const int64_t whole = rounding == Rounding::ROWS ? 1 : 0;
     const Matrix& m = c.matrix;
     int64_t groups = (m.columns + GROUP - 1) / GROUP;
     std::vector<int8_t> q(static_cast<size_t>(rows * groups * GROUP));
@@ -62,10 +64,10 @@ Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, cons
     Activations a{quantise ? q.data() : nullptr, activations.data()};
     if (quantise) {
         commands.push_back(command(Op::QUANTIZE_PANELS));
-        commands.back().quantize_panels = {x.data(), rows, m.columns, a};
+        commands.back().quantize_panels = {x.data(), rows, m.columns, whole, a};
     }
     commands.push_back(command(Op::LINEAR, static_cast<int64_t>(commands.size()) - 1));
-    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows};
+    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows, whole};
     device.run(commands);
     return out;
 }
@@ -78,15 +80,15 @@ void test_linear(const Device& device, std::mt19937& random) {
             PackedCase c = packed(layout, outputs, columns, random);
             Numbers x = numbers(static_cast<size_t>(rows * columns), random);
             Numbers bias = numbers(static_cast<size_t>(rows % 2 == 0 ? 0 : outputs), random);
-            for (bool quantise : {false, true}) {
-                if (quantise && layout.element == Element::F32) {
+            for (Rounding rounding : {Rounding::NONE, Rounding::GROUPS, Rounding::ROWS}) {
+                if (rounding != Rounding::NONE && layout.element == Element::F32) {
                     continue;
                 }
                 std::string what = "linear element " + std::to_string(static_cast<int>(layout.element)) + " group " +
                                    std::to_string(layout.group) + " " + std::to_string(outputs) + "x" +
                                    std::to_string(columns);
-                Numbers out = linear(device, c, x, bias, rows, quantise);
-                Numbers values = quantise ? rounded(x, rows, columns) : x;
+                Numbers out = linear(device, c, x, bias, rows, rounding);
+                Numbers values = rounding == Rounding::NONE ? x : rounded(x, rows, columns, rounding);
                 std::vector<double> expected;
                 for (int64_t r = 0; r < rows; r++) {
                     for (int64_t n = 0; n < outputs; n++) {
@@ -97,9 +99,12 @@ void test_linear(const Device& device, std::mt19937& random) {
                         expected.push_back(sum);
                     }
                 }
-                check_close(out, expected, 1e-10, what + (quantise ? " INT8" : " F32"));
+                check_close(out, expected, 1e-10,
+                            what + (rounding == Rounding::NONE   ? " F32"
+                                    : rounding == Rounding::ROWS ? " INT8 rows"
+                                                                 : " INT8"));
                 Numbers last(x.end() - columns, x.end());
-                Numbers alone = linear(device, c, last, bias, 1, quantise);
+                Numbers alone = linear(device, c, last, bias, 1, rounding);
                 check(std::equal(alone.begin(), alone.end(), out.end() - outputs),
                       what + ": a row alone has other bits");
             }

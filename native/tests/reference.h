@@ -129,12 +129,16 @@ inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, st
     return c;
 }
 
-// Activations rounded to INT8 per 32 as values.
-inline Numbers rounded(const Numbers& x, int64_t rows, int64_t columns) {
+// How activations are rounded to INT8.
+enum class Rounding { NONE, GROUPS, ROWS };
+
+// Rounded activations as values.
+inline Numbers rounded(const Numbers& x, int64_t rows, int64_t columns, Rounding rounding) {
+    const int64_t group = rounding == Rounding::ROWS ? columns : GROUP;
     Numbers out(x.size());
     for (int64_t row = 0; row < rows; row++) {
-        for (int64_t from = 0; from < columns; from += GROUP) {
-            int64_t to = std::min<int64_t>(columns, from + GROUP);
+        for (int64_t from = 0; from < columns; from += group) {
+            int64_t to = std::min<int64_t>(columns, from + group);
             float largest = 0;
             for (int64_t k = from; k < to; k++) {
                 largest = std::max(largest, std::fabs(x[static_cast<size_t>(row * columns + k)]));

@@ -114,6 +114,7 @@ struct QuantizePanelsArgs {
     const float* x;
     int64_t rows;
     int64_t columns;
+    int64_t whole_rows;  // 1: a row has one scale, which its groups repeat
     Activations out;
 };
 
@@ -124,6 +125,7 @@ struct LinearArgs {
     const float* bias;  // or null
     float* out;
     int64_t rows;
+    int64_t whole_rows;  // 1: the activations of a row have one scale
 };
 
 struct RopeArgs {

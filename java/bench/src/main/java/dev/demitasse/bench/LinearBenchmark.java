@@ -9,6 +9,7 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
+import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -39,8 +40,8 @@ import org.openjdk.jmh.annotations.Warmup;
         jvmArgs = {"--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
 public class LinearBenchmark {
     /** The backend's name. */
-    @Param("vector")
-    public String backend = "vector";
+    @Param({"native", "vector"})
+    public String backend = "native";
 
     /** The layout: INT4, INT8 or F16, per 32. */
     @Param({"INT4", "INT8", "F16"})
@@ -59,6 +60,8 @@ public class LinearBenchmark {
             device.upload(PackedMatrix.pack(KernelCases.matrix(new float[32], 1, 32), WeightLayout.F32));
     private Buffer input = device.allocate(0);
     private Buffer output = device.allocate(0);
+
+    private final MemorySegment first = MemorySegment.ofArray(new float[1]);
 
     /** For JMH. */
     public LinearBenchmark() {}
@@ -83,6 +86,7 @@ public class LinearBenchmark {
     @Benchmark
     public void multiply() {
         device.linear(input, rows, new Projection(weight, null, output));
+        output.read(0, first); // a device may wait with the work until its result is wanted
     }
 
     /** Gives everything back. */

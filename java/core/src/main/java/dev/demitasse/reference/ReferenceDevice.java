@@ -161,9 +161,9 @@ final class ReferenceDevice implements Device {
             long bytes = (long) matrix.columns() * Float.BYTES;
             input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
         }
-        boolean integers =
-                activations == ActivationType.INT8 && matrix.layout().element().quantised();
-        IntegerRows quantised = integers ? new IntegerRows(input, matrix) : null;
+        boolean integers = activations.integers() && matrix.layout().element().quantised();
+        IntegerRows quantised =
+                integers ? new IntegerRows(input, matrix, activations == ActivationType.INT8_ROW) : null;
         float[] weights = new float[matrix.columns()];
         for (int n = 0; n < matrix.rows(); n++) {
             double offset = bias == null ? 0 : bias.getAtIndex(JAVA_FLOAT, n);
@@ -187,7 +187,7 @@ final class ReferenceDevice implements Device {
         return sum;
     }
 
-    /** Activations rounded to INT8 in groups of 32, met with one row of integer weights at a time. */
+    /** Activations rounded to INT8 in groups of 32 or whole rows, met with one row of integer weights at a time. */
     private static final class IntegerRows {
         private final PackedMatrix matrix;
         private final byte[][] q;
@@ -196,12 +196,17 @@ final class ReferenceDevice implements Device {
         private final float[] weightScales;
         private final float[] weightMins;
 
-        IntegerRows(float[][] input, PackedMatrix matrix) {
+        IntegerRows(float[][] input, PackedMatrix matrix, boolean wholeRows) {
             this.matrix = matrix;
             int padded = matrix.paddedColumns();
             this.q = new byte[input.length][padded];
             this.scales = new float[input.length][padded / GROUP];
             for (int row = 0; row < input.length; row++) {
+                if (wholeRows) {
+                    float scale = quantizeGroup(input[row], 0, matrix.columns(), q[row], 0);
+                    java.util.Arrays.fill(scales[row], scale);
+                    continue;
+                }
                 for (int from = 0; from < matrix.columns(); from += GROUP) {
                     int to = Math.min(matrix.columns(), from + GROUP);
                     scales[row][from / GROUP] = quantizeGroup(input[row], from, to, q[row], from);

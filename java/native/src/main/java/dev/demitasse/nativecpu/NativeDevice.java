@@ -209,10 +209,11 @@ final class NativeDevice implements Device {
             quantised = grown(quantised, integers + rows * groups * GROUP_ACTIVATION_BYTES);
         }
         commands.reserve(projections.length + 1);
+        long wholeRows = activations == ActivationType.INT8_ROW ? 1 : 0;
         long q = quantised.address();
         long activationGroups = q + integers;
         if (quantise) {
-            commands.add(Operation.QUANTIZE_PANELS, commands.last(), in, rows, columns, q, activationGroups);
+            commands.add(Operation.QUANTIZE_PANELS, commands.last(), in, rows, columns, wholeRows, q, activationGroups);
         }
         int after = commands.last(); // the projections run side by side
         for (Projection projection : projections) {
@@ -231,13 +232,13 @@ final class NativeDevice implements Device {
                     activationGroups,
                     bias == null ? 0 : address(bias, weight.rows()),
                     address(projection.out(), (long) rows * weight.rows()),
-                    rows);
+                    rows,
+                    wholeRows);
         }
     }
 
     private boolean quantised(Projection projection) {
-        return activations == ActivationType.INT8
-                && projection.weight().layout().element().quantised();
+        return activations.integers() && projection.weight().layout().element().quantised();
     }
 
     /** At least {@code bytes}; what waits is run before its memory goes. */

@@ -152,10 +152,11 @@ public abstract class DeviceContractTest {
     }
 
     /** A row has the same bits alone and among others. */
-    @Test
-    public void linearRowsDoNotDependOnTheBatch() {
+    @ParameterizedTest
+    @EnumSource(ActivationType.class)
+    public void linearRowsDoNotDependOnTheBatch(ActivationType activations) {
         for (LinearCase c : KernelCases.linear()) {
-            try (Device device = open(ActivationType.INT8)) {
+            try (Device device = open(activations)) {
                 float[] all = linear(device, c);
                 SplittableRandom random = new SplittableRandom(seed);
                 float[] w = KernelCases.numbers(c.outputs() * c.columns(), c.fill(), random);

@@ -80,7 +80,7 @@ final class LinearKernels implements AutoCloseable {
         Buffer bias = projection.bias();
         return new Job(
                 matrix,
-                element.quantised() && activations == ActivationType.INT8,
+                element.quantised() && activations.integers(),
                 bias == null ? 0 : HostBuffer.of(bias, matrix.rows() * 4L).address(),
                 HostBuffer.of(projection.out(), (long) rows * matrix.rows() * 4).address(),
                 firstTask);
@@ -94,6 +94,7 @@ final class LinearKernels implements AutoCloseable {
                 QuantizeRows.pairs(
                         in + (long) row * columns * 4,
                         columns,
+                        activations == ActivationType.INT8_ROW,
                         integers.words(row),
                         integers.scales(row),
                         integers.sums(row),

@@ -30,8 +30,8 @@ final class QuantizeRows {
 
     private QuantizeRows() {}
 
-    /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */
-    static float group(long x, int count, long q) {
+    /** The largest magnitude of {@code count} elements. */
+    private static float maximum(long x, int count) {
         FloatVector largest = FloatVector.zero(Lanes.FLOATS);
         int full = count / WIDTH * WIDTH;
         for (int i = 0; i < full; i += WIDTH) {
@@ -41,6 +41,12 @@ final class QuantizeRows {
         for (int i = full; i < count; i++) {
             maximum = Math.max(maximum, Math.abs(Lanes.get(x + i * 4L)));
         }
+        return maximum;
+    }
+
+    /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */
+    static float group(long x, int count, float maximum, long q) {
+        int full = count / WIDTH * WIDTH;
         float inverse = maximum == 0 ? 0 : 127 / maximum;
         for (int i = 0; i < full; i += WIDTH) {
             Lanes.store(Lanes.floats(x + i * 4L).mul(inverse).add(ROUND).sub(ROUND), q + i * 4L);
@@ -54,11 +60,16 @@ final class QuantizeRows {
     /**
      * Quantises a row of {@code columns} for the integer kernels.
      *
+     * @param wholeRow whether the row has one scale, which its groups repeat
      * @param scratch 32 FP32 elements
      */
-    static void pairs(long x, int columns, long words, long scales, long sums, long halfSums, long scratch) {
+    static void pairs(
+            long x, int columns, boolean wholeRow, long words, long scales, long sums, long halfSums, long scratch) {
+        float rowMaximum = wholeRow ? maximum(x, columns) : 0;
         for (int from = 0, g = 0; from < columns; from += GROUP, g++) {
-            Lanes.set(scales + g * 4L, group(x + from * 4L, Math.min(GROUP, columns - from), scratch));
+            int count = Math.min(GROUP, columns - from);
+            float maximum = wholeRow ? rowMaximum : maximum(x + from * 4L, count);
+            Lanes.set(scales + g * 4L, group(x + from * 4L, count, maximum, scratch));
             int first = half(scratch, words + from * 2L);
             int second = half(scratch + 64, words + from * 2L + 32);
             Lanes.set(halfSums + g * 8L, first);
@@ -95,7 +106,7 @@ final class QuantizeRows {
     /** Quantises a row of a multiple of 32 columns to bytes. */
     static void bytes(long x, int columns, long q, long scales, long scratch) {
         for (int from = 0, g = 0; from < columns; from += GROUP, g++) {
-            Lanes.set(scales + g * 4L, group(x + from * 4L, GROUP, scratch));
+            Lanes.set(scales + g * 4L, group(x + from * 4L, GROUP, maximum(x + from * 4L, GROUP), scratch));
             for (int k = 0; k < GROUP; k++) {
                 Lanes.MEMORY.set(BYTE, q + from + k, (byte) Lanes.get(scratch + k * 4L));
             }
