@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.demitasse.Devices;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Message;
 import dev.demitasse.UsageException;
+import dev.demitasse.device.Support;
 import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -188,6 +190,33 @@ class CommandLineTest {
             } else {
                 assertThat(entry.sha256()).hasSize(64);
                 assertThat(entry.size()).isPositive();
+            }
+        }
+    }
+
+    /** The README's first answer, on every backend that works here: no rounding turns it. */
+    @Test
+    void theDemoModelNamesTheCapitalOfItaly() {
+        Golden.model("SmolLM2-135M-Instruct.Q4_1.gguf");
+        for (String backend : List.of("native", "vector")) {
+            Support support = Devices.probe().get(backend);
+            if (support != null && support.ok()) {
+                for (String kv : List.of("f16", "int8", "f32")) {
+                    Result result = run(
+                            "chat",
+                            "-p",
+                            "What is the capital of Italy?",
+                            "--temp",
+                            "0",
+                            "-n",
+                            "16",
+                            "--backend",
+                            backend,
+                            "--kv-type",
+                            kv);
+                    assertThat(result.code).isZero();
+                    assertThat(result.out).as(backend + ", " + kv).contains("Rome");
+                }
             }
         }
     }

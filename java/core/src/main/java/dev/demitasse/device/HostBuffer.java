@@ -23,7 +23,7 @@ public final class HostBuffer implements Buffer {
         if (!(buffer instanceof HostBuffer host)) {
             throw new UsageException("A buffer of another device was given to a CPU device.");
         }
-        if (bytes > host.bytes()) {
+        if (bytes < 0 || bytes > host.bytes()) {
             throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + host.bytes() + ".");
         }
         if (!host.memory.segment().scope().isAlive()) {

@@ -25,7 +25,7 @@ final class NativeBuffer implements Buffer {
         if (!(buffer instanceof NativeBuffer host)) {
             throw new UsageException("A buffer of another device was given to the native device.");
         }
-        if (bytes > host.bytes()) {
+        if (bytes < 0 || bytes > host.bytes()) {
             throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + host.bytes() + ".");
         }
         if (!host.memory.segment().scope().isAlive()) {

@@ -170,6 +170,10 @@ final class NativeDevice implements Device {
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
         long count = (long) rows * columns;
+        if (rows < 0 || columns < 1) {
+            throw new UsageException(
+                    "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
+        }
         record(
                 Operation.RMS_NORM,
                 address(x, count),

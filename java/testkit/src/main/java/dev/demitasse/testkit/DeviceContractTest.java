@@ -379,6 +379,9 @@ public abstract class DeviceContractTest {
             Buffer small = device.allocate(16);
             Buffer large = device.allocate(64);
             assertThatThrownBy(() -> device.add(small, large, 16)).isInstanceOf(UsageException.class);
+            assertThatThrownBy(() -> device.add(large, large, -1)).isInstanceOf(UsageException.class);
+            assertThatThrownBy(() -> device.rmsNorm(large, large, -1, 4, 1e-5f, large))
+                    .isInstanceOf(UsageException.class);
             small.close();
             assertThatThrownBy(() -> device.add(large, small, 4)).isInstanceOf(UsageException.class);
             large.close();
