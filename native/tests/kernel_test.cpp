@@ -2,6 +2,7 @@
 // batch.
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <thread>
 
 #include "demitasse/demitasse.h"
@@ -151,7 +152,7 @@ void test_small_operations(const Device& device, std::mt19937& random) {
     }
 }
 
-// A cache with one sequence per entry of past, its pages shuffled.
+// Sequences with some positions in the cache already and some new rows.
 struct KvCase {
     int64_t heads;
     int64_t kv_heads;
@@ -162,144 +163,165 @@ struct KvCase {
     std::vector<int32_t> rows;  // new rows
     KvType type;
     double bound;  // NMSE against FP64 attention over the unrounded cache
+
+    size_t width() const { return static_cast<size_t>(kv_heads * dim); }
+    double scale() const { return 1 / std::sqrt(static_cast<double>(dim)); }
+    int32_t first_seen(int32_t position) const {
+        return window == 0 ? 0 : std::max(0, position - static_cast<int32_t>(window) + 1);
+    }
 };
 
-void test_attention(const Device& device, const KvCase& c, std::mt19937& random) {
-    size_t sequences = c.past.size();
-    std::vector<std::vector<int32_t>> pages(sequences);
-    std::vector<int32_t> all;
-    for (size_t s = 0; s < sequences; s++) {
-        pages[s].resize(static_cast<size_t>((c.past[s] + c.rows[s]) / PAGE + 1));
-        for (int32_t& page : pages[s]) {
-            page = static_cast<int32_t>(all.size());
-            all.push_back(page);
-        }
-    }
-    std::shuffle(all.begin(), all.end(), random);
-    for (auto& table : pages) {
-        for (int32_t& page : table) {
-            page = all[static_cast<size_t>(page)];
-        }
-    }
-    KvPages kv{nullptr, nullptr, nullptr, nullptr, static_cast<int64_t>(all.size()), c.kv_heads, c.dim, c.type};
-    size_t bytes = static_cast<size_t>(kv.pages * kv.heads * kv.block_bytes());
-    std::vector<uint8_t> key_bytes(bytes);
-    std::vector<uint8_t> value_bytes(bytes);
-    Numbers key_scales(static_cast<size_t>(kv.pages * kv.heads * kv.scale_groups() * PAGE));
-    Numbers value_scales(key_scales.size());
-    kv.keys = key_bytes.data();
-    kv.values = value_bytes.data();
-    bool scaled = kv.element_bytes() == 1;
-    kv.key_scales = scaled ? key_scales.data() : nullptr;
-    kv.value_scales = scaled ? value_scales.data() : nullptr;
+// The memory of a cache whose pages are handed out in a shuffled order.
+struct Cache {
+    std::vector<std::vector<int32_t>> tables;  // of each sequence
+    std::vector<uint8_t> keys;
+    std::vector<uint8_t> values;
+    Numbers key_scales;
+    Numbers value_scales;
+    KvPages pages{};
 
-    std::vector<double> expected;
+    Cache(const KvCase& c, std::mt19937& random) : tables(c.past.size()) {
+        std::vector<int32_t> all;
+        for (size_t s = 0; s < tables.size(); s++) {
+            tables[s].resize(static_cast<size_t>((c.past[s] + c.rows[s]) / PAGE + 1));
+            for (int32_t& page : tables[s]) {
+                page = static_cast<int32_t>(all.size());
+                all.push_back(page);
+            }
+        }
+        std::shuffle(all.begin(), all.end(), random);
+        for (auto& table : tables) {
+            for (int32_t& page : table) {
+                page = all[static_cast<size_t>(page)];
+            }
+        }
+        pages = {nullptr, nullptr, nullptr, nullptr, static_cast<int64_t>(all.size()), c.kv_heads, c.dim, c.type};
+        keys.resize(static_cast<size_t>(pages.pages * pages.heads * pages.block_bytes()));
+        values.resize(keys.size());
+        pages.keys = keys.data();
+        pages.values = values.data();
+        if (pages.element_bytes() == 1) {
+            key_scales.resize(static_cast<size_t>(pages.pages * pages.heads * pages.scale_groups() * PAGE));
+            value_scales.resize(key_scales.size());
+            pages.key_scales = key_scales.data();
+            pages.value_scales = value_scales.data();
+        }
+    }
+};
+
+// The result of one query head at a position, over a sequence's unrounded keys and values.
+void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t position, const Numbers& keys,
+                 const Numbers& values, std::vector<double>& expected) {
+    auto element = [&](const Numbers& x, int32_t t, int64_t d) {
+        return static_cast<double>(x[static_cast<size_t>(t) * c.width() + static_cast<size_t>(kv_head * c.dim + d)]);
+    };
+    std::vector<double> weights;
+    double total = 0;
+    int32_t from = c.first_seen(position);
+    for (int32_t t = from; t <= position; t++) {
+        double score = 0;
+        for (int64_t d = 0; d < c.dim; d++) {
+            score += static_cast<double>(query[d]) * element(keys, t, d) * c.scale();
+        }
+        double cap = static_cast<double>(c.soft_cap);
+        weights.push_back(std::exp(cap == 0 ? score : cap * std::tanh(score / cap)));
+        total += weights.back();
+    }
+    for (int64_t d = 0; d < c.dim; d++) {
+        double sum = 0;
+        for (int32_t t = from; t <= position; t++) {
+            sum += weights[static_cast<size_t>(t - from)] * element(values, t, d);
+        }
+        expected.push_back(sum / total);
+    }
+}
+
+// The new rows of all sequences, and what attention shall make of them.
+struct AttentionBatch {
     Numbers q;
-    Numbers new_keys;
-    Numbers new_values;
+    Numbers keys;
+    Numbers values;
     std::vector<int32_t> positions;
     std::vector<const int32_t*> tables;
-    const float scale = 1 / std::sqrt(static_cast<float>(c.dim));
-    for (size_t s = 0; s < sequences; s++) {
-        int32_t length = c.past[s] + c.rows[s];
-        size_t width = static_cast<size_t>(c.kv_heads * c.dim);
-        Numbers keys = numbers(static_cast<size_t>(length) * width, random);
-        Numbers values = numbers(keys.size(), random);
-        // What is in the cache already goes there in one call, the rest in the call that is tested.
-        std::vector<int32_t> before;
-        for (int32_t p = 0; p < c.past[s]; p++) {
-            before.push_back(p);
-        }
-        std::vector<const int32_t*> before_tables(before.size(), pages[s].data());
-        BatchRows old{static_cast<int64_t>(before.size()), before.data(), before_tables.data()};
+    std::vector<double> expected;
+
+    // Adds a sequence; what is in the cache already goes there at once.
+    void add(const Device& device, const KvCase& c, const Cache& cache, size_t sequence, std::mt19937& random) {
+        int32_t past = c.past[sequence];
+        int32_t length = past + c.rows[sequence];
+        Numbers all_keys = numbers(static_cast<size_t>(length) * c.width(), random);
+        Numbers all_values = numbers(all_keys.size(), random);
+        const int32_t* table = cache.tables[sequence].data();
+        std::vector<int32_t> before(static_cast<size_t>(past));
+        std::iota(before.begin(), before.end(), 0);
+        std::vector<const int32_t*> before_tables(before.size(), table);
+        BatchRows old{past, before.data(), before_tables.data()};
         Command append = command(Op::KV_APPEND);
-        append.kv_append = {&kv, 0, keys.data(), values.data(), &old};
-        if (!before.empty()) {
-            device.run({append});
-        }
-        for (int32_t p = c.past[s]; p < length; p++) {
-            positions.push_back(p);
-            tables.push_back(pages[s].data());
+        append.kv_append = {&cache.pages, 0, all_keys.data(), all_values.data(), &old};
+        device.run({append});
+        for (int32_t position = past; position < length; position++) {
+            positions.push_back(position);
+            tables.push_back(table);
             Numbers query = numbers(static_cast<size_t>(c.heads * c.dim), random);
             for (int64_t head = 0; head < c.heads; head++) {
-                int64_t kv_head = head / (c.heads / c.kv_heads);
-                int32_t from = c.window == 0 ? 0 : std::max(0, p - static_cast<int32_t>(c.window) + 1);
-                std::vector<double> weights;
-                double total = 0;
-                for (int32_t t = from; t <= p; t++) {
-                    double dot = 0;
-                    for (int64_t d = 0; d < c.dim; d++) {
-                        dot += static_cast<double>(query[static_cast<size_t>(head * c.dim + d)]) *
-                               static_cast<double>(
-                                   keys[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
-                    }
-                    dot *= static_cast<double>(scale);
-                    dot = c.soft_cap == 0
-                              ? dot
-                              : static_cast<double>(c.soft_cap) * std::tanh(dot / static_cast<double>(c.soft_cap));
-                    weights.push_back(std::exp(dot));
-                    total += weights.back();
-                }
-                for (int64_t d = 0; d < c.dim; d++) {
-                    double sum = 0;
-                    for (int32_t t = from; t <= p; t++) {
-                        sum += weights[static_cast<size_t>(t - from)] *
-                               static_cast<double>(
-                                   values[static_cast<size_t>(t) * width + static_cast<size_t>(kv_head * c.dim + d)]);
-                    }
-                    expected.push_back(sum / total);
-                }
+                expect_head(c, query.data() + head * c.dim, head / (c.heads / c.kv_heads), position, all_keys,
+                            all_values, expected);
             }
             q.insert(q.end(), query.begin(), query.end());
         }
-        new_keys.insert(new_keys.end(), keys.begin() + c.past[s] * static_cast<int64_t>(width), keys.end());
-        new_values.insert(new_values.end(), values.begin() + c.past[s] * static_cast<int64_t>(width), values.end());
+        auto from = past * static_cast<int64_t>(c.width());
+        keys.insert(keys.end(), all_keys.begin() + from, all_keys.end());
+        values.insert(values.end(), all_values.begin() + from, all_values.end());
     }
 
-    BatchRows rows{static_cast<int64_t>(positions.size()), positions.data(), tables.data()};
-    std::vector<AttentionBlock> blocks;
-    int32_t states = 0;
-    for (int32_t first = 0; first < rows.count;) {
-        int32_t last = first + 1;
-        while (last < rows.count && last - first < QUERY_BLOCK &&
-               tables[static_cast<size_t>(last)] == tables[static_cast<size_t>(first)]) {
-            last++;
-        }
-        int32_t position = positions[static_cast<size_t>(first)];
-        int32_t from = c.window == 0 ? 0 : std::max(0, position - static_cast<int32_t>(c.window) + 1);
-        int32_t segments = position / SEGMENT - from / SEGMENT + 1;
-        if (last - first == 1 && segments > 1) {
+    // Blocks as a caller makes them; returns how many states they need.
+    int32_t divide(const KvCase& c, std::vector<AttentionBlock>& blocks) const {
+        int32_t states = 0;
+        auto count = static_cast<int32_t>(positions.size());
+        for (int32_t first = 0, last; first < count; first = last) {
+            last = first + 1;
+            while (last < count && last - first < QUERY_BLOCK &&
+                   tables[static_cast<size_t>(last)] == tables[static_cast<size_t>(first)]) {
+                last++;
+            }
+            int32_t position = positions[static_cast<size_t>(first)];
+            int32_t segment = c.first_seen(position) / SEGMENT;
+            int32_t segments = position / SEGMENT - segment + 1;
+            if (last - first > 1 || segments == 1) {
+                blocks.push_back({first, last, -1, 0, 0});
+                continue;
+            }
             for (int32_t i = 0; i < segments; i++) {
-                blocks.push_back({first, last, from / SEGMENT + i, states + i, i == 0 ? segments : 0});
+                blocks.push_back({first, last, segment + i, states + i, i == 0 ? segments : 0});
             }
             states += segments;
-        } else {
-            blocks.push_back({first, last, -1, 0, 0});
         }
-        first = last;
+        return states;
     }
-    Numbers out(q.size());
-    Numbers shared(static_cast<size_t>(states * c.heads * (STATE_HEADER + kv.padded())));
+};
+
+void test_attention(const Device& device, const KvCase& c, std::mt19937& random) {
+    Cache cache(c, random);
+    AttentionBatch batch;
+    for (size_t s = 0; s < c.past.size(); s++) {
+        batch.add(device, c, cache, s, random);
+    }
+    BatchRows rows{static_cast<int64_t>(batch.positions.size()), batch.positions.data(), batch.tables.data()};
+    std::vector<AttentionBlock> blocks;
+    int32_t states = batch.divide(c, blocks);
+    Numbers out(batch.q.size());
+    Numbers shared(static_cast<size_t>(states * c.heads * (STATE_HEADER + cache.pages.padded())));
     Command append = command(Op::KV_APPEND);
-    append.kv_append = {&kv, 0, new_keys.data(), new_values.data(), &rows};
+    append.kv_append = {&cache.pages, 0, batch.keys.data(), batch.values.data(), &rows};
     Command attend = command(Op::ATTENTION, 0);
-    attend.attention = {q.data(),
-                        &kv,
-                        0,
-                        c.heads,
-                        scale,
-                        c.soft_cap,
-                        c.window,
-                        &rows,
-                        out.data(),
-                        blocks.data(),
-                        static_cast<int64_t>(blocks.size()),
-                        shared.data()};
+    attend.attention = {
+        batch.q.data(), &cache.pages, 0,          c.heads,       static_cast<float>(c.scale()),       c.soft_cap,
+        c.window,       &rows,        out.data(), blocks.data(), static_cast<int64_t>(blocks.size()), shared.data()};
     Command merge = attend;
     merge.op = Op::ATTENTION_MERGE;
     merge.after = 1;
     device.run({append, attend, merge});
-    check_close(out, expected, c.bound,
+    check_close(out, batch.expected, c.bound,
                 "attention, cache type " + std::to_string(static_cast<int>(c.type)) + ", dim " + std::to_string(c.dim));
 }
 
