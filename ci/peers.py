@@ -50,7 +50,6 @@ def child(arguments):
 
 
 def measure_llama(model, test, depth, threads, kv, runs):
-    import ctypes
     import llama_cpp as llama
 
     silent = llama.llama_log_callback(lambda *_: None)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with the
-# totals and a list of what was skipped and why. A whole run takes some eight minutes on two cores.
+# totals and a list of what was skipped and why. A whole run takes some eleven minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh

@@ -2,6 +2,6 @@
 #include "table.h"
 
 const demitasse::KernelTable* demitasse::table_avx2_vnni() {
-    static const KernelTable table = avx2_vnni::table("avx2-vnni");
+    static const KernelTable table = avx2_vnni::table();
     return &table;
 }

@@ -2,6 +2,6 @@
 #include "table.h"
 
 const demitasse::KernelTable* demitasse::table_avx512_vnni() {
-    static const KernelTable table = avx512_vnni::table("avx512-vnni");
+    static const KernelTable table = avx512_vnni::table();
     return &table;
 }

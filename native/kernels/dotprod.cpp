@@ -2,6 +2,6 @@
 #include "table.h"
 
 const demitasse::KernelTable* demitasse::table_dotprod() {
-    static const KernelTable table = dotprod::table("dotprod");
+    static const KernelTable table = dotprod::table();
     return &table;
 }

@@ -2,6 +2,6 @@
 #include "table.h"
 
 const demitasse::KernelTable* demitasse::table_neon() {
-    static const KernelTable table = neon::table("neon");
+    static const KernelTable table = neon::table();
     return &table;
 }

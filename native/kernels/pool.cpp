@@ -34,7 +34,7 @@ void wait_until(Ready ready) {
 
 Pool::Pool(const KernelTable& table, int threads) : table_(table) {
     for (int i = 0; i < threads; i++) {
-        workers_.push_back({i, nullptr});
+        workers_.push_back({nullptr});
     }
     try {
         for (int i = 1; i < threads; i++) {

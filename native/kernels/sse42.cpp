@@ -2,6 +2,6 @@
 #include "table.h"
 
 const demitasse::KernelTable* demitasse::table_sse42() {
-    static const KernelTable table = sse42::table("sse42");
+    static const KernelTable table = sse42::table();
     return &table;
 }

@@ -18,9 +18,8 @@ inline constexpr Kernel KERNELS[] = {
 
 static_assert(sizeof KERNELS / sizeof KERNELS[0] == static_cast<int>(Op::COUNT), "one kernel an operation");
 
-inline KernelTable table(const char* name) {
+inline KernelTable table() {
     KernelTable t{};
-    t.name = name;
     for (int i = 0; i < static_cast<int>(Op::COUNT); i++) {
         t.run[i] = KERNELS[i];
     }

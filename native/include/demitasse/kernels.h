@@ -7,14 +7,12 @@ namespace demitasse {
 
 // What a thread has to itself.
 struct Worker {
-    int index;
     uint8_t* scratch;
 };
 
 using Kernel = void (*)(const Command& command, int task, Worker& worker);
 
 struct KernelTable {
-    const char* name;
     Kernel run[static_cast<int>(Op::COUNT)];
 };
 
@@ -26,7 +24,7 @@ struct Plan {
 
 Plan plan(const Command& command);
 
-// Tables by name of the instruction set; null where it is not built in.
+// Tables of the instruction sets; those of the platform are built in.
 const KernelTable* table_sse42();
 const KernelTable* table_avx2();
 const KernelTable* table_avx2_vnni();

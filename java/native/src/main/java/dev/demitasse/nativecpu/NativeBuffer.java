@@ -2,17 +2,16 @@ package dev.demitasse.nativecpu;
 
 import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
-import dev.demitasse.memory.HostMemory;
+import dev.demitasse.device.HostBuffer;
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 
 /** Memory that recorded commands may still write: whoever looks at it has them run first. */
 final class NativeBuffer implements Buffer {
-    private final HostMemory memory;
+    private final HostBuffer memory;
     private final CommandList commands;
 
     NativeBuffer(long bytes, CommandList commands) {
-        this.memory = HostMemory.allocate(bytes);
+        this.memory = new HostBuffer(bytes);
         this.commands = commands;
     }
 
@@ -25,13 +24,7 @@ final class NativeBuffer implements Buffer {
         if (!(buffer instanceof NativeBuffer host)) {
             throw new UsageException("A buffer of another device was given to the native device.");
         }
-        if (bytes < 0 || bytes > host.bytes()) {
-            throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + host.bytes() + ".");
-        }
-        if (!host.memory.segment().scope().isAlive()) {
-            throw new UsageException("The buffer is closed.");
-        }
-        return host.memory.address();
+        return HostBuffer.of(host.memory, bytes).address();
     }
 
     @Override
@@ -41,16 +34,14 @@ final class NativeBuffer implements Buffer {
 
     @Override
     public void write(long offset, MemorySegment source) {
-        Objects.checkFromIndexSize(offset, source.byteSize(), bytes());
         commands.run();
-        memory.segment().asSlice(offset, source.byteSize()).copyFrom(source);
+        memory.write(offset, source);
     }
 
     @Override
     public void read(long offset, MemorySegment target) {
-        Objects.checkFromIndexSize(offset, target.byteSize(), bytes());
         commands.run();
-        target.copyFrom(memory.segment().asSlice(offset, target.byteSize()));
+        memory.read(offset, target);
     }
 
     @Override

@@ -4,13 +4,13 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.UsageException;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.PackedWeight;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.PackedMatrix;
-import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
 /** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
-final class NativeWeight implements LinearWeight {
+final class NativeWeight implements PackedWeight {
     private final PackedMatrix matrix;
     private final HostMemory description = HostMemory.allocate(9 * Long.BYTES);
     private final CommandList commands;
@@ -49,23 +49,8 @@ final class NativeWeight implements LinearWeight {
     }
 
     @Override
-    public int rows() {
-        return matrix.rows();
-    }
-
-    @Override
-    public int columns() {
-        return matrix.columns();
-    }
-
-    @Override
-    public WeightLayout layout() {
-        return matrix.layout();
-    }
-
-    @Override
-    public long bytes() {
-        return matrix.bytes();
+    public PackedMatrix matrix() {
+        return matrix;
     }
 
     @Override
