@@ -1,16 +1,17 @@
 // Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov
 //           and Gimelshein, 2018).
 // Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to
-// 16][elements]. Requires: elements of a head padded to 16; padding of pages is zero. Accuracy: FP32 sums. Positions
-// are taken page by page from the page of the first one on; every segment of 512 positions is
-//           computed alone, and segments are merged in order. So a query has the same bits alone, in a batch and in any
-//           chunk.
+//           16][elements].
+// Requires: elements of a head padded to 16; padding of pages is zero.
+// Accuracy: FP32 sums. Positions are taken page by page from the page of the first one on; every segment of 512
+//           positions is computed alone, and segments are merged in order. So a query has the same bits alone, in a
+//           batch and in any chunk.
 // Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands
 //           alone, by a segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
 // Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the
-//           scores and
-//           weights, not into the elements, where a head has one scale. Scores of 32 positions are whole registers and need no sums across lanes.
+//           scores and weights, not into the elements, where a head has one scale. Scores of 32 positions are whole
+//           registers and need no sums across lanes.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -142,53 +143,78 @@ inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t di
     }
 }
 
+// A query's products with a page's positions, on their way to weights.
+struct PageScores {
+    static constexpr int COUNT = PAGE / LANES;
+    F32 s[COUNT];
+
+    explicit PageScores(const float* from) {
+        for (int i = 0; i < COUNT; i++) {
+            s[i] = load(from + i * LANES);
+        }
+    }
+
+    // Gives the positions that the query does not see a value; at: room for the scores.
+    void fill_unseen(const PageQuery& query, float value, float* at) {
+        if (query.from == 0 && query.to == PAGE) {
+            return;
+        }
+        write(at);
+        for (int p = 0; p < query.from; p++) {
+            at[p] = value;
+        }
+        for (int p = query.to; p < PAGE; p++) {
+            at[p] = value;
+        }
+        *this = PageScores(at);
+    }
+
+    void write(float* to) const {
+        for (int i = 0; i < COUNT; i++) {
+            store(to + i * LANES, s[i]);
+        }
+    }
+
+    template <class F>
+    F32 fold(F f) const {
+        F32 all = s[0];
+        for (int i = 1; i < COUNT; i++) {
+            all = f(all, s[i]);
+        }
+        return all;
+    }
+};
+
 // Turns a query's products into weights and updates its maximum and sum; returns the factor of what was summed before.
 inline float softmax_page(const PageQuery& query, const WidePage& page, const AttentionArgs& a, float* scores) {
-    F32 largest = set1(-__builtin_inff());
-    for (int p = 0; p < PAGE; p += LANES) {
-        F32 s = mul(load(scores + p), set1(a.scale));
+    PageScores x(scores);
+    for (int i = 0; i < PageScores::COUNT; i++) {
+        x.s[i] = mul(x.s[i], set1(a.scale));
         if (page.key_scales != nullptr) {
-            s = mul(s, load(page.key_scales + p));
+            x.s[i] = mul(x.s[i], load(page.key_scales + i * LANES));
         }
         if (a.soft_cap != 0) {
-            s = mul(tanh(div(s, set1(a.soft_cap))), set1(a.soft_cap));
+            x.s[i] = mul(tanh(div(x.s[i], set1(a.soft_cap))), set1(a.soft_cap));
         }
-        store(scores + p, s);
     }
-    for (int p = 0; p < query.from; p++) {
-        scores[p] = -__builtin_inff();
-    }
-    for (int p = query.to; p < PAGE; p++) {
-        scores[p] = -__builtin_inff();
-    }
-    for (int p = 0; p < PAGE; p += LANES) {
-        largest = max(largest, load(scores + p));
-    }
+    x.fill_unseen(query, -__builtin_inff(), scores);
     float before = query.state.maximum();
-    float maximum = reduce_max(largest);
+    float maximum = reduce_max(x.fold([](F32 p, F32 q) { return max(p, q); }));
     maximum = before > maximum ? before : maximum;
     // exp(0) is 1 exactly: most pages do not raise the maximum.
     float correction = before == maximum ? 1 : before == -__builtin_inff() ? 0 : exp(before - maximum);
-    for (int p = 0; p < PAGE; p += LANES) {
-        store(scores + p, exp(sub(load(scores + p), set1(maximum))));
+    for (int i = 0; i < PageScores::COUNT; i++) {
+        x.s[i] = exp(sub(x.s[i], set1(maximum)));
     }
-    for (int p = 0; p < query.from; p++) {
-        scores[p] = 0;
-    }
-    for (int p = query.to; p < PAGE; p++) {
-        scores[p] = 0;
-    }
-    F32 sum = zero();
-    for (int p = 0; p < PAGE; p += LANES) {
-        sum = add(sum, load(scores + p));
-    }
+    x.fill_unseen(query, 0, scores);
     query.state.maximum() = maximum;
-    query.state.sum() = query.state.sum() * correction + reduce_add(sum);
+    query.state.sum() = query.state.sum() * correction + reduce_add(x.fold([](F32 p, F32 q) { return add(p, q); }));
     if (page.value_scales != nullptr) {
-        for (int p = 0; p < PAGE; p += LANES) {
-            store(scores + p, mul(load(scores + p), load(page.value_scales + p)));
+        for (int i = 0; i < PageScores::COUNT; i++) {
+            x.s[i] = mul(x.s[i], load(page.value_scales + i * LANES));
         }
     }
+    x.write(scores);
     return correction;
 }
 
@@ -196,7 +222,7 @@ inline float softmax_page(const PageQuery& query, const WidePage& page, const At
 template <int Q>
 inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t dim, int from, int to,
                          const float* weights, const float* correction) {
-    constexpr int R = 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2);  // registers of elements at once
+    constexpr int R = LANES == 16 ? (Q > 4 ? 1 : 2) : 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2);
     int64_t d = 0;
     auto elements = [&]<int N>() __attribute__((always_inline)) {
         F32 s[Q][N];
@@ -291,7 +317,7 @@ struct AttentionTask {
     int64_t dim;    // padded elements
     int64_t state_size;
     float* pages;     // two widened pages
-    float* scores;    // of up to four queries
+    float* scores;    // of up to PAGE_QUERIES queries
     float* totals;    // states of all segments so far: [row][query]
     float* segments;  // states of the segment: [row][query]
 
@@ -315,7 +341,7 @@ struct AttentionTask {
     }
 
     void add_page_to_rows(int64_t page, int64_t from, int64_t to, const WidePage& wide) {
-        constexpr int MOST = 3;
+        constexpr int MOST = LANES == 16 ? PAGE_QUERIES : 3;  // whose sums fit the registers
         PageQuery waiting[MOST];
         int count = 0;
         for (int64_t row = block.first; row < block.last; row++) {
@@ -335,8 +361,16 @@ struct AttentionTask {
                 }
             }
         }
-        for (int i = 0; i < count; i++) {
-            add_page<1>(waiting + i, wide, a, a.kv->head_dim, dim, scores);
+        add_page_to_some<MOST>(waiting, count, wide);
+    }
+
+    template <int Q>
+    void add_page_to_some(const PageQuery* queries, int count, const WidePage& wide) {
+        for (; count >= Q; count -= Q, queries += Q) {
+            add_page<Q>(queries, wide, a, a.kv->head_dim, dim, scores);
+        }
+        if constexpr (Q > 1) {
+            add_page_to_some<(Q > 4 ? 4 : Q - 1)>(queries, count, wide);
         }
     }
 
@@ -385,7 +419,7 @@ inline void attention(const Command& command, int task, Worker& worker) {
     int64_t group = a.heads / heads;
     float* scratch = reinterpret_cast<float*>(worker.scratch);
     float* scores = scratch + 2 * dim * PAGE;
-    float* totals = scores + 4 * PAGE;
+    float* totals = scores + PAGE_QUERIES * PAGE;
     int64_t size = STATE_HEADER + dim;
     AttentionTask run{a,    block,   task % heads, group,  dim,
                       size, scratch, scores,       totals, totals + QUERY_BLOCK * group * size};

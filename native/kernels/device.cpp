@@ -66,6 +66,9 @@ int on_machine() {
     int sets = bit(InstructionSet::NEON);
 #if defined(__linux__)
     sets |= (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 ? bit(InstructionSet::DOTPROD) : 0;
+    sets |= (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0
+                ? bit(InstructionSet::I8MM)
+                : 0;
 #endif
     return sets;
 }
@@ -76,6 +79,8 @@ const KernelTable* table_of(InstructionSet set) {
             return table_neon();
         case InstructionSet::DOTPROD:
             return table_dotprod();
+        case InstructionSet::I8MM:
+            return table_i8mm();
         default:
             return nullptr;
     }

@@ -1,8 +1,10 @@
 // Computes: out[n] = sum_k x[k] w[n][k] for one row of activations; w = s (q - 8), or s q + m.
 // Layout:   weights INT4 in panels of 16 rows (PackedMatrix); activations INT8 per 32 (quantize_rows); out 16 FP32 a
-//           panel. Requires: columns padded to 32; padding meets activations of zero. Accuracy: 32 products of at most 15 x 127
-//           fit 16 bits in pairs and 32 bits in all; FP32 folds, group after group. Launch:   one task some panels, about 64 KiB
-//           of weights. Moves:    half a byte, and 4 or 8 bytes of scale and minimum for 32 columns; 2 operations an element.
+//           panel.
+// Requires: columns padded to 32; padding meets activations of zero.
+// Accuracy: 32 products of at most 15 x 127 fit 16 bits in pairs and 32 bits in all; FP32 folds, group after group.
+// Launch:   one task some panels, about 64 KiB of weights.
+// Moves:    half a byte, and 4 or 8 bytes of scale and minimum for 32 columns; 2 operations an element.
 // Why:      bound by memory: every byte of a line is used when it arrives, and nothing is summed across lanes.
 #pragma once
 

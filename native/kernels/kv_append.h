@@ -1,6 +1,6 @@
-// Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s), s = max|x| /
-// 127;
-//           FP8 E4M3: nearest to x / s, s = max|x| / 448; both per position and 64 elements of a head.
+// Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
+//           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a
+//           head.
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even.
@@ -20,13 +20,20 @@ constexpr float FP8_FACTOR = 256;
 
 // Stores elements of a head's vector at stride elements from each other.
 inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* at, int64_t stride) {
-    for (int64_t d = 0; d < dim; d++) {
-        if (type == KvType::F32) {
+    if (type == KvType::F32) {
+        for (int64_t d = 0; d < dim; d++) {
             reinterpret_cast<float*>(at)[d * stride] = x[d];
-        } else {
-            reinterpret_cast<uint16_t*>(at)[d * stride] = float_to_half(x[d]);
         }
+        return;
     }
+    uint16_t* to = reinterpret_cast<uint16_t*>(at);
+    for_lanes(0, dim, [&](int64_t from, int count) {
+        uint16_t rounded[LANES];
+        store_f16(rounded, load_lanes(x + from, count));
+        for (int i = 0; i < count; i++) {
+            to[(from + i) * stride] = rounded[i];
+        }
+    });
 }
 
 // The same of a group of elements that is rounded to bytes; returns its scale.

@@ -18,7 +18,7 @@ Plan attention_plan(const AttentionArgs& a) {
     int64_t queries = QUERY_BLOCK * (a.heads / a.kv->heads);
     int64_t pages = 2 * dim * PAGE * 4;
     int64_t states = 2 * queries * (STATE_HEADER + dim) * 4;
-    int64_t scores = 4 * PAGE * 4;
+    int64_t scores = PAGE_QUERIES * PAGE * 4;
     return {static_cast<int>(a.block_count * a.kv->heads), pages + states + scores};
 }
 

@@ -1,10 +1,12 @@
-// Computes: INT8 activations per group of 32 columns, or per row: scale = max|x| / 127, q = round(x (127 / max|x|)), ties to even;
-//           and the sums of the integers of each half group.
+// Computes: INT8 activations per group of 32 columns, or per row: q = round(x (127 / max|x|)), ties to even, with the
+//           scale max|x| / 127; and the sums of the integers of each half group.
 // Layout:   x rows in order; out in blocks of rows (Activations in command.h), or rows in order.
 // Requires: nothing of the columns; the last group is filled with zeros.
 // Accuracy: the reference's integers exactly: adding and taking off 1.5 2^23 rounds to nearest even. Sums are below
-// 2^13. Launch:   one task eight rows. Moves:    4 bytes read and 1.5 written a column. Why:      one pass over a group
-// in registers; rows of a block lie together so that gemm reads them in order.
+//           2^13.
+// Launch:   one task eight rows.
+// Moves:    4 bytes read and 1.5 written a column.
+// Why:      one pass over a group in registers; rows of a block lie together so that gemm reads them in order.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -19,7 +21,7 @@ inline float largest_magnitude(const float* x, int64_t count) {
 }
 
 // Rounds a group of count <= 32 columns whose largest magnitude is maximum; returns its scale.
-inline float quantize_group(const float* x, int count, float maximum, int8_t* q, int32_t* half) {
+inline float quantize_group(const float* x, int count, float maximum, int8_t* q, int16_t* half) {
     alignas(64) float padded[GROUP];
     if (count < GROUP) {
         std::memset(padded, 0, sizeof padded);
@@ -34,12 +36,7 @@ inline float quantize_group(const float* x, int count, float maximum, int8_t* q,
             store_s8(q + i, integers);
             sum = add_i(sum, integers);
         }
-        int32_t lanes[LANES];
-        store_i(lanes, sum);
-        half[h] = 0;
-        for (int i = 0; i < LANES; i++) {
-            half[h] += lanes[i];
-        }
+        half[h] = static_cast<int16_t>(reduce_add(sum));
     }
     return maximum / 127;
 }
@@ -50,7 +47,7 @@ inline void quantize_rows(const Command& command, int task, Worker&) {
     for (int64_t row = task * QUANTIZE_ROWS; row < last; row++) {
         for (int64_t k = 0; k < a.columns; k += GROUP) {
             int64_t at = row * a.columns + k;
-            int32_t half[2];
+            int16_t half[2];
             a.scales[at / GROUP] = quantize_group(a.x + at, GROUP, largest_magnitude(a.x + at, GROUP), a.q + at, half);
         }
     }
@@ -72,7 +69,9 @@ inline void quantize_panels(const Command& command, int task, Worker&) {
             GroupActivation& out = a.out.groups[at];
             float maximum = a.whole_rows != 0 ? row_maximum : largest_magnitude(x + k, count);
             out.scale = quantize_group(x + k, count, maximum, a.out.q + at * GROUP, out.half);
-            out.sum = static_cast<float>(out.half[0] + out.half[1]);
+            const int32_t sum = out.half[0] + out.half[1];
+            out.sum = static_cast<float>(sum);
+            out.correction = -128 * sum;
         }
     }
 }

@@ -370,7 +370,7 @@ void test_order(int set, std::mt19937& random) {
 int main(int argc, char** argv) {
     using namespace demitasse;
     using namespace demitasse::test;
-    const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "neon", "dotprod"};
+    const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "neon", "dotprod", "i8mm"};
     unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 20261124;
     for (int set = 0; set < static_cast<int>(InstructionSet::COUNT); set++) {
         if ((instruction_sets() >> set & 1) == 0) {

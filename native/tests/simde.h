@@ -62,6 +62,15 @@ inline simde__m128i demitasse_cvtepi32_epi8(simde__m512i a) {
     return simde__m128i_from_private(to);
 }
 
+inline simde__m512i demitasse_srai_epi32(simde__m512i a, int count) {
+    simde__m512i_private v = simde__m512i_to_private(a);
+    for (int i = 0; i < 16; i++) {
+        v.i32[i] >>= count;
+    }
+    return simde__m512i_from_private(v);
+}
+
+#define _mm512_srai_epi32 demitasse_srai_epi32
 #define _mm512_cvtepi32_epi8 demitasse_cvtepi32_epi8
 #define _mm512_cvtepi8_epi32 demitasse_cvtepi8_epi32
 #undef _mm512_cvtepu16_epi32

@@ -66,8 +66,9 @@ struct Matrix {
 // One group of 32 columns of one row of activations beside its integers.
 struct GroupActivation {
     float scale;
-    float sum;        // of the integers
-    int32_t half[2];  // sums of 16 columns each
+    float sum;           // of the integers
+    int32_t correction;  // -128 sum: what multipliers of unsigned by signed bytes sum too much
+    int16_t half[2];     // sums of 16 columns each
 };
 
 // Quantised activations: per block of ROW_BLOCK rows (the last one shorter), [group][row][32] integers, and beside them

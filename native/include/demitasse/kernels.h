@@ -31,6 +31,7 @@ const KernelTable* table_avx2_vnni();
 const KernelTable* table_avx512_vnni();
 const KernelTable* table_neon();
 const KernelTable* table_dotprod();
+const KernelTable* table_i8mm();
 
 constexpr int ADD_BLOCK = 4096;       // elements of a task of add
 constexpr int FUNCTION_BLOCK = 1024;  // elements of a task of an operation with exponentials
@@ -38,12 +39,13 @@ constexpr int NORM_ELEMENTS = 4096;   // elements of a task of rms_norm, at leas
 constexpr int APPEND_ROWS = 16;       // rows of a task of kv_append
 constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantisation
 constexpr int GEMV_BYTES = 64 << 10;  // bytes of weights of a task of a few rows
+constexpr int PAGE_QUERIES = 8;       // queries that attention takes a page to at once
 constexpr int FLOAT_COLUMNS = 256;    // columns that are dequantised at once
 
 // Panels of a task of linear.
 inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
     if (rows > 8) {
-        return 2;
+        return 6;
     }
     int64_t bits = m.element == Element::INT4   ? 4
                    : m.element == Element::INT8 ? 8

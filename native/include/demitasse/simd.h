@@ -10,13 +10,19 @@
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
 //   reduce_max, reduce_add    over the lanes, halves with halves
 //   load_f16, load_bf16       16-bit elements as FP32, exact
+//   store_f16                 FP16, nearest, ties to even
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
 //   store_s8                  the lanes, which are within signed bytes, as LANES bytes
 //   add_nibbles<N>(s, w, a)   adds N x 4 columns of weights 0 ... 15 times signed bytes to partial sums, at most 32
-//   columns in all sum_nibbles(s)            the sums of such partial sums, exact add_bytes, add_small      the same of
-//   signed bytes, and of those of a magnitude of at most 32, after prepare_bytes sum_bytes(s, sum)         the sums;
-//   sum: the sum of the activations
+//                             columns in all
+//   sum_nibbles(s)            the sums of such partial sums, exact
+//   add_bytes, add_small      the same of signed bytes, and of those of a magnitude of at most 32, after prepare_bytes
+//   sum_bytes(s, sum)         the sums; sum: the sum of the activations
+// and, where it has a dot product of four bytes (DM_DOT),
+//   dot(s, w, a)              adds four columns of weights 0 ... 15, or of prepared bytes, which are BYTE_OFFSET too large
+//   mmla(s, w, a)             where it has it (DM_MMLA): adds two rows of eight columns by two, [w0 a0, w0 a1, w1 a0, w1 a1]
+//   TILE_PANELS, TILE_ROWS    what a tile takes so that its sums fit the registers
 #pragma once
 
 #include <cstdint>
@@ -88,6 +94,16 @@ inline uint16_t float_to_half(float value) {
     uint32_t half = (bits >> 13) - (112 << 10);
     return static_cast<uint16_t>(sign | (half > 0x7C00 ? 0x7C00 : half));
 }
+
+#if !defined(DM_STORE_F16)
+inline void store_f16(uint16_t* p, F32 v) {
+    float lanes[LANES];
+    store(lanes, v);
+    for (int i = 0; i < LANES; i++) {
+        p[i] = float_to_half(lanes[i]);
+    }
+}
+#endif
 
 // FP8 E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022): nearest, ties to even; |value| is at most 448.
 inline uint8_t float_to_fp8(float value) {

@@ -33,6 +33,12 @@ inline float reduce_add(F32 v) {
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+inline int32_t reduce_add(I32 v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
 inline I32 zero_i() { return _mm256_setzero_si256(); }
 inline I32 set1_i(int32_t v) { return _mm256_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
@@ -42,6 +48,10 @@ inline I32 sub_i(I32 a, I32 b) { return _mm256_sub_epi32(a, b); }
 template <int N>
 inline I32 shift_left(I32 a) {
     return _mm256_slli_epi32(a, N);
+}
+template <int N>
+inline I32 shift_right(I32 a) {
+    return _mm256_srai_epi32(a, N);
 }
 inline I32 as_i32(F32 a) { return _mm256_castps_si256(a); }
 inline F32 as_f32(I32 a) { return _mm256_castsi256_ps(a); }
@@ -57,6 +67,10 @@ inline I32 low_nibbles(I32 a) { return _mm256_and_si256(a, _mm256_set1_epi8(15))
 inline I32 high_nibbles(I32 a) { return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15)); }
 
 inline F32 load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+#define DM_STORE_F16
+inline void store_f16(uint16_t* p, F32 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
 inline F32 load_bf16(const uint16_t* p) {
     return as_f32(shift_left<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
 }
@@ -72,7 +86,13 @@ inline F32 load_fp8(const uint8_t* p) {
 
 // The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is
 // taken off.
+constexpr int BYTE_OFFSET = 128;
 inline I32 prepare_bytes(I32 w) { return _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80))); }
+
+#define DM_DOT
+constexpr int TILE_PANELS = 1;
+constexpr int TILE_ROWS = 4;
+inline I32 dot(I32 s, I32 w, I32 a) { return _mm256_dpbusd_avx_epi32(s, w, a); }
 
 template <int N>
 inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
@@ -91,10 +111,11 @@ template <int N>
 inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
     return add_nibbles<N>(s, w, a);
 }
-inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(128 * sum)); }
+inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(BYTE_OFFSET * sum)); }
 
 #else
 
+constexpr int BYTE_OFFSET = 0;
 inline I32 prepare_bytes(I32 w) { return w; }
 
 // Partial sums are pairs of 16 bits: a product pair is at most 2 x 15 x 127, and eight of them, at most 30,480, fit.

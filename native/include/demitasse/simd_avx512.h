@@ -22,21 +22,25 @@ inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
 inline F32 abs(F32 a) { return _mm512_abs_ps(a); }
 
+inline __m256i upper_half(I32 v) { return _mm512_extracti64x4_epi64(v, 1); }
+
 inline float reduce_max(F32 v) {
-    float lanes[16];
-    store(lanes, v);
-    __m256 a = _mm256_max_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+    __m256 a = _mm256_max_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_half(_mm512_castps_si512(v))));
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 inline float reduce_add(F32 v) {
-    float lanes[16];
-    store(lanes, v);
-    __m256 a = _mm256_add_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_half(_mm512_castps_si512(v))));
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+inline int32_t reduce_add(I32 v) {
+    __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v), upper_half(v));
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
 }
 
 inline I32 zero_i() { return _mm512_setzero_si512(); }
@@ -48,6 +52,10 @@ inline I32 sub_i(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
 template <int N>
 inline I32 shift_left(I32 a) {
     return _mm512_slli_epi32(a, N);
+}
+template <int N>
+inline I32 shift_right(I32 a) {
+    return _mm512_srai_epi32(a, N);
 }
 inline I32 as_i32(F32 a) { return _mm512_castps_si512(a); }
 inline F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
@@ -62,6 +70,12 @@ inline I32 high_nibbles(I32 a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4)
 inline F32 load_f16(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
+#if !defined(DEMITASSE_SIMDE)
+#define DM_STORE_F16
+inline void store_f16(uint16_t* p, F32 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+#endif
 inline F32 load_bf16(const uint16_t* p) {
     return as_f32(shift_left<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))));
 }
@@ -75,7 +89,21 @@ inline F32 load_fp8(const uint8_t* p) {
 
 // The multiplier takes unsigned by signed bytes: weights are moved up by 128, and 128 times the activations' sum is
 // taken off.
+constexpr int BYTE_OFFSET = 128;
 inline I32 prepare_bytes(I32 w) { return _mm512_xor_si512(w, _mm512_set1_epi8(static_cast<char>(0x80))); }
+
+#define DM_DOT
+constexpr int TILE_PANELS = 3;
+constexpr int TILE_ROWS = 8;
+// The compiler copies registers around the intrinsic, and lacks them in a tile.
+inline I32 dot(I32 s, I32 w, I32 a) {
+#if defined(DEMITASSE_SIMDE)
+    return _mm512_dpbusd_epi32(s, w, a);
+#else
+    asm("vpdpbusd %2, %1, %0" : "+v"(s) : "v"(w), "v"(a));
+    return s;
+#endif
+}
 
 template <int N>
 inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
@@ -96,6 +124,6 @@ template <int N>
 inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
     return add_nibbles<N>(s, w, a);
 }
-inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(128 * sum)); }
+inline I32 sum_bytes(I32 s, int32_t sum) { return sub_i(s, set1_i(BYTE_OFFSET * sum)); }
 
 }  // namespace demitasse::DM_ISA

@@ -1,4 +1,4 @@
-// AArch64 NEON; with the dot-product instructions where the translation unit has them.
+// AArch64 NEON; with the dot-product and matrix-multiply instructions where the translation unit has them.
 #pragma once
 
 #include <arm_neon.h>
@@ -25,6 +25,8 @@ inline F32 abs(F32 a) { return vabsq_f32(a); }
 inline float reduce_max(F32 v) { return vmaxvq_f32(v); }
 inline float reduce_add(F32 v) { return vaddvq_f32(v); }
 
+inline int32_t reduce_add(I32 v) { return vaddvq_s32(v); }
+
 inline I32 zero_i() { return vdupq_n_s32(0); }
 inline I32 set1_i(int32_t v) { return vdupq_n_s32(v); }
 inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_cast<const int8_t*>(p))); }
@@ -34,6 +36,10 @@ inline I32 sub_i(I32 a, I32 b) { return vsubq_s32(a, b); }
 template <int N>
 inline I32 shift_left(I32 a) {
     return vshlq_n_s32(a, N);
+}
+template <int N>
+inline I32 shift_right(I32 a) {
+    return vshrq_n_s32(a, N);
 }
 inline I32 as_i32(F32 a) { return vreinterpretq_s32_f32(a); }
 inline F32 as_f32(I32 a) { return vreinterpretq_f32_s32(a); }
@@ -50,6 +56,8 @@ inline I32 low_nibbles(I32 a) { return vreinterpretq_s32_u8(vandq_u8(vreinterpre
 inline I32 high_nibbles(I32 a) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4)); }
 
 inline F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+#define DM_STORE_F16
+inline void store_f16(uint16_t* p, F32 v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
 inline F32 load_bf16(const uint16_t* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 inline int8x8_t load_four(const uint8_t* p) {
     return vreinterpret_s8_s32(vdup_n_s32(word(reinterpret_cast<const int8_t*>(p))));
@@ -60,7 +68,27 @@ inline F32 load_fp8(const uint8_t* p) {
     return vcvt_f32_f16(vreinterpret_f16_s16(vand_s16(x, vdup_n_s16(static_cast<int16_t>(0xBFFF)))));
 }
 
+constexpr int BYTE_OFFSET = 0;
 inline I32 prepare_bytes(I32 w) { return w; }
+
+#if defined(__ARM_FEATURE_DOTPROD)
+#define DM_DOT
+constexpr int TILE_PANELS = 1;
+constexpr int TILE_ROWS = 4;
+inline I32 dot(I32 s, I32 w, I32 a) { return vdotq_s32(s, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a)); }
+#endif
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define DM_MMLA
+inline I32 mmla(I32 s, I32 w, I32 a) { return vmmlaq_s32(s, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a)); }
+inline I32 even_lanes(I32 a, I32 b) { return vuzp1q_s32(a, b); }
+inline I32 odd_lanes(I32 a, I32 b) { return vuzp2q_s32(a, b); }
+inline I32 low_lanes(I32 a, I32 b) { return vzip1q_s32(a, b); }
+inline I32 high_lanes(I32 a, I32 b) { return vzip2q_s32(a, b); }
+inline I32 load_halves(const int8_t* a, const int8_t* b) {
+    return vreinterpretq_s32_s8(vcombine_s8(vld1_s8(a), vld1_s8(b)));
+}
+#endif
 
 template <int N>
 inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {

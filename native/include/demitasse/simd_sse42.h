@@ -33,6 +33,11 @@ inline float reduce_add(F32 v) {
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+inline int32_t reduce_add(__m128i s) {
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
 inline I32 zero_i() { return _mm_setzero_si128(); }
 inline I32 set1_i(int32_t v) { return _mm_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -42,6 +47,10 @@ inline I32 sub_i(I32 a, I32 b) { return _mm_sub_epi32(a, b); }
 template <int N>
 inline I32 shift_left(I32 a) {
     return _mm_slli_epi32(a, N);
+}
+template <int N>
+inline I32 shift_right(I32 a) {
+    return _mm_srai_epi32(a, N);
 }
 inline I32 as_i32(F32 a) { return _mm_castps_si128(a); }
 inline F32 as_f32(I32 a) { return _mm_castsi128_ps(a); }
@@ -78,6 +87,7 @@ inline F32 load_fp8(const uint8_t* p) {
     return widened(magnitude, shift_left<24>(_mm_and_si128(x, set1_i(0x80))), 5.192296858534828e33f);
 }
 
+constexpr int BYTE_OFFSET = 0;
 inline I32 prepare_bytes(I32 w) { return w; }
 
 // Partial sums are pairs of 16 bits: a product pair is at most 2 x 15 x 127, and eight of them, at most 30,480, fit.

@@ -7,22 +7,26 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A block of zeroed memory outside the heap, aligned to 64 bytes. Blocks of several megabytes are asked to lie on huge
- * pages, where the operating system has them: reading weights is bound by memory, and 4 KiB pages cost a quarter of it.
+ * A block of zeroed memory outside the heap, aligned to 64 bytes. All but small blocks are asked to lie on huge pages, where
+ * the operating system has them: reading weights is bound by memory, and 4 KiB pages cost a tenth of it and more.
  */
 public final class HostMemory implements AutoCloseable {
     /** The alignment of every block in bytes: a cache line, and the widest vector register. */
     public static final int ALIGNMENT = 64;
 
     private static final long HUGE_PAGE_BYTES = 2L << 20;
+    /** Smaller blocks are left to the C library. */
+    private static final long SLAB_BYTES = 64L << 10;
+
     private static final AtomicLong ALLOCATED = new AtomicLong();
 
-    private final Arena arena;
     private final MemorySegment segment;
+    private final Runnable free;
+    private boolean closed;
 
-    private HostMemory(Arena arena, MemorySegment segment) {
-        this.arena = arena;
+    private HostMemory(MemorySegment segment, Runnable free) {
         this.segment = segment;
+        this.free = free;
     }
 
     /**
@@ -34,17 +38,30 @@ public final class HostMemory implements AutoCloseable {
         if (bytes < 0) {
             throw new UsageException("Cannot allocate " + bytes + " bytes.");
         }
+        try {
+            HostMemory memory = place(bytes);
+            ALLOCATED.addAndGet(bytes);
+            return memory;
+        } catch (OutOfMemoryError e) {
+            throw new OutOfDeviceMemoryException(
+                    "The machine has no " + (bytes >> 20) + " MiB of memory left outside the Java heap.", e);
+        }
+    }
+
+    private static HostMemory place(long bytes) {
+        if (bytes >= SLAB_BYTES && bytes < HUGE_PAGE_BYTES && HugePages.available()) {
+            Slab.Block block = Slab.allocate(bytes);
+            return new HostMemory(block.segment(), block::free);
+        }
         Arena arena = Arena.ofShared();
         try {
             MemorySegment segment = bytes >= HUGE_PAGE_BYTES && HugePages.available()
                     ? HugePages.map(bytes, arena)
                     : arena.allocate(Math.max(bytes, 1), ALIGNMENT).asSlice(0, bytes);
-            ALLOCATED.addAndGet(bytes);
-            return new HostMemory(arena, segment);
+            return new HostMemory(segment, arena::close);
         } catch (OutOfMemoryError e) {
             arena.close();
-            throw new OutOfDeviceMemoryException(
-                    "The machine has no " + (bytes >> 20) + " MiB of memory left outside the Java heap.", e);
+            throw e;
         }
     }
 
@@ -71,9 +88,10 @@ public final class HostMemory implements AutoCloseable {
     /** Gives the memory back. Closing twice does nothing. */
     @Override
     public synchronized void close() {
-        if (arena.scope().isAlive()) {
+        if (!closed) {
+            closed = true;
             ALLOCATED.addAndGet(-segment.byteSize());
-            arena.close();
+            free.run();
         }
     }
 }

@@ -11,7 +11,8 @@ enum InstructionSet {
     AVX2_VNNI("avx2-vnni"),
     AVX512_VNNI("avx512-vnni"),
     NEON("neon"),
-    DOTPROD("dotprod");
+    DOTPROD("dotprod"),
+    I8MM("i8mm");
 
     private static final InstructionSet[] VALUES = values();
 
