@@ -28,10 +28,12 @@ constexpr int REPEATS = 20'000'000;
 #define MADDUBS(n) "vpmaddubsw %%ymm12, %%ymm13, %%ymm" #n "\n"
 #define DPBUSD(n) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #n "\n"
 #define FMA(n) "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #n "\n"
+#define FMA512(n) "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #n "\n"
 
 __attribute__((target("avx2"))) void maddubs() { CHAINS(MADDUBS) }
 __attribute__((target("avx512f,avx512vnni"))) void dpbusd() { CHAINS(DPBUSD) }
 __attribute__((target("avx2,fma"))) void fma() { CHAINS(FMA) }
+__attribute__((target("avx512f"))) void fma512() { CHAINS(FMA512) }
 
 double seconds(int threads, void (*work)()) {
     double best = 1e9;
@@ -86,7 +88,7 @@ int main() {
     std::memset(memory, 1, WORDS * 8);
     for (int threads : {1, cores}) {
         double int8 = 2.0 * (vnni ? 64 : 32) * 12 * REPEATS * threads / seconds(threads, vnni ? dpbusd : maddubs);
-        double fp32 = 2.0 * 8 * 12 * REPEATS * threads / seconds(threads, fma);
+        double fp32 = 2.0 * (vnni ? 16 : 8) * 12 * REPEATS * threads / seconds(threads, vnni ? fma512 : fma);
         double best = 0;
         for (int repeat = 0; repeat < 5; repeat++) {
             next_part = 0;

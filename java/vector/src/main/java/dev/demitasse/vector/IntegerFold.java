@@ -15,9 +15,8 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group (with
- * {@code m_w = -zero s_w} where the layout has no minimum), for one panel
- * and one row of activations.
+ * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group, for one panel
+ * and one row of activations. Where the layout has no minimum but a zero, {@code zero inputs} is taken off the products.
  *
  * <p>The kernels leave their sums in scratch, one part (a group of 32 columns, or half of it where weights have a scale for 16)
  * after the other, and this folds them; so all tiles give the same bits, and each loop stays small enough to be compiled whole.
@@ -45,7 +44,7 @@ final class IntegerFold {
         this.scales = matrix.scales().address() + offset;
         this.mins = matrix.mins().address() + offset;
         this.minimum = matrix.layout().minimum();
-        this.zero = matrix.layout().zero();
+        this.zero = minimum ? 0 : matrix.layout().zero();
         this.halves = halves(matrix);
         this.scaleShift = matrix.layout().group() == WeightLayout.ROW
                 ? 31
@@ -94,13 +93,19 @@ final class IntegerFold {
             float input = MEMORY.get(FLOAT, inputs + part * 4L & ADDRESS);
             FloatVector s0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
             FloatVector s1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at + BYTES & ADDRESS, ORDER);
-            FloatVector m0 =
-                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s0.mul(-zero);
-            FloatVector m1 = minimum
-                    ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES & ADDRESS, ORDER)
-                    : s1.mul(-zero);
-            f0 = s0.fma(f0, m0.mul(input));
-            f1 = s1.fma(f1, m1.mul(input));
+            if (minimum) {
+                f0 = s0.fma(
+                        f0,
+                        FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER)
+                                .mul(input));
+                f1 = s1.fma(
+                        f1,
+                        FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at + BYTES & ADDRESS, ORDER)
+                                .mul(input));
+            } else {
+                f0 = s0.mul(f0.sub(zero * input)); // exact: integers below 2^24
+                f1 = s1.mul(f1.sub(zero * input));
+            }
             float scale = MEMORY.get(FLOAT, x.scales(row) + (halves ? part / 2 : part) * 4L & ADDRESS);
             FloatVector activation = FloatVector.broadcast(FLOATS, scale);
             out0 = f0.fma(activation, out0);
@@ -124,6 +129,7 @@ final class IntegerFold {
         FloatVector o1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 64 & ADDRESS, ORDER);
         FloatVector o2 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 128 & ADDRESS, ORDER);
         FloatVector o3 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 192 & ADDRESS, ORDER);
+        FloatVector none = FloatVector.zero(FLOATS);
         long inputs = halves ? x.halfSums(row) : x.sums(row);
         long inputStride = halves ? 2 * x.scaleStride() : x.scaleStride();
         long activations = x.scales(row);
@@ -132,9 +138,9 @@ final class IntegerFold {
             int part = first + i;
             long at = (long) (part >> scaleShift) * PANEL_BYTES + (long) vector * BYTES;
             FloatVector s = FloatVector.fromMemorySegment(FLOATS, MEMORY, scales + at & ADDRESS, ORDER);
-            FloatVector m =
-                    minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : s.mul(-zero);
-            long input = inputs + part * 4L;
+            FloatVector m = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : none;
+            long inputAt = inputs + part * 4L;
+            float input;
             long activation = activations + (halves ? part >> 1 : part) * 4L;
             long from = sums + (long) i * 8 * BYTES;
             IntVector p = IntVector.fromMemorySegment(INTS, MEMORY, from + 0 * BYTES & ADDRESS, ORDER);
@@ -144,7 +150,8 @@ final class IntegerFold {
                         .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             FloatVector f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
-            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input & ADDRESS)));
+            input = MEMORY.get(FLOAT, inputAt & ADDRESS);
+            f = s.fma(f.sub(zero * input), m.mul(input));
             o0 = f.fma(FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation & ADDRESS)), o0);
             p = IntVector.fromMemorySegment(INTS, MEMORY, from + 2 * BYTES & ADDRESS, ORDER);
             if (pairs) {
@@ -153,7 +160,8 @@ final class IntegerFold {
                         .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
-            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 1 * inputStride & ADDRESS)));
+            input = MEMORY.get(FLOAT, inputAt + 1 * inputStride & ADDRESS);
+            f = s.fma(f.sub(zero * input), m.mul(input));
             o1 = f.fma(
                     FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 1 * activationStride & ADDRESS)), o1);
             p = IntVector.fromMemorySegment(INTS, MEMORY, from + 4 * BYTES & ADDRESS, ORDER);
@@ -163,7 +171,8 @@ final class IntegerFold {
                         .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
-            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 2 * inputStride & ADDRESS)));
+            input = MEMORY.get(FLOAT, inputAt + 2 * inputStride & ADDRESS);
+            f = s.fma(f.sub(zero * input), m.mul(input));
             o2 = f.fma(
                     FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 2 * activationStride & ADDRESS)), o2);
             p = IntVector.fromMemorySegment(INTS, MEMORY, from + 6 * BYTES & ADDRESS, ORDER);
@@ -173,7 +182,8 @@ final class IntegerFold {
                         .add(p.lanewise(VectorOperators.ASHR, 16));
             }
             f = (FloatVector) p.convertShape(VectorOperators.I2F, FLOATS, 0);
-            f = s.fma(f, m.mul(MEMORY.get(FLOAT, input + 3 * inputStride & ADDRESS)));
+            input = MEMORY.get(FLOAT, inputAt + 3 * inputStride & ADDRESS);
+            f = s.fma(f.sub(zero * input), m.mul(input));
             o3 = f.fma(
                     FloatVector.broadcast(FLOATS, MEMORY.get(FLOAT, activation + 3 * activationStride & ADDRESS)), o3);
         }
