@@ -38,9 +38,11 @@ constexpr int FUNCTION_BLOCK = 1024;  // elements of a task of an operation with
 constexpr int NORM_ELEMENTS = 4096;   // elements of a task of rms_norm, at least one row
 constexpr int APPEND_ROWS = 16;       // rows of a task of kv_append
 constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantisation
-constexpr int GEMV_BYTES = 64 << 10;  // bytes of weights of a task of a few rows
-constexpr int PAGE_QUERIES = 8;       // queries that attention takes a page to at once
-constexpr int FLOAT_COLUMNS = 256;    // columns that are dequantised at once
+constexpr int GEMV_TASKS = 16;        // tasks that a matrix by a few rows is cut into, within the limits of their bytes
+constexpr int64_t GEMV_LEAST_BYTES = 64 << 10;
+constexpr int64_t GEMV_MOST_BYTES = 512 << 10;
+constexpr int PAGE_QUERIES = 8;     // queries that attention takes a page to at once
+constexpr int FLOAT_COLUMNS = 256;  // columns that are dequantised at once
 
 // Panels of a task of linear.
 inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
@@ -51,8 +53,14 @@ inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
                    : m.element == Element::INT8 ? 8
                    : m.element == Element::F32  ? 32
                                                 : 16;
-    int64_t bytes = PANEL * m.padded() * bits / 8;
-    return bytes >= GEMV_BYTES ? 1 : GEMV_BYTES / (bytes + 1);
+    // Each task begins with a read from memory that nobody asked for ahead, and asks for bytes beyond its end: long ones
+    // lose less by it, many share out better.
+    const int64_t panel = PANEL * m.padded() * bits / 8 + 1;
+    const int64_t share = panel * m.panels() / GEMV_TASKS;
+    const int64_t bytes = share < GEMV_LEAST_BYTES  ? GEMV_LEAST_BYTES
+                          : share > GEMV_MOST_BYTES ? GEMV_MOST_BYTES
+                                                    : share;
+    return bytes > panel ? bytes / panel : 1;
 }
 
 }  // namespace demitasse
