@@ -9,9 +9,9 @@
 // Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands
 //           alone, by a segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
-// Why:      a page is widened to FP32 once for all queries that share it, and scales of INT8 and FP8 are taken into the
-//           scores and weights, not into the elements, where a head has one scale. Scores of 32 positions are whole
-//           registers and need no sums across lanes.
+// Why:      a page is widened to FP32 once for all queries that share it, or as it is read where they are few; scales of
+//           INT8 and FP8 are taken into the scores and weights, not into the elements, where a head has one scale.
+//           Scores of 32 positions are whole registers and need no sums across lanes.
 #pragma once
 
 #include "demitasse/kernels.h"
@@ -26,46 +26,58 @@ struct AttentionState {
     float* vector() const { return at + STATE_HEADER; }
 };
 
-// A page as FP32, and what its elements are to be multiplied by.
-struct WidePage {
-    const float* keys;          // [element][position]
-    const float* values;        // [position][element]
+// A page's elements as `Load` reads them, and what they are to be multiplied by.
+struct PageElements {
+    const uint8_t* keys;        // [element][position]
+    const uint8_t* values;      // [position][element]
     const float* key_scales;    // or null
     const float* value_scales;  // or null
 };
 
-template <class Load>
-inline void widen_lines(const uint8_t* from, int64_t bytes, int element_bytes, const uint8_t* next, float* to,
-                        Load load) {
-    for (int64_t line = 0; line < bytes; line += 64) {
-        __builtin_prefetch(next + line);
-        for (int i = 0; i < 64 / element_bytes; i += LANES) {
-            store(to + line / element_bytes + i, load(from + line + i * element_bytes));
-        }
+// How elements of a cache's type become FP32.
+struct LoadF32 {
+    static constexpr int BYTES = 4;
+    F32 operator()(const uint8_t* p) const { return load(reinterpret_cast<const float*>(p)); }
+};
+struct LoadF16 {
+    static constexpr int BYTES = 2;
+    F32 operator()(const uint8_t* p) const { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
+};
+struct LoadInt8 {
+    static constexpr int BYTES = 1;
+    F32 operator()(const uint8_t* p) const { return load_s8(p); }
+};
+struct LoadFp8 {
+    static constexpr int BYTES = 1;
+    F32 operator()(const uint8_t* p) const { return load_fp8(p); }
+};
+
+template <class F>
+inline void with_load(KvType type, F f) {
+    switch (type) {
+        case KvType::F32:
+            return f(LoadF32());
+        case KvType::F16:
+            return f(LoadF16());
+        case KvType::INT8:
+            return f(LoadInt8());
+        case KvType::FP8:
+            return f(LoadFp8());
     }
 }
 
-// FP32 elements: in place, or widened. Pages lie apart from each other, so the processor cannot tell which comes next:
-// while a page is widened, the next one is asked for.
-inline const float* widen_elements(const uint8_t* from, KvType type, int64_t bytes, const uint8_t* next, float* to) {
-    switch (type) {
-        case KvType::F32:
-            for (int64_t line = 0; line < bytes; line += 64) {
-                __builtin_prefetch(next + line);
-            }
-            return reinterpret_cast<const float*>(from);
-        case KvType::F16:
-            widen_lines(from, bytes, 2, next, to,
-                        [](const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); });
-            break;
-        case KvType::INT8:
-            widen_lines(from, bytes, 1, next, to, [](const uint8_t* p) { return load_s8(p); });
-            break;
-        case KvType::FP8:
-            widen_lines(from, bytes, 1, next, to, [](const uint8_t* p) { return load_fp8(p); });
-            break;
+// Pages lie apart from each other, so the processor cannot tell which comes next: it is asked for.
+inline void prefetch_lines(const uint8_t* from, int64_t bytes) {
+    for (int64_t line = 0; line < bytes; line += 64) {
+        __builtin_prefetch(from + line);
     }
-    return to;
+}
+
+template <class Load>
+inline void widen_elements(const uint8_t* from, int64_t count, float* to) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        store(to + i, Load()(from + i * Load::BYTES));
+    }
 }
 
 // Multiplies a widened page, keys and then values, by scales [group][position].
@@ -85,25 +97,32 @@ inline void scale_page(int64_t dim, const float* key_scales, const float* value_
     }
 }
 
-// Scales of heads with one group are left to the scores and weights; others are applied here.
-//   next   the page that will be read after this one
-inline WidePage widen_page(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head, float* scratch) {
-    int64_t bytes = kv.block_bytes();
-    int64_t block = kv.block(layer, page, head);
-    int64_t at = block * bytes;
-    int64_t after = kv.block(layer, next, head) * bytes;
-    const float* keys = widen_elements(kv.keys + at, kv.type, bytes, kv.keys + after, scratch);
-    const float* values =
-        widen_elements(kv.values + at, kv.type, bytes, kv.values + after, scratch + kv.padded() * PAGE);
-    int64_t scales = block * kv.scale_groups() * PAGE;
-    if (kv.key_scales == nullptr) {
-        return {keys, values, nullptr, nullptr};
+// A page as it lies, while the next one is asked for.
+inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head) {
+    const int64_t bytes = kv.block_bytes();
+    const int64_t block = kv.block(layer, page, head);
+    const int64_t after = kv.block(layer, next, head);
+    prefetch_lines(kv.keys + after * bytes, bytes);
+    prefetch_lines(kv.values + after * bytes, bytes);
+    const int64_t scales = block * kv.scale_groups() * PAGE;
+    return {kv.keys + block * bytes, kv.values + block * bytes,
+            kv.key_scales == nullptr ? nullptr : kv.key_scales + scales,
+            kv.value_scales == nullptr ? nullptr : kv.value_scales + scales};
+}
+
+// The same as FP32. Scales of heads with one group are left to the scores and weights; others are applied here.
+template <class Load>
+inline PageElements widen_page(const KvPages& kv, const PageElements& page, float* scratch) {
+    const int64_t count = kv.padded() * PAGE;
+    widen_elements<Load>(page.keys, count, scratch);
+    widen_elements<Load>(page.values, count, scratch + count);
+    PageElements wide{reinterpret_cast<const uint8_t*>(scratch), reinterpret_cast<const uint8_t*>(scratch + count),
+                      page.key_scales, page.value_scales};
+    if (page.key_scales != nullptr && kv.scale_groups() > 1) {
+        scale_page(kv.padded(), page.key_scales, page.value_scales, scratch);
+        wide.key_scales = wide.value_scales = nullptr;
     }
-    if (kv.scale_groups() == 1) {
-        return {keys, values, kv.key_scales + scales, kv.value_scales + scales};
-    }
-    scale_page(kv.padded(), kv.key_scales + scales, kv.value_scales + scales, scratch);
-    return {keys, values, nullptr, nullptr};
+    return wide;
 }
 
 // A query's part of a page: the positions within the page that it sees, and its state.
@@ -115,8 +134,8 @@ struct PageQuery {
 };
 
 // Products of Q queries with all positions of a page: scores[query][position].
-template <int Q>
-inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t dim, float* scores) {
+template <int Q, class Load>
+inline void scores_of(const PageQuery* queries, const PageElements& page, int64_t dim, float* scores) {
     constexpr int STEP = LANES < 8 ? 16 : 32;  // positions whose sums fit the registers
     constexpr int R = STEP / LANES;
     for (int p = 0; p < PAGE; p += STEP) {
@@ -125,13 +144,13 @@ inline void scores_of(const PageQuery* queries, const WidePage& page, int64_t di
             s[i / R][i % R] = zero();
         }
         for (int64_t d = 0; d < dim; d++) {
-            const float* keys = page.keys + d * PAGE + p;
+            const uint8_t* keys = page.keys + (d * PAGE + p) * Load::BYTES;
             F32 x[Q];
             for (int i = 0; i < Q; i++) {
                 x[i] = set1(queries[i].q[d]);
             }
             for (int j = 0; j < R; j++) {
-                F32 k = load(keys + j * LANES);
+                F32 k = Load()(keys + j * LANES * Load::BYTES);
                 for (int i = 0; i < Q; i++) {
                     s[i][j] = fma(k, x[i], s[i][j]);
                 }
@@ -186,7 +205,7 @@ struct PageScores {
 };
 
 // Turns a query's products into weights and updates its maximum and sum; returns the factor of what was summed before.
-inline float softmax_page(const PageQuery& query, const WidePage& page, const AttentionArgs& a, float* scores) {
+inline float softmax_page(const PageQuery& query, const PageElements& page, const AttentionArgs& a, float* scores) {
     PageScores x(scores);
     for (int i = 0; i < PageScores::COUNT; i++) {
         x.s[i] = mul(x.s[i], set1(a.scale));
@@ -198,11 +217,14 @@ inline float softmax_page(const PageQuery& query, const WidePage& page, const At
         }
     }
     x.fill_unseen(query, -__builtin_inff(), scores);
-    float before = query.state.maximum();
-    float maximum = reduce_max(x.fold([](F32 p, F32 q) { return max(p, q); }));
-    maximum = before > maximum ? before : maximum;
-    // exp(0) is 1 exactly: most pages do not raise the maximum.
-    float correction = before == maximum ? 1 : before == -__builtin_inff() ? 0 : exp(before - maximum);
+    const float before = query.state.maximum();
+    const F32 largest = x.fold([](F32 p, F32 q) { return max(p, q); });
+    float maximum = before;
+    float correction = 1;
+    if (any_greater(largest, set1(before))) {  // most pages do not raise the maximum
+        maximum = reduce_max(largest);
+        correction = before == -__builtin_inff() ? 0 : exp(before - maximum);
+    }
     for (int i = 0; i < PageScores::COUNT; i++) {
         x.s[i] = exp(sub(x.s[i], set1(maximum)));
     }
@@ -219,8 +241,8 @@ inline float softmax_page(const PageQuery& query, const WidePage& page, const At
 }
 
 // state = correction state + weights . values for Q queries; weights beyond what a query sees are zero.
-template <int Q>
-inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t dim, int from, int to,
+template <int Q, class Load>
+inline void weigh_values(const PageQuery* queries, const PageElements& page, int64_t dim, int from, int to,
                          const float* weights, const float* correction) {
     constexpr int R = LANES == 16 ? (Q > 4 ? 1 : 2) : 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2);
     int64_t d = 0;
@@ -232,13 +254,13 @@ inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t
             }
         }
         for (int p = from; p < to; p++) {
-            const float* values = page.values + p * dim + d;
+            const uint8_t* values = page.values + (p * dim + d) * Load::BYTES;
             F32 w[Q];
             for (int i = 0; i < Q; i++) {
                 w[i] = set1(weights[i * PAGE + p]);
             }
             for (int j = 0; j < N; j++) {
-                F32 v = load(values + j * LANES);
+                F32 v = Load()(values + j * LANES * Load::BYTES);
                 for (int i = 0; i < Q; i++) {
                     s[i][j] = fma(v, w[i], s[i][j]);
                 }
@@ -258,10 +280,10 @@ inline void weigh_values(const PageQuery* queries, const WidePage& page, int64_t
     }
 }
 
-template <int Q>
-inline void add_page(const PageQuery* queries, const WidePage& page, const AttentionArgs& a, int64_t head_dim,
+template <int Q, class Load>
+inline void add_page(const PageQuery* queries, const PageElements& page, const AttentionArgs& a, int64_t head_dim,
                      int64_t dim, float* scores) {
-    scores_of<Q>(queries, page, head_dim, scores);
+    scores_of<Q, Load>(queries, page, head_dim, scores);
     float correction[Q];
     int from = PAGE;
     int to = 0;
@@ -270,7 +292,7 @@ inline void add_page(const PageQuery* queries, const WidePage& page, const Atten
         from = queries[i].from < from ? queries[i].from : from;
         to = queries[i].to > to ? queries[i].to : to;
     }
-    weigh_values<Q>(queries, page, dim, from, to, scores, correction);
+    weigh_values<Q, Load>(queries, page, dim, from, to, scores, correction);
 }
 
 inline void reset_state(AttentionState state, int64_t dim) {
@@ -308,6 +330,9 @@ inline int32_t first_position(const AttentionArgs& a, int64_t row) {
     return static_cast<int32_t>(a.window == 0 || position < a.window ? 0 : position - a.window + 1);
 }
 
+constexpr int MOST_QUERIES = LANES == 16 ? PAGE_QUERIES : 3;  // whose sums fit the registers
+constexpr int FEW_QUERIES = LANES == 16 ? 4 : 3;
+
 // One task: the query heads of one key head by a block.
 struct AttentionTask {
     const AttentionArgs& a;
@@ -333,15 +358,26 @@ struct AttentionTask {
             }
         }
         const int32_t* table = a.rows->pages[block.first];
-        for (int64_t page = from / PAGE; page * PAGE < to; page++) {
-            int32_t next = (page + 1) * PAGE < to ? table[page + 1] : table[page];
-            WidePage wide = widen_page(*a.kv, a.layer, table[page], next, kv_head, pages);
-            add_page_to_rows(page, from, to, wide);
-        }
+        // A few queries read elements as they are; for many they are widened once.
+        const bool few = (block.last - block.first) * group <= FEW_QUERIES &&
+                         (a.kv->key_scales == nullptr || a.kv->scale_groups() == 1);
+        with_load(a.kv->type, [&](auto element_load) {
+            using Load = decltype(element_load);
+            for (int64_t page = from / PAGE; page * PAGE < to; page++) {
+                const int32_t next = (page + 1) * PAGE < to ? table[page + 1] : table[page];
+                const PageElements elements = page_elements(*a.kv, a.layer, table[page], next, kv_head);
+                if (few) {
+                    add_page_to_rows<FEW_QUERIES, Load>(page, from, to, elements);
+                } else {
+                    add_page_to_rows<MOST_QUERIES, LoadF32>(page, from, to, widen_page<Load>(*a.kv, elements, pages));
+                }
+            }
+        });
     }
 
-    void add_page_to_rows(int64_t page, int64_t from, int64_t to, const WidePage& wide) {
-        constexpr int MOST = LANES == 16 ? PAGE_QUERIES : 3;  // whose sums fit the registers
+    // MOST: queries that a page is taken to at once.
+    template <int MOST, class Load>
+    void add_page_to_rows(int64_t page, int64_t from, int64_t to, const PageElements& elements) {
         PageQuery waiting[MOST];
         int count = 0;
         for (int64_t row = block.first; row < block.last; row++) {
@@ -356,21 +392,21 @@ struct AttentionTask {
                 const float* q = a.q + (row * a.heads + kv_head * group + g) * a.kv->head_dim;
                 waiting[count++] = {q, state(segments, row, g), static_cast<int>(begin), static_cast<int>(end)};
                 if (count == MOST) {
-                    add_page<MOST>(waiting, wide, a, a.kv->head_dim, dim, scores);
+                    add_page<MOST, Load>(waiting, elements, a, a.kv->head_dim, dim, scores);
                     count = 0;
                 }
             }
         }
-        add_page_to_some<MOST>(waiting, count, wide);
+        add_page_to_some<MOST, Load>(waiting, count, elements);
     }
 
-    template <int Q>
-    void add_page_to_some(const PageQuery* queries, int count, const WidePage& wide) {
+    template <int Q, class Load>
+    void add_page_to_some(const PageQuery* queries, int count, const PageElements& elements) {
         for (; count >= Q; count -= Q, queries += Q) {
-            add_page<Q>(queries, wide, a, a.kv->head_dim, dim, scores);
+            add_page<Q, Load>(queries, elements, a, a.kv->head_dim, dim, scores);
         }
         if constexpr (Q > 1) {
-            add_page_to_some<(Q > 4 ? 4 : Q - 1)>(queries, count, wide);
+            add_page_to_some<(Q > 4 ? 4 : Q - 1), Load>(queries, count, elements);
         }
     }
 

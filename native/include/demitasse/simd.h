@@ -9,6 +9,7 @@
 // Besides loads, stores and arithmetic each instruction set has
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
 //   reduce_max, reduce_add    over the lanes, halves with halves
+//   any_greater(a, b)         whether a > b in any lane
 //   load_f16, load_bf16       16-bit elements as FP32, exact
 //   store_f16                 FP16, nearest, ties to even
 //   load_s8                   signed bytes as FP32, exact

@@ -36,6 +36,13 @@ inline float reduce_add(F32 v) {
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+inline bool any_greater(F32 a, F32 b) {
+#if defined(DEMITASSE_SIMDE)
+    return reduce_max(_mm512_sub_ps(_mm512_max_ps(a, b), b)) > 0;
+#else
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0;
+#endif
+}
 inline int32_t reduce_add(I32 v) {
     __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v), upper_half(v));
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));

@@ -25,6 +25,7 @@ inline F32 abs(F32 a) { return vabsq_f32(a); }
 inline float reduce_max(F32 v) { return vmaxvq_f32(v); }
 inline float reduce_add(F32 v) { return vaddvq_f32(v); }
 
+inline bool any_greater(F32 a, F32 b) { return vmaxvq_u32(vcgtq_f32(a, b)) != 0; }
 inline int32_t reduce_add(I32 v) { return vaddvq_s32(v); }
 
 inline I32 zero_i() { return vdupq_n_s32(0); }
