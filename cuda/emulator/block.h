@@ -1,0 +1,331 @@
+// A block of threads on one thread of the host: each thread is a fiber with a stack of its own, and gives way where it
+// waits for others.
+//
+// A warp runs as far as it can before the next one starts, so warps drift as far apart as the program allows; the order
+// of warps and of lanes is shuffled by a seed. What a real device does not define (shared memory at the start of a block,
+// bytes of a copy that is under way) is poisoned or withheld, so that a kernel that relies on it gets wrong results here.
+// A fault ends the launch with a message; it does not end the process.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace emulator {
+
+struct Index3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+
+// Bytes on their way from global to shared memory.
+struct Copy {
+    void* to;
+    const void* from;
+    unsigned bytes;
+    bool zero;
+
+    void land() const {
+        if (zero) {
+            std::memset(to, 0, bytes);
+        } else {
+            std::memcpy(to, from, bytes);
+        }
+    }
+};
+
+struct Fiber {
+    void* stack_pointer = nullptr;
+    bool done = false;
+    Index3 thread;
+    int lane = 0;
+    int warp = 0;
+    const unsigned* waits_for = nullptr;  // a generation that must move on
+    unsigned generation = 0;
+    const char* waits_in = "";
+    std::vector<Copy> open_copies;
+    std::deque<std::vector<Copy>> copy_groups;
+};
+
+// Where the lanes of a mask meet.
+struct Meeting {
+    uint32_t mask = 0;
+    uint32_t arrived = 0;
+    unsigned generation = 0;
+    const char* operation = nullptr;
+    const void* in[32];
+    void* out[32];
+};
+
+struct Warp {
+    std::deque<Meeting> meetings;  // a deque: references stay valid
+};
+
+struct Settings {
+    unsigned seed = 0;         // 0: threads in their order
+    bool copies_early = false;  // asynchronous copies land at once, not as late as allowed
+};
+
+inline Settings settings;
+
+struct Block {
+    Index3 index, threads, grid;
+    std::vector<Fiber> fibers;
+    std::vector<Warp> warps;
+    unsigned alive = 0;
+    unsigned at_barrier = 0;
+    unsigned barrier_generation = 0;
+    unsigned char* dynamic_shared = nullptr;
+    std::map<const void*, std::unique_ptr<unsigned char, void (*)(void*)>> shared;
+    void* scheduler = nullptr;
+    const std::function<void()>* body = nullptr;
+    std::string fault;
+};
+
+inline thread_local Block* block;
+inline thread_local Fiber* fiber;
+
+// Saves the callee-saved registers on the stack and goes on where `load` was saved (System V x86-64).
+extern "C" void emulator_switch(void** save, void* load);
+asm(R"(
+.text
+.weak emulator_switch
+.type emulator_switch, @function
+emulator_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+)");
+
+inline void give_way() {
+    Fiber* self = fiber;
+    emulator_switch(&self->stack_pointer, block->scheduler);
+}
+
+// Ends the launch; the fibers are left where they are.
+[[noreturn]] inline void fault(const std::string& what) {
+    if (block->fault.empty()) {
+        char where[128];
+        std::snprintf(where, sizeof where, " (block %u,%u,%u thread %u,%u,%u)", block->index.x, block->index.y,
+                      block->index.z, fiber->thread.x, fiber->thread.y, fiber->thread.z);
+        block->fault = what + where;
+    }
+    while (true) {
+        give_way();
+    }
+}
+
+// Waits until the generation moves on.
+inline void wait_for(const unsigned* generation, const char* where) {
+    fiber->waits_for = generation;
+    fiber->generation = *generation;
+    fiber->waits_in = where;
+    give_way();
+}
+
+inline void barrier() {
+    Block* b = block;
+    if (++b->at_barrier == b->alive) {
+        b->at_barrier = 0;
+        b->barrier_generation++;
+    } else {
+        wait_for(&b->barrier_generation, "__syncthreads");
+    }
+}
+
+inline void leave() {
+    Block* b = block;
+    if (!fiber->open_copies.empty() || !fiber->copy_groups.empty()) {
+        fault("a thread ends with asynchronous copies under way");
+    }
+    fiber->done = true;
+    b->alive--;
+    if (b->alive > 0 && b->at_barrier == b->alive) {
+        b->at_barrier = 0;
+        b->barrier_generation++;
+    }
+}
+
+inline void enter() {
+    (*block->body)();
+    leave();
+    give_way();
+}
+
+// Shared memory of the block under a key, poisoned when it is made.
+inline void* shared_memory(const void* key, size_t bytes) {
+    auto found = block->shared.find(key);
+    if (found == block->shared.end()) {
+        auto* memory = static_cast<unsigned char*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+        std::memset(memory, 0xCD, bytes);
+        found = block->shared.emplace(key, std::unique_ptr<unsigned char, void (*)(void*)>(memory, std::free)).first;
+    }
+    return found->second.get();
+}
+
+// The order in which the scheduler looks at warps and at lanes.
+struct Order {
+    std::vector<unsigned> warps, lanes;
+
+    Order(const Block& b, size_t warp_count) : warps(warp_count), lanes(32) {
+        for (unsigned i = 0; i < warps.size(); i++) {
+            warps[i] = i;
+        }
+        for (unsigned i = 0; i < 32; i++) {
+            lanes[i] = i;
+        }
+        if (settings.seed != 0) {
+            unsigned state = settings.seed * 2654435761u ^ (b.index.x * 97 + b.index.y * 31 + b.index.z * 13 + 7);
+            shuffle(warps, state);
+            shuffle(lanes, state);
+        }
+    }
+
+    static void shuffle(std::vector<unsigned>& values, unsigned& state) {
+        for (size_t i = values.size() - 1; i > 0; i--) {
+            state = state * 1664525u + 1013904223u;
+            std::swap(values[i], values[(state >> 8) % (i + 1)]);
+        }
+    }
+};
+
+class Stacks {
+public:
+    static constexpr size_t BYTES = 64 << 10;
+
+    ~Stacks() {
+        for (unsigned char* stack : stacks_) {
+            std::free(stack);
+        }
+    }
+
+    // The stack of thread i, laid out so that the first switch to it calls enter().
+    void* prepare(size_t i) {
+        while (stacks_.size() <= i) {
+            stacks_.push_back(static_cast<unsigned char*>(std::aligned_alloc(64, BYTES)));
+        }
+#if defined(__SANITIZE_ADDRESS__)
+        ASAN_UNPOISON_MEMORY_REGION(stacks_[i], BYTES);
+#endif
+        void** top = reinterpret_cast<void**>(stacks_[i] + BYTES - 64);
+        *--top = nullptr;
+        *--top = reinterpret_cast<void*>(enter);
+        for (int callee_saved = 0; callee_saved < 6; callee_saved++) {
+            *--top = nullptr;
+        }
+        return top;
+    }
+
+private:
+    std::vector<unsigned char*> stacks_;
+};
+
+inline bool can_run(const Fiber& f) {
+    return !f.done && (f.waits_for == nullptr || *f.waits_for != f.generation);
+}
+
+// Runs the lanes of a warp until all of them wait.
+inline bool run_warp(Block& b, unsigned warp, const Order& order) {
+    bool progress = false;
+    for (bool again = true; again;) {
+        again = false;
+        for (unsigned lane : order.lanes) {
+            size_t i = warp * 32 + lane;
+            if (i >= b.fibers.size() || !can_run(b.fibers[i])) {
+                continue;
+            }
+            fiber = &b.fibers[i];
+            fiber->waits_for = nullptr;
+            emulator_switch(&b.scheduler, fiber->stack_pointer);
+            progress = again = true;
+            if (!b.fault.empty()) {
+                return false;
+            }
+        }
+    }
+    return progress;
+}
+
+inline void run_block(Block& b) {
+    static thread_local Stacks stacks;
+    const size_t count = static_cast<size_t>(b.threads.x) * b.threads.y * b.threads.z;
+    block = &b;
+    b.fibers.assign(count, {});
+    b.warps.assign((count + 31) / 32, {});
+    b.alive = static_cast<unsigned>(count);
+    for (unsigned i = 0; i < count; i++) {
+        Fiber& f = b.fibers[i];
+        f.stack_pointer = stacks.prepare(i);
+        f.thread = {i % b.threads.x, i / b.threads.x % b.threads.y, i / (b.threads.x * b.threads.y)};
+        f.lane = static_cast<int>(i % 32);
+        f.warp = static_cast<int>(i / 32);
+    }
+    const Order order(b, b.warps.size());
+    while (b.alive > 0 && b.fault.empty()) {
+        bool progress = false;
+        for (unsigned warp : order.warps) {
+            progress |= run_warp(b, warp, order);
+            if (!b.fault.empty()) {
+                return;
+            }
+        }
+        if (!progress) {
+            for (const Fiber& f : b.fibers) {
+                if (!f.done) {
+                    b.fault = std::string("deadlock: a thread waits for ever in ") + f.waits_in;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+// Runs a grid, block after block; returns the fault, or an empty string.
+inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, const std::function<void()>& body) {
+    for (unsigned z = 0; z < grid.z; z++) {
+        for (unsigned y = 0; y < grid.y; y++) {
+            for (unsigned x = 0; x < grid.x; x++) {
+                Block b;
+                b.index = {x, y, z};
+                b.threads = threads;
+                b.grid = grid;
+                b.body = &body;
+                std::unique_ptr<unsigned char, void (*)(void*)> shared(
+                    static_cast<unsigned char*>(std::aligned_alloc(1024, (shared_bytes + 1024) / 1024 * 1024)),
+                    std::free);
+                std::memset(shared.get(), 0xCD, shared_bytes);
+                b.dynamic_shared = shared.get();
+                run_block(b);
+                block = nullptr;
+                if (!b.fault.empty()) {
+                    return b.fault;
+                }
+            }
+        }
+    }
+    return "";
+}
+
+}  // namespace emulator

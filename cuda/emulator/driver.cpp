@@ -1,0 +1,388 @@
+// A stand-in for libcuda.so.1: the part of the CUDA driver API that Demitasse uses, over the emulator, so that the Java device runs
+// unchanged, graphs included, on a machine without a GPU. Test equipment: nothing here is quick.
+//
+// The environment sets what the device says of itself and how it runs:
+//   EMULATOR_DEVICES      how many there are (1)
+//   EMULATOR_CAPABILITY   compute capability, such as 75 (80)
+//   EMULATOR_DRIVER       driver version, such as 12040 (13000)
+//   EMULATOR_MEMORY       bytes of device memory (4 GiB)
+//   EMULATOR_INIT         what cuInit returns (0)
+//   EMULATOR_SEED         order of threads, see Settings (0)
+//   EMULATOR_EARLY        1: asynchronous copies land at once (0)
+//   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
+//
+// As on a real device a fault in a kernel is sticky: every later call of the context fails.
+#include <cstdlib>
+#include <ctime>
+#include <mutex>
+
+#include "emulator.h"
+
+namespace {
+
+using Address = unsigned long long;
+using Word = std::vector<unsigned char>;
+
+enum Result {
+    SUCCESS = 0,
+    INVALID_VALUE = 1,
+    OUT_OF_MEMORY = 2,
+    INVALID_DEVICE = 101,
+    INVALID_IMAGE = 200,
+    NOT_FOUND = 500,
+    LAUNCH_FAILED = 719,
+    NOT_SUPPORTED = 801,
+    CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_INVALIDATED = 901,
+};
+
+struct Graph {
+    std::vector<std::function<int()>> operations;
+};
+
+struct Stream {
+    Graph* captured = nullptr;
+};
+
+struct Function {
+    std::string name;
+    const emulator::ExportedKernel* kernel;
+    int dynamic_shared_limit = 48 << 10;
+};
+
+constexpr int SHARED_LIMIT = 99 << 10;  // what every supported architecture gives a block
+
+Stream default_stream;
+std::map<Address, size_t> allocations;
+std::map<std::string, Function> functions;
+size_t allocated = 0;
+int sticky = SUCCESS;
+int context;
+std::mutex mutex;
+
+long long setting(const char* name, long long otherwise) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? otherwise : std::atoll(value);
+}
+
+size_t memory_bytes() { return static_cast<size_t>(setting("EMULATOR_MEMORY", 4ll << 30)); }
+
+Stream* stream_of(void* handle) {
+    return reinterpret_cast<uintptr_t>(handle) > 2 ? static_cast<Stream*>(handle) : &default_stream;
+}
+
+// Runs an operation, or records it where the stream is captured.
+int run(void* stream, std::function<int()> operation) {
+    if (sticky != SUCCESS) {
+        return sticky;
+    }
+    Stream* s = stream_of(stream);
+    if (s->captured != nullptr) {
+        s->captured->operations.push_back(std::move(operation));
+        return SUCCESS;
+    }
+    return operation();
+}
+
+bool allocated_range(Address address, size_t bytes) {
+    auto next = allocations.upper_bound(address);
+    if (next == allocations.begin()) {
+        return false;
+    }
+    --next;
+    return address + bytes <= next->first + next->second;
+}
+
+int copy(void* to, const void* from, size_t bytes) {
+    std::memmove(to, from, bytes);
+    return SUCCESS;
+}
+
+int launch(const Function& function, emulator::Index3 grid, emulator::Index3 threads, unsigned shared_bytes,
+           const void* argument) {
+    emulator::settings.seed = static_cast<unsigned>(setting("EMULATOR_SEED", 0));
+    emulator::settings.copies_early = setting("EMULATOR_EARLY", 0) != 0;
+    const char* faulty = std::getenv("EMULATOR_FAULT");
+    std::string fault = faulty != nullptr && function.name == faulty
+                            ? "EMULATOR_FAULT"
+                            : function.kernel->run(grid, threads, shared_bytes, argument);
+    if (!fault.empty()) {
+        std::fprintf(stderr, "emulator: %s: %s\n", function.name.c_str(), fault.c_str());
+        sticky = LAUNCH_FAILED;
+    }
+    return sticky;
+}
+
+int attribute(int number) {
+    const int capability = static_cast<int>(setting("EMULATOR_CAPABILITY", 80));
+    switch (number) {
+        case 1:  // threads of a block
+            return 1024;
+        case 8:  // shared bytes of a block
+            return 48 << 10;
+        case 10:  // lanes of a warp
+            return 32;
+        case 16:  // multiprocessors
+            return 4;
+        case 75:
+            return capability / 10;
+        case 76:
+            return capability % 10;
+        case 97:  // shared bytes of a block on request
+            return SHARED_LIMIT;
+        default:
+            return 0;
+    }
+}
+
+}  // namespace
+
+#define API extern "C" __attribute__((visibility("default"))) int
+
+API cuInit(unsigned) { return static_cast<int>(setting("EMULATOR_INIT", 0)); }
+API cuDriverGetVersion(int* version) {
+    *version = static_cast<int>(setting("EMULATOR_DRIVER", 13000));
+    return SUCCESS;
+}
+API cuDeviceGetCount(int* count) {
+    *count = static_cast<int>(setting("EMULATOR_DEVICES", 1));
+    return SUCCESS;
+}
+API cuDeviceGet(int* device, int ordinal) {
+    *device = ordinal;
+    return ordinal >= 0 && ordinal < setting("EMULATOR_DEVICES", 1) ? SUCCESS : INVALID_DEVICE;
+}
+API cuDeviceGetName(char* name, int bytes, int) {
+    std::snprintf(name, static_cast<size_t>(bytes), "Demitasse emulator");
+    return SUCCESS;
+}
+API cuDeviceTotalMem_v2(size_t* bytes, int) {
+    *bytes = memory_bytes();
+    return SUCCESS;
+}
+API cuDeviceGetAttribute(int* value, int number, int) {
+    *value = attribute(number);
+    return SUCCESS;
+}
+
+API cuDevicePrimaryCtxRetain(void** result, int) {
+    *result = &context;
+    return SUCCESS;
+}
+API cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
+API cuDevicePrimaryCtxReset_v2(int) { return SUCCESS; }
+API cuCtxCreate_v2(void** result, unsigned, int) {
+    *result = &context;
+    sticky = SUCCESS;
+    return SUCCESS;
+}
+API cuCtxCreate_v4(void** result, void*, unsigned flags, int device) { return cuCtxCreate_v2(result, flags, device); }
+API cuCtxDestroy_v2(void*) { return SUCCESS; }
+API cuCtxSetCurrent(void*) { return SUCCESS; }
+API cuCtxGetCurrent(void** result) {
+    *result = &context;
+    return SUCCESS;
+}
+API cuCtxSynchronize() { return sticky; }
+
+API cuMemAlloc_v2(Address* address, size_t bytes) {
+    std::lock_guard lock(mutex);
+    if (sticky != SUCCESS) {
+        return sticky;
+    }
+    if (bytes == 0) {
+        return INVALID_VALUE;
+    }
+    if (allocated + bytes > memory_bytes()) {
+        return OUT_OF_MEMORY;
+    }
+    void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    std::memset(memory, 0xCD, bytes);
+    *address = reinterpret_cast<Address>(memory);
+    allocations[*address] = bytes;
+    allocated += bytes;
+    return SUCCESS;
+}
+API cuMemFree_v2(Address address) {
+    std::lock_guard lock(mutex);
+    auto found = allocations.find(address);
+    if (found == allocations.end()) {
+        return INVALID_VALUE;
+    }
+    allocated -= found->second;
+    allocations.erase(found);
+    std::free(reinterpret_cast<void*>(address));
+    return sticky;
+}
+API cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
+    *total = memory_bytes();
+    *free_bytes = *total - allocated;
+    return sticky;
+}
+API cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
+    *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    return sticky;
+}
+API cuMemFreeHost(void* memory) {
+    std::free(memory);
+    return sticky;
+}
+
+API cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
+    return allocated_range(to, bytes) ? run(stream, [=] { return copy(reinterpret_cast<void*>(to), from, bytes); })
+                                      : INVALID_VALUE;
+}
+API cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
+    return allocated_range(from, bytes)
+               ? run(stream, [=] { return copy(to, reinterpret_cast<void*>(from), bytes); })
+               : INVALID_VALUE;
+}
+API cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
+    return allocated_range(to, bytes) && allocated_range(from, bytes)
+               ? run(stream, [=] { return copy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes); })
+               : INVALID_VALUE;
+}
+API cuMemcpyHtoD_v2(Address to, const void* from, size_t bytes) {
+    return cuMemcpyHtoDAsync_v2(to, from, bytes, nullptr);
+}
+API cuMemcpyDtoH_v2(void* to, Address from, size_t bytes) { return cuMemcpyDtoHAsync_v2(to, from, bytes, nullptr); }
+API cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void* stream) {
+    return allocated_range(to, bytes) ? run(stream,
+                                            [=] {
+                                                std::memset(reinterpret_cast<void*>(to), value, bytes);
+                                                return static_cast<int>(SUCCESS);
+                                            })
+                                      : INVALID_VALUE;
+}
+API cuMemsetD8_v2(Address to, unsigned char value, size_t bytes) { return cuMemsetD8Async(to, value, bytes, nullptr); }
+
+// A fatbin, a cubin or PTX; the kernels themselves are built in.
+API cuModuleLoadData(void** module, const void* image) {
+    uint32_t magic;
+    std::memcpy(&magic, image, 4);
+    if (magic != 0xBA55ED50u && magic != 0x464C457Fu && std::memcmp(image, "//", 2) != 0) {
+        return INVALID_IMAGE;
+    }
+    *module = &context;
+    return SUCCESS;
+}
+API cuModuleLoadDataEx(void** module, const void* image, unsigned, int*, void**) {
+    return cuModuleLoadData(module, image);
+}
+API cuModuleUnload(void*) { return SUCCESS; }
+API cuModuleGetFunction(void** function, void*, const char* name) {
+    auto found = emulator::exported_kernels().find(name);
+    if (found == emulator::exported_kernels().end()) {
+        return NOT_FOUND;
+    }
+    *function = &functions.try_emplace(name, Function{name, &found->second}).first->second;
+    return SUCCESS;
+}
+API cuFuncSetAttribute(void* function, int number, int value) {
+    if (number == 8) {
+        if (value > SHARED_LIMIT) {
+            return INVALID_VALUE;
+        }
+        static_cast<Function*>(function)->dynamic_shared_limit = value;
+    }
+    return SUCCESS;
+}
+API cuFuncGetAttribute(int* value, int, void*) {
+    *value = 0;
+    return SUCCESS;
+}
+API cuLaunchKernel(void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                   unsigned shared_bytes, void* stream, void** arguments, void**) {
+    auto* function = static_cast<Function*>(handle);
+    if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz == 0 || bx * by * bz > 1024 || gy > 65535 || gz > 65535 ||
+        static_cast<int>(shared_bytes) > function->dynamic_shared_limit) {
+        return INVALID_VALUE;
+    }
+    const auto* bytes = static_cast<const unsigned char*>(arguments[0]);
+    Word argument(bytes, bytes + function->kernel->argument_bytes);  // a graph keeps the values
+    return run(stream, [=, argument = std::move(argument)] {
+        return launch(*function, {gx, gy, gz}, {bx, by, bz}, shared_bytes, argument.data());
+    });
+}
+
+API cuStreamCreate(void** stream, unsigned) {
+    *stream = new Stream;
+    return sticky;
+}
+API cuStreamDestroy_v2(void* stream) {
+    delete static_cast<Stream*>(stream);
+    return SUCCESS;
+}
+API cuStreamSynchronize(void* stream) { return stream_of(stream)->captured != nullptr ? CAPTURE_UNSUPPORTED : sticky; }
+API cuStreamQuery(void*) { return sticky; }
+API cuStreamBeginCapture_v2(void* stream, int) {
+    stream_of(stream)->captured = new Graph;
+    return sticky;
+}
+API cuStreamEndCapture(void* stream, void** graph) {
+    *graph = stream_of(stream)->captured;
+    stream_of(stream)->captured = nullptr;
+    return *graph != nullptr ? SUCCESS : CAPTURE_INVALIDATED;
+}
+API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    *executable = new Graph(*static_cast<Graph*>(graph));
+    return SUCCESS;
+}
+API cuGraphInstantiate(void** executable, void* graph, void*, char*, size_t) {
+    return cuGraphInstantiateWithFlags(executable, graph, 0);
+}
+API cuGraphInstantiate_v2(void** executable, void* graph, void*, char*, size_t) {
+    return cuGraphInstantiateWithFlags(executable, graph, 0);
+}
+API cuGraphLaunch(void* executable, void*) {
+    for (const auto& operation : static_cast<Graph*>(executable)->operations) {
+        if (sticky != SUCCESS || operation() != SUCCESS) {
+            break;
+        }
+    }
+    return sticky;
+}
+API cuGraphExecDestroy(void* executable) {
+    delete static_cast<Graph*>(executable);
+    return SUCCESS;
+}
+API cuGraphDestroy(void* graph) {
+    delete static_cast<Graph*>(graph);
+    return SUCCESS;
+}
+
+API cuEventCreate(void** event, unsigned) {
+    *event = new double(0);
+    return SUCCESS;
+}
+API cuEventRecord(void* event, void*) {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *static_cast<double*>(event) = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+    return sticky;
+}
+API cuEventSynchronize(void*) { return sticky; }
+API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
+    *milliseconds = static_cast<float>(*static_cast<double*>(to) - *static_cast<double*>(from));
+    return SUCCESS;
+}
+API cuEventDestroy_v2(void* event) {
+    delete static_cast<double*>(event);
+    return SUCCESS;
+}
+
+API cuGetErrorName(int error, const char** name) {
+    *name = error == LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED"
+            : error == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY"
+                                     : "CUDA_ERROR";
+    return SUCCESS;
+}
+API cuGetErrorString(int, const char** text) {
+    *text = "the emulator says so";
+    return SUCCESS;
+}
+
+// JCuda's library asks for every function of the API when it is loaded.
+#define UNSUPPORTED(name) \
+    API name() { return NOT_SUPPORTED; }
+#include "unsupported.inc"

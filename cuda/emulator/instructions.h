@@ -1,0 +1,188 @@
+// The host bodies of instructions.cuh.
+#pragma once
+
+#include <cmath>
+
+#include "collectives.h"
+
+namespace demitasse {
+
+struct Words4 {
+    uint32_t x, y, z, w;
+};
+
+// ---- numbers
+
+inline float half_to_float(uint16_t h) {
+    int exponent = h >> 10 & 31;
+    int mantissa = h & 0x3FF;
+    float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
+                      : exponent == 31 ? (mantissa != 0 ? NAN : INFINITY)
+                                       : std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
+    return (h & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+// Nearest, ties to even.
+inline uint16_t float_to_half(float f) {
+    uint16_t sign = std::signbit(f) ? 0x8000 : 0;
+    float magnitude = std::fabs(f);
+    if (std::isnan(f)) {
+        return 0x7FFF;
+    }
+    if (magnitude >= 65520.0f) {
+        return static_cast<uint16_t>(sign | 0x7C00);
+    }
+    int exponent = magnitude == 0 ? -24 : std::max(std::ilogb(magnitude) - 10, -24);
+    auto units = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, -exponent)));  // may carry: that is right
+    return static_cast<uint16_t>(sign | ((static_cast<uint32_t>(exponent + 24) << 10) + units));
+}
+
+inline uint32_t floats_to_halves(float low, float high) {
+    return float_to_half(low) | static_cast<uint32_t>(float_to_half(high)) << 16;
+}
+
+inline int dot4(uint32_t a, uint32_t b, int c) {
+    for (int i = 0; i < 32; i += 8) {
+        c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
+    }
+    return c;
+}
+
+// ---- memory
+
+inline void require_aligned(const void* p, const char* what) {
+    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) {
+        emulator::fault(std::string(what) + " at an address that is no multiple of 16");
+    }
+}
+
+inline Words4 load16(const void* p) {
+    require_aligned(p, "a load of 16 bytes");
+    Words4 v;
+    std::memcpy(&v, p, 16);
+    return v;
+}
+inline Words4 load_once(const void* p) { return load16(p); }
+inline void store16(void* p, Words4 v) {
+    require_aligned(p, "a store of 16 bytes");
+    std::memcpy(p, &v, 16);
+}
+
+// Lands when it is waited for (a missing wait or barrier then reads old bytes) or, with copies_early, at once (a missing
+// barrier before shared memory is used again then loses bytes).
+inline void copy_async16(void* to, const void* from, int bytes) {
+    require_aligned(to, "an asynchronous copy");
+    require_aligned(from, "an asynchronous copy");
+    emulator::Copy copy{to, from, 16, bytes == 0};
+    if (emulator::settings.copies_early) {
+        copy.land();
+    } else {
+        emulator::fiber->open_copies.push_back(copy);
+    }
+}
+
+inline void copy_async_commit() {
+    emulator::fiber->copy_groups.push_back(std::move(emulator::fiber->open_copies));
+    emulator::fiber->open_copies.clear();
+}
+
+template <int PENDING>
+void copy_async_wait() {
+    auto& groups = emulator::fiber->copy_groups;
+    while (groups.size() > PENDING) {
+        for (const emulator::Copy& copy : groups.front()) {
+            copy.land();
+        }
+        groups.pop_front();
+    }
+}
+
+// ---- tensor cores
+
+// One warp's matrix product d (16 x 8) += a (16 x K) b (K x 8) of elements E, by the fragment layouts of the PTX ISA:
+// lane l has, of each 8 rows of a, row l / 4, and of b column l / 4; a register holds neighbouring elements.
+template <class E, class Sum, int K, int A_REGISTERS, class Convert>
+void multiply_fragments(Sum (&d)[4], const uint32_t* a, const uint32_t* b, const char* operation, Convert convert) {
+    constexpr int PER_WORD = 4 / static_cast<int>(sizeof(E));
+    constexpr int SLICES = A_REGISTERS / 2;  // of 4 PER_WORD elements of K
+    struct In {
+        const uint32_t* a;
+        const uint32_t* b;
+        const Sum* d;
+    };
+    struct Out {
+        Sum d[4];
+    };
+    Out out = emulator::meet<In, Out>(0xFFFFFFFFu, operation, In{a, b, d}, [convert](auto in, auto result) {
+        Sum rows[16][K];
+        Sum columns[8][K];
+        E elements[PER_WORD];
+        for (int l = 0; l < 32; l++) {
+            for (int s = 0; s < SLICES; s++) {
+                const int k = s * 4 * PER_WORD + l % 4 * PER_WORD;
+                for (int half = 0; half < 2; half++) {
+                    std::memcpy(elements, &in[l]->a[2 * s + half], 4);
+                    for (int i = 0; i < PER_WORD; i++) {
+                        rows[l / 4 + 8 * half][k + i] = convert(elements[i]);
+                    }
+                }
+                std::memcpy(elements, &in[l]->b[s], 4);
+                for (int i = 0; i < PER_WORD; i++) {
+                    columns[l / 4][k + i] = convert(elements[i]);
+                }
+            }
+        }
+        for (int l = 0; l < 32; l++) {
+            for (int i = 0; i < 4; i++) {
+                Sum sum = in[l]->d[i];
+                for (int k = 0; k < K; k++) {
+                    sum += rows[l / 4 + i / 2 * 8][k] * columns[l % 4 * 2 + i % 2][k];
+                }
+                result[l]->d[i] = sum;
+            }
+        }
+    });
+    std::memcpy(d, out.d, sizeof d);
+}
+
+inline void mma_int8_k32(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    const uint32_t b[] = {b0, b1};
+    multiply_fragments<int8_t, int, 32, 4>(d, a, b, "mma.m16n8k32.s8", [](int8_t x) { return static_cast<int>(x); });
+}
+
+inline void mma_int8_k16(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t b0) {
+    const uint32_t a[] = {a0, a1};
+    multiply_fragments<int8_t, int, 16, 2>(d, a, &b0, "mma.m16n8k16.s8", [](int8_t x) { return static_cast<int>(x); });
+}
+
+inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    const uint32_t b[] = {b0, b1};
+    multiply_fragments<uint16_t, float, 16, 4>(d, a, b, "mma.m16n8k16.f16", [](uint16_t x) { return half_to_float(x); });
+}
+
+template <bool TRANSPOSED>
+void load_fragments(uint32_t (&r)[4], const void* row) {
+    require_aligned(row, "a row of ldmatrix");
+    struct Out {
+        uint32_t r[4];
+    };
+    Out out = emulator::meet<const void*, Out>(0xFFFFFFFFu, "ldmatrix", row, [](auto in, auto result) {
+        for (int l = 0; l < 32; l++) {
+            for (int m = 0; m < 4; m++) {
+                uint16_t pair[2];
+                for (int i = 0; i < 2; i++) {
+                    const int line = TRANSPOSED ? l % 4 * 2 + i : l / 4;
+                    const int column = TRANSPOSED ? l / 4 : l % 4 * 2 + i;
+                    std::memcpy(&pair[i], static_cast<const char*>(*in[m * 8 + line]) + column * 2, 2);
+                }
+                std::memcpy(&result[l]->r[m], pair, 4);
+            }
+        }
+    });
+    std::memcpy(r, out.r, sizeof r);
+}
+
+inline void load_matrices(uint32_t (&r)[4], const void* row) { load_fragments<false>(r, row); }
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) { load_fragments<true>(r, row); }
+
+}  // namespace demitasse

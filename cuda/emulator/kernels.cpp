@@ -1,0 +1,10 @@
+// All kernels, compiled for the emulator, which knows them by name.
+#include "../kernels/attention_decode.cu"
+#include "../kernels/attention_prefill.cu"
+#include "../kernels/elementwise.cu"
+#include "../kernels/gemm_int8.cu"
+#include "../kernels/gemv.cu"
+#include "../kernels/gemv_float.cu"
+#include "../kernels/kv_append.cu"
+#include "../kernels/linear_finish.cu"
+#include "../kernels/quantize_rows.cu"

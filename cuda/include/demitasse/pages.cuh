@@ -1,0 +1,66 @@
+// The pages of a key-value cache in device memory.
+//
+// Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so that
+// lanes that stand for positions read side by side; values [position][element], elements padded to 16; and for INT8 and
+// FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. Scales of FP8 are stored times 2^8: an E4M3 byte that is
+// shifted into FP16 is its value times 2^-8.
+#pragma once
+
+#include "demitasse/kernel.cuh"
+
+namespace demitasse {
+
+constexpr int PAGE = 32;            // positions of a page
+constexpr int SCALE_GROUP = 64;     // elements that share a scale
+constexpr int SEGMENT = 256;        // positions whose attention is computed alone and then merged
+constexpr float FP8_FACTOR = 256;
+
+enum class KvType : int64_t { F32, F16, INT8, FP8 };
+
+struct KvPages {
+    uint8_t* keys;
+    uint8_t* values;
+    float* key_scales;  // or null
+    float* value_scales;
+    int64_t pages;
+    int64_t heads;
+    int64_t head_dim;
+
+    DEVICE int padded() const { return round_up(static_cast<int>(head_dim), 16); }
+    DEVICE int scale_groups() const { return round_up(static_cast<int>(head_dim), SCALE_GROUP) / SCALE_GROUP; }
+    DEVICE int64_t block(int64_t layer, int64_t page, int64_t head) const {
+        return (layer * pages + page) * heads + head;
+    }
+};
+
+// Where the rows of a batch stand, in device memory.
+struct BatchRows {
+    const int32_t* positions;  // [row]
+    const int32_t* tables;     // [row]: where the row's page table begins in `pages`
+    const int32_t* pages;
+};
+
+template <KvType TYPE>
+struct KvElement {
+    static constexpr int BYTES = TYPE == KvType::F32 ? 4 : TYPE == KvType::F16 ? 2 : 1;
+    static constexpr int CHUNK = 16 / BYTES;  // elements of 16 bytes
+    static constexpr bool SCALED = BYTES == 1;
+
+    // Element i of 16 bytes; FP8 times 2^-8.
+    static DEVICE float get(const Words4& w, int i) {
+        const int at = i * BYTES / 4;
+        const uint32_t word = at == 0 ? w.x : at == 1 ? w.y : at == 2 ? w.z : w.w;
+        if constexpr (TYPE == KvType::F32) {
+            return __uint_as_float(word);
+        } else if constexpr (TYPE == KvType::F16) {
+            return half_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
+        } else if constexpr (TYPE == KvType::INT8) {
+            return static_cast<float>(static_cast<int8_t>(word >> 8 * (i % 4)));
+        } else {
+            const uint32_t byte = word >> 8 * (i % 4) & 0xFF;
+            return half_to_float(static_cast<uint16_t>((byte & 0x80) << 8 | (byte & 0x7F) << 7));
+        }
+    }
+};
+
+}  // namespace demitasse

@@ -1,0 +1,257 @@
+// Computes: softmax(cap(scale q.k)) v for the rows of one sequence that come together, by the online softmax; flash
+//           attention on tensor cores (Dao, "FlashAttention-2", 2023).
+// Layout:   queries and out rows x heads x head_dim FP32; pages.cuh. A block of rows: [first row, rows, unused, unused].
+// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most DIM.
+// Accuracy: operands in FP16, sums in FP32: NMSE at most 1e-5 against FP64 on the same operands. Not the bits of
+//           attention_decode; with --batch-invariant that kernel takes its place.
+// Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: PrefillShape::BYTES.
+// Moves:    keys and values once for 64 rows and a query head; 4 operations an element, position and query.
+// Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand; values
+//           go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales. Weights are
+//           at most 1, so FP16 holds them. Not run on a GPU yet.
+#include "demitasse/pages.cuh"
+
+namespace demitasse {
+
+struct PrefillArgs {
+    const float* q;
+    KvPages kv;
+    int64_t layer;
+    int64_t heads;
+    Real scale;
+    Real soft_cap;
+    int64_t window;
+    BatchRows rows;
+    float* out;
+    const int32_t* blocks;
+};
+
+constexpr int PREFILL_ROWS = 64;
+constexpr int PREFILL_THREADS = 128;
+
+template <int DIM>
+struct PrefillShape {
+    static constexpr int KEY_BYTES = DIM * PAGE * 2;            // [chunk of 8][position][8]
+    static constexpr int VALUE_STRIDE = DIM + 8;                // elements: eight rows meet all banks
+    static constexpr int VALUE_BYTES = VALUE_STRIDE * PAGE * 2;  // [position][element]
+    static constexpr int QUERY_STRIDE = DIM + 8;
+    static constexpr int QUERY_BYTES = QUERY_STRIDE * PREFILL_ROWS * 2;
+    static constexpr int BYTES = KEY_BYTES + VALUE_BYTES + QUERY_BYTES;
+};
+
+template <KvType TYPE, int DIM>
+struct Prefill {
+    using Shape = PrefillShape<DIM>;
+    using Element = KvElement<TYPE>;
+
+    const PrefillArgs& a;
+    uint16_t* keys;
+    uint16_t* values;
+    uint16_t* queries;
+    int first_row, rows, head;
+
+    // A row of this lane: half 0 is row lane / 4 of the warp's sixteen, half 1 that eight further.
+    DEVICE int row_of(int half) const { return warp() * 16 + lane() / 4 + half * 8; }
+    DEVICE int position_of(int row) const { return a.rows.positions[first_row + minimum(row, rows - 1)]; }
+    DEVICE int first_of(int position) const {
+        return a.window == 0 || position < a.window ? 0 : position - static_cast<int>(a.window) + 1;
+    }
+
+    DEVICE void load_queries() const {
+        const int dim = static_cast<int>(a.kv.head_dim);
+        for (int i = static_cast<int>(threadIdx.x); i < PREFILL_ROWS * DIM; i += PREFILL_THREADS) {
+            const int row = i / DIM;
+            const int d = i % DIM;
+            const float value =
+                row < rows && d < dim ? a.q[(static_cast<int64_t>(first_row + row) * a.heads + head) * dim + d] : 0;
+            queries[row * Shape::QUERY_STRIDE + d] = float_to_half(value);
+        }
+    }
+
+    // A page as FP16, 8 elements of a position at a time.
+    DEVICE void load_page(int64_t block) const {
+        const int padded = a.kv.padded();
+        const int64_t bytes = static_cast<int64_t>(padded) * PAGE * Element::BYTES;
+        for (int i = static_cast<int>(threadIdx.x); i < PAGE * DIM / 8; i += PREFILL_THREADS) {
+            const int position = i % PAGE;
+            const int d = i / PAGE * 8;
+            Words4 key{0, 0, 0, 0};
+            Words4 value{0, 0, 0, 0};
+            if (d < padded) {
+                const uint8_t* from = a.kv.keys + block * bytes;
+                key = to_halves([&](int e) {
+                    return from + (static_cast<int64_t>((d + e) / Element::CHUNK) * PAGE + position) * 16 +
+                           (d + e) % Element::CHUNK * Element::BYTES;
+                }, scale(a.kv.key_scales, block, d, position));
+                const uint8_t* row = a.kv.values + block * bytes + static_cast<int64_t>(position) * padded * Element::BYTES;
+                value = to_halves([&](int e) { return row + (d + e) * Element::BYTES; },
+                                  scale(a.kv.value_scales, block, d, position));
+            }
+            store16(keys + (d / 8 * PAGE + position) * 8, key);
+            store16(values + position * Shape::VALUE_STRIDE + d, value);
+        }
+    }
+
+    DEVICE float scale(const float* scales, int64_t block, int d, int position) const {
+        return Element::SCALED ? scales[(block * a.kv.scale_groups() + d / SCALE_GROUP) * PAGE + position] : 1;
+    }
+
+    // Eight elements; at(e) is where element e lies, four neighbours side by side.
+    template <class At>
+    DEVICE static Words4 to_halves(At at, float factor) {
+        uint32_t words[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            words[i] = floats_to_halves(element(at(2 * i)) * factor, element(at(2 * i + 1)) * factor);
+        }
+        return {words[0], words[1], words[2], words[3]};
+    }
+
+    DEVICE static float element(const uint8_t* at) {
+        uint32_t bits;
+        if constexpr (TYPE == KvType::F32) {
+            bits = *reinterpret_cast<const uint32_t*>(at);
+        } else if constexpr (TYPE == KvType::F16) {
+            bits = *reinterpret_cast<const uint16_t*>(at);
+        } else {
+            bits = *at;
+        }
+        return Element::get({bits, 0, 0, 0}, 0);
+    }
+
+    // scores (16 rows x 32 positions of the warp) = q k.
+    DEVICE void multiply_keys(float (&scores)[PAGE / 8][4]) const {
+#pragma unroll
+        for (int k = 0; k < DIM; k += 16) {
+            uint32_t q[4];
+            load_matrices(q, queries + (warp() * 16 + lane() % 16) * Shape::QUERY_STRIDE + k + lane() / 16 * 8);
+#pragma unroll
+            for (int n = 0; n < PAGE / 8; n++) {
+                const uint16_t* from = keys + (k / 8 * PAGE + n * 8 + lane() / 4) * 8 + lane() % 4 * 2;
+                mma_f16(scores[n], q, *reinterpret_cast<const uint32_t*>(from),
+                        *reinterpret_cast<const uint32_t*>(from + PAGE * 8));
+            }
+        }
+    }
+
+    // out (16 rows x DIM) += weights v.
+    DEVICE void multiply_values(const float (&weights)[PAGE / 8][4], float (&out)[DIM / 8][4]) const {
+#pragma unroll
+        for (int k = 0; k < PAGE; k += 16) {
+            const float(&low)[4] = weights[k / 8];
+            const float(&high)[4] = weights[k / 8 + 1];
+            const uint32_t p[4] = {floats_to_halves(low[0], low[1]), floats_to_halves(low[2], low[3]),
+                                   floats_to_halves(high[0], high[1]), floats_to_halves(high[2], high[3])};
+#pragma unroll
+            for (int n = 0; n < DIM; n += 16) {
+                uint32_t v[4];  // positions k to k + 7 and on, elements n to n + 7; then elements n + 8 and on
+                load_matrices_transposed(
+                    v, values + (k + lane() % 16) * Shape::VALUE_STRIDE + n + lane() / 16 * 8);
+                mma_f16(out[n / 8], p, v[0], v[1]);
+                mma_f16(out[n / 8 + 1], p, v[2], v[3]);
+            }
+        }
+    }
+};
+
+// The sum, or the largest, of what the four lanes of a row hold.
+DEVICE float quad_sum(float value) {
+    value += __shfl_xor_sync(ALL_LANES, value, 1);
+    return value + __shfl_xor_sync(ALL_LANES, value, 2);
+}
+DEVICE float quad_max(float value) {
+    value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 1));
+    return fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 2));
+}
+
+template <KvType TYPE, int DIM>
+DEVICE void attention_prefill(const PrefillArgs& a) {
+    DYNAMIC_SHARED(shared);
+    using Shape = PrefillShape<DIM>;
+    const int32_t* block = a.blocks + blockIdx.y * 4;
+    Prefill<TYPE, DIM> prefill{a,
+                               reinterpret_cast<uint16_t*>(shared),
+                               reinterpret_cast<uint16_t*>(shared + Shape::KEY_BYTES),
+                               reinterpret_cast<uint16_t*>(shared + Shape::KEY_BYTES + Shape::VALUE_BYTES),
+                               block[0],
+                               block[1],
+                               static_cast<int>(blockIdx.x)};
+    prefill.load_queries();
+    const int kv_head = prefill.head / static_cast<int>(a.heads / a.kv.heads);
+    const int32_t* table = a.rows.pages + a.rows.tables[prefill.first_row];
+    const int begin = prefill.first_of(prefill.position_of(0)) / PAGE;
+    const int end = prefill.position_of(prefill.rows - 1) / PAGE + 1;
+    float out[DIM / 8][4] = {};
+    float largest[2] = {-INFINITY, -INFINITY};
+    float sums[2] = {};
+    const int positions[2] = {prefill.position_of(prefill.row_of(0)), prefill.position_of(prefill.row_of(1))};
+    for (int page = begin; page < end; page++) {
+        __syncthreads();  // queries are there; nobody reads the page before
+        prefill.load_page(a.kv.block(a.layer, table[page], kv_head));
+        __syncthreads();
+        float scores[PAGE / 8][4] = {};
+        prefill.multiply_keys(scores);
+        float highest[2] = {largest[0], largest[1]};
+#pragma unroll
+        for (int i = 0; i < PAGE / 8 * 4; i++) {
+            const int half = i % 4 / 2;
+            const int position = page * PAGE + i / 4 * 8 + lane() % 4 * 2 + i % 2;
+            float score = scores[i / 4][i % 4] * a.scale;
+            score = a.soft_cap != 0.0f ? a.soft_cap * tanhf(score / a.soft_cap) : score;
+            const bool seen = position <= positions[half] && position >= prefill.first_of(positions[half]);
+            scores[i / 4][i % 4] = seen ? score : -INFINITY;
+            highest[half] = fmaxf(highest[half], scores[i / 4][i % 4]);
+        }
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            highest[half] = quad_max(highest[half]);
+            const float correction = highest[half] == largest[half] ? 1 : expf(largest[half] - highest[half]);
+            largest[half] = highest[half];
+            sums[half] *= correction;
+#pragma unroll
+            for (int n = 0; n < DIM / 8; n++) {
+                out[n][2 * half] *= correction;
+                out[n][2 * half + 1] *= correction;
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < PAGE / 8 * 4; i++) {
+            const int half = i % 4 / 2;
+            float& score = scores[i / 4][i % 4];
+            score = score == -INFINITY ? 0 : expf(score - largest[half]);
+            sums[half] += score;
+        }
+        prefill.multiply_values(scores, out);
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const float sum = quad_sum(sums[half]);
+        const int row = prefill.row_of(half);
+#pragma unroll
+        for (int i = 0; i < DIM / 8 * 2; i++) {
+            const int d = i / 2 * 8 + lane() % 4 * 2 + i % 2;
+            if (row < prefill.rows && d < a.kv.head_dim) {
+                a.out[(static_cast<int64_t>(prefill.first_row + row) * a.heads + prefill.head) * a.kv.head_dim + d] =
+                    out[i / 2][2 * half + i % 2] / sum;
+            }
+        }
+    }
+}
+
+}  // namespace demitasse
+
+using demitasse::KvType;
+using demitasse::PrefillArgs;
+
+#define ATTENTION_PREFILL(name, TYPE, DIM)                                                            \
+    KERNEL(128) name(const PrefillArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); }    \
+    EXPORT(name)
+#define ATTENTION_PREFILL_TYPES(DIM)                                \
+    ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)     \
+    ATTENTION_PREFILL(attention_prefill_f16_dim##DIM, F16, DIM)     \
+    ATTENTION_PREFILL(attention_prefill_int8_dim##DIM, INT8, DIM)   \
+    ATTENTION_PREFILL(attention_prefill_fp8_dim##DIM, FP8, DIM)
+
+ATTENTION_PREFILL_TYPES(64)
+ATTENTION_PREFILL_TYPES(128)
+ATTENTION_PREFILL_TYPES(256)

@@ -1,0 +1,247 @@
+// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap:
+//           x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
+//           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight;
+//           argmax: the column of each row's largest element, the first of equals.
+// Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory.
+// Requires: nothing.
+// Accuracy: FP32; sums in a fixed order.
+// Launch:   one thread an element in blocks of 256; rms_norm and argmax one block of 256 a row; embed and gather_rows one
+//           block of 256 a row.
+// Moves:    each element once.
+// Why:      bound by memory and by the launch; a step's launches are one graph. Not run on a GPU yet.
+#include "demitasse/weights.cuh"
+
+namespace demitasse {
+
+enum class Table : int64_t { F32, F16, BF16, INT8, INT4 };
+
+struct EmbedArgs {
+    int64_t element;  // Table
+    const uint8_t* weights;
+    const void* scales;
+    const void* mins;  // or null
+    int64_t stride;    // floating point: bytes of a row
+    int64_t tiles;     // integers: tiles of a row
+    int64_t part;      // integers: columns of a part, 16 or 32; 0 for one part a row
+    int64_t half_scales;
+    int64_t zero;
+    int64_t columns;
+    const int32_t* ids;
+    Real scale;
+    float* out;
+};
+
+template <int BITS>
+DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
+    using Tile = WeightTile<BITS>;
+    const int64_t tile = row / TILE_OUTPUTS * a.tiles + k / Tile::COLUMNS;
+    const int in_tile = k % Tile::COLUMNS;
+    const int in_group = in_tile % 32;
+    const int lane_bytes = (static_cast<int>(row % TILE_OUTPUTS) * 4 + in_group % 16 / 4) * 16;
+    const uint8_t* at = a.weights + tile * TILE_BYTES + lane_bytes;
+    int q;
+    if constexpr (BITS == 8) {
+        q = static_cast<int8_t>(at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);
+    } else {
+        q = at[in_tile / 32 * 4 + k % 4] >> in_group / 16 * 4 & 15;
+    }
+    const int64_t parts = a.part == 0 ? 1 : Tile::COLUMNS / a.part;
+    const int64_t scale = a.part == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * parts + in_tile / a.part;
+    auto number = [&](const void* from) {
+        return a.half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[scale])
+                                  : static_cast<const float*>(from)[scale];
+    };
+    const float value = number(a.scales) * static_cast<float>(q - static_cast<int>(a.zero));
+    return a.mins == nullptr ? value : value + number(a.mins);
+}
+
+DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
+    switch (static_cast<Table>(a.element)) {
+        case Table::F32:
+            return reinterpret_cast<const float*>(a.weights + row * a.stride)[k];
+        case Table::F16:
+            return half_to_float(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]);
+        case Table::BF16:
+            return __uint_as_float(
+                static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]) << 16);
+        case Table::INT8:
+            return integer_element<8>(a, row, k);
+        default:
+            return integer_element<4>(a, row, k);
+    }
+}
+
+struct GatherRowsArgs {
+    const float* x;
+    int64_t columns;
+    const int32_t* ids;
+    float* out;
+};
+
+struct AddArgs {
+    float* x;
+    const float* y;
+    int64_t count;
+};
+
+struct SoftCapArgs {
+    float* x;
+    int64_t count;
+    Real cap;
+};
+
+struct GatedActivationArgs {
+    int64_t gelu;
+    const float* gate;
+    const float* up;
+    int64_t count;
+    float* out;
+};
+
+struct RopeArgs {
+    float* x;
+    int64_t rows;
+    int64_t heads;
+    int64_t head_dim;
+    int64_t rope_dim;
+    int64_t neighbours;  // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
+    const float* angles;
+};
+
+struct RmsNormArgs {
+    const float* x;
+    const float* weight;
+    int64_t columns;
+    Real epsilon;
+    float* out;
+};
+
+struct ArgmaxArgs {
+    const float* x;
+    int64_t columns;
+    int32_t* out;
+};
+
+DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
+
+}  // namespace demitasse
+
+KERNEL(256) embed(const demitasse::EmbedArgs a) {
+    const int64_t row = a.ids[blockIdx.x];
+    for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
+        a.out[blockIdx.x * a.columns + k] = a.scale * demitasse::table_element(a, row, k);
+    }
+}
+EXPORT(embed)
+
+KERNEL(256) gather_rows(const demitasse::GatherRowsArgs a) {
+    const int64_t row = a.ids[blockIdx.x];
+    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
+        a.out[blockIdx.x * a.columns + k] = a.x[row * a.columns + k];
+    }
+}
+EXPORT(gather_rows)
+
+KERNEL(256) add(const demitasse::AddArgs a) {
+    const int64_t i = demitasse::thread_index();
+    if (i < a.count) {
+        a.x[i] += a.y[i];
+    }
+}
+EXPORT(add)
+
+KERNEL(256) soft_cap(const demitasse::SoftCapArgs a) {
+    const int64_t i = demitasse::thread_index();
+    if (i < a.count) {
+        a.x[i] = a.cap * tanhf(a.x[i] / a.cap);
+    }
+}
+EXPORT(soft_cap)
+
+KERNEL(256) gated_activation(const demitasse::GatedActivationArgs a) {
+    const int64_t i = demitasse::thread_index();
+    if (i < a.count) {
+        const float g = a.gate[i];
+        const float argument = a.gelu != 0 ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
+        a.out[i] = g * demitasse::sigmoid(argument) * a.up[i];
+    }
+}
+EXPORT(gated_activation)
+
+KERNEL(256) rope(const demitasse::RopeArgs a) {
+    const int64_t half = a.rope_dim / 2;
+    const int64_t i = demitasse::thread_index();
+    if (i >= a.rows * a.heads * half) {
+        return;
+    }
+    const int64_t pair = i % half;
+    const int64_t head = i / half;  // of all rows
+    const float* angle = a.angles + head / a.heads * a.rope_dim + 2 * pair;
+    float* x = a.x + head * a.head_dim + (a.neighbours != 0 ? 2 * pair : pair);
+    const int64_t distance = a.neighbours != 0 ? 1 : half;
+    const float first = x[0];
+    const float second = x[distance];
+    x[0] = first * angle[0] - second * angle[1];
+    x[distance] = first * angle[1] + second * angle[0];
+}
+EXPORT(rope)
+
+KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
+    SHARED(float, sums, 8);
+    const float* x = a.x + blockIdx.x * a.columns;
+    float* out = a.out + blockIdx.x * a.columns;
+    float sum = 0;
+    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
+        sum = fmaf(x[k], x[k], sum);
+    }
+    sum = demitasse::warp_sum(sum);
+    if (demitasse::lane() == 0) {
+        sums[demitasse::warp()] = sum;
+    }
+    __syncthreads();
+    sum = sums[0];
+    for (int w = 1; w < 8; w++) {
+        sum += sums[w];
+    }
+    const float factor = 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon);
+    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
+        out[k] = x[k] * factor * a.weight[k];
+    }
+}
+EXPORT(rms_norm)
+
+KERNEL(256) argmax(const demitasse::ArgmaxArgs a) {
+    SHARED(float, values, 8);
+    SHARED(int, columns, 8);
+    const float* x = a.x + blockIdx.x * a.columns;
+    int best = 0;
+    for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
+        best = k == static_cast<int>(threadIdx.x) || x[k] > x[best] ? k : best;
+    }
+    float value = static_cast<int>(threadIdx.x) < a.columns ? x[best] : -INFINITY;
+    best = static_cast<int>(threadIdx.x) < a.columns ? best : static_cast<int>(a.columns);
+    auto take = [&](float other, int column) {
+        if (other > value || (other == value && column < best)) {
+            value = other;
+            best = column;
+        }
+    };
+    for (int distance = 16; distance > 0; distance /= 2) {
+        const float other = __shfl_xor_sync(demitasse::ALL_LANES, value, distance);
+        take(other, __shfl_xor_sync(demitasse::ALL_LANES, best, distance));
+    }
+    if (demitasse::lane() == 0) {
+        values[demitasse::warp()] = value;
+        columns[demitasse::warp()] = best;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (int w = 1; w < 8; w++) {
+            take(values[w], columns[w]);
+        }
+        a.out[blockIdx.x] = best;
+    }
+}
+EXPORT(argmax)

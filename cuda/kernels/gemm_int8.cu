@@ -1,0 +1,319 @@
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s (q - zero), or s q + m; weights INT8 or INT4.
+// Layout:   weights.cuh; activations INT8 in groups of 32, or with one scale a row (quantize_rows).
+// Requires: integers of activations padded to whole tiles with zeros. Dynamic shared memory: GemmShape::BYTES.
+// Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
+//           folds in the order of weights.cuh: the bits of gemv.
+// Launch:   (outputs / N, rows / M) blocks; or (…, …, segments), each of which leaves its sums in `partial` for
+//           linear_finish.
+// Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
+// Why:      INT8 tensor cores by mma.m16n8k32. Weights lie in fragment order, so they go to shared memory as they are and to
+//           registers in one load of 16 bytes; activations go through ldmatrix, rows 16 bytes further apart than their
+//           length so that eight rows meet all banks. One group of 32 columns is one mma; its four sums a lane then cost
+//           two or three FP32 operations each, which bounds grouped weights at about a quarter of the INT8 peak. With one
+//           scale a row (W8A8) there is one fold at the end. Three stages of asynchronous copies. Not run on a GPU yet.
+#include "demitasse/weights.cuh"
+
+namespace demitasse {
+
+// A block computes M rows by N outputs, a warp WARP_M by WARP_N of them.
+template <int M_, int N_, int WARP_M_, int WARP_N_>
+struct GemmTile {
+    static constexpr int M = M_, N = N_, WARP_M = WARP_M_, WARP_N = WARP_N_;
+    static constexpr int THREADS = M / WARP_M * (N / WARP_N) * 32;
+};
+
+// What lies in a stage of shared memory.
+template <int BITS, Part PART, class T>
+struct GemmShape {
+    using Tile = WeightTile<BITS>;
+    static constexpr int STRIDE = Tile::COLUMNS + 16;  // bytes from row to row
+    static constexpr int PARTS = Tile::parts(PART);
+    static constexpr int ACTIVATIONS = T::M * STRIDE;
+    static constexpr int WEIGHTS = T::N / TILE_OUTPUTS * TILE_BYTES;
+    static constexpr int SCALES = PART == Part::ROW ? 0 : T::N * PARTS * 4;
+    static constexpr int GROUPS = PART == Part::ROW ? 0 : T::M * Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+    static constexpr int STAGE = ACTIVATIONS + WEIGHTS + 2 * SCALES + GROUPS;
+    static constexpr int STAGES = 3;
+    static constexpr int BYTES = STAGES * STAGE;
+};
+
+template <int BITS, Part PART, class T>
+struct Gemm {
+    using Tile = WeightTile<BITS>;
+    using Shape = GemmShape<BITS, PART, T>;
+    static constexpr int FRAGMENTS_M = T::WARP_M / 16;
+    static constexpr int FRAGMENTS_N = T::WARP_N / 8;
+
+    const LinearArgs& a;
+    unsigned char* shared;
+    int first_row, first_tile;  // of the block: rows, and tiles of outputs
+    int warp_m, warp_n;         // of the warp, within the block
+
+    DEVICE Gemm(const LinearArgs& args, unsigned char* memory)
+        : a(args),
+          shared(memory),
+          first_row(static_cast<int>(blockIdx.y) * T::M),
+          first_tile(static_cast<int>(blockIdx.x) * (T::N / TILE_OUTPUTS)),
+          warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
+          warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N) {}
+
+    DEVICE unsigned char* stage(int tile) const { return shared + tile % Shape::STAGES * Shape::STAGE; }
+
+    // Copies `bytes` a line, a multiple of 16, for `lines` lines; lines beyond `limit` are zeros.
+    template <class Source>
+    DEVICE static void copy_lines(unsigned char* to, int stride, int lines, int bytes, int limit, Source source) {
+        const int chunks = bytes / 16;
+        for (int i = static_cast<int>(threadIdx.x); i < lines * chunks; i += T::THREADS) {
+            const int line = i / chunks;
+            const int at = i % chunks * 16;
+            copy_async16(to + line * stride + at, source(minimum(line, limit - 1)) + at, line < limit ? 16 : 0);
+        }
+    }
+
+    // Asks for everything of one tile of columns.
+    DEVICE void load(int tile) const {
+        unsigned char* to = stage(tile);
+        const int64_t padded = a.tiles * Tile::COLUMNS;
+        const int rows = static_cast<int>(a.rows) - first_row;
+        const int outputs = round_up(static_cast<int>(a.outputs), TILE_OUTPUTS) / TILE_OUTPUTS - first_tile;
+        copy_lines(to, Shape::STRIDE, T::M, Tile::COLUMNS, rows, [&](int row) {
+            return reinterpret_cast<const unsigned char*>(a.q + (first_row + row) * padded + tile * Tile::COLUMNS);
+        });
+        to += Shape::ACTIVATIONS;
+        copy_lines(to, TILE_BYTES, T::N / TILE_OUTPUTS, TILE_BYTES, outputs, [&](int n) {
+            return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES;
+        });
+        to += Shape::WEIGHTS;
+        if constexpr (PART != Part::ROW) {
+            const int bytes = TILE_OUTPUTS * Shape::PARTS * (a.half_scales != 0 ? 2 : 4);
+            for (const void* from : {a.scales, a.mins}) {
+                if (from != nullptr) {
+                    copy_lines(to, bytes, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
+                        return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
+                    });
+                }
+                to += Shape::SCALES;
+            }
+            constexpr int LINE = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+            copy_lines(to, LINE, T::M, LINE, rows, [&](int row) {
+                return reinterpret_cast<const unsigned char*>(a.groups + (first_row + row) * (padded / 32) +
+                                                              tile * Tile::GROUPS);
+            });
+        }
+    }
+
+    DEVICE void load_rows(uint32_t (&fragment)[4], const unsigned char* activations, int m, int group) const {
+        load_matrices(fragment, activations + (warp_m + m * 16 + lane() % 16) * Shape::STRIDE + group * 32 +
+                                    lane() / 16 * 16);
+    }
+
+    DEVICE Words4 load_weights(const unsigned char* activations, int n) const {
+        return load16(activations + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES + lane() * 16);
+    }
+};
+
+// Sums with a fold for each part: those of the segment, and of the segments before it.
+template <int BITS, Part PART, class T>
+struct GroupedSums {
+    using G = Gemm<BITS, PART, T>;
+    using Shape = typename G::Shape;
+    float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
+    float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4];
+
+    DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
+        Words4 weights[G::FRAGMENTS_N];
+#pragma unroll
+        for (int n = 0; n < G::FRAGMENTS_N; n++) {
+            weights[n] = gemm.load_weights(stage, n);
+        }
+#pragma unroll
+        for (int g = 0; g < G::Tile::GROUPS; g++) {
+#pragma unroll
+            for (int m = 0; m < G::FRAGMENTS_M; m++) {
+                uint32_t rows[4];
+                gemm.load_rows(rows, stage, m, g);
+#pragma unroll
+                for (int n = 0; n < G::FRAGMENTS_N; n++) {
+                    uint32_t first;
+                    uint32_t second;
+                    G::Tile::unpack(weights[n], g, first, second);
+                    if constexpr (PART == Part::HALF) {
+                        int low[4] = {};
+                        int high[4] = {};
+                        mma_int8_k16(low, rows[0], rows[1], first);
+                        mma_int8_k16(high, rows[2], rows[3], second);
+                        fold(gemm, stage, m, n, g, 0, low);
+                        fold(gemm, stage, m, n, g, 1, high);
+                    } else {
+                        int products[4] = {};
+                        mma_int8_k32(products, rows, first, second);
+                        fold(gemm, stage, m, n, g, -1, products);
+                    }
+                }
+            }
+        }
+    }
+
+    // half: which half of group g, or -1 for all of it.
+    DEVICE void fold(const G& gemm, const unsigned char* stage, int m, int n, int g, int half,
+                     const int (&products)[4]) {
+        const LinearArgs& a = gemm.a;
+        const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
+        const auto* groups = reinterpret_cast<const ActivationGroup*>(scales + 2 * Shape::SCALES);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const int column = gemm.warp_n + n * 8 + lane() % 4 * 2 + i % 2;
+            const int at = column * Shape::PARTS + (half < 0 ? g : 2 * g + half);
+            const bool has_minimum = a.mins != nullptr;
+            const Fold fold{a.scale(scales, at), has_minimum ? a.scale(scales + Shape::SCALES, at) : 0, has_minimum};
+            const int row = gemm.warp_m + m * 16 + lane() / 4 + i / 2 * 8;
+            const ActivationGroup group = groups[row * G::Tile::GROUPS + g];
+            segment[m][n][i] = fold(products[i], half < 0 ? group.sum() : group.half[half], static_cast<int>(a.zero),
+                                    group.scale, segment[m][n][i]);
+        }
+    }
+
+    DEVICE void end_segment(bool first) {
+#pragma unroll
+        for (int m = 0; m < G::FRAGMENTS_M; m++) {
+#pragma unroll
+            for (int n = 0; n < G::FRAGMENTS_N; n++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    total[m][n][i] = first ? segment[m][n][i] : total[m][n][i] + segment[m][n][i];
+                    segment[m][n][i] = 0;
+                }
+            }
+        }
+    }
+
+    DEVICE float result(const G&, int m, int n, int i, int, int) const { return total[m][n][i]; }
+};
+
+// Integer sums of whole rows.
+template <int BITS, class T>
+struct WholeSums {
+    using G = Gemm<BITS, Part::ROW, T>;
+    int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
+
+    DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
+        Words4 weights[G::FRAGMENTS_N];
+#pragma unroll
+        for (int n = 0; n < G::FRAGMENTS_N; n++) {
+            weights[n] = gemm.load_weights(stage, n);
+        }
+#pragma unroll
+        for (int g = 0; g < G::Tile::GROUPS; g++) {
+#pragma unroll
+            for (int m = 0; m < G::FRAGMENTS_M; m++) {
+                uint32_t rows[4];
+                gemm.load_rows(rows, stage, m, g);
+#pragma unroll
+                for (int n = 0; n < G::FRAGMENTS_N; n++) {
+                    uint32_t first;
+                    uint32_t second;
+                    G::Tile::unpack(weights[n], g, first, second);
+                    mma_int8_k32(sums[m][n], rows, first, second);
+                }
+            }
+        }
+    }
+
+    DEVICE void end_segment(bool) {}
+
+    DEVICE float result(const G& gemm, int m, int n, int i, int row, int output) const {
+        const LinearArgs& a = gemm.a;
+        const int groups = static_cast<int>(a.tiles) * G::Tile::GROUPS;
+        const ActivationGroup* group = a.groups + static_cast<int64_t>(row) * groups;
+        const bool has_minimum = a.mins != nullptr;
+        int input = 0;
+        for (int g = 0; (has_minimum || a.zero != 0) && g < groups; g++) {
+            input += group[g].sum();
+        }
+        const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
+        return fold(sums[m][n][i], input, static_cast<int>(a.zero), group->scale, 0);
+    }
+};
+
+template <int BITS, Part PART, class T, class Sums>
+DEVICE void gemm(const LinearArgs& a) {
+    DYNAMIC_SHARED(shared);
+    using Shape = GemmShape<BITS, PART, T>;
+    const Gemm<BITS, PART, T> gemm(a, shared);
+    const bool split = gridDim.z > 1;
+    const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
+    const int last_segment = split ? first_segment + 1 : a.segments();
+    const int begin = a.segment_begin(first_segment);
+    const int end = a.segment_begin(last_segment);
+    Sums sums;
+    for (int tile = begin; tile < begin + Shape::STAGES - 1; tile++) {
+        if (tile < end) {
+            gemm.load(tile);
+        }
+        copy_async_commit();
+    }
+    int tile = begin;
+    for (int segment = first_segment; segment < last_segment; segment++) {
+        for (; tile < a.segment_begin(segment + 1); tile++) {
+            copy_async_wait<Shape::STAGES - 2>();
+            __syncthreads();  // the tile is there for all, and nobody reads the stage that is filled next
+            if (tile + Shape::STAGES - 1 < end) {
+                gemm.load(tile + Shape::STAGES - 1);
+            }
+            copy_async_commit();
+            sums.add_tile(gemm, gemm.stage(tile));
+        }
+        sums.end_segment(segment == first_segment);
+    }
+    copy_async_wait<0>();
+    float* out = split ? a.partial + static_cast<int64_t>(blockIdx.z) * a.rows * a.outputs : a.out;
+#pragma unroll
+    for (int m = 0; m < T::WARP_M / 16; m++) {
+#pragma unroll
+        for (int n = 0; n < T::WARP_N / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + i / 2 * 8;
+                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + n * 8 + lane() % 4 * 2 + i % 2;
+                if (row < a.rows && output < a.outputs) {
+                    const float sum = sums.result(gemm, m, n, i, row, output);
+                    out[row * a.outputs + output] = split ? sum : a.with_bias(sum, output);
+                }
+            }
+        }
+    }
+}
+
+using Rows16 = GemmTile<16, 64, 16, 16>;
+using Rows64 = GemmTile<64, 64, 32, 16>;
+using Rows128 = GemmTile<128, 64, 32, 32>;
+using WholeRows128 = GemmTile<128, 128, 64, 32>;
+
+}  // namespace demitasse
+
+using demitasse::LinearArgs;
+using demitasse::Part;
+
+#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                        \
+    KERNEL(demitasse::TILE::THREADS) name(const LinearArgs a) {                                                    \
+        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(a);      \
+    }                                                                                                              \
+    EXPORT(name)
+#define GEMM_WHOLE(name, BITS, TILE)                                                                               \
+    KERNEL(demitasse::TILE::THREADS) name(const LinearArgs a) {                                                    \
+        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(a);         \
+    }                                                                                                              \
+    EXPORT(name)
+#define GEMM(BITS, element)                                                     \
+    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)          \
+    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)          \
+    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128)        \
+    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)            \
+    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)            \
+    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)          \
+    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                          \
+    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                          \
+    GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
+
+GEMM(8, int8)
+GEMM(4, int4)

@@ -1,0 +1,23 @@
+// Computes: out[r][n] = sum over segments of partial[segment][r][n], in their order, + bias[n].
+// Layout:   partial as gemm_int8 leaves it; out rows x outputs.
+// Requires: nothing.
+// Accuracy: FP32, the order of weights.cuh.
+// Launch:   one thread an element, blocks of 256.
+// Moves:    4 bytes read for each segment and 4 written an element.
+// Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same. Not run on a GPU
+//           yet.
+#include "demitasse/weights.cuh"
+
+KERNEL(256) linear_finish(const demitasse::LinearArgs a) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64_t count = a.rows * a.outputs;
+    if (i >= count) {
+        return;
+    }
+    float sum = a.partial[i];
+    for (int s = 1; s < a.segments(); s++) {
+        sum += a.partial[s * count + i];
+    }
+    a.out[i] = a.with_bias(sum, i % a.outputs);
+}
+EXPORT(linear_finish)

@@ -1,0 +1,275 @@
+// The kernels whose threads work together, against FP64, in both landing modes of asynchronous copies and with five orders of threads;
+// and one row against many. All kernels are tested through Java by the contract tests; this adds the orders, and sanitizers.
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "../emulator/kernels.cpp"
+
+namespace {
+
+using namespace demitasse;
+
+int checks = 0;
+int failures = 0;
+
+void check(bool holds, const std::string& what) {
+    checks++;
+    if (!holds && failures++ < 20) {
+        std::printf("FAILED: %s (seed %u, %s landing)\n", what.c_str(), emulator::settings.seed,
+                    emulator::settings.copies_early ? "early" : "late");
+    }
+}
+
+template <class Args>
+void run(const std::string& kernel, emulator::Index3 grid, unsigned threads, size_t shared, const Args& args) {
+    const std::string fault = emulator::exported_kernels().at(kernel).run(grid, {threads, 1, 1}, shared, &args);
+    check(fault.empty(), kernel + ": " + fault);
+}
+
+unsigned blocks(int64_t count, int size) { return static_cast<unsigned>((count + size - 1) / size); }
+
+bool close(const std::vector<float>& actual, const std::vector<double>& expected, double bound) {
+    double error = 0;
+    double power = 0;
+    for (size_t i = 0; i < expected.size(); i++) {
+        error += (actual[i] - expected[i]) * (actual[i] - expected[i]);
+        power += expected[i] * expected[i];
+    }
+    return error <= bound * power;
+}
+
+// A matrix of random integers in tiles (weights.cuh), with FP32 scales, and its values.
+template <int BITS>
+struct RandomMatrix {
+    using Tile = WeightTile<BITS>;
+    int outputs, columns, part;
+    int64_t tiles;
+    std::vector<uint8_t> quants;
+    std::vector<float> scales, mins;
+    std::vector<double> values;  // outputs x columns
+
+    RandomMatrix(int n, int k, int part_columns, bool minimum, std::mt19937& random)
+        : outputs(n), columns(k), part(part_columns), tiles(blocks(k, Tile::COLUMNS)) {
+        const int64_t output_tiles = blocks(n, TILE_OUTPUTS);
+        const int parts = part == 0 ? 0 : Tile::COLUMNS / part;
+        quants.resize(static_cast<size_t>(output_tiles * tiles * TILE_BYTES));
+        scales.resize(static_cast<size_t>(part == 0 ? output_tiles * 8 : output_tiles * tiles * 8 * parts));
+        mins.resize(minimum ? scales.size() : 0);
+        std::uniform_real_distribution<float> real(0.01f, 0.1f);
+        for (float& s : scales) {
+            s = real(random);
+        }
+        for (float& m : mins) {
+            m = -real(random);
+        }
+        for (int row = 0; row < n; row++) {
+            for (int c = 0; c < k; c++) {
+                const int q = BITS == 4 ? static_cast<int>(random() % 16) : static_cast<int>(random() % 256) - 128;
+                put(row, c, q);
+                const int64_t tile = row / 8 * tiles + c / Tile::COLUMNS;
+                const auto at = static_cast<size_t>(
+                    part == 0 ? row : (tile * 8 + row % 8) * parts + c % Tile::COLUMNS / part);
+                const double value = static_cast<double>(scales[at]) * (q - zero());
+                values.push_back(minimum ? value + mins[at] : value);
+            }
+        }
+    }
+
+    int zero() const { return BITS == 4 && mins.empty() ? 8 : 0; }
+
+    void put(int row, int c, int q) {
+        const int in_tile = c % Tile::COLUMNS;
+        const int in_group = in_tile % 32;
+        uint8_t* at = quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES +
+                      (row % 8 * 4 + in_group % 16 / 4) * 16;
+        if (BITS == 8) {
+            at[in_tile / 32 * 8 + in_group / 16 * 4 + c % 4] = static_cast<uint8_t>(q);
+        } else {
+            at[in_tile / 32 * 4 + c % 4] |= static_cast<uint8_t>(q << in_group / 16 * 4);
+        }
+    }
+};
+
+template <int BITS>
+void test_linear(const char* element, int part, bool minimum, std::mt19937& random) {
+    constexpr int K = 700;
+    constexpr int N = 75;
+    RandomMatrix<BITS> m(N, K, part, minimum, random);
+    const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+    const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
+    for (int rows : {1, 3, 17, 130}) {
+        std::vector<float> x(static_cast<size_t>(rows * K));
+        std::normal_distribution<float> normal;
+        for (float& v : x) {
+            v = normal(random);
+        }
+        std::vector<int8_t> q(static_cast<size_t>(rows * padded));
+        std::vector<ActivationGroup> groups(static_cast<size_t>(rows * padded / 32));
+        run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
+            QuantizeRowsArgs{x.data(), rows, K, padded, part == 0, q.data(), groups.data(), nullptr});
+        std::vector<double> expected;
+        for (int r = 0; r < rows; r++) {
+            for (int n = 0; n < N; n++) {
+                double sum = 0;
+                for (int k = 0; k < K; k++) {
+                    sum += static_cast<double>(q[static_cast<size_t>(r * padded + k)]) *
+                           groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale *
+                           m.values[static_cast<size_t>(n * K + k)];
+                }
+                expected.push_back(sum);
+            }
+        }
+        std::vector<float> out(expected.size());
+        std::vector<float> partial(SEGMENTS * expected.size());
+        LinearArgs a{m.quants.data(), m.scales.data(), minimum ? m.mins.data() : nullptr, N, m.tiles, 0, m.zero(),
+                     x.data(), q.data(), groups.data(), K, rows, nullptr, out.data(), partial.data()};
+        const std::string gemv = std::string("gemv_") + element + suffix;
+        const std::string gemm = std::string("gemm_") + element + suffix;
+        const std::string what = " " + std::to_string(rows) + " rows";
+        run(gemv + "_rows4", {blocks(N, 8), blocks(rows, 4), 1}, 256, 0, a);
+        check(close(out, expected, 1e-10), gemv + what);
+        const std::vector<float> same = out;
+        for (int tile_rows : {16, 64, 128}) {
+            const bool whole = part == 0 && tile_rows == 128;
+            const int width = whole ? 128 : 64;
+            const unsigned threads = tile_rows == 16 ? 128 : 256;
+            const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
+            std::fill(out.begin(), out.end(), -1.0f);
+            run(gemm + "_m" + std::to_string(tile_rows), {blocks(N, width), blocks(rows, tile_rows), splits}, threads,
+                98 << 10, a);
+            if (splits > 1) {
+                run("linear_finish", {blocks(rows * N, 256), 1, 1}, 256, 0, a);
+            }
+            check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
+        }
+    }
+}
+
+template <class Args>
+Args decode_args(const float* q, const KvPages& kv, int64_t heads, int64_t window, const BatchRows& rows, float* out) {
+    Args a{};
+    a.q = q;
+    a.kv = kv;
+    a.heads = heads;
+    a.scale = {0.125f};
+    a.soft_cap = {window == 0 ? 0.0f : 5.0f};
+    a.window = window;
+    a.rows = rows;
+    a.out = out;
+    return a;
+}
+
+// A sequence of `count` positions in pages out of order; all rows at once.
+void test_attention(const char* type, bool scaled, int element_bytes, int dim, int heads, int kv_heads, int window,
+                    std::mt19937& random) {
+    constexpr int COUNT = 300;
+    constexpr int PAGES = COUNT / PAGE + 1;
+    const int padded = (dim + 15) / 16 * 16;
+    const int groups = (dim + SCALE_GROUP - 1) / SCALE_GROUP;
+    std::vector<uint8_t> keys(static_cast<size_t>(PAGES * kv_heads * padded * PAGE * element_bytes));
+    std::vector<uint8_t> values(keys.size());
+    std::vector<float> key_scales(scaled ? static_cast<size_t>(PAGES * kv_heads * groups * PAGE) : 0);
+    std::vector<float> value_scales(key_scales.size());
+    std::vector<int32_t> positions, tables(COUNT, 0), pages;
+    for (int i = 0; i < PAGES; i++) {
+        pages.push_back(PAGES - 1 - i);
+    }
+    auto numbers = [&](int count) {
+        std::vector<float> x(static_cast<size_t>(count));
+        std::normal_distribution<float> normal;
+        for (float& v : x) {
+            v = normal(random);
+        }
+        return x;
+    };
+    const std::vector<float> k = numbers(COUNT * kv_heads * dim), v = numbers(COUNT * kv_heads * dim),
+                             q = numbers(COUNT * heads * dim);
+    for (int i = 0; i < COUNT; i++) {
+        positions.push_back(i);
+    }
+    const BatchRows rows{positions.data(), tables.data(), pages.data()};
+    const KvPages kv{keys.data(), values.data(), scaled ? key_scales.data() : nullptr,
+                     scaled ? value_scales.data() : nullptr, PAGES, kv_heads, dim};
+    run(std::string("kv_append_") + type, {COUNT, static_cast<unsigned>(kv_heads), 1}, 64, 0,
+        KvAppendArgs{kv, 0, k.data(), v.data(), rows});
+    const int group = heads / kv_heads;
+    const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
+    std::vector<float> states(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
+    std::vector<float> decoded(static_cast<size_t>(COUNT * heads * dim));
+    std::vector<float> prefilled(decoded.size());
+    auto a = decode_args<AttentionArgs>(q.data(), kv, heads, window, rows, decoded.data());
+    a.states = states.data();
+    a.segments = segments;
+    a.row_count = COUNT;
+    const int width = group == 1 ? 1 : 4;
+    run(std::string("attention_decode_") + type + "_heads" + std::to_string(width),
+        {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128, 0, a);
+    run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, a);
+    std::vector<int32_t> row_blocks;
+    for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
+        row_blocks.insert(row_blocks.end(), {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0});
+    }
+    auto p = decode_args<PrefillArgs>(q.data(), kv, heads, window, rows, prefilled.data());
+    p.blocks = row_blocks.data();
+    const int most = padded <= 64 ? 64 : padded <= 128 ? 128 : 256;
+    run(std::string("attention_prefill_") + type + "_dim" + std::to_string(most),
+        {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, p);
+    std::vector<double> expected(decoded.begin(), decoded.end());
+    const std::string what = std::string(type) + " dim " + std::to_string(dim) + " window " + std::to_string(window);
+    check(close(prefilled, expected, 1e-5), "prefill is not near decode: " + what);
+    if (!scaled && element_bytes == 4) {
+        for (int row : {0, 31, 32, 255, 256, 299}) {
+            const float* out = decoded.data() + row * heads * dim;
+            std::vector<double> right;
+            for (int h = 0; h < heads; h++) {
+                std::vector<double> sum(static_cast<size_t>(dim));
+                double weights = 0;
+                for (int t = window == 0 ? 0 : std::max(0, row - window + 1); t <= row; t++) {
+                    double score = 0;
+                    for (int d = 0; d < dim; d++) {
+                        score += static_cast<double>(q[static_cast<size_t>((row * heads + h) * dim + d)]) *
+                                 k[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
+                    }
+                    score *= 0.125;
+                    const double weight = std::exp(window == 0 ? score : 5 * std::tanh(score / 5));
+                    weights += weight;
+                    for (int d = 0; d < dim; d++) {
+                        sum[static_cast<size_t>(d)] +=
+                            weight * v[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
+                    }
+                }
+                for (double s : sum) {
+                    right.push_back(s / weights);
+                }
+            }
+            check(close(std::vector<float>(out, out + heads * dim), right, 1e-10), "decode: " + what);
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    for (bool early : {false, true}) {
+        for (unsigned seed = 0; seed < 5; seed++) {
+            emulator::settings = {seed, early};
+            std::mt19937 random(20261125 + seed);
+            const bool minimum = seed % 2 == 1;
+            for (int part : {32, 16, 0}) {
+                test_linear<8>("int8", part, minimum, random);
+                test_linear<4>("int4", part, minimum, random);
+            }
+            if (seed > 1) {
+                continue;  // attention copies nothing asynchronously
+            }
+            test_attention("f32", false, 4, 80, 6, 2, seed == 0 ? 0 : 70, random);
+            test_attention("f16", false, 2, 64, 3, 3, 0, random);
+            test_attention("int8", true, 1, 256, 4, 1, 100, random);
+            test_attention("fp8", true, 1, 128, 5, 1, 0, random);
+        }
+    }
+    std::printf("%d checks, %d failed\n", checks, failures);
+    return failures == 0 ? 0 : 1;
+}
