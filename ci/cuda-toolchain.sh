@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the folder of a CUDA 13.0 toolchain (nvcc, headers, cuobjdump): an installed one (CUDA_HOME, or nvcc on the PATH), else
-# NVIDIA's own Python packages in Demitasse's cache, fetched at the first run (about 130 MB). No GPU and no driver are needed.
+# NVIDIA's own Python packages in Demitasse's cache, fetched at the first run (about 130 MB). No GPU and no driver are needed. With
+# --installed nothing is fetched, and it fails where there is no toolchain.
 set -euo pipefail
 
 for root in "${CUDA_HOME:-}" "$(dirname "$(dirname "$(command -v nvcc || echo /none/bin/nvcc)")")"; do
@@ -13,6 +14,7 @@ done
 cache=${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/demitasse}/cuda-13.0
 root=$cache/nvidia/cu13
 if [ ! -f "$cache/complete" ]; then
+  [ "${1:-}" != --installed ] || exit 1
   python=$(command -v python3) || { echo "cuda-toolchain: Python 3 is needed to fetch nvcc" >&2; exit 1; }
   rm -rf "$cache"
   mkdir -p "$cache"

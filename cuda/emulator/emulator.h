@@ -10,6 +10,7 @@
 #include "instructions.h"
 
 #define KERNEL(threads) extern "C" void
+#define KERNEL_BLOCKS(threads, blocks) extern "C" void
 #define DEVICE inline
 #define __restrict__ __restrict
 #define SHARED(type, name, count)         \

@@ -33,11 +33,6 @@ struct AttentionArgs {
     int64_t row_count;
 };
 
-DEVICE float cap_score(const AttentionArgs& a, float score) {
-    score *= a.scale;
-    return a.soft_cap != 0.0f ? a.soft_cap * tanhf(score / a.soft_cap) : score;
-}
-
 DEVICE int first_position(const AttentionArgs& a, int position) {
     return a.window == 0 || position < a.window ? 0 : position - static_cast<int>(a.window) + 1;
 }
@@ -52,19 +47,26 @@ struct WarpAttention {
     using Element = KvElement<TYPE>;
     static constexpr int CHUNK = Element::CHUNK;
     // 16-byte chunks of values that a lane holds: a position's elements fill at most 32 lanes, FP32 heads twice that.
+    static constexpr int UNROLL = CHUNK == 16 ? 1 : 2;  // loads at once: more, and registers are spilled
     static constexpr int ROUNDS = MOST_DIM / CHUNK > 32 ? 2 : 1;
 
     const AttentionArgs& a;
     const float* queries;  // [head][padded], shared
     float* weights;        // [head][position], shared, of the warp
+    const float inverse_cap;
     float largest[HEADS];
     float sums[HEADS] = {};  // of the lane's positions
     float values[HEADS][ROUNDS][CHUNK] = {};
 
-    DEVICE WarpAttention(const AttentionArgs& args, const float* q, float* w) : a(args), queries(q), weights(w) {
+    DEVICE WarpAttention(const AttentionArgs& args, const float* q, float* w)
+        : a(args), queries(q), weights(w), inverse_cap(args.soft_cap == 0.0f ? 0 : 1 / args.soft_cap) {
         for (int h = 0; h < HEADS; h++) {
             largest[h] = -INFINITY;
         }
+    }
+
+    DEVICE float capped(float score) const {
+        return inverse_cap != 0 ? a.soft_cap * tanhf(score * inverse_cap) : score;
     }
 
     // Positions [from, to) of a page.
@@ -76,7 +78,7 @@ struct WarpAttention {
         const bool seen = lane() >= from && lane() < to;
 #pragma unroll
         for (int h = 0; h < HEADS; h++) {
-            const float score = seen ? cap_score(a, scores[h]) : -INFINITY;
+            const float score = seen ? capped(scores[h] * a.scale) : -INFINITY;
             const float now = fmaxf(largest[h], warp_max(score));
             const float correction = largest[h] == now ? 1 : expf(largest[h] - now);
             const float weight = seen ? expf(score - now) : 0;
@@ -98,6 +100,7 @@ struct WarpAttention {
         const int padded = a.kv.padded();
         for (int from = 0; from < padded; from += SCALE_GROUP) {
             float sum[HEADS] = {};
+#pragma unroll UNROLL
             for (int d = from; d < minimum(from + SCALE_GROUP, padded); d += CHUNK) {
                 const Words4 w = load16(keys + (d / CHUNK * PAGE + lane()) * 16);
 #pragma unroll
@@ -129,6 +132,7 @@ struct WarpAttention {
         if (first >= step) {
             return;
         }
+#pragma unroll UNROLL
         for (int p = first; p < PAGE; p += step) {
 #pragma unroll
             for (int round = 0; round < ROUNDS; round++) {
@@ -252,7 +256,7 @@ using demitasse::AttentionArgs;
 using demitasse::KvType;
 
 #define ATTENTION_DECODE(name, TYPE, HEADS)                                                           \
-    KERNEL(128) name(const AttentionArgs a) { demitasse::attention_decode<KvType::TYPE, HEADS>(a); } \
+    KERNEL_BLOCKS(128, 3) name(const AttentionArgs a) { demitasse::attention_decode<KvType::TYPE, HEADS>(a); } \
     EXPORT(name)
 
 ATTENTION_DECODE(attention_decode_f32_heads1, F32, 1)

@@ -181,6 +181,7 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
     const int32_t* table = a.rows.pages + a.rows.tables[prefill.first_row];
     const int begin = prefill.first_of(prefill.position_of(0)) / PAGE;
     const int end = prefill.position_of(prefill.rows - 1) / PAGE + 1;
+    const float inverse_cap = a.soft_cap == 0.0f ? 0 : 1 / a.soft_cap;
     float out[DIM / 8][4] = {};
     float largest[2] = {-INFINITY, -INFINITY};
     float sums[2] = {};
@@ -197,7 +198,7 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
             const int half = i % 4 / 2;
             const int position = page * PAGE + i / 4 * 8 + lane() % 4 * 2 + i % 2;
             float score = scores[i / 4][i % 4] * a.scale;
-            score = a.soft_cap != 0.0f ? a.soft_cap * tanhf(score / a.soft_cap) : score;
+            score = inverse_cap != 0 ? a.soft_cap * tanhf(score * inverse_cap) : score;
             const bool seen = position <= positions[half] && position >= prefill.first_of(positions[half]);
             scores[i / 4][i % 4] = seen ? score : -INFINITY;
             highest[half] = fmaxf(highest[half], scores[i / 4][i % 4]);

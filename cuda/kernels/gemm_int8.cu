@@ -117,6 +117,7 @@ template <int BITS, Part PART, class T>
 struct GroupedSums {
     using G = Gemm<BITS, PART, T>;
     using Shape = typename G::Shape;
+    static constexpr int UNROLL = PART == Part::HALF ? 1 : 2;  // groups at once: more, and registers are spilled
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4];
 
@@ -126,7 +127,7 @@ struct GroupedSums {
         for (int n = 0; n < G::FRAGMENTS_N; n++) {
             weights[n] = gemm.load_weights(stage, n);
         }
-#pragma unroll
+#pragma unroll UNROLL
         for (int g = 0; g < G::Tile::GROUPS; g++) {
 #pragma unroll
             for (int m = 0; m < G::FRAGMENTS_M; m++) {
@@ -194,6 +195,7 @@ struct GroupedSums {
 template <int BITS, class T>
 struct WholeSums {
     using G = Gemm<BITS, Part::ROW, T>;
+    static constexpr int UNROLL = BITS == 4 ? 1 : 2;  // groups at once
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
@@ -202,7 +204,7 @@ struct WholeSums {
         for (int n = 0; n < G::FRAGMENTS_N; n++) {
             weights[n] = gemm.load_weights(stage, n);
         }
-#pragma unroll
+#pragma unroll UNROLL
         for (int g = 0; g < G::Tile::GROUPS; g++) {
 #pragma unroll
             for (int m = 0; m < G::FRAGMENTS_M; m++) {
@@ -287,6 +289,7 @@ DEVICE void gemm(const LinearArgs& a) {
 using Rows16 = GemmTile<16, 64, 16, 16>;
 using Rows64 = GemmTile<64, 64, 32, 16>;
 using Rows128 = GemmTile<128, 64, 32, 32>;
+using HalfRows128 = GemmTile<128, 64, 32, 16>;  // two folds a group: with larger parts of a warp registers are spilled
 using WholeRows128 = GemmTile<128, 128, 64, 32>;
 
 }  // namespace demitasse
@@ -310,7 +313,7 @@ using demitasse::Part;
     GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128)        \
     GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)            \
     GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)            \
-    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)          \
+    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, HalfRows128)          \
     GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                          \
     GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                          \
     GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)

@@ -125,6 +125,29 @@ DEVICE void finish_rows(const LinearArgs& a, const float* partial, int first_row
     a.out[(first_row + r) * a.outputs + output] = a.with_bias(sum, output);
 }
 
+// One scale a row on both sides: integers of all segments are added, and folded once.
+template <int ROWS, int BITS>
+DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row) {
+    const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
+    const int n = static_cast<int>(threadIdx.x) % TILE_OUTPUTS;
+    const int64_t output = static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + n;
+    const int64_t row = first_row + r;
+    if (r >= ROWS || row >= a.rows || output >= a.outputs) {
+        return;
+    }
+    int products = 0;
+    int inputs = 0;
+    for (int s = 0; s < a.segments(); s++) {
+        products += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + n];
+        inputs += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS];
+    }
+    const bool has_minimum = a.mins != nullptr;
+    const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
+    const float activation = a.groups[row * a.tiles * WeightTile<BITS>::GROUPS].scale;
+    a.out[row * a.outputs + output] =
+        a.with_bias(fold(products, inputs, static_cast<int>(a.zero), activation, 0), output);
+}
+
 template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>
 DEVICE void gemv(const LinearArgs& a) {
     SHARED(float, partial, SEGMENTS * ROWS * TILE_OUTPUTS);
@@ -172,36 +195,13 @@ DEVICE void gemv(const LinearArgs& a) {
     }
 }
 
-// One scale a row on both sides: integers of all segments are added, and folded once.
-template <int ROWS, int BITS>
-DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row) {
-    const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
-    const int n = static_cast<int>(threadIdx.x) % TILE_OUTPUTS;
-    const int64_t output = static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + n;
-    const int64_t row = first_row + r;
-    if (r >= ROWS || row >= a.rows || output >= a.outputs) {
-        return;
-    }
-    int products = 0;
-    int inputs = 0;
-    for (int s = 0; s < a.segments(); s++) {
-        products += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + n];
-        inputs += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS];
-    }
-    const bool has_minimum = a.mins != nullptr;
-    const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
-    const float activation = a.groups[row * a.tiles * WeightTile<BITS>::GROUPS].scale;
-    a.out[row * a.outputs + output] =
-        a.with_bias(fold(products, inputs, static_cast<int>(a.zero), activation, 0), output);
-}
-
 }  // namespace demitasse
 
 using demitasse::LinearArgs;
 using demitasse::Part;
 
 #define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                                   \
-    KERNEL(256) name(const LinearArgs a) {                                                                  \
+    KERNEL_BLOCKS(256, 2) name(const LinearArgs a) {                                                                  \
         demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(a);             \
     }                                                                                                       \
     EXPORT(name)

@@ -134,7 +134,7 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         for (int tile_rows : {16, 64, 128}) {
             const bool whole = part == 0 && tile_rows == 128;
             const int width = whole ? 128 : 64;
-            const unsigned threads = tile_rows == 16 ? 128 : 256;
+            const unsigned threads = tile_rows == 16 ? 128 : tile_rows == 128 && part == 16 ? 512 : 256;
             const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
             std::fill(out.begin(), out.end(), -1.0f);
             run(gemm + "_m" + std::to_string(tile_rows), {blocks(N, width), blocks(rows, tile_rows), splits}, threads,

@@ -2,6 +2,7 @@
 // compiler, for which the emulator carries them out (emulator/).
 //
 //   KERNEL(threads) name(Args args)   a kernel that is launched with at most `threads` threads a block
+//   KERNEL_BLOCKS(threads, blocks)    the same, with registers for so many blocks on a multiprocessor
 //   EXPORT(name)                      makes it known by name to the emulator
 //   SHARED(type, name, count)         an array in a block's shared memory
 //   DYNAMIC_SHARED(name)              bytes that the launch asks for, aligned to 1024
@@ -16,6 +17,7 @@
 #if defined(__CUDACC__)
 
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define KERNEL_BLOCKS(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 #define EXPORT(name)
 #define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]

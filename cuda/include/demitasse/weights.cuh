@@ -38,7 +38,7 @@ struct WeightTile {
         }
     }
 
-    static constexpr int parts(Part part) { return part == Part::HALF ? 2 * GROUPS : GROUPS; }
+    static constexpr DEVICE int parts(Part part) { return part == Part::HALF ? 2 * GROUPS : GROUPS; }
 };
 
 // A group of 32 columns of a row of activations beside its integers.

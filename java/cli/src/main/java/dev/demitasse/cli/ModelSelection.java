@@ -65,7 +65,7 @@ final class ModelSelection {
     ModelOptions options() {
         return ModelOptions.DEFAULT
                 .withBackend(backend)
-                .withDevice(new DeviceOptions(threads, device, null, instructionSet))
+                .withDevice(new DeviceOptions(threads, device, null, instructionSet, batchInvariant))
                 .withContextLength(context)
                 .withKvType(kvType)
                 .withSequences(1);

@@ -9,29 +9,36 @@ import org.jspecify.annotations.Nullable;
  * @param ordinal which of several devices of a kind
  * @param activations how integer layouts meet their activations; null for the device's own choice
  * @param instructionSet the instruction set of a CPU device that has several, by name; null for the best
+ * @param batchInvariant whether a row's result may not depend on the other rows, to the last bit; CPU devices always hold that
  */
 public record DeviceOptions(
         int threads,
         int ordinal,
         @Nullable ActivationType activations,
-        @Nullable String instructionSet) {
+        @Nullable String instructionSet,
+        boolean batchInvariant) {
     /** The device's own choice of everything. */
     public static DeviceOptions defaults() {
-        return new DeviceOptions(0, 0, null, null);
+        return new DeviceOptions(0, 0, null, null, false);
     }
 
     /** The same with that many threads. */
     public DeviceOptions withThreads(int count) {
-        return new DeviceOptions(count, ordinal, activations, instructionSet);
+        return new DeviceOptions(count, ordinal, activations, instructionSet, batchInvariant);
     }
 
     /** The same with those activations. */
     public DeviceOptions withActivations(ActivationType type) {
-        return new DeviceOptions(threads, ordinal, type, instructionSet);
+        return new DeviceOptions(threads, ordinal, type, instructionSet, batchInvariant);
     }
 
     /** The same with that instruction set. */
     public DeviceOptions withInstructionSet(@Nullable String name) {
-        return new DeviceOptions(threads, ordinal, activations, name);
+        return new DeviceOptions(threads, ordinal, activations, name, batchInvariant);
+    }
+
+    /** The same, with results that do not depend on the batch. */
+    public DeviceOptions withBatchInvariant(boolean wanted) {
+        return new DeviceOptions(threads, ordinal, activations, instructionSet, wanted);
     }
 }

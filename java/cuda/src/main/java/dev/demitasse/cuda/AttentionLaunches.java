@@ -1,0 +1,184 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.kv.KvShape;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.LongStream;
+
+/** {@code kvAppend} and {@code attention} as launches: which rows go through tensor cores, and over how many segments the others. */
+final class AttentionLaunches implements AutoCloseable {
+    private static final int SEGMENT = 256;
+    private static final int STATE_HEADER = 4;
+    private static final int HEADS = 4;
+    private static final int PREFILL_ROWS = 64;
+    /** Rows of a sequence from which on tensor cores are worth their setting up. */
+    private static final int LEAST_PREFILL_ROWS = 8;
+
+    private static final int PREFILL_THREADS = 128;
+
+    private final LaunchList launches;
+    private final BatchTables tables;
+    private final Workspace states;
+    private final boolean batchInvariant;
+
+    AttentionLaunches(CudaContext context, LaunchList launches, boolean batchInvariant) {
+        this.launches = launches;
+        this.tables = new BatchTables(launches);
+        this.states = new Workspace(context, launches);
+        this.batchInvariant = batchInvariant;
+    }
+
+    private static String type(CudaKvStore store) {
+        return store.shape().type().name().toLowerCase(Locale.ROOT);
+    }
+
+    private static long[] words(long[]... parts) {
+        return LongStream.concat(
+                        LongStream.empty(), java.util.Arrays.stream(parts).flatMapToLong(java.util.Arrays::stream))
+                .toArray();
+    }
+
+    /** Records the storing of keys and values. */
+    void append(CudaKvStore store, int layer, long keys, long values, BatchRows rows) {
+        launches.reserve(BatchTables.bytes(rows));
+        tables.use(rows, store.shape());
+        launches.add(
+                "kv_append_" + type(store),
+                rows.count(),
+                store.shape().kvHeads(),
+                1,
+                64,
+                0,
+                words(store.words(), new long[] {layer, keys, values}, tables.words(0)));
+    }
+
+    /** Neighbouring rows. */
+    private record Range(int first, int count) {}
+
+    /** Records attention of all rows. */
+    void attend(CudaKvStore store, int layer, AttentionShape shape, long q, long out, BatchRows rows) {
+        List<Range> singles = new ArrayList<>();
+        List<Range> blocks = new ArrayList<>();
+        divide(rows, singles, blocks);
+        int capacity = segments(rows.count() == 0 ? 0 : longest(rows));
+        long stateBytes = 4L * shape.heads() * capacity * (STATE_HEADER + store.paddedDim());
+        long most = singles.stream().mapToInt(Range::count).max().orElse(0);
+        long stateAddress = most == 0 ? 0 : states.address(most * stateBytes);
+        // After what may have run the list, and with room for all that this operation brings.
+        launches.reserve(BatchTables.bytes(rows) + 16L * blocks.size() + 64);
+        tables.use(rows, store.shape());
+        for (Range range : singles) {
+            decode(store, layer, shape, q, out, range, capacity, stateAddress);
+        }
+        if (!blocks.isEmpty()) {
+            prefill(store, layer, shape, q, out, blocks);
+        }
+    }
+
+    private static int longest(BatchRows rows) {
+        int longest = 0;
+        for (int i = 0; i < rows.count(); i++) {
+            longest = Math.max(longest, rows.positions()[i]);
+        }
+        return longest;
+    }
+
+    /** Segments of a launch: a power of two, so that launches stay the same while a sequence grows. */
+    private static int segments(int longest) {
+        int needed = longest / SEGMENT + 1;
+        return needed == 1 ? 1 : Integer.highestOneBit(needed - 1) * 2;
+    }
+
+    private void divide(BatchRows rows, List<Range> singles, List<Range> blocks) {
+        int alone = 0; // first row that waits to be taken alone
+        for (int first = 0; first < rows.count(); ) {
+            int last = first + 1;
+            while (last < rows.count() && rows.pages()[last] == rows.pages()[first]) {
+                last++;
+            }
+            if (!batchInvariant && last - first >= LEAST_PREFILL_ROWS) {
+                if (first > alone) {
+                    singles.add(new Range(alone, first - alone));
+                }
+                for (int at = first; at < last; at += PREFILL_ROWS) {
+                    blocks.add(new Range(at, Math.min(PREFILL_ROWS, last - at)));
+                }
+                alone = last;
+            }
+            first = last;
+        }
+        if (rows.count() > alone) {
+            singles.add(new Range(alone, rows.count() - alone));
+        }
+    }
+
+    private static long bits(float value) {
+        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
+    }
+
+    private long[] arguments(CudaKvStore store, int layer, AttentionShape shape, long q, long out, int firstRow) {
+        return words(
+                new long[] {q},
+                store.words(),
+                new long[] {layer, shape.heads(), bits(shape.scale()), bits(shape.softCap()), shape.window()},
+                tables.words(firstRow),
+                new long[] {out});
+    }
+
+    private void decode(
+            CudaKvStore store,
+            int layer,
+            AttentionShape shape,
+            long q,
+            long out,
+            Range range,
+            int segments,
+            long stateAddress) {
+        long offset = 4L * range.first * shape.heads() * shape.headDim();
+        long[] arguments = words(
+                arguments(store, layer, shape, q + offset, out + offset, range.first),
+                new long[] {stateAddress, segments, range.count});
+        int group = shape.heads() / shape.kvHeads();
+        int heads = group == 1 ? 1 : HEADS;
+        launches.add(
+                "attention_decode_" + type(store) + "_heads" + heads,
+                shape.kvHeads() * ((group + heads - 1) / heads),
+                range.count,
+                segments,
+                128,
+                0,
+                arguments);
+        launches.add("attention_merge", shape.heads(), range.count, 1, 64, 0, arguments);
+    }
+
+    private void prefill(CudaKvStore store, int layer, AttentionShape shape, long q, long out, List<Range> blocks) {
+        int[] words = new int[4 * blocks.size()];
+        for (int i = 0; i < blocks.size(); i++) {
+            words[4 * i] = blocks.get(i).first;
+            words[4 * i + 1] = blocks.get(i).count;
+        }
+        int dim = store.paddedDim() <= 64 ? 64 : store.paddedDim() <= 128 ? 128 : 256;
+        long blockAddress = launches.put(words, words.length, words.length);
+        launches.add(
+                "attention_prefill_" + type(store) + "_dim" + dim,
+                shape.heads(),
+                blocks.size(),
+                1,
+                PREFILL_THREADS,
+                prefillSharedBytes(dim),
+                words(arguments(store, layer, shape, q, out, 0), new long[] {blockAddress}));
+    }
+
+    /** Dynamic shared memory: {@code PrefillShape::BYTES}. */
+    private static int prefillSharedBytes(int dim) {
+        return 2 * (dim * KvShape.PAGE + (dim + 8) * KvShape.PAGE + (dim + 8) * PREFILL_ROWS);
+    }
+
+    @Override
+    public void close() {
+        states.close();
+    }
+}

@@ -1,0 +1,94 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.kv.KvShape;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The rows of a batch in the step's data, written once for all layers: positions, page tables, and where each row's table begins. Tables
+ * have room for a power of two of pages, so that addresses, and with them the launches, stay the same while a sequence grows.
+ */
+final class BatchTables {
+    private final LaunchList launches;
+    private @Nullable BatchRows rows;
+    private long positions;
+    private long tables;
+    private long pages;
+    private int longest;
+
+    BatchTables(LaunchList launches) {
+        this.launches = launches;
+        launches.afterRun(() -> rows = null);
+    }
+
+    /** Puts the rows into the step's data, after a check that every position has a page of the store. */
+    void use(BatchRows batch, KvShape shape) {
+        if (batch == rows) {
+            return;
+        }
+        int count = batch.count();
+        int[] starts = new int[count];
+        int total = 0;
+        longest = 0;
+        int[] previous = null;
+        for (int row = 0; row < count; row++) {
+            int[] table = batch.pages()[row];
+            check(batch.positions()[row], table, shape);
+            longest = Math.max(longest, batch.positions()[row]);
+            if (table != previous) {
+                starts[row] = total;
+                total += capacity(table.length);
+                previous = table;
+            } else {
+                starts[row] = starts[row - 1];
+            }
+        }
+        int[] all = new int[total];
+        for (int row = 0; row < count; row++) {
+            System.arraycopy(batch.pages()[row], 0, all, starts[row], batch.pages()[row].length);
+        }
+        positions = launches.put(batch.positions(), count, count);
+        tables = launches.put(starts, count, count);
+        pages = launches.put(all, total, total);
+        rows = batch;
+    }
+
+    /** The most bytes of the step's data that the rows take. */
+    static long bytes(BatchRows batch) {
+        long total = 2L * batch.count();
+        int[] previous = null;
+        for (int row = 0; row < batch.count(); row++) {
+            int[] table = batch.pages()[row];
+            total += table == previous ? 0 : capacity(table.length);
+            previous = table;
+        }
+        return 4 * total + 64;
+    }
+
+    private static int capacity(int pages) {
+        return Math.max(8, Integer.highestOneBit(Math.max(1, pages - 1)) * 2);
+    }
+
+    private static void check(int position, int[] pages, KvShape shape) {
+        int last = position / KvShape.PAGE;
+        if (position < 0 || last >= pages.length) {
+            throw new UsageException("Position " + position + " has no page in a table of " + pages.length + ".");
+        }
+        for (int i = 0; i <= last; i++) {
+            if (pages[i] < 0 || pages[i] >= shape.pages()) {
+                throw new UsageException("Page " + pages[i] + " is not one of the cache's " + shape.pages() + ".");
+            }
+        }
+    }
+
+    /** The words of {@code BatchRows} for rows from {@code first} on. */
+    long[] words(int first) {
+        return new long[] {positions + 4L * first, tables + 4L * first, pages};
+    }
+
+    /** The largest position. */
+    int longest() {
+        return longest;
+    }
+}

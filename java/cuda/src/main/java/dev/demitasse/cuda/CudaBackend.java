@@ -1,0 +1,74 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.DeviceFailedException;
+import dev.demitasse.device.Backend;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Support;
+import java.util.List;
+
+/** The backend {@code cuda}: NVIDIA GPUs of compute capability 8.0 and later. */
+public final class CudaBackend implements Backend {
+    /** For the service loader. */
+    public CudaBackend() {}
+
+    @Override
+    public String name() {
+        return "cuda";
+    }
+
+    @Override
+    public Support probe() {
+        if (!KernelModules.built()) {
+            return Support.no(
+                    "this build has no CUDA kernels: there was no nvcc", "run ci/cuda-toolchain.sh and build again");
+        }
+        Support driver = Driver.probe();
+        if (!driver.ok()) {
+            return driver;
+        }
+        try {
+            List<Driver.Gpu> gpus = Driver.gpus();
+            if (gpus.isEmpty()) {
+                return Support.no("the driver has no GPU", "plug one in, or make it visible (CUDA_VISIBLE_DEVICES)");
+            }
+            Support first = Support.no("", "");
+            StringBuilder found = new StringBuilder(driver.reason());
+            boolean any = false;
+            for (Driver.Gpu gpu : gpus) {
+                Support support = gpu.support();
+                first = gpu.ordinal() == 0 ? support : first;
+                any |= support.ok();
+                found.append(", ").append(gpu.ordinal()).append(": ").append(support.reason());
+            }
+            return any ? Support.yes(found.toString()) : first;
+        } catch (DeviceFailedException e) {
+            return Support.no(String.valueOf(e.getMessage()), "use another backend");
+        }
+    }
+
+    /** The emulator is for tests alone, and never chosen. */
+    @Override
+    public boolean automatic() {
+        return Driver.gpus().stream().noneMatch(gpu -> gpu.name().equals(Driver.EMULATOR));
+    }
+
+    @Override
+    public Device open(DeviceOptions options) {
+        Support support = probe();
+        if (!support.ok()) {
+            throw new BackendUnavailableException("cuda: " + support + ".");
+        }
+        List<Driver.Gpu> gpus = Driver.gpus();
+        if (options.ordinal() < 0 || options.ordinal() >= gpus.size()) {
+            throw new BackendUnavailableException(
+                    "cuda: there is no device " + options.ordinal() + "; there are " + gpus + ", counted from 0.");
+        }
+        Driver.Gpu gpu = gpus.get(options.ordinal());
+        if (!gpu.support().ok()) {
+            throw new BackendUnavailableException("cuda: " + gpu.support() + ".");
+        }
+        return new CudaDevice(options, gpu);
+    }
+}

@@ -1,0 +1,161 @@
+package dev.demitasse.cuda;
+
+import static jcuda.driver.JCudaDriver.cuCtxCreate;
+import static jcuda.driver.JCudaDriver.cuCtxDestroy;
+import static jcuda.driver.JCudaDriver.cuCtxSetCurrent;
+import static jcuda.driver.JCudaDriver.cuMemAlloc;
+import static jcuda.driver.JCudaDriver.cuMemFree;
+import static jcuda.driver.JCudaDriver.cuMemGetInfo;
+import static jcuda.driver.JCudaDriver.cuMemsetD8Async;
+import static jcuda.driver.JCudaDriver.cuStreamCreate;
+import static jcuda.driver.JCudaDriver.cuStreamDestroy;
+import static jcuda.driver.JCudaDriver.cuStreamSynchronize;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.DeviceFailedException;
+import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.UsageException;
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A CUDA context with its stream and its memory. After an error that spoils the context every further use ends in
+ * {@link DeviceFailedException}; a spoilt or closed context is never used again.
+ */
+final class CudaContext implements AutoCloseable {
+    private static final int STREAM_NON_BLOCKING = 1;
+
+    private final CUcontext context = new CUcontext();
+    private final CUstream stream = new CUstream();
+    private final Map<Purpose, Long> ledger = new EnumMap<>(Purpose.class);
+    private @Nullable String failure;
+    private boolean closed;
+
+    /** What memory is for. */
+    enum Purpose {
+        WEIGHTS,
+        CACHE,
+        BUFFERS,
+        WORKSPACE
+    }
+
+    CudaContext(Driver.Gpu gpu) {
+        int failed = cuCtxCreate(context, 0, Driver.device(gpu.ordinal()));
+        if (failed != 0) {
+            throw new BackendUnavailableException("cuda: no context on " + gpu + ": " + Driver.name(failed)
+                    + "; close other programs that use the GPU.");
+        }
+        check(cuStreamCreate(stream, STREAM_NON_BLOCKING), "making a stream");
+    }
+
+    CUstream stream() {
+        return stream;
+    }
+
+    /**
+     * Makes this the context of the calling thread.
+     *
+     * @throws DeviceFailedException where it is spoilt
+     */
+    void enter() {
+        if (closed) {
+            throw new UsageException("The device is closed.");
+        }
+        if (failure != null) {
+            throw new DeviceFailedException(failure);
+        }
+        check(cuCtxSetCurrent(context), "entering the context");
+    }
+
+    /** Throws where the driver reports an error; one that spoils the context is remembered. */
+    void check(int result, String doing) {
+        if (result == 0) {
+            return;
+        }
+        DeviceFailedException exception = new DeviceFailedException("cuda: " + Driver.name(result) + " while " + doing
+                + ". The device cannot be used any more; close it, and open it again.");
+        if (result != CUresult.CUDA_ERROR_INVALID_VALUE && result != CUresult.CUDA_ERROR_NOT_FOUND) {
+            failure = exception.getMessage();
+        }
+        throw exception;
+    }
+
+    /** Waits until all that was launched is complete. */
+    void synchronize(String doing) {
+        check(cuStreamSynchronize(stream), doing);
+    }
+
+    /** Whether memory of it can still be given back. */
+    boolean usable() {
+        return !closed && failure == null;
+    }
+
+    /**
+     * Zeroed memory, at least one byte.
+     *
+     * @throws OutOfDeviceMemoryException where the GPU has not so much; the message says what holds the rest
+     */
+    DevicePointer allocate(long bytes, Purpose purpose) {
+        enter();
+        long rounded = Math.max(bytes, 16);
+        DevicePointer pointer = new DevicePointer();
+        int failed = cuMemAlloc(pointer, rounded);
+        if (failed == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+            throw new OutOfDeviceMemoryException("cuda: " + mebibytes(bytes) + " MiB for "
+                    + purpose.name().toLowerCase(Locale.ROOT) + " do not fit: " + mebibytes(freeBytes())
+                    + " MiB are free; " + ledger() + ".");
+        }
+        check(failed, "allocating " + bytes + " bytes");
+        check(cuMemsetD8Async(pointer, (byte) 0, rounded, stream), "zeroing memory");
+        ledger.merge(purpose, bytes, Long::sum);
+        return pointer;
+    }
+
+    /** Gives memory back. What was launched before must be complete. */
+    void free(DevicePointer pointer, long bytes, Purpose purpose) {
+        if (usable()) {
+            enter();
+            check(cuMemFree(pointer), "freeing memory");
+            ledger.merge(purpose, -bytes, Long::sum);
+        }
+    }
+
+    /** Bytes that the GPU still has. */
+    long freeBytes() {
+        enter();
+        long[] free = new long[1];
+        long[] total = new long[1];
+        check(cuMemGetInfo(free, total), "asking for free memory");
+        return free[0];
+    }
+
+    /** What holds memory, for people. */
+    String ledger() {
+        return ledger.entrySet().stream()
+                .map(e -> e.getKey().name().toLowerCase(Locale.ROOT) + " hold " + mebibytes(e.getValue()) + " MiB")
+                .collect(Collectors.joining(", "));
+    }
+
+    static long mebibytes(long bytes) {
+        return (bytes + (1 << 20) - 1) >> 20;
+    }
+
+    /** Destroys the context, and with it all of its memory. */
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        if (failure == null) {
+            cuStreamDestroy(stream);
+        }
+        cuCtxDestroy(context);
+    }
+}

@@ -1,0 +1,284 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.UsageException;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.PackedMatrix;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+
+/**
+ * The operations of {@link Device} as kernel launches. Arguments are checked when an operation is called; it runs, with all that was
+ * called before, when a buffer is read.
+ */
+final class CudaDevice implements Device {
+    private static final int GROUP = 32;
+    private static final int THREADS = 256;
+
+    private final ActivationType activations;
+    private final Driver.Gpu gpu;
+    private final CudaContext context;
+    private final KernelModules kernels;
+    private final LaunchList launches;
+    private final LinearLaunches linear;
+    private final AttentionLaunches attention;
+    private final Workspace results;
+
+    CudaDevice(DeviceOptions options, Driver.Gpu gpu) {
+        ActivationType wanted = options.activations();
+        this.activations = wanted == null ? ActivationType.INT8 : wanted;
+        this.gpu = gpu;
+        this.context = new CudaContext(gpu);
+        try {
+            this.kernels = new KernelModules();
+            this.launches = new LaunchList(context, kernels);
+        } catch (RuntimeException | Error e) {
+            context.close();
+            throw e;
+        }
+        this.linear = new LinearLaunches(context, launches, activations, gpu.multiprocessors());
+        this.attention = new AttentionLaunches(context, launches, options.batchInvariant());
+        this.results = new Workspace(context, launches);
+    }
+
+    @Override
+    public String name() {
+        return "cuda";
+    }
+
+    @Override
+    public String description() {
+        return gpu.toString();
+    }
+
+    @Override
+    public int threads() {
+        return 1;
+    }
+
+    @Override
+    public ActivationType activations() {
+        return activations;
+    }
+
+    /** How many steps were replayed as graphs, for tests. */
+    int replays() {
+        return launches.replays();
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return new CudaBuffer(new CudaMemory(bytes, context, launches, CudaContext.Purpose.BUFFERS), launches);
+    }
+
+    @Override
+    public LinearWeight upload(PackedMatrix matrix) {
+        try (matrix) {
+            return CudaWeight.upload(matrix, activations == ActivationType.INT8_ROW, context, launches);
+        }
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return new CudaKvStore(shape, context, launches);
+    }
+
+    private long address(Buffer buffer, long elements) {
+        return CudaBuffer.address(buffer, elements * Float.BYTES, launches);
+    }
+
+    /** One thread an element. */
+    private void elements(String kernel, long count, long... arguments) {
+        context.enter();
+        launches.add(kernel, Math.toIntExact((count + THREADS - 1) / THREADS), 1, 1, THREADS, 0, arguments);
+    }
+
+    /** One block a row. */
+    private void rows(String kernel, int rows, long... arguments) {
+        context.enter();
+        launches.add(kernel, rows, 1, 1, THREADS, 0, arguments);
+    }
+
+    private static long bits(float value) {
+        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        CudaWeight weight = CudaWeight.of(table, launches);
+        long target = address(out, (long) rows * weight.columns());
+        rows(
+                "embed",
+                rows,
+                weight.layout().element().ordinal(),
+                weight.elements(),
+                weight.scales(),
+                weight.mins(),
+                weight.stride(),
+                weight.tiles(),
+                weight.part(),
+                weight.halfScales(),
+                weight.layout().zero(),
+                weight.columns(),
+                indices(ids, rows, weight.rows()),
+                bits(scale),
+                target);
+    }
+
+    /** The device address of a copy of {@code count} indices, each of which is below {@code limit}. */
+    private long indices(int[] values, int count, long limit) {
+        for (int i = 0; i < count; i++) {
+            if (values[i] < 0 || values[i] >= limit) {
+                throw new UsageException("Row " + values[i] + " is not one of " + limit + ".");
+            }
+        }
+        return launches.put(values, count, count);
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        long source = address(x, columns);
+        long target = address(out, (long) rows.length * columns);
+        long ids = indices(rows, rows.length, x.bytes() / (columns * 4L));
+        rows("gather_rows", rows.length, source, columns, ids, target);
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        long count = (long) rows * columns;
+        if (rows < 0 || columns < 1) {
+            throw new UsageException(
+                    "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
+        }
+        rows(
+                "rms_norm",
+                rows,
+                address(x, count),
+                address(weight, columns),
+                columns,
+                bits(epsilon),
+                address(out, count));
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        if (columns % GROUP != 0) {
+            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
+        }
+        long count = (long) rows * columns;
+        rows(
+                "quantize_rows",
+                rows,
+                address(x, count),
+                rows,
+                columns,
+                columns,
+                0,
+                CudaBuffer.address(q, count, launches),
+                0,
+                address(scales, count / GROUP));
+    }
+
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        context.enter();
+        linear.add(x, rows, projections);
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        if (ropeDim > headDim) {
+            throw new UsageException("rope turns " + ropeDim + " of " + headDim + " elements.");
+        }
+        elements(
+                "rope",
+                (long) rows * heads * (ropeDim / 2),
+                address(x, (long) rows * heads * headDim),
+                rows,
+                heads,
+                headDim,
+                ropeDim,
+                kind == Rope.NEIGHBOURS ? 1 : 0,
+                address(angles, (long) rows * ropeDim));
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        CudaKvStore store = CudaKvStore.of(kv, launches);
+        Objects.checkIndex(layer, store.shape().layers());
+        long elements =
+                (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
+        context.enter();
+        attention.append(store, layer, address(keys, elements), address(values, elements), rows);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        CudaKvStore store = CudaKvStore.of(kv, launches);
+        Objects.checkIndex(layer, store.shape().layers());
+        if (shape.headDim() != store.shape().headDim()
+                || shape.kvHeads() != store.shape().kvHeads()
+                || shape.heads() % shape.kvHeads() != 0) {
+            throw new UsageException(shape + " does not fit the cache, " + store.shape() + ".");
+        }
+        long elements = (long) rows.count() * shape.heads() * shape.headDim();
+        context.enter();
+        attention.attend(store, layer, shape, address(q, elements), address(out, elements), rows);
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        elements(
+                "gated_activation",
+                count,
+                gate == Gate.GELU ? 1 : 0,
+                address(g, count),
+                address(up, count),
+                count,
+                address(out, count));
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        elements("add", count, address(x, count), address(y, count), count);
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        elements("soft_cap", count, address(x, count), count, bits(cap));
+    }
+
+    /** On the device: four bytes a row come back. */
+    @Override
+    public void argmax(Buffer x, int rows, int columns, int[] out) {
+        if (rows < 1 || columns < 1) {
+            throw new UsageException("argmax takes at least one row and column, not " + rows + " and " + columns + ".");
+        }
+        long from = address(x, (long) rows * columns);
+        CudaMemory best = results.memory(rows * 4L);
+        rows("argmax", rows, from, columns, best.address());
+        best.read(0, MemorySegment.ofArray(out).asSlice(0, rows * 4L));
+    }
+
+    @Override
+    public void close() {
+        linear.close();
+        attention.close();
+        results.close();
+        launches.close();
+        if (context.usable()) {
+            kernels.close();
+        }
+        context.close();
+    }
+}

@@ -1,0 +1,82 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.UsageException;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.kv.KvShape;
+
+/** The pages of a cache in device memory ({@code cuda/include/demitasse/pages.cuh}). */
+final class CudaKvStore implements KvStore {
+    private static final int ELEMENT_MULTIPLE = 16;
+    private static final int MOST_ELEMENTS = 256;
+
+    private final KvShape shape;
+    private final CudaMemory memory; // keys, values, scales of keys, scales of values
+    private final long elementBytes;
+    private final long scaleBytes;
+
+    CudaKvStore(KvShape shape, CudaContext context, LaunchList launches) {
+        if (shape.headDim() > MOST_ELEMENTS) {
+            throw new UsageException("cuda: heads of " + shape.headDim() + " elements are not supported; at most "
+                    + MOST_ELEMENTS + " are.");
+        }
+        this.shape = shape;
+        long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
+        this.elementBytes = vectors * paddedDim() * shape.type().bytes();
+        this.scaleBytes = shape.scales() * Float.BYTES;
+        long bytes = 2 * (elementBytes + scaleBytes);
+        long free = context.freeBytes();
+        if (bytes > free) {
+            long perPage = bytes / Math.max(1, shape.pages());
+            throw new OutOfDeviceMemoryException("cuda: a cache of " + shape.pages() * KvShape.PAGE
+                    + " positions takes " + CudaContext.mebibytes(bytes) + " MiB, and "
+                    + CudaContext.mebibytes(free) + " MiB are free (" + context.ledger()
+                    + "); the longest that fits is " + free / perPage * KvShape.PAGE
+                    + " positions (--ctx), longer with --kv-type int8 or fp8.");
+        }
+        this.memory = new CudaMemory(bytes, context, launches, CudaContext.Purpose.CACHE);
+    }
+
+    /**
+     * The store of a device.
+     *
+     * @throws UsageException where it is of another device or closed
+     */
+    static CudaKvStore of(KvStore store, LaunchList device) {
+        if (!(store instanceof CudaKvStore own) || !own.memory.isOf(device)) {
+            throw new UsageException("A cache of another device was given to the cuda device.");
+        }
+        own.memory.pointer();
+        return own;
+    }
+
+    /** Elements of a head with padding. */
+    int paddedDim() {
+        return (shape.headDim() + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE;
+    }
+
+    /** The words of {@code KvPages}. */
+    long[] words() {
+        long base = memory.address();
+        boolean scaled = shape.type().scaled();
+        return new long[] {
+            base,
+            base + elementBytes,
+            scaled ? base + 2 * elementBytes : 0,
+            scaled ? base + 2 * elementBytes + scaleBytes : 0,
+            shape.pages(),
+            shape.kvHeads(),
+            shape.headDim()
+        };
+    }
+
+    @Override
+    public KvShape shape() {
+        return shape;
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+}

@@ -1,0 +1,39 @@
+package dev.demitasse.cuda;
+
+/**
+ * A tile of the kernels in {@code gemm_int8.cu}: what a block computes.
+ *
+ * @param rows of activations
+ * @param outputs of the weights
+ * @param threads of the block
+ */
+record GemmTile(int rows, int outputs, int threads) {
+    private static final int STAGES = 3;
+    private static final int ACTIVATION_GROUP_BYTES = 8;
+
+    /** The smallest tile that takes all rows, or the largest; {@code part} as in {@link WeightTiles#partOf}. */
+    static GemmTile of(int rows, int part) {
+        if (rows <= 16) {
+            return new GemmTile(16, 64, 128);
+        }
+        if (rows <= 64) {
+            return new GemmTile(64, 64, 256);
+        }
+        return switch (part) {
+            case 0 -> new GemmTile(128, 128, 256);
+            case 16 -> new GemmTile(128, 64, 512);
+            default -> new GemmTile(128, 64, 256);
+        };
+    }
+
+    /** Dynamic shared memory: {@code GemmShape::BYTES}. */
+    int sharedBytes(boolean int4, int part) {
+        int columns = WeightTiles.columnsOfTile(int4);
+        int groups = columns / 32;
+        int activations = rows * (columns + 16);
+        int weights = outputs / WeightTiles.OUTPUTS * WeightTiles.BYTES;
+        int scales = part == 0 ? 0 : outputs * (columns / part) * Float.BYTES;
+        int activationGroups = part == 0 ? 0 : rows * groups * ACTIVATION_GROUP_BYTES;
+        return STAGES * (activations + weights + 2 * scales + activationGroups);
+    }
+}

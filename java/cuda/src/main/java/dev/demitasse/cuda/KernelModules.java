@@ -1,0 +1,103 @@
+package dev.demitasse.cuda;
+
+import static jcuda.driver.JCudaDriver.cuFuncSetAttribute;
+import static jcuda.driver.JCudaDriver.cuModuleGetFunction;
+import static jcuda.driver.JCudaDriver.cuModuleLoadData;
+import static jcuda.driver.JCudaDriver.cuModuleUnload;
+
+import dev.demitasse.BackendUnavailableException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
+import jcuda.driver.CUmodule;
+import jcuda.driver.CUresult;
+
+/** The kernels, from the fatbins in the jar: one for each file in {@code cuda/kernels}. */
+final class KernelModules implements AutoCloseable {
+    private static final List<String> FILES = List.of(
+            "attention_decode",
+            "attention_prefill",
+            "elementwise",
+            "gemm_int8",
+            "gemv",
+            "gemv_float",
+            "kv_append",
+            "linear_finish",
+            "quantize_rows");
+
+    /** Dynamic shared memory that a kernel may have without asking. */
+    private static final int SHARED_BYTES = 48 << 10;
+
+    private final List<CUmodule> modules = new ArrayList<>();
+    private final Map<String, CUfunction> functions = new HashMap<>();
+    private final Map<String, Integer> sharedBytes = new HashMap<>();
+
+    /** Whether the build had an nvcc. */
+    static boolean built() {
+        return KernelModules.class.getResource(FILES.getFirst() + ".fatbin") != null;
+    }
+
+    /** Loads all of them into the current context. */
+    KernelModules() {
+        for (String file : FILES) {
+            CUmodule module = new CUmodule();
+            int failed = cuModuleLoadData(module, fatbin(file));
+            if (failed != 0) {
+                close();
+                throw new BackendUnavailableException("cuda: the driver does not take the kernels of " + file + ": "
+                        + Driver.name(failed) + "; a newer driver may.");
+            }
+            modules.add(module);
+        }
+    }
+
+    private static byte[] fatbin(String file) {
+        try (InputStream in = KernelModules.class.getResourceAsStream(file + ".fatbin")) {
+            if (in == null) {
+                throw new BackendUnavailableException("cuda: this build has no kernels of " + file + ".");
+            }
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A kernel that will be launched with at most that much dynamic shared memory. */
+    CUfunction get(String name, int bytes) {
+        CUfunction function = functions.computeIfAbsent(name, this::find);
+        if (bytes > Math.max(SHARED_BYTES, sharedBytes.getOrDefault(name, 0))) {
+            Driver.check(
+                    cuFuncSetAttribute(
+                            function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes),
+                    "asking for " + bytes + " bytes of shared memory for " + name);
+            sharedBytes.put(name, bytes);
+        }
+        return function;
+    }
+
+    private CUfunction find(String name) {
+        CUfunction function = new CUfunction();
+        for (CUmodule module : modules) {
+            int failed = cuModuleGetFunction(function, module, name);
+            if (failed == 0) {
+                return function;
+            }
+            if (failed != CUresult.CUDA_ERROR_NOT_FOUND) {
+                Driver.check(failed, "looking for the kernel " + name);
+            }
+        }
+        throw new IllegalStateException("there is no kernel " + name);
+    }
+
+    @Override
+    public void close() {
+        modules.forEach(module -> cuModuleUnload(module));
+        modules.clear();
+    }
+}

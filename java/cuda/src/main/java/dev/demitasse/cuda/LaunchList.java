@@ -1,0 +1,270 @@
+package dev.demitasse.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static jcuda.driver.JCudaDriver.cuGraphDestroy;
+import static jcuda.driver.JCudaDriver.cuGraphExecDestroy;
+import static jcuda.driver.JCudaDriver.cuGraphInstantiate;
+import static jcuda.driver.JCudaDriver.cuGraphLaunch;
+import static jcuda.driver.JCudaDriver.cuLaunchKernel;
+import static jcuda.driver.JCudaDriver.cuMemFreeHost;
+import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
+import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
+import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
+import static jcuda.driver.JCudaDriver.cuStreamBeginCapture;
+import static jcuda.driver.JCudaDriver.cuStreamEndCapture;
+
+import dev.demitasse.UsageException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import jcuda.Pointer;
+import jcuda.driver.CUgraph;
+import jcuda.driver.CUgraphExec;
+import jcuda.driver.CUstreamCaptureMode;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Kernel launches that wait to be run together: operations are recorded, and {@link #run} runs them when a result is wanted.
+ *
+ * <p>What changes from step to step (token ids, positions, page tables, angles) is not in the launches but in the step's data, which
+ * goes to device memory with one copy at the beginning. So the launches of a decode step are the same every time; a list that comes a
+ * second time is captured into a CUDA graph, copy included, and from then on costs one call.
+ */
+final class LaunchList implements AutoCloseable {
+    private static final int DATA_BYTES = 8 << 20;
+    private static final int ALIGNMENT = 16;
+    private static final int GRAPHS = 64;
+
+    private final CudaContext context;
+    private final KernelModules kernels;
+    private final Pointer staging = new Pointer(); // pinned host memory
+    private final MemorySegment data;
+    private final DevicePointer deviceData;
+    private final Map<Key, Graph> graphs = new LinkedHashMap<>(16, 0.75f, true);
+    private final List<Runnable> listeners = new ArrayList<>();
+    private List<Step> steps = new ArrayList<>();
+    private int used;
+    private boolean underWay; // the staging memory may still be read
+    private int replays;
+
+    private sealed interface Step permits Launch, Copy {}
+
+    private record Launch(String kernel, int x, int y, int z, int threads, int sharedBytes, long[] arguments)
+            implements Step {
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Launch o
+                    && kernel.equals(o.kernel)
+                    && x == o.x
+                    && y == o.y
+                    && z == o.z
+                    && threads == o.threads
+                    && sharedBytes == o.sharedBytes
+                    && Arrays.equals(arguments, o.arguments);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * kernel.hashCode() + Arrays.hashCode(arguments) + 7 * x + 5 * y + 3 * z;
+        }
+    }
+
+    /** From the step's data to a buffer. */
+    private record Copy(DevicePointer to, long address, int from, int bytes) implements Step {
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Copy o && address == o.address && from == o.from && bytes == o.bytes;
+        }
+
+        @Override
+        public int hashCode() {
+            return Long.hashCode(address) + from;
+        }
+    }
+
+    private record Key(List<Step> steps, int used) {}
+
+    /** A list that was seen; its graph from the second time on. */
+    private static final class Graph {
+        @Nullable
+        CUgraphExec executable;
+    }
+
+    LaunchList(CudaContext context, KernelModules kernels) {
+        this.context = context;
+        this.kernels = kernels;
+        context.check(cuMemHostAlloc(staging, DATA_BYTES, 0), "allocating pinned memory");
+        data = MemorySegment.ofBuffer(staging.getByteBuffer(0, DATA_BYTES));
+        deviceData = context.allocate(DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+    }
+
+    /** Called after each run, when the step's data is gone. */
+    void afterRun(Runnable listener) {
+        listeners.add(listener);
+    }
+
+    /** Runs what waits where the step's data has no room for that many more bytes. */
+    void reserve(long bytes) {
+        if (bytes > DATA_BYTES) {
+            throw new UsageException(
+                    "One operation brings " + bytes + " bytes of indices; at most " + DATA_BYTES + " fit.");
+        }
+        if (used + bytes > DATA_BYTES) {
+            run();
+        }
+    }
+
+    /** The device address of a copy of {@code count} integers, and room for {@code capacity} of them. */
+    long put(int[] values, int count, int capacity) {
+        int offset = place(4L * Math.max(capacity, count));
+        MemorySegment.copy(values, 0, data, JAVA_INT, offset, count);
+        return deviceData.address() + offset;
+    }
+
+    /** Records a copy of host memory to a device address. */
+    void put(MemorySegment source, DevicePointer to) {
+        int offset = place(source.byteSize());
+        data.asSlice(offset, source.byteSize()).copyFrom(source);
+        steps.add(new Copy(to, to.address(), offset, (int) source.byteSize()));
+    }
+
+    private int place(long bytes) {
+        reserve(bytes);
+        if (underWay) {
+            synchronize();
+        }
+        int offset = used;
+        used += (int) ((bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+        return offset;
+    }
+
+    /** Records a launch; the arguments are the words of the kernel's structure. */
+    void add(String kernel, int x, int y, int z, int threads, int sharedBytes, long... arguments) {
+        if (x > 0 && y > 0 && z > 0) {
+            steps.add(new Launch(kernel, x, y, z, threads, sharedBytes, arguments));
+        }
+    }
+
+    /** Whether anything waits. */
+    boolean isEmpty() {
+        return steps.isEmpty();
+    }
+
+    /** How often a graph was launched. */
+    int replays() {
+        return replays;
+    }
+
+    /** Starts what was recorded. */
+    void run() {
+        if (steps.isEmpty()) {
+            return;
+        }
+        context.enter();
+        Key key = new Key(steps, used);
+        steps = new ArrayList<>();
+        used = 0;
+        Graph graph = graphs.get(key);
+        if (graph == null) {
+            remember(key);
+            launchAll(key);
+        } else {
+            if (graph.executable == null) {
+                graph.executable = capture(key);
+            }
+            context.check(cuGraphLaunch(graph.executable, context.stream()), "launching a graph");
+            replays++;
+        }
+        underWay = true;
+        listeners.forEach(Runnable::run);
+    }
+
+    /** Runs what was recorded, and waits until it is complete. */
+    void synchronize() {
+        run();
+        context.enter();
+        context.synchronize("running kernels");
+        underWay = false;
+    }
+
+    private void remember(Key key) {
+        graphs.put(key, new Graph());
+        if (graphs.size() > GRAPHS) {
+            Map.Entry<Key, Graph> eldest = graphs.entrySet().iterator().next();
+            destroy(eldest.getValue());
+            graphs.remove(eldest.getKey());
+        }
+    }
+
+    private CUgraphExec capture(Key key) {
+        key.steps.forEach(step -> {
+            if (step instanceof Launch launch) {
+                kernels.get(launch.kernel, launch.sharedBytes); // nothing is loaded during a capture
+            }
+        });
+        CUgraph graph = new CUgraph();
+        context.check(
+                cuStreamBeginCapture(context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                "beginning a capture");
+        launchAll(key);
+        context.check(cuStreamEndCapture(context.stream(), graph), "ending a capture");
+        CUgraphExec executable = new CUgraphExec();
+        context.check(cuGraphInstantiate(executable, graph, 0), "making a graph");
+        context.check(cuGraphDestroy(graph), "making a graph");
+        return executable;
+    }
+
+    private void launchAll(Key key) {
+        if (key.used > 0) {
+            context.check(
+                    cuMemcpyHtoDAsync(deviceData, staging, key.used, context.stream()), "copying the step's data");
+        }
+        for (Step step : key.steps) {
+            switch (step) {
+                case Launch l ->
+                    context.check(
+                            cuLaunchKernel(
+                                    kernels.get(l.kernel, l.sharedBytes),
+                                    l.x,
+                                    l.y,
+                                    l.z,
+                                    l.threads,
+                                    1,
+                                    1,
+                                    l.sharedBytes,
+                                    context.stream(),
+                                    Pointer.to(Pointer.to(l.arguments)),
+                                    null),
+                            "launching " + l.kernel);
+                case Copy c ->
+                    context.check(
+                            cuMemcpyDtoDAsync(c.to, deviceData.at(c.from), c.bytes, context.stream()),
+                            "copying to a buffer");
+            }
+        }
+    }
+
+    private void destroy(Graph graph) {
+        if (graph.executable != null) {
+            context.synchronize("waiting for a graph");
+            cuGraphExecDestroy(graph.executable);
+        }
+    }
+
+    /** Drops what was not run. */
+    @Override
+    public void close() {
+        steps.clear();
+        if (context.usable()) {
+            context.enter();
+            context.synchronize("closing");
+            graphs.values().forEach(this::destroy);
+            context.free(deviceData, DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+            cuMemFreeHost(staging);
+        }
+        graphs.clear();
+    }
+}

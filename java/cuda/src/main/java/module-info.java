@@ -1,0 +1,11 @@
+/** The device of NVIDIA GPUs. */
+module dev.demitasse.cuda {
+    requires jcuda;
+    requires static transitive org.jspecify;
+    requires transitive dev.demitasse;
+
+    exports dev.demitasse.cuda;
+
+    provides dev.demitasse.device.Backend with
+            dev.demitasse.cuda.CudaBackend;
+}
