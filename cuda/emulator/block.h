@@ -54,7 +54,7 @@ struct Fiber {
     unsigned generation = 0;
     const char* waits_in = "";
     std::vector<Copy> open_copies;
-    std::deque<std::vector<Copy>> copy_groups;
+    std::vector<std::vector<Copy>> copy_groups;  // not a deque, which allocates when it is made
 };
 
 // Where the lanes of a mask meet.

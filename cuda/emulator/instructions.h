@@ -93,7 +93,7 @@ void copy_async_wait() {
         for (const emulator::Copy& copy : groups.front()) {
             copy.land();
         }
-        groups.pop_front();
+        groups.erase(groups.begin());
     }
 }
 

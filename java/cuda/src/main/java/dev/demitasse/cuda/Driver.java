@@ -39,11 +39,15 @@ final class Driver {
      *
      * @param ordinal its number for the driver
      * @param name what the driver calls it
-     * @param capability compute capability, 80 for 8.0
+     * @param number compute capability, 80 for 8.0
      * @param multiprocessors streaming multiprocessors
      * @param bytes of memory
      */
-    record Gpu(int ordinal, String name, int capability, int multiprocessors, long bytes) {
+    record Gpu(int ordinal, String name, int number, int multiprocessors, long bytes) {
+        private String capability() {
+            return number / 10 + "." + number % 10;
+        }
+
         /** Why it cannot be used, or that it can. */
         Support support() {
             if (name.equals(EMULATOR) && !"1".equals(System.getenv("DEMITASSE_ALLOW_EMULATOR"))) {
@@ -51,9 +55,9 @@ final class Driver {
                         "libcuda.so.1 is Demitasse's emulator, which is test equipment",
                         "set DEMITASSE_ALLOW_EMULATOR=1 to use it all the same");
             }
-            if (capability < LEAST_CAPABILITY) {
+            if (number < LEAST_CAPABILITY) {
                 return Support.no(
-                        name + " has compute capability " + version(capability * 100) + ", and the kernels need 8.0",
+                        name + " has compute capability " + capability() + ", and the kernels need 8.0",
                         "use another card (Ampere or newer) or another backend");
             }
             return Support.yes(toString());
@@ -61,7 +65,7 @@ final class Driver {
 
         @Override
         public String toString() {
-            return name + " (compute capability " + version(capability * 100) + ", " + (bytes >> 20) + " MiB)";
+            return name + " (compute capability " + capability() + ", " + (bytes >> 20) + " MiB)";
         }
     }
 

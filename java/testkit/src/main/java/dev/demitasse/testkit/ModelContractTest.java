@@ -44,7 +44,26 @@ public abstract class ModelContractTest {
 
     /** The options of a test. */
     protected ModelOptions options() {
-        return ModelOptions.DEFAULT.withBackend(backend).withContextLength(256).withKvType(KvType.F32);
+        return ModelOptions.DEFAULT
+                .withBackend(backend)
+                .withContextLength(256)
+                .withKvType(KvType.F32)
+                .withDevice(device());
+    }
+
+    /** How the device is opened, as far as a test does not say. */
+    protected DeviceOptions device() {
+        return DeviceOptions.defaults();
+    }
+
+    /** Sequences of the test of batches; fewer where a device is slow because it is emulated. */
+    protected int sequences() {
+        return 8;
+    }
+
+    /** Positions of the test of long contexts: more than a segment of the device's attention. */
+    protected int longContext() {
+        return 1100;
     }
 
     /**
@@ -66,7 +85,7 @@ public abstract class ModelContractTest {
     @FieldSource("TYPES")
     public void tensorTypesMatchTheGoldenAnswers(String type) {
         double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.16;
-        ModelOptions exact = options().withDevice(DeviceOptions.defaults().withActivations(ActivationType.F32));
+        ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
         assertGolden(typeModel(type), typeAnswer(type), exact, tolerance, false);
     }
 
@@ -75,7 +94,7 @@ public abstract class ModelContractTest {
     @FieldSource("TYPES")
     public void tensorTypesMatchTheGoldenAnswersWithRoundedActivations(String type) {
         double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.25;
-        ModelOptions rounded = options().withDevice(DeviceOptions.defaults().withActivations(ActivationType.INT8));
+        ModelOptions rounded = options().withDevice(device().withActivations(ActivationType.INT8));
         assertGolden(typeModel(type), typeAnswer(type), rounded, tolerance, false);
     }
 
@@ -85,7 +104,7 @@ public abstract class ModelContractTest {
     public void layoutsMatchTheReferenceOnDequantisedWeights(String type) {
         Path file = typeModel(type);
         int[] prompt = Golden.ints(typeAnswer(type).get("tokens"));
-        ModelOptions exact = options().withDevice(DeviceOptions.defaults().withActivations(ActivationType.F32));
+        ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
         float[] expected =
                 lastLogits(file, options().withBackend("reference").withForcedLayout(WeightLayout.F32), prompt);
         float[] actual = lastLogits(file, exact, prompt);
@@ -160,14 +179,15 @@ public abstract class ModelContractTest {
     @ValueSource(ints = {1, 7, 64})
     public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(int chunk) throws Exception {
         Path file = Golden.tiny("gemma3");
-        List<int[]> prompts = prompts(8);
+        List<int[]> prompts = prompts(sequences());
         List<List<Float>> alone = new ArrayList<>();
-        try (Model model = Model.load(file, options().withSequences(8).withDevice(threads(1)))) {
+        try (Model model = Model.load(file, options().withSequences(sequences()).withDevice(threads(1)))) {
             for (int[] prompt : prompts) {
                 alone.add(fingerprint(model, prompt));
             }
         }
-        ModelOptions together = options().withSequences(8).withBatch(64, chunk).withDevice(threads(2));
+        ModelOptions together =
+                options().withSequences(sequences()).withBatch(64, chunk).withDevice(threads(2));
         try (Model model = Model.load(file, together);
                 ExecutorService executor = Executors.newFixedThreadPool(prompts.size())) {
             List<Future<List<Float>>> results = new ArrayList<>();
@@ -180,8 +200,8 @@ public abstract class ModelContractTest {
         }
     }
 
-    private static DeviceOptions threads(int count) {
-        return DeviceOptions.defaults().withThreads(count);
+    private DeviceOptions threads(int count) {
+        return device().withThreads(count);
     }
 
     /** Prompts of 1 to 106 tokens. */
@@ -239,12 +259,12 @@ public abstract class ModelContractTest {
     @ParameterizedTest
     @ValueSource(strings = {"llama", "gemma3"})
     public void longContextsMatchTheReference(String architecture) {
-        int[] tokens = new int[1100];
+        int[] tokens = new int[longContext()];
         for (int i = 0; i < tokens.length; i++) {
             tokens[i] = (i * 37 + i / 7) % 256;
         }
         Path file = Golden.tiny(architecture);
-        ModelOptions options = options().withContextLength(1200);
+        ModelOptions options = options().withContextLength(longContext() + 100);
         float[] expected = lastLogits(file, options.withBackend("reference"), tokens);
         float[] actual = lastLogits(file, options, tokens);
         float[] decoded = lastLogits(file, options.withBatch(1, 1), tokens);

@@ -1,0 +1,157 @@
+package dev.demitasse.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.DemitasseException;
+import dev.demitasse.DeviceFailedException;
+import dev.demitasse.Devices;
+import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.Support;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What goes wrong on a machine, each in a process of its own: the driver reads the emulator's settings from the environment. */
+@EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
+class CudaFailureTest {
+    static Stream<Arguments> refusals() {
+        return Stream.of(
+                Arguments.of(Map.of("LD_LIBRARY_PATH", "/nowhere"), "there is no NVIDIA driver"),
+                Arguments.of(Map.of("DEMITASSE_ALLOW_EMULATOR", "0"), "is Demitasse's emulator"),
+                Arguments.of(Map.of("EMULATOR_INIT", "100"), "CUDA_ERROR_NO_DEVICE"),
+                Arguments.of(Map.of("EMULATOR_DEVICES", "0"), "the driver has no GPU"),
+                Arguments.of(Map.of("EMULATOR_DRIVER", "11080"), "the driver is for CUDA 11.8, and 12.0 is needed"),
+                Arguments.of(Map.of("EMULATOR_CAPABILITY", "75"), "compute capability 7.5, and the kernels need 8.0"));
+    }
+
+    /** Each has its reason and a cure, and automatic choice goes on to the next backend. */
+    @ParameterizedTest
+    @MethodSource("refusals")
+    void saysWhyNotAndGoesOn(Map<String, String> environment, String reason) throws Exception {
+        String said = run(environment, "probe");
+        assertThat(said).contains(reason).contains("auto: ").doesNotContain("auto: cuda");
+    }
+
+    @Test
+    void theEmulatorIsNeverChosenByItself() throws Exception {
+        assertThat(run(Map.of(), "probe")).contains("ok").doesNotContain("auto: cuda");
+    }
+
+    @Test
+    void listsDevicesAndTakesTheOneAskedFor() throws Exception {
+        Map<String, String> two = Map.of("EMULATOR_DEVICES", "2");
+        assertThat(run(two, "open", "1")).contains("opened Demitasse emulator");
+        assertThat(run(two, "open", "2"))
+                .contains(BackendUnavailableException.class.getName())
+                .contains("there is no device 2");
+    }
+
+    @Test
+    void saysWhatDoesNotFitAndWhatWould() throws Exception {
+        Map<String, String> small = Map.of("EMULATOR_MEMORY", Long.toString(64 << 20));
+        assertThat(run(small, "cache"))
+                .contains(OutOfDeviceMemoryException.class.getName())
+                .containsPattern("the longest that fits is \\d+ positions");
+        assertThat(run(small, "buffer"))
+                .contains(OutOfDeviceMemoryException.class.getName())
+                .contains("100 MiB for buffers do not fit");
+    }
+
+    /** A fault in a kernel spoils the context: reported once as what it is, then refused, and closing still works. */
+    @Test
+    void aSpoiltContextIsReportedAndNotUsedAgain() throws Exception {
+        assertThat(run(Map.of("EMULATOR_FAULT", "add"), "fault"))
+                .contains("first: " + DeviceFailedException.class.getName())
+                .contains("CUDA_ERROR_LAUNCH_FAILED")
+                .contains("second: " + DeviceFailedException.class.getName())
+                .contains("closed");
+    }
+
+    private static String run(Map<String, String> environment, String... arguments) throws Exception {
+        String program = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        List<String> command = Stream.concat(
+                        Stream.of(
+                                program,
+                                "--enable-native-access=ALL-UNNAMED",
+                                "-Xmx256m",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                CudaFailureTest.class.getName()),
+                        Stream.of(arguments))
+                .toList();
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().putAll(environment);
+        Process process = builder.start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
+        return output;
+    }
+
+    /** The other process. */
+    public static void main(String[] arguments) throws IOException {
+        switch (arguments[0]) {
+            case "probe" -> {
+                Support support = new CudaBackend().probe();
+                System.out.println(support + (support.ok() ? " ok" : " not ok"));
+                try (Device device = Devices.open("auto", DeviceOptions.defaults())) {
+                    System.out.println("auto: " + device.name());
+                }
+            }
+            case "open" -> report(Integer.parseInt(arguments[1]), device -> "opened " + device.description());
+            case "cache" ->
+                report(0, device -> {
+                    try (KvStore store = device.allocateKv(new KvShape(32, 8, 128, 1024, KvType.F16))) {
+                        return "no error: " + store.shape();
+                    }
+                });
+            case "buffer" ->
+                report(0, device -> {
+                    try (Buffer buffer = device.allocate(100 << 20)) {
+                        return "no error: " + buffer.bytes();
+                    }
+                });
+            default -> fault();
+        }
+    }
+
+    private static void report(int ordinal, java.util.function.Function<Device, String> use) {
+        DeviceOptions defaults = DeviceOptions.defaults();
+        DeviceOptions options = new DeviceOptions(0, ordinal, defaults.activations(), null, false);
+        try (Device device = Devices.open("cuda", options)) {
+            System.out.println(use.apply(device));
+        } catch (DemitasseException e) {
+            System.out.println(e);
+        }
+    }
+
+    private static void fault() {
+        try (Device device = Devices.open("cuda", DeviceOptions.defaults());
+                Buffer x = device.allocate(64)) {
+            for (String turn : List.of("first", "second")) {
+                try {
+                    device.add(x, x, 16);
+                    x.read(0, MemorySegment.ofArray(new float[16]));
+                } catch (DemitasseException e) {
+                    System.out.println(turn + ": " + e);
+                }
+            }
+        }
+        System.out.println("closed");
+    }
+}

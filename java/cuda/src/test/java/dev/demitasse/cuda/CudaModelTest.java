@@ -1,0 +1,92 @@
+package dev.demitasse.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.Devices;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.KernelCases;
+import dev.demitasse.testkit.ModelContractTest;
+import java.lang.foreign.MemorySegment;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+/** Whole models, every step after the second as a graph. */
+@EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
+class CudaModelTest extends ModelContractTest {
+    CudaModelTest() {
+        super("cuda");
+    }
+
+    @Override
+    protected DeviceOptions device() {
+        return super.device().withBatchInvariant(true);
+    }
+
+    @Override
+    protected int sequences() {
+        return 4;
+    }
+
+    @Override
+    protected int longContext() {
+        return 300;
+    }
+
+    /** Steps of a growing sequence are replays of one graph, with the results of steps that are launched one by one. */
+    @Test
+    void replaysAStepAsAGraph() {
+        try (CudaDevice device = open();
+                CudaDevice fresh = open()) {
+            float[][] replayed = steps(device, 12);
+            assertThat(device.replays()).isGreaterThanOrEqualTo(10);
+            for (int position = 0; position < 12; position++) {
+                float[][] alone = steps(fresh, position + 1); // new buffers, so new launches
+                assertThat(replayed[position]).as("position " + position).isEqualTo(alone[position]);
+            }
+        }
+    }
+
+    private static CudaDevice open() {
+        return (CudaDevice) Devices.open(
+                "cuda",
+                DeviceOptions.defaults().withActivations(ActivationType.INT8).withBatchInvariant(true));
+    }
+
+    /** A layer's attention and a matrix, one position a step. */
+    private static float[][] steps(CudaDevice device, int count) {
+        SplittableRandom random = new SplittableRandom(7);
+        int width = 2 * 32;
+        float[] w = KernelCases.numbers(width * width, KernelCases.Fill.RANDOM, random);
+        float[][] out = new float[count][width];
+        PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, width, width), WeightLayout.int4(32));
+        try (LinearWeight weight = device.upload(packed);
+                KvStore store = device.allocateKv(new KvShape(1, 2, 32, 2, KvType.F16));
+                Buffer x = device.allocate(width * 4L);
+                Buffer y = device.allocate(width * 4L)) {
+            AttentionShape shape = new AttentionShape(2, 2, 32, 0.2f, 0, 0);
+            int[] table = {1, 0};
+            for (int position = 0; position < count; position++) {
+                float[] input = KernelCases.numbers(width, KernelCases.Fill.RANDOM, random);
+                BatchRows rows = new BatchRows(1, new int[] {position}, new int[][] {table});
+                x.write(0, MemorySegment.ofArray(input));
+                device.kvAppend(store, 0, x, x, rows);
+                device.attention(x, store, 0, shape, rows, y);
+                device.linear(y, 1, new Projection(weight, null, x));
+                x.read(0, MemorySegment.ofArray(out[position]));
+            }
+        }
+        return out;
+    }
+}
