@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with the
-# totals and a list of what was skipped and why. A whole run takes some eleven minutes on two cores.
+# totals and a list of what was skipped and why. A whole run takes some fifteen minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
 ci/native.sh tools
+ci/cuda-toolchain.sh >/dev/null || echo "ci/test.sh: there is no nvcc; the CUDA kernels are neither built nor tested"
 
 mvn -B -q -DskipTests package
 cp_libs=$(ls java/cli/target/lib/*.jar | tr '\n' ':')
@@ -15,6 +16,7 @@ done
 status=0
 native=$(mktemp)
 ci/native.sh >"$native" 2>&1 || status=1
+ci/cuda.sh >>"$native" 2>&1 || status=1
 mvn -B -fae verify 2>&1 | tee target-test.log | grep -E --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -q 'BUILD SUCCESS' target-test.log || status=1
 rm -f target-test.log

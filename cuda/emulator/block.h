@@ -72,7 +72,7 @@ struct Warp {
 };
 
 struct Settings {
-    unsigned seed = 0;         // 0: threads in their order
+    unsigned seed = 0;          // 0: threads in their order
     bool copies_early = false;  // asynchronous copies land at once, not as late as allowed
 };
 
@@ -212,7 +212,7 @@ struct Order {
 };
 
 class Stacks {
-public:
+   public:
     static constexpr size_t BYTES = 64 << 10;
 
     ~Stacks() {
@@ -238,13 +238,11 @@ public:
         return top;
     }
 
-private:
+   private:
     std::vector<unsigned char*> stacks_;
 };
 
-inline bool can_run(const Fiber& f) {
-    return !f.done && (f.waits_for == nullptr || *f.waits_for != f.generation);
-}
+inline bool can_run(const Fiber& f) { return !f.done && (f.waits_for == nullptr || *f.waits_for != f.generation); }
 
 // Runs the lanes of a warp until all of them wait.
 inline bool run_warp(Block& b, unsigned warp, const Order& order) {

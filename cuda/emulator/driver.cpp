@@ -233,9 +233,8 @@ API cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* strea
                                       : INVALID_VALUE;
 }
 API cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    return allocated_range(from, bytes)
-               ? run(stream, [=] { return copy(to, reinterpret_cast<void*>(from), bytes); })
-               : INVALID_VALUE;
+    return allocated_range(from, bytes) ? run(stream, [=] { return copy(to, reinterpret_cast<void*>(from), bytes); })
+                                        : INVALID_VALUE;
 }
 API cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
     return allocated_range(to, bytes) && allocated_range(from, bytes)
@@ -372,7 +371,7 @@ API cuEventDestroy_v2(void* event) {
 }
 
 API cuGetErrorName(int error, const char** name) {
-    *name = error == LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED"
+    *name = error == LAUNCH_FAILED   ? "CUDA_ERROR_LAUNCH_FAILED"
             : error == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY"
                                      : "CUDA_ERROR";
     return SUCCESS;

@@ -13,8 +13,8 @@
 #define KERNEL_BLOCKS(threads, blocks) extern "C" void
 #define DEVICE inline
 #define __restrict__ __restrict
-#define SHARED(type, name, count)         \
-    static const char name##_key = 0;     \
+#define SHARED(type, name, count)     \
+    static const char name##_key = 0; \
     type* name = static_cast<type*>(emulator::shared_memory(&name##_key, sizeof(type) * (count)))
 #define DYNAMIC_SHARED(name) unsigned char* name = emulator::block->dynamic_shared
 #define EXPORT(name) static const bool name##_exported = emulator::export_kernel(#name, name);
@@ -53,7 +53,8 @@ inline std::map<std::string, ExportedKernel>& exported_kernels() {
 
 template <class Args>
 bool export_kernel(const char* name, void (*kernel)(Args)) {
-    exported_kernels()[name] = {sizeof(Args), [kernel](Index3 grid, Index3 threads, size_t bytes, const void* argument) {
+    exported_kernels()[name] = {sizeof(Args),
+                                [kernel](Index3 grid, Index3 threads, size_t bytes, const void* argument) {
                                     Args args;
                                     std::memcpy(&args, argument, sizeof args);
                                     return launch(grid, threads, bytes, [&] { kernel(args); });

@@ -157,7 +157,8 @@ inline void mma_int8_k16(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t b0) {
 
 inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     const uint32_t b[] = {b0, b1};
-    multiply_fragments<uint16_t, float, 16, 4>(d, a, b, "mma.m16n8k16.f16", [](uint16_t x) { return half_to_float(x); });
+    multiply_fragments<uint16_t, float, 16, 4>(d, a, b, "mma.m16n8k16.f16",
+                                               [](uint16_t x) { return half_to_float(x); });
 }
 
 template <bool TRANSPOSED>

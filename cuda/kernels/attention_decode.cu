@@ -28,8 +28,8 @@ struct AttentionArgs {
     int64_t window;
     BatchRows rows;
     float* out;
-    float* states;      // [row][head][segment] states
-    int64_t segments;   // of the launch
+    float* states;     // [row][head][segment] states
+    int64_t segments;  // of the launch
     int64_t row_count;
 };
 
@@ -198,9 +198,9 @@ DEVICE void attention_decode(const AttentionArgs& a) {
     if (begin >= end) {
         return;
     }
-    SHARED(float, queries, HEADS * MOST_DIM);
-    SHARED(float, weights, WARPS * HEADS * PAGE);
-    SHARED(float, states, WARPS * HEADS * (STATE_HEADER + MOST_DIM));
+    SHARED(float, queries, HEADS* MOST_DIM);
+    SHARED(float, weights, WARPS* HEADS* PAGE);
+    SHARED(float, states, WARPS* HEADS*(STATE_HEADER + MOST_DIM));
     const int padded = a.kv.padded();
     const int dim = static_cast<int>(a.kv.head_dim);
     const int group = static_cast<int>(a.heads / a.kv.heads);
@@ -255,7 +255,7 @@ DEVICE void attention_decode(const AttentionArgs& a) {
 using demitasse::AttentionArgs;
 using demitasse::KvType;
 
-#define ATTENTION_DECODE(name, TYPE, HEADS)                                                           \
+#define ATTENTION_DECODE(name, TYPE, HEADS)                                                                    \
     KERNEL_BLOCKS(128, 3) name(const AttentionArgs a) { demitasse::attention_decode<KvType::TYPE, HEADS>(a); } \
     EXPORT(name)
 

@@ -31,8 +31,8 @@ constexpr int PREFILL_THREADS = 128;
 
 template <int DIM>
 struct PrefillShape {
-    static constexpr int KEY_BYTES = DIM * PAGE * 2;            // [chunk of 8][position][8]
-    static constexpr int VALUE_STRIDE = DIM + 8;                // elements: eight rows meet all banks
+    static constexpr int KEY_BYTES = DIM * PAGE * 2;             // [chunk of 8][position][8]
+    static constexpr int VALUE_STRIDE = DIM + 8;                 // elements: eight rows meet all banks
     static constexpr int VALUE_BYTES = VALUE_STRIDE * PAGE * 2;  // [position][element]
     static constexpr int QUERY_STRIDE = DIM + 8;
     static constexpr int QUERY_BYTES = QUERY_STRIDE * PREFILL_ROWS * 2;
@@ -79,11 +79,14 @@ struct Prefill {
             Words4 value{0, 0, 0, 0};
             if (d < padded) {
                 const uint8_t* from = a.kv.keys + block * bytes;
-                key = to_halves([&](int e) {
-                    return from + (static_cast<int64_t>((d + e) / Element::CHUNK) * PAGE + position) * 16 +
-                           (d + e) % Element::CHUNK * Element::BYTES;
-                }, scale(a.kv.key_scales, block, d, position));
-                const uint8_t* row = a.kv.values + block * bytes + static_cast<int64_t>(position) * padded * Element::BYTES;
+                key = to_halves(
+                    [&](int e) {
+                        return from + (static_cast<int64_t>((d + e) / Element::CHUNK) * PAGE + position) * 16 +
+                               (d + e) % Element::CHUNK * Element::BYTES;
+                    },
+                    scale(a.kv.key_scales, block, d, position));
+                const uint8_t* row =
+                    a.kv.values + block * bytes + static_cast<int64_t>(position) * padded * Element::BYTES;
                 value = to_halves([&](int e) { return row + (d + e) * Element::BYTES; },
                                   scale(a.kv.value_scales, block, d, position));
             }
@@ -145,8 +148,7 @@ struct Prefill {
 #pragma unroll
             for (int n = 0; n < DIM; n += 16) {
                 uint32_t v[4];  // positions k to k + 7 and on, elements n to n + 7; then elements n + 8 and on
-                load_matrices_transposed(
-                    v, values + (k + lane() % 16) * Shape::VALUE_STRIDE + n + lane() / 16 * 8);
+                load_matrices_transposed(v, values + (k + lane() % 16) * Shape::VALUE_STRIDE + n + lane() / 16 * 8);
                 mma_f16(out[n / 8], p, v[0], v[1]);
                 mma_f16(out[n / 8 + 1], p, v[2], v[3]);
             }
@@ -244,13 +246,13 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
 using demitasse::KvType;
 using demitasse::PrefillArgs;
 
-#define ATTENTION_PREFILL(name, TYPE, DIM)                                                            \
-    KERNEL(128) name(const PrefillArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); }    \
+#define ATTENTION_PREFILL(name, TYPE, DIM)                                                        \
+    KERNEL(128) name(const PrefillArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
     EXPORT(name)
-#define ATTENTION_PREFILL_TYPES(DIM)                                \
-    ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)     \
-    ATTENTION_PREFILL(attention_prefill_f16_dim##DIM, F16, DIM)     \
-    ATTENTION_PREFILL(attention_prefill_int8_dim##DIM, INT8, DIM)   \
+#define ATTENTION_PREFILL_TYPES(DIM)                              \
+    ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)   \
+    ATTENTION_PREFILL(attention_prefill_f16_dim##DIM, F16, DIM)   \
+    ATTENTION_PREFILL(attention_prefill_int8_dim##DIM, INT8, DIM) \
     ATTENTION_PREFILL(attention_prefill_fp8_dim##DIM, FP8, DIM)
 
 ATTENTION_PREFILL_TYPES(64)

@@ -20,6 +20,8 @@ template <int M_, int N_, int WARP_M_, int WARP_N_>
 struct GemmTile {
     static constexpr int M = M_, N = N_, WARP_M = WARP_M_, WARP_N = WARP_N_;
     static constexpr int THREADS = M / WARP_M * (N / WARP_N) * 32;
+    static constexpr int BLOCKS =
+        THREADS <= 128 ? 2 : 1;  // of a multiprocessor, at least: leaves a thread all registers
 };
 
 // What lies in a stage of shared memory.
@@ -31,7 +33,8 @@ struct GemmShape {
     static constexpr int ACTIVATIONS = T::M * STRIDE;
     static constexpr int WEIGHTS = T::N / TILE_OUTPUTS * TILE_BYTES;
     static constexpr int SCALES = PART == Part::ROW ? 0 : T::N * PARTS * 4;
-    static constexpr int GROUPS = PART == Part::ROW ? 0 : T::M * Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+    static constexpr int GROUPS =
+        PART == Part::ROW ? 0 : T::M * Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
     static constexpr int STAGE = ACTIVATIONS + WEIGHTS + 2 * SCALES + GROUPS;
     static constexpr int STAGES = 3;
     static constexpr int BYTES = STAGES * STAGE;
@@ -80,20 +83,16 @@ struct Gemm {
             return reinterpret_cast<const unsigned char*>(a.q + (first_row + row) * padded + tile * Tile::COLUMNS);
         });
         to += Shape::ACTIVATIONS;
-        copy_lines(to, TILE_BYTES, T::N / TILE_OUTPUTS, TILE_BYTES, outputs, [&](int n) {
-            return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES;
-        });
+        copy_lines(to, TILE_BYTES, T::N / TILE_OUTPUTS, TILE_BYTES, outputs,
+                   [&](int n) { return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES; });
         to += Shape::WEIGHTS;
         if constexpr (PART != Part::ROW) {
             const int bytes = TILE_OUTPUTS * Shape::PARTS * (a.half_scales != 0 ? 2 : 4);
-            for (const void* from : {a.scales, a.mins}) {
-                if (from != nullptr) {
-                    copy_lines(to, bytes, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
-                        return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
-                    });
-                }
-                to += Shape::SCALES;
+            load_scales(to, a.scales, tile, bytes, outputs);
+            if (a.mins != nullptr) {
+                load_scales(to + Shape::SCALES, a.mins, tile, bytes, outputs);
             }
+            to += 2 * Shape::SCALES;
             constexpr int LINE = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
             copy_lines(to, LINE, T::M, LINE, rows, [&](int row) {
                 return reinterpret_cast<const unsigned char*>(a.groups + (first_row + row) * (padded / 32) +
@@ -102,9 +101,16 @@ struct Gemm {
         }
     }
 
+    // Scales or minimums of one tile of columns, `bytes` for eight outputs.
+    DEVICE void load_scales(unsigned char* to, const void* from, int tile, int bytes, int outputs) const {
+        copy_lines(to, bytes, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
+            return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
+        });
+    }
+
     DEVICE void load_rows(uint32_t (&fragment)[4], const unsigned char* activations, int m, int group) const {
-        load_matrices(fragment, activations + (warp_m + m * 16 + lane() % 16) * Shape::STRIDE + group * 32 +
-                                    lane() / 16 * 16);
+        load_matrices(fragment,
+                      activations + (warp_m + m * 16 + lane() % 16) * Shape::STRIDE + group * 32 + lane() / 16 * 16);
     }
 
     DEVICE Words4 load_weights(const unsigned char* activations, int n) const {
@@ -188,7 +194,8 @@ struct GroupedSums {
         }
     }
 
-    DEVICE float result(const G&, int m, int n, int i, int, int) const { return total[m][n][i]; }
+    DEVICE int input(const G&, int) const { return 0; }
+    DEVICE float result(const G&, int m, int n, int i, int, int, int) const { return total[m][n][i]; }
 };
 
 // Integer sums of whole rows.
@@ -223,17 +230,25 @@ struct WholeSums {
 
     DEVICE void end_segment(bool) {}
 
-    DEVICE float result(const G& gemm, int m, int n, int i, int row, int output) const {
+    DEVICE static const ActivationGroup* groups_of(const G& gemm, int row) {
+        return gemm.a.groups + static_cast<int64_t>(row) * gemm.a.tiles * G::Tile::GROUPS;
+    }
+
+    // The sum of a row's activations, where it is needed.
+    DEVICE int input(const G& gemm, int row) const {
         const LinearArgs& a = gemm.a;
-        const int groups = static_cast<int>(a.tiles) * G::Tile::GROUPS;
-        const ActivationGroup* group = a.groups + static_cast<int64_t>(row) * groups;
-        const bool has_minimum = a.mins != nullptr;
-        int input = 0;
-        for (int g = 0; (has_minimum || a.zero != 0) && g < groups; g++) {
-            input += group[g].sum();
+        int sum = 0;
+        for (int g = 0; (a.mins != nullptr || a.zero != 0) && g < static_cast<int>(a.tiles) * G::Tile::GROUPS; g++) {
+            sum += groups_of(gemm, row)[g].sum();
         }
+        return sum;
+    }
+
+    DEVICE float result(const G& gemm, int m, int n, int i, int input, int row, int output) const {
+        const LinearArgs& a = gemm.a;
+        const bool has_minimum = a.mins != nullptr;
         const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
-        return fold(sums[m][n][i], input, static_cast<int>(a.zero), group->scale, 0);
+        return fold(sums[m][n][i], input, static_cast<int>(a.zero), groups_of(gemm, row)->scale, 0);
     }
 };
 
@@ -272,13 +287,14 @@ DEVICE void gemm(const LinearArgs& a) {
 #pragma unroll
     for (int m = 0; m < T::WARP_M / 16; m++) {
 #pragma unroll
-        for (int n = 0; n < T::WARP_N / 8; n++) {
+        for (int half = 0; half < 2; half++) {
+            const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + half * 8;
+            const int input = row < a.rows ? sums.input(gemm, row) : 0;
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + i / 2 * 8;
-                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + n * 8 + lane() % 4 * 2 + i % 2;
+            for (int i = 0; i < T::WARP_N / 8 * 2; i++) {
+                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + i / 2 * 8 + lane() % 4 * 2 + i % 2;
                 if (row < a.rows && output < a.outputs) {
-                    const float sum = sums.result(gemm, m, n, i, row, output);
+                    const float sum = sums.result(gemm, m, i / 2, 2 * half + i % 2, input, row, output);
                     out[row * a.outputs + output] = split ? sum : a.with_bias(sum, output);
                 }
             }
@@ -297,25 +313,25 @@ using WholeRows128 = GemmTile<128, 128, 64, 32>;
 using demitasse::LinearArgs;
 using demitasse::Part;
 
-#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                        \
-    KERNEL(demitasse::TILE::THREADS) name(const LinearArgs a) {                                                    \
-        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(a);      \
-    }                                                                                                              \
+#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                   \
+    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const LinearArgs a) {               \
+        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(a); \
+    }                                                                                                         \
     EXPORT(name)
-#define GEMM_WHOLE(name, BITS, TILE)                                                                               \
-    KERNEL(demitasse::TILE::THREADS) name(const LinearArgs a) {                                                    \
-        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(a);         \
-    }                                                                                                              \
+#define GEMM_WHOLE(name, BITS, TILE)                                                                       \
+    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const LinearArgs a) {            \
+        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(a); \
+    }                                                                                                      \
     EXPORT(name)
-#define GEMM(BITS, element)                                                     \
-    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)          \
-    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)          \
-    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128)        \
-    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)            \
-    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)            \
-    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, HalfRows128)          \
-    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                          \
-    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                          \
+#define GEMM(BITS, element)                                                \
+    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)     \
+    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)     \
+    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128)   \
+    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)       \
+    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)       \
+    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, HalfRows128) \
+    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                     \
+    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                     \
     GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
 
 GEMM(8, int8)

@@ -35,8 +35,8 @@ struct IntegerRows {
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
                 const int64_t row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
-                const auto* x = reinterpret_cast<const uint32_t*>(a.q + row * padded + tile * Tile::COLUMNS + g * 32) +
-                                lane() % 4;
+                const auto* x =
+                    reinterpret_cast<const uint32_t*>(a.q + row * padded + tile * Tile::COLUMNS + g * 32) + lane() % 4;
                 const ActivationGroup& group = a.groups[row * (padded / 32) + tile * Tile::GROUPS + g];
                 if constexpr (PART == Part::ROW) {
                     products[r] = dot4(words[0], x[0], dot4(words[1], x[4], products[r]));
@@ -79,9 +79,8 @@ struct FloatRows {
 #pragma unroll
             for (int half = 0; half < 2; half++) {
                 const int64_t part = PART == Part::HALF ? 2 * g + half : g;
-                const int64_t at = PART == Part::ROW
-                                       ? static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + output
-                                       : (tile_index * TILE_OUTPUTS + output) * Tile::parts(PART) + part;
+                const int64_t at = PART == Part::ROW ? static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + output
+                                                     : (tile_index * TILE_OUTPUTS + output) * Tile::parts(PART) + part;
                 const float scale = a.scale(a.scales, at);
                 const float low = has_minimum ? a.scale(a.mins, at) : 0;
                 const int column = tile * Tile::COLUMNS + g * 32 + half * 16 + lane() % 4 * 4;
@@ -150,8 +149,8 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row
 
 template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>
 DEVICE void gemv(const LinearArgs& a) {
-    SHARED(float, partial, SEGMENTS * ROWS * TILE_OUTPUTS);
-    SHARED(int, whole, SEGMENTS * ROWS * (TILE_OUTPUTS + 1));
+    SHARED(float, partial, SEGMENTS* ROWS* TILE_OUTPUTS);
+    SHARED(int, whole, SEGMENTS* ROWS*(TILE_OUTPUTS + 1));
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     const int segment = warp();
     Rows rows;
@@ -200,15 +199,15 @@ DEVICE void gemv(const LinearArgs& a) {
 using demitasse::LinearArgs;
 using demitasse::Part;
 
-#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                                   \
-    KERNEL_BLOCKS(256, 2) name(const LinearArgs a) {                                                                  \
-        demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(a);             \
-    }                                                                                                       \
+#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                       \
+    KERNEL_BLOCKS(256, 2) name(const LinearArgs a) {                                            \
+        demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(a); \
+    }                                                                                           \
     EXPORT(name)
-#define GEMV_ROWS(prefix, BITS, suffix, PART)                                          \
-    GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true)                     \
-    GEMV(prefix##suffix##_rows4, IntegerRows, BITS, PART, 4, true)                     \
-    GEMV(prefix##suffix##_float_rows1, FloatRows, BITS, PART, 1, false)                \
+#define GEMV_ROWS(prefix, BITS, suffix, PART)                           \
+    GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true)      \
+    GEMV(prefix##suffix##_rows4, IntegerRows, BITS, PART, 4, true)      \
+    GEMV(prefix##suffix##_float_rows1, FloatRows, BITS, PART, 1, false) \
     GEMV(prefix##suffix##_float_rows4, FloatRows, BITS, PART, 4, false)
 
 GEMV_ROWS(gemv_int8, 8, _group, Part::GROUP)

@@ -79,8 +79,8 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
 
 }  // namespace demitasse
 
-#define GEMV_FLOAT(name, ELEMENT, ROWS)                                                                              \
-    KERNEL(256) name(const demitasse::FloatLinearArgs a) { demitasse::gemv_float<demitasse::ELEMENT, ROWS>(a); }     \
+#define GEMV_FLOAT(name, ELEMENT, ROWS)                                                                          \
+    KERNEL(256) name(const demitasse::FloatLinearArgs a) { demitasse::gemv_float<demitasse::ELEMENT, ROWS>(a); } \
     EXPORT(name)
 
 GEMV_FLOAT(gemv_f32_rows1, F32, 1)

@@ -88,7 +88,7 @@ DEVICE void append(const KvAppendArgs& a) {
 
 }  // namespace demitasse
 
-#define KV_APPEND(name, TYPE)                                                                    \
+#define KV_APPEND(name, TYPE)                                                                   \
     KERNEL(64) name(const demitasse::KvAppendArgs a) { demitasse::append<demitasse::TYPE>(a); } \
     EXPORT(name)
 

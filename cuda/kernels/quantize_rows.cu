@@ -68,7 +68,8 @@ KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
         if (lane() == 0) {
             const float scale = largest / 127;
             if (a.groups != nullptr) {
-                a.groups[row * (a.padded / 32) + g] = {scale, {static_cast<int16_t>(sum), static_cast<int16_t>(second)}};
+                a.groups[row * (a.padded / 32) + g] = {scale,
+                                                       {static_cast<int16_t>(sum), static_cast<int16_t>(second)}};
             }
             if (a.scales != nullptr) {
                 a.scales[row * (a.padded / 32) + g] = scale;

@@ -149,7 +149,8 @@ void faults() {
     check(run([&] {
               SHARED(int, shared, 4);
               value = shared[0];
-          }).empty() && value != 0,
+          }).empty() &&
+              value != 0,
           "shared memory does not begin as zeros");
 }
 

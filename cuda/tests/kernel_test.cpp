@@ -69,8 +69,8 @@ struct RandomMatrix {
                 const int q = BITS == 4 ? static_cast<int>(random() % 16) : static_cast<int>(random() % 256) - 128;
                 put(row, c, q);
                 const int64_t tile = row / 8 * tiles + c / Tile::COLUMNS;
-                const auto at = static_cast<size_t>(
-                    part == 0 ? row : (tile * 8 + row % 8) * parts + c % Tile::COLUMNS / part);
+                const auto at =
+                    static_cast<size_t>(part == 0 ? row : (tile * 8 + row % 8) * parts + c % Tile::COLUMNS / part);
                 const double value = static_cast<double>(scales[at]) * (q - zero());
                 values.push_back(minimum ? value + mins[at] : value);
             }
@@ -82,8 +82,8 @@ struct RandomMatrix {
     void put(int row, int c, int q) {
         const int in_tile = c % Tile::COLUMNS;
         const int in_group = in_tile % 32;
-        uint8_t* at = quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES +
-                      (row % 8 * 4 + in_group % 16 / 4) * 16;
+        uint8_t* at =
+            quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES + (row % 8 * 4 + in_group % 16 / 4) * 16;
         if (BITS == 8) {
             at[in_tile / 32 * 8 + in_group / 16 * 4 + c % 4] = static_cast<uint8_t>(q);
         } else {
@@ -94,12 +94,12 @@ struct RandomMatrix {
 
 template <int BITS>
 void test_linear(const char* element, int part, bool minimum, std::mt19937& random) {
-    constexpr int K = 700;
+    constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
     constexpr int N = 75;
     RandomMatrix<BITS> m(N, K, part, minimum, random);
     const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
-    for (int rows : {1, 3, 17, 130}) {
+    for (int rows : emulator::settings.seed == 0 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
         std::vector<float> x(static_cast<size_t>(rows * K));
         std::normal_distribution<float> normal;
         for (float& v : x) {
@@ -123,8 +123,21 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         }
         std::vector<float> out(expected.size());
         std::vector<float> partial(SEGMENTS * expected.size());
-        LinearArgs a{m.quants.data(), m.scales.data(), minimum ? m.mins.data() : nullptr, N, m.tiles, 0, m.zero(),
-                     x.data(), q.data(), groups.data(), K, rows, nullptr, out.data(), partial.data()};
+        LinearArgs a{m.quants.data(),
+                     m.scales.data(),
+                     minimum ? m.mins.data() : nullptr,
+                     N,
+                     m.tiles,
+                     0,
+                     m.zero(),
+                     x.data(),
+                     q.data(),
+                     groups.data(),
+                     K,
+                     rows,
+                     nullptr,
+                     out.data(),
+                     partial.data()};
         const std::string gemv = std::string("gemv_") + element + suffix;
         const std::string gemm = std::string("gemm_") + element + suffix;
         const std::string what = " " + std::to_string(rows) + " rows";
@@ -190,8 +203,13 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
         positions.push_back(i);
     }
     const BatchRows rows{positions.data(), tables.data(), pages.data()};
-    const KvPages kv{keys.data(), values.data(), scaled ? key_scales.data() : nullptr,
-                     scaled ? value_scales.data() : nullptr, PAGES, kv_heads, dim};
+    const KvPages kv{keys.data(),
+                     values.data(),
+                     scaled ? key_scales.data() : nullptr,
+                     scaled ? value_scales.data() : nullptr,
+                     PAGES,
+                     kv_heads,
+                     dim};
     run(std::string("kv_append_") + type, {COUNT, static_cast<unsigned>(kv_heads), 1}, 64, 0,
         KvAppendArgs{kv, 0, k.data(), v.data(), rows});
     const int group = heads / kv_heads;

@@ -54,11 +54,11 @@ struct LinearArgs {
     const void* scales;
     const void* mins;  // or null
     int64_t outputs;
-    int64_t tiles;        // of a row
-    int64_t half_scales;  // 1: FP16, 0: FP32
-    int64_t zero;         // the integer that stands for zero where there is no minimum
-    const float* x;       // FP32 activations, rows x columns
-    const int8_t* q;      // or integers, rows x (tiles x columns of a tile), with zeros beyond the columns
+    int64_t tiles;                  // of a row
+    int64_t half_scales;            // 1: FP16, 0: FP32
+    int64_t zero;                   // the integer that stands for zero where there is no minimum
+    const float* x;                 // FP32 activations, rows x columns
+    const int8_t* q;                // or integers, rows x (tiles x columns of a tile), with zeros beyond the columns
     const ActivationGroup* groups;  // [row][group]
     int64_t columns;
     int64_t rows;
@@ -71,9 +71,7 @@ struct LinearArgs {
                                 : static_cast<const float*>(from)[at];
     }
     DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }
-    DEVICE int segment_begin(int segment) const {
-        return static_cast<int>(segment * tiles / segments());
-    }
+    DEVICE int segment_begin(int segment) const { return static_cast<int>(segment * tiles / segments()); }
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
 
@@ -85,9 +83,8 @@ struct Fold {
 
     // sum + s_a (s_w products + m_w input), where products = sum of q_w q_a and input = sum of q_a.
     DEVICE float operator()(int products, int input, int zero, float activation, float sum) const {
-        const float part = has_minimum
-                               ? fmaf(scale, static_cast<float>(products), low * static_cast<float>(input))
-                               : scale * static_cast<float>(products - zero * input);
+        const float part = has_minimum ? fmaf(scale, static_cast<float>(products), low * static_cast<float>(input))
+                                       : scale * static_cast<float>(products - zero * input);
         return fmaf(part, activation, sum);
     }
 };

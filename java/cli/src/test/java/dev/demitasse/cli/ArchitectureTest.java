@@ -23,7 +23,9 @@ class ArchitectureTest {
             .importPackages("dev.demitasse");
 
     /** Modules of devices, by package; only the service loader knows them. */
-    private static final String[] DEVICES = {"dev.demitasse.vector..", "dev.demitasse.nativecpu.."};
+    private static final String[] DEVICES = {
+        "dev.demitasse.vector..", "dev.demitasse.nativecpu..", "dev.demitasse.cuda.."
+    };
 
     @Test
     void modulesDependOnCoreOnly() {
@@ -64,6 +66,7 @@ class ArchitectureTest {
                         "dev.demitasse.runtime..",
                         "dev.demitasse.vector..",
                         "dev.demitasse.nativecpu..",
+                        "dev.demitasse.cuda..",
                         "java.util.concurrent..")
                 .check(CLASSES);
     }
@@ -105,11 +108,12 @@ class ArchitectureTest {
                 assertThat(readme).as("matrix row").contains("| `" + method.getName() + "` |");
             }
         }
-        for (String folder : List.of("java/vector/src/main/java/dev/demitasse/vector", "native/kernels")) {
+        for (String folder :
+                List.of("java/vector/src/main/java/dev/demitasse/vector", "native/kernels", "cuda/kernels")) {
             try (Stream<Path> kernels = Files.list(Golden.root().resolve(folder))) {
                 kernels.map(path -> String.valueOf(path.getFileName()))
-                        .filter(name -> name.matches("(Gemv|Gemm)\\w+\\.java|gem[mv]_\\w+\\.h"))
-                        .forEach(name -> assertThat(readme).contains(name.replaceAll("\\.(java|h)", "")));
+                        .filter(name -> name.matches("(Gemv|Gemm)\\w+\\.java|gem[mv]\\w*\\.(h|cu)"))
+                        .forEach(name -> assertThat(readme).contains(name.replaceAll("\\.(java|h|cu)", "")));
             }
         }
     }

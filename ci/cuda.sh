@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What can be tested of the CUDA kernels without a GPU: the emulator against itself with planted faults, the kernels on it with five
+# orders of threads and both landings of asynchronous copies, both under AddressSanitizer and UndefinedBehaviorSanitizer, and the machine
+# code that nvcc made (table: cuda/results/resources.md). The Java device is tested by Maven.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+run() { # a name and CMake's arguments
+  build=cuda/build/$1
+  log=$(mktemp)
+  if cmake -S cuda -B "$build" -G Ninja "${@:2}" >"$log" 2>&1 &&
+    cmake --build "$build" --target emulator_test kernel_test >>"$log" 2>&1 &&
+    ctest --test-dir "$build" --verbose >>"$log" 2>&1; then
+    echo "cuda, $1: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log" | tr '\n' ';')"
+    rm -f "$log"
+  else
+    cat "$log"
+    rm -f "$log"
+    return 1
+  fi
+}
+
+for tool in cmake ninja g++; do
+  command -v "$tool" >/dev/null || { echo "cuda kernels: not tested, $tool is missing"; exit 0; }
+done
+run release
+run sanitize -DDEMITASSE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+fatbins=java/cuda/target/classes/dev/demitasse/cuda
+if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv.fatbin" ]; then
+  python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md
+else
+  echo "cuda, machine code: not checked, no nvcc was there to make it"
+fi

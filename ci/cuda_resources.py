@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Looks into the compiled CUDA kernels: writes a table of registers, shared and local memory, and fails where the machine code does not
+hold what was meant.
+
+  ci/cuda_resources.py CUDA_ROOT FOLDER_OF_FATBINS cuda/results/resources.md
+
+Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA) in every gemm kernel; FP16 ones (HMMA)
+in every attention_prefill kernel; loads of 16 bytes (LDG.E….128) in every gemv and attention_decode kernel.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+MEANT = (("gemm_", r"IMMA\."), ("attention_prefill_", r"HMMA\."), ("gemv_", r"LDG\.E\S*\.128"),
+         ("attention_decode_", r"LDG\.E\S*\.128"))
+
+
+def output(root, *arguments):
+    return subprocess.run([f"{root}/bin/cuobjdump", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def resources(root, fatbin):
+    """Per kernel and architecture: registers, static shared bytes, local bytes (stack included)."""
+    architecture = kernel = None
+    for line in output(root, "-res-usage", str(fatbin)).splitlines():
+        if match := re.search(r"arch = (sm_\w+)", line):
+            architecture = match.group(1)
+        elif match := re.search(r"Function (\w+):", line):
+            kernel = match.group(1)
+        elif (match := re.search(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", line)) and kernel:
+            registers, stack, shared, local = map(int, match.groups())
+            yield kernel, architecture, registers, shared, stack + local
+            kernel = None
+
+
+def missing_instructions(root, fatbin, architecture):
+    kernel = None
+    code = collections.defaultdict(list)
+    for line in output(root, "-sass", "-arch", architecture, str(fatbin)).splitlines():
+        if match := re.search(r"Function : (\w+)", line):
+            kernel = match.group(1)
+        elif kernel:
+            code[kernel].append(line)
+    for name, lines in code.items():
+        for prefix, instruction in MEANT:
+            if name.startswith(prefix) and not any(re.search(instruction, line) for line in lines):
+                yield f"{name}, {architecture}: no {instruction}"
+
+
+def main():
+    root, folder, target = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+    table = collections.defaultdict(dict)
+    shared_bytes = {}
+    faults = []
+    for fatbin in sorted(folder.glob("*.fatbin")):
+        for kernel, architecture, registers, shared, local in resources(root, fatbin):
+            table[kernel][architecture] = registers
+            shared_bytes[kernel] = max(shared, shared_bytes.get(kernel, 0))
+            if local:
+                faults.append(f"{kernel}, {architecture}: {local} bytes of local memory")
+        for architecture in sorted({a for row in table.values() for a in row}):
+            faults += missing_instructions(root, fatbin, architecture)
+    if not table:
+        faults.append(f"there are no kernels in {folder}")
+    architectures = sorted({a for row in table.values() for a in row}, key=lambda a: int(re.sub(r"\D", "", a)))
+    lines = ["# Registers and memory of the CUDA kernels", "",
+             "nvcc 13.0.88; written by `ci/cuda_resources.py`. Registers a thread; shared bytes a block without dynamic ones; local bytes"
+             + (" are 0 everywhere (nothing is spilled)." if not faults else ": see the end."), "",
+             "| kernel | " + " | ".join(architectures) + " | shared |", "|---" * (len(architectures) + 2) + "|"]
+    for kernel in sorted(table):
+        lines.append(f"| {kernel} | " + " | ".join(str(table[kernel].get(a, "")) for a in architectures)
+                     + f" | {shared_bytes[kernel]} |")
+    target.write_text("\n".join(lines + [""] + faults) + ("\n" if faults else ""))
+    print(f"cuda kernels: {len(table)} for {len(architectures)} architectures, {len(faults)} faults")
+    for fault in faults:
+        print(f"FAILED: {fault}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
