@@ -18,25 +18,6 @@ constexpr int WARPS = 4;
 constexpr int MOST_DIM = 256;
 constexpr int STATE_HEADER = 4;
 
-struct AttentionArgs {
-    const float* q;
-    KvPages kv;
-    int64_t layer;
-    int64_t heads;
-    Real scale;
-    Real soft_cap;
-    int64_t window;
-    BatchRows rows;
-    float* out;
-    float* states;     // [row][head][segment] states
-    int64_t segments;  // of the launch
-    int64_t row_count;
-};
-
-DEVICE int first_position(const AttentionArgs& a, int position) {
-    return a.window == 0 || position < a.window ? 0 : position - static_cast<int>(a.window) + 1;
-}
-
 DEVICE float* state_of(const AttentionArgs& a, int64_t row, int64_t head, int64_t segment) {
     return a.states + ((row * a.heads + head) * a.segments + segment) * (STATE_HEADER + a.kv.padded());
 }
@@ -59,14 +40,10 @@ struct WarpAttention {
     float values[HEADS][ROUNDS][CHUNK] = {};
 
     DEVICE WarpAttention(const AttentionArgs& args, const float* q, float* w)
-        : a(args), queries(q), weights(w), inverse_cap(args.soft_cap == 0.0f ? 0 : 1 / args.soft_cap) {
+        : a(args), queries(q), weights(w), inverse_cap(args.inverse_cap()) {
         for (int h = 0; h < HEADS; h++) {
             largest[h] = -INFINITY;
         }
-    }
-
-    DEVICE float capped(float score) const {
-        return inverse_cap != 0 ? a.soft_cap * tanhf(score * inverse_cap) : score;
     }
 
     // Positions [from, to) of a page.
@@ -78,7 +55,7 @@ struct WarpAttention {
         const bool seen = lane() >= from && lane() < to;
 #pragma unroll
         for (int h = 0; h < HEADS; h++) {
-            const float score = seen ? capped(scores[h] * a.scale) : -INFINITY;
+            const float score = seen ? a.score(scores[h], inverse_cap) : -INFINITY;
             const float now = fmaxf(largest[h], warp_max(score));
             const float correction = largest[h] == now ? 1 : expf(largest[h] - now);
             const float weight = seen ? expf(score - now) : 0;
@@ -193,7 +170,7 @@ DEVICE void attention_decode(const AttentionArgs& a) {
     const int64_t row = blockIdx.y;
     const int segment = static_cast<int>(blockIdx.z);
     const int position = a.rows.positions[row];
-    const int begin = maximum(first_position(a, position), segment * SEGMENT);
+    const int begin = maximum(a.first_seen(position), segment * SEGMENT);
     const int end = minimum(position + 1, (segment + 1) * SEGMENT);
     if (begin >= end) {
         return;
@@ -273,7 +250,7 @@ KERNEL(64) attention_merge(const AttentionArgs a) {
     const int64_t head = blockIdx.x;
     const int64_t row = blockIdx.y;
     const int position = a.rows.positions[row];
-    const int first = first_position(a, position) / SEGMENT;
+    const int first = a.first_seen(position) / SEGMENT;
     const int last = position / SEGMENT;
     float largest = -INFINITY;
     for (int s = first; s <= last; s++) {

@@ -13,19 +13,6 @@
 
 namespace demitasse {
 
-struct PrefillArgs {
-    const float* q;
-    KvPages kv;
-    int64_t layer;
-    int64_t heads;
-    Real scale;
-    Real soft_cap;
-    int64_t window;
-    BatchRows rows;
-    float* out;
-    const int32_t* blocks;
-};
-
 constexpr int PREFILL_ROWS = 64;
 constexpr int PREFILL_THREADS = 128;
 
@@ -44,7 +31,7 @@ struct Prefill {
     using Shape = PrefillShape<DIM>;
     using Element = KvElement<TYPE>;
 
-    const PrefillArgs& a;
+    const AttentionArgs& a;
     uint16_t* keys;
     uint16_t* values;
     uint16_t* queries;
@@ -53,10 +40,6 @@ struct Prefill {
     // A row of this lane: half 0 is row lane / 4 of the warp's sixteen, half 1 that eight further.
     DEVICE int row_of(int half) const { return warp() * 16 + lane() / 4 + half * 8; }
     DEVICE int position_of(int row) const { return a.rows.positions[first_row + minimum(row, rows - 1)]; }
-    DEVICE int first_of(int position) const {
-        return a.window == 0 || position < a.window ? 0 : position - static_cast<int>(a.window) + 1;
-    }
-
     DEVICE void load_queries() const {
         const int dim = static_cast<int>(a.kv.head_dim);
         for (int i = static_cast<int>(threadIdx.x); i < PREFILL_ROWS * DIM; i += PREFILL_THREADS) {
@@ -167,7 +150,7 @@ DEVICE float quad_max(float value) {
 }
 
 template <KvType TYPE, int DIM>
-DEVICE void attention_prefill(const PrefillArgs& a) {
+DEVICE void attention_prefill(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
     using Shape = PrefillShape<DIM>;
     const int32_t* block = a.blocks + blockIdx.y * 4;
@@ -181,9 +164,9 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
     prefill.load_queries();
     const int kv_head = prefill.head / static_cast<int>(a.heads / a.kv.heads);
     const int32_t* table = a.rows.pages + a.rows.tables[prefill.first_row];
-    const int begin = prefill.first_of(prefill.position_of(0)) / PAGE;
+    const int begin = a.first_seen(prefill.position_of(0)) / PAGE;
     const int end = prefill.position_of(prefill.rows - 1) / PAGE + 1;
-    const float inverse_cap = a.soft_cap == 0.0f ? 0 : 1 / a.soft_cap;
+    const float inverse_cap = a.inverse_cap();
     float out[DIM / 8][4] = {};
     float largest[2] = {-INFINITY, -INFINITY};
     float sums[2] = {};
@@ -199,9 +182,8 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
         for (int i = 0; i < PAGE / 8 * 4; i++) {
             const int half = i % 4 / 2;
             const int position = page * PAGE + i / 4 * 8 + lane() % 4 * 2 + i % 2;
-            float score = scores[i / 4][i % 4] * a.scale;
-            score = inverse_cap != 0 ? a.soft_cap * tanhf(score * inverse_cap) : score;
-            const bool seen = position <= positions[half] && position >= prefill.first_of(positions[half]);
+            const float score = a.score(scores[i / 4][i % 4], inverse_cap);
+            const bool seen = position <= positions[half] && position >= a.first_seen(positions[half]);
             scores[i / 4][i % 4] = seen ? score : -INFINITY;
             highest[half] = fmaxf(highest[half], scores[i / 4][i % 4]);
         }
@@ -243,11 +225,11 @@ DEVICE void attention_prefill(const PrefillArgs& a) {
 
 }  // namespace demitasse
 
+using demitasse::AttentionArgs;
 using demitasse::KvType;
-using demitasse::PrefillArgs;
 
-#define ATTENTION_PREFILL(name, TYPE, DIM)                                                        \
-    KERNEL(128) name(const PrefillArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
+#define ATTENTION_PREFILL(name, TYPE, DIM)                                                          \
+    KERNEL(128) name(const AttentionArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
     EXPORT(name)
 #define ATTENTION_PREFILL_TYPES(DIM)                              \
     ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)   \

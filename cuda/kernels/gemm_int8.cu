@@ -113,6 +113,31 @@ struct Gemm {
                       activations + (warp_m + m * 16 + lane() % 16) * Shape::STRIDE + group * 32 + lane() / 16 * 16);
     }
 
+    // f(m, n, group, rows, first, second) for all fragments of a tile of columns: rows of activations, and the words of weights.
+    template <int UNROLL, class F>
+    DEVICE void each_product(const unsigned char* stage, F f) const {
+        Words4 weights[FRAGMENTS_N];
+#pragma unroll
+        for (int n = 0; n < FRAGMENTS_N; n++) {
+            weights[n] = load_weights(stage, n);
+        }
+#pragma unroll UNROLL
+        for (int g = 0; g < Tile::GROUPS; g++) {
+#pragma unroll
+            for (int m = 0; m < FRAGMENTS_M; m++) {
+                uint32_t rows[4];
+                load_rows(rows, stage, m, g);
+#pragma unroll
+                for (int n = 0; n < FRAGMENTS_N; n++) {
+                    uint32_t first;
+                    uint32_t second;
+                    Tile::unpack(weights[n], g, first, second);
+                    f(m, n, g, rows, first, second);
+                }
+            }
+        }
+    }
+
     DEVICE Words4 load_weights(const unsigned char* activations, int n) const {
         return load16(activations + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES + lane() * 16);
     }
@@ -128,37 +153,20 @@ struct GroupedSums {
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4];
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        Words4 weights[G::FRAGMENTS_N];
-#pragma unroll
-        for (int n = 0; n < G::FRAGMENTS_N; n++) {
-            weights[n] = gemm.load_weights(stage, n);
-        }
-#pragma unroll UNROLL
-        for (int g = 0; g < G::Tile::GROUPS; g++) {
-#pragma unroll
-            for (int m = 0; m < G::FRAGMENTS_M; m++) {
-                uint32_t rows[4];
-                gemm.load_rows(rows, stage, m, g);
-#pragma unroll
-                for (int n = 0; n < G::FRAGMENTS_N; n++) {
-                    uint32_t first;
-                    uint32_t second;
-                    G::Tile::unpack(weights[n], g, first, second);
-                    if constexpr (PART == Part::HALF) {
-                        int low[4] = {};
-                        int high[4] = {};
-                        mma_int8_k16(low, rows[0], rows[1], first);
-                        mma_int8_k16(high, rows[2], rows[3], second);
-                        fold(gemm, stage, m, n, g, 0, low);
-                        fold(gemm, stage, m, n, g, 1, high);
-                    } else {
-                        int products[4] = {};
-                        mma_int8_k32(products, rows, first, second);
-                        fold(gemm, stage, m, n, g, -1, products);
-                    }
+        gemm.template each_product<UNROLL>(
+            stage, [&](int m, int n, int g, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
+                int products[4] = {};
+                if constexpr (PART == Part::HALF) {
+                    int high[4] = {};
+                    mma_int8_k16(products, rows[0], rows[1], first);
+                    mma_int8_k16(high, rows[2], rows[3], second);
+                    fold(gemm, stage, m, n, g, 0, products);
+                    fold(gemm, stage, m, n, g, 1, high);
+                } else {
+                    mma_int8_k32(products, rows, first, second);
+                    fold(gemm, stage, m, n, g, -1, products);
                 }
-            }
-        }
+            });
     }
 
     // half: which half of group g, or -1 for all of it.
@@ -206,26 +214,10 @@ struct WholeSums {
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        Words4 weights[G::FRAGMENTS_N];
-#pragma unroll
-        for (int n = 0; n < G::FRAGMENTS_N; n++) {
-            weights[n] = gemm.load_weights(stage, n);
-        }
-#pragma unroll UNROLL
-        for (int g = 0; g < G::Tile::GROUPS; g++) {
-#pragma unroll
-            for (int m = 0; m < G::FRAGMENTS_M; m++) {
-                uint32_t rows[4];
-                gemm.load_rows(rows, stage, m, g);
-#pragma unroll
-                for (int n = 0; n < G::FRAGMENTS_N; n++) {
-                    uint32_t first;
-                    uint32_t second;
-                    G::Tile::unpack(weights[n], g, first, second);
-                    mma_int8_k32(sums[m][n], rows, first, second);
-                }
-            }
-        }
+        gemm.template each_product<UNROLL>(
+            stage, [&](int m, int n, int, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
+                mma_int8_k32(sums[m][n], rows, first, second);
+            });
     }
 
     DEVICE void end_segment(bool) {}

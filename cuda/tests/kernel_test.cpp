@@ -160,9 +160,9 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
     }
 }
 
-template <class Args>
-Args decode_args(const float* q, const KvPages& kv, int64_t heads, int64_t window, const BatchRows& rows, float* out) {
-    Args a{};
+AttentionArgs attention_args(const float* q, const KvPages& kv, int64_t heads, int64_t window, const BatchRows& rows,
+                             float* out) {
+    AttentionArgs a{};
     a.q = q;
     a.kv = kv;
     a.heads = heads;
@@ -217,10 +217,9 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     std::vector<float> states(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
     std::vector<float> decoded(static_cast<size_t>(COUNT * heads * dim));
     std::vector<float> prefilled(decoded.size());
-    auto a = decode_args<AttentionArgs>(q.data(), kv, heads, window, rows, decoded.data());
+    auto a = attention_args(q.data(), kv, heads, window, rows, decoded.data());
     a.states = states.data();
     a.segments = segments;
-    a.row_count = COUNT;
     const int width = group == 1 ? 1 : 4;
     run(std::string("attention_decode_") + type + "_heads" + std::to_string(width),
         {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128, 0, a);
@@ -229,7 +228,7 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
         row_blocks.insert(row_blocks.end(), {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0});
     }
-    auto p = decode_args<PrefillArgs>(q.data(), kv, heads, window, rows, prefilled.data());
+    auto p = attention_args(q.data(), kv, heads, window, rows, prefilled.data());
     p.blocks = row_blocks.data();
     const int most = padded <= 64 ? 64 : padded <= 128 ? 128 : 256;
     run(std::string("attention_prefill_") + type + "_dim" + std::to_string(most),

@@ -40,6 +40,32 @@ struct BatchRows {
     const int32_t* pages;
 };
 
+// What attention_decode and attention_prefill take.
+struct AttentionArgs {
+    const float* q;
+    KvPages kv;
+    int64_t layer;
+    int64_t heads;
+    Real scale;
+    Real soft_cap;
+    int64_t window;
+    BatchRows rows;
+    float* out;
+    float* states;          // attention_decode: [row][head][segment] states
+    int64_t segments;       // attention_decode: of the launch
+    const int32_t* blocks;  // attention_prefill: [first row, rows, unused, unused]
+
+    // The first position that a query sees.
+    DEVICE int first_seen(int position) const {
+        return window == 0 || position < window ? 0 : position - static_cast<int>(window) + 1;
+    }
+    DEVICE float inverse_cap() const { return soft_cap == 0.0f ? 0 : 1 / soft_cap; }
+    DEVICE float score(float product, float inverse) const {
+        const float scaled = product * scale;
+        return inverse != 0 ? soft_cap * tanhf(scaled * inverse) : scaled;
+    }
+};
+
 template <KvType TYPE>
 struct KvElement {
     static constexpr int BYTES = TYPE == KvType::F32 ? 4 : TYPE == KvType::F16 ? 2 : 1;

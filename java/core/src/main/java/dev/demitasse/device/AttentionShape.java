@@ -1,5 +1,8 @@
 package dev.demitasse.device;
 
+import dev.demitasse.UsageException;
+import dev.demitasse.kv.KvShape;
+
 /**
  * One layer's attention.
  *
@@ -10,4 +13,15 @@ package dev.demitasse.device;
  * @param softCap c in c tanh(score / c), or 0 for none
  * @param window positions that a query sees, itself included; 0 for all
  */
-public record AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window) {}
+public record AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window) {
+    /**
+     * Checks that a cache has these heads.
+     *
+     * @throws UsageException where it has others
+     */
+    public void requireFits(KvShape shape) {
+        if (headDim != shape.headDim() || kvHeads != shape.kvHeads() || heads % kvHeads != 0) {
+            throw new UsageException(this + " does not fit the cache, " + shape + ".");
+        }
+    }
+}

@@ -1,5 +1,8 @@
 package dev.demitasse.device;
 
+import dev.demitasse.UsageException;
+import dev.demitasse.kv.KvShape;
+
 /**
  * Where the rows of a batch stand: row {@code i} is position {@code positions[i]} of a sequence whose cache lies in the
  * pages {@code pages[i]} (page {@code p} holds positions from {@code p * pageLength}). Rows of one sequence come in
@@ -9,4 +12,25 @@ package dev.demitasse.device;
  * @param positions position of each row, from 0
  * @param pages page table of each row's sequence; rows of one sequence share the array
  */
-public record BatchRows(int count, int[] positions, int[][] pages) {}
+public record BatchRows(int count, int[] positions, int[][] pages) {
+    /**
+     * Checks that every position has a page of the cache.
+     *
+     * @throws UsageException where one has not
+     */
+    public void requirePages(KvShape shape) {
+        for (int row = 0; row < count; row++) {
+            int last = positions[row] / KvShape.PAGE;
+            if (positions[row] < 0 || last >= pages[row].length) {
+                throw new UsageException(
+                        "Position " + positions[row] + " has no page in a table of " + pages[row].length + ".");
+            }
+            for (int i = 0; i <= last; i++) {
+                if (pages[row][i] < 0 || pages[row][i] >= shape.pages()) {
+                    throw new UsageException(
+                            "Page " + pages[row][i] + " is not one of the cache's " + shape.pages() + ".");
+                }
+            }
+        }
+    }
+}

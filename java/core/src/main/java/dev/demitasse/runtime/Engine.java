@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Engine implements AutoCloseable {
     private final ModelConfig config;
+    private final Device device;
     private final Transformer transformer;
     private final KvCache cache;
     private final Scheduler scheduler;
@@ -60,6 +61,7 @@ public final class Engine implements AutoCloseable {
         int pages = KvCache.pagesFor(limits.contextLength) * limits.sequences;
         this.cache = new KvCache(
                 device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), pages, limits.kvType));
+        this.device = device;
         this.transformer = new Transformer(config, weights, device, limits.batchRows);
         this.scheduler = new Scheduler(cache, limits.batchRows, limits.promptChunk);
     }
@@ -165,9 +167,18 @@ public final class Engine implements AutoCloseable {
         float[] logits = new float[config.vocabulary()];
         try {
             transformer.forward(batch.ids(), batch.rows(), cache.store(), batch.logitRows(), (first, count, buffer) -> {
+                List<Sequence> sampled = batch.sampled().subList(first, first + count);
+                if (sampled.stream().allMatch(Engine::choosesTheMostLikely)) {
+                    int[] best = new int[count]; // four bytes a sequence come back from a device with memory of its own
+                    device.argmax(buffer, count, logits.length, best);
+                    for (int i = 0; i < count; i++) {
+                        add(sampled.get(i), best[i], List.of());
+                    }
+                    return;
+                }
                 for (int i = 0; i < count; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
-                    sample(batch.sampled().get(first + i), logits);
+                    sample(sampled.get(i), logits);
                 }
             });
         } catch (RuntimeException e) {
@@ -178,10 +189,20 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    private static boolean choosesTheMostLikely(Sequence sequence) {
+        return sequence.request().logprobs() == 0
+                && sequence.request().sampler().greedy();
+    }
+
     private void sample(Sequence sequence, float[] logits) {
         Sequence.Request request = sequence.request();
         List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
         int token = request.sampler().sample(logits, sequence.tokens(), sequence.length());
+        add(sequence, token, top);
+    }
+
+    private void add(Sequence sequence, int token, List<Logprobs.Entry> top) {
+        Sequence.Request request = sequence.request();
         sequence.add(new Sequence.Step(token, top));
         if (request.endsAtEnd() && isEnd.test(token)) {
             sequence.finish(FinishReason.STOP);

@@ -36,6 +36,11 @@ public final class Sampler {
         return draw(logits, kept, weights, count);
     }
 
+    /** Whether the next token is simply the most likely one, so that a device can choose it. */
+    public boolean greedy() {
+        return options.temperature() == 0 && !options.penalises();
+    }
+
     /** The index of the largest element, the first of equals. */
     public static int argmax(float[] values) {
         int best = 0;

@@ -140,7 +140,7 @@ final class AttentionLaunches implements AutoCloseable {
         long offset = 4L * range.first * shape.heads() * shape.headDim();
         long[] arguments = words(
                 arguments(store, layer, shape, q + offset, out + offset, range.first),
-                new long[] {stateAddress, segments, range.count});
+                new long[] {stateAddress, segments, 0});
         int group = shape.heads() / shape.kvHeads();
         int heads = group == 1 ? 1 : HEADS;
         launches.add(
@@ -169,7 +169,7 @@ final class AttentionLaunches implements AutoCloseable {
                 1,
                 PREFILL_THREADS,
                 prefillSharedBytes(dim),
-                words(arguments(store, layer, shape, q, out, 0), new long[] {blockAddress}));
+                words(arguments(store, layer, shape, q, out, 0), new long[] {0, 0, blockAddress}));
     }
 
     /** Dynamic shared memory: {@code PrefillShape::BYTES}. */

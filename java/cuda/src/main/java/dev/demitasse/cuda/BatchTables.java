@@ -1,6 +1,5 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.kv.KvShape;
 import org.jspecify.annotations.Nullable;
@@ -15,7 +14,6 @@ final class BatchTables {
     private long positions;
     private long tables;
     private long pages;
-    private int longest;
 
     BatchTables(LaunchList launches) {
         this.launches = launches;
@@ -27,15 +25,13 @@ final class BatchTables {
         if (batch == rows) {
             return;
         }
+        batch.requirePages(shape);
         int count = batch.count();
         int[] starts = new int[count];
         int total = 0;
-        longest = 0;
         int[] previous = null;
         for (int row = 0; row < count; row++) {
             int[] table = batch.pages()[row];
-            check(batch.positions()[row], table, shape);
-            longest = Math.max(longest, batch.positions()[row]);
             if (table != previous) {
                 starts[row] = total;
                 total += capacity(table.length);
@@ -70,25 +66,8 @@ final class BatchTables {
         return Math.max(8, Integer.highestOneBit(Math.max(1, pages - 1)) * 2);
     }
 
-    private static void check(int position, int[] pages, KvShape shape) {
-        int last = position / KvShape.PAGE;
-        if (position < 0 || last >= pages.length) {
-            throw new UsageException("Position " + position + " has no page in a table of " + pages.length + ".");
-        }
-        for (int i = 0; i <= last; i++) {
-            if (pages[i] < 0 || pages[i] >= shape.pages()) {
-                throw new UsageException("Page " + pages[i] + " is not one of the cache's " + shape.pages() + ".");
-            }
-        }
-    }
-
     /** The words of {@code BatchRows} for rows from {@code first} on. */
     long[] words(int first) {
         return new long[] {positions + 4L * first, tables + 4L * first, pages};
-    }
-
-    /** The largest position. */
-    int longest() {
-        return longest;
     }
 }

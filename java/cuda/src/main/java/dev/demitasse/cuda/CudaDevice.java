@@ -226,11 +226,7 @@ final class CudaDevice implements Device {
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         CudaKvStore store = CudaKvStore.of(kv, launches);
         Objects.checkIndex(layer, store.shape().layers());
-        if (shape.headDim() != store.shape().headDim()
-                || shape.kvHeads() != store.shape().kvHeads()
-                || shape.heads() % shape.kvHeads() != 0) {
-            throw new UsageException(shape + " does not fit the cache, " + store.shape() + ".");
-        }
+        shape.requireFits(store.shape());
         long elements = (long) rows.count() * shape.heads() * shape.headDim();
         context.enter();
         attention.attend(store, layer, shape, address(q, elements), address(out, elements), rows);

@@ -3,7 +3,6 @@ package dev.demitasse.nativecpu;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.kv.KvShape;
 import java.lang.foreign.MemorySegment;
@@ -47,6 +46,7 @@ final class AttentionPlan {
         if (batch == rows) {
             return address;
         }
+        batch.requirePages(shape);
         byWindow.clear();
         int count = batch.count();
         MemorySegment tables = commands.scratch((long) count * Long.BYTES);
@@ -54,7 +54,6 @@ final class AttentionPlan {
         long table = 0;
         for (int row = 0; row < count; row++) {
             int[] pages = batch.pages()[row];
-            check(batch.positions()[row], pages, shape);
             if (pages != previous) {
                 table = commands.copy(pages, pages.length);
                 previous = pages;
@@ -68,18 +67,6 @@ final class AttentionPlan {
         rows = batch;
         address = description.address();
         return address;
-    }
-
-    private static void check(int position, int[] pages, KvShape shape) {
-        int last = position / KvShape.PAGE;
-        if (position < 0 || last >= pages.length) {
-            throw new UsageException("Position " + position + " has no page in a table of " + pages.length + ".");
-        }
-        for (int i = 0; i <= last; i++) {
-            if (pages[i] < 0 || pages[i] >= shape.pages()) {
-                throw new UsageException("Page " + pages[i] + " is not one of the cache's " + shape.pages() + ".");
-            }
-        }
     }
 
     /** The blocks of a batch for layers with a window (0 for none). */

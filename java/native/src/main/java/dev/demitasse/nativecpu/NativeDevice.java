@@ -292,11 +292,7 @@ final class NativeDevice implements Device {
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         NativeKvStore store = NativeKvStore.of(kv);
         java.util.Objects.checkIndex(layer, store.shape().layers());
-        if (shape.headDim() != store.shape().headDim()
-                || shape.kvHeads() != store.shape().kvHeads()
-                || shape.heads() % shape.kvHeads() != 0) {
-            throw new UsageException(shape + " does not fit the cache, " + store.shape() + ".");
-        }
+        shape.requireFits(store.shape());
         long elements = (long) rows.count() * shape.heads() * shape.headDim();
         long queries = address(q, elements);
         long target = address(out, elements);

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Packs what a machine with a GPU needs, and neither Java nor network is there: a Java runtime, the jars with the kernels, the tests of
+# the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in the folder given, default target/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/jdk.sh
+target=$(mkdir -p "${1:-target}" && cd "${1:-target}" && pwd)
+platform=1.14.4 # of JUnit 5.14.4
+
+ci/cuda-toolchain.sh >/dev/null
+mvn -B -q -pl java/cuda,java/bench -am -DskipTests -Dspotless.check.skip package
+bundle=$(mktemp -d)
+trap 'rm -rf "$bundle"' EXIT
+mkdir -p "$bundle/main/lib" "$bundle/main/ci" "$bundle/main/cuda" "$bundle/shared"
+mvn -B -q -pl java/core,java/testkit,java/cuda -Dspotless.check.skip package -DskipTests \
+  dependency:copy-dependencies -DincludeScope=test -DoutputDirectory="$bundle/main/lib" -Dmdep.useBaseVersion=true
+mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$platform" \
+  -DoutputDirectory="$bundle/main/lib" -f java/cuda/pom.xml
+cp java/cuda/target/demitasse-cuda-*.jar java/testkit/target/demitasse-testkit-*.jar java/core/target/demitasse-core-*.jar "$bundle/main/lib/"
+rm -f "$bundle"/main/lib/junit-jupiter-*.jar "$bundle"/main/lib/junit-platform-{commons,engine}-*.jar # the console has them
+cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
+mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
+cp java/bench/target/classes/dev/demitasse/bench/DeviceBenchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
+cp ci/gpu.sh "$bundle/main/ci/"
+cp -r cuda/bench "$bundle/main/cuda/"
+[ ! -d ../shared/golden ] || cp -r ../shared/golden "$bundle/shared/golden"
+"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.unsupported,jdk.incubator.vector \
+  --strip-debug --no-header-files --no-man-pages --output "$bundle/main/java"
+git rev-parse HEAD >"$bundle/main/commit"
+tar -C "$bundle" -c main shared | xz -T0 -6 >"$target/gpu-bundle.tar.xz"
+echo "$target/gpu-bundle.tar.xz: $(($(stat -c %s "$target/gpu-bundle.tar.xz") >> 20)) MiB"

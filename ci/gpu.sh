@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz (ci/gpu-bundle.sh)
+# and run main/ci/gpu.sh RESULTS. Runs the contract and end-to-end tests of the cuda device, of which none may be skipped; then
+# Demitasse's kernels and PyTorch's (where python3 has torch), each to a file of JSON lines in RESULTS.
+#
+#   --quick   small sizes: shows that everything runs, measures nothing
+# With DEMITASSE_ALLOW_EMULATOR=1 and LD_LIBRARY_PATH at the emulator it runs without a GPU, as far as that goes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+results=$(mkdir -p "${1:?the folder for results}" && cd "$1" && pwd)
+quick=${2:-}
+java=java/bin/java
+flags="--enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector --sun-misc-unsafe-memory-access=allow -Xmx8g"
+
+{
+  echo "commit $(cat commit)"
+  nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv 2>&1 || echo "no nvidia-smi"
+} | tee "$results/machine.txt"
+
+classes=()
+for class in CudaDeviceTest CudaTensorCoreTest CudaModelTest WeightTilesTest; do
+  classes+=(--select-class "dev.demitasse.cuda.$class")
+done
+status=0
+# shellcheck disable=SC2086
+"$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" org.junit.platform.console.ConsoleLauncher execute \
+  "${classes[@]}" --details=tree --disable-banner >"$results/tests.txt" 2>&1 || status=1
+grep -E "tests (successful|failed|skipped)|containers skipped" "$results/tests.txt" || status=1
+if grep -qE "\[ +[1-9][0-9]* (tests|containers) (skipped|aborted)" "$results/tests.txt"; then
+  echo "gpu.sh: FAILED: something was skipped; see $results/tests.txt"
+  status=1
+fi
+
+# shellcheck disable=SC2086
+"$java" $flags -cp "bench-classes:lib/*" dev.demitasse.bench.DeviceBenchmark cuda $quick >"$results/demitasse.jsonl" || status=1
+if python3 -c "import torch; assert torch.cuda.is_available()" 2>/dev/null; then
+  python3 cuda/bench/torch_baselines.py >"$results/torch.jsonl" 2>"$results/torch-lacks.txt" || status=1
+else
+  echo "gpu.sh: PyTorch with CUDA is not here; its kernels are not measured"
+fi
+echo "gpu.sh: $(wc -l <"$results/demitasse.jsonl") figures in $results/demitasse.jsonl"
+exit $status
