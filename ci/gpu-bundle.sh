@@ -17,7 +17,8 @@ mvn -B -q -pl java/core,java/testkit,java/cuda -Dspotless.check.skip package -Ds
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$platform" \
   -DoutputDirectory="$bundle/main/lib" -f java/cuda/pom.xml
 cp java/cuda/target/demitasse-cuda-*.jar java/testkit/target/demitasse-testkit-*.jar java/core/target/demitasse-core-*.jar "$bundle/main/lib/"
-rm -f "$bundle"/main/lib/junit-jupiter-*.jar "$bundle"/main/lib/junit-platform-{commons,engine}-*.jar # the console has them
+# The console has JUnit in it; the others are for tests that do not run there.
+rm -f "$bundle"/main/lib/{junit-jupiter,junit-platform-commons,junit-platform-engine,jazzer,jqwik,byte-buddy}*.jar
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/DeviceBenchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"

@@ -143,7 +143,7 @@ class CommandLineTest {
         assertThat(run("generate", "-m", tiny(), "-p", "a", "--kv-type", "int3").code)
                 .isEqualTo(2);
         assertThat(run("generate", "-m", "/no/such/file.gguf", "-p", "a").err).contains("There is no file");
-        Result backend = run("generate", "-m", tiny(), "-p", "a", "--backend", "cuda");
+        Result backend = run("generate", "-m", tiny(), "-p", "a", "--backend", "no-such-device");
         assertThat(backend.code).isEqualTo(1);
         assertThat(backend.err).contains("There is no backend");
         Path broken = Files.writeString(folder.resolve("broken.gguf"), "GGUF, but not really a model file");
