@@ -38,7 +38,15 @@ inline float reduce_add(F32 v) {
 }
 inline bool any_greater(F32 a, F32 b) {
 #if defined(DEMITASSE_SIMDE)
-    return reduce_max(_mm512_sub_ps(_mm512_max_ps(a, b), b)) > 0;
+    float x[LANES];
+    float y[LANES];
+    store(x, a);
+    store(y, b);
+    bool any = false;
+    for (int i = 0; i < LANES; i++) {
+        any |= x[i] > y[i];
+    }
+    return any;
 #else
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0;
 #endif
