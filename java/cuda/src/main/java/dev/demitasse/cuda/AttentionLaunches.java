@@ -18,6 +18,10 @@ final class AttentionLaunches implements AutoCloseable {
     private static final int LEAST_PREFILL_ROWS = 8;
 
     private static final int PREFILL_THREADS = 128;
+    /** Bytes of states that a launch may take; more rows are taken in slices. */
+    private static final long STATE_BYTES = 64L << 20;
+
+    private static final int MOST_ROWS = 65535; // of a grid's second dimension
 
     private final LaunchList launches;
     private final BatchTables tables;
@@ -63,25 +67,31 @@ final class AttentionLaunches implements AutoCloseable {
         List<Range> singles = new ArrayList<>();
         List<Range> blocks = new ArrayList<>();
         divide(rows, singles, blocks);
-        int capacity = segments(rows.count() == 0 ? 0 : longest(rows));
+        int capacity = segments(longest(rows, singles));
         long stateBytes = 4L * shape.heads() * capacity * (STATE_HEADER + store.paddedDim());
-        long most = singles.stream().mapToInt(Range::count).max().orElse(0);
-        long stateAddress = most == 0 ? 0 : states.address(most * stateBytes);
+        int slice = Math.clamp(STATE_BYTES / stateBytes, 1, MOST_ROWS);
+        int most = singles.stream().mapToInt(Range::count).max().orElse(0);
+        long stateAddress = most == 0 ? 0 : states.address(Math.min(most, slice) * stateBytes);
         // After what may have run the list, and with room for all that this operation brings.
         launches.reserve(BatchTables.bytes(rows) + 16L * blocks.size() + 64);
         tables.use(rows, store.shape());
         for (Range range : singles) {
-            decode(store, layer, shape, q, out, range, capacity, stateAddress);
+            for (int at = 0; at < range.count; at += slice) { // one after the other on the same states
+                Range part = new Range(range.first + at, Math.min(slice, range.count - at));
+                decode(store, layer, shape, q, out, part, capacity, stateAddress);
+            }
         }
         if (!blocks.isEmpty()) {
             prefill(store, layer, shape, q, out, blocks);
         }
     }
 
-    private static int longest(BatchRows rows) {
+    private static int longest(BatchRows rows, List<Range> ranges) {
         int longest = 0;
-        for (int i = 0; i < rows.count(); i++) {
-            longest = Math.max(longest, rows.positions()[i]);
+        for (Range range : ranges) {
+            for (int i = 0; i < range.count; i++) {
+                longest = Math.max(longest, rows.positions()[range.first + i]);
+            }
         }
         return longest;
     }

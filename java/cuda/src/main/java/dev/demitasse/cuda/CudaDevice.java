@@ -268,13 +268,16 @@ final class CudaDevice implements Device {
 
     @Override
     public void close() {
-        linear.close();
-        attention.close();
-        results.close();
-        launches.close();
-        if (context.usable()) {
-            kernels.close();
+        try {
+            linear.close();
+            attention.close();
+            results.close();
+            launches.close();
+            if (context.usable()) {
+                kernels.close();
+            }
+        } finally {
+            context.close(); // also where waiting for the last kernels reports their failure
         }
-        context.close();
     }
 }

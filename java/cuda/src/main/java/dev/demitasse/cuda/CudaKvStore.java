@@ -9,6 +9,8 @@ import dev.demitasse.kv.KvShape;
 final class CudaKvStore implements KvStore {
     private static final int ELEMENT_MULTIPLE = 16;
     private static final int MOST_ELEMENTS = 256;
+    /** Left for workspaces, and for what the driver takes for kernels and graphs. */
+    private static final long RESERVED_BYTES = 32L << 20;
 
     private final KvShape shape;
     private final CudaMemory memory; // keys, values, scales of keys, scales of values
@@ -25,7 +27,7 @@ final class CudaKvStore implements KvStore {
         this.elementBytes = vectors * paddedDim() * shape.type().bytes();
         this.scaleBytes = shape.scales() * Float.BYTES;
         long bytes = 2 * (elementBytes + scaleBytes);
-        long free = context.freeBytes();
+        long free = Math.max(0, context.freeBytes() - RESERVED_BYTES);
         if (bytes > free) {
             long perPage = bytes / Math.max(1, shape.pages());
             throw new OutOfDeviceMemoryException("cuda: a cache of " + shape.pages() * KvShape.PAGE

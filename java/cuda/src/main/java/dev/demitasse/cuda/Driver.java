@@ -23,8 +23,8 @@ final class Driver {
     /** The name under which the emulator (cuda/emulator) reports its device. */
     static final String EMULATOR = "Demitasse emulator";
 
-    /** CUDA 12.0: the oldest driver that JCuda 12.6's functions are all in. */
-    private static final int LEAST_VERSION = 12000;
+    /** CUDA 13.0, as the nvcc that makes the kernels: an older driver does not take their format. */
+    private static final int LEAST_VERSION = 13000;
 
     private static final int LEAST_CAPABILITY = 80;
 
@@ -86,8 +86,8 @@ final class Driver {
             int version = version();
             if (version < LEAST_VERSION) {
                 return Support.no(
-                        "the driver is for CUDA " + version(version) + ", and 12.0 is needed",
-                        "install a driver of version 525 or newer");
+                        "the driver is for CUDA " + version(version) + ", and 13.0 is needed",
+                        "install a driver of version 580 or newer");
             }
             return Support.yes("CUDA " + version(version));
         } catch (LinkageError e) {

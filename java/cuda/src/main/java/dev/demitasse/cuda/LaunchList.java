@@ -132,6 +132,7 @@ final class LaunchList implements AutoCloseable {
     }
 
     private int place(long bytes) {
+        context.enter(); // the staging memory is gone with the context
         reserve(bytes);
         if (underWay) {
             synchronize();
@@ -209,7 +210,14 @@ final class LaunchList implements AutoCloseable {
         context.check(
                 cuStreamBeginCapture(context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
                 "beginning a capture");
-        launchAll(key);
+        try {
+            launchAll(key);
+        } catch (RuntimeException | Error e) {
+            if (cuStreamEndCapture(context.stream(), graph) == 0) {
+                cuGraphDestroy(graph);
+            }
+            throw e;
+        }
         context.check(cuStreamEndCapture(context.stream(), graph), "ending a capture");
         CUgraphExec executable = new CUgraphExec();
         context.check(cuGraphInstantiate(executable, graph, 0), "making a graph");

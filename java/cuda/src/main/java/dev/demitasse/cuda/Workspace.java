@@ -23,6 +23,7 @@ final class Workspace implements AutoCloseable {
         CudaMemory current = memory;
         if (current == null || current.bytes() < bytes) {
             if (current != null) {
+                memory = null; // should the allocation fail
                 current.close();
             }
             current = new CudaMemory(bytes + bytes / 2, context, launches, CudaContext.Purpose.WORKSPACE);

@@ -1,12 +1,14 @@
 package dev.demitasse.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.DemitasseException;
 import dev.demitasse.DeviceFailedException;
 import dev.demitasse.Devices;
 import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
@@ -36,7 +38,7 @@ class CudaFailureTest {
                 Arguments.of(Map.of("DEMITASSE_ALLOW_EMULATOR", "0"), "is Demitasse's emulator"),
                 Arguments.of(Map.of("EMULATOR_INIT", "100"), "CUDA_ERROR_NO_DEVICE"),
                 Arguments.of(Map.of("EMULATOR_DEVICES", "0"), "the driver has no GPU"),
-                Arguments.of(Map.of("EMULATOR_DRIVER", "11080"), "the driver is for CUDA 11.8, and 12.0 is needed"),
+                Arguments.of(Map.of("EMULATOR_DRIVER", "12080"), "the driver is for CUDA 12.8, and 13.0 is needed"),
                 Arguments.of(Map.of("EMULATOR_CAPABILITY", "75"), "compute capability 7.5, and the kernels need 8.0"));
     }
 
@@ -81,6 +83,17 @@ class CudaFailureTest {
                 .contains("CUDA_ERROR_LAUNCH_FAILED")
                 .contains("second: " + DeviceFailedException.class.getName())
                 .contains("closed");
+    }
+
+    /** Pinned memory goes with the device: late writes end in an exception, not in a crash. */
+    @Test
+    void lateWritesAreRefused() {
+        Device device = Devices.open("cuda", DeviceOptions.defaults());
+        Buffer buffer = device.allocate(64);
+        device.close();
+        assertThatThrownBy(() -> buffer.write(0, MemorySegment.ofArray(new float[16])))
+                .isInstanceOf(UsageException.class);
+        buffer.close();
     }
 
     private static String run(Map<String, String> environment, String... arguments) throws Exception {
