@@ -69,7 +69,11 @@ public final class Devices {
                 return backend.open(options);
             }
             refusals.add(backend.name() + ": " + support);
-            LOG.log(Level.INFO, "Backend {0} is not used: {1}", backend.name(), support);
+            LOG.log(
+                    support.absent() ? Level.DEBUG : Level.INFO,
+                    "Backend {0} is not used: {1}",
+                    backend.name(),
+                    support);
         }
         if (refusals.isEmpty()) {
             throw new BackendUnavailableException("There is no backend \"" + name + "\"; these are on the class path: "

@@ -6,16 +6,22 @@ package dev.demitasse.device;
  * @param ok whether it can
  * @param reason what stands against it, or what was found; one sentence without a full stop
  * @param cure what to do about it; empty where ok
+ * @param absent whether it is simply not there, so that nobody expects it: no fallback that anyone must hear of
  */
-public record Support(boolean ok, String reason, String cure) {
+public record Support(boolean ok, String reason, String cure, boolean absent) {
     /** It can be used; {@code found} describes it. */
     public static Support yes(String found) {
-        return new Support(true, found, "");
+        return new Support(true, found, "", false);
     }
 
     /** It cannot, for {@code reason}; {@code cure} says what to do. */
     public static Support no(String reason, String cure) {
-        return new Support(false, reason, cure);
+        return new Support(false, reason, cure, false);
+    }
+
+    /** It is not there: the machine has no such hardware. */
+    public static Support absent(String reason, String cure) {
+        return new Support(false, reason, cure, true);
     }
 
     @Override

@@ -20,11 +20,14 @@ public final class CudaBackend implements Backend {
 
     @Override
     public Support probe() {
+        Support driver = Driver.probe();
+        if (driver.absent()) {
+            return driver;
+        }
         if (!KernelModules.built()) {
             return Support.no(
                     "this build has no CUDA kernels: there was no nvcc", "run ci/cuda-toolchain.sh and build again");
         }
-        Support driver = Driver.probe();
         if (!driver.ok()) {
             return driver;
         }

@@ -74,7 +74,8 @@ final class Driver {
         try (Arena arena = Arena.ofConfined()) {
             SymbolLookup.libraryLookup("libcuda.so.1", arena);
         } catch (IllegalArgumentException e) {
-            return Support.no("there is no NVIDIA driver (libcuda.so.1)", "install one where there is an NVIDIA GPU");
+            return Support.absent(
+                    "there is no NVIDIA driver (libcuda.so.1)", "install one where there is an NVIDIA GPU");
         } catch (IllegalCallerException e) {
             return Support.no("native calls are not allowed", "run Java with --enable-native-access=ALL-UNNAMED");
         }
