@@ -15,20 +15,21 @@ namespace demitasse::DM_ISA {
 // Registers of outputs whose weights stay in registers for all rows of a block.
 constexpr int GEMM_REGISTERS = 2;
 
-template <class W, int N>
+// The weights of half a group of columns.
+template <class W>
 struct GemmWeights {
-    I32 w[GEMM_REGISTERS][N];
+    I32 w[GEMM_REGISTERS][4];
 
     explicit GemmWeights(const uint8_t* at) {
         for (int v = 0; v < GEMM_REGISTERS; v++) {
-            W::template unpack<N>(at + v * LANES * 4, w[v]);
+            W::template unpack<4>(at + v * LANES * 4, w[v]);
         }
     }
 
     // Partial sums of a row of activations, added to what is there.
     void add(I32* sums, const int8_t* q) const {
         for (int v = 0; v < GEMM_REGISTERS; v++) {
-            sums[v] = W::template add<N>(sums[v], w[v], q);
+            sums[v] = W::template add<4>(sums[v], w[v], q);
         }
     }
 };
@@ -46,7 +47,7 @@ struct GemmFolds {
 // The sums of half a group for all rows of a block, [row][register].
 template <class W>
 inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t* partial) {
-    const GemmWeights<W, 4> weights(at);
+    const GemmWeights<W> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         I32 sums[GEMM_REGISTERS];
         for (int v = 0; v < GEMM_REGISTERS; v++) {
@@ -63,7 +64,7 @@ inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t
 template <class W>
 inline void gemm_part_whole(const uint8_t* at, const int8_t* q, const GroupActivation* activations, int64_t rows,
                             int32_t z, const int32_t* partial, int32_t* totals) {
-    const GemmWeights<W, 4> weights(at);
+    const GemmWeights<W> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         I32 sums[GEMM_REGISTERS];
         for (int v = 0; v < GEMM_REGISTERS; v++) {
@@ -115,7 +116,7 @@ void gemm_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivat
 template <class W, bool PARTIAL>
 inline void gemm_part(const uint8_t* at, const GemmFolds& folds, const int8_t* q, const GroupActivation* activations,
                       int64_t rows, int half, int32_t z, const int32_t* partial, float* out) {
-    const GemmWeights<W, 4> weights(at);
+    const GemmWeights<W> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         const GroupActivation& a = activations[r];
         const int32_t sum = half < 0 ? a.half[0] + a.half[1] : a.half[half];

@@ -70,8 +70,8 @@ struct Tile {
     }
 
 #if defined(DM_MMLA)
-    // Eight columns of two rows of outputs by two rows of activations an instruction. Until they are settled, the sums of
-    // rows r and r + 1 are those of the even and odd halves of a register's outputs, [output][row].
+    // Eight columns of two outputs by two rows of activations an instruction. Between pair_rows and part_rows the sums of
+    // rows r and r + 1 are those of the lower and upper half of a register's outputs, [output][row].
     void add_pairs(const I32 (*w)[V], const int8_t* q) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; r += 2) {

@@ -164,20 +164,21 @@ public final class Engine implements AutoCloseable {
         if (batch.rows().count() == 0) {
             return;
         }
-        float[] logits = new float[config.vocabulary()];
+        int vocabulary = config.vocabulary();
         try {
             transformer.forward(batch.ids(), batch.rows(), cache.store(), batch.logitRows(), (first, count, buffer) -> {
                 List<Sequence> sampled = batch.sampled().subList(first, first + count);
                 if (sampled.stream().allMatch(Engine::choosesTheMostLikely)) {
                     int[] best = new int[count]; // four bytes a sequence come back from a device with memory of its own
-                    device.argmax(buffer, count, logits.length, best);
+                    device.argmax(buffer, count, vocabulary, best);
                     for (int i = 0; i < count; i++) {
                         add(sampled.get(i), best[i], List.of());
                     }
                     return;
                 }
+                float[] logits = new float[vocabulary];
                 for (int i = 0; i < count; i++) {
-                    buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
+                    buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
                     sample(sampled.get(i), logits);
                 }
             });

@@ -149,11 +149,6 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
-    /** Whether anything waits. */
-    boolean isEmpty() {
-        return steps.isEmpty();
-    }
-
     /** How often a graph was launched. */
     int replays() {
         return replays;
