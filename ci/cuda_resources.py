@@ -4,7 +4,8 @@ hold what was meant.
 
   ci/cuda_resources.py CUDA_ROOT FOLDER_OF_FATBINS cuda/results/resources.md
 
-Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA) in every gemm kernel; FP16 ones (HMMA)
+Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in every gemm
+kernel; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA)
 in every attention_prefill kernel; loads of 16 bytes (LDG.E….128) in every gemv and attention_decode kernel.
 """
 import collections
@@ -13,8 +14,9 @@ import re
 import subprocess
 import sys
 
-MEANT = (("gemm_", r"IMMA\."), ("attention_prefill_", r"HMMA\."), ("gemv_", r"LDG\.E\S*\.128"),
-         ("attention_decode_", r"LDG\.E\S*\.128"))
+# By the beginning of a kernel's name, and what is not in it.
+MEANT = ((r"gemm_(?!.*_wgmma)", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
+         (r"attention_prefill_", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 
 def output(root, *arguments):
@@ -45,7 +47,7 @@ def missing_instructions(root, fatbin, architecture):
             code[kernel].append(line)
     for name, lines in code.items():
         for prefix, instruction in MEANT:
-            if name.startswith(prefix) and not any(re.search(instruction, line) for line in lines):
+            if re.match(prefix, name) and not any(re.search(instruction, line) for line in lines):
                 yield f"{name}, {architecture}: no {instruction}"
 
 

@@ -67,13 +67,46 @@ struct Meeting {
     void* out[32];
 };
 
+using Work = std::vector<std::function<void()>>;
+
 struct Warp {
     std::deque<Meeting> meetings;  // a deque: references stay valid
+    // Matrix products that were started and not waited for: those of the open group, and the groups before it.
+    Work open_products;
+    std::deque<Work> product_groups;
+    bool fenced = false;  // sums may be written by products
+};
+
+// A barrier in shared memory that counts arrivals and bytes.
+struct CountingBarrier {
+    unsigned count = 0;
+    unsigned pending = 0;  // arrivals that this phase lacks
+    int64_t bytes = 0;     // announced and not yet there
+    unsigned phase = 0;
+    unsigned events = 0;  // changes, which wake those that wait
+};
+
+struct Block;
+
+// Blocks that run together and reach each other's shared memory.
+struct Cluster {
+    struct BulkCopy {
+        Copy copy;
+        CountingBarrier* barrier;
+    };
+
+    std::vector<std::unique_ptr<Block>> blocks;
+    std::vector<BulkCopy> copies;  // under way
+    unsigned at_barrier = 0;
+    unsigned barrier_generation = 0;
+    unsigned rounds = 0;  // of the scheduler
+
+    unsigned alive() const;
 };
 
 struct Settings {
     unsigned seed = 0;          // 0: threads in their order
-    bool copies_early = false;  // asynchronous copies land at once, not as late as allowed
+    bool copies_early = false;  // asynchronous copies land at once, and products of wgmma are late; or the reverse
 };
 
 inline Settings settings;
@@ -85,12 +118,23 @@ struct Block {
     unsigned alive = 0;
     unsigned at_barrier = 0;
     unsigned barrier_generation = 0;
+    Cluster* cluster = nullptr;
+    unsigned rank = 0;  // in the cluster
     unsigned char* dynamic_shared = nullptr;
+    std::map<const void*, CountingBarrier> counting_barriers;  // by address
     std::map<const void*, std::unique_ptr<unsigned char, void (*)(void*)>> shared;
     void* scheduler = nullptr;
     const std::function<void()>* body = nullptr;
     std::string fault;
 };
+
+inline unsigned Cluster::alive() const {
+    unsigned sum = 0;
+    for (const auto& b : blocks) {
+        sum += b->alive;
+    }
+    return sum;
+}
 
 inline thread_local Block* block;
 inline thread_local Fiber* fiber;
@@ -155,10 +199,28 @@ inline void barrier() {
     }
 }
 
+// All threads of the cluster.
+inline void cluster_barrier() {
+    Cluster* c = block->cluster;
+    if (++c->at_barrier == c->alive()) {
+        c->at_barrier = 0;
+        c->barrier_generation++;
+    } else {
+        wait_for(&c->barrier_generation, "cluster_sync");
+    }
+}
+
+// Lets all others run as far as they can.
+inline void let_others_run() { wait_for(&block->cluster->rounds, "the scheduler"); }
+
 inline void leave() {
     Block* b = block;
     if (!fiber->open_copies.empty() || !fiber->copy_groups.empty()) {
         fault("a thread ends with asynchronous copies under way");
+    }
+    const Warp& warp = b->warps[static_cast<size_t>(fiber->warp)];
+    if (!warp.open_products.empty() || !warp.product_groups.empty()) {
+        fault("a thread ends with matrix products under way");
     }
     fiber->done = true;
     b->alive--;
@@ -266,61 +328,93 @@ inline bool run_warp(Block& b, unsigned warp, const Order& order) {
     return progress;
 }
 
-inline void run_block(Block& b) {
+// Makes a block's threads, whose stacks begin with number `first_stack`.
+inline void prepare(Block& b, size_t first_stack) {
     static thread_local Stacks stacks;
     const size_t count = static_cast<size_t>(b.threads.x) * b.threads.y * b.threads.z;
-    block = &b;
     b.fibers.assign(count, {});
     b.warps.assign((count + 31) / 32, {});
     b.alive = static_cast<unsigned>(count);
     for (unsigned i = 0; i < count; i++) {
         Fiber& f = b.fibers[i];
-        f.stack_pointer = stacks.prepare(i);
+        f.stack_pointer = stacks.prepare(first_stack + i);
         f.thread = {i % b.threads.x, i / b.threads.x % b.threads.y, i / (b.threads.x * b.threads.y)};
         f.lane = static_cast<int>(i % 32);
         f.warp = static_cast<int>(i / 32);
     }
-    const Order order(b, b.warps.size());
-    while (b.alive > 0 && b.fault.empty()) {
-        bool progress = false;
-        for (unsigned warp : order.warps) {
-            progress |= run_warp(b, warp, order);
-            if (!b.fault.empty()) {
-                return;
-            }
-        }
-        if (!progress) {
-            for (const Fiber& f : b.fibers) {
-                if (!f.done) {
-                    b.fault = std::string("deadlock: a thread waits for ever in ") + f.waits_in;
-                    return;
-                }
+}
+
+// Who waits for ever, or that nobody does.
+inline std::string deadlock(const Cluster& cluster) {
+    for (const auto& b : cluster.blocks) {
+        for (const Fiber& f : b->fibers) {
+            if (!f.done) {
+                return std::string("deadlock: a thread waits for ever in ") + f.waits_in;
             }
         }
     }
+    return "";
 }
 
-// Runs a grid, block after block; returns the fault, or an empty string.
-inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, const std::function<void()>& body) {
-    for (unsigned z = 0; z < grid.z; z++) {
-        for (unsigned y = 0; y < grid.y; y++) {
-            for (unsigned x = 0; x < grid.x; x++) {
-                Block b;
-                b.index = {x, y, z};
-                b.threads = threads;
-                b.grid = grid;
-                b.body = &body;
-                std::unique_ptr<unsigned char, void (*)(void*)> shared(
-                    static_cast<unsigned char*>(std::aligned_alloc(1024, (shared_bytes + 1024) / 1024 * 1024)),
-                    std::free);
-                std::memset(shared.get(), 0xCD, shared_bytes);
-                b.dynamic_shared = shared.get();
-                run_block(b);
-                block = nullptr;
-                if (!b.fault.empty()) {
-                    return b.fault;
+// Runs the blocks of a cluster; returns the fault, or an empty string.
+inline std::string run(Cluster& cluster) {
+    std::vector<Order> orders;
+    size_t threads = 0;
+    for (const auto& b : cluster.blocks) {
+        prepare(*b, threads);
+        threads += b->fibers.size();
+        orders.emplace_back(*b, b->warps.size());
+    }
+    while (cluster.alive() > 0) {
+        cluster.rounds++;
+        bool progress = false;
+        for (size_t i = 0; i < cluster.blocks.size(); i++) {
+            block = cluster.blocks[i].get();
+            for (unsigned warp : orders[i].warps) {
+                progress |= run_warp(*block, warp, orders[i]);
+                if (!block->fault.empty()) {
+                    return block->fault;
                 }
             }
+        }
+        if (!progress) {
+            return deadlock(cluster);
+        }
+    }
+    return cluster.copies.empty() ? "" : "a block ends with copies to its shared memory under way";
+}
+
+inline std::unique_ptr<unsigned char, void (*)(void*)> poisoned_memory(size_t bytes) {
+    auto* memory = static_cast<unsigned char*>(std::aligned_alloc(1024, (bytes + 1024) / 1024 * 1024));
+    std::memset(memory, 0xCD, bytes);
+    return {memory, std::free};
+}
+
+// Runs a grid, one cluster of `cluster_blocks` neighbours along x after the other; returns the fault, or an empty string.
+inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, const std::function<void()>& body,
+                          unsigned cluster_blocks = 1) {
+    if (grid.x % cluster_blocks != 0) {
+        return "a grid that is no multiple of its clusters";
+    }
+    for (unsigned i = 0; i < grid.x * grid.y * grid.z; i += cluster_blocks) {
+        Cluster cluster;
+        std::vector<std::unique_ptr<unsigned char, void (*)(void*)>> shared;
+        for (unsigned rank = 0; rank < cluster_blocks; rank++) {
+            auto b = std::make_unique<Block>();
+            b->index = {(i + rank) % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
+            b->threads = threads;
+            b->grid = grid;
+            b->body = &body;
+            b->cluster = &cluster;
+            b->rank = rank;
+            shared.push_back(poisoned_memory(shared_bytes));
+            b->dynamic_shared = shared.back().get();
+            cluster.blocks.push_back(std::move(b));
+        }
+        std::string fault = run(cluster);
+        block = nullptr;
+        if (!fault.empty()) {
+            return fault;
         }
     }
     return "";

@@ -52,13 +52,14 @@ inline std::map<std::string, ExportedKernel>& exported_kernels() {
 }
 
 template <class Args>
-bool export_kernel(const char* name, void (*kernel)(Args)) {
-    exported_kernels()[name] = {sizeof(Args),
-                                [kernel](Index3 grid, Index3 threads, size_t bytes, const void* argument) {
-                                    Args args;
-                                    std::memcpy(&args, argument, sizeof args);
-                                    return launch(grid, threads, bytes, [&] { kernel(args); });
-                                }};
+bool export_kernel(const char* name, void (*kernel)(Args), unsigned cluster_blocks = 1) {
+    exported_kernels()[name] = {
+        sizeof(Args), [kernel, cluster_blocks](Index3 grid, Index3 threads, size_t bytes, const void* argument) {
+            Args args;
+            std::memcpy(&args, argument, sizeof args);
+            return launch(
+                grid, threads, bytes, [&] { kernel(args); }, cluster_blocks);
+        }};
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "../kernels/attention_prefill.cu"
 #include "../kernels/elementwise.cu"
 #include "../kernels/gemm_int8.cu"
+#include "../kernels/gemm_int8.sm90a.cu"
 #include "../kernels/gemv.cu"
 #include "../kernels/gemv_float.cu"
 #include "../kernels/kv_append.cu"

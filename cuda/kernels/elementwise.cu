@@ -37,8 +37,8 @@ DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
     const int64_t tile = row / TILE_OUTPUTS * a.tiles + k / Tile::COLUMNS;
     const int in_tile = k % Tile::COLUMNS;
     const int in_group = in_tile % 32;
-    const int lane_bytes = (static_cast<int>(row % TILE_OUTPUTS) * 4 + in_group % 16 / 4) * 16;
-    const uint8_t* at = a.weights + tile * TILE_BYTES + lane_bytes;
+    const uint8_t* at =
+        a.weights + tile * TILE_BYTES + chunk_offset(static_cast<int>(row % TILE_OUTPUTS), in_group % 16 / 4);
     int q;
     if constexpr (BITS == 8) {
         q = static_cast<int8_t>(at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);

@@ -1,16 +1,16 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s (q - zero), or s q + m; weights INT8 or INT4.
-// Layout:   weights.cuh; activations INT8 in groups of 32, or with one scale a row (quantize_rows).
-// Requires: integers of activations padded to whole tiles with zeros. Dynamic shared memory: GemmShape::BYTES.
+// Layout:   weights.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
+// Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: GemmShape::BYTES.
 // Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
 //           folds in the order of weights.cuh: the bits of gemv.
 // Launch:   (outputs / N, rows / M) blocks; or (…, …, segments), each of which leaves its sums in `partial` for
 //           linear_finish.
 // Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
-// Why:      INT8 tensor cores by mma.m16n8k32. Weights lie in fragment order, so they go to shared memory as they are and to
-//           registers in one load of 16 bytes; activations go through ldmatrix, rows 16 bytes further apart than their
-//           length so that eight rows meet all banks. One group of 32 columns is one mma; its four sums a lane then cost
-//           two or three FP32 operations each, which bounds grouped weights at about a quarter of the INT8 peak. With one
-//           scale a row (W8A8) there is one fold at the end. Three stages of asynchronous copies. Not run on a GPU yet.
+// Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they are
+//           and to registers in loads of 16 bytes, which hold two groups. One group of 32 columns is one mma; its four sums
+//           a lane then cost two or three FP32 operations each, which bounds grouped weights at about a quarter of the INT8
+//           peak. With one scale a row (W8A8) there is one fold at the end. Three stages of asynchronous copies. Not run on
+//           a GPU yet.
 #include "demitasse/weights.cuh"
 
 namespace demitasse {
@@ -28,9 +28,8 @@ struct GemmTile {
 template <int BITS, Part PART, class T>
 struct GemmShape {
     using Tile = WeightTile<BITS>;
-    static constexpr int STRIDE = Tile::COLUMNS + 16;  // bytes from row to row
     static constexpr int PARTS = Tile::parts(PART);
-    static constexpr int ACTIVATIONS = T::M * STRIDE;
+    static constexpr int ACTIVATIONS = T::M * Tile::COLUMNS;
     static constexpr int WEIGHTS = T::N / TILE_OUTPUTS * TILE_BYTES;
     static constexpr int SCALES = PART == Part::ROW ? 0 : T::N * PARTS * 4;
     static constexpr int GROUPS =
@@ -64,12 +63,12 @@ struct Gemm {
 
     // Copies `bytes` a line, a multiple of 16, for `lines` lines; lines beyond `limit` are zeros.
     template <class Source>
-    DEVICE static void copy_lines(unsigned char* to, int stride, int lines, int bytes, int limit, Source source) {
+    DEVICE static void copy_lines(unsigned char* to, int lines, int bytes, int limit, Source source) {
         const int chunks = bytes / 16;
         for (int i = static_cast<int>(threadIdx.x); i < lines * chunks; i += T::THREADS) {
             const int line = i / chunks;
             const int at = i % chunks * 16;
-            copy_async16(to + line * stride + at, source(minimum(line, limit - 1)) + at, line < limit ? 16 : 0);
+            copy_async16(to + line * bytes + at, source(minimum(line, limit - 1)) + at, line < limit ? 16 : 0);
         }
     }
 
@@ -79,11 +78,11 @@ struct Gemm {
         const int64_t padded = a.tiles * Tile::COLUMNS;
         const int rows = static_cast<int>(a.rows) - first_row;
         const int outputs = round_up(static_cast<int>(a.outputs), TILE_OUTPUTS) / TILE_OUTPUTS - first_tile;
-        copy_lines(to, Shape::STRIDE, T::M, Tile::COLUMNS, rows, [&](int row) {
-            return reinterpret_cast<const unsigned char*>(a.q + (first_row + row) * padded + tile * Tile::COLUMNS);
-        });
+        constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
+        copy_lines(to, T::M / TILE_OUTPUTS, INPUT_BYTES, round_up(rows, TILE_OUTPUTS) / TILE_OUTPUTS,
+                   [&](int m) { return a.q + ((first_row / TILE_OUTPUTS + m) * a.tiles + tile) * INPUT_BYTES; });
         to += Shape::ACTIVATIONS;
-        copy_lines(to, TILE_BYTES, T::N / TILE_OUTPUTS, TILE_BYTES, outputs,
+        copy_lines(to, T::N / TILE_OUTPUTS, TILE_BYTES, outputs,
                    [&](int n) { return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES; });
         to += Shape::WEIGHTS;
         if constexpr (PART != Part::ROW) {
@@ -94,7 +93,7 @@ struct Gemm {
             }
             to += 2 * Shape::SCALES;
             constexpr int LINE = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
-            copy_lines(to, LINE, T::M, LINE, rows, [&](int row) {
+            copy_lines(to, T::M, LINE, rows, [&](int row) {
                 return reinterpret_cast<const unsigned char*>(a.groups + (first_row + row) * (padded / 32) +
                                                               tile * Tile::GROUPS);
             });
@@ -103,14 +102,14 @@ struct Gemm {
 
     // Scales or minimums of one tile of columns, `bytes` for eight outputs.
     DEVICE void load_scales(unsigned char* to, const void* from, int tile, int bytes, int outputs) const {
-        copy_lines(to, bytes, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
+        copy_lines(to, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
             return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
         });
     }
 
-    DEVICE void load_rows(uint32_t (&fragment)[4], const unsigned char* activations, int m, int group) const {
-        load_matrices(fragment,
-                      activations + (warp_m + m * 16 + lane() % 16) * Shape::STRIDE + group * 32 + lane() / 16 * 16);
+    // The lane's chunk of a tile in shared memory, in the order of fragments.
+    DEVICE static Words4 load_chunk(const unsigned char* tile) {
+        return load16(tile + chunk_offset(lane() / 4, lane() % 4));
     }
 
     // f(m, n, group, rows, first, second) for all fragments of a tile of columns: rows of activations, and the words of weights.
@@ -119,27 +118,28 @@ struct Gemm {
         Words4 weights[FRAGMENTS_N];
 #pragma unroll
         for (int n = 0; n < FRAGMENTS_N; n++) {
-            weights[n] = load_weights(stage, n);
+            weights[n] = load_chunk(stage + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES);
         }
 #pragma unroll UNROLL
-        for (int g = 0; g < Tile::GROUPS; g++) {
+        for (int input = 0; input < Tile::INPUTS; input++) {
 #pragma unroll
             for (int m = 0; m < FRAGMENTS_M; m++) {
-                uint32_t rows[4];
-                load_rows(rows, stage, m, g);
+                const unsigned char* rows = stage + ((warp_m / 8 + 2 * m) * Tile::INPUTS + input) * TILE_BYTES;
+                const Words4 low = load_chunk(rows);  // rows 0 to 7, and 8 to 15
+                const Words4 high = load_chunk(rows + Tile::INPUTS * TILE_BYTES);
+                const uint32_t fragments[2][4] = {{low.x, high.x, low.y, high.y}, {low.z, high.z, low.w, high.w}};
 #pragma unroll
-                for (int n = 0; n < FRAGMENTS_N; n++) {
-                    uint32_t first;
-                    uint32_t second;
-                    Tile::unpack(weights[n], g, first, second);
-                    f(m, n, g, rows, first, second);
+                for (int k = 0; k < 2; k++) {
+#pragma unroll
+                    for (int n = 0; n < FRAGMENTS_N; n++) {
+                        uint32_t first;
+                        uint32_t second;
+                        Tile::unpack(weights[n], 2 * input + k, first, second);
+                        f(m, n, 2 * input + k, fragments[k], first, second);
+                    }
                 }
             }
         }
-    }
-
-    DEVICE Words4 load_weights(const unsigned char* activations, int n) const {
-        return load16(activations + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES + lane() * 16);
     }
 };
 
@@ -148,9 +148,9 @@ template <int BITS, Part PART, class T>
 struct GroupedSums {
     using G = Gemm<BITS, PART, T>;
     using Shape = typename G::Shape;
-    static constexpr int UNROLL = PART == Part::HALF ? 1 : 2;  // groups at once: more, and registers are spilled
+    static constexpr int UNROLL = 1;  // pairs of groups at once: more, and registers are spilled
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
-    float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4];
+    float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
         gemm.template each_product<UNROLL>(
@@ -210,7 +210,7 @@ struct GroupedSums {
 template <int BITS, class T>
 struct WholeSums {
     using G = Gemm<BITS, Part::ROW, T>;
-    static constexpr int UNROLL = BITS == 4 ? 1 : 2;  // groups at once
+    static constexpr int UNROLL = 1;
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
@@ -237,10 +237,7 @@ struct WholeSums {
     }
 
     DEVICE float result(const G& gemm, int m, int n, int i, int input, int row, int output) const {
-        const LinearArgs& a = gemm.a;
-        const bool has_minimum = a.mins != nullptr;
-        const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
-        return fold(sums[m][n][i], input, static_cast<int>(a.zero), groups_of(gemm, row)->scale, 0);
+        return gemm.a.fold_row(sums[m][n][i], input, groups_of(gemm, row)->scale, output);
     }
 };
 

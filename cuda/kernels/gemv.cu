@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; w = s (q - zero), or s q + m.
-// Layout:   weights.cuh. Activations INT8 in groups of 32 (quantize_rows), or FP32 rows in order.
-// Requires: integers of activations padded to whole tiles with zeros; at most SEGMENTS warps a block.
+// Layout:   weights.cuh. Activations INT8 in tiles, scales in groups of 32 (quantize_rows), or FP32 rows in order.
+// Requires: integers of activations padded to whole tiles, columns with zeros; at most SEGMENTS warps a block.
 // Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
 //           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
 //           its columns in FP32.
@@ -27,29 +27,34 @@ struct IntegerRows {
 
     DEVICE void add(const LinearArgs& a, const Words4& w, int64_t tile_index, int tile, int first_row) {
         const int output = lane() / 4;
-        const int64_t padded = a.tiles * Tile::COLUMNS;
+        const int64_t inputs_of_row = a.tiles * Tile::INPUTS;
 #pragma unroll
-        for (int g = 0; g < Tile::GROUPS; g++) {
-            uint32_t words[2];
-            Tile::unpack(w, g, words[0], words[1]);
+        for (int i = 0; i < Tile::INPUTS; i++) {
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                const int64_t row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
-                const auto* x =
-                    reinterpret_cast<const uint32_t*>(a.q + row * padded + tile * Tile::COLUMNS + g * 32) + lane() % 4;
-                const ActivationGroup& group = a.groups[row * (padded / 32) + tile * Tile::GROUPS + g];
-                if constexpr (PART == Part::ROW) {
-                    products[r] = dot4(words[0], x[0], dot4(words[1], x[4], products[r]));
-                    inputs[r] += group.sum();
-                } else if constexpr (PART == Part::GROUP) {
-                    const int sum = quad_sum(dot4(words[0], x[0], dot4(words[1], x[4], 0)));
-                    sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * Tile::GROUPS + g, sum, group.sum(),
-                                   group.scale, sums[r]);
-                } else {
-                    for (int half = 0; half < 2; half++) {
-                        const int sum = quad_sum(dot4(words[half], x[4 * half], 0));
-                        sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * 2 * Tile::GROUPS + 2 * g + half, sum,
-                                       group.half[half], group.scale, sums[r]);
+                const int row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
+                const int64_t input = row / TILE_OUTPUTS * inputs_of_row + tile * Tile::INPUTS + i;
+                const Words4 x = load16(a.q + input * TILE_BYTES + chunk_offset(row % TILE_OUTPUTS, chunk_of_lane()));
+#pragma unroll
+                for (int k = 0; k < 2; k++) {
+                    const int g = 2 * i + k;
+                    uint32_t words[2];
+                    Tile::unpack(w, g, words[0], words[1]);
+                    const uint32_t meets[2] = {k == 0 ? x.x : x.z, k == 0 ? x.y : x.w};
+                    const ActivationGroup& group = a.groups[row * (2 * inputs_of_row) + tile * Tile::GROUPS + g];
+                    if constexpr (PART == Part::ROW) {
+                        products[r] = dot4(words[0], meets[0], dot4(words[1], meets[1], products[r]));
+                        inputs[r] += group.sum();
+                    } else if constexpr (PART == Part::GROUP) {
+                        const int sum = quad_sum(dot4(words[0], meets[0], dot4(words[1], meets[1], 0)));
+                        sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * Tile::GROUPS + g, sum, group.sum(),
+                                       group.scale, sums[r]);
+                    } else {
+                        for (int half = 0; half < 2; half++) {
+                            const int sum = quad_sum(dot4(words[half], meets[half], 0));
+                            sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * 2 * Tile::GROUPS + 2 * g + half,
+                                           sum, group.half[half], group.scale, sums[r]);
+                        }
                     }
                 }
             }
@@ -83,7 +88,7 @@ struct FloatRows {
                                                      : (tile_index * TILE_OUTPUTS + output) * Tile::parts(PART) + part;
                 const float scale = a.scale(a.scales, at);
                 const float low = has_minimum ? a.scale(a.mins, at) : 0;
-                const int column = tile * Tile::COLUMNS + g * 32 + half * 16 + lane() % 4 * 4;
+                const int column = tile * Tile::COLUMNS + g * 32 + half * 16 + chunk_of_lane() * 4;
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
                     const int row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
@@ -140,11 +145,8 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row
         products += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + n];
         inputs += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS];
     }
-    const bool has_minimum = a.mins != nullptr;
-    const Fold fold{a.scale(a.scales, output), has_minimum ? a.scale(a.mins, output) : 0, has_minimum};
     const float activation = a.groups[row * a.tiles * WeightTile<BITS>::GROUPS].scale;
-    a.out[row * a.outputs + output] =
-        a.with_bias(fold(products, inputs, static_cast<int>(a.zero), activation, 0), output);
+    a.out[row * a.outputs + output] = a.with_bias(a.fold_row(products, inputs, activation, output), output);
 }
 
 template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>

@@ -1,8 +1,8 @@
 // Computes: INT8 activations per group of 32 columns, or per row: q = round(x (127 / max|x|)), ties to even, with the scale
 //           max|x| / 127; and the sums of the integers of each half group.
-// Layout:   x rows in order; q rows of `padded` bytes, zeros beyond the columns; groups [row][padded / 32], or plain
-//           scales [row][columns / 32].
-// Requires: padded a multiple of 32.
+// Layout:   x rows in order; q in tiles (weights.cuh) with zeros beyond the columns, or rows of `padded` bytes; groups
+//           [row][padded / 32], or plain scales [row][columns / 32].
+// Requires: padded a multiple of 32; of 64 for tiles.
 // Accuracy: the reference's integers exactly.
 // Launch:   one block of 256 threads a row; a warp takes every eighth group, a lane a column.
 // Moves:    4 bytes read and 1.25 written a column.
@@ -17,10 +17,18 @@ struct QuantizeRowsArgs {
     int64_t columns;
     int64_t padded;
     int64_t whole_rows;  // 1: a row has one scale, which its groups repeat
+    int64_t tiled;       // 1: q in tiles, 0: in rows
     int8_t* q;
     ActivationGroup* groups;  // or null
     float* scales;            // or null
 };
+
+// Where column k of a row of activations lies in tiles.
+DEVICE int64_t tiled_offset(int64_t row, int k, int64_t padded) {
+    const int64_t tile = row / TILE_OUTPUTS * (padded / INPUT_COLUMNS) + k / INPUT_COLUMNS;
+    const int chunk = chunk_offset(static_cast<int>(row % TILE_OUTPUTS), k % 16 / 4);
+    return tile * TILE_BYTES + chunk + k % INPUT_COLUMNS / 32 * 8 + k % 32 / 16 * 4 + k % 4;
+}
 
 DEVICE float row_maximum(const float* x, int columns, float* shared) {
     float largest = 0;
@@ -62,7 +70,7 @@ KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
         const float largest = a.whole_rows != 0 ? row_largest : warp_max(fabsf(value));
         const float inverse = largest == 0 ? 0 : 127 / largest;
         const int q = __float2int_rn(value * inverse);
-        a.q[row * a.padded + k] = static_cast<int8_t>(q);
+        a.q[a.tiled != 0 ? tiled_offset(row, k, a.padded) : row * a.padded + k] = static_cast<int8_t>(q);
         const int sum = half_warp_sum(q);
         const int second = __shfl_sync(ALL_LANES, sum, 16);
         if (lane() == 0) {

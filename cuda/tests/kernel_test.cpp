@@ -82,8 +82,8 @@ struct RandomMatrix {
     void put(int row, int c, int q) {
         const int in_tile = c % Tile::COLUMNS;
         const int in_group = in_tile % 32;
-        uint8_t* at =
-            quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES + (row % 8 * 4 + in_group % 16 / 4) * 16;
+        uint8_t* at = quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES +
+                      chunk_offset(row % 8, in_group % 16 / 4);
         if (BITS == 8) {
             at[in_tile / 32 * 8 + in_group / 16 * 4 + c % 4] = static_cast<uint8_t>(q);
         } else {
@@ -105,16 +105,16 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         for (float& v : x) {
             v = normal(random);
         }
-        std::vector<int8_t> q(static_cast<size_t>(rows * padded));
+        std::vector<int8_t> q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded));
         std::vector<ActivationGroup> groups(static_cast<size_t>(rows * padded / 32));
         run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
-            QuantizeRowsArgs{x.data(), rows, K, padded, part == 0, q.data(), groups.data(), nullptr});
+            QuantizeRowsArgs{x.data(), rows, K, padded, part == 0, 1, q.data(), groups.data(), nullptr});
         std::vector<double> expected;
         for (int r = 0; r < rows; r++) {
             for (int n = 0; n < N; n++) {
                 double sum = 0;
                 for (int k = 0; k < K; k++) {
-                    sum += static_cast<double>(q[static_cast<size_t>(r * padded + k)]) *
+                    sum += static_cast<double>(q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
                            groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale *
                            m.values[static_cast<size_t>(n * K + k)];
                 }
@@ -131,7 +131,7 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
                      0,
                      m.zero(),
                      x.data(),
-                     q.data(),
+                     reinterpret_cast<const uint8_t*>(q.data()),
                      groups.data(),
                      K,
                      rows,
@@ -156,6 +156,42 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
                 run("linear_finish", {blocks(rows * N, 256), 1, 1}, 256, 0, a);
             }
             check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
+        }
+    }
+}
+
+// Several units of work for each cluster, a last row tile alone, and an odd number of tiles of columns.
+void test_wgmma(std::mt19937& random) {
+    for (int k : {64, 1100}) {
+        constexpr int N = 200, ROWS = 600;
+        RandomMatrix<8> m(N, k, 0, false, random);
+        const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;
+        std::vector<float> x(static_cast<size_t>(ROWS * k));
+        std::normal_distribution<float> normal;
+        for (float& v : x) {
+            v = normal(random);
+        }
+        std::vector<int8_t> q(static_cast<size_t>(round_up(ROWS, TILE_OUTPUTS) * padded));
+        std::vector<ActivationGroup> groups(static_cast<size_t>(ROWS * padded / 32));
+        run("quantize_rows", {ROWS, 1, 1}, 256, 0,
+            QuantizeRowsArgs{x.data(), ROWS, k, padded, 1, 1, q.data(), groups.data(), nullptr});
+        std::vector<float> expected(ROWS * N), out(ROWS * N);
+        LinearArgs a{};
+        a.quants = m.quants.data();
+        a.scales = m.scales.data();
+        a.outputs = N;
+        a.tiles = m.tiles;
+        a.q = reinterpret_cast<const uint8_t*>(q.data());
+        a.groups = groups.data();
+        a.columns = k;
+        a.rows = ROWS;
+        a.out = expected.data();
+        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10, a);
+        a.out = out.data();
+        for (unsigned grid : {2u, 6u}) {
+            std::fill(out.begin(), out.end(), -1.0f);
+            run("gemm_int8_row_wgmma", {grid, 1, 1}, Wgmma::THREADS, Wgmma::BYTES, a);
+            check(out == expected, "gemm_int8_row_wgmma, " + std::to_string(k) + " columns: not the bits of gemm_int8");
         }
     }
 }
@@ -278,6 +314,7 @@ int main() {
                 test_linear<8>("int8", part, minimum, random);
                 test_linear<4>("int4", part, minimum, random);
             }
+            test_wgmma(random);
             if (seed > 1) {
                 continue;  // attention copies nothing asynchronously
             }

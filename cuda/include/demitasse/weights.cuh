@@ -1,11 +1,15 @@
 // How integer weights and quantised activations lie in memory, and how their products are folded: what gemv and
 // gemm_int8 share, so that one row has the same bits in both.
 //
-// Weights lie in tiles of 8 outputs by 64 (INT8) or 128 (INT4) columns, 512 bytes, in the order in which the lanes of a
-// warp read them: lane l has 16 bytes of output l / 4. For each group of 32 columns that is what `mma` wants of its
-// second operand: with c = l % 4 the columns 4 c to 4 c + 3, and those 16 further; INT8 as two words, INT4 as the low and
-// the high nibbles of one. Tiles of the same outputs follow each other. Scales and minimums: [tile][output][part], FP16 or
-// FP32; parts are groups of 32 or of 16 columns. Weights with one scale a row have [output].
+// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns, activations 8
+// rows by 64 columns. Tiles of the same outputs, or rows, follow each other. A row of a tile is four chunks of 16 bytes;
+// chunk c of row r is the (c ^ r / 2 % 4)-th. That is the 64-byte swizzle of tensor-core operands in shared memory, so
+// `wgmma` takes tiles as they are; and a warp that reads the 32 chunks of a tile, one a lane, meets every bank once.
+// For each group of 32 columns a chunk has what `mma` wants of one lane: the columns 4 c to 4 c + 3, and those 16
+// further; INT8 as two words, INT4 as the low and the high nibbles of one.
+//
+// Scales and minimums: [tile][output][part], FP16 or FP32; parts are groups of 32 or of 16 columns. Weights with one
+// scale a row have [output].
 //
 // The tiles of a row are cut into at most SEGMENTS segments, by the number of tiles alone. Groups are folded one after
 // the other within a segment, and segments added in their order, whatever computes them.
@@ -15,9 +19,15 @@
 
 namespace demitasse {
 
-constexpr int TILE_OUTPUTS = 8;
+constexpr int TILE_OUTPUTS = 8;  // rows of a tile, of activations too
 constexpr int TILE_BYTES = 512;
+constexpr int INPUT_COLUMNS = 64;  // columns of a tile of activations
 constexpr int SEGMENTS = 8;
+
+// Where chunk c of row r of a tile lies.
+DEVICE int chunk_offset(int row, int c) { return row * 64 + (c ^ row / 2 % 4) * 16; }
+// The chunk that a lane finds when the lanes of a warp read a tile in the order of its bytes, as row lane() / 4.
+DEVICE int chunk_of_lane() { return lane() % 4 ^ lane() / 8; }
 
 enum class Part { HALF, GROUP, ROW };  // 16 columns, 32, all
 
@@ -25,6 +35,7 @@ template <int BITS>
 struct WeightTile {
     static constexpr int COLUMNS = TILE_BYTES * 8 / TILE_OUTPUTS / BITS;
     static constexpr int GROUPS = COLUMNS / 32;
+    static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
 
     // The words of group g: columns 4 c and on, and those 16 further.
     static DEVICE void unpack(const Words4& w, int g, uint32_t& first, uint32_t& second) {
@@ -58,7 +69,7 @@ struct LinearArgs {
     int64_t half_scales;            // 1: FP16, 0: FP32
     int64_t zero;                   // the integer that stands for zero where there is no minimum
     const float* x;                 // FP32 activations, rows x columns
-    const int8_t* q;                // or integers, rows x (tiles x columns of a tile), with zeros beyond the columns
+    const uint8_t* q;               // or integers in tiles, with zeros beyond the columns
     const ActivationGroup* groups;  // [row][group]
     int64_t columns;
     int64_t rows;
@@ -70,6 +81,8 @@ struct LinearArgs {
         return half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[at])
                                 : static_cast<const float*>(from)[at];
     }
+    // A row's sum of whole-row parts; input: the sum of its integers.
+    DEVICE float fold_row(int products, int input, float activation, int64_t output) const;
     DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }
     DEVICE int segment_begin(int segment) const { return static_cast<int>(segment * tiles / segments()); }
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
@@ -88,5 +101,11 @@ struct Fold {
         return fmaf(part, activation, sum);
     }
 };
+
+DEVICE float LinearArgs::fold_row(int products, int input, float activation, int64_t output) const {
+    const bool has_minimum = mins != nullptr;
+    const Fold fold{scale(scales, output), has_minimum ? scale(mins, output) : 0, has_minimum};
+    return fold(products, input, static_cast<int>(zero), activation, 0);
+}
 
 }  // namespace demitasse

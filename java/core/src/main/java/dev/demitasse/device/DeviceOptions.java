@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * @param threads threads of a CPU device; 0 for the number of physical cores
  * @param ordinal which of several devices of a kind
  * @param activations how integer layouts meet their activations; null for the device's own choice
- * @param instructionSet the instruction set of a CPU device that has several, by name; null for the best
+ * @param instructionSet the instruction set of a device that has several, by name; null for the device's choice
  * @param batchInvariant whether a row's result may not depend on the other rows, to the last bit; CPU devices always hold that
  */
 public record DeviceOptions(

@@ -38,15 +38,16 @@ final class CudaDevice implements Device {
         ActivationType wanted = options.activations();
         this.activations = wanted == null ? ActivationType.INT8 : wanted;
         this.gpu = gpu;
+        boolean wgmma = TensorCores.of(options.instructionSet(), gpu) == TensorCores.WGMMA;
         this.context = new CudaContext(gpu);
         try {
-            this.kernels = new KernelModules();
+            this.kernels = new KernelModules(wgmma);
             this.launches = new LaunchList(context, kernels);
         } catch (RuntimeException | Error e) {
             context.close();
             throw e;
         }
-        this.linear = new LinearLaunches(context, launches, activations, gpu.multiprocessors());
+        this.linear = new LinearLaunches(context, launches, activations, gpu.multiprocessors(), wgmma);
         this.attention = new AttentionLaunches(context, launches, options.batchInvariant());
         this.results = new Workspace(context, launches);
     }
@@ -183,6 +184,7 @@ final class CudaDevice implements Device {
                 rows,
                 columns,
                 columns,
+                0,
                 0,
                 CudaBuffer.address(q, count, launches),
                 0,

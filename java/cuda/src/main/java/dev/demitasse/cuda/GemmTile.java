@@ -11,6 +11,11 @@ record GemmTile(int rows, int outputs, int threads) {
     private static final int STAGES = 3;
     private static final int ACTIVATION_GROUP_BYTES = 8;
 
+    /** What a block of {@code gemm_int8.sm90a.cu} computes at a time; clusters have two blocks. */
+    static final GemmTile WGMMA = new GemmTile(128, 128, 288);
+    /** Its dynamic shared memory, {@code Wgmma::BYTES}: six stages of two operands, and 14 barriers. */
+    static final int WGMMA_BYTES = 6 * 2 * 128 * 128 + 14 * 8;
+
     /** The smallest tile that takes all rows, or the largest; {@code part} as in {@link WeightTiles#partOf}. */
     static GemmTile of(int rows, int part) {
         if (rows <= 16) {
@@ -30,7 +35,7 @@ record GemmTile(int rows, int outputs, int threads) {
     int sharedBytes(boolean int4, int part) {
         int columns = WeightTiles.columnsOfTile(int4);
         int groups = columns / 32;
-        int activations = rows * (columns + 16);
+        int activations = rows * columns;
         int weights = outputs / WeightTiles.OUTPUTS * WeightTiles.BYTES;
         int scales = part == 0 ? 0 : outputs * (columns / part) * Float.BYTES;
         int activationGroups = part == 0 ? 0 : rows * groups * ACTIVATION_GROUP_BYTES;

@@ -31,6 +31,8 @@ final class KernelModules implements AutoCloseable {
             "linear_finish",
             "quantize_rows");
 
+    private static final String WGMMA_FILE = "gemm_int8.sm90a";
+
     /** Dynamic shared memory that a kernel may have without asking. */
     private static final int SHARED_BYTES = 48 << 10;
 
@@ -43,9 +45,13 @@ final class KernelModules implements AutoCloseable {
         return KernelModules.class.getResource(FILES.getFirst() + ".fatbin") != null;
     }
 
-    /** Loads all of them into the current context. */
-    KernelModules() {
-        for (String file : FILES) {
+    /** Loads them into the current context; {@code wgmma}: those of sm_90a, too. */
+    KernelModules(boolean wgmma) {
+        List<String> files = new ArrayList<>(FILES);
+        if (wgmma) {
+            files.add(WGMMA_FILE);
+        }
+        for (String file : files) {
             CUmodule module = new CUmodule();
             int failed = cuModuleLoadData(module, fatbin(file));
             if (failed != 0) {

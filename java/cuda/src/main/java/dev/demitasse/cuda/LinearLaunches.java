@@ -12,6 +12,9 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows up to which weights are read by dot products; above, by tensor cores. */
     private static final int GEMV_ROWS = 4;
 
+    /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
+    private static final int WGMMA_ROWS = 64;
+
     private static final int SEGMENTS = 8;
     private static final int OUTPUTS = WeightTiles.OUTPUTS;
     private static final int GROUP_BYTES = 8;
@@ -19,18 +22,21 @@ final class LinearLaunches implements AutoCloseable {
     private final LaunchList launches;
     private final ActivationType activations;
     private final int multiprocessors;
+    private final boolean wgmma;
     private final Workspace integers;
     private final Workspace partial;
 
-    LinearLaunches(CudaContext context, LaunchList launches, ActivationType activations, int multiprocessors) {
+    LinearLaunches(
+            CudaContext context, LaunchList launches, ActivationType activations, int multiprocessors, boolean wgmma) {
         this.launches = launches;
         this.activations = activations;
         this.multiprocessors = multiprocessors;
+        this.wgmma = wgmma;
         this.integers = new Workspace(context, launches);
         this.partial = new Workspace(context, launches);
     }
 
-    /** The activations of one call as integers: rows with padding for the widest tile, and their groups. */
+    /** The activations of one call as integers: tiles with padding for the widest weight tile, and their groups. */
     private record Quantised(long q, long groups, int padded) {}
 
     /** Records a multiplication of {@code rows} rows by each projection's weight. */
@@ -63,8 +69,8 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private Quantised quantise(long x, int rows, int columns, int padded) {
-        long bytes = (long) rows * padded;
-        long q = integers.address(bytes + bytes / 32 * GROUP_BYTES);
+        long bytes = (long) pieces(rows, WeightTiles.OUTPUTS) * WeightTiles.OUTPUTS * padded;
+        long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
         launches.add(
                 "quantize_rows",
                 rows,
@@ -77,6 +83,7 @@ final class LinearLaunches implements AutoCloseable {
                 columns,
                 padded,
                 activations == ActivationType.INT8_ROW ? 1 : 0,
+                1,
                 q,
                 q + bytes,
                 0);
@@ -133,6 +140,12 @@ final class LinearLaunches implements AutoCloseable {
         };
         if (!tensorCores) {
             launches.add(name + (q == null ? "_float" : "") + "_rows" + rowsEach, x0, y0, 1, 256, 0, arguments);
+            return;
+        }
+        if (wgmma && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
+            int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
+            int blocks = Math.max(1, Math.min(units, multiprocessors / 2)) * 2;
+            launches.add(name + "_wgmma", blocks, 1, 1, GemmTile.WGMMA.threads(), GemmTile.WGMMA_BYTES, arguments);
             return;
         }
         int shared = tile.sharedBytes(weight.int4(), part);

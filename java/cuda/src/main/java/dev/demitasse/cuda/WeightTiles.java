@@ -14,7 +14,7 @@ import java.util.stream.IntStream;
  * Integer weights in the order in which a GPU's lanes read them ({@code cuda/include/demitasse/weights.cuh}), made from a
  * {@link PackedMatrix} word by word; {@link #value} is the way back, for tests.
  *
- * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes.
+ * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes: of each output four chunks of 16 bytes, in swizzled order.
  */
 final class WeightTiles implements AutoCloseable {
     /** Outputs of a tile. */
@@ -82,14 +82,15 @@ final class WeightTiles implements AutoCloseable {
     private void pack(int outputTile) {
         for (int tile = 0; tile < tiles; tile++) {
             long at = ((long) outputTile * tiles + tile) * BYTES;
-            for (int lane = 0; lane < 32; lane++) {
-                int row = outputTile * OUTPUTS + lane / 4;
+            for (int i = 0; i < 32; i++) {
+                int row = outputTile * OUTPUTS + i / 4;
+                int chunk = i % 4;
                 for (int word = 0; row < matrix.rows() && word < 4; word++) {
-                    int column = tile * columns + lane % 4 * 4;
+                    int column = tile * columns + chunk * 4;
                     int bits = int4
                             ? nibbles(row, column + word * 32) | nibbles(row, column + word * 32 + 16) << 4
                             : bytes(row, column + word * 16);
-                    memory.segment().set(JAVA_INT_UNALIGNED, at + lane * 16L + word * 4L, bits);
+                    memory.segment().set(JAVA_INT_UNALIGNED, at + chunkOffset(row, chunk) + word * 4L, bits);
                 }
             }
         }
@@ -99,6 +100,12 @@ final class WeightTiles implements AutoCloseable {
                 packScales(outputTile, o, row);
             }
         }
+    }
+
+    /** Where a chunk of a row lies in a tile. */
+    private static long chunkOffset(int row, int chunk) {
+        int r = row % OUTPUTS;
+        return r * 64L + (chunk ^ r / 2 % 4) * 16L;
     }
 
     /** Four columns of a row, as bytes of a word. */
@@ -179,7 +186,7 @@ final class WeightTiles implements AutoCloseable {
         long tile = (long) (row / OUTPUTS) * tiles + column / columns;
         int inTile = column % columns;
         int inGroup = inTile % 32;
-        long at = tile * BYTES + (row % OUTPUTS * 4 + inGroup % 16 / 4) * 16L;
+        long at = tile * BYTES + chunkOffset(row, inGroup % 16 / 4);
         int q = int4
                 ? memory.segment().get(java.lang.foreign.ValueLayout.JAVA_BYTE, at + inTile / 32 * 4 + column % 4)
                                 >> inGroup / 16 * 4

@@ -75,6 +75,14 @@ class CudaFailureTest {
                 .contains("100 MiB for buffers do not fit");
     }
 
+    @Test
+    void refusesInstructionsThatTheGpuHasNot() throws Exception {
+        assertThat(run(Map.of(), "instructions", "wgmma"))
+                .contains(BackendUnavailableException.class.getName())
+                .contains("wgmma needs compute capability 9.0");
+        assertThat(run(Map.of(), "instructions", "mmx")).contains("there is no instruction set mmx");
+    }
+
     /** A fault in a kernel spoils the context: reported once as what it is, then refused, and closing still works. */
     @Test
     void aSpoiltContextIsReportedAndNotUsedAgain() throws Exception {
@@ -127,6 +135,8 @@ class CudaFailureTest {
                 }
             }
             case "open" -> report(Integer.parseInt(arguments[1]), device -> "opened " + device.description());
+            case "instructions" ->
+                report(DeviceOptions.defaults().withInstructionSet(arguments[1]), Device::description);
             case "cache" ->
                 report(0, device -> {
                     try (KvStore store = device.allocateKv(new KvShape(32, 8, 128, 1024, KvType.F16))) {
@@ -145,7 +155,10 @@ class CudaFailureTest {
 
     private static void report(int ordinal, java.util.function.Function<Device, String> use) {
         DeviceOptions defaults = DeviceOptions.defaults();
-        DeviceOptions options = new DeviceOptions(0, ordinal, defaults.activations(), null, false);
+        report(new DeviceOptions(0, ordinal, defaults.activations(), null, false), use);
+    }
+
+    private static void report(DeviceOptions options, java.util.function.Function<Device, String> use) {
         try (Device device = Devices.open("cuda", options)) {
             System.out.println(use.apply(device));
         } catch (DemitasseException e) {

@@ -1,0 +1,214 @@
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
+//           row (W8A8); w = s (q - zero), or s q + m. The bits of gemm_int8.cu.
+// Layout:   weights.cuh, whose tiles are operands of wgmma as they lie.
+// Requires: sm_90a; part ROW. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
+// Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
+// Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
+//           neighbouring rows.
+// Moves:    a cluster reads weights once for each 256 rows, activations once for each 128 outputs; 2 operations an element
+//           and row.
+// Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp asks for the operands of six stages ahead; a bulk
+//           copy of one or two tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants,
+//           and each block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole
+//           results (128 x 128), so that one stores while the other multiplies. Weights with a scale for each 32 columns
+//           gain nothing here: their folds cost three times what wgmma does. Not run on a GPU yet.
+#include "demitasse/hopper.cuh"
+#include "demitasse/weights.cuh"
+
+namespace demitasse {
+
+struct Wgmma {
+    static constexpr int M = 128, N = 128;
+    static constexpr int TILES = 2;  // of columns, a stage
+    static constexpr int LINE = TILES * TILE_BYTES;
+    static constexpr int ACTIVATIONS = M / TILE_OUTPUTS * LINE;
+    static constexpr int STAGE = ACTIVATIONS + N / TILE_OUTPUTS * LINE;
+    static constexpr int STAGES = 6;
+    static constexpr int GROUPS = 2;  // of four warps each that multiply; one warp more asks for operands
+    static constexpr int THREADS = GROUPS * 128 + 32;
+    static constexpr int BLOCKS = 2;  // of a cluster
+    static constexpr int BARRIERS = STAGES * STAGE;
+    static constexpr int BYTES = BARRIERS + (2 * STAGES + GROUPS) * 8;
+
+    const LinearArgs& a;
+    unsigned char* shared;
+    int rank;
+    int steps, row_pairs, units;
+
+    DEVICE Wgmma(const LinearArgs& args, unsigned char* memory)
+        : a(args),
+          shared(memory),
+          rank(static_cast<int>(cluster_rank())),
+          steps((static_cast<int>(a.tiles) + TILES - 1) / TILES),
+          row_pairs((static_cast<int>(a.rows) + BLOCKS * M - 1) / (BLOCKS * M)),
+          units(row_pairs * ((static_cast<int>(a.outputs) + N - 1) / N)) {}
+
+    DEVICE unsigned char* stage(int count) const { return shared + count % STAGES * STAGE; }
+    DEVICE static unsigned parity(int count) { return static_cast<unsigned>(count / STAGES % 2); }
+    // Where the operands of a stage are complete, and where all have read them.
+    DEVICE uint64_t* full(int count) const { return reinterpret_cast<uint64_t*>(shared + BARRIERS) + count % STAGES; }
+    DEVICE uint64_t* empty(int count) const { return full(count) + STAGES; }
+    // Where a group waits until the other one has asked for its last product: only then is no stage that it waits for two
+    // phases ahead, which a parity cannot tell from none.
+    DEVICE uint64_t* turn(int group) const { return full(0) + 2 * STAGES + group; }
+
+    // Units of work go round the clusters; neighbours have the same outputs.
+    DEVICE int first_unit() const { return static_cast<int>(blockIdx.x) / BLOCKS; }
+    DEVICE int unit_step() const { return static_cast<int>(gridDim.x) / BLOCKS; }
+    DEVICE int first_row(int unit) const { return (unit % row_pairs * BLOCKS + rank) * M; }
+    DEVICE int first_output(int unit) const { return unit / row_pairs * N; }
+
+    DEVICE void init_barriers() const {
+        if (threadIdx.x == 0) {
+            for (int s = 0; s < STAGES; s++) {
+                mbarrier_init(full(s), 1);
+                mbarrier_init(empty(s), BLOCKS * 4);  // the warps of one group, in each block
+            }
+            for (int group = 0; group < GROUPS; group++) {
+                mbarrier_init(turn(group), 4);
+            }
+            mbarrier_init_fence();
+        }
+        cluster_sync();
+    }
+
+    // Tiles of eight rows that there are, from `first` on.
+    DEVICE static int lines(int64_t rows, int first) {
+        return maximum(0, minimum(16, (static_cast<int>(rows) - first + TILE_OUTPUTS - 1) / TILE_OUTPUTS));
+    }
+
+    // One warp.
+    DEVICE void ask() const {
+        int count = 0;
+        for (int unit = first_unit(); unit < units; unit += unit_step()) {
+            const int row_lines = lines(a.rows, first_row(unit));
+            const int output_lines = lines(a.outputs, first_output(unit));
+            for (int step = 0; step < steps; step++, count++) {
+                const int bytes = minimum(TILES, static_cast<int>(a.tiles) - step * TILES) * TILE_BYTES;
+                mbarrier_wait(empty(count), parity(count) ^ 1);
+                if (lane() == 0) {
+                    mbarrier_expect(full(count), static_cast<unsigned>(bytes * (row_lines + output_lines)));
+                }
+                __syncwarp();
+                const int line = lane() < 16 ? lane() : lane() - 16 + rank * 8;
+                if (lane() < row_lines && lane() < 16) {
+                    copy_bulk(stage(count) + line * LINE, tile(a.q, first_row(unit), line, step),
+                              static_cast<unsigned>(bytes), full(count));
+                } else if (lane() >= 16 && lane() < 24 && line < output_lines) {
+                    copy_bulk_multicast(stage(count) + ACTIVATIONS + line * LINE,
+                                        tile(a.quants, first_output(unit), line, step), static_cast<unsigned>(bytes),
+                                        full(count), (1 << BLOCKS) - 1);
+                }
+            }
+        }
+    }
+
+    DEVICE const uint8_t* tile(const uint8_t* from, int first, int line, int step) const {
+        return from + ((first / TILE_OUTPUTS + line) * a.tiles + step * TILES) * TILE_BYTES;
+    }
+
+    // Four warps, of which this is group `group`.
+    DEVICE void multiply(int group) const {
+        int count = 0;
+        for (int unit = first_unit(), i = 0; unit < units; unit += unit_step(), i++) {
+            if (i % GROUPS != group) {
+                count += steps;
+                continue;
+            }
+            int sums[2][64] = {};
+            mbarrier_wait(turn(group), static_cast<unsigned>(i / GROUPS + (group == 0)) % 2);  // the first at once
+            const int whole_steps = static_cast<int>(a.tiles) / TILES;
+            for (int step = 0; step < whole_steps; step++, count++) {
+                start<TILES>(sums, count);
+                wgmma_wait<1>();
+                if (step > 0) {
+                    release(count - 1);
+                }
+            }
+            if (whole_steps < steps) {
+                wgmma_wait<0>();
+                if (whole_steps > 0) {
+                    release(count - 1);
+                }
+                start<1>(sums, count++);
+            }
+            if (lane() == 0) {
+                mbarrier_arrive(turn((group + 1) % GROUPS));
+            }
+            __syncwarp();
+            wgmma_wait<0>();
+            release(count - 1);
+            store(sums, unit);
+        }
+    }
+
+    // Starts the products of a stage.
+    template <int COUNT>
+    DEVICE void start(int (&sums)[2][64], int count) const {
+        mbarrier_wait(full(count), parity(count));
+        const unsigned char* at = stage(count);
+        wgmma_fence();
+#pragma unroll
+        for (int t = 0; t < COUNT; t++) {
+#pragma unroll
+            for (int k = 0; k < 64; k += 32) {
+                const uint64_t weights = wgmma_operand(at + ACTIVATIONS + t * TILE_BYTES + k, LINE);
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    wgmma_int8(sums[half], wgmma_operand(at + half * 8 * LINE + t * TILE_BYTES + k, LINE), weights);
+                }
+            }
+        }
+        wgmma_commit();
+    }
+
+    // A warp has read a stage, which both blocks of the cluster fill.
+    DEVICE void release(int count) const {
+        __syncwarp();
+        if (lane() < BLOCKS) {
+            mbarrier_arrive_at(empty(count), static_cast<unsigned>(lane()));
+        }
+    }
+
+    DEVICE void store(const int (&sums)[2][64], int unit) const {
+#pragma unroll
+        for (int part = 0; part < 4; part++) {
+            const int row = first_row(unit) + part / 2 * 64 + warp() % 4 * 16 + part % 2 * 8 + lane() / 4;
+            if (row >= a.rows) {
+                continue;
+            }
+            const ActivationGroup* groups = a.groups + row * a.tiles * 2;
+            int input = 0;
+            for (int g = 0; (a.mins != nullptr || a.zero != 0) && g < static_cast<int>(a.tiles) * 2; g++) {
+                input += groups[g].sum();
+            }
+#pragma unroll
+            for (int i = 0; i < 32; i++) {
+                const int output = first_output(unit) + i / 2 * 8 + lane() % 4 * 2 + i % 2;
+                if (output < a.outputs) {
+                    const int sum = sums[part / 2][i / 2 * 4 + part % 2 * 2 + i % 2];
+                    a.out[row * a.outputs + output] =
+                        a.with_bias(a.fold_row(sum, input, groups->scale, output), output);
+                }
+            }
+        }
+    }
+};
+
+}  // namespace demitasse
+
+KERNEL_CLUSTER(demitasse::Wgmma::THREADS, demitasse::Wgmma::BLOCKS)
+gemm_int8_row_wgmma(const demitasse::LinearArgs a) {
+    using namespace demitasse;
+    DYNAMIC_SHARED(shared);
+    const Wgmma gemm(a, shared);
+    gemm.init_barriers();
+    if (warp() < Wgmma::GROUPS * 4) {
+        gemm.multiply(warp() / 4);
+    } else {
+        gemm.ask();
+    }
+    __syncwarp();
+    cluster_sync();  // a block stays until its neighbour has no more to send to it
+}
+EXPORT_CLUSTER(gemm_int8_row_wgmma, demitasse::Wgmma::BLOCKS)

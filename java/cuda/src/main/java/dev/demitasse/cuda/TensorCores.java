@@ -1,0 +1,37 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.BackendUnavailableException;
+import java.util.Arrays;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** The instructions by which tensor cores multiply INT8 matrices; names are those of {@code DeviceOptions.instructionSet}. */
+enum TensorCores {
+    /** {@code gemm_int8.cu}: every supported GPU. */
+    MMA,
+    /** {@code gemm_int8.sm90a.cu}, for matrices and activations with one scale a row: compute capability 9.0. */
+    WGMMA;
+
+    private static final int WGMMA_CAPABILITY = 90;
+
+    /**
+     * Those asked for; MMA unless named, until WGMMA has been measured to be faster.
+     *
+     * @throws BackendUnavailableException where the name is unknown or the GPU has no such instructions
+     */
+    static TensorCores of(@Nullable String name, Driver.Gpu gpu) {
+        if (name == null) {
+            return MMA;
+        }
+        TensorCores wanted = Arrays.stream(values())
+                .filter(t -> t.name().toLowerCase(Locale.ROOT).equals(name))
+                .findFirst()
+                .orElseThrow(() -> new BackendUnavailableException(
+                        "cuda: there is no instruction set " + name + "; there are mma and wgmma."));
+        if (wanted == WGMMA && gpu.number() != WGMMA_CAPABILITY) {
+            throw new BackendUnavailableException(
+                    "cuda: wgmma needs compute capability 9.0, and this is " + gpu + "; use mma.");
+        }
+        return wanted;
+    }
+}
