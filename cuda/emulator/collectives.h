@@ -65,6 +65,12 @@ T __shfl_xor_sync(uint32_t mask, T value, int distance) {
 }
 
 template <class T>
+T __shfl_up_sync(uint32_t mask, T value, unsigned distance) {
+    return emulator::shuffle(mask, "__shfl_up_sync", value,
+                             [distance](int lane) { return lane - static_cast<int>(distance); });
+}
+
+template <class T>
 T __shfl_sync(uint32_t mask, T value, int source) {
     return emulator::shuffle(mask, "__shfl_sync", value, [source](int) { return source & 31; });
 }

@@ -50,6 +50,8 @@ inline int dot4(uint32_t a, uint32_t b, int c) {
 
 // ---- memory
 
+inline void add_atomically(uint64_t* to, uint64_t value) { *to += value; }  // threads of a block never run at once
+
 inline void require_aligned(const void* p, const char* what) {
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) {
         emulator::fault(std::string(what) + " at an address that is no multiple of 16");

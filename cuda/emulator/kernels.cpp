@@ -9,3 +9,4 @@
 #include "../kernels/kv_append.cu"
 #include "../kernels/linear_finish.cu"
 #include "../kernels/quantize_rows.cu"
+#include "../kernels/sample.cu"

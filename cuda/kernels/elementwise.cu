@@ -1,12 +1,10 @@
 // Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap:
 //           x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
-//           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight;
-//           argmax: the column of each row's largest element, the first of equals.
+//           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight.
 // Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory.
 // Requires: nothing.
 // Accuracy: FP32; sums in a fixed order.
-// Launch:   one thread an element in blocks of 256; rms_norm and argmax one block of 256 a row; embed and gather_rows one
-//           block of 256 a row.
+// Launch:   one thread an element in blocks of 256; rms_norm, embed and gather_rows one block of 256 a row.
 // Moves:    each element once.
 // Why:      bound by memory and by the launch; a step's launches are one graph. Not run on a GPU yet.
 #include "demitasse/weights.cuh"
@@ -116,12 +114,6 @@ struct RmsNormArgs {
     float* out;
 };
 
-struct ArgmaxArgs {
-    const float* x;
-    int64_t columns;
-    int32_t* out;
-};
-
 DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
 DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
@@ -211,37 +203,3 @@ KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
     }
 }
 EXPORT(rms_norm)
-
-KERNEL(256) argmax(const demitasse::ArgmaxArgs a) {
-    SHARED(float, values, 8);
-    SHARED(int, columns, 8);
-    const float* x = a.x + blockIdx.x * a.columns;
-    int best = 0;
-    for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
-        best = k == static_cast<int>(threadIdx.x) || x[k] > x[best] ? k : best;
-    }
-    float value = static_cast<int>(threadIdx.x) < a.columns ? x[best] : -INFINITY;
-    best = static_cast<int>(threadIdx.x) < a.columns ? best : static_cast<int>(a.columns);
-    auto take = [&](float other, int column) {
-        if (other > value || (other == value && column < best)) {
-            value = other;
-            best = column;
-        }
-    };
-    for (int distance = 16; distance > 0; distance /= 2) {
-        const float other = __shfl_xor_sync(demitasse::ALL_LANES, value, distance);
-        take(other, __shfl_xor_sync(demitasse::ALL_LANES, best, distance));
-    }
-    if (demitasse::lane() == 0) {
-        values[demitasse::warp()] = value;
-        columns[demitasse::warp()] = best;
-    }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        for (int w = 1; w < 8; w++) {
-            take(values[w], columns[w]);
-        }
-        a.out[blockIdx.x] = best;
-    }
-}
-EXPORT(argmax)

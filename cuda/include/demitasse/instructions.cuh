@@ -32,6 +32,10 @@ DEVICE int dot4(uint32_t a, uint32_t b, int c) { return __dp4a(static_cast<int>(
 
 // ---- memory
 
+DEVICE void add_atomically(uint64_t* to, uint64_t value) {
+    atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(value));
+}
+
 // 16 bytes that are read once: not kept in the first-level cache, and the first to leave the second.
 DEVICE Words4 load_once(const void* p) {
     Words4 v;

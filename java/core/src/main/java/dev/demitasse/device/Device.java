@@ -4,6 +4,9 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order.
@@ -98,13 +101,26 @@ public interface Device extends AutoCloseable {
     /** {@code x = cap tanh(x / cap)}, {@code count} elements. */
     void softCap(Buffer x, long count, float cap);
 
-    /** The column of each row's largest element (the first of equals) into {@code out}. */
-    void argmax(Buffer x, int rows, int columns, int[] out);
+    /**
+     * Chooses a token for each row of logits; what a device with memory of its own gives back is four bytes a row. A device may round
+     * weights to FP32, so that a random point within 1e-6 of the border of two tokens' intervals may fall to either.
+     *
+     * @param logits rows × columns
+     * @param draws one a row
+     * @param out receives one token a row
+     */
+    default void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+        float[] row = new float[columns];
+        for (int r = 0; r < draws.size(); r++) {
+            logits.read((long) r * columns * Float.BYTES, MemorySegment.ofArray(row));
+            out[r] = draws.get(r).choose(row);
+        }
+    }
 
     /** A zero-length or constant buffer: {@code values} copied to the device. */
     default Buffer upload(float[] values) {
         Buffer buffer = allocate((long) values.length * Float.BYTES);
-        buffer.write(0, java.lang.foreign.MemorySegment.ofArray(values));
+        buffer.write(0, MemorySegment.ofArray(values));
         return buffer;
     }
 

@@ -365,21 +365,6 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
-    public void argmax(Buffer x, int rows, int columns, int[] out) {
-        MemorySegment values = floats(x, (long) rows * columns);
-        for (int row = 0; row < rows; row++) {
-            int best = 0;
-            for (int c = 1; c < columns; c++) {
-                float candidate = values.getAtIndex(JAVA_FLOAT, (long) row * columns + c);
-                if (candidate > values.getAtIndex(JAVA_FLOAT, (long) row * columns + best)) {
-                    best = c;
-                }
-            }
-            out[row] = best;
-        }
-    }
-
-    @Override
     public void close() {}
 
     private static MemorySegment floats(Buffer buffer, long count) {

@@ -11,6 +11,7 @@ import dev.demitasse.kv.PageTable;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Transformer;
 import dev.demitasse.model.Weights;
+import dev.demitasse.sampling.Draw;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
@@ -168,11 +169,15 @@ public final class Engine implements AutoCloseable {
         try {
             transformer.forward(batch.ids(), batch.rows(), cache.store(), batch.logitRows(), (first, count, buffer) -> {
                 List<Sequence> sampled = batch.sampled().subList(first, first + count);
-                if (sampled.stream().allMatch(Engine::choosesTheMostLikely)) {
-                    int[] best = new int[count]; // four bytes a sequence come back from a device with memory of its own
-                    device.argmax(buffer, count, vocabulary, best);
+                if (sampled.stream().allMatch(Engine::needsNoLogits)) {
+                    int[] tokens =
+                            new int[count]; // four bytes a sequence come back from a device with memory of its own
+                    List<Draw> draws = sampled.stream()
+                            .map(s -> s.request().sampler().next())
+                            .toList();
+                    device.sample(buffer, vocabulary, draws, tokens);
                     for (int i = 0; i < count; i++) {
-                        add(sampled.get(i), best[i], List.of());
+                        add(sampled.get(i), tokens[i], List.of());
                     }
                     return;
                 }
@@ -190,9 +195,9 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private static boolean choosesTheMostLikely(Sequence sequence) {
+    private static boolean needsNoLogits(Sequence sequence) {
         return sequence.request().logprobs() == 0
-                && sequence.request().sampler().greedy();
+                && sequence.request().sampler().byLogitsAlone();
     }
 
     private void sample(Sequence sequence, float[] logits) {

@@ -3,17 +3,15 @@ package dev.demitasse.sampling;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.SplittableRandom;
 
 /** Chooses tokens for one sequence (see {@link SamplingOptions} for the order of the steps). Not thread-safe. */
 public final class Sampler {
     private final SamplingOptions options;
-    private final SplittableRandom random;
+    private long draws;
 
     /** A sampler that starts at the options' seed. */
     public Sampler(SamplingOptions options) {
         this.options = options;
-        this.random = new SplittableRandom(options.seed());
     }
 
     /**
@@ -27,18 +25,17 @@ public final class Sampler {
         if (options.penalises()) {
             penalise(logits, history, length);
         }
-        if (options.temperature() == 0) {
-            return argmax(logits);
-        }
-        int[] kept = mostLikely(logits, options.topK() == 0 ? logits.length : options.topK());
-        double[] weights = new double[kept.length];
-        int count = truncate(logits, kept, weights);
-        return draw(logits, kept, weights, count);
+        return next().choose(logits);
     }
 
-    /** Whether the next token is simply the most likely one, so that a device can choose it. */
-    public boolean greedy() {
-        return options.temperature() == 0 && !options.penalises();
+    /** The next draw, where logits are all it needs ({@link #byLogitsAlone}), so that a device can make it. */
+    public Draw next() {
+        return new Draw(options.temperature(), options.topK(), options.topP(), options.minP(), options.seed(), draws++);
+    }
+
+    /** Whether no penalties look at earlier tokens. */
+    public boolean byLogitsAlone() {
+        return !options.penalises();
     }
 
     /** The index of the largest element, the first of equals. */
@@ -115,44 +112,5 @@ public final class Sampler {
             heap[child] = moved;
             parent = child;
         }
-    }
-
-    /** Applies top-p and min-p to candidates in descending order; returns how many are left, at least one. */
-    private int truncate(float[] logits, int[] kept, double[] weights) {
-        double sum = 0;
-        for (int i = 0; i < kept.length; i++) {
-            weights[i] = Math.exp(logits[kept[i]] - logits[kept[0]]);
-            sum += weights[i];
-        }
-        int count = kept.length;
-        if (options.topP() < 1) {
-            double reached = 0;
-            for (int i = 0; i < count; i++) {
-                reached += weights[i];
-                if (reached >= options.topP() * sum) {
-                    count = i + 1;
-                }
-            }
-        }
-        while (count > 1 && weights[count - 1] < options.minP()) {
-            count--;
-        }
-        return count;
-    }
-
-    private int draw(float[] logits, int[] kept, double[] weights, int count) {
-        double sum = 0;
-        for (int i = 0; i < count; i++) {
-            weights[i] = Math.exp((logits[kept[i]] - logits[kept[0]]) / options.temperature());
-            sum += weights[i];
-        }
-        double target = random.nextDouble() * sum;
-        for (int i = 0; i < count; i++) {
-            target -= weights[i];
-            if (target < 0) {
-                return kept[i];
-            }
-        }
-        return kept[count - 1];
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.UsageException;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.SplittableRandom;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.FloatRange;
@@ -65,6 +66,17 @@ class SamplerTest {
         }
     }
 
+    /** Number n of a seed is what a generator that began with the seed gives as its n-th, and needs none of those before. */
+    @Test
+    void randomNumbersAreThoseOfSplitMix64() {
+        for (long seed : new long[] {0, 7, -3, Long.MIN_VALUE}) {
+            SplittableRandom random = new SplittableRandom(seed);
+            for (long number = 0; number < 100; number++) {
+                assertThat(new Draw(1, 0, 1, 0, seed, number).uniform()).isEqualTo(random.nextDouble());
+            }
+        }
+    }
+
     @Test
     void penaltiesLowerWhatIsInTheWindow() {
         SamplingOptions repeat = new SamplingOptions(0, 0, 1, 0, 2, 0, 0, 2, 0);
@@ -112,7 +124,7 @@ class SamplerTest {
 
     @Test
     void logSumExpIsThatOfTheDefinition() {
-        java.util.SplittableRandom random = new java.util.SplittableRandom(7);
+        SplittableRandom random = new SplittableRandom(7);
         float[] logits = new float[5000];
         double sum = 0;
         for (int i = 0; i < logits.length; i++) {

@@ -14,8 +14,11 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /**
  * The operations of {@link Device} as kernel launches. Arguments are checked when an operation is called; it runs, with all that was
@@ -24,6 +27,9 @@ import java.util.Objects;
 final class CudaDevice implements Device {
     private static final int GROUP = 32;
     private static final int THREADS = 256;
+    private static final int SAMPLE_THREADS = 1024;
+    /** Columns whose weights, multiples of 2^-40, have a sum of 64 bits. */
+    private static final int SAMPLE_COLUMNS = 1 << 18;
 
     private final ActivationType activations;
     private final Driver.Gpu gpu;
@@ -256,16 +262,32 @@ final class CudaDevice implements Device {
         elements("soft_cap", count, address(x, count), count, bits(cap));
     }
 
-    /** On the device: four bytes a row come back. */
     @Override
-    public void argmax(Buffer x, int rows, int columns, int[] out) {
-        if (rows < 1 || columns < 1) {
-            throw new UsageException("argmax takes at least one row and column, not " + rows + " and " + columns + ".");
+    public void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+        int rows = draws.size();
+        if (rows < 1 || columns < 1 || columns > SAMPLE_COLUMNS) {
+            throw new UsageException("sample takes at least one row of 1 to " + SAMPLE_COLUMNS + " columns, not " + rows
+                    + " of " + columns + ".");
         }
-        long from = address(x, (long) rows * columns);
-        CudaMemory best = results.memory(rows * 4L);
-        rows("argmax", rows, from, columns, best.address());
-        best.read(0, MemorySegment.ofArray(out).asSlice(0, rows * 4L));
+        long from = address(logits, (long) rows * columns);
+        CudaMemory tokens = results.memory(rows * 4L);
+        int[] words = draws.stream().flatMapToInt(CudaDevice::words).toArray();
+        long parameters = launches.put(words, words.length, words.length);
+        launches.add("sample", rows, 1, 1, SAMPLE_THREADS, 0, from, columns, parameters, tokens.address());
+        tokens.read(0, MemorySegment.ofArray(out).asSlice(0, rows * 4L));
+    }
+
+    /** A {@code SampleRow}. */
+    private static IntStream words(Draw draw) {
+        return IntStream.of(
+                Float.floatToRawIntBits(draw.temperature()),
+                Float.floatToRawIntBits(draw.topP()),
+                Float.floatToRawIntBits(draw.minP()),
+                draw.topK(),
+                (int) draw.seed(),
+                (int) (draw.seed() >>> 32),
+                (int) draw.number(),
+                (int) (draw.number() >>> 32));
     }
 
     @Override

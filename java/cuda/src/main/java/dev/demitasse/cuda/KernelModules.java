@@ -29,7 +29,8 @@ final class KernelModules implements AutoCloseable {
             "gemv_float",
             "kv_append",
             "linear_finish",
-            "quantize_rows");
+            "quantize_rows",
+            "sample");
 
     private static final String WGMMA_FILE = "gemm_int8.sm90a";
 

@@ -347,19 +347,6 @@ final class NativeDevice implements Device {
     }
 
     @Override
-    public void argmax(Buffer x, int rows, int columns, int[] out) {
-        float[] row = new float[columns];
-        for (int r = 0; r < rows; r++) {
-            x.read((long) r * columns * Float.BYTES, MemorySegment.ofArray(row));
-            int best = 0;
-            for (int c = 1; c < columns; c++) {
-                best = row[c] > row[best] ? c : best;
-            }
-            out[r] = best;
-        }
-    }
-
-    @Override
     public void close() {
         commands.close();
         quantised.close();

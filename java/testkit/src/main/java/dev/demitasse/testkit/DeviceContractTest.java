@@ -20,16 +20,19 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases.AttentionCase;
 import dev.demitasse.testkit.KernelCases.Fill;
 import dev.demitasse.testkit.KernelCases.LinearCase;
 import java.lang.foreign.MemorySegment;
+import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device must hold: each operation against the reference device on every case, and the bits of rows alone. */
 public abstract class DeviceContractTest {
@@ -376,14 +379,32 @@ public abstract class DeviceContractTest {
         }
     }
 
-    /** The first of equals. */
-    @Test
-    public void argmax() {
+    /**
+     * The tokens of {@link Draw#choose}, for few and many columns, ties and infinities included. The logits are of a fixed seed, with
+     * which no point lies on the border of two tokens.
+     */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4, 33, 1000, 2050})
+    public void sample(int columns) {
+        float[][] rows = KernelCases.logits(columns, new SplittableRandom(20261125));
+        float[] logits = new float[rows.length * columns];
+        for (int r = 0; r < rows.length; r++) {
+            System.arraycopy(rows[r], 0, logits, r * columns, columns);
+        }
         try (Device device = open(ActivationType.F32);
-                Buffer x = device.upload(new float[] {1, 3, 3, -2, -5, -1, -1, -9})) {
-            int[] best = new int[2];
-            device.argmax(x, 2, 4, best);
-            assertThat(best).containsExactly(1, 1);
+                Buffer x = device.upload(logits)) {
+            for (int number = 0; number < 12; number++) {
+                for (Draw kind : KernelCases.draws(number)) {
+                    List<Draw> draws = Collections.nCopies(rows.length, kind);
+                    int[] tokens = new int[rows.length];
+                    device.sample(x, columns, draws, tokens);
+                    for (int r = 0; r < rows.length; r++) {
+                        assertThat(tokens[r])
+                                .as("row %d of %d columns, %s", r, columns, kind)
+                                .isEqualTo(kind.choose(rows[r]));
+                    }
+                }
+            }
         }
     }
 

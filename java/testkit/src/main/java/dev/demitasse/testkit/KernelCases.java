@@ -3,6 +3,7 @@ package dev.demitasse.testkit;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -123,5 +124,33 @@ public final class KernelCases {
         MemorySegment.copy(
                 values, 0, data, ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, values.length);
         return new MatrixSource("case", TensorType.F32, rows, columns, data);
+    }
+
+    /** Rows of logits: as of a model, with ties, all equal, some infinite, and one that outweighs the others. */
+    public static float[][] logits(int columns, SplittableRandom random) {
+        float[][] rows = new float[5][columns];
+        for (int c = 0; c < columns; c++) {
+            rows[0][c] = (float) (3 * random.nextGaussian());
+            rows[1][c] = Math.round(2 * random.nextGaussian());
+            rows[2][c] = 1.5f;
+            rows[3][c] = c % 3 == 1 ? Float.NEGATIVE_INFINITY : (float) random.nextGaussian();
+            rows[4][c] = c == columns / 2 ? 60 : (float) random.nextGaussian();
+        }
+        return rows;
+    }
+
+    /** Ways of drawing a token: each step alone, all together, and limits that keep all or one. */
+    public static List<Draw> draws(long number) {
+        return List.of(
+                Draw.GREEDY,
+                new Draw(1, 0, 1, 0, 7, number),
+                new Draw(0.7f, 40, 0.95f, 0.05f, -3, number),
+                new Draw(5, 2, 1, 0, 1, number),
+                new Draw(1.3f, 7, 1, 0, 5, number),
+                new Draw(1, 0, 0.5f, 0, Long.MIN_VALUE, number),
+                new Draw(2, 0, 0.9f, 0, 2, number),
+                new Draw(1, 0, 1e-6f, 0, 3, number),
+                new Draw(0.2f, 0, 1, 0.3f, 4, number),
+                new Draw(1, 100_000, 1, 1, 6, number));
     }
 }

@@ -239,24 +239,6 @@ final class VectorDevice implements Device {
     }
 
     @Override
-    public void argmax(Buffer x, int rows, int columns, int[] out) {
-        long values = address(x, (long) rows * columns);
-        for (int row = 0; row < rows; row++) {
-            long at = values + (long) row * columns * 4;
-            int best = 0;
-            float largest = Lanes.get(at);
-            for (int c = 1; c < columns; c++) {
-                float value = Lanes.get(at + c * 4L);
-                if (value > largest) {
-                    largest = value;
-                    best = c;
-                }
-            }
-            out[row] = best;
-        }
-    }
-
-    @Override
     public void close() {
         pool.close();
         linear.close();

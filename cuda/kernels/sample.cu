@@ -1,0 +1,283 @@
+// Computes: a token for each row of logits. Temperature 0: the largest, the first of equals. Else of the tokens that top-k,
+//           top-p and min-p keep, in this order, the one whose interval of exp(logit / temperature), tokens in the order of
+//           their numbers, holds a random point. `Draw` in Java is the definition.
+// Layout:   logits rows in order, FP32; one SampleRow a row, in device memory.
+// Requires: at most 2^18 columns, so that sums of weights fit 64 bits.
+// Accuracy: weights are FP32 exponentials rounded to multiples of 2^-40 of the largest; sums of those are exact, in any
+//           order. Random numbers are SplitMix64's: a hash of seed and number, so that a row's token does not depend on
+//           the batch.
+// Launch:   one block of 1024 threads a row.
+// Moves:    a row 5 times for each of top-k and top-p, and 2 or 3 times more, from the second-level cache; 4 bytes return.
+// Why:      four bytes a sequence come back, not a row of logits. Thresholds are found digit by digit by histograms, the
+//           first of which counts distances from the largest logit, over which logits spread, so that few threads add to
+//           the same count. Not run on a GPU yet.
+#include "demitasse/kernel.cuh"
+
+namespace demitasse {
+
+struct SampleRow {
+    float temperature;
+    float top_p;    // 1: all
+    float min_p;    // 0: all
+    int32_t top_k;  // 0: all
+    uint64_t seed;
+    uint64_t number;  // of the draw
+};
+
+struct SampleArgs {
+    const float* logits;
+    int64_t columns;
+    const SampleRow* rows;
+    int32_t* out;
+};
+
+constexpr int SAMPLE_THREADS = 1024;
+constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
+constexpr int BINS = 256;
+constexpr float WEIGHT_UNIT = 1099511627776.0f;  // 2^40
+
+// Number `number` of SplitMix64 from a seed (Steele, Lea, Flood 2014): 53 random bits.
+DEVICE uint64_t random_bits(uint64_t seed, uint64_t number) {
+    uint64_t z = seed + (number + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return (z ^ z >> 31) >> 11;
+}
+
+// An integer that orders as the number.
+DEVICE uint32_t order(float value) {
+    const uint32_t bits = __float_as_uint(value);
+    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+}
+
+struct SampleShared {
+    uint64_t bins[BINS];
+    uint64_t warps[SAMPLE_WARPS];
+    uint64_t above;  // weight beyond the chosen bin
+    int bin;
+    int found;
+};
+
+// Tokens from `key` up; of those equal to it, the ones up to `last`.
+struct Cut {
+    uint32_t key;
+    int last;
+    DEVICE bool keeps(uint32_t k, int id) const { return k > key || (k == key && id <= last); }
+};
+
+struct SampleBlock {
+    const float* logits;
+    int columns;
+    SampleShared& s;
+    float largest;
+
+    DEVICE uint64_t weight(float logit, float inverse_temperature) const {
+        return static_cast<uint64_t>(expf((logit - largest) * inverse_temperature) * WEIGHT_UNIT);
+    }
+
+    static DEVICE uint64_t sum_of_warp(uint64_t value) {
+        for (int distance = 16; distance > 0; distance /= 2) {
+            value += __shfl_xor_sync(ALL_LANES, value, distance);
+        }
+        return value;
+    }
+
+    // The sum of the lanes up to this one.
+    static DEVICE uint64_t sum_to_lane(uint64_t value) {
+        for (int distance = 1; distance < 32; distance *= 2) {
+            const uint64_t lower = __shfl_up_sync(ALL_LANES, value, static_cast<unsigned>(distance));
+            value += lane() >= distance ? lower : 0;
+        }
+        return value;
+    }
+
+    // The largest logit and the first token that has it, as order << 32 | ~token, in all threads.
+    DEVICE uint64_t best() const {
+        uint64_t most = 0;
+        for (int id = static_cast<int>(threadIdx.x); id < columns; id += SAMPLE_THREADS) {
+            const uint64_t entry = static_cast<uint64_t>(order(logits[id])) << 32 | ~static_cast<uint32_t>(id);
+            most = entry > most ? entry : most;
+        }
+        for (int distance = 16; distance > 0; distance /= 2) {
+            const uint64_t other = __shfl_xor_sync(ALL_LANES, most, distance);
+            most = other > most ? other : most;
+        }
+        if (lane() == 0) {
+            s.warps[warp()] = most;
+        }
+        __syncthreads();
+        for (int w = 0; w < SAMPLE_WARPS; w++) {
+            most = s.warps[w] > most ? s.warps[w] : most;
+        }
+        __syncthreads();
+        return most;
+    }
+
+    // Sums of a warp's share of the tokens, in s.warps; weight(id) of each.
+    template <class Weight>
+    DEVICE void sum_shares(Weight weight_of) const {
+        const int share = round_up((columns + SAMPLE_WARPS - 1) / SAMPLE_WARPS, 32);
+        const int end = minimum(columns, (warp() + 1) * share);
+        uint64_t sum = 0;
+        for (int id = warp() * share + lane(); id < end; id += 32) {
+            sum += weight_of(id);
+        }
+        sum = sum_of_warp(sum);
+        if (lane() == 0) {
+            s.warps[warp()] = sum;
+        }
+        __syncthreads();
+    }
+
+    DEVICE uint64_t sum_of_shares() const {
+        uint64_t sum = 0;
+        for (int w = 0; w < SAMPLE_WARPS; w++) {
+            sum += s.warps[w];
+        }
+        return sum;
+    }
+
+    // After sum_shares with the same weights: the first token at which their sum is more than `target`; -1 if nowhere.
+    template <class Weight>
+    DEVICE int find(uint64_t target, Weight weight_of) const {
+        const int share = round_up((columns + SAMPLE_WARPS - 1) / SAMPLE_WARPS, 32);
+        uint64_t before = 0;
+        for (int w = 0; w < warp(); w++) {
+            before += s.warps[w];
+        }
+        if (threadIdx.x == 0) {
+            s.found = -1;
+        }
+        __syncthreads();
+        if (before <= target && target - before < s.warps[warp()]) {
+            for (int first = warp() * share;; first += 32) {
+                const int id = first + lane();
+                uint64_t sum = id < columns ? weight_of(id) : 0;
+                sum = sum_to_lane(sum);
+                const uint32_t beyond = __ballot_sync(ALL_LANES, before + sum > target);
+                if (beyond != 0) {
+                    if (lane() == __ffs(static_cast<int>(beyond)) - 1) {
+                        s.found = id;
+                    }
+                    break;
+                }
+                before += __shfl_sync(ALL_LANES, sum, 31);
+            }
+        }
+        __syncthreads();
+        const int found = s.found;
+        __syncthreads();
+        return found;
+    }
+
+    // Where a logit counts in a histogram: by its distance from the largest, then by the digits of its order.
+    DEVICE int bin_of(int level, uint32_t key, float logit) const {
+        return level == 0 ? BINS - 1 - static_cast<int>(fminf((largest - logit) * 8, BINS - 1.0f))
+                          : static_cast<int>(key >> (32 - 8 * level) & 0xFF);
+    }
+
+    // From the highest bin down: the first with which the sum reaches `needed`.
+    DEVICE void choose_bin(uint64_t above, uint64_t needed) const {
+        if (warp() != 0) {
+            return;
+        }
+        constexpr int EACH = BINS / 32;
+        uint64_t sum = 0;
+        for (int i = 0; i < EACH; i++) {
+            sum += s.bins[BINS - 1 - lane() * EACH - i];
+        }
+        const uint64_t own = sum;
+        sum = sum_to_lane(sum);
+        const uint32_t reached = __ballot_sync(ALL_LANES, above + sum >= needed);
+        if (lane() == (reached == 0 ? 31 : __ffs(static_cast<int>(reached)) - 1)) {
+            uint64_t beyond = above + sum - own;
+            int bin = BINS - 1 - lane() * EACH;
+            for (; bin > BINS - (lane() + 1) * EACH && beyond + s.bins[bin] < needed; bin--) {
+                beyond += s.bins[bin];
+            }
+            s.above = beyond;
+            s.bin = bin;
+        }
+    }
+
+    // The fewest most likely tokens that `before` keeps whose weights reach `needed`; weight(key, logit) of each.
+    template <class Weight>
+    DEVICE Cut cut(const Cut& before, uint64_t needed, Weight weight_of) const {
+        uint64_t above = 0;
+        uint32_t key = 0;
+        int near = 0;  // the bin of level 0
+        for (int level = 0; level <= 4; level++) {
+            for (int i = static_cast<int>(threadIdx.x); i < BINS; i += SAMPLE_THREADS) {
+                s.bins[i] = 0;
+            }
+            __syncthreads();
+            for (int id = static_cast<int>(threadIdx.x); id < columns; id += SAMPLE_THREADS) {
+                const float logit = logits[id];
+                const uint32_t k = order(logit);
+                const bool same = level == 0 || (bin_of(0, k, logit) == near &&
+                                                 (level == 1 || k >> (40 - 8 * level) == key >> (40 - 8 * level)));
+                if (same && before.keeps(k, id)) {
+                    add_atomically(&s.bins[bin_of(level, k, logit)], weight_of(logit));
+                }
+            }
+            __syncthreads();
+            choose_bin(above, needed);
+            __syncthreads();
+            above = s.above;
+            if (level == 0) {
+                near = s.bin;
+            } else {
+                key |= static_cast<uint32_t>(s.bin) << (32 - 8 * level);
+            }
+        }
+        const uint64_t equals = s.bins[key & 0xFF];  // the weight of all of them
+        __syncthreads();
+        const auto equal = [&](int id) {
+            const uint32_t k = order(logits[id]);
+            return k == key && before.keeps(k, id) ? weight_of(logits[id]) : uint64_t{0};
+        };
+        if (above + equals <= needed) {
+            return {key, key == before.key ? before.last : columns};
+        }
+        sum_shares(equal);
+        return {key, find(needed - above - 1, equal)};
+    }
+
+    DEVICE int draw(const SampleRow& row) const {
+        Cut kept{0, columns};
+        if (row.top_k > 0 && row.top_k < columns) {
+            kept = cut(kept, static_cast<uint64_t>(row.top_k), [](float) { return uint64_t{1}; });
+        }
+        const auto plain = [&](float logit) { return weight(logit, 1); };
+        if (row.top_p < 1) {
+            sum_shares([&](int id) { return kept.keeps(order(logits[id]), id) ? plain(logits[id]) : 0; });
+            const double all = static_cast<double>(sum_of_shares());
+            __syncthreads();
+            kept = cut(kept, static_cast<uint64_t>(ceil(static_cast<double>(row.top_p) * all)), plain);
+        }
+        const auto least = static_cast<uint64_t>(row.min_p * WEIGHT_UNIT);
+        const float inverse = 1 / row.temperature;
+        const auto tempered = [&](int id) {
+            const float logit = logits[id];
+            return kept.keeps(order(logit), id) && plain(logit) >= least ? weight(logit, inverse) : uint64_t{0};
+        };
+        sum_shares(tempered);
+        return find(__umul64hi(sum_of_shares(), random_bits(row.seed, row.number) << 11), tempered);
+    }
+};
+
+}  // namespace demitasse
+
+KERNEL_BLOCKS(1024, 1) sample(const demitasse::SampleArgs a) {
+    using namespace demitasse;
+    SHARED(SampleShared, shared, 1);
+    const SampleRow row = a.rows[blockIdx.x];
+    SampleBlock block{a.logits + blockIdx.x * a.columns, static_cast<int>(a.columns), shared[0], 0};
+    const int best = static_cast<int>(~static_cast<uint32_t>(block.best()));
+    block.largest = block.logits[best];
+    const int drawn = row.temperature == 0 ? best : block.draw(row);
+    if (threadIdx.x == 0) {
+        a.out[blockIdx.x] = drawn < 0 ? best : drawn;  // logits that are no numbers have no weights
+    }
+}
+EXPORT(sample)
