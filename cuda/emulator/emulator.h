@@ -12,6 +12,7 @@
 #define KERNEL(threads) extern "C" void
 #define KERNEL_BLOCKS(threads, blocks) extern "C" void
 #define DEVICE inline
+#define GRID_CONSTANT
 #define __restrict__ __restrict
 #define SHARED(type, name, count)     \
     static const char name##_key = 0; \

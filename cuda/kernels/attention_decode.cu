@@ -5,12 +5,14 @@
 // Accuracy: FP32. Every segment of 256 positions is computed alone, a warp takes every fourth page of it, and warps and
 //           segments are merged in order: a query has the same bits in any batch and chunk.
 // Launch:   (key heads x groups of HEADS query heads, rows, segments) blocks of 128 threads; those beyond a row's position
-//           end at once, so that the launch does not depend on positions. attention_merge: (heads, rows) blocks of 64.
+//           end at once, so that the launch does not depend on positions. attention_merge: (heads, rows) blocks of 64; it
+//           also quantises its rows (quantize.cuh), where wanted and heads are whole groups of 32 elements.
 // Moves:    keys and values once for HEADS query heads; 4 operations an element, position and query head.
 // Why:      bound by memory. A lane is a position for the scores, so that no sum crosses lanes, and holds 16 bytes of
 //           elements for the values; both read side by side. Scales of INT8 and FP8 go into scores and weights where a head
 //           has one group. Not run on a GPU yet.
 #include "demitasse/pages.cuh"
+#include "demitasse/quantize.cuh"
 
 namespace demitasse {
 
@@ -165,6 +167,11 @@ struct WarpAttention {
 // The factor of a state whose maximum is `own` where the common one is `all`.
 DEVICE float state_factor(float own, float all) { return own == -INFINITY ? 0 : expf(own - all); }
 
+struct AttentionMergeArgs {
+    AttentionArgs attention;
+    QuantizedRows quantized;  // by groups
+};
+
 template <KvType TYPE, int HEADS>
 DEVICE void attention_decode(const AttentionArgs& a) {
     const int64_t row = blockIdx.y;
@@ -245,8 +252,9 @@ ATTENTION_DECODE(attention_decode_int8_heads4, INT8, 4)
 ATTENTION_DECODE(attention_decode_fp8_heads1, FP8, 1)
 ATTENTION_DECODE(attention_decode_fp8_heads4, FP8, 4)
 
-KERNEL(64) attention_merge(const AttentionArgs a) {
+KERNEL(64) attention_merge(const demitasse::AttentionMergeArgs merge) {
     using namespace demitasse;
+    const AttentionArgs& a = merge.attention;
     const int64_t head = blockIdx.x;
     const int64_t row = blockIdx.y;
     const int position = a.rows.positions[row];
@@ -265,7 +273,11 @@ KERNEL(64) attention_merge(const AttentionArgs a) {
             sum = fmaf(state[1], factor, sum);
             value = fmaf(state[STATE_HEADER + d], factor, value);
         }
-        a.out[(row * a.heads + head) * a.kv.head_dim + d] = value / sum;
+        const float result = value / sum;
+        a.out[(row * a.heads + head) * a.kv.head_dim + d] = result;
+        if (merge.quantized.q != nullptr) {
+            store_quantized(merge.quantized, row, static_cast<int>(head * a.kv.head_dim + d) / 32, result, 0);
+        }
     }
 }
 EXPORT(attention_merge)

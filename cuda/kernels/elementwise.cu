@@ -1,13 +1,17 @@
 // Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap:
 //           x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
-//           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight.
-// Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory.
-// Requires: nothing.
-// Accuracy: FP32; sums in a fixed order.
-// Launch:   one thread an element in blocks of 256; rms_norm, embed and gather_rows one block of 256 a row.
+//           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight, and
+//           before it, where wanted, x += y. gated_activation and rms_norm also quantise what they write, where wanted.
+// Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory; integers as
+//           quantize.cuh says.
+// Requires: gated_activation quantises by groups, not by rows.
+// Accuracy: FP32; sums in a fixed order; the bits of the same steps by kernels of their own.
+// Launch:   one thread an element in blocks of 256, for gated_activation (columns / 256, rows) of them; rms_norm, embed and
+//           gather_rows one block of 256 a row.
 // Moves:    each element once.
-// Why:      bound by memory and by the launch; a step's launches are one graph. Not run on a GPU yet.
-#include "demitasse/weights.cuh"
+// Why:      bound by memory and by the launch: what follows on the same row is done on the way. Not run on a GPU yet.
+#include "demitasse/quantize.cuh"
+#include "demitasse/rope.cuh"
 
 namespace demitasse {
 
@@ -92,8 +96,9 @@ struct GatedActivationArgs {
     int64_t gelu;
     const float* gate;
     const float* up;
-    int64_t count;
+    int64_t columns;
     float* out;
+    QuantizedRows quantized;  // by groups
 };
 
 struct RopeArgs {
@@ -101,9 +106,7 @@ struct RopeArgs {
     int64_t rows;
     int64_t heads;
     int64_t head_dim;
-    int64_t rope_dim;
-    int64_t neighbours;  // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
-    const float* angles;
+    RopeAngles angles;
 };
 
 struct RmsNormArgs {
@@ -112,6 +115,9 @@ struct RmsNormArgs {
     int64_t columns;
     Real epsilon;
     float* out;
+    float* sum;  // or null: x is this, to which `addend` is added first
+    const float* addend;
+    QuantizedRows quantized;
 };
 
 DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
@@ -153,44 +159,52 @@ KERNEL(256) soft_cap(const demitasse::SoftCapArgs a) {
 EXPORT(soft_cap)
 
 KERNEL(256) gated_activation(const demitasse::GatedActivationArgs a) {
-    const int64_t i = demitasse::thread_index();
-    if (i < a.count) {
-        const float g = a.gate[i];
+    using namespace demitasse;
+    const int k = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
+    const int64_t at = blockIdx.y * a.columns + k;
+    float value = 0;
+    if (k < a.columns) {
+        const float g = a.gate[at];
         const float argument = a.gelu != 0 ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
-        a.out[i] = g * demitasse::sigmoid(argument) * a.up[i];
+        value = g * sigmoid(argument) * a.up[at];
+        a.out[at] = value;
+    }
+    if (a.quantized.q != nullptr && k - lane() < a.quantized.padded) {
+        store_quantized(a.quantized, blockIdx.y, k / 32, value, 0);
     }
 }
 EXPORT(gated_activation)
 
 KERNEL(256) rope(const demitasse::RopeArgs a) {
-    const int64_t half = a.rope_dim / 2;
+    const int64_t pairs = a.angles.rope_dim / 2;
     const int64_t i = demitasse::thread_index();
-    if (i >= a.rows * a.heads * half) {
-        return;
+    if (i < a.rows * a.heads * pairs) {
+        const int64_t head = i / pairs;  // of all rows
+        a.angles.turn(a.x + head * a.head_dim, head / a.heads, i % pairs);
     }
-    const int64_t pair = i % half;
-    const int64_t head = i / half;  // of all rows
-    const float* angle = a.angles + head / a.heads * a.rope_dim + 2 * pair;
-    float* x = a.x + head * a.head_dim + (a.neighbours != 0 ? 2 * pair : pair);
-    const int64_t distance = a.neighbours != 0 ? 1 : half;
-    const float first = x[0];
-    const float second = x[distance];
-    x[0] = first * angle[0] - second * angle[1];
-    x[distance] = first * angle[1] + second * angle[0];
 }
 EXPORT(rope)
 
 KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
+    using namespace demitasse;
     SHARED(float, sums, 8);
-    const float* x = a.x + blockIdx.x * a.columns;
-    float* out = a.out + blockIdx.x * a.columns;
+    SHARED(float, maxima, 8);
+    const int columns = static_cast<int>(a.columns);
+    const int64_t row = blockIdx.x;
+    const float* x = a.x + row * columns;
+    float* out = a.out + row * columns;
     float sum = 0;
-    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
-        sum = fmaf(x[k], x[k], sum);
+    for (int k = static_cast<int>(threadIdx.x); k < columns; k += 256) {
+        float value = x[k];
+        if (a.sum != nullptr) {
+            value += a.addend[row * columns + k];
+            a.sum[row * columns + k] = value;
+        }
+        sum = fmaf(value, value, sum);
     }
-    sum = demitasse::warp_sum(sum);
-    if (demitasse::lane() == 0) {
-        sums[demitasse::warp()] = sum;
+    sum = warp_sum(sum);
+    if (lane() == 0) {
+        sums[warp()] = sum;
     }
     __syncthreads();
     sum = sums[0];
@@ -198,8 +212,24 @@ KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
         sum += sums[w];
     }
     const float factor = 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon);
-    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
-        out[k] = x[k] * factor * a.weight[k];
+    float largest = 0;
+    if (a.quantized.whole_rows != 0) {
+        for (int k = static_cast<int>(threadIdx.x); k < columns; k += 256) {
+            largest = fmaxf(largest, fabsf(x[k] * factor * a.weight[k]));
+        }
+        largest = block_max(largest, maxima);
+    }
+    const bool quantizes = a.quantized.q != nullptr;
+    const int end = quantizes ? static_cast<int>(a.quantized.padded) : columns;
+    for (int first = warp() * 32; first < end; first += 256) {
+        const int k = first + lane();
+        const float value = k < columns ? x[k] * factor * a.weight[k] : 0;
+        if (k < columns) {
+            out[k] = value;
+        }
+        if (quantizes) {
+            store_quantized(a.quantized, row, first / 32, value, largest);
+        }
     }
 }
 EXPORT(rms_norm)

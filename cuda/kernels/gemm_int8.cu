@@ -3,8 +3,8 @@
 // Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: GemmShape::BYTES.
 // Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
 //           folds in the order of weights.cuh: the bits of gemv.
-// Launch:   (outputs / N, rows / M) blocks; or (…, …, segments), each of which leaves its sums in `partial` for
-//           linear_finish.
+// Launch:   (outputs / N of all matrices, rows / M) blocks; or (…, …, segments), each of which leaves its sums in
+//           `partial` for linear_finish.
 // Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
 // Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they are
 //           and to registers in loads of 16 bytes, which hold two groups. One group of 32 columns is one mma; its four sums
@@ -51,11 +51,11 @@ struct Gemm {
     int first_row, first_tile;  // of the block: rows, and tiles of outputs
     int warp_m, warp_n;         // of the warp, within the block
 
-    DEVICE Gemm(const LinearArgs& args, unsigned char* memory)
+    DEVICE Gemm(const LinearArgs& args, int block, unsigned char* memory)
         : a(args),
           shared(memory),
           first_row(static_cast<int>(blockIdx.y) * T::M),
-          first_tile(static_cast<int>(blockIdx.x) * (T::N / TILE_OUTPUTS)),
+          first_tile(block * (T::N / TILE_OUTPUTS)),
           warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
           warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N) {}
 
@@ -242,10 +242,12 @@ struct WholeSums {
 };
 
 template <int BITS, Part PART, class T, class Sums>
-DEVICE void gemm(const LinearArgs& a) {
+DEVICE void gemm(const LinearBatch& batch) {
     DYNAMIC_SHARED(shared);
     using Shape = GemmShape<BITS, PART, T>;
-    const Gemm<BITS, PART, T> gemm(a, shared);
+    int block = static_cast<int>(blockIdx.x);
+    const LinearArgs& a = batch.of(block);
+    const Gemm<BITS, PART, T> gemm(a, block, shared);
     const bool split = gridDim.z > 1;
     const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
     const int last_segment = split ? first_segment + 1 : a.segments();
@@ -299,18 +301,18 @@ using WholeRows128 = GemmTile<128, 128, 64, 32>;
 
 }  // namespace demitasse
 
-using demitasse::LinearArgs;
+using demitasse::LinearBatch;
 using demitasse::Part;
 
-#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                   \
-    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const LinearArgs a) {               \
-        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(a); \
-    }                                                                                                         \
+#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                        \
+    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
+        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(batch);  \
+    }                                                                                                              \
     EXPORT(name)
-#define GEMM_WHOLE(name, BITS, TILE)                                                                       \
-    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const LinearArgs a) {            \
-        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(a); \
-    }                                                                                                      \
+#define GEMM_WHOLE(name, BITS, TILE)                                                                               \
+    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
+        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(batch);     \
+    }                                                                                                              \
     EXPORT(name)
 #define GEMM(BITS, element)                                                \
     GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)     \

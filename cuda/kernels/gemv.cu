@@ -4,7 +4,7 @@
 // Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
 //           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
 //           its columns in FP32.
-// Launch:   (outputs / 8, rows / ROWS) blocks of 256 threads; a warp takes a segment of the columns.
+// Launch:   (outputs / 8 of all matrices, rows / ROWS) blocks of 256 threads; a warp takes a segment of the columns.
 // Moves:    weights once for each ROWS rows: 1 or 0.5 bytes an element, and their scales; 2 operations an element and row.
 // Why:      bound by memory. Lanes read 16 bytes each, side by side; weights leave the caches first. Eight segments keep
 //           eight warps of one block reading, so that small matrices also fill the chip. Dot products of four bytes need
@@ -25,7 +25,8 @@ struct IntegerRows {
         return value + __shfl_xor_sync(ALL_LANES, value, 2);
     }
 
-    DEVICE void add(const LinearArgs& a, const Words4& w, int64_t tile_index, int tile, int first_row) {
+    DEVICE void add(const LinearArgs& a, const Words4& w, int block, int tile, int first_row) {
+        const int64_t tile_index = block * a.tiles + tile;
         const int output = lane() / 4;
         const int64_t inputs_of_row = a.tiles * Tile::INPUTS;
 #pragma unroll
@@ -74,7 +75,8 @@ struct FloatRows {
     using Tile = WeightTile<BITS>;
     float sums[ROWS] = {};
 
-    DEVICE void add(const LinearArgs& a, const Words4& w, int64_t tile_index, int tile, int first_row) {
+    DEVICE void add(const LinearArgs& a, const Words4& w, int block, int tile, int first_row) {
+        const int64_t tile_index = block * a.tiles + tile;
         const int output = lane() / 4;
         const bool has_minimum = a.mins != nullptr;
 #pragma unroll
@@ -84,7 +86,7 @@ struct FloatRows {
 #pragma unroll
             for (int half = 0; half < 2; half++) {
                 const int64_t part = PART == Part::HALF ? 2 * g + half : g;
-                const int64_t at = PART == Part::ROW ? static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + output
+                const int64_t at = PART == Part::ROW ? static_cast<int64_t>(block) * TILE_OUTPUTS + output
                                                      : (tile_index * TILE_OUTPUTS + output) * Tile::parts(PART) + part;
                 const float scale = a.scale(a.scales, at);
                 const float low = has_minimum ? a.scale(a.mins, at) : 0;
@@ -116,9 +118,9 @@ struct FloatRows {
 
 // The sums of a block's rows by segments, added in their order.
 template <int ROWS>
-DEVICE void finish_rows(const LinearArgs& a, const float* partial, int first_row) {
+DEVICE void finish_rows(const LinearArgs& a, const float* partial, int block, int first_row) {
     const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
-    const int64_t output = static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + threadIdx.x % TILE_OUTPUTS;
+    const int64_t output = static_cast<int64_t>(block) * TILE_OUTPUTS + threadIdx.x % TILE_OUTPUTS;
     if (r >= ROWS || first_row + r >= a.rows || output >= a.outputs) {
         return;
     }
@@ -131,10 +133,10 @@ DEVICE void finish_rows(const LinearArgs& a, const float* partial, int first_row
 
 // One scale a row on both sides: integers of all segments are added, and folded once.
 template <int ROWS, int BITS>
-DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row) {
+DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int block, int first_row) {
     const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
     const int n = static_cast<int>(threadIdx.x) % TILE_OUTPUTS;
-    const int64_t output = static_cast<int64_t>(blockIdx.x) * TILE_OUTPUTS + n;
+    const int64_t output = static_cast<int64_t>(block) * TILE_OUTPUTS + n;
     const int64_t row = first_row + r;
     if (r >= ROWS || row >= a.rows || output >= a.outputs) {
         return;
@@ -150,14 +152,16 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int first_row
 }
 
 template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>
-DEVICE void gemv(const LinearArgs& a) {
+DEVICE void gemv(const LinearBatch& batch) {
     SHARED(float, partial, SEGMENTS* ROWS* TILE_OUTPUTS);
     SHARED(int, whole, SEGMENTS* ROWS*(TILE_OUTPUTS + 1));
+    int block = static_cast<int>(blockIdx.x);  // of eight outputs
+    const LinearArgs& a = batch.of(block);
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     const int segment = warp();
     Rows rows;
     if (segment < a.segments()) {
-        const int64_t first_tile = static_cast<int64_t>(blockIdx.x) * a.tiles;
+        const int64_t first_tile = block * a.tiles;
         const int end = a.segment_begin(segment + 1);
         int tile = a.segment_begin(segment);
         Words4 next = load_once(a.quants + (first_tile + tile) * TILE_BYTES + lane() * 16);
@@ -166,7 +170,7 @@ DEVICE void gemv(const LinearArgs& a) {
             if (tile + 1 < end) {
                 next = load_once(a.quants + (first_tile + tile + 1) * TILE_BYTES + lane() * 16);
             }
-            rows.add(a, w, first_tile + tile, tile, first_row);
+            rows.add(a, w, block, tile, first_row);
         }
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
@@ -190,21 +194,21 @@ DEVICE void gemv(const LinearArgs& a) {
     }
     __syncthreads();
     if constexpr (PART == Part::ROW && INTEGERS) {
-        fold_whole_rows<ROWS, BITS>(a, whole, first_row);
+        fold_whole_rows<ROWS, BITS>(a, whole, block, first_row);
     } else {
-        finish_rows<ROWS>(a, partial, first_row);
+        finish_rows<ROWS>(a, partial, block, first_row);
     }
 }
 
 }  // namespace demitasse
 
-using demitasse::LinearArgs;
+using demitasse::LinearBatch;
 using demitasse::Part;
 
-#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                       \
-    KERNEL_BLOCKS(256, 2) name(const LinearArgs a) {                                            \
-        demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(a); \
-    }                                                                                           \
+#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                           \
+    KERNEL_BLOCKS(256, 2) name(const GRID_CONSTANT LinearBatch batch) {                             \
+        demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(batch); \
+    }                                                                                               \
     EXPORT(name)
 #define GEMV_ROWS(prefix, BITS, suffix, PART)                           \
     GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true)      \

@@ -1,21 +1,28 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a head.
+//           Before that, where wanted, turns the keys, and queries of the same rows, by their positions (rope.cuh).
 // Layout:   keys and values rows x heads x head_dim FP32; pages.cuh.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even, as on the CPU.
-// Launch:   (rows, heads) blocks of 64 threads; the first warp takes the keys, the second the values.
+// Launch:   (rows, heads) blocks of 64 threads; the first warp takes the keys, the second the values; queries are heads
+//           beyond those of the keys.
 // Moves:    8 bytes read and 2 elements written a key element.
 // Why:      a warp holds a group's 64 elements, two a lane, so its maximum is a shuffle. Not run on a GPU yet.
 #include "demitasse/pages.cuh"
+#include "demitasse/rope.cuh"
 
 namespace demitasse {
 
 struct KvAppendArgs {
     KvPages kv;
     int64_t layer;
-    const float* keys;
+    float* keys;
     const float* values;
     BatchRows rows;
+    // Where angles are given, the keys and these queries are turned first, in place.
+    RopeAngles angles;
+    float* queries;  // rows x query_heads x head_dim
+    int64_t query_heads;
 };
 
 // E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022): nearest, ties to even; |value| is at most 448.
@@ -39,13 +46,26 @@ DEVICE void append(const KvAppendArgs& a) {
     using Element = KvElement<TYPE>;
     const int64_t row = blockIdx.x;
     const int64_t head = blockIdx.y;
+    const int dim = static_cast<int>(a.kv.head_dim);
+    if (head >= a.kv.heads) {
+        float* query = a.queries + (row * a.query_heads + head - a.kv.heads) * dim;
+        for (int64_t pair = threadIdx.x; pair < a.angles.rope_dim / 2; pair += 64) {
+            a.angles.turn(query, row, pair);
+        }
+        return;
+    }
     const bool keys = warp() == 0;
+    if (keys && a.angles.angles != nullptr) {
+        for (int64_t pair = lane(); pair < a.angles.rope_dim / 2; pair += 32) {
+            a.angles.turn(a.keys + (row * a.kv.heads + head) * dim, row, pair);
+        }
+        __syncwarp();
+    }
     const int position = a.rows.positions[row];
     const int64_t page = a.rows.pages[a.rows.tables[row] + position / PAGE];
     const int slot = position % PAGE;
     const int64_t block = a.kv.block(a.layer, page, head);
     const int padded = a.kv.padded();
-    const int dim = static_cast<int>(a.kv.head_dim);
     uint8_t* to = (keys ? a.kv.keys : a.kv.values) + block * padded * PAGE * Element::BYTES;
     float* scales = keys ? a.kv.key_scales : a.kv.value_scales;
     const float* x = (keys ? a.keys : a.values) + (row * a.kv.heads + head) * dim;

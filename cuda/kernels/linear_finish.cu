@@ -2,14 +2,16 @@
 // Layout:   partial as gemm_int8 leaves it; out rows x outputs.
 // Requires: nothing.
 // Accuracy: FP32, the order of weights.cuh.
-// Launch:   one thread an element, blocks of 256.
+// Launch:   one thread an element, blocks of 256, of all matrices.
 // Moves:    4 bytes read for each segment and 4 written an element.
 // Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same. Not run on a GPU
 //           yet.
 #include "demitasse/weights.cuh"
 
-KERNEL(256) linear_finish(const demitasse::LinearArgs a) {
-    const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+KERNEL(256) linear_finish(const GRID_CONSTANT demitasse::LinearBatch batch) {
+    int block = static_cast<int>(blockIdx.x);
+    const demitasse::LinearArgs& a = batch.of(block);
+    const int64_t i = static_cast<int64_t>(block) * blockDim.x + threadIdx.x;
     const int64_t count = a.rows * a.outputs;
     if (i >= count) {
         return;

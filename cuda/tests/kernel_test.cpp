@@ -108,7 +108,7 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         std::vector<int8_t> q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded));
         std::vector<ActivationGroup> groups(static_cast<size_t>(rows * padded / 32));
         run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
-            QuantizeRowsArgs{x.data(), rows, K, padded, part == 0, 1, q.data(), groups.data(), nullptr});
+            QuantizeRowsArgs{x.data(), K, {q.data(), groups.data(), padded, part == 0}, nullptr, nullptr});
         std::vector<double> expected;
         for (int r = 0; r < rows; r++) {
             for (int n = 0; n < N; n++) {
@@ -138,10 +138,18 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
                      nullptr,
                      out.data(),
                      partial.data()};
+        std::vector<float> again(out.size());
+        std::vector<float> again_partial(partial.size());
+        LinearArgs second = a;
+        second.out = again.data();
+        second.partial = again_partial.data();
         const std::string gemv = std::string("gemv_") + element + suffix;
         const std::string gemm = std::string("gemm_") + element + suffix;
         const std::string what = " " + std::to_string(rows) + " rows";
-        run(gemv + "_rows4", {blocks(N, 8), blocks(rows, 4), 1}, 256, 0, a);
+        // Two copies of the matrix, as if they were a layer's keys and values.
+        auto batch = [&](int width) { return LinearBatch{{a, second, {}}, {blocks(N, width), blocks(N, width), 0}}; };
+        run(gemv + "_rows4", {2 * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(8));
+        check(again == out, gemv + what + ": the second matrix differs");
         check(close(out, expected, 1e-10), gemv + what);
         const std::vector<float> same = out;
         for (int tile_rows : {16, 64, 128}) {
@@ -150,11 +158,14 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
             const unsigned threads = tile_rows == 16 ? 128 : tile_rows == 128 && part == 16 ? 512 : 256;
             const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
             std::fill(out.begin(), out.end(), -1.0f);
-            run(gemm + "_m" + std::to_string(tile_rows), {blocks(N, width), blocks(rows, tile_rows), splits}, threads,
-                98 << 10, a);
+            std::fill(again.begin(), again.end(), -1.0f);
+            run(gemm + "_m" + std::to_string(tile_rows), {2 * blocks(N, width), blocks(rows, tile_rows), splits},
+                threads, 98 << 10, batch(width));
             if (splits > 1) {
-                run("linear_finish", {blocks(rows * N, 256), 1, 1}, 256, 0, a);
+                const unsigned each = blocks(rows * N, 256);
+                run("linear_finish", {2 * each, 1, 1}, 256, 0, LinearBatch{{a, second, {}}, {each, each, 0}});
             }
+            check(again == same, gemm + what + ": the second matrix differs");
             check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
         }
     }
@@ -174,7 +185,7 @@ void test_wgmma(std::mt19937& random) {
         std::vector<int8_t> q(static_cast<size_t>(round_up(ROWS, TILE_OUTPUTS) * padded));
         std::vector<ActivationGroup> groups(static_cast<size_t>(ROWS * padded / 32));
         run("quantize_rows", {ROWS, 1, 1}, 256, 0,
-            QuantizeRowsArgs{x.data(), ROWS, k, padded, 1, 1, q.data(), groups.data(), nullptr});
+            QuantizeRowsArgs{x.data(), k, {q.data(), groups.data(), padded, 1}, nullptr, nullptr});
         std::vector<float> expected(ROWS * N), out(ROWS * N);
         LinearArgs a{};
         a.quants = m.quants.data();
@@ -186,7 +197,8 @@ void test_wgmma(std::mt19937& random) {
         a.columns = k;
         a.rows = ROWS;
         a.out = expected.data();
-        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10, a);
+        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10,
+            LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
         a.out = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
@@ -233,8 +245,8 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
         }
         return x;
     };
-    const std::vector<float> k = numbers(COUNT * kv_heads * dim), v = numbers(COUNT * kv_heads * dim),
-                             q = numbers(COUNT * heads * dim);
+    std::vector<float> k = numbers(COUNT * kv_heads * dim);
+    const std::vector<float> v = numbers(COUNT * kv_heads * dim), q = numbers(COUNT * heads * dim);
     for (int i = 0; i < COUNT; i++) {
         positions.push_back(i);
     }
@@ -247,7 +259,7 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
                      kv_heads,
                      dim};
     run(std::string("kv_append_") + type, {COUNT, static_cast<unsigned>(kv_heads), 1}, 64, 0,
-        KvAppendArgs{kv, 0, k.data(), v.data(), rows});
+        KvAppendArgs{kv, 0, k.data(), v.data(), rows, {}, nullptr, 0});
     const int group = heads / kv_heads;
     const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
     std::vector<float> states(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
@@ -259,7 +271,7 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     const int width = group == 1 ? 1 : 4;
     run(std::string("attention_decode_") + type + "_heads" + std::to_string(width),
         {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128, 0, a);
-    run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, a);
+    run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, AttentionMergeArgs{a, {}});
     std::vector<int32_t> row_blocks;
     for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
         row_blocks.insert(row_blocks.end(), {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0});

@@ -7,6 +7,7 @@
 //   SHARED(type, name, count)         an array in a block's shared memory
 //   DYNAMIC_SHARED(name)              bytes that the launch asks for, aligned to 1024
 //   DEVICE                            a function of the device
+//   GRID_CONSTANT                     an argument whose address may be taken
 //
 // Kernels take one structure of 64-bit words: addresses, integers, and FP32 numbers in a word's low half. The caller
 // writes words and needs to know no other layout.
@@ -22,6 +23,7 @@
 #define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 #define DEVICE __device__ __forceinline__
+#define GRID_CONSTANT __grid_constant__
 
 #include "demitasse/instructions.cuh"
 

@@ -88,6 +88,22 @@ struct LinearArgs {
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
 
+// Up to three matrices with the same activations and of the same kind, in one launch: blocks along x take the outputs of
+// the first, then of the second, …
+struct LinearBatch {
+    LinearArgs each[3];
+    int64_t blocks[3];  // along x, of each
+
+    // The matrix of a block, which becomes the block's number within it.
+    DEVICE const LinearArgs& of(int& block) const {
+        int i = 0;
+        while (i < 2 && block >= blocks[i]) {
+            block -= static_cast<int>(blocks[i++]);
+        }
+        return each[i];
+    }
+};
+
 // Scale and minimum of a part, and what happens to its sum.
 struct Fold {
     float scale;

@@ -4,9 +4,11 @@ import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.kv.KvShape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /** {@code kvAppend} and {@code attention} as launches: which rows go through tensor cores, and over how many segments the others. */
 final class AttentionLaunches implements AutoCloseable {
@@ -22,6 +24,9 @@ final class AttentionLaunches implements AutoCloseable {
     private static final long STATE_BYTES = 64L << 20;
 
     private static final int MOST_ROWS = 65535; // of a grid's second dimension
+
+    private static final int ROPE_HEADS = 2; // words of RopeArgs
+    private static final int ROPE_ANGLES = 4;
 
     private final LaunchList launches;
     private final BatchTables tables;
@@ -40,23 +45,46 @@ final class AttentionLaunches implements AutoCloseable {
     }
 
     private static long[] words(long[]... parts) {
-        return LongStream.concat(
-                        LongStream.empty(), java.util.Arrays.stream(parts).flatMapToLong(java.util.Arrays::stream))
+        return LongStream.concat(LongStream.empty(), Arrays.stream(parts).flatMapToLong(Arrays::stream))
                 .toArray();
     }
 
-    /** Records the storing of keys and values. */
+    /** Records the storing of keys and values, and with it their turning and that of the queries, where that came just before. */
     void append(CudaKvStore store, int layer, long keys, long values, BatchRows rows) {
         launches.reserve(BatchTables.bytes(rows));
         tables.use(rows, store.shape());
+        int heads = store.shape().kvHeads();
+        long[] angles = new long[3];
+        long queries = 0;
+        int queryHeads = 0;
+        LaunchList.Launch keyRope = launches.last(0, "rope");
+        if (keyRope != null && keyRope.arguments()[0] == keys && turns(keyRope, rows.count(), store.shape())) {
+            angles = Arrays.copyOfRange(keyRope.arguments(), ROPE_ANGLES, ROPE_ANGLES + 3);
+            LaunchList.Launch queryRope = launches.last(1, "rope");
+            if (queryRope != null
+                    && queryRope.arguments()[0] != keys
+                    && turns(queryRope, rows.count(), store.shape())
+                    && Arrays.equals(angles, 0, 3, queryRope.arguments(), ROPE_ANGLES, ROPE_ANGLES + 3)) {
+                queries = queryRope.arguments()[0];
+                queryHeads = (int) queryRope.arguments()[ROPE_HEADS];
+            }
+            launches.removeLast(queryHeads == 0 ? 1 : 2);
+        }
         launches.add(
                 "kv_append_" + type(store),
                 rows.count(),
-                store.shape().kvHeads(),
+                heads + queryHeads,
                 1,
                 64,
                 0,
-                words(store.words(), new long[] {layer, keys, values}, tables.words(0)));
+                words(store.words(), new long[] {layer, keys, values}, tables.words(0), angles, new long[] {
+                    queries, queryHeads
+                }));
+    }
+
+    /** Whether a launch of {@code rope} turns so many rows of heads like those of the cache. */
+    private static boolean turns(LaunchList.Launch rope, int rows, KvShape shape) {
+        return rope.arguments()[1] == rows && rope.arguments()[ROPE_HEADS + 1] == shape.headDim();
     }
 
     /** Neighbouring rows. */
@@ -161,7 +189,29 @@ final class AttentionLaunches implements AutoCloseable {
                 128,
                 0,
                 arguments);
-        launches.add("attention_merge", shape.heads(), range.count, 1, 64, 0, arguments);
+        int columns = shape.heads() * shape.headDim();
+        launches.add(merge(
+                shape,
+                range.count,
+                arguments,
+                QuantizedRows.NOWHERE,
+                (x, wanted, count, to) -> x == out + offset
+                                && wanted == range.count
+                                && count == columns
+                                && to.padded() == columns
+                                && shape.headDim() % 32 == 0
+                                && !to.wholeRows()
+                        ? merge(shape, range.count, arguments, to, null)
+                        : null));
+    }
+
+    private static LaunchList.Launch merge(
+            AttentionShape shape,
+            int rows,
+            long[] arguments,
+            QuantizedRows to,
+            LaunchList.@Nullable Quantising quantising) {
+        return new LaunchList.Launch("attention_merge", shape.heads(), rows, 1, 64, 0, to.after(arguments), quantising);
     }
 
     private void prefill(CudaKvStore store, int layer, AttentionShape shape, long q, long out, List<Range> blocks) {

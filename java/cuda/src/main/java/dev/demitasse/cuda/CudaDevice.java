@@ -16,9 +16,12 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The operations of {@link Device} as kernel launches. Arguments are checked when an operation is called; it runs, with all that was
@@ -81,6 +84,11 @@ final class CudaDevice implements Device {
     /** How many steps were replayed as graphs, for tests. */
     int replays() {
         return launches.replays();
+    }
+
+    /** How many kernels were started, for tests. */
+    int started() {
+        return launches.started();
     }
 
     @Override
@@ -167,14 +175,27 @@ final class CudaDevice implements Device {
             throw new UsageException(
                     "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
         }
-        rows(
-                "rms_norm",
+        context.enter();
+        long in = address(x, count);
+        long scale = address(weight, columns);
+        long result = address(out, count);
+        LaunchList.Launch add = launches.last(0, "add");
+        boolean adds = add != null && add.arguments()[0] == in && add.arguments()[2] == count;
+        if (adds) {
+            launches.removeLast(1);
+        }
+        long addend = adds && add != null ? add.arguments()[1] : 0;
+        long[] arguments = {in, scale, columns, bits(epsilon), result, adds ? in : 0, addend};
+        launches.add(norm(
                 rows,
-                address(x, count),
-                address(weight, columns),
-                columns,
-                bits(epsilon),
-                address(out, count));
+                QuantizedRows.NOWHERE.after(arguments),
+                (from, wanted, width, to) -> from == result && wanted == rows && width == columns
+                        ? norm(rows, to.after(arguments), null)
+                        : null));
+    }
+
+    private static LaunchList.Launch norm(int rows, long[] arguments, LaunchList.@Nullable Quantising quantising) {
+        return new LaunchList.Launch("rms_norm", rows, 1, 1, THREADS, 0, arguments, quantising);
     }
 
     @Override
@@ -183,18 +204,14 @@ final class CudaDevice implements Device {
             throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
         }
         long count = (long) rows * columns;
+        long[] nowhere = QuantizedRows.NOWHERE.after(address(x, count), columns);
         rows(
                 "quantize_rows",
                 rows,
-                address(x, count),
-                rows,
-                columns,
-                columns,
-                0,
-                0,
-                CudaBuffer.address(q, count, launches),
-                0,
-                address(scales, count / GROUP));
+                LongStream.concat(
+                                Arrays.stream(nowhere),
+                                LongStream.of(CudaBuffer.address(q, count, launches), address(scales, count / GROUP)))
+                        .toArray());
     }
 
     @Override
@@ -242,14 +259,30 @@ final class CudaDevice implements Device {
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        elements(
-                "gated_activation",
+        context.enter();
+        long[] inputs = {gate == Gate.GELU ? 1 : 0, address(g, count), address(up, count)};
+        long result = address(out, count);
+        launches.add(gated(
+                inputs,
                 count,
-                gate == Gate.GELU ? 1 : 0,
-                address(g, count),
-                address(up, count),
-                count,
-                address(out, count));
+                1,
+                result,
+                QuantizedRows.NOWHERE,
+                (x, rows, columns, to) -> x == result && (long) rows * columns == count && !to.wholeRows()
+                        ? gated(inputs, columns, rows, result, to, null)
+                        : null));
+    }
+
+    private static LaunchList.Launch gated(
+            long[] inputs,
+            long columns,
+            int rows,
+            long out,
+            QuantizedRows to,
+            LaunchList.@Nullable Quantising quantising) {
+        long[] arguments = to.after(inputs[0], inputs[1], inputs[2], columns, out);
+        int blocks = LinearLaunches.pieces(Math.max(columns, to.padded()), THREADS);
+        return new LaunchList.Launch("gated_activation", blocks, rows, 1, THREADS, 0, arguments, quantising);
     }
 
     @Override

@@ -49,10 +49,32 @@ final class LaunchList implements AutoCloseable {
     private int used;
     private boolean underWay; // the staging memory may still be read
     private int replays;
+    private int started; // launches, in graphs or alone
 
-    private sealed interface Step permits Launch, Copy {}
+    /** What a list is made of. */
+    sealed interface Step permits Launch, Copy {}
 
-    private record Launch(String kernel, int x, int y, int z, int threads, int sharedBytes, long[] arguments)
+    /**
+     * A kernel's launch.
+     *
+     * @param kernel its name
+     * @param x blocks along x
+     * @param y blocks along y
+     * @param z blocks along z
+     * @param threads of a block
+     * @param sharedBytes dynamic shared memory of a block
+     * @param arguments the words of the kernel's structure
+     * @param quantising how it also quantises what it writes; null where it cannot
+     */
+    record Launch(
+            String kernel,
+            int x,
+            int y,
+            int z,
+            int threads,
+            int sharedBytes,
+            long[] arguments,
+            @Nullable Quantising quantising)
             implements Step {
         @Override
         public boolean equals(@Nullable Object other) {
@@ -72,8 +94,16 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
+    /** How a launch that writes rows of activations is made to quantise them, too. */
+    @FunctionalInterface
+    interface Quantising {
+        /** The launch that does both; null where it does not write {@code rows} rows of {@code columns} to {@code x}. */
+        @Nullable
+        Launch launch(long x, int rows, int columns, QuantizedRows to);
+    }
+
     /** From the step's data to a buffer. */
-    private record Copy(DevicePointer to, long address, int from, int bytes) implements Step {
+    record Copy(DevicePointer to, long address, int from, int bytes) implements Step {
         @Override
         public boolean equals(@Nullable Object other) {
             return other instanceof Copy o && address == o.address && from == o.from && bytes == o.bytes;
@@ -144,14 +174,53 @@ final class LaunchList implements AutoCloseable {
 
     /** Records a launch; the arguments are the words of the kernel's structure. */
     void add(String kernel, int x, int y, int z, int threads, int sharedBytes, long... arguments) {
-        if (x > 0 && y > 0 && z > 0) {
-            steps.add(new Launch(kernel, x, y, z, threads, sharedBytes, arguments));
+        add(new Launch(kernel, x, y, z, threads, sharedBytes, arguments, null));
+    }
+
+    /** Records a launch, unless it has no blocks. */
+    void add(Launch launch) {
+        if (launch.x > 0 && launch.y > 0 && launch.z > 0) {
+            steps.add(launch);
         }
+    }
+
+    /** What was recorded last but {@code before}, where it is a launch of that kernel. */
+    @Nullable
+    Launch last(int before, String kernel) {
+        return last(before) instanceof Launch launch && launch.kernel.equals(kernel) ? launch : null;
+    }
+
+    private @Nullable Step last(int before) {
+        return steps.size() > before ? steps.get(steps.size() - 1 - before) : null;
+    }
+
+    /** Takes back the last {@code count} launches, which the next one does as well. */
+    void removeLast(int count) {
+        steps.subList(steps.size() - count, steps.size()).clear();
+    }
+
+    /** Whether what was recorded last now also quantises the rows that it writes. */
+    boolean quantiseByLast(long x, int rows, int columns, QuantizedRows to) {
+        if (!(last(0) instanceof Launch plain) || plain.quantising == null) {
+            return false;
+        }
+        Launch both = plain.quantising.launch(x, rows, columns, to);
+        if (both == null) {
+            return false;
+        }
+        removeLast(1);
+        add(both);
+        return true;
     }
 
     /** How often a graph was launched. */
     int replays() {
         return replays;
+    }
+
+    /** How many kernels were started. */
+    int started() {
+        return started;
     }
 
     /** Starts what was recorded. */
@@ -161,6 +230,7 @@ final class LaunchList implements AutoCloseable {
         }
         context.enter();
         Key key = new Key(steps, used);
+        started += steps.size();
         steps = new ArrayList<>();
         used = 0;
         Graph graph = graphs.get(key);

@@ -4,8 +4,9 @@ import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Projection;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 
 /** {@code linear} as launches: which kernel takes a matrix and a number of rows. */
 final class LinearLaunches implements AutoCloseable {
@@ -36,9 +37,6 @@ final class LinearLaunches implements AutoCloseable {
         this.partial = new Workspace(context, launches);
     }
 
-    /** The activations of one call as integers: tiles with padding for the widest weight tile, and their groups. */
-    private record Quantised(long q, long groups, int padded) {}
-
     /** Records a multiplication of {@code rows} rows by each projection's weight. */
     void add(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
@@ -46,48 +44,62 @@ final class LinearLaunches implements AutoCloseable {
         if (rows == 0) {
             return;
         }
-        Quantised quantised = null;
+        List<CudaWeight> weights = new ArrayList<>();
         for (Projection projection : projections) {
             CudaWeight weight = CudaWeight.of(projection.weight(), launches);
             if (weight.columns() != columns) {
                 throw new UsageException(
                         "Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
             }
-            Buffer bias = projection.bias();
+            weights.add(weight);
+        }
+        long splitBytes = weights.stream().mapToLong(w -> partialBytes(w, rows)).sum();
+        long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
+        QuantizedRows quantized = QuantizedRows.NOWHERE;
+        LinearBatch batch = new LinearBatch(launches);
+        for (int i = 0; i < projections.length; i++) {
+            CudaWeight weight = weights.get(i);
+            Buffer bias = projections[i].bias();
             long biasAddress =
                     bias == null ? 0 : CudaBuffer.address(bias, (long) weight.rows() * Float.BYTES, launches);
-            long out = CudaBuffer.address(projection.out(), (long) rows * weight.rows() * Float.BYTES, launches);
+            long out = CudaBuffer.address(projections[i].out(), (long) rows * weight.rows() * Float.BYTES, launches);
             if (!weight.layout().element().quantised()) {
                 addFloat(weight, in, rows, biasAddress, out);
                 continue;
             }
-            if (activations.integers() && (quantised == null || quantised.padded != weight.paddedColumns())) {
-                quantised = quantise(in, rows, columns, weight.paddedColumns());
+            if (activations.integers() && quantized.padded() != weight.paddedColumns()) {
+                batch.flush();
+                quantized = quantise(in, rows, columns, weight.paddedColumns());
             }
-            addInteger(weight, in, quantised, rows, biasAddress, out);
+            long[] arguments = arguments(weight, in, quantized, rows, biasAddress, out, split);
+            split += partialBytes(weight, rows);
+            addInteger(batch, weight, rows, arguments);
         }
+        batch.flush();
     }
 
-    private Quantised quantise(long x, int rows, int columns, int padded) {
+    private QuantizedRows quantise(long x, int rows, int columns, int padded) {
         long bytes = (long) pieces(rows, WeightTiles.OUTPUTS) * WeightTiles.OUTPUTS * padded;
         long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
-        launches.add(
-                "quantize_rows",
-                rows,
-                1,
-                1,
-                256,
-                0,
-                x,
-                rows,
-                columns,
-                padded,
-                activations == ActivationType.INT8_ROW ? 1 : 0,
-                1,
-                q,
-                q + bytes,
-                0);
-        return new Quantised(q, q + bytes, padded);
+        QuantizedRows to = new QuantizedRows(q, q + bytes, padded, activations == ActivationType.INT8_ROW);
+        if (!launches.quantiseByLast(x, rows, columns, to)) {
+            launches.add(
+                    "quantize_rows",
+                    rows,
+                    1,
+                    1,
+                    256,
+                    0,
+                    x,
+                    columns,
+                    to.q(),
+                    to.groups(),
+                    padded,
+                    to.wholeRows() ? 1 : 0,
+                    0,
+                    0);
+        }
+        return to;
     }
 
     private void addFloat(CudaWeight weight, long x, int rows, long bias, long out) {
@@ -109,19 +121,10 @@ final class LinearLaunches implements AutoCloseable {
                 out);
     }
 
-    private void addInteger(CudaWeight weight, long x, @Nullable Quantised q, int rows, long bias, long out) {
-        int part = weight.part();
-        boolean tensorCores = q != null && rows > GEMV_ROWS;
-        String name = (tensorCores ? "gemm_" : "gemv_")
-                + weight.layout().element().name().toLowerCase(Locale.ROOT)
-                + (part == 0 ? "_row" : part == 16 ? "_half" : "_group");
-        GemmTile tile = GemmTile.of(rows, part);
-        int x0 = pieces(weight.rows(), tensorCores ? tile.outputs() : OUTPUTS);
-        int rowsEach = tensorCores ? tile.rows() : rows == 1 ? 1 : GEMV_ROWS;
-        int y0 = pieces(rows, rowsEach);
-        int segments = Math.min(SEGMENTS, weight.tiles());
-        boolean split = tensorCores && part != 0 && (long) x0 * y0 < 2L * multiprocessors && segments > 1;
-        long[] arguments = {
+    /** The words of {@code LinearArgs}. */
+    private static long[] arguments(
+            CudaWeight weight, long x, QuantizedRows quantized, int rows, long bias, long out, long split) {
+        return new long[] {
             weight.elements(),
             weight.scales(),
             weight.mins(),
@@ -130,32 +133,68 @@ final class LinearLaunches implements AutoCloseable {
             weight.halfScales(),
             weight.layout().zero(),
             x,
-            q == null ? 0 : q.q,
-            q == null ? 0 : q.groups,
+            quantized.q(),
+            quantized.groups(),
             weight.columns(),
             rows,
             bias,
             out,
-            split ? partial.address((long) segments * rows * weight.rows() * Float.BYTES) : 0
+            split
         };
-        if (!tensorCores) {
-            launches.add(name + (q == null ? "_float" : "") + "_rows" + rowsEach, x0, y0, 1, 256, 0, arguments);
+    }
+
+    private boolean tensorCores(int rows) {
+        return activations.integers() && rows > GEMV_ROWS;
+    }
+
+    private static int segments(CudaWeight weight) {
+        return Math.min(SEGMENTS, weight.tiles());
+    }
+
+    /** Whether so few blocks would multiply that each is to take one segment of the columns only. */
+    private boolean splits(CudaWeight weight, int rows) {
+        GemmTile tile = GemmTile.of(rows, weight.part());
+        return tensorCores(rows)
+                && weight.layout().element().quantised()
+                && weight.part() != 0
+                && segments(weight) > 1
+                && (long) pieces(weight.rows(), tile.outputs()) * pieces(rows, tile.rows()) < 2L * multiprocessors;
+    }
+
+    private long partialBytes(CudaWeight weight, int rows) {
+        return splits(weight, rows) ? (long) segments(weight) * rows * weight.rows() * Float.BYTES : 0;
+    }
+
+    private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
+        int part = weight.part();
+        String name = (tensorCores(rows) ? "gemm_" : "gemv_")
+                + weight.layout().element().name().toLowerCase(Locale.ROOT)
+                + (part == 0 ? "_row" : part == 16 ? "_half" : "_group");
+        if (!tensorCores(rows)) {
+            int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
+            String suffix = (activations.integers() ? "" : "_float") + "_rows" + rowsEach;
+            batch.add(name + suffix, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
             return;
         }
         if (wgmma && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
+            batch.flush();
             int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
             int blocks = Math.max(1, Math.min(units, multiprocessors / 2)) * 2;
             launches.add(name + "_wgmma", blocks, 1, 1, GemmTile.WGMMA.threads(), GemmTile.WGMMA_BYTES, arguments);
             return;
         }
-        int shared = tile.sharedBytes(weight.int4(), part);
-        launches.add(name + "_m" + tile.rows(), x0, y0, split ? segments : 1, tile.threads(), shared, arguments);
-        if (split) {
-            launches.add("linear_finish", pieces((long) rows * weight.rows(), 256), 1, 1, 256, 0, arguments);
-        }
+        GemmTile tile = GemmTile.of(rows, part);
+        batch.add(
+                name + "_m" + tile.rows(),
+                pieces(weight.rows(), tile.outputs()),
+                pieces(rows, tile.rows()),
+                splits(weight, rows) ? segments(weight) : 1,
+                tile.threads(),
+                tile.sharedBytes(weight.int4(), part),
+                arguments);
     }
 
-    private static int pieces(long count, int size) {
+    static int pieces(long count, int size) {
         return Math.toIntExact((count + size - 1) / size);
     }
 
