@@ -21,11 +21,11 @@ cp java/cuda/target/demitasse-cuda-*.jar java/testkit/target/demitasse-testkit-*
 rm -f "$bundle"/main/lib/{junit-jupiter,junit-platform-commons,junit-platform-engine,jazzer,jqwik,byte-buddy}*.jar
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
-cp java/bench/target/classes/dev/demitasse/bench/DeviceBenchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
+cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
 cp ci/gpu.sh "$bundle/main/ci/"
 cp -r cuda/bench "$bundle/main/cuda/"
 [ ! -d ../shared/golden ] || cp -r ../shared/golden "$bundle/shared/golden"
-"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.unsupported,jdk.incubator.vector \
+"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.jfr,jdk.unsupported,jdk.incubator.vector \
   --strip-debug --no-header-files --no-man-pages --output "$bundle/main/java"
 git rev-parse HEAD >"$bundle/main/commit"
 tar -C "$bundle" -c main shared | xz -T0 -6 >"$target/gpu-bundle.tar.xz"

@@ -16,9 +16,12 @@ flags="--enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector --s
   echo "commit $(cat commit)"
   nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv 2>&1 || echo "no nvidia-smi"
 } | tee "$results/machine.txt"
+rm -f "$results/demitasse.jsonl" "$results/torch.jsonl"
 
+# What the GPU is asked for by the class's own condition would be skipped elsewhere.
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 || true)
 classes=()
-for class in CudaDeviceTest CudaTensorCoreTest CudaModelTest WeightTilesTest; do
+for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest WeightTilesTest $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
   classes+=(--select-class "dev.demitasse.cuda.$class")
 done
 status=0
@@ -31,12 +34,16 @@ if grep -qE "\[ +[1-9][0-9]* (tests|containers) (skipped|aborted)" "$results/tes
   status=1
 fi
 
-# shellcheck disable=SC2086
-"$java" $flags -cp "bench-classes:lib/*" dev.demitasse.bench.DeviceBenchmark cuda $quick >"$results/demitasse.jsonl" || status=1
+for benchmark in DeviceBenchmark ModelBenchmark; do
+  # shellcheck disable=SC2086
+  "$java" $flags -cp "bench-classes:lib/*" dev.demitasse.bench.$benchmark cuda $quick >>"$results/demitasse.jsonl" || status=1
+done
 if python3 -c "import torch; assert torch.cuda.is_available()" 2>/dev/null; then
   python3 cuda/bench/torch_baselines.py >"$results/torch.jsonl" 2>"$results/torch-lacks.txt" || status=1
 else
   echo "gpu.sh: PyTorch with CUDA is not here; its kernels are not measured"
 fi
+python3 cuda/bench/table.py "$results"/*.jsonl >"$results/table.md" || status=1
+cat "$results/table.md"
 echo "gpu.sh: $(wc -l <"$results/demitasse.jsonl") figures in $results/demitasse.jsonl"
 exit $status

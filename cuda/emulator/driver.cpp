@@ -9,6 +9,7 @@
 //   EMULATOR_INIT         what cuInit returns (0)
 //   EMULATOR_SEED         order of threads, see Settings (0)
 //   EMULATOR_EARLY        1: asynchronous copies land at once (0)
+//   EMULATOR_GRAPHS       0: graphs cannot be instantiated (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
 //
 // As on a real device a fault in a kernel is sticky: every later call of the context fails.
@@ -326,6 +327,9 @@ API cuStreamEndCapture(void* stream, void** graph) {
     return *graph != nullptr ? SUCCESS : CAPTURE_INVALIDATED;
 }
 API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    if (setting("EMULATOR_GRAPHS", 1) == 0) {
+        return NOT_SUPPORTED;
+    }
     *executable = new Graph(*static_cast<Graph*>(graph));
     return SUCCESS;
 }

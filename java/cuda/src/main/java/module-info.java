@@ -1,6 +1,7 @@
 /** The device of NVIDIA GPUs. */
 module dev.demitasse.cuda {
     requires jcuda;
+    requires jdk.jfr;
     requires static transitive org.jspecify;
     requires transitive dev.demitasse;
 

@@ -38,6 +38,8 @@ final class LaunchList implements AutoCloseable {
     private static final int ALIGNMENT = 16;
     private static final int GRAPHS = 64;
 
+    private static final System.Logger LOG = System.getLogger(LaunchList.class.getName());
+
     private final CudaContext context;
     private final KernelModules kernels;
     private final Pointer staging = new Pointer(); // pinned host memory
@@ -48,6 +50,8 @@ final class LaunchList implements AutoCloseable {
     private List<Step> steps = new ArrayList<>();
     private int used;
     private boolean underWay; // the staging memory may still be read
+    private final List<RunEvent> events = new ArrayList<>(); // of what is under way
+    private boolean graphsWork = true;
     private int replays;
     private int started; // launches, in graphs or alone
 
@@ -233,19 +237,41 @@ final class LaunchList implements AutoCloseable {
         started += steps.size();
         steps = new ArrayList<>();
         used = 0;
-        Graph graph = graphs.get(key);
-        if (graph == null) {
-            remember(key);
+        RunEvent event = new RunEvent();
+        if (event.isEnabled()) {
+            event.begin(context, key.steps.size());
+        }
+        boolean replayed = replay(key);
+        if (!replayed) {
             launchAll(key);
-        } else {
-            if (graph.executable == null) {
-                graph.executable = capture(key);
-            }
-            context.check(cuGraphLaunch(graph.executable, context.stream()), "launching a graph");
-            replays++;
+        }
+        if (event.isEnabled()) {
+            event.launched(context, replayed);
+            events.add(event);
         }
         underWay = true;
         listeners.forEach(Runnable::run);
+    }
+
+    /** Launches the list's graph, where it has or can have one: from the second time on. */
+    private boolean replay(Key key) {
+        if (!graphsWork) {
+            return false;
+        }
+        Graph graph = graphs.get(key);
+        if (graph == null) {
+            remember(key);
+            return false;
+        }
+        if (graph.executable == null) {
+            graph.executable = capture(key);
+        }
+        if (graph.executable == null) {
+            return false;
+        }
+        context.check(cuGraphLaunch(graph.executable, context.stream()), "launching a graph");
+        replays++;
+        return true;
     }
 
     /** Runs what was recorded, and waits until it is complete. */
@@ -254,6 +280,8 @@ final class LaunchList implements AutoCloseable {
         context.enter();
         context.synchronize("running kernels");
         underWay = false;
+        events.forEach(event -> event.complete(context));
+        events.clear();
     }
 
     private void remember(Key key) {
@@ -265,7 +293,8 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
-    private CUgraphExec capture(Key key) {
+    /** The list as a graph; null where the driver cannot make one, which then is not asked again. */
+    private @Nullable CUgraphExec capture(Key key) {
         key.steps.forEach(step -> {
             if (step instanceof Launch launch) {
                 kernels.get(launch.kernel, launch.sharedBytes); // nothing is loaded during a capture
@@ -285,8 +314,16 @@ final class LaunchList implements AutoCloseable {
         }
         context.check(cuStreamEndCapture(context.stream(), graph), "ending a capture");
         CUgraphExec executable = new CUgraphExec();
-        context.check(cuGraphInstantiate(executable, graph, 0), "making a graph");
+        int failed = cuGraphInstantiate(executable, graph, 0);
         context.check(cuGraphDestroy(graph), "making a graph");
+        if (failed != 0) {
+            graphsWork = false;
+            LOG.log(
+                    System.Logger.Level.WARNING,
+                    "cuda: {0} while making a graph; kernels are launched one by one, which is slower",
+                    Driver.name(failed));
+            return null;
+        }
         return executable;
     }
 

@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -76,8 +77,16 @@ class CudaFailureTest {
     }
 
     @Test
+    void withoutGraphsKernelsAreLaunchedOneByOne() throws Exception {
+        assertThat(run(Map.of("EMULATOR_GRAPHS", "0"), "graphs"))
+                .containsOnlyOnce("while making a graph; kernels are launched one by one")
+                .contains("5 steps: 32.0");
+        assertThat(run(Map.of(), "graphs")).doesNotContain("one by one").contains("5 steps: 32.0");
+    }
+
+    @Test
     void refusesInstructionsThatTheGpuHasNot() throws Exception {
-        assertThat(run(Map.of(), "instructions", "wgmma"))
+        assertThat(run(Map.of("EMULATOR_CAPABILITY", "80"), "instructions", "wgmma"))
                 .contains(BackendUnavailableException.class.getName())
                 .contains("wgmma needs compute capability 9.0");
         assertThat(run(Map.of(), "instructions", "mmx")).contains("there is no instruction set mmx");
@@ -135,6 +144,7 @@ class CudaFailureTest {
                 }
             }
             case "open" -> report(Integer.parseInt(arguments[1]), device -> "opened " + device.description());
+            case "graphs" -> report(0, CudaFailureTest::doubleFiveTimes);
             case "instructions" ->
                 report(DeviceOptions.defaults().withInstructionSet(arguments[1]), Device::description);
             case "cache" ->
@@ -164,6 +174,18 @@ class CudaFailureTest {
         } catch (DemitasseException e) {
             System.out.println(e);
         }
+    }
+
+    private static String doubleFiveTimes(Device device) {
+        float[] values = new float[16];
+        Arrays.fill(values, 1);
+        try (Buffer x = device.upload(values)) {
+            for (int step = 0; step < 5; step++) {
+                device.add(x, x, 16);
+                x.read(0, MemorySegment.ofArray(values));
+            }
+        }
+        return "5 steps: " + values[7];
     }
 
     private static void fault() {
