@@ -4,8 +4,8 @@ hold what was meant.
 
   ci/cuda_resources.py CUDA_ROOT FOLDER_OF_FATBINS cuda/results/resources.md
 
-Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in every gemm
-kernel; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA)
+Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in every gemm of
+integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA)
 in every attention_prefill kernel; loads of 16 bytes (LDG.E….128) in every gemv and attention_decode kernel.
 """
 import collections
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 # By the beginning of a kernel's name, and what is not in it.
-MEANT = ((r"gemm_(?!.*_wgmma)", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
+MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 

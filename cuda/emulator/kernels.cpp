@@ -2,6 +2,7 @@
 #include "../kernels/attention_decode.cu"
 #include "../kernels/attention_prefill.cu"
 #include "../kernels/elementwise.cu"
+#include "../kernels/gemm_float.cu"
 #include "../kernels/gemm_int8.cu"
 #include "../kernels/gemm_int8.sm90a.cu"
 #include "../kernels/gemv.cu"

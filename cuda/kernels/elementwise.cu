@@ -1,5 +1,5 @@
-// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; soft_cap:
-//           x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
+// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; add_bias: x += b in
+//           every row; to_half: nearest FP16, the largest for what is larger; soft_cap: x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
 //           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight, and
 //           before it, where wanted, x += y. gated_activation and rms_norm also quantise what they write, where wanted.
 // Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory; integers as
@@ -86,6 +86,19 @@ struct AddArgs {
     int64_t count;
 };
 
+struct ToHalfArgs {
+    const float* x;
+    int64_t count;
+    uint16_t* out;
+};
+
+struct AddBiasArgs {
+    float* x;
+    int64_t count;
+    const float* bias;
+    int64_t columns;
+};
+
 struct SoftCapArgs {
     float* x;
     int64_t count;
@@ -149,6 +162,22 @@ KERNEL(256) add(const demitasse::AddArgs a) {
     }
 }
 EXPORT(add)
+
+KERNEL(256) to_half(const demitasse::ToHalfArgs a) {
+    const int64_t i = demitasse::thread_index();
+    if (i < a.count) {
+        a.out[i] = demitasse::float_to_half(fminf(fmaxf(a.x[i], -65504), 65504));
+    }
+}
+EXPORT(to_half)
+
+KERNEL(256) add_bias(const demitasse::AddBiasArgs a) {
+    const int64_t i = demitasse::thread_index();
+    if (i < a.count) {
+        a.x[i] += a.bias[i % a.columns];
+    }
+}
+EXPORT(add_bias)
 
 KERNEL(256) soft_cap(const demitasse::SoftCapArgs a) {
     const int64_t i = demitasse::thread_index();

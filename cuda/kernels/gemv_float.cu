@@ -1,49 +1,14 @@
-// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for weights in FP32, FP16 or BF16.
-// Layout:   weights rows in order, each padded to 16 bytes with zeros; x and out rows in order, FP32.
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; weights in FP32, FP16 or BF16.
+// Layout:   float_weights.cuh; x and out rows in order, FP32.
 // Requires: nothing.
 // Accuracy: FP32; a lane sums its columns in order, lanes are added in a fixed order: a row has the same bits in any
 //           number of rows.
 // Launch:   (outputs / 8, rows / ROWS) blocks of 256 threads; a warp an output.
 // Moves:    weights once for each ROWS rows; 2 operations an element and row.
-// Why:      bound by memory for few rows: 16 bytes a lane, side by side. Many rows read weights again for each four; dense
-//           weights are the exception. Not run on a GPU yet.
-#include "demitasse/kernel.cuh"
+// Why:      bound by memory: 16 bytes a lane, side by side. Not run on a GPU yet.
+#include "demitasse/float_weights.cuh"
 
 namespace demitasse {
-
-struct FloatLinearArgs {
-    const uint8_t* weights;
-    int64_t stride;  // bytes of a row
-    int64_t outputs;
-    int64_t columns;
-    const float* x;
-    int64_t rows;
-    const float* bias;  // or null
-    float* out;
-};
-
-struct F32 {
-    static constexpr int BYTES = 4;
-    static DEVICE float get(const Words4& w, int i) {
-        return __uint_as_float(i == 0 ? w.x : i == 1 ? w.y : i == 2 ? w.z : w.w);
-    }
-};
-
-struct F16 {
-    static constexpr int BYTES = 2;
-    static DEVICE float get(const Words4& w, int i) {
-        const uint32_t word = i < 2 ? w.x : i < 4 ? w.y : i < 6 ? w.z : w.w;
-        return half_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
-    }
-};
-
-struct BF16 {
-    static constexpr int BYTES = 2;
-    static DEVICE float get(const Words4& w, int i) {
-        const uint32_t word = i < 2 ? w.x : i < 4 ? w.y : i < 6 ? w.z : w.w;
-        return __uint_as_float(word >> 16 * (i % 2) << 16);
-    }
-};
 
 template <class Element, int ROWS>
 DEVICE void gemv_float(const FloatLinearArgs& a) {

@@ -45,9 +45,10 @@ public class BuildCuda {
             configure.addAll(List.of("-G", "Ninja"));
         }
         run(configure.toArray(String[]::new));
-        run("cmake", "--build", build.toString(), "--target", "fatbins", "cuda", "--parallel");
+        run("cmake", "--build", build.toString(), "--target", "fatbins", "cuda", "cublas", "--parallel");
         copy(build, target.resolve("classes/dev/demitasse/cuda"), ".fatbin");
         copy(build, target.resolve("emulator"), ".so.1");
+        copy(build, target.resolve("emulator-cublas"), ".so.12");
     }
 
     private static void copy(Path from, Path to, String suffix) throws IOException {

@@ -1,5 +1,6 @@
 /** The device of NVIDIA GPUs. */
 module dev.demitasse.cuda {
+    requires jcublas;
     requires jcuda;
     requires jdk.jfr;
     requires static transitive org.jspecify;

@@ -56,7 +56,10 @@ final class CudaDevice implements Device {
             context.close();
             throw e;
         }
-        this.linear = new LinearLaunches(context, launches, activations, gpu.multiprocessors(), wgmma);
+        this.linear = new LinearLaunches(
+                context,
+                launches,
+                new LinearLaunches.Choice(activations, gpu.multiprocessors(), wgmma, options.batchInvariant()));
         this.attention = new AttentionLaunches(context, launches, options.batchInvariant());
         this.results = new Workspace(context, launches);
     }

@@ -24,6 +24,7 @@ final class KernelModules implements AutoCloseable {
             "attention_decode",
             "attention_prefill",
             "elementwise",
+            "gemm_float",
             "gemm_int8",
             "gemv",
             "gemv_float",

@@ -56,7 +56,7 @@ final class LaunchList implements AutoCloseable {
     private int started; // launches, in graphs or alone
 
     /** What a list is made of. */
-    sealed interface Step permits Launch, Copy {}
+    sealed interface Step permits Launch, Call, Copy {}
 
     /**
      * A kernel's launch.
@@ -105,6 +105,13 @@ final class LaunchList implements AutoCloseable {
         @Nullable
         Launch launch(long x, int rows, int columns, QuantizedRows to);
     }
+
+    /**
+     * Work that a library enqueues on the stream, and that no graph can hold.
+     *
+     * @param action enqueues it
+     */
+    record Call(Runnable action) implements Step {}
 
     /** From the step's data to a buffer. */
     record Copy(DevicePointer to, long address, int from, int bytes) implements Step {
@@ -188,6 +195,11 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
+    /** Records work of a library. */
+    void call(Runnable action) {
+        steps.add(new Call(action));
+    }
+
     /** What was recorded last but {@code before}, where it is a launch of that kernel. */
     @Nullable
     Launch last(int before, String kernel) {
@@ -255,7 +267,7 @@ final class LaunchList implements AutoCloseable {
 
     /** Launches the list's graph, where it has or can have one: from the second time on. */
     private boolean replay(Key key) {
-        if (!graphsWork) {
+        if (!graphsWork || key.steps.stream().anyMatch(Call.class::isInstance)) {
             return false;
         }
         Graph graph = graphs.get(key);
@@ -349,6 +361,7 @@ final class LaunchList implements AutoCloseable {
                                     Pointer.to(Pointer.to(l.arguments)),
                                     null),
                             "launching " + l.kernel);
+                case Call call -> call.action.run();
                 case Copy c ->
                     context.check(
                             cuMemcpyDtoDAsync(c.to, deviceData.at(c.from), c.bytes, context.stream()),

@@ -4,14 +4,19 @@ import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Projection;
+import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** {@code linear} as launches: which kernel takes a matrix and a number of rows. */
 final class LinearLaunches implements AutoCloseable {
     /** Rows up to which weights are read by dot products; above, by tensor cores. */
     private static final int GEMV_ROWS = 4;
+
+    /** Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows. */
+    private static final int FLOAT_GEMM_ROWS = 16;
 
     /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
     private static final int WGMMA_ROWS = 64;
@@ -20,21 +25,32 @@ final class LinearLaunches implements AutoCloseable {
     private static final int OUTPUTS = WeightTiles.OUTPUTS;
     private static final int GROUP_BYTES = 8;
 
+    private final CudaContext context;
     private final LaunchList launches;
-    private final ActivationType activations;
-    private final int multiprocessors;
-    private final boolean wgmma;
+    private final Choice choice;
     private final Workspace integers;
     private final Workspace partial;
+    private final Workspace halves;
+    private @Nullable Cublas cublas;
+    private boolean cublasSought;
 
-    LinearLaunches(
-            CudaContext context, LaunchList launches, ActivationType activations, int multiprocessors, boolean wgmma) {
+    /**
+     * What decides which kernel takes a matrix.
+     *
+     * @param activations how integer weights meet their input
+     * @param multiprocessors of the GPU
+     * @param wgmma whether whole rows of INT8 are multiplied by wgmma
+     * @param batchInvariant whether a row's sums may not depend on the number of rows
+     */
+    record Choice(ActivationType activations, int multiprocessors, boolean wgmma, boolean batchInvariant) {}
+
+    LinearLaunches(CudaContext context, LaunchList launches, Choice choice) {
+        this.context = context;
         this.launches = launches;
-        this.activations = activations;
-        this.multiprocessors = multiprocessors;
-        this.wgmma = wgmma;
+        this.choice = choice;
         this.integers = new Workspace(context, launches);
         this.partial = new Workspace(context, launches);
+        this.halves = new Workspace(context, launches);
     }
 
     /** Records a multiplication of {@code rows} rows by each projection's weight. */
@@ -67,7 +83,7 @@ final class LinearLaunches implements AutoCloseable {
                 addFloat(weight, in, rows, biasAddress, out);
                 continue;
             }
-            if (activations.integers() && quantized.padded() != weight.paddedColumns()) {
+            if (choice.activations().integers() && quantized.padded() != weight.paddedColumns()) {
                 batch.flush();
                 quantized = quantise(in, rows, columns, weight.paddedColumns());
             }
@@ -81,7 +97,7 @@ final class LinearLaunches implements AutoCloseable {
     private QuantizedRows quantise(long x, int rows, int columns, int padded) {
         long bytes = (long) pieces(rows, WeightTiles.OUTPUTS) * WeightTiles.OUTPUTS * padded;
         long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
-        QuantizedRows to = new QuantizedRows(q, q + bytes, padded, activations == ActivationType.INT8_ROW);
+        QuantizedRows to = new QuantizedRows(q, q + bytes, padded, choice.activations() == ActivationType.INT8_ROW);
         if (!launches.quantiseByLast(x, rows, columns, to)) {
             launches.add(
                     "quantize_rows",
@@ -103,22 +119,48 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private void addFloat(CudaWeight weight, long x, int rows, long bias, long out) {
-        int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
-        launches.add(
-                "gemv_" + weight.layout().element().name().toLowerCase(Locale.ROOT) + "_rows" + rowsEach,
-                pieces(weight.rows(), OUTPUTS),
-                pieces(rows, rowsEach),
-                1,
-                256,
-                0,
-                weight.elements(),
-                weight.stride(),
-                weight.rows(),
-                weight.columns(),
-                x,
-                rows,
-                bias,
-                out);
+        String element = weight.layout().element().name().toLowerCase(Locale.ROOT);
+        long[] arguments = {weight.elements(), weight.stride(), weight.rows(), weight.columns(), x, rows, bias, out};
+        Cublas library = rows < FLOAT_GEMM_ROWS || choice.batchInvariant() ? null : cublas(weight);
+        if (library != null) {
+            multiply(library, weight, x, rows, bias, out);
+            return;
+        }
+        if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
+            int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
+            String kernel = "gemv_" + element + "_rows" + rowsEach;
+            launches.add(kernel, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
+            return;
+        }
+        int edge = rows <= 64 ? 64 : 128;
+        String kernel = "gemm_" + element + "_m" + edge;
+        launches.add(kernel, pieces(weight.rows(), edge), pieces(rows, edge), 1, 256, 0, arguments);
+    }
+
+    private @Nullable Cublas cublas(CudaWeight weight) {
+        if (weight.layout().element() == WeightLayout.Element.BF16) {
+            return null; // activations in BF16 would lose 16 of 24 bits
+        }
+        if (!cublasSought) {
+            cublasSought = true;
+            cublas = Cublas.open(context);
+        }
+        return cublas;
+    }
+
+    private void multiply(Cublas library, CudaWeight weight, long x, int rows, long bias, long out) {
+        long operand = x;
+        if (weight.layout().element() == WeightLayout.Element.F16) {
+            long count = (long) rows * weight.columns();
+            operand = halves.address(count * Short.BYTES);
+            launches.add("to_half", pieces(count, 256), 1, 1, 256, 0, x, count, operand);
+        }
+        long from = operand;
+        launches.call(() -> library.multiply(weight, from, rows, out));
+        if (bias != 0) {
+            long count = (long) rows * weight.rows();
+            launches.add("add_bias", pieces(count, 256), 1, 1, 256, 0, out, count, bias, weight.rows());
+        }
     }
 
     /** The words of {@code LinearArgs}. */
@@ -144,7 +186,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private boolean tensorCores(int rows) {
-        return activations.integers() && rows > GEMV_ROWS;
+        return choice.activations().integers() && rows > GEMV_ROWS;
     }
 
     private static int segments(CudaWeight weight) {
@@ -158,7 +200,8 @@ final class LinearLaunches implements AutoCloseable {
                 && weight.layout().element().quantised()
                 && weight.part() != 0
                 && segments(weight) > 1
-                && (long) pieces(weight.rows(), tile.outputs()) * pieces(rows, tile.rows()) < 2L * multiprocessors;
+                && (long) pieces(weight.rows(), tile.outputs()) * pieces(rows, tile.rows())
+                        < 2L * choice.multiprocessors();
     }
 
     private long partialBytes(CudaWeight weight, int rows) {
@@ -172,14 +215,14 @@ final class LinearLaunches implements AutoCloseable {
                 + (part == 0 ? "_row" : part == 16 ? "_half" : "_group");
         if (!tensorCores(rows)) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
-            String suffix = (activations.integers() ? "" : "_float") + "_rows" + rowsEach;
+            String suffix = (choice.activations().integers() ? "" : "_float") + "_rows" + rowsEach;
             batch.add(name + suffix, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
             return;
         }
-        if (wgmma && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
+        if (choice.wgmma() && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
             batch.flush();
             int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
-            int blocks = Math.max(1, Math.min(units, multiprocessors / 2)) * 2;
+            int blocks = Math.max(1, Math.min(units, choice.multiprocessors() / 2)) * 2;
             launches.add(name + "_wgmma", blocks, 1, 1, GemmTile.WGMMA.threads(), GemmTile.WGMMA_BYTES, arguments);
             return;
         }
@@ -202,5 +245,9 @@ final class LinearLaunches implements AutoCloseable {
     public void close() {
         integers.close();
         partial.close();
+        halves.close();
+        if (cublas != null) {
+            cublas.close();
+        }
     }
 }

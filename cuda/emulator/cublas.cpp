@@ -1,0 +1,75 @@
+// A stand-in for libcublas.so.12: the four functions that Demitasse calls, on the host, so that its use of JCublas runs without a GPU. The
+// stand-in for the driver runs everything at once, so that nothing is to be waited for.
+#include "instructions.h"
+
+namespace {
+
+enum Status { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
+enum DataType { FP32 = 0, FP16 = 2 };  // cudaDataType
+enum Operation { PLAIN = 0, TRANSPOSED = 1 };
+constexpr int COMPUTE_FP32 = 68;
+
+float element(const void* from, int type, int64_t at) {
+    return type == FP16 ? demitasse::half_to_float(static_cast<const uint16_t*>(from)[at])
+                        : static_cast<const float*>(from)[at];
+}
+
+}  // namespace
+
+extern "C" {
+
+int cublasCreate_v2(void** handle) {
+    *handle = new int(0);
+    return SUCCESS;
+}
+
+int cublasDestroy_v2(void* handle) {
+    delete static_cast<int*>(handle);
+    return SUCCESS;
+}
+
+int cublasSetStream_v2(void*, void*) { return SUCCESS; }
+
+// JCublas asks where scalars are, and for which mathematics: on the host, and the default.
+int cublasGetPointerMode_v2(void*, int* mode) {
+    *mode = 0;
+    return SUCCESS;
+}
+
+int cublasGetMathMode(void*, int* mode) {
+    *mode = 0;
+    return SUCCESS;
+}
+
+// c (m x n, columns in order) = alpha aT b + beta c, sums in FP32; the forms that Demitasse asks for, and no others.
+int cublasGemmEx(void*, int operation_a, int operation_b, int m, int n, int k, const void* alpha, const void* a,
+                 int type_a, int stride_a, const void* b, int type_b, int stride_b, const void* beta, void* c,
+                 int type_c, int stride_c, int compute, int) {
+    if (operation_a != TRANSPOSED || operation_b != PLAIN || type_a != type_b || (type_a != FP32 && type_a != FP16) ||
+        type_c != FP32 || compute != COMPUTE_FP32 || *static_cast<const float*>(beta) != 0) {
+        return NOT_SUPPORTED;
+    }
+    if (m < 0 || n < 0 || k < 0 || stride_a < k || stride_b < k || stride_c < m) {
+        return INVALID_VALUE;
+    }
+    for (int64_t column = 0; column < n; column++) {
+        for (int64_t row = 0; row < m; row++) {
+            float sum = 0;
+            for (int i = 0; i < k; i++) {
+                sum += element(a, type_a, row * stride_a + i) * element(b, type_b, column * stride_b + i);
+            }
+            static_cast<float*>(c)[column * stride_c + row] = *static_cast<const float*>(alpha) * sum;
+        }
+    }
+    return SUCCESS;
+}
+
+}  // extern "C"
+
+// JCublas's library asks for every function of the API when it is loaded.
+#define UNSUPPORTED(name)                                               \
+    extern "C" int name() {                                             \
+        std::fprintf(stderr, "emulator: there is no %s here\n", #name); \
+        return NOT_SUPPORTED;                                           \
+    }
+#include "unsupported_cublas.inc"

@@ -1,0 +1,95 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.DeviceFailedException;
+import dev.demitasse.quant.WeightLayout;
+import jcuda.Pointer;
+import jcuda.cudaDataType;
+import jcuda.jcublas.JCublas2;
+import jcuda.jcublas.cublasGemmAlgo;
+import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasOperation;
+import jcuda.jcublas.cublasStatus;
+import jcuda.runtime.cudaStream_t;
+import org.jspecify.annotations.Nullable;
+
+/** Products with dense FP32 and FP16 matrices by cuBLAS 12, through JCublas, where it is installed. */
+final class Cublas implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(Cublas.class.getName());
+    private static final Pointer ONE = Pointer.to(new float[] {1});
+    private static final Pointer ZERO = Pointer.to(new float[] {0});
+    private static final DevicePointer ORIGIN = new DevicePointer();
+
+    private final CudaContext context;
+    private final cublasHandle handle = new cublasHandle();
+
+    private Cublas(CudaContext context) {
+        this.context = context;
+        check(JCublas2.cublasCreate(handle), "starting cuBLAS");
+        check(JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "giving cuBLAS the stream");
+    }
+
+    /** cuBLAS on the current context; null, with the reason logged, where it is not installed. */
+    static @Nullable Cublas open(CudaContext context) {
+        try {
+            JCublas2.initialize();
+        } catch (LinkageError e) {
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    "cuda: cuBLAS 12 (libcublas.so.12) cannot be loaded; matrices in FP32 and FP16 are multiplied by"
+                            + " kernels of Demitasse''s own");
+            LOG.log(System.Logger.Level.DEBUG, "JCublas", e);
+            return null;
+        }
+        return new Cublas(context);
+    }
+
+    /**
+     * Computes out = x wᵀ: FP32 activations and weights in FP32; or both in FP16, with sums in FP32.
+     *
+     * @param weight outputs × columns
+     * @param x address of rows × columns numbers of the weight's type
+     * @param out address of rows × outputs FP32 numbers
+     */
+    void multiply(CudaWeight weight, long x, int rows, long out) {
+        boolean half = weight.layout().element() == WeightLayout.Element.F16;
+        int type = half ? cudaDataType.CUDA_R_16F : cudaDataType.CUDA_R_32F;
+        // cuBLAS has columns in order: to it rows of weights are columns of a transposed matrix.
+        check(
+                JCublas2.cublasGemmEx(
+                        handle,
+                        cublasOperation.CUBLAS_OP_T,
+                        cublasOperation.CUBLAS_OP_N,
+                        weight.rows(),
+                        rows,
+                        weight.columns(),
+                        ONE,
+                        ORIGIN.at(weight.elements()),
+                        type,
+                        Math.toIntExact(weight.stride() / (half ? 2 : 4)),
+                        ORIGIN.at(x),
+                        type,
+                        weight.columns(),
+                        ZERO,
+                        ORIGIN.at(out),
+                        cudaDataType.CUDA_R_32F,
+                        weight.rows(),
+                        cudaDataType.CUDA_R_32F, // JCublas takes cuBLAS's older form of the function
+                        cublasGemmAlgo.CUBLAS_GEMM_DEFAULT),
+                "multiplying by cuBLAS");
+    }
+
+    private static void check(int status, String doing) {
+        if (status != cublasStatus.CUBLAS_STATUS_SUCCESS) {
+            throw new DeviceFailedException("cuda: " + cublasStatus.stringFor(status) + " while " + doing
+                    + ". Close the device, and open it again.");
+        }
+    }
+
+    @Override
+    public void close() {
+        if (context.usable()) {
+            context.enter();
+            JCublas2.cublasDestroy(handle);
+        }
+    }
+}

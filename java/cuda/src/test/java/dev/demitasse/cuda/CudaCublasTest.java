@@ -1,0 +1,77 @@
+package dev.demitasse.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.Devices;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.KernelCases;
+import java.lang.foreign.MemorySegment;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Dense matrices by JCublas: on the emulator with its stand-in for cuBLAS, whose folder the build gives to this class alone. */
+@EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
+class CudaCublasTest {
+    private static final long SEED = Long.getLong("demitasse.seed", 20261125L);
+
+    @Test
+    void theLibraryIsThere() {
+        jcuda.jcublas.JCublas2.initialize();
+    }
+
+    /** FP16 operands: activations lose 13 bits, 2^-11 each way; every step is run twice. */
+    @ParameterizedTest
+    @CsvSource({"F16, 20, 33, 70, 1e-6", "F16, 100, 64, 257, 1e-6", "F32, 64, 31, 130, 1e-10", "BF16, 70, 20, 40, 1e-10"
+    })
+    void multipliesAsTheReference(WeightLayout.Element element, int rows, int outputs, int columns, double bound) {
+        WeightLayout layout = switch (element) {
+            case F16 -> WeightLayout.F16;
+            case BF16 -> WeightLayout.BF16;
+            default -> WeightLayout.F32;
+        };
+        float[] actual = linear("cuda", layout, rows, outputs, columns);
+        float[] expected = linear("reference", layout, rows, outputs, columns);
+        double error = 0;
+        double power = 0;
+        for (int i = 0; i < expected.length; i++) {
+            error += ((double) actual[i] - expected[i]) * ((double) actual[i] - expected[i]);
+            power += (double) expected[i] * expected[i];
+        }
+        assertThat(error / power).as("seed " + SEED).isLessThan(bound);
+        if (element == WeightLayout.Element.F16) {
+            assertThat(error)
+                    .as("activations were rounded, so cuBLAS was asked")
+                    .isGreaterThan(1e-10 * power);
+        }
+    }
+
+    private static float[] linear(String backend, WeightLayout layout, int rows, int outputs, int columns) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        float[] w = KernelCases.numbers(outputs * columns, KernelCases.Fill.RANDOM, random);
+        float[] b = KernelCases.numbers(outputs, KernelCases.Fill.RANDOM, random);
+        float[] x = KernelCases.numbers(rows * columns, KernelCases.Fill.RANDOM, random);
+        PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, outputs, columns), layout);
+        try (Device device = Devices.open(backend, DeviceOptions.defaults().withActivations(ActivationType.INT8));
+                LinearWeight weight = device.upload(packed);
+                Buffer in = device.upload(x);
+                Buffer bias = device.upload(b);
+                Buffer out = device.allocate((long) rows * outputs * Float.BYTES)) {
+            float[] y = new float[rows * outputs];
+            for (int turn = 0; turn < 2; turn++) {
+                device.linear(in, rows, new Projection(weight, bias, out));
+                out.read(0, MemorySegment.ofArray(y));
+            }
+            return y;
+        }
+    }
+}
