@@ -11,7 +11,8 @@ import java.util.List;
 /**
  * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order.
  *
- * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit. A device is
+ * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit; on a GPU that is so where
+ * the device was opened with {@link DeviceOptions#batchInvariant}. A device is
  * used by one thread at a time; closing it does not close what was allocated from it. Arguments are checked: buffers that
  * are too short, closed or of another device end in {@link dev.demitasse.UsageException}.
  */
