@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packs what a machine with a GPU needs, and neither Java nor network is there: a Java runtime, the jars with the kernels, the tests of
-# the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in the folder given, default target/.
+# the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in the folder given, default target/. A second
+# argument is a model's file, of which pieces of at most 45 MB are laid beside the bundle: for the test of a real model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -29,4 +30,5 @@ cp -r cuda/bench "$bundle/main/cuda/"
   --strip-debug --no-header-files --no-man-pages --output "$bundle/main/java"
 git rev-parse HEAD >"$bundle/main/commit"
 tar -C "$bundle" -c main shared | xz -T0 -6 >"$target/gpu-bundle.tar.xz"
+[ $# -lt 2 ] || split -b 45M "$2" "$target/$(basename "$2")."
 echo "$target/gpu-bundle.tar.xz: $(($(stat -c %s "$target/gpu-bundle.tar.xz") >> 20)) MiB"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz (ci/gpu-bundle.sh)
-# and run main/ci/gpu.sh RESULTS. Runs the contract and end-to-end tests of the cuda device, of which none may be skipped; then
+# and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) may lie beside main. Runs the contract and end-to-end tests of the cuda device, of which none may be skipped; then
 # Demitasse's kernels and PyTorch's (where python3 has torch), each to a file of JSON lines in RESULTS.
 #
 #   --quick   small sizes: shows that everything runs, measures nothing
@@ -24,6 +24,17 @@ classes=()
 for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest WeightTilesTest $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
   classes+=(--select-class "dev.demitasse.cuda.$class")
 done
+if compgen -G "../*.gguf.aa" >/dev/null; then
+  mkdir -p models
+  for first in ../*.gguf.aa; do
+    name=$(basename "${first%.aa}")
+    cat "${first%.aa}".?? >"models/$name"
+  done
+  export DEMITASSE_CACHE=$PWD
+  classes+=(--select-class dev.demitasse.cuda.CudaRealModelTest)
+else
+  echo "gpu.sh: no pieces of a real model beside the bundle; it is not tested"
+fi
 status=0
 # shellcheck disable=SC2086
 "$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" org.junit.platform.console.ConsoleLauncher execute \

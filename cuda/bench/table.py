@@ -56,6 +56,14 @@ def operations(figures, operation, columns, limit):
              "–" if peer is None else f"{peer['microseconds'] / f['microseconds']:.2f}")
 
 
+def samples(figures):
+    own = [f for f in figures if f.get("operation") == "sample"]
+    if own:
+        head("sample", "draw", "sequences", "columns", "µs")
+        for f in own:
+            line(f["draw"], f["sequences"], f["columns"], number(f["microseconds"], 2))
+
+
 def models(figures, limit):
     columns = ("model", "type", "cache")
     prefill = [f for f in figures if f.get("operation") == "prefill"]
@@ -83,8 +91,9 @@ def main():
     limit = bandwidth.get("readBandwidth")
     print("# Figures of one run\n")
     print(f"Read-only bandwidth {number(limit)} GB/s, copies {number(bandwidth.get('copyBandwidth'))} GB/s (PyTorch).")
-    operations(figures, "linear", ("weights", "activations"), limit)
+    operations(figures, "linear", ("weights", "activations", "instructions"), limit)
     operations(figures, "attention", ("cache",), limit)
+    samples(figures)
     models(figures, limit)
 
 

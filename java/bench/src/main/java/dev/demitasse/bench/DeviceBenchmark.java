@@ -1,5 +1,6 @@
 package dev.demitasse.bench;
 
+import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.Devices;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
@@ -14,13 +15,17 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Single operations of any device, one JSON line each, without JMH: what a machine with a GPU, and neither network nor build tools, runs.
@@ -36,6 +41,7 @@ public final class DeviceBenchmark {
 
     private final String backend;
     private final boolean quick;
+    private @Nullable String instructions;
 
     private DeviceBenchmark(String backend, boolean quick) {
         this.backend = backend;
@@ -48,14 +54,25 @@ public final class DeviceBenchmark {
                 new DeviceBenchmark(arguments[0], Arrays.asList(arguments).contains("--quick"));
         benchmark.linear(ActivationType.INT8, List.of(WeightLayout.int4(32), WeightLayout.int8(32)));
         benchmark.linear(ActivationType.INT8_ROW, List.of(WeightLayout.int8(WeightLayout.ROW)));
+        if (benchmark.backend.equals("cuda")) {
+            benchmark.instructions = "wgmma";
+            try {
+                benchmark.linear(ActivationType.INT8_ROW, List.of(WeightLayout.int8(WeightLayout.ROW)));
+            } catch (BackendUnavailableException e) {
+                System.err.println("not measured: " + e.getMessage());
+            }
+            benchmark.instructions = null;
+        }
         benchmark.linear(ActivationType.F32, List.of(WeightLayout.F16));
         for (KvType type : KvType.values()) {
             benchmark.attention(type);
         }
+        benchmark.sample();
     }
 
     private Device open(ActivationType activations) {
-        return Devices.open(backend, DeviceOptions.defaults().withActivations(activations));
+        return Devices.open(
+                backend, DeviceOptions.defaults().withActivations(activations).withInstructionSet(instructions));
     }
 
     private void linear(ActivationType activations, List<WeightLayout> layouts) {
@@ -88,10 +105,11 @@ public final class DeviceBenchmark {
                             / copies;
                     print(String.format(
                             Locale.ROOT,
-                            "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"rows\":%d,\"outputs\":%d,"
+                            "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"instructions\":\"%s\",\"rows\":%d,\"outputs\":%d,"
                                     + "\"columns\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f,\"teraoperationsPerSecond\":%.2f",
                             layout,
                             device.activations(),
+                            instructions == null ? "default" : instructions,
                             rows,
                             outputs,
                             columns,
@@ -155,6 +173,37 @@ public final class DeviceBenchmark {
                     dim,
                     seconds * 1e6,
                     layerBytes / seconds / 1e9));
+        }
+    }
+
+    /** A token of each of 1 and of 32 sequences, from logits of a large vocabulary to the host. */
+    private void sample() {
+        int vocabulary = quick ? 500 : 128256;
+        Map<String, Draw> draws = Map.of(
+                "greedy",
+                Draw.GREEDY,
+                "top-k",
+                new Draw(0.7f, 40, 0.95f, 0.05f, 1, 1),
+                "top-p",
+                new Draw(1, 0, 0.9f, 0, 1, 1));
+        for (int sequences : new int[] {1, quick ? 2 : 32}) {
+            float[] logits =
+                    KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));
+            try (Device device = open(ActivationType.INT8);
+                    Buffer x = device.upload(logits)) {
+                int[] tokens = new int[sequences];
+                draws.forEach((name, draw) -> {
+                    List<Draw> all = Collections.nCopies(sequences, draw);
+                    double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens));
+                    print(String.format(
+                            Locale.ROOT,
+                            "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,\"microseconds\":%.2f",
+                            name,
+                            sequences,
+                            vocabulary,
+                            seconds * 1e6));
+                });
+            }
         }
     }
 

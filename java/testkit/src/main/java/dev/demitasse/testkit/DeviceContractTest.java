@@ -77,10 +77,6 @@ public abstract class DeviceContractTest {
         return Devices.open("reference", DeviceOptions.defaults().withActivations(activations));
     }
 
-    private static void assertClose(float[] actual, float[] expected, String what) {
-        assertClose(actual, expected, what, NMSE);
-    }
-
     private static void assertClose(float[] actual, float[] expected, String what, double bound) {
         double error = 0;
         double power = 0;
