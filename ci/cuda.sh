@@ -26,7 +26,7 @@ done
 run release
 run sanitize -DDEMITASSE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 fatbins=java/cuda/target/classes/dev/demitasse/cuda
-if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv.fatbin" ]; then
+if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fatbin" ]; then
   python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md
 else
   echo "cuda, machine code: not checked, no nvcc was there to make it"

@@ -65,6 +65,13 @@ inline Words4 load16(const void* p) {
     return v;
 }
 inline Words4 load_once(const void* p) { return load16(p); }
+template <int COUNT>
+void load_words(uint32_t (&words)[COUNT], const void* p) {
+    if (reinterpret_cast<uintptr_t>(p) % (4 * COUNT) != 0) {
+        emulator::fault("a load of words at an address that is no multiple of their size");
+    }
+    std::memcpy(words, p, 4 * COUNT);
+}
 inline void store16(void* p, Words4 v) {
     require_aligned(p, "a store of 16 bytes");
     std::memcpy(p, &v, 16);

@@ -50,6 +50,23 @@ DEVICE Words4 load16(const void* p) {
     const uint4 v = *static_cast<const uint4*>(p);
     return {v.x, v.y, v.z, v.w};
 }
+// COUNT words, aligned to their size: 1, 2 or 4.
+template <int COUNT>
+DEVICE void load_words(uint32_t (&words)[COUNT], const void* p) {
+    if constexpr (COUNT == 1) {
+        words[0] = *static_cast<const uint32_t*>(p);
+    } else if constexpr (COUNT == 2) {
+        const uint2 v = *static_cast<const uint2*>(p);
+        words[0] = v.x;
+        words[1] = v.y;
+    } else {
+        const uint4 v = *static_cast<const uint4*>(p);
+        words[0] = v.x;
+        words[1] = v.y;
+        words[2] = v.z;
+        words[3] = v.w;
+    }
+}
 DEVICE void store16(void* p, Words4 v) { *static_cast<uint4*>(p) = make_uint4(v.x, v.y, v.z, v.w); }
 
 // 16 bytes from global to shared memory, asynchronously; zeros where `bytes` is 0.

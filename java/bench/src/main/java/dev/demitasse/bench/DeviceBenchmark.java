@@ -21,6 +21,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -179,13 +180,10 @@ public final class DeviceBenchmark {
     /** A token of each of 1 and of 32 sequences, from logits of a large vocabulary to the host. */
     private void sample() {
         int vocabulary = quick ? 500 : 128256;
-        Map<String, Draw> draws = Map.of(
-                "greedy",
-                Draw.GREEDY,
-                "top-k",
-                new Draw(0.7f, 40, 0.95f, 0.05f, 1, 1),
-                "top-p",
-                new Draw(1, 0, 0.9f, 0, 1, 1));
+        Map<String, Draw> draws = new LinkedHashMap<>();
+        draws.put("greedy", Draw.GREEDY);
+        draws.put("top-k", new Draw(0.7f, 40, 0.95f, 0.05f, 1, 1));
+        draws.put("top-p", new Draw(1, 0, 0.9f, 0, 1, 1));
         for (int sequences : new int[] {1, quick ? 2 : 32}) {
             float[] logits =
                     KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));

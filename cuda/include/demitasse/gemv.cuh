@@ -1,17 +1,49 @@
-// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; w = s (q - zero), or s q + m.
-// Layout:   weights.cuh. Activations INT8 in tiles, scales in groups of 32 (quantize_rows), or FP32 rows in order.
-// Requires: integers of activations padded to whole tiles, columns with zeros; at most SEGMENTS warps a block.
-// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
-//           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
-//           its columns in FP32.
-// Launch:   (outputs / 8 of all matrices, rows / ROWS) blocks of 256 threads; a warp takes a segment of the columns.
-// Moves:    weights once for each ROWS rows: 1 or 0.5 bytes an element, and their scales; 2 operations an element and row.
-// Why:      bound by memory. Lanes read 16 bytes each, side by side; weights leave the caches first. Eight segments keep
-//           eight warps of one block reading, so that small matrices also fill the chip. Dot products of four bytes need
-//           no unpacking but two operations for eight nibbles. Not run on a GPU yet.
+// What gemv_int4.cu and gemv_int8.cu are made of: few rows times integer weights.
+#pragma once
+
 #include "demitasse/weights.cuh"
 
 namespace demitasse {
+
+// What a lane holds of a tile: its 16 bytes, and the scales and minimums of its output, where they are FP16.
+template <int BITS, Part PART>
+struct TileSlot {
+    using Tile = WeightTile<BITS>;
+    static constexpr int PARTS = PART == Part::ROW ? 2 : Tile::parts(PART);
+    Words4 weights;
+    uint32_t scales[PARTS / 2];
+    uint32_t mins[PARTS / 2];
+    int64_t first_part;  // index of the output's first scale
+
+    DEVICE void load(const LinearArgs& a, int64_t block, int tile) {
+        const int64_t at = block * a.tiles + tile;
+        weights = load_once(a.quants + at * TILE_BYTES + lane() * 16);
+        if constexpr (PART == Part::ROW) {
+            first_part = block * TILE_OUTPUTS + lane() / 4;
+        } else {
+            first_part = (at * TILE_OUTPUTS + lane() / 4) * PARTS;
+            if (a.half_scales != 0) {
+                load_words(scales, static_cast<const uint16_t*>(a.scales) + first_part);
+                if (a.mins != nullptr) {
+                    load_words(mins, static_cast<const uint16_t*>(a.mins) + first_part);
+                }
+            }
+        }
+    }
+
+    DEVICE float number(const LinearArgs& a, const void* from, const uint32_t (&halves)[PARTS / 2], int part) const {
+        if constexpr (PART == Part::ROW) {
+            return a.scale(from, first_part);
+        } else {
+            return a.half_scales != 0 ? half_to_float(static_cast<uint16_t>(halves[part / 2] >> 16 * (part % 2)))
+                                      : static_cast<const float*>(from)[first_part + part];
+        }
+    }
+    DEVICE Fold fold(const LinearArgs& a, int part) const {
+        const bool has_minimum = a.mins != nullptr;
+        return {number(a, a.scales, scales, part), has_minimum ? number(a, a.mins, mins, part) : 0, has_minimum};
+    }
+};
 
 template <int BITS, Part PART, int ROWS>
 struct IntegerRows {
@@ -25,9 +57,8 @@ struct IntegerRows {
         return value + __shfl_xor_sync(ALL_LANES, value, 2);
     }
 
-    DEVICE void add(const LinearArgs& a, const Words4& w, int block, int tile, int first_row) {
-        const int64_t tile_index = block * a.tiles + tile;
-        const int output = lane() / 4;
+    DEVICE void add(const LinearArgs& a, const TileSlot<BITS, PART>& slot, int tile, int first_row) {
+        const int zero = static_cast<int>(a.zero);
         const int64_t inputs_of_row = a.tiles * Tile::INPUTS;
 #pragma unroll
         for (int i = 0; i < Tile::INPUTS; i++) {
@@ -40,7 +71,7 @@ struct IntegerRows {
                 for (int k = 0; k < 2; k++) {
                     const int g = 2 * i + k;
                     uint32_t words[2];
-                    Tile::unpack(w, g, words[0], words[1]);
+                    Tile::unpack(slot.weights, g, words[0], words[1]);
                     const uint32_t meets[2] = {k == 0 ? x.x : x.z, k == 0 ? x.y : x.w};
                     const ActivationGroup& group = a.groups[row * (2 * inputs_of_row) + tile * Tile::GROUPS + g];
                     if constexpr (PART == Part::ROW) {
@@ -48,24 +79,16 @@ struct IntegerRows {
                         inputs[r] += group.sum();
                     } else if constexpr (PART == Part::GROUP) {
                         const int sum = quad_sum(dot4(words[0], meets[0], dot4(words[1], meets[1], 0)));
-                        sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * Tile::GROUPS + g, sum, group.sum(),
-                                       group.scale, sums[r]);
+                        sums[r] = slot.fold(a, g)(sum, group.sum(), zero, group.scale, sums[r]);
                     } else {
                         for (int half = 0; half < 2; half++) {
                             const int sum = quad_sum(dot4(words[half], meets[half], 0));
-                            sums[r] = fold(a, (tile_index * TILE_OUTPUTS + output) * 2 * Tile::GROUPS + 2 * g + half,
-                                           sum, group.half[half], group.scale, sums[r]);
+                            sums[r] = slot.fold(a, 2 * g + half)(sum, group.half[half], zero, group.scale, sums[r]);
                         }
                     }
                 }
             }
         }
-    }
-
-    DEVICE static float fold(const LinearArgs& a, int64_t at, int products, int input, float activation, float sum) {
-        const bool has_minimum = a.mins != nullptr;
-        const Fold fold{a.scale(a.scales, at), has_minimum ? a.scale(a.mins, at) : 0, has_minimum};
-        return fold(products, input, static_cast<int>(a.zero), activation, sum);
     }
 };
 
@@ -75,34 +98,27 @@ struct FloatRows {
     using Tile = WeightTile<BITS>;
     float sums[ROWS] = {};
 
-    DEVICE void add(const LinearArgs& a, const Words4& w, int block, int tile, int first_row) {
-        const int64_t tile_index = block * a.tiles + tile;
-        const int output = lane() / 4;
-        const bool has_minimum = a.mins != nullptr;
+    DEVICE void add(const LinearArgs& a, const TileSlot<BITS, PART>& slot, int tile, int first_row) {
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
             uint32_t words[2];
-            Tile::unpack(w, g, words[0], words[1]);
+            Tile::unpack(slot.weights, g, words[0], words[1]);
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                const int64_t part = PART == Part::HALF ? 2 * g + half : g;
-                const int64_t at = PART == Part::ROW ? static_cast<int64_t>(block) * TILE_OUTPUTS + output
-                                                     : (tile_index * TILE_OUTPUTS + output) * Tile::parts(PART) + part;
-                const float scale = a.scale(a.scales, at);
-                const float low = has_minimum ? a.scale(a.mins, at) : 0;
+                const Fold fold = slot.fold(a, PART == Part::HALF ? 2 * g + half : g);
                 const int column = tile * Tile::COLUMNS + g * 32 + half * 16 + chunk_of_lane() * 4;
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
                     const int row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
-                    sums[r] = add_word(words[half], a.x + row * a.columns, column, static_cast<int>(a.columns), scale,
-                                       low, static_cast<int>(a.zero), sums[r]);
+                    sums[r] = add_word(words[half], a.x + row * a.columns, column, static_cast<int>(a.columns), fold,
+                                       static_cast<int>(a.zero), sums[r]);
                 }
             }
         }
     }
 
-    DEVICE static float add_word(uint32_t word, const float* x, int column, int columns, float scale, float low,
-                                 int zero, float sum) {
+    DEVICE static float add_word(uint32_t word, const float* x, int column, int columns, const Fold& fold, int zero,
+                                 float sum) {
         float products = 0;
         float inputs = 0;
 #pragma unroll
@@ -112,7 +128,7 @@ struct FloatRows {
             products = fmaf(static_cast<float>(q), input, products);
             inputs += input;
         }
-        return fmaf(scale, products, fmaf(low, inputs, sum));
+        return fmaf(fold.scale, products, fmaf(fold.low, inputs, sum));
     }
 };
 
@@ -161,16 +177,25 @@ DEVICE void gemv(const LinearBatch& batch) {
     const int segment = warp();
     Rows rows;
     if (segment < a.segments()) {
-        const int64_t first_tile = block * a.tiles;
+        // Two tiles are on their way, or one while the other is multiplied.
         const int end = a.segment_begin(segment + 1);
-        int tile = a.segment_begin(segment);
-        Words4 next = load_once(a.quants + (first_tile + tile) * TILE_BYTES + lane() * 16);
-        for (; tile < end; tile++) {
-            const Words4 w = next;
-            if (tile + 1 < end) {
-                next = load_once(a.quants + (first_tile + tile + 1) * TILE_BYTES + lane() * 16);
+        const int first = a.segment_begin(segment);
+        TileSlot<BITS, PART> even, odd;
+        even.load(a, block, first);
+        if (first + 1 < end) {
+            odd.load(a, block, first + 1);
+        }
+        for (int tile = first; tile < end; tile += 2) {
+            rows.add(a, even, tile, first_row);
+            if (tile + 2 < end) {
+                even.load(a, block, tile + 2);
             }
-            rows.add(a, w, block, tile, first_row);
+            if (tile + 1 < end) {
+                rows.add(a, odd, tile + 1, first_row);
+            }
+            if (tile + 3 < end) {
+                odd.load(a, block, tile + 3);
+            }
         }
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
@@ -202,23 +227,19 @@ DEVICE void gemv(const LinearBatch& batch) {
 
 }  // namespace demitasse
 
-using demitasse::LinearBatch;
-using demitasse::Part;
-
-#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS)                                           \
-    KERNEL_BLOCKS(256, 2) name(const GRID_CONSTANT LinearBatch batch) {                             \
-        demitasse::gemv<demitasse::ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(batch); \
-    }                                                                                               \
+// Blocks of a multiprocessor, at least: what leaves a thread enough registers.
+#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS, BLOCKS)                       \
+    KERNEL_BLOCKS(256, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
+        using namespace demitasse;                                                      \
+        gemv<ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(batch);           \
+    }                                                                                   \
     EXPORT(name)
-#define GEMV_ROWS(prefix, BITS, suffix, PART)                           \
-    GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true)      \
-    GEMV(prefix##suffix##_rows4, IntegerRows, BITS, PART, 4, true)      \
-    GEMV(prefix##suffix##_float_rows1, FloatRows, BITS, PART, 1, false) \
-    GEMV(prefix##suffix##_float_rows4, FloatRows, BITS, PART, 4, false)
-
-GEMV_ROWS(gemv_int8, 8, _group, Part::GROUP)
-GEMV_ROWS(gemv_int8, 8, _half, Part::HALF)
-GEMV_ROWS(gemv_int8, 8, _row, Part::ROW)
-GEMV_ROWS(gemv_int4, 4, _group, Part::GROUP)
-GEMV_ROWS(gemv_int4, 4, _half, Part::HALF)
-GEMV_ROWS(gemv_int4, 4, _row, Part::ROW)
+#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS)                      \
+    GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true, BLOCKS) \
+    GEMV(prefix##suffix##_rows4, IntegerRows, BITS, PART, 4, true, 2)      \
+    GEMV(prefix##suffix##_float_rows1, FloatRows, BITS, PART, 1, false, 2) \
+    GEMV(prefix##suffix##_float_rows4, FloatRows, BITS, PART, 4, false, 1)
+#define GEMV_PARTS(name, BITS)                    \
+    GEMV_ROWS(name, BITS, _group, Part::GROUP, 4) \
+    GEMV_ROWS(name, BITS, _half, Part::HALF, 3)   \
+    GEMV_ROWS(name, BITS, _row, Part::ROW, 4)

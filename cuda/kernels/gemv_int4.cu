@@ -1,0 +1,16 @@
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; w = s (q - zero), or s q + m.
+// Layout:   weights.cuh. Activations INT8 in tiles, scales in groups of 32 (quantize_rows), or FP32 rows in order.
+// Requires: integers of activations padded to whole tiles, columns with zeros; at most SEGMENTS warps a block.
+// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
+//           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
+//           its columns in FP32.
+// Launch:   (outputs / 8 of all matrices, rows / ROWS) blocks of 256 threads; a warp takes a segment of the columns.
+// Moves:    weights once for each ROWS rows: 0.5 bytes an element, and their scales; 2 operations an element and row.
+// Why:      bound by memory. Lanes read 16 bytes each, side by side; weights leave the caches first. Two tiles of a warp,
+//           with their scales, are on their way at a time, and registers are for four blocks of a multiprocessor: 32 KB
+//           that are asked for, as much as bandwidth times latency. Eight segments keep eight warps of one block reading,
+//           so that small matrices also fill the chip. Dot products of four bytes need
+//           no unpacking but two operations for eight nibbles. Not run on a GPU yet.
+#include "demitasse/gemv.cuh"
+
+GEMV_PARTS(gemv_int4, 4)
