@@ -9,6 +9,7 @@
 //   EMULATOR_INIT         what cuInit returns (0)
 //   EMULATOR_SEED         order of threads, see Settings (0)
 //   EMULATOR_EARLY        1: asynchronous copies land at once (0)
+//   EMULATOR_KERNELS      0: launches do nothing, so that what the host does is all that takes time (1)
 //   EMULATOR_GRAPHS       0: graphs cannot be instantiated (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
 //
@@ -106,6 +107,9 @@ int launch(const Function& function, emulator::Index3 grid, emulator::Index3 thr
            const void* argument) {
     emulator::settings.seed = static_cast<unsigned>(setting("EMULATOR_SEED", 0));
     emulator::settings.copies_early = setting("EMULATOR_EARLY", 0) != 0;
+    if (setting("EMULATOR_KERNELS", 1) == 0) {
+        return sticky;
+    }
     const char* faulty = std::getenv("EMULATOR_FAULT");
     std::string fault = faulty != nullptr && function.name == faulty
                             ? "EMULATOR_FAULT"

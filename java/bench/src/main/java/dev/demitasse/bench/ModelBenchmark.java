@@ -59,6 +59,8 @@ public final class ModelBenchmark {
     private static final Shape LLAMA_8B = new Shape("llama-8b", 32, 4096, 14336, 32, 8, 128, 128256, false);
     private static final Shape LLAMA_1B = new Shape("llama-1b", 16, 2048, 8192, 32, 8, 64, 128256, true);
     private static final Shape TINY = new Shape("tiny", 2, 128, 256, 4, 2, 32, 512, true);
+    /** As many operations as of a large model, each of them small: what is left is the time of the host. */
+    private static final Shape DEEP = new Shape("deep", 32, 128, 256, 4, 2, 32, 512, true);
 
     private final String backend;
     private final boolean quick;
@@ -72,6 +74,7 @@ public final class ModelBenchmark {
     public static void main(String[] arguments) throws IOException {
         ModelBenchmark benchmark =
                 new ModelBenchmark(arguments[0], Arrays.asList(arguments).contains("--quick"));
+        benchmark.run(DEEP, TensorType.Q4_0, KvType.F16);
         for (TensorType type : List.of(TensorType.Q4_0, TensorType.Q8_0)) {
             if (!benchmark.quick) {
                 benchmark.run(LLAMA_8B, type, KvType.F16);
@@ -142,8 +145,8 @@ public final class ModelBenchmark {
 
     /** Steps in which each of some sequences, {@code depth} tokens long, gets one more. */
     private void decode(Engine engine, String model, long weightBytes, int sequences, int depth) throws IOException {
-        int steps = quick ? 6 : 64;
-        int warm = 8;
+        int steps = !quick ? 64 : model.contains("deep") ? 150 : 6;
+        int warm = quick && !model.contains("deep") ? 8 : 100;
         List<Sequence> running = new ArrayList<>();
         for (int s = 0; s < sequences; s++) {
             Sequence sequence = new Sequence();

@@ -6,8 +6,6 @@ import dev.demitasse.kv.KvShape;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /** {@code kvAppend} and {@code attention} as launches: which rows go through tensor cores, and over how many segments the others. */
@@ -40,13 +38,18 @@ final class AttentionLaunches implements AutoCloseable {
         this.batchInvariant = batchInvariant;
     }
 
-    private static String type(CudaKvStore store) {
-        return store.shape().type().name().toLowerCase(Locale.ROOT);
-    }
-
     private static long[] words(long[]... parts) {
-        return LongStream.concat(LongStream.empty(), Arrays.stream(parts).flatMapToLong(Arrays::stream))
-                .toArray();
+        int count = 0;
+        for (long[] part : parts) {
+            count += part.length;
+        }
+        long[] all = new long[count];
+        int at = 0;
+        for (long[] part : parts) {
+            System.arraycopy(part, 0, all, at, part.length);
+            at += part.length;
+        }
+        return all;
     }
 
     /** Records the storing of keys and values, and with it their turning and that of the queries, where that came just before. */
@@ -71,7 +74,7 @@ final class AttentionLaunches implements AutoCloseable {
             launches.removeLast(queryHeads == 0 ? 1 : 2);
         }
         launches.add(
-                "kv_append_" + type(store),
+                store.appendKernel(),
                 rows.count(),
                 heads + queryHeads,
                 1,
@@ -182,7 +185,7 @@ final class AttentionLaunches implements AutoCloseable {
         int group = shape.heads() / shape.kvHeads();
         int heads = group == 1 ? 1 : HEADS;
         launches.add(
-                "attention_decode_" + type(store) + "_heads" + heads,
+                store.decodeKernel(heads),
                 shape.kvHeads() * ((group + heads - 1) / heads),
                 range.count,
                 segments,
@@ -223,7 +226,7 @@ final class AttentionLaunches implements AutoCloseable {
         int dim = store.paddedDim() <= 64 ? 64 : store.paddedDim() <= 128 ? 128 : 256;
         long blockAddress = launches.put(words, words.length, words.length);
         launches.add(
-                "attention_prefill_" + type(store) + "_dim" + dim,
+                store.prefillKernel(dim),
                 shape.heads(),
                 blocks.size(),
                 1,

@@ -36,7 +36,7 @@ final class Cublas implements AutoCloseable {
             LOG.log(
                     System.Logger.Level.INFO,
                     "cuda: cuBLAS 12 (libcublas.so.12) cannot be loaded; matrices in FP32 and FP16 are multiplied by"
-                            + " kernels of Demitasse''s own");
+                            + " kernels of Demitasse's own");
             LOG.log(System.Logger.Level.DEBUG, "JCublas", e);
             return null;
         }

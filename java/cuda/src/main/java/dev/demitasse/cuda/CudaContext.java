@@ -64,13 +64,22 @@ final class CudaContext implements AutoCloseable {
      * @throws DeviceFailedException where it is spoilt
      */
     void enter() {
+        requireUsable();
+        check(cuCtxSetCurrent(context), "entering the context");
+    }
+
+    /**
+     * For what is only recorded, which needs no current context.
+     *
+     * @throws DeviceFailedException where the context is spoilt
+     */
+    void requireUsable() {
         if (closed) {
             throw new UsageException("The device is closed.");
         }
         if (failure != null) {
             throw new DeviceFailedException(failure);
         }
-        check(cuCtxSetCurrent(context), "entering the context");
     }
 
     /** Throws where the driver reports an error; one that spoils the context is remembered. */

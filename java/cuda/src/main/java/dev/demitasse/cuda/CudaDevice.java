@@ -117,13 +117,13 @@ final class CudaDevice implements Device {
 
     /** One thread an element. */
     private void elements(String kernel, long count, long... arguments) {
-        context.enter();
+        context.requireUsable();
         launches.add(kernel, Math.toIntExact((count + THREADS - 1) / THREADS), 1, 1, THREADS, 0, arguments);
     }
 
     /** One block a row. */
     private void rows(String kernel, int rows, long... arguments) {
-        context.enter();
+        context.requireUsable();
         launches.add(kernel, rows, 1, 1, THREADS, 0, arguments);
     }
 
@@ -178,7 +178,7 @@ final class CudaDevice implements Device {
             throw new UsageException(
                     "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
         }
-        context.enter();
+        context.requireUsable();
         long in = address(x, count);
         long scale = address(weight, columns);
         long result = address(out, count);
@@ -219,7 +219,7 @@ final class CudaDevice implements Device {
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        context.enter();
+        context.requireUsable();
         linear.add(x, rows, projections);
     }
 
@@ -246,7 +246,7 @@ final class CudaDevice implements Device {
         Objects.checkIndex(layer, store.shape().layers());
         long elements =
                 (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
-        context.enter();
+        context.requireUsable();
         attention.append(store, layer, address(keys, elements), address(values, elements), rows);
     }
 
@@ -256,13 +256,13 @@ final class CudaDevice implements Device {
         Objects.checkIndex(layer, store.shape().layers());
         shape.requireFits(store.shape());
         long elements = (long) rows.count() * shape.heads() * shape.headDim();
-        context.enter();
+        context.requireUsable();
         attention.attend(store, layer, shape, address(q, elements), address(out, elements), rows);
     }
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        context.enter();
+        context.requireUsable();
         long[] inputs = {gate == Gate.GELU ? 1 : 0, address(g, count), address(up, count)};
         long result = address(out, count);
         launches.add(gated(

@@ -4,6 +4,7 @@ import dev.demitasse.OutOfDeviceMemoryException;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
+import java.util.Locale;
 
 /** The pages of a cache in device memory ({@code cuda/include/demitasse/pages.cuh}). */
 final class CudaKvStore implements KvStore {
@@ -13,6 +14,9 @@ final class CudaKvStore implements KvStore {
     private static final long RESERVED_BYTES = 32L << 20;
 
     private final KvShape shape;
+    private final String appendKernel;
+    private final String decodeKernel1;
+    private final String decodeKernel4;
     private final CudaMemory memory; // keys, values, scales of keys, scales of values
     private final long elementBytes;
     private final long scaleBytes;
@@ -23,6 +27,9 @@ final class CudaKvStore implements KvStore {
                     + MOST_ELEMENTS + " are.");
         }
         this.shape = shape;
+        this.appendKernel = "kv_append_" + type();
+        this.decodeKernel1 = "attention_decode_" + type() + "_heads1";
+        this.decodeKernel4 = "attention_decode_" + type() + "_heads4";
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
         this.elementBytes = vectors * paddedDim() * shape.type().bytes();
         this.scaleBytes = shape.scales() * Float.BYTES;
@@ -55,6 +62,25 @@ final class CudaKvStore implements KvStore {
     /** Elements of a head with padding. */
     int paddedDim() {
         return (shape.headDim() + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE;
+    }
+
+    /** The kernel that stores keys and values. Names are made once: they are asked for in every step. */
+    String appendKernel() {
+        return appendKernel;
+    }
+
+    /** The kernel of decode attention that takes 1 or 4 query heads at once. */
+    String decodeKernel(int heads) {
+        return heads == 1 ? decodeKernel1 : decodeKernel4;
+    }
+
+    /** The kernel of prefill attention for heads of at most {@code dim} elements. */
+    String prefillKernel(int dim) {
+        return "attention_prefill_" + type() + "_dim" + dim;
+    }
+
+    private String type() {
+        return shape.type().name().toLowerCase(Locale.ROOT);
     }
 
     /** The words of {@code KvPages}. */

@@ -7,6 +7,7 @@ import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Locale;
 import java.util.stream.IntStream;
 
 /** A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows. */
@@ -21,6 +22,7 @@ final class CudaWeight implements LinearWeight {
     private final long mins;
     private final long stride;
     private final int part;
+    private final String[] kernels; // for 1 row and for more, with quantised and with FP32 activations
 
     private CudaWeight(
             PackedMatrix matrix,
@@ -41,6 +43,34 @@ final class CudaWeight implements LinearWeight {
         this.mins = mins;
         this.stride = stride;
         this.part = part;
+        this.kernels = kernels(element() + suffix());
+    }
+
+    private static String[] kernels(String stem) {
+        return new String[] {
+            "gemv_" + stem + "_rows1",
+            "gemv_" + stem + "_rows4",
+            "gemv_" + stem + "_float_rows1",
+            "gemv_" + stem + "_float_rows4"
+        };
+    }
+
+    private String element() {
+        return layout.element().name().toLowerCase(Locale.ROOT);
+    }
+
+    private String suffix() {
+        return !layout.element().quantised() ? "" : part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+    }
+
+    /** The kernel for few rows. Names are made once: they are asked for in every step. */
+    String gemvKernel(int rows, boolean floatActivations) {
+        return kernels[(rows == 1 ? 0 : 1) + (floatActivations ? 2 : 0)];
+    }
+
+    /** The kernel for many rows: of that tile, or by that instruction. */
+    String gemmKernel(String tile) {
+        return "gemm_" + element() + suffix() + tile;
     }
 
     /** Copies a matrix to the device; the matrix stays open. {@code wholeRows}: activations have one scale a row. */

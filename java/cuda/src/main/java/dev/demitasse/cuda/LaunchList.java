@@ -49,6 +49,7 @@ final class LaunchList implements AutoCloseable {
     private final List<Runnable> listeners = new ArrayList<>();
     private List<Step> steps = new ArrayList<>();
     private int used;
+    private boolean called;
     private boolean underWay; // the staging memory may still be read
     private final List<RunEvent> events = new ArrayList<>(); // of what is under way
     private boolean graphsWork = true;
@@ -126,7 +127,8 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
-    private record Key(List<Step> steps, int used) {}
+    /** {@code called}: whether there is a {@link Call} among the steps. */
+    private record Key(List<Step> steps, int used, boolean called) {}
 
     /** A list that was seen; its graph from the second time on. */
     private static final class Graph {
@@ -173,7 +175,7 @@ final class LaunchList implements AutoCloseable {
     }
 
     private int place(long bytes) {
-        context.enter(); // the staging memory is gone with the context
+        context.requireUsable(); // the staging memory is gone with the context
         reserve(bytes);
         if (underWay) {
             synchronize();
@@ -198,6 +200,7 @@ final class LaunchList implements AutoCloseable {
     /** Records work of a library. */
     void call(Runnable action) {
         steps.add(new Call(action));
+        called = true;
     }
 
     /** What was recorded last but {@code before}, where it is a launch of that kernel. */
@@ -245,10 +248,11 @@ final class LaunchList implements AutoCloseable {
             return;
         }
         context.enter();
-        Key key = new Key(steps, used);
+        Key key = new Key(steps, used, called);
         started += steps.size();
         steps = new ArrayList<>();
         used = 0;
+        called = false;
         RunEvent event = new RunEvent();
         if (event.isEnabled()) {
             event.begin(context, key.steps.size());
@@ -267,7 +271,7 @@ final class LaunchList implements AutoCloseable {
 
     /** Launches the list's graph, where it has or can have one: from the second time on. */
     private boolean replay(Key key) {
-        if (!graphsWork || key.steps.stream().anyMatch(Call.class::isInstance)) {
+        if (!graphsWork || key.called) {
             return false;
         }
         Graph graph = graphs.get(key);

@@ -38,12 +38,15 @@ final class LinearBatch {
             return;
         }
         LaunchList.Launch first = waiting.getFirst();
-        int[] blocks = waiting.stream().mapToInt(LaunchList.Launch::x).toArray();
+        int[] blocks = new int[waiting.size()];
+        int[] pieces = new int[waiting.size()];
+        for (int i = 0; i < blocks.length; i++) {
+            LaunchList.Launch launch = waiting.get(i);
+            blocks[i] = launch.x();
+            pieces[i] = LinearLaunches.pieces(launch.arguments()[ROWS] * launch.arguments()[OUTPUTS], 256);
+        }
         record(first.kernel(), blocks, first.y(), first.z(), first.threads(), first.sharedBytes());
         if (first.z() > 1) {
-            int[] pieces = waiting.stream()
-                    .mapToInt(l -> LinearLaunches.pieces(l.arguments()[ROWS] * l.arguments()[OUTPUTS], 256))
-                    .toArray();
             record("linear_finish", pieces, 1, 1, 256, 0);
         }
         waiting.clear();

@@ -5,9 +5,6 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.WeightLayout;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** {@code linear} as launches: which kernel takes a matrix and a number of rows. */
@@ -60,21 +57,21 @@ final class LinearLaunches implements AutoCloseable {
         if (rows == 0) {
             return;
         }
-        List<CudaWeight> weights = new ArrayList<>();
-        for (Projection projection : projections) {
-            CudaWeight weight = CudaWeight.of(projection.weight(), launches);
-            if (weight.columns() != columns) {
+        CudaWeight[] weights = new CudaWeight[projections.length];
+        long splitBytes = 0;
+        for (int i = 0; i < projections.length; i++) {
+            weights[i] = CudaWeight.of(projections[i].weight(), launches);
+            if (weights[i].columns() != columns) {
                 throw new UsageException(
-                        "Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
+                        "Weights of one linear have " + columns + " and " + weights[i].columns() + " columns.");
             }
-            weights.add(weight);
+            splitBytes += partialBytes(weights[i], rows);
         }
-        long splitBytes = weights.stream().mapToLong(w -> partialBytes(w, rows)).sum();
         long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
         QuantizedRows quantized = QuantizedRows.NOWHERE;
         LinearBatch batch = new LinearBatch(launches);
         for (int i = 0; i < projections.length; i++) {
-            CudaWeight weight = weights.get(i);
+            CudaWeight weight = weights[i];
             Buffer bias = projections[i].bias();
             long biasAddress =
                     bias == null ? 0 : CudaBuffer.address(bias, (long) weight.rows() * Float.BYTES, launches);
@@ -119,7 +116,6 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private void addFloat(CudaWeight weight, long x, int rows, long bias, long out) {
-        String element = weight.layout().element().name().toLowerCase(Locale.ROOT);
         long[] arguments = {weight.elements(), weight.stride(), weight.rows(), weight.columns(), x, rows, bias, out};
         Cublas library = rows < FLOAT_GEMM_ROWS || choice.batchInvariant() ? null : cublas(weight);
         if (library != null) {
@@ -128,13 +124,19 @@ final class LinearLaunches implements AutoCloseable {
         }
         if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
-            String kernel = "gemv_" + element + "_rows" + rowsEach;
-            launches.add(kernel, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
+            launches.add(
+                    weight.gemvKernel(rows, false),
+                    pieces(weight.rows(), OUTPUTS),
+                    pieces(rows, rowsEach),
+                    1,
+                    256,
+                    0,
+                    arguments);
             return;
         }
         int edge = rows <= 64 ? 64 : 128;
-        String kernel = "gemm_" + element + "_m" + edge;
-        launches.add(kernel, pieces(weight.rows(), edge), pieces(rows, edge), 1, 256, 0, arguments);
+        launches.add(
+                weight.gemmKernel("_m" + edge), pieces(weight.rows(), edge), pieces(rows, edge), 1, 256, 0, arguments);
     }
 
     private @Nullable Cublas cublas(CudaWeight weight) {
@@ -210,25 +212,29 @@ final class LinearLaunches implements AutoCloseable {
 
     private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
         int part = weight.part();
-        String name = (tensorCores(rows) ? "gemm_" : "gemv_")
-                + weight.layout().element().name().toLowerCase(Locale.ROOT)
-                + (part == 0 ? "_row" : part == 16 ? "_half" : "_group");
         if (!tensorCores(rows)) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
-            String suffix = (choice.activations().integers() ? "" : "_float") + "_rows" + rowsEach;
-            batch.add(name + suffix, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
+            String kernel = weight.gemvKernel(rows, !choice.activations().integers());
+            batch.add(kernel, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
             return;
         }
         if (choice.wgmma() && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
             batch.flush();
             int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
             int blocks = Math.max(1, Math.min(units, choice.multiprocessors() / 2)) * 2;
-            launches.add(name + "_wgmma", blocks, 1, 1, GemmTile.WGMMA.threads(), GemmTile.WGMMA_BYTES, arguments);
+            launches.add(
+                    weight.gemmKernel("_wgmma"),
+                    blocks,
+                    1,
+                    1,
+                    GemmTile.WGMMA.threads(),
+                    GemmTile.WGMMA_BYTES,
+                    arguments);
             return;
         }
         GemmTile tile = GemmTile.of(rows, part);
         batch.add(
-                name + "_m" + tile.rows(),
+                weight.gemmKernel("_m" + tile.rows()),
                 pieces(weight.rows(), tile.outputs()),
                 pieces(rows, tile.rows()),
                 splits(weight, rows) ? segments(weight) : 1,
