@@ -71,8 +71,10 @@ struct SampleBlock {
     SampleShared& s;
     float largest;
 
+    // 0 for what is no number.
     DEVICE uint64_t weight(float logit, float inverse_temperature) const {
-        return static_cast<uint64_t>(expf((logit - largest) * inverse_temperature) * WEIGHT_UNIT);
+        const float w = expf((logit - largest) * inverse_temperature);
+        return w > 0 ? static_cast<uint64_t>(w * WEIGHT_UNIT) : 0;
     }
 
     static DEVICE uint64_t sum_of_warp(uint64_t value) {

@@ -145,11 +145,12 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         second.partial = again_partial.data();
         const std::string gemv = std::string("gemv_") + element + suffix;
         const std::string gemm = std::string("gemm_") + element + suffix;
-        const std::string what = " " + std::to_string(rows) + " rows";
-        // Two copies of the matrix, as if they were a layer's keys and values.
-        auto batch = [&](int width) { return LinearBatch{{a, second, {}}, {blocks(N, width), blocks(N, width), 0}}; };
-        run(gemv + "_rows4", {2 * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(8));
-        check(again == out, gemv + what + ": the second matrix differs");
+        const std::string what = std::string(" ").append(std::to_string(rows)).append(" rows");
+        // With one of the orders, two copies of the matrix, as if they were a layer's keys and values.
+        const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
+        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
+        run(gemv + "_rows4", {copies * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(blocks(N, 8)));
+        check(copies == 1 || again == out, gemv + what + ": the second matrix differs");
         check(close(out, expected, 1e-10), gemv + what);
         const std::vector<float> same = out;
         for (int tile_rows : {16, 64, 128}) {
@@ -159,13 +160,13 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
             const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
             std::fill(out.begin(), out.end(), -1.0f);
             std::fill(again.begin(), again.end(), -1.0f);
-            run(gemm + "_m" + std::to_string(tile_rows), {2 * blocks(N, width), blocks(rows, tile_rows), splits},
-                threads, 98 << 10, batch(width));
+            run(gemm + "_m" + std::to_string(tile_rows), {copies * blocks(N, width), blocks(rows, tile_rows), splits},
+                threads, 98 << 10, batch(blocks(N, width)));
             if (splits > 1) {
                 const unsigned each = blocks(rows * N, 256);
-                run("linear_finish", {2 * each, 1, 1}, 256, 0, LinearBatch{{a, second, {}}, {each, each, 0}});
+                run("linear_finish", {copies * each, 1, 1}, 256, 0, batch(each));
             }
-            check(again == same, gemm + what + ": the second matrix differs");
+            check(copies == 1 || again == same, gemm + what + ": the second matrix differs");
             check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
         }
     }
@@ -173,8 +174,8 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
 
 // Several units of work for each cluster, a last row tile alone, and an odd number of tiles of columns.
 void test_wgmma(std::mt19937& random) {
-    for (int k : {64, 1100}) {
-        constexpr int N = 200, ROWS = 600;
+    for (int k : {64, 720}) {
+        constexpr int N = 140, ROWS = 600;
         RandomMatrix<8> m(N, k, 0, false, random);
         const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;
         std::vector<float> x(static_cast<size_t>(ROWS * k));
@@ -274,7 +275,9 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, AttentionMergeArgs{a, {}});
     std::vector<int32_t> row_blocks;
     for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
-        row_blocks.insert(row_blocks.end(), {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0});
+        for (int word : {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0}) {
+            row_blocks.push_back(word);
+        }
     }
     auto p = attention_args(q.data(), kv, heads, window, rows, prefilled.data());
     p.blocks = row_blocks.data();
