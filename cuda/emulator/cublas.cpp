@@ -1,10 +1,12 @@
 // A stand-in for libcublas.so.12: the four functions that Demitasse calls, on the host, so that its use of JCublas runs without a GPU. The
 // stand-in for the driver runs everything at once, so that nothing is to be waited for.
+#include <dlfcn.h>
+
 #include "instructions.h"
 
 namespace {
 
-enum Status { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
+enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum DataType { FP32 = 0, FP16 = 2 };  // cudaDataType
 enum Operation { PLAIN = 0, TRANSPOSED = 1 };
 constexpr int COMPUTE_FP32 = 68;
@@ -14,11 +16,25 @@ float element(const void* from, int type, int64_t at) {
                         : static_cast<const float*>(from)[at];
 }
 
+// Whether the thread has a context, without which the real cuBLAS would make one of its own.
+bool has_context() {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    if (driver == nullptr) {
+        return false;
+    }
+    void* context = nullptr;
+    auto get = reinterpret_cast<int (*)(void**)>(dlsym(driver, "cuCtxGetCurrent"));
+    return get(&context) == 0 && context != nullptr;
+}
+
 }  // namespace
 
 extern "C" {
 
 int cublasCreate_v2(void** handle) {
+    if (!has_context()) {
+        return NOT_INITIALIZED;
+    }
     *handle = new int(0);
     return SUCCESS;
 }

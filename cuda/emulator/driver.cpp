@@ -58,6 +58,7 @@ std::map<std::string, Function> functions;
 size_t allocated = 0;
 int sticky = SUCCESS;
 int context;
+thread_local void* current = nullptr;  // context
 std::mutex mutex;
 
 long long setting(const char* name, long long otherwise) {
@@ -179,15 +180,18 @@ API cuDevicePrimaryCtxRetain(void** result, int) {
 API cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 API cuDevicePrimaryCtxReset_v2(int) { return SUCCESS; }
 API cuCtxCreate_v2(void** result, unsigned, int) {
-    *result = &context;
+    *result = current = &context;
     sticky = SUCCESS;
     return SUCCESS;
 }
 API cuCtxCreate_v4(void** result, void*, unsigned flags, int device) { return cuCtxCreate_v2(result, flags, device); }
 API cuCtxDestroy_v2(void*) { return SUCCESS; }
-API cuCtxSetCurrent(void*) { return SUCCESS; }
+API cuCtxSetCurrent(void* wanted) {
+    current = wanted;
+    return SUCCESS;
+}
 API cuCtxGetCurrent(void** result) {
-    *result = &context;
+    *result = current;
     return SUCCESS;
 }
 API cuCtxSynchronize() { return sticky; }

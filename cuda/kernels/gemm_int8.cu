@@ -24,6 +24,12 @@ struct GemmTile {
         THREADS <= 128 ? 2 : 1;  // of a multiprocessor, at least: leaves a thread all registers
 };
 
+// A number that the compiler knows.
+template <int VALUE>
+struct Constant {
+    DEVICE constexpr operator int() const { return VALUE; }
+};
+
 // What lies in a stage of shared memory.
 template <int BITS, Part PART, class T>
 struct GemmShape {
@@ -86,10 +92,13 @@ struct Gemm {
                    [&](int n) { return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES; });
         to += Shape::WEIGHTS;
         if constexpr (PART != Part::ROW) {
-            const int bytes = TILE_OUTPUTS * Shape::PARTS * (a.half_scales != 0 ? 2 : 4);
-            load_scales(to, a.scales, tile, bytes, outputs);
-            if (a.mins != nullptr) {
-                load_scales(to + Shape::SCALES, a.mins, tile, bytes, outputs);
+            constexpr int COUNT = TILE_OUTPUTS * Shape::PARTS;
+            if constexpr (PART == Part::HALF) {  // registers would not do for two loops
+                load_scales(to, tile, outputs, COUNT * (a.half_scales != 0 ? 2 : 4));
+            } else if (a.half_scales != 0) {
+                load_scales(to, tile, outputs, Constant<COUNT * 2>{});
+            } else {
+                load_scales(to, tile, outputs, Constant<COUNT * 4>{});
             }
             to += 2 * Shape::SCALES;
             constexpr int LINE = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
@@ -100,11 +109,18 @@ struct Gemm {
         }
     }
 
-    // Scales or minimums of one tile of columns, `bytes` for eight outputs.
-    DEVICE void load_scales(unsigned char* to, const void* from, int tile, int bytes, int outputs) const {
-        copy_lines(to, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
-            return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
-        });
+    // Scales and minimums of one tile of columns, `bytes` for eight outputs: a number, or better a constant.
+    template <class Bytes>
+    DEVICE void load_scales(unsigned char* to, int tile, int outputs, Bytes bytes) const {
+        auto copy = [&](unsigned char* target, const void* from) {
+            copy_lines(target, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
+                return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
+            });
+        };
+        copy(to, a.scales);
+        if (a.mins != nullptr) {
+            copy(to + Shape::SCALES, a.mins);
+        }
     }
 
     // The lane's chunk of a tile in shared memory, in the order of fragments.
@@ -175,16 +191,30 @@ struct GroupedSums {
         const LinearArgs& a = gemm.a;
         const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
         const auto* groups = reinterpret_cast<const ActivationGroup*>(scales + 2 * Shape::SCALES);
+        const int column = gemm.warp_n + n * 8 + lane() % 4 * 2;
+        const int row = gemm.warp_m + m * 16 + lane() / 4;
+        const bool has_minimum = a.mins != nullptr;
+        auto fold_of = [&](int c) {
+            const int at = (column + c) * Shape::PARTS + (half < 0 ? g : 2 * g + half);
+            return Fold{a.scale(scales, at), has_minimum ? a.scale(scales + Shape::SCALES, at) : 0, has_minimum};
+        };
+        auto group_of = [&](int r) { return groups[(row + r * 8) * G::Tile::GROUPS + g]; };
+        auto add = [&](int i, const Fold& fold, const ActivationGroup& group) {
+            const int input = half < 0 ? group.sum() : group.half[half];
+            segment[m][n][i] = fold(products[i], input, static_cast<int>(a.zero), group.scale, segment[m][n][i]);
+        };
+        if constexpr (PART == Part::GROUP) {
+            const Fold folds[2] = {fold_of(0), fold_of(1)};
+            const ActivationGroup both[2] = {group_of(0), group_of(1)};
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const int column = gemm.warp_n + n * 8 + lane() % 4 * 2 + i % 2;
-            const int at = column * Shape::PARTS + (half < 0 ? g : 2 * g + half);
-            const bool has_minimum = a.mins != nullptr;
-            const Fold fold{a.scale(scales, at), has_minimum ? a.scale(scales + Shape::SCALES, at) : 0, has_minimum};
-            const int row = gemm.warp_m + m * 16 + lane() / 4 + i / 2 * 8;
-            const ActivationGroup group = groups[row * G::Tile::GROUPS + g];
-            segment[m][n][i] = fold(products[i], half < 0 ? group.sum() : group.half[half], static_cast<int>(a.zero),
-                                    group.scale, segment[m][n][i]);
+            for (int i = 0; i < 4; i++) {
+                add(i, folds[i % 2], both[i / 2]);
+            }
+        } else {  // parts are so small that registers would not hold more than one of each
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                add(i, fold_of(i % 2), group_of(i / 2));
+            }
         }
     }
 

@@ -18,17 +18,29 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
     if (output >= a.outputs) {
         return;
     }
+    const bool whole = a.columns % 4 == 0;  // rows of x begin at multiples of 16 bytes
     float sums[ROWS] = {};
     for (int64_t at = lane() * 16; at < a.stride; at += 512) {
         const Words4 w = load_once(a.weights + output * a.stride + at);
         const int column = static_cast<int>(at) / Element::BYTES;
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
-            const float* x = a.x + minimum(first_row + r, static_cast<int>(a.rows) - 1) * a.columns;
+            const float* x = a.x + minimum(first_row + r, static_cast<int>(a.rows) - 1) * a.columns + column;
+            if (whole && column + COUNT <= a.columns) {
+#pragma unroll
+                for (int i = 0; i < COUNT; i += 4) {
+                    const Words4 inputs = load16(x + i);
+#pragma unroll
+                    for (int j = 0; j < 4; j++) {
+                        sums[r] = fmaf(Element::get(w, i + j), F32::get(inputs, j), sums[r]);
+                    }
+                }
+                continue;
+            }
 #pragma unroll
             for (int i = 0; i < COUNT; i++) {
                 if (column + i < a.columns) {
-                    sums[r] = fmaf(Element::get(w, i), x[column + i], sums[r]);
+                    sums[r] = fmaf(Element::get(w, i), x[i], sums[r]);
                 }
             }
         }

@@ -10,7 +10,7 @@
 // Moves:    a row 5 times for each of top-k and top-p, and 2 or 3 times more, from the second-level cache; 4 bytes return.
 // Why:      four bytes a sequence come back, not a row of logits. Thresholds are found digit by digit by histograms, the
 //           first of which counts distances from the largest logit, over which logits spread, so that few threads add to
-//           the same count. Not run on a GPU yet.
+//           the same count (64-bit additions in shared memory are loops); what is far from it is added up by warps. Not run on a GPU yet.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {
@@ -213,14 +213,23 @@ struct SampleBlock {
                 s.bins[i] = 0;
             }
             __syncthreads();
+            uint64_t far = 0;  // of level 0, the last bin, where most may be
             for (int id = static_cast<int>(threadIdx.x); id < columns; id += SAMPLE_THREADS) {
                 const float logit = logits[id];
                 const uint32_t k = order(logit);
                 const bool same = level == 0 || (bin_of(0, k, logit) == near &&
                                                  (level == 1 || k >> (40 - 8 * level) == key >> (40 - 8 * level)));
-                if (same && before.keeps(k, id)) {
-                    add_atomically(&s.bins[bin_of(level, k, logit)], weight_of(logit));
+                const uint64_t weight = same && before.keeps(k, id) ? weight_of(logit) : 0;
+                const int bin = bin_of(level, k, logit);
+                if (level == 0 && bin == 0) {
+                    far += weight;
+                } else if (weight != 0) {
+                    add_atomically(&s.bins[bin], weight);
                 }
+            }
+            far = sum_of_warp(far);
+            if (lane() == 0 && far != 0) {
+                add_atomically(&s.bins[0], far);
             }
             __syncthreads();
             choose_bin(above, needed);

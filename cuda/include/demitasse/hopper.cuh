@@ -41,11 +41,12 @@ DEVICE void mbarrier_expect(uint64_t* barrier, unsigned bytes) {
 DEVICE void mbarrier_arrive(uint64_t* barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" : : "r"(shared_address(barrier)) : "memory");
 }
-// Arrives at the same barrier of a block of the cluster.
+// Arrives at the same barrier of a block of the cluster. Only for what asynchronous copies and wgmma read and wrote: to
+// order other reads and writes between blocks it would have to say .release.cluster, which costs a fence of the whole GPU.
 DEVICE void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
     asm volatile(
         "{\n.reg .b32 remote;\nmapa.shared::cluster.u32 remote, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n}"
+        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}"
         :
         : "r"(shared_address(barrier)), "r"(rank)
         : "memory");
@@ -54,7 +55,7 @@ DEVICE void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
 DEVICE void mbarrier_wait(uint64_t* barrier, unsigned parity) {
     asm volatile(
         "{\n.reg .pred done;\nagain:\n"
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n@!done bra again;\n}"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again;\n}"
         :
         : "r"(shared_address(barrier)), "r"(parity)
         : "memory");

@@ -53,7 +53,7 @@ struct WeightTile {
 };
 
 // A group of 32 columns of a row of activations beside its integers.
-struct ActivationGroup {
+struct alignas(8) ActivationGroup {
     float scale;
     int16_t half[2];  // sums of 16 columns each
 

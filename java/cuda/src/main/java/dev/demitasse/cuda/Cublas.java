@@ -24,11 +24,9 @@ final class Cublas implements AutoCloseable {
 
     private Cublas(CudaContext context) {
         this.context = context;
-        check(JCublas2.cublasCreate(handle), "starting cuBLAS");
-        check(JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "giving cuBLAS the stream");
     }
 
-    /** cuBLAS on the current context; null, with the reason logged, where it is not installed. */
+    /** cuBLAS on a context; null, with the reason logged, where it is not installed or does not start. */
     static @Nullable Cublas open(CudaContext context) {
         try {
             JCublas2.initialize();
@@ -40,7 +38,20 @@ final class Cublas implements AutoCloseable {
             LOG.log(System.Logger.Level.DEBUG, "JCublas", e);
             return null;
         }
-        return new Cublas(context);
+        context.enter(); // or it would make a context of its own
+        Cublas cublas = new Cublas(context);
+        int failed = JCublas2.cublasCreate(cublas.handle);
+        if (failed == cublasStatus.CUBLAS_STATUS_SUCCESS) {
+            failed = JCublas2.cublasSetStream(cublas.handle, new cudaStream_t(context.stream()));
+        }
+        if (failed != cublasStatus.CUBLAS_STATUS_SUCCESS) {
+            LOG.log(
+                    System.Logger.Level.WARNING,
+                    "cuda: cuBLAS does not start ({0}); matrices in FP32 and FP16 are multiplied by kernels of Demitasse''s own",
+                    cublasStatus.stringFor(failed));
+            return null;
+        }
+        return cublas;
     }
 
     /**

@@ -254,14 +254,15 @@ final class LaunchList implements AutoCloseable {
         used = 0;
         called = false;
         RunEvent event = new RunEvent();
-        if (event.isEnabled()) {
+        boolean measured = event.isEnabled();
+        if (measured) {
             event.begin(context, key.steps.size());
         }
         boolean replayed = replay(key);
         if (!replayed) {
             launchAll(key);
         }
-        if (event.isEnabled()) {
+        if (measured) {
             event.launched(context, replayed);
             events.add(event);
         }

@@ -30,6 +30,7 @@ final class LinearLaunches implements AutoCloseable {
     private final Workspace halves;
     private @Nullable Cublas cublas;
     private boolean cublasSought;
+    private long halved; // address of the call's activations in FP16, or 0
 
     /**
      * What decides which kernel takes a matrix.
@@ -68,6 +69,7 @@ final class LinearLaunches implements AutoCloseable {
             splitBytes += partialBytes(weights[i], rows);
         }
         long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
+        halved = 0;
         QuantizedRows quantized = QuantizedRows.NOWHERE;
         LinearBatch batch = new LinearBatch(launches);
         for (int i = 0; i < projections.length; i++) {
@@ -150,15 +152,19 @@ final class LinearLaunches implements AutoCloseable {
         return cublas;
     }
 
-    private void multiply(Cublas library, CudaWeight weight, long x, int rows, long bias, long out) {
-        long operand = x;
-        if (weight.layout().element() == WeightLayout.Element.F16) {
-            long count = (long) rows * weight.columns();
-            operand = halves.address(count * Short.BYTES);
-            launches.add("to_half", pieces(count, 256), 1, 1, 256, 0, x, count, operand);
+    /** The address of {@code count} numbers in FP16; once for all matrices of a call. */
+    private long halves(long x, long count) {
+        if (halved == 0) {
+            halved = halves.address(count * Short.BYTES);
+            launches.add("to_half", pieces(count, 256), 1, 1, 256, 0, x, count, halved);
         }
-        long from = operand;
-        launches.call(() -> library.multiply(weight, from, rows, out));
+        return halved;
+    }
+
+    private void multiply(Cublas library, CudaWeight weight, long x, int rows, long bias, long out) {
+        boolean half = weight.layout().element() == WeightLayout.Element.F16;
+        long operand = half ? halves(x, (long) rows * weight.columns()) : x;
+        launches.call(() -> library.multiply(weight, operand, rows, out));
         if (bias != 0) {
             long count = (long) rows * weight.rows();
             launches.add("add_bias", pieces(count, 256), 1, 1, 256, 0, out, count, bias, weight.rows());

@@ -14,6 +14,7 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -67,10 +68,16 @@ class CudaCublasTest {
                 Buffer bias = device.upload(b);
                 Buffer out = device.allocate((long) rows * outputs * Float.BYTES)) {
             float[] y = new float[rows * outputs];
-            for (int turn = 0; turn < 2; turn++) {
-                device.linear(in, rows, new Projection(weight, bias, out));
-                out.read(0, MemorySegment.ofArray(y));
-            }
+            // On a thread that has no context yet.
+            CompletableFuture.runAsync(
+                            () -> {
+                                for (int turn = 0; turn < 2; turn++) {
+                                    device.linear(in, rows, new Projection(weight, bias, out));
+                                    out.read(0, MemorySegment.ofArray(y));
+                                }
+                            },
+                            task -> new Thread(task).start())
+                    .join();
             return y;
         }
     }
