@@ -129,14 +129,14 @@ struct Gemm {
     }
 
     // f(m, n, group, rows, first, second) for all fragments of a tile of columns: rows of activations, and the words of weights.
-    template <int UNROLL, class F>
+    template <class F>
     DEVICE void each_product(const unsigned char* stage, F f) const {
         Words4 weights[FRAGMENTS_N];
 #pragma unroll
         for (int n = 0; n < FRAGMENTS_N; n++) {
             weights[n] = load_chunk(stage + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES);
         }
-#pragma unroll UNROLL
+#pragma unroll 1  // more than two groups at once, and registers are spilled
         for (int input = 0; input < Tile::INPUTS; input++) {
 #pragma unroll
             for (int m = 0; m < FRAGMENTS_M; m++) {
@@ -164,25 +164,23 @@ template <int BITS, Part PART, class T>
 struct GroupedSums {
     using G = Gemm<BITS, PART, T>;
     using Shape = typename G::Shape;
-    static constexpr int UNROLL = 1;  // pairs of groups at once: more, and registers are spilled
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        gemm.template each_product<UNROLL>(
-            stage, [&](int m, int n, int g, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
-                int products[4] = {};
-                if constexpr (PART == Part::HALF) {
-                    int high[4] = {};
-                    mma_int8_k16(products, rows[0], rows[1], first);
-                    mma_int8_k16(high, rows[2], rows[3], second);
-                    fold(gemm, stage, m, n, g, 0, products);
-                    fold(gemm, stage, m, n, g, 1, high);
-                } else {
-                    mma_int8_k32(products, rows, first, second);
-                    fold(gemm, stage, m, n, g, -1, products);
-                }
-            });
+        gemm.each_product(stage, [&](int m, int n, int g, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
+            int products[4] = {};
+            if constexpr (PART == Part::HALF) {
+                int high[4] = {};
+                mma_int8_k16(products, rows[0], rows[1], first);
+                mma_int8_k16(high, rows[2], rows[3], second);
+                fold(gemm, stage, m, n, g, 0, products);
+                fold(gemm, stage, m, n, g, 1, high);
+            } else {
+                mma_int8_k32(products, rows, first, second);
+                fold(gemm, stage, m, n, g, -1, products);
+            }
+        });
     }
 
     // half: which half of group g, or -1 for all of it.
@@ -240,14 +238,12 @@ struct GroupedSums {
 template <int BITS, class T>
 struct WholeSums {
     using G = Gemm<BITS, Part::ROW, T>;
-    static constexpr int UNROLL = 1;
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        gemm.template each_product<UNROLL>(
-            stage, [&](int m, int n, int, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
-                mma_int8_k32(sums[m][n], rows, first, second);
-            });
+        gemm.each_product(stage, [&](int m, int n, int, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
+            mma_int8_k32(sums[m][n], rows, first, second);
+        });
     }
 
     DEVICE void end_segment(bool) {}
@@ -256,14 +252,8 @@ struct WholeSums {
         return gemm.a.groups + static_cast<int64_t>(row) * gemm.a.tiles * G::Tile::GROUPS;
     }
 
-    // The sum of a row's activations, where it is needed.
     DEVICE int input(const G& gemm, int row) const {
-        const LinearArgs& a = gemm.a;
-        int sum = 0;
-        for (int g = 0; (a.mins != nullptr || a.zero != 0) && g < static_cast<int>(a.tiles) * G::Tile::GROUPS; g++) {
-            sum += groups_of(gemm, row)[g].sum();
-        }
-        return sum;
+        return gemm.a.row_input(groups_of(gemm, row), static_cast<int>(gemm.a.tiles) * G::Tile::GROUPS);
     }
 
     DEVICE float result(const G& gemm, int m, int n, int i, int input, int row, int output) const {

@@ -178,10 +178,7 @@ struct Wgmma {
                 continue;
             }
             const ActivationGroup* groups = a.groups + row * a.tiles * 2;
-            int input = 0;
-            for (int g = 0; (a.mins != nullptr || a.zero != 0) && g < static_cast<int>(a.tiles) * 2; g++) {
-                input += groups[g].sum();
-            }
+            const int input = a.row_input(groups, static_cast<int>(a.tiles) * 2);
 #pragma unroll
             for (int i = 0; i < 32; i++) {
                 const int output = first_output(unit) + i / 2 * 8 + lane() % 4 * 2 + i % 2;

@@ -13,9 +13,9 @@ namespace demitasse {
 struct QuantizeRowsArgs {
     const float* x;
     int64_t columns;
-    QuantizedRows to;
     int8_t* plain;  // or null: rows in order, instead of tiles
     float* scales;  // with `plain`
+    QuantizedRows to;
 };
 
 }  // namespace demitasse

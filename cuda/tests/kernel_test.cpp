@@ -92,6 +92,25 @@ struct RandomMatrix {
     }
 };
 
+// Rows of random numbers, and the same as integers in tiles.
+struct RandomInput {
+    std::vector<float> x;
+    std::vector<int8_t> q;
+    std::vector<ActivationGroup> groups;
+
+    RandomInput(int rows, int columns, int64_t padded, bool whole_rows, std::mt19937& random)
+        : x(static_cast<size_t>(rows * columns)),
+          q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded)),
+          groups(static_cast<size_t>(rows * padded / 32)) {
+        std::normal_distribution<float> normal;
+        for (float& v : x) {
+            v = normal(random);
+        }
+        run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
+            QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, whole_rows}});
+    }
+};
+
 template <int BITS>
 void test_linear(const char* element, int part, bool minimum, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
@@ -100,22 +119,14 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
     const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
     for (int rows : emulator::settings.seed == 0 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
-        std::vector<float> x(static_cast<size_t>(rows * K));
-        std::normal_distribution<float> normal;
-        for (float& v : x) {
-            v = normal(random);
-        }
-        std::vector<int8_t> q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded));
-        std::vector<ActivationGroup> groups(static_cast<size_t>(rows * padded / 32));
-        run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
-            QuantizeRowsArgs{x.data(), K, {q.data(), groups.data(), padded, part == 0}, nullptr, nullptr});
+        const RandomInput input(rows, K, padded, part == 0, random);
         std::vector<double> expected;
         for (int r = 0; r < rows; r++) {
             for (int n = 0; n < N; n++) {
                 double sum = 0;
                 for (int k = 0; k < K; k++) {
-                    sum += static_cast<double>(q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
-                           groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale *
+                    sum += static_cast<double>(input.q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
+                           input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale *
                            m.values[static_cast<size_t>(n * K + k)];
                 }
                 expected.push_back(sum);
@@ -130,9 +141,9 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
                      m.tiles,
                      0,
                      m.zero(),
-                     x.data(),
-                     reinterpret_cast<const uint8_t*>(q.data()),
-                     groups.data(),
+                     input.x.data(),
+                     reinterpret_cast<const uint8_t*>(input.q.data()),
+                     input.groups.data(),
                      K,
                      rows,
                      nullptr,
@@ -178,23 +189,15 @@ void test_wgmma(std::mt19937& random) {
         constexpr int N = 140, ROWS = 600;
         RandomMatrix<8> m(N, k, 0, false, random);
         const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;
-        std::vector<float> x(static_cast<size_t>(ROWS * k));
-        std::normal_distribution<float> normal;
-        for (float& v : x) {
-            v = normal(random);
-        }
-        std::vector<int8_t> q(static_cast<size_t>(round_up(ROWS, TILE_OUTPUTS) * padded));
-        std::vector<ActivationGroup> groups(static_cast<size_t>(ROWS * padded / 32));
-        run("quantize_rows", {ROWS, 1, 1}, 256, 0,
-            QuantizeRowsArgs{x.data(), k, {q.data(), groups.data(), padded, 1}, nullptr, nullptr});
+        const RandomInput input(ROWS, k, padded, true, random);
         std::vector<float> expected(ROWS * N), out(ROWS * N);
         LinearArgs a{};
         a.quants = m.quants.data();
         a.scales = m.scales.data();
         a.outputs = N;
         a.tiles = m.tiles;
-        a.q = reinterpret_cast<const uint8_t*>(q.data());
-        a.groups = groups.data();
+        a.q = reinterpret_cast<const uint8_t*>(input.q.data());
+        a.groups = input.groups.data();
         a.columns = k;
         a.rows = ROWS;
         a.out = expected.data();

@@ -81,6 +81,14 @@ struct LinearArgs {
         return half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[at])
                                 : static_cast<const float*>(from)[at];
     }
+    // The sum of a row's integers, of which these are the groups, where it is needed.
+    DEVICE int row_input(const ActivationGroup* of_row, int count) const {
+        int sum = 0;
+        for (int g = 0; (mins != nullptr || zero != 0) && g < count; g++) {
+            sum += of_row[g].sum();
+        }
+        return sum;
+    }
     // A row's sum of whole-row parts; input: the sum of its integers.
     DEVICE float fold_row(int products, int input, float activation, int64_t output) const;
     DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }

@@ -16,11 +16,9 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -182,19 +180,24 @@ final class CudaDevice implements Device {
         long in = address(x, count);
         long scale = address(weight, columns);
         long result = address(out, count);
-        LaunchList.Launch add = launches.last(0, "add");
-        boolean adds = add != null && add.arguments()[0] == in && add.arguments()[2] == count;
-        if (adds) {
-            launches.removeLast(1);
-        }
-        long addend = adds && add != null ? add.arguments()[1] : 0;
-        long[] arguments = {in, scale, columns, bits(epsilon), result, adds ? in : 0, addend};
+        long addend = takeAddition(in, count);
+        long[] arguments = {in, scale, columns, bits(epsilon), result, addend == 0 ? 0 : in, addend};
         launches.add(norm(
                 rows,
                 QuantizedRows.NOWHERE.after(arguments),
                 (from, wanted, width, to) -> from == result && wanted == rows && width == columns
                         ? norm(rows, to.after(arguments), null)
                         : null));
+    }
+
+    /** The address of what was to be added to {@code count} numbers at {@code x} just before, which is taken over; 0 if nothing was. */
+    private long takeAddition(long x, long count) {
+        LaunchList.Launch add = launches.last(0, "add");
+        if (add == null || add.arguments()[0] != x || add.arguments()[2] != count) {
+            return 0;
+        }
+        launches.removeLast(1);
+        return add.arguments()[1];
     }
 
     private static LaunchList.Launch norm(int rows, long[] arguments, LaunchList.@Nullable Quantising quantising) {
@@ -207,14 +210,9 @@ final class CudaDevice implements Device {
             throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
         }
         long count = (long) rows * columns;
-        long[] nowhere = QuantizedRows.NOWHERE.after(address(x, count), columns);
-        rows(
-                "quantize_rows",
-                rows,
-                LongStream.concat(
-                                Arrays.stream(nowhere),
-                                LongStream.of(CudaBuffer.address(q, count, launches), address(scales, count / GROUP)))
-                        .toArray());
+        long[] arguments = QuantizedRows.NOWHERE.after(
+                address(x, count), columns, CudaBuffer.address(q, count, launches), address(scales, count / GROUP));
+        rows("quantize_rows", rows, arguments);
     }
 
     @Override

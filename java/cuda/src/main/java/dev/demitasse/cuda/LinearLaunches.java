@@ -98,32 +98,13 @@ final class LinearLaunches implements AutoCloseable {
         long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
         QuantizedRows to = new QuantizedRows(q, q + bytes, padded, choice.activations() == ActivationType.INT8_ROW);
         if (!launches.quantiseByLast(x, rows, columns, to)) {
-            launches.add(
-                    "quantize_rows",
-                    rows,
-                    1,
-                    1,
-                    256,
-                    0,
-                    x,
-                    columns,
-                    to.q(),
-                    to.groups(),
-                    padded,
-                    to.wholeRows() ? 1 : 0,
-                    0,
-                    0);
+            launches.add("quantize_rows", rows, 1, 1, 256, 0, to.after(x, columns, 0, 0));
         }
         return to;
     }
 
     private void addFloat(CudaWeight weight, long x, int rows, long bias, long out) {
         long[] arguments = {weight.elements(), weight.stride(), weight.rows(), weight.columns(), x, rows, bias, out};
-        Cublas library = rows < FLOAT_GEMM_ROWS || choice.batchInvariant() ? null : cublas(weight);
-        if (library != null) {
-            multiply(library, weight, x, rows, bias, out);
-            return;
-        }
         if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
             launches.add(
@@ -134,6 +115,11 @@ final class LinearLaunches implements AutoCloseable {
                     256,
                     0,
                     arguments);
+            return;
+        }
+        Cublas library = cublas(weight);
+        if (library != null) {
+            multiply(library, weight, x, rows, bias, out);
             return;
         }
         int edge = rows <= 64 ? 64 : 128;
