@@ -91,7 +91,7 @@ def main():
     limit = bandwidth.get("readBandwidth")
     print("# Figures of one run\n")
     print(f"Read-only bandwidth {number(limit)} GB/s, copies {number(bandwidth.get('copyBandwidth'))} GB/s (PyTorch).")
-    operations(figures, "linear", ("weights", "activations", "instructions"), limit)
+    operations(figures, "linear", ("weights", "activations", "results", "instructions"), limit)
     operations(figures, "attention", ("cache",), limit)
     samples(figures)
     models(figures, limit)

@@ -41,6 +41,16 @@ inline uint32_t floats_to_halves(float low, float high) {
     return float_to_half(low) | static_cast<uint32_t>(float_to_half(high)) << 16;
 }
 
+inline uint16_t float_to_bfloat(float f) {
+    uint32_t bits;
+    std::memcpy(&bits, &f, 4);
+    return std::isnan(f) ? 0x7FFF : static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+inline uint32_t floats_to_bfloats(float low, float high) {
+    return float_to_bfloat(low) | static_cast<uint32_t>(float_to_bfloat(high)) << 16;
+}
+
 inline int dot4(uint32_t a, uint32_t b, int c) {
     for (int i = 0; i < 32; i += 8) {
         c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
@@ -71,6 +81,13 @@ void load_words(uint32_t (&words)[COUNT], const void* p) {
         emulator::fault("a load of words at an address that is no multiple of their size");
     }
     std::memcpy(words, p, 4 * COUNT);
+}
+inline void store_floats(float* p, float first, float second) {
+    if (reinterpret_cast<uintptr_t>(p) % 8 != 0) {
+        emulator::fault("a store of 8 bytes at an address that is no multiple of 8");
+    }
+    p[0] = first;
+    p[1] = second;
 }
 inline void store16(void* p, Words4 v) {
     require_aligned(p, "a store of 16 bytes");

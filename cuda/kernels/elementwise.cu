@@ -1,5 +1,5 @@
-// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; add_bias: x += b in
-//           every row; to_half: nearest FP16, the largest for what is larger; soft_cap: x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
+// Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; add_bias: out = x + b in
+//           every row, also in 16 bits; to_half: nearest FP16, the largest for what is larger; soft_cap: x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
 //           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight, and
 //           before it, where wanted, x += y. gated_activation and rms_norm also quantise what they write, where wanted.
 // Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory; integers as
@@ -10,6 +10,7 @@
 //           gather_rows one block of 256 a row.
 // Moves:    each element once.
 // Why:      bound by memory and by the launch: what follows on the same row is done on the way. Not run on a GPU yet.
+#include "demitasse/output.cuh"
 #include "demitasse/quantize.cuh"
 #include "demitasse/rope.cuh"
 
@@ -93,10 +94,11 @@ struct ToHalfArgs {
 };
 
 struct AddBiasArgs {
-    float* x;
+    const float* x;
     int64_t count;
-    const float* bias;
+    const float* bias;  // or null
     int64_t columns;
+    Output out;  // may be x
 };
 
 struct SoftCapArgs {
@@ -174,7 +176,7 @@ EXPORT(to_half)
 KERNEL(256) add_bias(const demitasse::AddBiasArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
-        a.x[i] += a.bias[i % a.columns];
+        a.out.store(i, a.bias == nullptr ? a.x[i] : a.x[i] + a.bias[i % a.columns]);
     }
 }
 EXPORT(add_bias)

@@ -1,5 +1,5 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; weights in FP32, FP16 or BF16.
-// Layout:   float_weights.cuh; x and out rows in order, FP32.
+// Layout:   float_weights.cuh; rows in order, x FP32, out as output.cuh says.
 // Requires: nothing.
 // Accuracy: FP32, columns in order.
 // Launch:   (outputs / EDGE, rows / EDGE) blocks of 256 threads, EDGE = 16 EACH.
@@ -106,7 +106,7 @@ struct FloatGemm {
             for (int j = 0; j < EACH; j++) {
                 const int64_t output = first_output + spot(threadIdx.x % 16, j);
                 if (row < a.rows && output < a.outputs) {
-                    a.out[row * a.outputs + output] = a.bias == nullptr ? sums[i][j] : sums[i][j] + a.bias[output];
+                    a.out.store(row * a.outputs + output, a.bias == nullptr ? sums[i][j] : sums[i][j] + a.bias[output]);
                 }
             }
         }

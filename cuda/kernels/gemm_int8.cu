@@ -1,5 +1,5 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s (q - zero), or s q + m; weights INT8 or INT4.
-// Layout:   weights.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
+// Layout:   weights.cuh; output.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
 // Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: GemmShape::BYTES.
 // Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
 //           folds in the order of weights.cuh: the bits of gemv.
@@ -294,7 +294,8 @@ DEVICE void gemm(const LinearBatch& batch) {
         sums.end_segment(segment == first_segment);
     }
     copy_async_wait<0>();
-    float* out = split ? a.partial + static_cast<int64_t>(blockIdx.z) * a.rows * a.outputs : a.out;
+    const Output out = split ? Output{a.partial, OutputType::F32} : a.out;
+    const int64_t first = split ? static_cast<int64_t>(blockIdx.z) * a.rows * a.outputs : 0;
 #pragma unroll
     for (int m = 0; m < T::WARP_M / 16; m++) {
 #pragma unroll
@@ -302,12 +303,18 @@ DEVICE void gemm(const LinearBatch& batch) {
             const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + half * 8;
             const int input = row < a.rows ? sums.input(gemm, row) : 0;
 #pragma unroll
-            for (int i = 0; i < T::WARP_N / 8 * 2; i++) {
-                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + i / 2 * 8 + lane() % 4 * 2 + i % 2;
-                if (row < a.rows && output < a.outputs) {
-                    const float sum = sums.result(gemm, m, i / 2, 2 * half + i % 2, input, row, output);
-                    out[row * a.outputs + output] = split ? sum : a.with_bias(sum, output);
+            for (int n = 0; n < T::WARP_N / 8; n++) {
+                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + n * 8 + lane() % 4 * 2;
+                const int count = row < a.rows ? minimum(2, static_cast<int>(a.outputs) - output) : 0;
+                float pair[2] = {};
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    if (i < count) {
+                        const float sum = sums.result(gemm, m, n, 2 * half + i, input, row, output + i);
+                        pair[i] = split ? sum : a.with_bias(sum, output + i);
+                    }
                 }
+                out.store_pair(first + row * a.outputs + output, pair, count);
             }
         }
     }

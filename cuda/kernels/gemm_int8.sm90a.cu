@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
 //           row (W8A8); w = s (q - zero), or s q + m. The bits of gemm_int8.cu.
-// Layout:   weights.cuh, whose tiles are operands of wgmma as they lie.
+// Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
 // Requires: sm_90a; part ROW. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
 // Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
@@ -180,13 +180,18 @@ struct Wgmma {
             const ActivationGroup* groups = a.groups + row * a.tiles * 2;
             const int input = a.row_input(groups, static_cast<int>(a.tiles) * 2);
 #pragma unroll
-            for (int i = 0; i < 32; i++) {
-                const int output = first_output(unit) + i / 2 * 8 + lane() % 4 * 2 + i % 2;
-                if (output < a.outputs) {
-                    const int sum = sums[part / 2][i / 2 * 4 + part % 2 * 2 + i % 2];
-                    a.out[row * a.outputs + output] =
-                        a.with_bias(a.fold_row(sum, input, groups->scale, output), output);
+            for (int n = 0; n < N / 8; n++) {
+                const int output = first_output(unit) + n * 8 + lane() % 4 * 2;
+                const int count = minimum(2, static_cast<int>(a.outputs) - output);
+                float pair[2] = {};
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    if (i < count) {
+                        const int sum = sums[part / 2][n * 4 + part % 2 * 2 + i];
+                        pair[i] = a.with_bias(a.fold_row(sum, input, groups->scale, output + i), output + i);
+                    }
                 }
+                a.out.store_pair(row * a.outputs + output, pair, count);
             }
         }
     }

@@ -1,9 +1,9 @@
 // Computes: out[r][n] = sum over segments of partial[segment][r][n], in their order, + bias[n].
-// Layout:   partial as gemm_int8 leaves it; out rows x outputs.
+// Layout:   partial as gemm_int8 leaves it; out rows x outputs, output.cuh.
 // Requires: nothing.
-// Accuracy: FP32, the order of weights.cuh.
+// Accuracy: FP32, the order of weights.cuh; 16-bit results are rounded once.
 // Launch:   one thread an element, blocks of 256, of all matrices.
-// Moves:    4 bytes read for each segment and 4 written an element.
+// Moves:    4 bytes read for each segment and 4, or 2, written an element.
 // Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same. Not run on a GPU
 //           yet.
 #include "demitasse/weights.cuh"
@@ -20,6 +20,6 @@ KERNEL(256) linear_finish(const GRID_CONSTANT demitasse::LinearBatch batch) {
     for (int s = 1; s < a.segments(); s++) {
         sum += a.partial[s * count + i];
     }
-    a.out[i] = a.with_bias(sum, i % a.outputs);
+    a.out.store(i, a.with_bias(sum, i % a.outputs));
 }
 EXPORT(linear_finish)

@@ -167,6 +167,11 @@ void halves() {
     check(float_to_half(1.0f + 1.0f / 2048) == 0x3C00 && float_to_half(1.0f + 3.0f / 2048) == 0x3C02,
           "ties go to even");
     check(float_to_half(65519.9f) == 0x7BFF && float_to_half(65520.0f) == 0x7C00, "what is too large is infinite");
+    check(float_to_bfloat(1.0f + 1.0f / 256) == 0x3F80 && float_to_bfloat(1.0f + 3.0f / 256) == 0x3F82,
+          "BF16's ties go to the even number");
+    check(float_to_bfloat(-3.4e38f) == 0xFF80 && std::isnan(half_to_float(float_to_half(NAN))) &&
+              float_to_bfloat(NAN) == 0x7FFF,
+          "what is too large for BF16 is infinite, and NaN stays one");
 }
 
 void tensor_cores() {

@@ -111,6 +111,14 @@ struct RandomInput {
     }
 };
 
+std::vector<uint16_t> narrowed(const std::vector<float>& values, OutputType type) {
+    std::vector<uint16_t> bits;
+    for (float v : values) {
+        bits.push_back(type == OutputType::F16 ? float_to_half(v) : float_to_bfloat(v));
+    }
+    return bits;
+}
+
 template <int BITS>
 void test_linear(const char* element, int part, bool minimum, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
@@ -147,12 +155,14 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
                      K,
                      rows,
                      nullptr,
-                     out.data(),
+                     {out.data(), OutputType::F32},
                      partial.data()};
-        std::vector<float> again(out.size());
+        // The second of two matrices has 16-bit results.
+        const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
+        std::vector<uint16_t> again(out.size());
         std::vector<float> again_partial(partial.size());
         LinearArgs second = a;
-        second.out = again.data();
+        second.out = {again.data(), narrow};
         second.partial = again_partial.data();
         const std::string gemv = std::string("gemv_") + element + suffix;
         const std::string gemm = std::string("gemm_") + element + suffix;
@@ -161,7 +171,7 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
         auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
         run(gemv + "_rows4", {copies * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(blocks(N, 8)));
-        check(copies == 1 || again == out, gemv + what + ": the second matrix differs");
+        check(copies == 1 || again == narrowed(out, narrow), gemv + what + ": 16-bit results are not those of FP32");
         check(close(out, expected, 1e-10), gemv + what);
         const std::vector<float> same = out;
         for (int tile_rows : {16, 64, 128}) {
@@ -170,14 +180,15 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
             const unsigned threads = tile_rows == 16 ? 128 : tile_rows == 128 && part == 16 ? 512 : 256;
             const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
             std::fill(out.begin(), out.end(), -1.0f);
-            std::fill(again.begin(), again.end(), -1.0f);
+            std::fill(again.begin(), again.end(), uint16_t{1});
             run(gemm + "_m" + std::to_string(tile_rows), {copies * blocks(N, width), blocks(rows, tile_rows), splits},
                 threads, 98 << 10, batch(blocks(N, width)));
             if (splits > 1) {
                 const unsigned each = blocks(rows * N, 256);
                 run("linear_finish", {copies * each, 1, 1}, 256, 0, batch(each));
             }
-            check(copies == 1 || again == same, gemm + what + ": the second matrix differs");
+            check(copies == 1 || again == narrowed(same, narrow),
+                  gemm + what + ": 16-bit results are not those of FP32");
             check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
         }
     }
@@ -200,15 +211,20 @@ void test_wgmma(std::mt19937& random) {
         a.groups = input.groups.data();
         a.columns = k;
         a.rows = ROWS;
-        a.out = expected.data();
+        a.out.to = expected.data();
         run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10,
             LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
-        a.out = out.data();
+        a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
             run("gemm_int8_row_wgmma", {grid, 1, 1}, Wgmma::THREADS, Wgmma::BYTES, a);
             check(out == expected, "gemm_int8_row_wgmma, " + std::to_string(k) + " columns: not the bits of gemm_int8");
         }
+        std::vector<uint16_t> narrow(out.size());
+        a.out = {narrow.data(), OutputType::BF16};
+        run("gemm_int8_row_wgmma", {2, 1, 1}, Wgmma::THREADS, Wgmma::BYTES, a);
+        check(narrow == narrowed(expected, OutputType::BF16),
+              "gemm_int8_row_wgmma: 16-bit results are not those of FP32");
     }
 }
 

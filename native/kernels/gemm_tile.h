@@ -220,7 +220,7 @@ void gemm_rows(TileInput in, int64_t rows, Results out) {
         store_results(tile, P * PANEL, R, out);
         in.q += R * GROUP;
         in.activations += R;
-        out.at += R * out.stride;
+        out = out.from(R);
     }
     if constexpr (R > 1) {
         if (rows > 0) {

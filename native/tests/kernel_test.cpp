@@ -52,15 +52,16 @@ Command command(Op op, int64_t after = -1) {
     return c;
 }
 
-Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows,
-               Rounding rounding) {
+template <class Result>
+std::vector<Result> linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias,
+                           int64_t rows, Rounding rounding, OutputType type) {
     const bool quantise = rounding != Rounding::NONE;
     const int64_t whole = rounding == Rounding::ROWS ? 1 : 0;
     const Matrix& m = c.matrix;
     int64_t groups = (m.columns + GROUP - 1) / GROUP;
     std::vector<int8_t> q(static_cast<size_t>(rows * groups * GROUP));
     std::vector<GroupActivation> activations(static_cast<size_t>(rows * groups));
-    Numbers out(static_cast<size_t>(rows * m.rows));
+    std::vector<Result> out(static_cast<size_t>(rows * m.rows));
     std::vector<Command> commands;
     Activations a{quantise ? q.data() : nullptr, activations.data()};
     if (quantise) {
@@ -68,9 +69,14 @@ Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, cons
         commands.back().quantize_panels = {x.data(), rows, m.columns, whole, a};
     }
     commands.push_back(command(Op::LINEAR, static_cast<int64_t>(commands.size()) - 1));
-    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows, whole};
+    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows, whole, type};
     device.run(commands);
     return out;
+}
+
+Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows,
+               Rounding rounding) {
+    return linear<float>(device, c, x, bias, rows, rounding, OutputType::F32);
 }
 
 void test_linear(const Device& device, std::mt19937& random) {
@@ -108,6 +114,10 @@ void test_linear(const Device& device, std::mt19937& random) {
                 Numbers alone = linear(device, c, last, bias, 1, rounding);
                 check(std::equal(alone.begin(), alone.end(), out.end() - outputs),
                       what + ": a row alone has other bits");
+                for (OutputType type : {OutputType::F16, OutputType::BF16}) {
+                    check(linear<uint16_t>(device, c, x, bias, rows, rounding, type) == narrowed(out, type),
+                          what + ": 16-bit results are not those of FP32, rounded");
+                }
             }
         }
     }

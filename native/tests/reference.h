@@ -1,6 +1,7 @@
 // Plain FP64 versions of the operations, and the cases of the tests.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +24,22 @@ inline Numbers numbers(size_t count, std::mt19937& random) {
         value = normal(random) * (outlier(random) == 0 ? 8.0f : 1.0f);
     }
     return values;
+}
+
+// The bits of finite numbers in a 16-bit type: the multiple of its unit in the last place that is nearest, ties to even.
+inline std::vector<uint16_t> narrowed(const Numbers& values, OutputType type) {
+    const bool half = type == OutputType::F16;
+    const int mantissa = half ? 10 : 7;
+    const int least = half ? -14 : -126;  // exponent of normal numbers
+    const int infinite = half ? 0x7C00 : 0x7F80;
+    std::vector<uint16_t> bits;
+    for (float value : values) {
+        const int exponent = value == 0 ? least : std::max(least, std::ilogb(value));
+        const double units = std::nearbyint(std::ldexp(std::fabs(static_cast<double>(value)), mantissa - exponent));
+        const int magnitude = std::min(infinite, (exponent - least) * (1 << mantissa) + static_cast<int>(units));
+        bits.push_back(static_cast<uint16_t>((std::signbit(value) ? 0x8000 : 0) | magnitude));
+    }
+    return bits;
 }
 
 // A matrix of random integers, and its packed form.

@@ -1,7 +1,7 @@
 // Weights in FP32, FP16 or BF16: rows in order, each padded to 16 bytes with zeros. What gemv_float and gemm_float share.
 #pragma once
 
-#include "demitasse/kernel.cuh"
+#include "demitasse/output.cuh"
 
 namespace demitasse {
 
@@ -13,7 +13,7 @@ struct FloatLinearArgs {
     const float* x;
     int64_t rows;
     const float* bias;  // or null
-    float* out;
+    Output out;
 };
 
 struct F32 {

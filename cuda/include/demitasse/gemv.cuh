@@ -144,7 +144,7 @@ DEVICE void finish_rows(const LinearArgs& a, const float* partial, int block, in
     for (int s = 1; s < a.segments(); s++) {
         sum += partial[s * ROWS * TILE_OUTPUTS + threadIdx.x];
     }
-    a.out[(first_row + r) * a.outputs + output] = a.with_bias(sum, output);
+    a.out.store((first_row + r) * a.outputs + output, a.with_bias(sum, output));
 }
 
 // One scale a row on both sides: integers of all segments are added, and folded once.
@@ -164,7 +164,7 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int block, in
         inputs += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS];
     }
     const float activation = a.groups[row * a.tiles * WeightTile<BITS>::GROUPS].scale;
-    a.out[row * a.outputs + output] = a.with_bias(a.fold_row(products, inputs, activation, output), output);
+    a.out.store(row * a.outputs + output, a.with_bias(a.fold_row(products, inputs, activation, output), output));
 }
 
 template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>

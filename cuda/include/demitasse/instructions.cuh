@@ -28,6 +28,11 @@ DEVICE uint32_t floats_to_halves(float low, float high) {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(h) : "f"(high), "f"(low));
     return h;
 }
+DEVICE uint32_t floats_to_bfloats(float low, float high) {
+    uint32_t b;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(b) : "f"(high), "f"(low));
+    return b;
+}
 DEVICE int dot4(uint32_t a, uint32_t b, int c) { return __dp4a(static_cast<int>(a), static_cast<int>(b), c); }
 
 // ---- memory
@@ -66,6 +71,9 @@ DEVICE void load_words(uint32_t (&words)[COUNT], const void* p) {
         words[2] = v.z;
         words[3] = v.w;
     }
+}
+DEVICE void store_floats(float* p, float first, float second) {
+    *reinterpret_cast<float2*>(p) = make_float2(first, second);
 }
 DEVICE void store16(void* p, Words4 v) { *static_cast<uint4*>(p) = make_uint4(v.x, v.y, v.z, v.w); }
 

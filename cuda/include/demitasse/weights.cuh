@@ -15,7 +15,7 @@
 // the other within a segment, and segments added in their order, whatever computes them.
 #pragma once
 
-#include "demitasse/kernel.cuh"
+#include "demitasse/output.cuh"
 
 namespace demitasse {
 
@@ -74,7 +74,7 @@ struct LinearArgs {
     int64_t columns;
     int64_t rows;
     const float* bias;  // or null
-    float* out;         // rows x outputs
+    Output out;         // rows x outputs
     float* partial;     // room for [segment][row][output], where the launch is split over segments
 
     DEVICE float scale(const void* from, int64_t at) const {

@@ -42,6 +42,9 @@ enum class Op : int64_t {
 // Elements of a weight layout; the numbers are those of the Java enum.
 enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 
+// How results of linear are written; the numbers are those of the Java enum.
+enum class OutputType : int64_t { F32, F16, BF16 };
+
 // Elements of a key-value cache; the numbers are those of the Java enum.
 enum class KvType : int64_t { F32, F16, INT8, FP8 };
 
@@ -124,9 +127,10 @@ struct LinearArgs {
     const float* x;  // FP32 activations; not read where q is there
     Activations activations;
     const float* bias;  // or null
-    float* out;
+    void* out;
     int64_t rows;
     int64_t whole_rows;  // 1: the activations of a row have one scale
+    OutputType type;
 };
 
 struct RopeArgs {

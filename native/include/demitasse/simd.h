@@ -106,6 +106,19 @@ inline void store_f16(uint16_t* p, F32 v) {
 }
 #endif
 
+// BF16: nearest, ties to even.
+inline void store_bf16(uint16_t* p, F32 v) {
+    float lanes[LANES];
+    store(lanes, v);
+    for (int i = 0; i < LANES; i++) {
+        uint32_t bits;
+        std::memcpy(&bits, lanes + i, 4);
+        const uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);
+        const bool nan = (bits & 0x7FFFFFFF) > 0x7F800000;
+        p[i] = static_cast<uint16_t>((nan ? bits | 0x400000 : rounded) >> 16);
+    }
+}
+
 // FP8 E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022): nearest, ties to even; |value| is at most 448.
 inline uint8_t float_to_fp8(float value) {
     uint32_t bits;

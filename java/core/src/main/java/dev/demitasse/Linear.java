@@ -3,12 +3,12 @@ package dev.demitasse;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.locks.ReentrantLock;
@@ -62,30 +62,48 @@ public final class Linear implements AutoCloseable {
         if (rows < 1 || x.length != (long) rows * weight.columns()) {
             throw new UsageException(x.length + " elements are not " + rows + " rows of " + weight.columns() + ".");
         }
+        float[] y = new float[Math.multiplyExact(rows, weight.rows())];
+        multiply(MemorySegment.ofArray(x), rows, OutputType.F32, MemorySegment.ofArray(y));
+        return y;
+    }
+
+    /**
+     * Multiplies {@code rows} rows in memory of the caller's, without copies on the Java heap; with 16-bit results half as much comes
+     * back from a GPU.
+     *
+     * @param x rows × {@link #columns()} FP32 numbers
+     * @param type of the results
+     * @param y receives rows × {@link #rows()} numbers of {@code type}
+     */
+    public void multiply(MemorySegment x, int rows, OutputType type, MemorySegment y) {
+        long in = Math.multiplyExact((long) rows, weight.columns()) * Float.BYTES;
+        long out = Math.multiplyExact((long) rows, weight.rows()) * type.bytes();
+        if (rows < 1 || x.byteSize() != in || y.byteSize() != out) {
+            throw new UsageException(rows + " rows have " + in + " bytes of input and " + out + " of " + type
+                    + " results, not " + x.byteSize() + " and " + y.byteSize() + ".");
+        }
         lock.lock();
         try {
             if (closed) {
                 throw new UsageException("The matrix is closed.");
             }
-            input = grown(input, x.length);
-            output = grown(output, (long) rows * weight.rows());
-            input.write(0, MemorySegment.ofArray(x));
-            device.linear(input, rows, new Projection(weight, null, output));
-            float[] y = new float[rows * weight.rows()];
-            output.read(0, MemorySegment.ofArray(y));
-            return y;
+            input = grown(input, in);
+            output = grown(output, out);
+            input.write(0, x);
+            device.linear(input, rows, new Projection(weight, null, output, type));
+            output.read(0, y);
         } finally {
             lock.unlock();
         }
     }
 
-    private Buffer grown(Buffer buffer, long elements) {
-        long bytes = elements * ValueLayout.JAVA_FLOAT.byteSize();
+    private Buffer grown(Buffer buffer, long bytes) {
         if (buffer.bytes() >= bytes) {
             return buffer;
         }
+        Buffer larger = device.allocate(bytes);
         buffer.close();
-        return device.allocate(bytes);
+        return larger;
     }
 
     /** Outputs. */

@@ -10,6 +10,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
@@ -96,31 +97,45 @@ public final class DeviceBenchmark {
             for (int i = 0; i < copies; i++) {
                 weights.add(device.upload(PackedMatrix.pack(KernelCases.matrix(numbers, outputs, columns), layout)));
             }
+            // Results of 16 bits, as peers write them, where W8A8 meets many rows.
+            OutputType[] types = device.activations() == ActivationType.INT8_ROW
+                    ? new OutputType[] {OutputType.F32, OutputType.F16}
+                    : new OutputType[] {OutputType.F32};
             for (int rows : quick ? new int[] {1, 20} : ROWS) {
-                try (Buffer x = device.upload(Arrays.copyOf(numbers, rows * columns));
-                        Buffer out = device.allocate((long) rows * outputs * Float.BYTES)) {
-                    double seconds = median(
-                                    out,
-                                    () -> weights.forEach(
-                                            weight -> device.linear(x, rows, new Projection(weight, null, out))))
-                            / copies;
-                    print(String.format(
-                            Locale.ROOT,
-                            "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"instructions\":\"%s\",\"rows\":%d,\"outputs\":%d,"
-                                    + "\"columns\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f,\"teraoperationsPerSecond\":%.2f",
-                            layout,
-                            device.activations(),
-                            instructions == null ? "default" : instructions,
-                            rows,
-                            outputs,
-                            columns,
-                            seconds * 1e6,
-                            weights.getFirst().bytes() / seconds / 1e9,
-                            2.0 * rows * outputs * columns / seconds / 1e12));
+                for (OutputType type : types) {
+                    if (type == OutputType.F32 || rows > 16) {
+                        linear(device, weights, Arrays.copyOf(numbers, rows * columns), rows, type);
+                    }
                 }
             }
         } finally {
             weights.forEach(LinearWeight::close);
+        }
+    }
+
+    private void linear(Device device, List<LinearWeight> weights, float[] input, int rows, OutputType type) {
+        LinearWeight first = weights.getFirst();
+        try (Buffer x = device.upload(input);
+                Buffer out = device.allocate((long) rows * first.rows() * type.bytes())) {
+            double seconds = median(
+                            out,
+                            () -> weights.forEach(
+                                    weight -> device.linear(x, rows, new Projection(weight, null, out, type))))
+                    / weights.size();
+            print(String.format(
+                    Locale.ROOT,
+                    "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"results\":\"%s\",\"instructions\":\"%s\",\"rows\":%d,"
+                            + "\"outputs\":%d,\"columns\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f,\"teraoperationsPerSecond\":%.2f",
+                    first.layout(),
+                    device.activations(),
+                    type,
+                    instructions == null ? "default" : instructions,
+                    rows,
+                    first.rows(),
+                    first.columns(),
+                    seconds * 1e6,
+                    first.bytes() / seconds / 1e9,
+                    2.0 * rows * first.rows() * first.columns() / seconds / 1e12));
         }
     }
 

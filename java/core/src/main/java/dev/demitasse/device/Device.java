@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order.
+ * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order, unless an operation says otherwise.
  *
  * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit; on a GPU that is so where
  * the device was opened with {@link DeviceOptions#batchInvariant}. A device is
@@ -69,7 +69,7 @@ public interface Device extends AutoCloseable {
      */
     void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales);
 
-    /** Multiplies {@code rows} rows of {@code x} by each projection's weight; all weights have the same columns. */
+    /** Multiplies {@code rows} rows of {@code x}, FP32, by each projection's weight; all weights have the same columns. */
     void linear(Buffer x, int rows, Projection... projections);
 
     /**

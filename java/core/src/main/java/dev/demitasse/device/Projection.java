@@ -7,6 +7,17 @@ import org.jspecify.annotations.Nullable;
  *
  * @param weight the matrix
  * @param bias one number an output, or null
- * @param out rows × {@code weight.rows()}
+ * @param out rows × {@code weight.rows()} results
+ * @param type of the results
  */
-public record Projection(LinearWeight weight, @Nullable Buffer bias, Buffer out) {}
+public record Projection(LinearWeight weight, @Nullable Buffer bias, Buffer out, OutputType type) {
+    /** With results in FP32. */
+    public Projection(LinearWeight weight, @Nullable Buffer bias, Buffer out) {
+        this(weight, bias, out, OutputType.F32);
+    }
+
+    /** Bytes of the results of {@code rows} rows. */
+    public long outBytes(int rows) {
+        return (long) rows * weight.rows() * type.bytes();
+    }
+}

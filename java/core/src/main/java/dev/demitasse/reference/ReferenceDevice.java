@@ -2,6 +2,7 @@ package dev.demitasse.reference;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
@@ -15,6 +16,7 @@ import dev.demitasse.device.HostBuffer;
 import dev.demitasse.device.HostWeight;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
@@ -153,7 +155,8 @@ final class ReferenceDevice implements Device {
     private void linear(Buffer x, int rows, Projection projection) {
         PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
         MemorySegment in = floats(x, (long) rows * matrix.columns());
-        MemorySegment out = floats(projection.out(), (long) rows * matrix.rows());
+        MemorySegment out =
+                HostBuffer.of(projection.out(), projection.outBytes(rows)).segment();
         Buffer biasBuffer = projection.bias();
         MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer, matrix.rows());
         float[][] input = new float[rows][];
@@ -174,8 +177,16 @@ final class ReferenceDevice implements Device {
             }
             for (int row = 0; row < rows; row++) {
                 double sum = quantised != null ? quantised.dot(row) : dot(input[row], weights);
-                out.setAtIndex(JAVA_FLOAT, (long) row * matrix.rows() + n, (float) (sum + offset));
+                store(projection.type(), out, (long) row * matrix.rows() + n, (float) (sum + offset));
             }
+        }
+    }
+
+    private static void store(OutputType type, MemorySegment out, long index, float value) {
+        if (type == OutputType.F32) {
+            out.setAtIndex(JAVA_FLOAT, index, value);
+        } else {
+            out.setAtIndex(JAVA_SHORT, index, type.narrow(value));
         }
     }
 

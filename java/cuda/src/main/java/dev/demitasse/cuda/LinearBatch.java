@@ -9,7 +9,7 @@ import java.util.List;
  */
 final class LinearBatch {
     private static final int MOST = 3;
-    private static final int ARGUMENTS = 15;
+    private static final int ARGUMENTS = 16;
     private static final int ROWS = 11; // words of LinearArgs
     private static final int OUTPUTS = 3;
 

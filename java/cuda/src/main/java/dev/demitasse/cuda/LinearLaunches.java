@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.WeightLayout;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +29,7 @@ final class LinearLaunches implements AutoCloseable {
     private final Workspace integers;
     private final Workspace partial;
     private final Workspace halves;
+    private final Workspace wideSums; // of cuBLAS, where results are 16 bits
     private @Nullable Cublas cublas;
     private boolean cublasSought;
     private long halved; // address of the call's activations in FP16, or 0
@@ -42,6 +44,14 @@ final class LinearLaunches implements AutoCloseable {
      */
     record Choice(ActivationType activations, int multiprocessors, boolean wgmma, boolean batchInvariant) {}
 
+    /**
+     * Where results go.
+     *
+     * @param bias address, or 0
+     * @param out address
+     */
+    private record Target(long bias, long out, OutputType type) {}
+
     LinearLaunches(CudaContext context, LaunchList launches, Choice choice) {
         this.context = context;
         this.launches = launches;
@@ -49,6 +59,7 @@ final class LinearLaunches implements AutoCloseable {
         this.integers = new Workspace(context, launches);
         this.partial = new Workspace(context, launches);
         this.halves = new Workspace(context, launches);
+        this.wideSums = new Workspace(context, launches);
     }
 
     /** Records a multiplication of {@code rows} rows by each projection's weight. */
@@ -74,23 +85,30 @@ final class LinearLaunches implements AutoCloseable {
         LinearBatch batch = new LinearBatch(launches);
         for (int i = 0; i < projections.length; i++) {
             CudaWeight weight = weights[i];
-            Buffer bias = projections[i].bias();
-            long biasAddress =
-                    bias == null ? 0 : CudaBuffer.address(bias, (long) weight.rows() * Float.BYTES, launches);
-            long out = CudaBuffer.address(projections[i].out(), (long) rows * weight.rows() * Float.BYTES, launches);
+            Target to = target(projections[i], rows);
             if (!weight.layout().element().quantised()) {
-                addFloat(weight, in, rows, biasAddress, out);
+                addFloat(weight, in, rows, to);
                 continue;
             }
             if (choice.activations().integers() && quantized.padded() != weight.paddedColumns()) {
                 batch.flush();
                 quantized = quantise(in, rows, columns, weight.paddedColumns());
             }
-            long[] arguments = arguments(weight, in, quantized, rows, biasAddress, out, split);
+            long[] arguments = arguments(weight, in, quantized, rows, to, split);
             split += partialBytes(weight, rows);
             addInteger(batch, weight, rows, arguments);
         }
         batch.flush();
+    }
+
+    private Target target(Projection projection, int rows) {
+        Buffer bias = projection.bias();
+        return new Target(
+                bias == null
+                        ? 0
+                        : CudaBuffer.address(bias, (long) projection.weight().rows() * Float.BYTES, launches),
+                CudaBuffer.address(projection.out(), projection.outBytes(rows), launches),
+                projection.type());
     }
 
     private QuantizedRows quantise(long x, int rows, int columns, int padded) {
@@ -103,8 +121,18 @@ final class LinearLaunches implements AutoCloseable {
         return to;
     }
 
-    private void addFloat(CudaWeight weight, long x, int rows, long bias, long out) {
-        long[] arguments = {weight.elements(), weight.stride(), weight.rows(), weight.columns(), x, rows, bias, out};
+    private void addFloat(CudaWeight weight, long x, int rows, Target to) {
+        long[] arguments = {
+            weight.elements(),
+            weight.stride(),
+            weight.rows(),
+            weight.columns(),
+            x,
+            rows,
+            to.bias,
+            to.out,
+            to.type.ordinal()
+        };
         if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
             launches.add(
@@ -119,7 +147,7 @@ final class LinearLaunches implements AutoCloseable {
         }
         Cublas library = cublas(weight);
         if (library != null) {
-            multiply(library, weight, x, rows, bias, out);
+            multiply(library, weight, x, rows, to);
             return;
         }
         int edge = rows <= 64 ? 64 : 128;
@@ -147,19 +175,33 @@ final class LinearLaunches implements AutoCloseable {
         return halved;
     }
 
-    private void multiply(Cublas library, CudaWeight weight, long x, int rows, long bias, long out) {
+    private void multiply(Cublas library, CudaWeight weight, long x, int rows, Target to) {
         boolean half = weight.layout().element() == WeightLayout.Element.F16;
         long operand = half ? halves(x, (long) rows * weight.columns()) : x;
-        launches.call(() -> library.multiply(weight, operand, rows, out));
-        if (bias != 0) {
-            long count = (long) rows * weight.rows();
-            launches.add("add_bias", pieces(count, 256), 1, 1, 256, 0, out, count, bias, weight.rows());
+        long count = (long) rows * weight.rows();
+        boolean wide = to.type == OutputType.F32;
+        long sums = wide ? to.out : wideSums.address(count * Float.BYTES);
+        launches.call(() -> library.multiply(weight, operand, rows, sums));
+        if (to.bias != 0 || !wide) {
+            launches.add(
+                    "add_bias",
+                    pieces(count, 256),
+                    1,
+                    1,
+                    256,
+                    0,
+                    sums,
+                    count,
+                    to.bias,
+                    weight.rows(),
+                    to.out,
+                    to.type.ordinal());
         }
     }
 
     /** The words of {@code LinearArgs}. */
     private static long[] arguments(
-            CudaWeight weight, long x, QuantizedRows quantized, int rows, long bias, long out, long split) {
+            CudaWeight weight, long x, QuantizedRows quantized, int rows, Target to, long split) {
         return new long[] {
             weight.elements(),
             weight.scales(),
@@ -173,8 +215,9 @@ final class LinearLaunches implements AutoCloseable {
             quantized.groups(),
             weight.columns(),
             rows,
-            bias,
-            out,
+            to.bias,
+            to.out,
+            to.type.ordinal(),
             split
         };
     }
@@ -244,6 +287,7 @@ final class LinearLaunches implements AutoCloseable {
         integers.close();
         partial.close();
         halves.close();
+        wideSums.close();
         if (cublas != null) {
             cublas.close();
         }

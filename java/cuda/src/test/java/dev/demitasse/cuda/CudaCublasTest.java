@@ -8,6 +8,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
@@ -40,8 +41,10 @@ class CudaCublasTest {
             case BF16 -> WeightLayout.BF16;
             default -> WeightLayout.F32;
         };
-        float[] actual = linear("cuda", layout, rows, outputs, columns);
-        float[] expected = linear("reference", layout, rows, outputs, columns);
+        float[] actual = new float[rows * outputs];
+        float[] expected = new float[rows * outputs];
+        linear("cuda", layout, columns, rows, OutputType.F32, MemorySegment.ofArray(actual));
+        linear("reference", layout, columns, rows, OutputType.F32, MemorySegment.ofArray(expected));
         double error = 0;
         double power = 0;
         for (int i = 0; i < expected.length; i++) {
@@ -54,9 +57,18 @@ class CudaCublasTest {
                     .as("activations were rounded, so cuBLAS was asked")
                     .isGreaterThan(1e-10 * power);
         }
+        for (OutputType type : new OutputType[] {OutputType.F16, OutputType.BF16}) {
+            short[] narrow = new short[actual.length];
+            linear("cuda", layout, columns, rows, type, MemorySegment.ofArray(narrow));
+            for (int i = 0; i < narrow.length; i++) {
+                assertThat(narrow[i]).as("%s, seed %d", type, SEED).isEqualTo(type.narrow(actual[i]));
+            }
+        }
     }
 
-    private static float[] linear(String backend, WeightLayout layout, int rows, int outputs, int columns) {
+    private static void linear(
+            String backend, WeightLayout layout, int columns, int rows, OutputType type, MemorySegment results) {
+        int outputs = (int) (results.byteSize() / type.bytes() / rows);
         SplittableRandom random = new SplittableRandom(SEED);
         float[] w = KernelCases.numbers(outputs * columns, KernelCases.Fill.RANDOM, random);
         float[] b = KernelCases.numbers(outputs, KernelCases.Fill.RANDOM, random);
@@ -66,19 +78,17 @@ class CudaCublasTest {
                 LinearWeight weight = device.upload(packed);
                 Buffer in = device.upload(x);
                 Buffer bias = device.upload(b);
-                Buffer out = device.allocate((long) rows * outputs * Float.BYTES)) {
-            float[] y = new float[rows * outputs];
+                Buffer out = device.allocate(results.byteSize())) {
             // On a thread that has no context yet.
             CompletableFuture.runAsync(
                             () -> {
                                 for (int turn = 0; turn < 2; turn++) {
-                                    device.linear(in, rows, new Projection(weight, bias, out));
-                                    out.read(0, MemorySegment.ofArray(y));
+                                    device.linear(in, rows, new Projection(weight, bias, out, type));
+                                    out.read(0, results);
                                 }
                             },
                             task -> new Thread(task).start())
                     .join();
-            return y;
         }
     }
 }

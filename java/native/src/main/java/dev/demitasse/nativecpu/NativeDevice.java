@@ -235,9 +235,10 @@ final class NativeDevice implements Device {
                     quantised(projection) ? q : 0,
                     activationGroups,
                     bias == null ? 0 : address(bias, weight.rows()),
-                    address(projection.out(), (long) rows * weight.rows()),
+                    NativeBuffer.address(projection.out(), projection.outBytes(rows)),
                     rows,
-                    wholeRows);
+                    wholeRows,
+                    projection.type().ordinal());
         }
     }
 

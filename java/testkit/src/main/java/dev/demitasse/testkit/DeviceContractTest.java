@@ -14,6 +14,7 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
@@ -38,6 +39,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 public abstract class DeviceContractTest {
     /** The bound of FP32 results against FP64 on the same operands (design section 4). */
     private static final double NMSE = 1e-10;
+
+    private static final List<OutputType> NARROW = List.of(OutputType.F16, OutputType.BF16);
 
     private final String backend;
     private final double attentionBound;
@@ -121,7 +124,88 @@ public abstract class DeviceContractTest {
         }
     }
 
+    /** Results of 16 bits are those of 32, rounded, whichever kernel takes a case. */
+    @ParameterizedTest
+    @EnumSource(ActivationType.class)
+    public void narrowResultsAreRoundedOnes(ActivationType activations) {
+        try (Device device = open(activations)) {
+            int number = 0;
+            for (LinearCase c : KernelCases.linear()) {
+                OutputType type = NARROW.get(number++ % NARROW.size());
+                float[] wide = linear(device, c);
+                short[] narrow = new short[wide.length];
+                linear(device, c, type, MemorySegment.ofArray(narrow));
+                for (int i = 0; i < wide.length; i++) {
+                    assertThat(narrow[i])
+                            .as("%s %s element %d of %s (seed %d)", c, type, i, wide[i], seed)
+                            .isEqualTo(type.narrow(wide[i]));
+                }
+            }
+        }
+    }
+
+    /** Ties, subnormal numbers, what a type cannot hold, and the smallest that it can; each with weights of zero and itself as bias. */
+    @Test
+    public void narrowResultsAreNearest() {
+        float[] numbers = {
+            1,
+            1 + 0x1p-11f,
+            1 + 0x3p-11f,
+            1 + 0x1.01p-11f,
+            -1 - 0x1p-8f,
+            1 + 0x3p-8f,
+            0x1p-24f,
+            0x1p-25f,
+            0x1.8p-25f,
+            0x1.8p-24f,
+            -0x1.ffcp-15f,
+            0x1p-133f,
+            0x1p-134f,
+            0x1.8p-133f,
+            65504,
+            65519.996f,
+            65520,
+            -65520,
+            1e6f,
+            Float.MAX_VALUE,
+            0x1.fdp127f,
+            Float.POSITIVE_INFINITY,
+            Float.NEGATIVE_INFINITY,
+            Float.NaN,
+            1e-30f,
+            0
+        };
+        PackedMatrix zeros = PackedMatrix.pack(
+                KernelCases.matrix(new float[numbers.length * 64], numbers.length, 64), WeightLayout.int8(32));
+        try (Device device = open(ActivationType.INT8);
+                LinearWeight weight = device.upload(zeros);
+                Buffer in = device.upload(new float[20 * 64]);
+                Buffer bias = device.upload(numbers)) {
+            for (OutputType type : NARROW) {
+                for (int rows : new int[] {1, 3, 20}) {
+                    try (Buffer out = device.allocate((long) rows * numbers.length * type.bytes())) {
+                        device.linear(in, rows, new Projection(weight, bias, out, type));
+                        short[] bits = new short[rows * numbers.length];
+                        out.read(0, MemorySegment.ofArray(bits));
+                        for (int i = 0; i < bits.length; i++) {
+                            float number = numbers[i % numbers.length];
+                            assertThat((Object) type.widen(bits[i])) // an object, so that NaN equals NaN
+                                    .as("%s of %s, %d rows", type, number, rows)
+                                    .isEqualTo(type.widen(type.narrow(number)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     private float[] linear(Device device, LinearCase c) {
+        float[] results = new float[c.rows() * c.outputs()];
+        linear(device, c, OutputType.F32, MemorySegment.ofArray(results));
+        return results;
+    }
+
+    private void linear(Device device, LinearCase c, OutputType type, MemorySegment results) {
         SplittableRandom random = new SplittableRandom(seed);
         float[] w = KernelCases.numbers(c.outputs() * c.columns(), c.fill(), random);
         float[] x = KernelCases.numbers(c.rows() * c.columns(), c.fill(), random);
@@ -130,9 +214,9 @@ public abstract class DeviceContractTest {
         try (LinearWeight weight = device.upload(packed);
                 Buffer in = device.upload(x);
                 Buffer bias = device.upload(b);
-                Buffer out = device.allocate((long) c.rows() * c.outputs() * Float.BYTES)) {
-            device.linear(in, c.rows(), new Projection(weight, c.bias() ? bias : null, out));
-            return read(out, c.rows() * c.outputs());
+                Buffer out = device.allocate(results.byteSize())) {
+            device.linear(in, c.rows(), new Projection(weight, c.bias() ? bias : null, out, type));
+            out.read(0, results);
         }
     }
 

@@ -2,15 +2,9 @@ package dev.demitasse.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.Devices;
-import dev.demitasse.Linear;
-import dev.demitasse.device.Device;
-import dev.demitasse.device.DeviceOptions;
-import dev.demitasse.quant.WeightLayout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.tools.JavaCompiler;
@@ -43,29 +37,5 @@ class ReadmeExampleTest {
             assertThat(result).as("example %d compiles", count).isZero();
         }
         assertThat(count).isGreaterThanOrEqualTo(2);
-    }
-
-    @Test
-    void aQuantisedMatrixMultipliesCloseToTheExactOne() {
-        float[] w = KernelCases.numbers(64 * 96, KernelCases.Fill.RANDOM, new java.util.SplittableRandom(5));
-        float[] x = KernelCases.numbers(3 * 96, KernelCases.Fill.RANDOM, new java.util.SplittableRandom(6));
-        try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
-            for (WeightLayout layout : List.of(WeightLayout.int8(32), WeightLayout.int4(32))) {
-                try (Linear linear = Linear.quantise(device, w, 64, 96, layout)) {
-                    float[] y = linear.multiply(x, 3);
-                    double error = 0;
-                    double power = 0;
-                    for (int i = 0; i < y.length; i++) {
-                        double exact = 0;
-                        for (int k = 0; k < 96; k++) {
-                            exact += (double) w[i % 64 * 96 + k] * x[i / 64 * 96 + k];
-                        }
-                        error += (y[i] - exact) * (y[i] - exact);
-                        power += exact * exact;
-                    }
-                    assertThat(error / power).isLessThan(layout.element().bits() == 8 ? 3e-4 : 0.05);
-                }
-            }
-        }
     }
 }

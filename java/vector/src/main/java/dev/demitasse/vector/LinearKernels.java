@@ -1,9 +1,12 @@
 package dev.demitasse.vector;
 
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
+
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.HostBuffer;
 import dev.demitasse.device.HostWeight;
+import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.PackedMatrix;
@@ -37,7 +40,7 @@ final class LinearKernels implements AutoCloseable {
     }
 
     /** One projection with its addresses. */
-    private record Job(PackedMatrix matrix, boolean quantised, long bias, long out, int firstTask) {}
+    private record Job(PackedMatrix matrix, boolean quantised, long bias, long out, OutputType type, int firstTask) {}
 
     void linear(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
@@ -82,7 +85,8 @@ final class LinearKernels implements AutoCloseable {
                 matrix,
                 element.quantised() && activations.integers(),
                 bias == null ? 0 : HostBuffer.of(bias, matrix.rows() * 4L).address(),
-                HostBuffer.of(projection.out(), (long) rows * matrix.rows() * 4).address(),
+                HostBuffer.of(projection.out(), projection.outBytes(rows)).address(),
+                projection.type(),
                 firstTask);
     }
 
@@ -149,8 +153,8 @@ final class LinearKernels implements AutoCloseable {
         int first = panel * PackedMatrix.PANEL;
         int width = Math.min(PackedMatrix.PANEL, matrix.rows() - first);
         for (int r = 0; r < rows; r++) {
-            long target = job.out + ((long) (row + r) * matrix.rows() + first) * 4;
-            if (width == PackedMatrix.PANEL && job.bias == 0) {
+            long target = job.out + ((long) (row + r) * matrix.rows() + first) * job.type.bytes();
+            if (width == PackedMatrix.PANEL && job.bias == 0 && job.type == OutputType.F32) {
                 for (long at = 0; at < 64; at += Lanes.BYTES) {
                     Lanes.store(Lanes.floats(tile + r * 64L + at), target + at);
                 }
@@ -158,7 +162,12 @@ final class LinearKernels implements AutoCloseable {
             }
             for (int n = 0; n < width; n++) {
                 float value = Lanes.get(tile + r * 64L + n * 4L);
-                Lanes.set(target + n * 4L, job.bias == 0 ? value : value + Lanes.get(job.bias + (first + n) * 4L));
+                float result = job.bias == 0 ? value : value + Lanes.get(job.bias + (first + n) * 4L);
+                if (job.type == OutputType.F32) {
+                    Lanes.set(target + n * 4L, result);
+                } else {
+                    Lanes.MEMORY.set(JAVA_SHORT_UNALIGNED, target + n * 2L, job.type.narrow(result));
+                }
             }
         }
     }

@@ -1,0 +1,42 @@
+// Where results of linear go, and as what.
+#pragma once
+
+#include "demitasse/kernel.cuh"
+
+namespace demitasse {
+
+enum class OutputType : int64_t { F32, F16, BF16 };  // the numbers are those of the Java enum
+
+// Numbers in order, FP32 or rounded to 16 bits, nearest, ties to even. They begin at a multiple of 8 bytes.
+struct Output {
+    void* to;
+    OutputType type;
+
+    DEVICE void store(int64_t at, float value) const {
+        if (type == OutputType::F32) {
+            static_cast<float*>(to)[at] = value;
+        } else {
+            static_cast<uint16_t*>(to)[at] = static_cast<uint16_t>(narrow(value, 0));
+        }
+    }
+
+    // The first `count` of two neighbours.
+    DEVICE void store_pair(int64_t at, const float (&pair)[2], int count) const {
+        if (count < 2 || at % 2 != 0) {
+            for (int i = 0; i < count; i++) {
+                store(at + i, pair[i]);
+            }
+        } else if (type == OutputType::F32) {
+            store_floats(static_cast<float*>(to) + at, pair[0], pair[1]);
+        } else {
+            static_cast<uint32_t*>(to)[at / 2] = narrow(pair[0], pair[1]);
+        }
+    }
+
+    // Two numbers of a 16-bit type in a word, the first in its low half.
+    DEVICE uint32_t narrow(float first, float second) const {
+        return type == OutputType::F16 ? floats_to_halves(first, second) : floats_to_bfloats(first, second);
+    }
+};
+
+}  // namespace demitasse
