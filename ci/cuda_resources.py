@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 # By the beginning of a kernel's name, and what is not in it.
-MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
+MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemv_int.*(?<!float)_rows4$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 

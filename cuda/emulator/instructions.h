@@ -58,6 +58,8 @@ inline int dot4(uint32_t a, uint32_t b, int c) {
     return c;
 }
 
+inline int sum_of_halves(uint32_t halves) { return static_cast<int16_t>(halves) + static_cast<int16_t>(halves >> 16); }
+
 // ---- memory
 
 inline void add_atomically(uint64_t* to, uint64_t value) { *to += value; }  // threads of a block never run at once
@@ -77,7 +79,7 @@ inline Words4 load16(const void* p) {
 inline Words4 load_once(const void* p) { return load16(p); }
 template <int COUNT>
 void load_words(uint32_t (&words)[COUNT], const void* p) {
-    if (reinterpret_cast<uintptr_t>(p) % (4 * COUNT) != 0) {
+    if (reinterpret_cast<uintptr_t>(p) % (COUNT < 4 ? 4 * COUNT : 16) != 0) {
         emulator::fault("a load of words at an address that is no multiple of their size");
     }
     std::memcpy(words, p, 4 * COUNT);

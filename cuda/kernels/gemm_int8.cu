@@ -7,27 +7,21 @@
 //           `partial` for linear_finish.
 // Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
 // Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they are
-//           and to registers in loads of 16 bytes, which hold two groups. One group of 32 columns is one mma; its four sums
-//           a lane then cost two or three FP32 operations each, which bounds grouped weights at about a quarter of the INT8
-//           peak. With one scale a row (W8A8) there is one fold at the end. Three stages of asynchronous copies. Not run on
-//           a GPU yet.
+//           and to registers in loads of 16 bytes, which hold two groups. Three stages of asynchronous copies; a thread's
+//           addresses are worked out once and move on by a tile. One group of 32 columns is one mma; its four sums a lane
+//           then cost four operations each, which bounds grouped weights at about a quarter of the INT8 peak: 30
+//           instructions an mma on sm_90a (m128), where scales, converted once, meet two fragments of rows. With one scale
+//           a row (W8A8) there is one fold at the end, and 5.7 instructions an mma. Not run on a GPU yet.
 #include "demitasse/weights.cuh"
 
 namespace demitasse {
 
-// A block computes M rows by N outputs, a warp WARP_M by WARP_N of them.
-template <int M_, int N_, int WARP_M_, int WARP_N_>
+// A block computes M rows by N outputs, a warp WARP_M by WARP_N of them. BLOCKS of a multiprocessor, at least: that is how
+// many registers a thread has.
+template <int M_, int N_, int WARP_M_, int WARP_N_, int BLOCKS_>
 struct GemmTile {
-    static constexpr int M = M_, N = N_, WARP_M = WARP_M_, WARP_N = WARP_N_;
+    static constexpr int M = M_, N = N_, WARP_M = WARP_M_, WARP_N = WARP_N_, BLOCKS = BLOCKS_;
     static constexpr int THREADS = M / WARP_M * (N / WARP_N) * 32;
-    static constexpr int BLOCKS =
-        THREADS <= 128 ? 2 : 1;  // of a multiprocessor, at least: leaves a thread all registers
-};
-
-// A number that the compiler knows.
-template <int VALUE>
-struct Constant {
-    DEVICE constexpr operator int() const { return VALUE; }
 };
 
 // What lies in a stage of shared memory.
@@ -45,6 +39,93 @@ struct GemmShape {
     static constexpr int BYTES = STAGES * STAGE;
 };
 
+// What a thread copies of each tile of columns, one tile after the other: chunks of 16 bytes of LINES lines, which lie one
+// after the other in shared memory. Lines beyond `limit` become zeros.
+template <int LINES, int MOST_BYTES, int THREADS>
+struct Copies {
+    static constexpr int PASSES = (LINES * MOST_BYTES / 16 + THREADS - 1) / THREADS;
+    const unsigned char* from;
+    int pass_step;  // bytes from one of the thread's chunks to its next
+    int tile_step;  // bytes from a tile of columns to the next
+    int count;      // of the thread's chunks, and how many of them there are
+    int there;
+
+    // bytes: of a line, at most MOST_BYTES; stride: bytes from line to line.
+    DEVICE Copies(const void* first, int limit, int bytes, int64_t stride, int step) : tile_step(step) {
+        const int chunks = bytes / 16;
+        const int line = static_cast<int>(threadIdx.x) / chunks;
+        const int lines = THREADS / chunks;  // of a pass
+        from = static_cast<const unsigned char*>(first) + line * stride + static_cast<int>(threadIdx.x) % chunks * 16;
+        pass_step = static_cast<int>(lines * stride);
+        count = line < LINES ? PASSES : 0;
+        there = (limit - line + lines - 1) / lines;
+    }
+
+    DEVICE void next(unsigned char* to) {
+#pragma unroll
+        for (int i = 0; i < PASSES; i++) {
+            if (i < count) {
+                copy_async16(to + (i * THREADS + static_cast<int>(threadIdx.x)) * 16, from + i * pass_step,
+                             i < there ? 16 : 0);
+            }
+        }
+        from += tile_step;
+    }
+};
+
+// Tiles of columns on their way to shared memory.
+template <int BITS, Part PART, class T>
+struct GemmLoads {
+    using Tile = WeightTile<BITS>;
+    using Shape = GemmShape<BITS, PART, T>;
+    static constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
+    static constexpr int GROUP_BYTES = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+    static constexpr int SCALE_BYTES = TILE_OUTPUTS * Shape::PARTS * 4;
+    static constexpr int TILES = T::N / TILE_OUTPUTS;
+
+    Copies<T::M / TILE_OUTPUTS, INPUT_BYTES, T::THREADS> inputs;
+    Copies<TILES, TILE_BYTES, T::THREADS> weights;
+    Copies<TILES, SCALE_BYTES, T::THREADS> scales, mins;
+    Copies<T::M, GROUP_BYTES, T::THREADS> groups;
+    bool has_minimum;
+
+    DEVICE static int tiles_of(int64_t rows, int first) {
+        return (static_cast<int>(rows) - first + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
+    }
+
+    DEVICE GemmLoads(const LinearArgs& a, int first_row, int first_output, int tile)
+        : inputs(a.q + (first_row / TILE_OUTPUTS * a.tiles + tile) * INPUT_BYTES, tiles_of(a.rows, first_row),
+                 INPUT_BYTES, a.tiles * INPUT_BYTES, INPUT_BYTES),
+          weights(a.quants + (first_output / TILE_OUTPUTS * a.tiles + tile) * TILE_BYTES,
+                  tiles_of(a.outputs, first_output), TILE_BYTES, a.tiles * TILE_BYTES, TILE_BYTES),
+          scales(scales_of(a, a.scales, first_output, tile)),
+          mins(scales_of(a, a.mins, first_output, tile)),
+          groups(a.groups + (first_row * a.tiles + tile) * Tile::GROUPS, static_cast<int>(a.rows) - first_row,
+                 GROUP_BYTES, a.tiles * GROUP_BYTES, GROUP_BYTES),
+          has_minimum(a.mins != nullptr) {}
+
+    DEVICE static decltype(scales) scales_of(const LinearArgs& a, const void* from, int first_output, int tile) {
+        const int bytes = a.half_scales != 0 ? SCALE_BYTES / 2 : SCALE_BYTES;
+        return {static_cast<const unsigned char*>(from) + (first_output / TILE_OUTPUTS * a.tiles + tile) * bytes,
+                tiles_of(a.outputs, first_output), bytes, a.tiles * bytes, bytes};
+    }
+
+    // Asks for everything of the next tile of columns.
+    DEVICE void next(unsigned char* to) {
+        inputs.next(to);
+        weights.next(to + Shape::ACTIVATIONS);
+        if constexpr (PART != Part::ROW) {
+            to += Shape::ACTIVATIONS + Shape::WEIGHTS;
+            scales.next(to);
+            if (has_minimum) {
+                mins.next(to + Shape::SCALES);
+            }
+            groups.next(to + 2 * Shape::SCALES);
+        }
+    }
+};
+
+// Where a warp is, and what its lanes take from a stage.
 template <int BITS, Part PART, class T>
 struct Gemm {
     using Tile = WeightTile<BITS>;
@@ -53,109 +134,85 @@ struct Gemm {
     static constexpr int FRAGMENTS_N = T::WARP_N / 8;
 
     const LinearArgs& a;
-    unsigned char* shared;
-    int first_row, first_tile;  // of the block: rows, and tiles of outputs
-    int warp_m, warp_n;         // of the warp, within the block
+    int first_row, first_output;  // of the block
+    int warp_m, warp_n;           // of the warp, within the block
+    bool halves;                  // scales are FP16
+    float zero;
 
-    DEVICE Gemm(const LinearArgs& args, int block, unsigned char* memory)
+    DEVICE Gemm(const LinearArgs& args, int block)
         : a(args),
-          shared(memory),
           first_row(static_cast<int>(blockIdx.y) * T::M),
-          first_tile(block * (T::N / TILE_OUTPUTS)),
+          first_output(block * T::N),
           warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
-          warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N) {}
+          warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N),
+          halves(args.half_scales != 0),
+          zero(static_cast<float>(args.zero)) {}
 
-    DEVICE unsigned char* stage(int tile) const { return shared + tile % Shape::STAGES * Shape::STAGE; }
-
-    // Copies `bytes` a line, a multiple of 16, for `lines` lines; lines beyond `limit` are zeros.
-    template <class Source>
-    DEVICE static void copy_lines(unsigned char* to, int lines, int bytes, int limit, Source source) {
-        const int chunks = bytes / 16;
-        for (int i = static_cast<int>(threadIdx.x); i < lines * chunks; i += T::THREADS) {
-            const int line = i / chunks;
-            const int at = i % chunks * 16;
-            copy_async16(to + line * bytes + at, source(minimum(line, limit - 1)) + at, line < limit ? 16 : 0);
+    // First operands of two groups: fragment m of rows.
+    DEVICE void load_rows(uint32_t (&rows)[2][4], const unsigned char* stage, int m, int input) const {
+        const unsigned char* at =
+            stage + ((warp_m / 8 + 2 * m) * Tile::INPUTS + input) * TILE_BYTES + chunk_offset(lane() / 4, lane() % 4);
+        const Words4 low = load16(at);  // rows 0 to 7, and 8 to 15
+        const Words4 high = load16(at + Tile::INPUTS * TILE_BYTES);
+        const uint32_t words[2][4] = {{low.x, high.x, low.y, high.y}, {low.z, high.z, low.w, high.w}};
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            rows[i / 4][i % 4] = words[i / 4][i % 4];
         }
     }
 
-    // Asks for everything of one tile of columns.
-    DEVICE void load(int tile) const {
-        unsigned char* to = stage(tile);
-        const int64_t padded = a.tiles * Tile::COLUMNS;
-        const int rows = static_cast<int>(a.rows) - first_row;
-        const int outputs = round_up(static_cast<int>(a.outputs), TILE_OUTPUTS) / TILE_OUTPUTS - first_tile;
-        constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
-        copy_lines(to, T::M / TILE_OUTPUTS, INPUT_BYTES, round_up(rows, TILE_OUTPUTS) / TILE_OUTPUTS,
-                   [&](int m) { return a.q + ((first_row / TILE_OUTPUTS + m) * a.tiles + tile) * INPUT_BYTES; });
-        to += Shape::ACTIVATIONS;
-        copy_lines(to, T::N / TILE_OUTPUTS, TILE_BYTES, outputs,
-                   [&](int n) { return a.quants + ((first_tile + n) * a.tiles + tile) * TILE_BYTES; });
-        to += Shape::WEIGHTS;
-        if constexpr (PART != Part::ROW) {
-            constexpr int COUNT = TILE_OUTPUTS * Shape::PARTS;
-            if constexpr (PART == Part::HALF) {  // registers would not do for two loops
-                load_scales(to, tile, outputs, COUNT * (a.half_scales != 0 ? 2 : 4));
-            } else if (a.half_scales != 0) {
-                load_scales(to, tile, outputs, Constant<COUNT * 2>{});
+    // Second operands of two groups: fragment n of outputs.
+    DEVICE void load_weights(uint32_t (&words)[2][2], const unsigned char* stage, int n, int input) const {
+        uint32_t packed[BITS / 2];
+        load_words(packed, stage + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES +
+                               chunk_offset(lane() / 4, lane() % 4) + input * BITS * 2);
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+            Tile::unpack(packed, k, words[k][0], words[k][1]);
+        }
+    }
+
+    // Scales or minimums of two parts, of the lane's output c of fragment n.
+    DEVICE void load_numbers(float (&to)[2], const unsigned char* from, int n, int c, int part) const {
+        const int at = (warp_n + n * 8 + lane() % 4 * 2 + c) * Shape::PARTS + part;
+        if (halves) {
+            uint32_t word[1];
+            load_words(word, from + at * 2);
+            to[0] = half_to_float(static_cast<uint16_t>(word[0]));
+            to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
+        } else {
+            uint32_t words[2];
+            load_words(words, from + at * 4);
+            to[0] = __uint_as_float(words[0]);
+            to[1] = __uint_as_float(words[1]);
+        }
+    }
+
+    // The folds of two parts, of the lane's two outputs of fragment n.
+    DEVICE void load_folds(Fold (&folds)[2][2], const unsigned char* stage, int n, int part) const {
+        const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
+#pragma unroll
+        for (int c = 0; c < 2; c++) {
+            float scale[2];
+            float low[2];
+            load_numbers(scale, scales, n, c, part);
+            if (a.mins != nullptr) {
+                load_numbers(low, scales + Shape::SCALES, n, c, part);
             } else {
-                load_scales(to, tile, outputs, Constant<COUNT * 4>{});
+                low[0] = Fold::low_of_zero(scale[0], zero);
+                low[1] = Fold::low_of_zero(scale[1], zero);
             }
-            to += 2 * Shape::SCALES;
-            constexpr int LINE = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
-            copy_lines(to, T::M, LINE, rows, [&](int row) {
-                return reinterpret_cast<const unsigned char*>(a.groups + (first_row + row) * (padded / 32) +
-                                                              tile * Tile::GROUPS);
-            });
+            folds[c][0] = {scale[0], low[0]};
+            folds[c][1] = {scale[1], low[1]};
         }
     }
 
-    // Scales and minimums of one tile of columns, `bytes` for eight outputs: a number, or better a constant.
-    template <class Bytes>
-    DEVICE void load_scales(unsigned char* to, int tile, int outputs, Bytes bytes) const {
-        auto copy = [&](unsigned char* target, const void* from) {
-            copy_lines(target, T::N / TILE_OUTPUTS, bytes, outputs, [&](int n) {
-                return static_cast<const unsigned char*>(from) + ((first_tile + n) * a.tiles + tile) * bytes;
-            });
-        };
-        copy(to, a.scales);
-        if (a.mins != nullptr) {
-            copy(to + Shape::SCALES, a.mins);
-        }
-    }
-
-    // The lane's chunk of a tile in shared memory, in the order of fragments.
-    DEVICE static Words4 load_chunk(const unsigned char* tile) {
-        return load16(tile + chunk_offset(lane() / 4, lane() % 4));
-    }
-
-    // f(m, n, group, rows, first, second) for all fragments of a tile of columns: rows of activations, and the words of weights.
-    template <class F>
-    DEVICE void each_product(const unsigned char* stage, F f) const {
-        Words4 weights[FRAGMENTS_N];
-#pragma unroll
-        for (int n = 0; n < FRAGMENTS_N; n++) {
-            weights[n] = load_chunk(stage + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES);
-        }
-#pragma unroll 1  // more than two groups at once, and registers are spilled
-        for (int input = 0; input < Tile::INPUTS; input++) {
-#pragma unroll
-            for (int m = 0; m < FRAGMENTS_M; m++) {
-                const unsigned char* rows = stage + ((warp_m / 8 + 2 * m) * Tile::INPUTS + input) * TILE_BYTES;
-                const Words4 low = load_chunk(rows);  // rows 0 to 7, and 8 to 15
-                const Words4 high = load_chunk(rows + Tile::INPUTS * TILE_BYTES);
-                const uint32_t fragments[2][4] = {{low.x, high.x, low.y, high.y}, {low.z, high.z, low.w, high.w}};
-#pragma unroll
-                for (int k = 0; k < 2; k++) {
-#pragma unroll
-                    for (int n = 0; n < FRAGMENTS_N; n++) {
-                        uint32_t first;
-                        uint32_t second;
-                        Tile::unpack(weights[n], 2 * input + k, first, second);
-                        f(m, n, 2 * input + k, fragments[k], first, second);
-                    }
-                }
-            }
-        }
+    // Two groups of the lane's row r, 0 or 1, of fragment m.
+    DEVICE void load_row_groups(ActivationGroup (&groups)[2], const unsigned char* stage, int m, int r,
+                                int input) const {
+        const auto* from =
+            reinterpret_cast<const ActivationGroup*>(stage + Shape::ACTIVATIONS + Shape::WEIGHTS + 2 * Shape::SCALES);
+        load_groups(groups, from + (warp_m + m * 16 + r * 8 + lane() / 4) * Tile::GROUPS + 2 * input);
     }
 };
 
@@ -163,55 +220,57 @@ struct Gemm {
 template <int BITS, Part PART, class T>
 struct GroupedSums {
     using G = Gemm<BITS, PART, T>;
-    using Shape = typename G::Shape;
+    static constexpr int PARTS = PART == Part::HALF ? 2 : 1;  // of a group
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        gemm.each_product(stage, [&](int m, int n, int g, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
-            int products[4] = {};
-            if constexpr (PART == Part::HALF) {
-                int high[4] = {};
-                mma_int8_k16(products, rows[0], rows[1], first);
-                mma_int8_k16(high, rows[2], rows[3], second);
-                fold(gemm, stage, m, n, g, 0, products);
-                fold(gemm, stage, m, n, g, 1, high);
-            } else {
-                mma_int8_k32(products, rows, first, second);
-                fold(gemm, stage, m, n, g, -1, products);
+#pragma unroll 1  // registers hold the operands of two groups
+        for (int input = 0; input < G::Tile::INPUTS; input++) {
+            uint32_t rows[G::FRAGMENTS_M][2][4];
+            ActivationGroup groups[G::FRAGMENTS_M][2][2];  // [fragment][row][group]
+#pragma unroll
+            for (int m = 0; m < G::FRAGMENTS_M; m++) {
+                gemm.load_rows(rows[m], stage, m, input);
+                gemm.load_row_groups(groups[m][0], stage, m, 0, input);
+                gemm.load_row_groups(groups[m][1], stage, m, 1, input);
             }
-        });
+#pragma unroll
+            for (int n = 0; n < G::FRAGMENTS_N; n++) {
+                uint32_t words[2][2];
+                Fold folds[2][2];  // [output][part]: two groups, or the halves of one
+                gemm.load_weights(words, stage, n, input);
+#pragma unroll
+                for (int k = 0; k < 2; k++) {
+                    if (k % (2 / PARTS) == 0) {
+                        gemm.load_folds(folds, stage, n, (2 * input + k) * PARTS);
+                    }
+#pragma unroll
+                    for (int m = 0; m < G::FRAGMENTS_M; m++) {
+                        add_group(segment[m][n], rows[m][k], words[k], folds, groups[m], k);
+                    }
+                }
+            }
+        }
     }
 
-    // half: which half of group g, or -1 for all of it.
-    DEVICE void fold(const G& gemm, const unsigned char* stage, int m, int n, int g, int half,
-                     const int (&products)[4]) {
-        const LinearArgs& a = gemm.a;
-        const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
-        const auto* groups = reinterpret_cast<const ActivationGroup*>(scales + 2 * Shape::SCALES);
-        const int column = gemm.warp_n + n * 8 + lane() % 4 * 2;
-        const int row = gemm.warp_m + m * 16 + lane() / 4;
-        const bool has_minimum = a.mins != nullptr;
-        auto fold_of = [&](int c) {
-            const int at = (column + c) * Shape::PARTS + (half < 0 ? g : 2 * g + half);
-            return Fold{a.scale(scales, at), has_minimum ? a.scale(scales + Shape::SCALES, at) : 0, has_minimum};
-        };
-        auto group_of = [&](int r) { return groups[(row + r * 8) * G::Tile::GROUPS + g]; };
-        auto add = [&](int i, const Fold& fold, const ActivationGroup& group) {
-            const int input = half < 0 ? group.sum() : group.half[half];
-            segment[m][n][i] = fold(products[i], input, static_cast<int>(a.zero), group.scale, segment[m][n][i]);
-        };
-        if constexpr (PART == Part::GROUP) {
-            const Fold folds[2] = {fold_of(0), fold_of(1)};
-            const ActivationGroup both[2] = {group_of(0), group_of(1)};
+    // Multiplies group k of two, and folds its four sums.
+    DEVICE static void add_group(float (&sums)[4], const uint32_t (&rows)[4], const uint32_t (&words)[2],
+                                 const Fold (&folds)[2][2], const ActivationGroup (&groups)[2][2], int k) {
+        int products[PARTS][4] = {};
+        if constexpr (PART == Part::HALF) {
+            mma_int8_k16(products[0], rows[0], rows[1], words[0]);
+            mma_int8_k16(products[1], rows[2], rows[3], words[1]);
+        } else {
+            mma_int8_k32(products[0], rows, words[0], words[1]);
+        }
+#pragma unroll
+        for (int part = 0; part < PARTS; part++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                add(i, folds[i % 2], both[i / 2]);
-            }
-        } else {  // parts are so small that registers would not hold more than one of each
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                add(i, fold_of(i % 2), group_of(i / 2));
+                const ActivationGroup& group = groups[i / 2][k];
+                const int input = PART == Part::HALF ? group.half(part) : group.sum();
+                sums[i] = folds[i % 2][PARTS == 2 ? part : k](products[part][i], input, group.scale, sums[i]);
             }
         }
     }
@@ -241,9 +300,26 @@ struct WholeSums {
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
-        gemm.each_product(stage, [&](int m, int n, int, const uint32_t(&rows)[4], uint32_t first, uint32_t second) {
-            mma_int8_k32(sums[m][n], rows, first, second);
-        });
+#pragma unroll 1
+        for (int input = 0; input < G::Tile::INPUTS; input++) {
+            uint32_t words[G::FRAGMENTS_N][2][2];
+#pragma unroll
+            for (int n = 0; n < G::FRAGMENTS_N; n++) {
+                gemm.load_weights(words[n], stage, n, input);
+            }
+#pragma unroll
+            for (int m = 0; m < G::FRAGMENTS_M; m++) {
+                uint32_t rows[2][4];
+                gemm.load_rows(rows, stage, m, input);
+#pragma unroll
+                for (int k = 0; k < 2; k++) {
+#pragma unroll
+                    for (int n = 0; n < G::FRAGMENTS_N; n++) {
+                        mma_int8_k32(sums[m][n], rows[k], words[n][k][0], words[n][k][1]);
+                    }
+                }
+            }
+        }
     }
 
     DEVICE void end_segment(bool) {}
@@ -267,29 +343,38 @@ DEVICE void gemm(const LinearBatch& batch) {
     using Shape = GemmShape<BITS, PART, T>;
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
-    const Gemm<BITS, PART, T> gemm(a, block, shared);
+    const Gemm<BITS, PART, T> gemm(a, block);
     const bool split = gridDim.z > 1;
     const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
     const int last_segment = split ? first_segment + 1 : a.segments();
     const int begin = a.segment_begin(first_segment);
     const int end = a.segment_begin(last_segment);
+    GemmLoads<BITS, PART, T> loads(a, gemm.first_row, gemm.first_output, begin);
     Sums sums;
-    for (int tile = begin; tile < begin + Shape::STAGES - 1; tile++) {
-        if (tile < end) {
-            gemm.load(tile);
+#pragma unroll
+    for (int ahead = 0; ahead < Shape::STAGES - 1; ahead++) {
+        if (begin + ahead < end) {
+            loads.next(shared + ahead * Shape::STAGE);
         }
         copy_async_commit();
     }
     int tile = begin;
+    unsigned char* stage = shared;
+    unsigned char* free = shared + (Shape::STAGES - 1) * Shape::STAGE;
+    auto following = [&](unsigned char* s) {
+        return s == shared + (Shape::STAGES - 1) * Shape::STAGE ? shared : s + Shape::STAGE;
+    };
     for (int segment = first_segment; segment < last_segment; segment++) {
-        for (; tile < a.segment_begin(segment + 1); tile++) {
+        for (const int segment_end = a.segment_begin(segment + 1); tile < segment_end; tile++) {
             copy_async_wait<Shape::STAGES - 2>();
             __syncthreads();  // the tile is there for all, and nobody reads the stage that is filled next
             if (tile + Shape::STAGES - 1 < end) {
-                gemm.load(tile + Shape::STAGES - 1);
+                loads.next(free);
             }
             copy_async_commit();
-            sums.add_tile(gemm, gemm.stage(tile));
+            sums.add_tile(gemm, stage);
+            stage = following(stage);
+            free = following(free);
         }
         sums.end_segment(segment == first_segment);
     }
@@ -304,7 +389,7 @@ DEVICE void gemm(const LinearBatch& batch) {
             const int input = row < a.rows ? sums.input(gemm, row) : 0;
 #pragma unroll
             for (int n = 0; n < T::WARP_N / 8; n++) {
-                const int output = gemm.first_tile * TILE_OUTPUTS + gemm.warp_n + n * 8 + lane() % 4 * 2;
+                const int output = gemm.first_output + gemm.warp_n + n * 8 + lane() % 4 * 2;
                 const int count = row < a.rows ? minimum(2, static_cast<int>(a.outputs) - output) : 0;
                 float pair[2] = {};
 #pragma unroll
@@ -320,11 +405,11 @@ DEVICE void gemm(const LinearBatch& batch) {
     }
 }
 
-using Rows16 = GemmTile<16, 64, 16, 16>;
-using Rows64 = GemmTile<64, 64, 32, 16>;
-using Rows128 = GemmTile<128, 64, 32, 32>;
-using HalfRows128 = GemmTile<128, 64, 32, 16>;  // two folds a group: with larger parts of a warp registers are spilled
-using WholeRows128 = GemmTile<128, 128, 64, 32>;
+using Rows16 = GemmTile<16, 64, 16, 16, 4>;
+using Rows64 = GemmTile<64, 64, 32, 16, 2>;
+using HalfRows64 = GemmTile<64, 64, 32, 16, 1>;  // two folds a group want more registers
+using Rows128 = GemmTile<128, 64, 32, 32, 1>;
+using WholeRows128 = GemmTile<128, 128, 64, 32, 2>;
 
 }  // namespace demitasse
 
@@ -341,15 +426,15 @@ using demitasse::Part;
         demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(batch);     \
     }                                                                                                              \
     EXPORT(name)
-#define GEMM(BITS, element)                                                \
-    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)     \
-    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)     \
-    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128)   \
-    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)       \
-    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)       \
-    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, HalfRows128) \
-    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                     \
-    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                     \
+#define GEMM(BITS, element)                                              \
+    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)   \
+    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)   \
+    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128) \
+    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)     \
+    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, HalfRows64) \
+    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)   \
+    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                   \
+    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                   \
     GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
 
 GEMM(8, int8)

@@ -4,13 +4,9 @@
 // Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
 //           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
 //           its columns in FP32.
-// Launch:   (outputs / 8 of all matrices, rows / ROWS) blocks of 256 threads; a warp takes a segment of the columns.
-// Moves:    weights once for each ROWS rows: 1 byte an element, and their scales; 2 operations an element and row.
-// Why:      bound by memory. Lanes read 16 bytes each, side by side; weights leave the caches first. Two tiles of a warp,
-//           with their scales, are on their way at a time, and registers are for four blocks of a multiprocessor: 32 KB
-//           that are asked for, as much as bandwidth times latency. Eight segments keep eight warps of one block reading,
-//           so that small matrices also fill the chip. Dot products of four bytes are
-//           exact, and fewer operations than products in FP16. Not run on a GPU yet.
+// Launch:   (outputs / 8 of all matrices, rows / 4, or / 1 with FP32 activations) blocks of 256 threads; a warp takes a segment of the columns.
+// Moves:    weights once for each four rows: 1 byte an element, and their scales; 2 operations an element and row.
+// Why:      bound by memory, as gemv_int4, which says the rest. Not run on a GPU yet.
 #include "demitasse/gemv.cuh"
 
 GEMV_PARTS(gemv_int8, 8)

@@ -40,7 +40,7 @@ bool close(const std::vector<float>& actual, const std::vector<double>& expected
     return error <= bound * power;
 }
 
-// A matrix of random integers in tiles (weights.cuh), with FP32 scales, and its values.
+// A matrix of random integers in tiles (weights.cuh), with scales in FP32 or FP16, and its values.
 template <int BITS>
 struct RandomMatrix {
     using Tile = WeightTile<BITS>;
@@ -48,9 +48,10 @@ struct RandomMatrix {
     int64_t tiles;
     std::vector<uint8_t> quants;
     std::vector<float> scales, mins;
-    std::vector<double> values;  // outputs x columns
+    std::vector<uint16_t> halves;  // scales and minimums, where they are FP16
+    std::vector<double> values;    // outputs x columns
 
-    RandomMatrix(int n, int k, int part_columns, bool minimum, std::mt19937& random)
+    RandomMatrix(int n, int k, int part_columns, bool minimum, bool half, std::mt19937& random)
         : outputs(n), columns(k), part(part_columns), tiles(blocks(k, Tile::COLUMNS)) {
         const int64_t output_tiles = blocks(n, TILE_OUTPUTS);
         const int parts = part == 0 ? 0 : Tile::COLUMNS / part;
@@ -64,6 +65,14 @@ struct RandomMatrix {
         for (float& m : mins) {
             m = -real(random);
         }
+        for (std::vector<float>* numbers : {&scales, &mins}) {
+            for (float& number : *numbers) {
+                if (half) {
+                    halves.push_back(float_to_half(number));
+                    number = half_to_float(halves.back());
+                }
+            }
+        }
         for (int row = 0; row < n; row++) {
             for (int c = 0; c < k; c++) {
                 const int q = BITS == 4 ? static_cast<int>(random() % 16) : static_cast<int>(random() % 256) - 128;
@@ -75,6 +84,18 @@ struct RandomMatrix {
                 values.push_back(minimum ? value + mins[at] : value);
             }
         }
+    }
+
+    void put_to(LinearArgs& a) const {
+        const bool half = !halves.empty();
+        a.quants = quants.data();
+        a.scales = half ? static_cast<const void*>(halves.data()) : scales.data();
+        a.mins = mins.empty() ? nullptr : half ? static_cast<const void*>(halves.data() + scales.size()) : mins.data();
+        a.half_scales = half ? 1 : 0;
+        a.outputs = outputs;
+        a.tiles = tiles;
+        a.zero = zero();
+        a.columns = columns;
     }
 
     int zero() const { return BITS == 4 && mins.empty() ? 8 : 0; }
@@ -94,12 +115,14 @@ struct RandomMatrix {
 
 // Rows of random numbers, and the same as integers in tiles.
 struct RandomInput {
+    int count;
     std::vector<float> x;
     std::vector<int8_t> q;
     std::vector<ActivationGroup> groups;
 
     RandomInput(int rows, int columns, int64_t padded, bool whole_rows, std::mt19937& random)
-        : x(static_cast<size_t>(rows * columns)),
+        : count(rows),
+          x(static_cast<size_t>(rows * columns)),
           q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded)),
           groups(static_cast<size_t>(rows * padded / 32)) {
         std::normal_distribution<float> normal;
@@ -108,6 +131,13 @@ struct RandomInput {
         }
         run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
             QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, whole_rows}});
+    }
+
+    void put_to(LinearArgs& a) const {
+        a.x = x.data();
+        a.q = reinterpret_cast<const uint8_t*>(q.data());
+        a.groups = groups.data();
+        a.rows = count;
     }
 };
 
@@ -120,43 +150,36 @@ std::vector<uint16_t> narrowed(const std::vector<float>& values, OutputType type
 }
 
 template <int BITS>
-void test_linear(const char* element, int part, bool minimum, std::mt19937& random) {
+void test_linear(const char* element, int part, bool minimum, bool half, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
     constexpr int N = 75;
-    RandomMatrix<BITS> m(N, K, part, minimum, random);
+    RandomMatrix<BITS> m(N, K, part, minimum, half, random);
     const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
     for (int rows : emulator::settings.seed == 0 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
         const RandomInput input(rows, K, padded, part == 0, random);
-        std::vector<double> expected;
+        std::vector<double> expected, expected_float;
         for (int r = 0; r < rows; r++) {
             for (int n = 0; n < N; n++) {
                 double sum = 0;
+                double float_sum = 0;
                 for (int k = 0; k < K; k++) {
+                    const double value = m.values[static_cast<size_t>(n * K + k)];
                     sum += static_cast<double>(input.q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
-                           input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale *
-                           m.values[static_cast<size_t>(n * K + k)];
+                           input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale * value;
+                    float_sum += static_cast<double>(input.x[static_cast<size_t>(r * K + k)]) * value;
                 }
                 expected.push_back(sum);
+                expected_float.push_back(float_sum);
             }
         }
         std::vector<float> out(expected.size());
         std::vector<float> partial(SEGMENTS * expected.size());
-        LinearArgs a{m.quants.data(),
-                     m.scales.data(),
-                     minimum ? m.mins.data() : nullptr,
-                     N,
-                     m.tiles,
-                     0,
-                     m.zero(),
-                     input.x.data(),
-                     reinterpret_cast<const uint8_t*>(input.q.data()),
-                     input.groups.data(),
-                     K,
-                     rows,
-                     nullptr,
-                     {out.data(), OutputType::F32},
-                     partial.data()};
+        LinearArgs a{};
+        m.put_to(a);
+        input.put_to(a);
+        a.out.to = out.data();
+        a.partial = partial.data();
         // The second of two matrices has 16-bit results.
         const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
         std::vector<uint16_t> again(out.size());
@@ -170,6 +193,12 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         // With one of the orders, two copies of the matrix, as if they were a layer's keys and values.
         const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
         auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
+        for (unsigned each : {1u, 4u}) {
+            run(gemv + "_float_rows" + std::to_string(each), {blocks(N, 8), blocks(rows, static_cast<int>(each)), 1},
+                256, 0, batch(blocks(N, 8)));
+            check(close(out, expected_float, 1e-10), gemv + "_float" + what);
+            std::fill(out.begin(), out.end(), -1.0f);
+        }
         run(gemv + "_rows4", {copies * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(blocks(N, 8)));
         check(copies == 1 || again == narrowed(out, narrow), gemv + what + ": 16-bit results are not those of FP32");
         check(close(out, expected, 1e-10), gemv + what);
@@ -177,7 +206,7 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
         for (int tile_rows : {16, 64, 128}) {
             const bool whole = part == 0 && tile_rows == 128;
             const int width = whole ? 128 : 64;
-            const unsigned threads = tile_rows == 16 ? 128 : tile_rows == 128 && part == 16 ? 512 : 256;
+            const unsigned threads = tile_rows == 16 ? 128 : 256;
             const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
             std::fill(out.begin(), out.end(), -1.0f);
             std::fill(again.begin(), again.end(), uint16_t{1});
@@ -198,19 +227,13 @@ void test_linear(const char* element, int part, bool minimum, std::mt19937& rand
 void test_wgmma(std::mt19937& random) {
     for (int k : {64, 720}) {
         constexpr int N = 140, ROWS = 600;
-        RandomMatrix<8> m(N, k, 0, false, random);
+        RandomMatrix<8> m(N, k, 0, false, false, random);
         const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;
         const RandomInput input(ROWS, k, padded, true, random);
         std::vector<float> expected(ROWS * N), out(ROWS * N);
         LinearArgs a{};
-        a.quants = m.quants.data();
-        a.scales = m.scales.data();
-        a.outputs = N;
-        a.tiles = m.tiles;
-        a.q = reinterpret_cast<const uint8_t*>(input.q.data());
-        a.groups = input.groups.data();
-        a.columns = k;
-        a.rows = ROWS;
+        m.put_to(a);
+        input.put_to(a);
         a.out.to = expected.data();
         run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10,
             LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
@@ -344,9 +367,10 @@ int main() {
             emulator::settings = {seed, early};
             std::mt19937 random(20261125 + seed);
             const bool minimum = seed % 2 == 1;
+            const bool half = seed / 2 == 1;
             for (int part : {32, 16, 0}) {
-                test_linear<8>("int8", part, minimum, random);
-                test_linear<4>("int4", part, minimum, random);
+                test_linear<8>("int8", part, minimum, half, random);
+                test_linear<4>("int4", part, minimum, half, random);
             }
             test_wgmma(random);
             if (seed > 1) {

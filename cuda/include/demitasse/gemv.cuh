@@ -5,130 +5,214 @@
 
 namespace demitasse {
 
-// What a lane holds of a tile: its 16 bytes, and the scales and minimums of its output, where they are FP16.
-template <int BITS, Part PART>
+// What a lane holds of a tile: a chunk of 16 bytes of output lane() / 4, and all scales and minimums of that output.
+template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
 struct TileSlot {
     using Tile = WeightTile<BITS>;
-    static constexpr int PARTS = PART == Part::ROW ? 2 : Tile::parts(PART);
-    Words4 weights;
-    uint32_t scales[PARTS / 2];
-    uint32_t mins[PARTS / 2];
-    int64_t first_part;  // index of the output's first scale
+    static constexpr int WORDS = PART == Part::ROW ? 1 : Tile::parts(PART) / (HALF_SCALES ? 2 : 1);
+    uint32_t weights[4];
+    uint32_t scales[WORDS];
+    uint32_t mins[MINIMUM ? WORDS : 1];
 
-    DEVICE void load(const LinearArgs& a, int64_t block, int tile) {
+    DEVICE static float number(const uint32_t* words, int part) {
+        return HALF_SCALES ? half_to_float(static_cast<uint16_t>(words[part / 2] >> 16 * (part % 2)))
+                           : __uint_as_float(words[part]);
+    }
+    // zero: the integer that stands for zero, where there are no minimums.
+    DEVICE Fold fold(int part, float zero) const {
+        const float scale = number(scales, part);
+        return {scale, MINIMUM ? number(mins, part) : Fold::low_of_zero(scale, zero)};
+    }
+};
+
+// Where a lane reads tiles of a segment: pointers that move on, so that tiles nearby are at constant distances.
+template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
+struct TileStream {
+    using Slot = TileSlot<BITS, PART, HALF_SCALES, MINIMUM>;
+    const uint8_t* weights;
+    const uint32_t* scales = nullptr;
+    const uint32_t* mins = nullptr;
+
+    DEVICE TileStream(const LinearArgs& a, int block, int tile) {
         const int64_t at = block * a.tiles + tile;
-        weights = load_once(a.quants + at * TILE_BYTES + lane() * 16);
-        if constexpr (PART == Part::ROW) {
-            first_part = block * TILE_OUTPUTS + lane() / 4;
-        } else {
-            first_part = (at * TILE_OUTPUTS + lane() / 4) * PARTS;
-            if (a.half_scales != 0) {
-                load_words(scales, static_cast<const uint16_t*>(a.scales) + first_part);
-                if (a.mins != nullptr) {
-                    load_words(mins, static_cast<const uint16_t*>(a.mins) + first_part);
-                }
+        weights = a.quants + at * TILE_BYTES + chunk_offset(lane() / 4, lane() % 4);
+        if constexpr (PART != Part::ROW) {
+            const int64_t word = (at * TILE_OUTPUTS + lane() / 4) * Slot::WORDS;
+            scales = static_cast<const uint32_t*>(a.scales) + word;
+            mins = MINIMUM ? static_cast<const uint32_t*>(a.mins) + word : nullptr;
+        }
+    }
+
+    DEVICE void load(Slot& slot, int ahead) const {
+        const Words4 w = load_once(weights + ahead * TILE_BYTES);
+        slot.weights[0] = w.x;
+        slot.weights[1] = w.y;
+        slot.weights[2] = w.z;
+        slot.weights[3] = w.w;
+        if constexpr (PART != Part::ROW) {
+            load_words(slot.scales, scales + ahead * TILE_OUTPUTS * Slot::WORDS);
+            if constexpr (MINIMUM) {
+                load_words(slot.mins, mins + ahead * TILE_OUTPUTS * Slot::WORDS);
             }
         }
     }
 
-    DEVICE float number(const LinearArgs& a, const void* from, const uint32_t (&halves)[PARTS / 2], int part) const {
-        if constexpr (PART == Part::ROW) {
-            return a.scale(from, first_part);
-        } else {
-            return a.half_scales != 0 ? half_to_float(static_cast<uint16_t>(halves[part / 2] >> 16 * (part % 2)))
-                                      : static_cast<const float*>(from)[first_part + part];
-        }
-    }
-    DEVICE Fold fold(const LinearArgs& a, int part) const {
-        const bool has_minimum = a.mins != nullptr;
-        return {number(a, a.scales, scales, part), has_minimum ? number(a, a.mins, mins, part) : 0, has_minimum};
+    DEVICE void advance(int tiles) {
+        weights += tiles * TILE_BYTES;
+        scales += PART != Part::ROW ? tiles * TILE_OUTPUTS * Slot::WORDS : 0;
+        mins += MINIMUM ? tiles * TILE_OUTPUTS * Slot::WORDS : 0;
     }
 };
 
-template <int BITS, Part PART, int ROWS>
+// Up to four rows of INT8 activations by one `mma` for two groups: the rows of its first operand are eight outputs in a first
+// group, and in a second; the columns of its second operand are row 0 in the first group, row 0 in the second, row 1, … So
+// lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds them in order.
+// The sums between are of groups that do not meet.
+template <int BITS, Part PART>
 struct IntegerRows {
+    static constexpr int ROWS = 4;
+    static constexpr bool INTEGERS = true;
     using Tile = WeightTile<BITS>;
-    float sums[ROWS] = {};
-    int products[ROWS] = {};  // where a row is one part
-    int inputs[ROWS] = {};
+    const uint8_t* x;               // what the lane gives to the second operand: eight bytes of a tile
+    const ActivationGroup* groups;  // of row lane() % 4
+    float zero;
+    bool needs_inputs;
+    float sum = 0;
+    int products[4] = {};  // where a row is one part
+    int inputs = 0;
 
-    DEVICE static int quad_sum(int value) {
-        value += __shfl_xor_sync(ALL_LANES, value, 1);
-        return value + __shfl_xor_sync(ALL_LANES, value, 2);
+    DEVICE IntegerRows(const LinearArgs& a, int, int first_row, int tile)
+        : zero(static_cast<float>(a.zero)), needs_inputs(a.mins != nullptr || a.zero != 0) {
+        const int last = static_cast<int>(a.rows) - 1;
+        const int row = minimum(first_row + lane() / 8, last);
+        x = a.q + (row / TILE_OUTPUTS * a.tiles + tile) * Tile::INPUTS * TILE_BYTES +
+            chunk_offset(row % TILE_OUTPUTS, lane() % 4) + lane() / 4 % 2 * 8;
+        groups = a.groups + (minimum(first_row + lane() % 4, last) * a.tiles + tile) * Tile::GROUPS;
     }
 
-    DEVICE void add(const LinearArgs& a, const TileSlot<BITS, PART>& slot, int tile, int first_row) {
-        const int zero = static_cast<int>(a.zero);
-        const int64_t inputs_of_row = a.tiles * Tile::INPUTS;
+    DEVICE void advance(int tiles) {
+        x += tiles * Tile::INPUTS * TILE_BYTES;
+        groups += tiles * Tile::GROUPS;
+    }
+
+    template <class Slot>
+    DEVICE void add(const LinearArgs&, const Slot& slot, int ahead) {
 #pragma unroll
         for (int i = 0; i < Tile::INPUTS; i++) {
-#pragma unroll
-            for (int r = 0; r < ROWS; r++) {
-                const int row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
-                const int64_t input = row / TILE_OUTPUTS * inputs_of_row + tile * Tile::INPUTS + i;
-                const Words4 x = load16(a.q + input * TILE_BYTES + chunk_offset(row % TILE_OUTPUTS, chunk_of_lane()));
-#pragma unroll
-                for (int k = 0; k < 2; k++) {
-                    const int g = 2 * i + k;
-                    uint32_t words[2];
-                    Tile::unpack(slot.weights, g, words[0], words[1]);
-                    const uint32_t meets[2] = {k == 0 ? x.x : x.z, k == 0 ? x.y : x.w};
-                    const ActivationGroup& group = a.groups[row * (2 * inputs_of_row) + tile * Tile::GROUPS + g];
-                    if constexpr (PART == Part::ROW) {
-                        products[r] = dot4(words[0], meets[0], dot4(words[1], meets[1], products[r]));
-                        inputs[r] += group.sum();
-                    } else if constexpr (PART == Part::GROUP) {
-                        const int sum = quad_sum(dot4(words[0], meets[0], dot4(words[1], meets[1], 0)));
-                        sums[r] = slot.fold(a, g)(sum, group.sum(), zero, group.scale, sums[r]);
-                    } else {
-                        for (int half = 0; half < 2; half++) {
-                            const int sum = quad_sum(dot4(words[half], meets[half], 0));
-                            sums[r] = slot.fold(a, 2 * g + half)(sum, group.half[half], zero, group.scale, sums[r]);
-                        }
-                    }
+            uint32_t in[2];
+            load_words(in, x + (ahead * Tile::INPUTS + i) * TILE_BYTES);
+            uint32_t w[4];
+            Tile::unpack(slot.weights, 2 * i, w[0], w[2]);
+            Tile::unpack(slot.weights, 2 * i + 1, w[1], w[3]);
+            if constexpr (PART == Part::ROW) {
+                mma_int8_k32(products, w, in[0], in[1]);
+                for (int k = 0; needs_inputs && k < 2; k++) {
+                    inputs += groups[ahead * Tile::GROUPS + 2 * i + k].sum();
                 }
+                continue;
             }
+            ActivationGroup both[2];
+            load_groups(both, groups + ahead * Tile::GROUPS + 2 * i);
+            if constexpr (PART == Part::GROUP) {
+                int sums[4] = {};
+                mma_int8_k32(sums, w, in[0], in[1]);
+                fold(slot, 2 * i, sums[0], both[0].sum(), both[0].scale);
+                fold(slot, 2 * i + 1, sums[3], both[1].sum(), both[1].scale);
+            } else if constexpr (PART == Part::HALF) {
+                int low[4] = {};
+                int high[4] = {};
+                mma_int8_k16(low, w[0], w[1], in[0]);
+                mma_int8_k16(high, w[2], w[3], in[1]);
+                fold(slot, 4 * i, low[0], both[0].half(0), both[0].scale);
+                fold(slot, 4 * i + 1, high[0], both[0].half(1), both[0].scale);
+                fold(slot, 4 * i + 2, low[3], both[1].half(0), both[1].scale);
+                fold(slot, 4 * i + 3, high[3], both[1].half(1), both[1].scale);
+            }
+        }
+    }
+
+    template <class Slot>
+    DEVICE void fold(const Slot& slot, int part, int products_of_part, int input, float activation) {
+        sum = slot.fold(part, zero)(products_of_part, input, activation, sum);
+    }
+
+    // Leaves the segment's sums in shared memory: of whole rows integers, with the inputs' sum behind eight outputs.
+    DEVICE void leave(int segment, float* partial, int* whole) const {
+        const int row = segment * ROWS + lane() % 4;
+        if constexpr (PART == Part::ROW) {
+            whole[row * (TILE_OUTPUTS + 1) + lane() / 4] = products[0] + products[3];
+            if (lane() < ROWS) {
+                whole[row * (TILE_OUTPUTS + 1) + TILE_OUTPUTS] = inputs;
+            }
+        } else {
+            partial[row * TILE_OUTPUTS + lane() / 4] = sum;
         }
     }
 };
 
-// FP32 activations; a lane sums its own columns.
-template <int BITS, Part PART, int ROWS>
+// FP32 activations; a lane sums its own columns of output lane() / 4.
+template <int BITS, Part PART, int ROWS_>
 struct FloatRows {
+    static constexpr int ROWS = ROWS_;
+    static constexpr bool INTEGERS = false;
     using Tile = WeightTile<BITS>;
+    int first_row;
+    int first_tile;
+    Fold of_row;  // where a row is one part
     float sums[ROWS] = {};
 
-    DEVICE void add(const LinearArgs& a, const TileSlot<BITS, PART>& slot, int tile, int first_row) {
+    DEVICE FloatRows(const LinearArgs& a, int block, int row, int tile) : first_row(row), first_tile(tile) {
+        if constexpr (PART == Part::ROW) {
+            of_row = a.fold_of_row(block * TILE_OUTPUTS + lane() / 4);
+        }
+    }
+
+    DEVICE void advance(int tiles) { first_tile += tiles; }
+
+    template <class Slot>
+    DEVICE void add(const LinearArgs& a, const Slot& slot, int ahead) {
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
             uint32_t words[2];
             Tile::unpack(slot.weights, g, words[0], words[1]);
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                const Fold fold = slot.fold(a, PART == Part::HALF ? 2 * g + half : g);
-                const int column = tile * Tile::COLUMNS + g * 32 + half * 16 + chunk_of_lane() * 4;
+                const Fold fold = PART == Part::ROW
+                                      ? of_row
+                                      : slot.fold(PART == Part::HALF ? 2 * g + half : g, static_cast<float>(a.zero));
+                const int column = (first_tile + ahead) * Tile::COLUMNS + g * 32 + half * 16 + lane() % 4 * 4;
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
                     const int row = minimum(first_row + r, static_cast<int>(a.rows) - 1);
                     sums[r] = add_word(words[half], a.x + row * a.columns, column, static_cast<int>(a.columns), fold,
-                                       static_cast<int>(a.zero), sums[r]);
+                                       sums[r]);
                 }
             }
         }
     }
 
-    DEVICE static float add_word(uint32_t word, const float* x, int column, int columns, const Fold& fold, int zero,
-                                 float sum) {
+    DEVICE static float add_word(uint32_t word, const float* x, int column, int columns, const Fold& fold, float sum) {
         float products = 0;
         float inputs = 0;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const float input = column + i < columns ? x[column + i] : 0;
-            const int q = static_cast<int8_t>(word >> 8 * i) - zero;
-            products = fmaf(static_cast<float>(q), input, products);
+            products = fmaf(static_cast<float>(static_cast<int8_t>(word >> 8 * i)), input, products);
             inputs += input;
         }
         return fmaf(fold.scale, products, fmaf(fold.low, inputs, sum));
+    }
+
+    DEVICE void leave(int segment, float* partial, int*) const {
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+            float sum = sums[r];
+            sum += __shfl_xor_sync(ALL_LANES, sum, 1);
+            sum += __shfl_xor_sync(ALL_LANES, sum, 2);
+            if (lane() % 4 == 0) {
+                partial[(segment * ROWS + r) * TILE_OUTPUTS + lane() / 4] = sum;
+            }
+        }
     }
 };
 
@@ -167,58 +251,63 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int block, in
     a.out.store(row * a.outputs + output, a.with_bias(a.fold_row(products, inputs, activation, output), output));
 }
 
-template <class Rows, Part PART, int BITS, int ROWS, bool INTEGERS>
+// A warp adds the tiles of its segment; two or three are on their way at a time, as many as REGISTERS hold.
+template <class Stream, int REGISTERS, class Rows>
+DEVICE void add_segment(Rows& rows, const LinearArgs& a, int block, int segment) {
+    using Slot = typename Stream::Slot;
+    constexpr int HELD = REGISTERS * 4 / static_cast<int>(sizeof(Slot));
+    constexpr int SLOTS = HELD < 2 ? 2 : HELD > 3 ? 3 : HELD;
+    const int first = a.segment_begin(segment);
+    const int count = a.segment_begin(segment + 1) - first;
+    Stream stream(a, block, first);
+    Slot slots[SLOTS];
+#pragma unroll
+    for (int i = 0; i < SLOTS; i++) {
+        if (i < count) {
+            stream.load(slots[i], i);
+        }
+    }
+    for (int left = count; left > 0; left -= SLOTS) {
+#pragma unroll
+        for (int i = 0; i < SLOTS; i++) {
+            if (i < left) {
+                rows.add(a, slots[i], i);
+            }
+            if (i + SLOTS < left) {
+                stream.load(slots[i], i + SLOTS);
+            }
+        }
+        rows.advance(SLOTS);
+        stream.advance(SLOTS);
+    }
+}
+
+template <class Rows, int BITS, Part PART, int REGISTERS>
 DEVICE void gemv(const LinearBatch& batch) {
+    constexpr int ROWS = Rows::ROWS;
     SHARED(float, partial, SEGMENTS* ROWS* TILE_OUTPUTS);
     SHARED(int, whole, SEGMENTS* ROWS*(TILE_OUTPUTS + 1));
     int block = static_cast<int>(blockIdx.x);  // of eight outputs
     const LinearArgs& a = batch.of(block);
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     const int segment = warp();
-    Rows rows;
     if (segment < a.segments()) {
-        // Two tiles are on their way, or one while the other is multiplied.
-        const int end = a.segment_begin(segment + 1);
-        const int first = a.segment_begin(segment);
-        TileSlot<BITS, PART> even, odd;
-        even.load(a, block, first);
-        if (first + 1 < end) {
-            odd.load(a, block, first + 1);
+        Rows rows(a, block, first_row, a.segment_begin(segment));
+        if constexpr (PART == Part::ROW) {
+            add_segment<TileStream<BITS, PART, true, false>, REGISTERS>(rows, a, block, segment);
+        } else if (a.half_scales != 0 && a.mins == nullptr) {
+            add_segment<TileStream<BITS, PART, true, false>, REGISTERS>(rows, a, block, segment);
+        } else if (a.half_scales != 0) {
+            add_segment<TileStream<BITS, PART, true, true>, REGISTERS>(rows, a, block, segment);
+        } else if (a.mins == nullptr) {
+            add_segment<TileStream<BITS, PART, false, false>, REGISTERS>(rows, a, block, segment);
+        } else {
+            add_segment<TileStream<BITS, PART, false, true>, REGISTERS>(rows, a, block, segment);
         }
-        for (int tile = first; tile < end; tile += 2) {
-            rows.add(a, even, tile, first_row);
-            if (tile + 2 < end) {
-                even.load(a, block, tile + 2);
-            }
-            if (tile + 1 < end) {
-                rows.add(a, odd, tile + 1, first_row);
-            }
-            if (tile + 3 < end) {
-                odd.load(a, block, tile + 3);
-            }
-        }
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            if constexpr (PART == Part::ROW && INTEGERS) {
-                const int products = Rows::quad_sum(rows.products[r]);
-                if (lane() % 4 == 0) {
-                    whole[(segment * ROWS + r) * (TILE_OUTPUTS + 1) + lane() / 4] = products;
-                    whole[(segment * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS] = rows.inputs[r];
-                }
-            } else {
-                float sum = rows.sums[r];
-                if constexpr (!INTEGERS) {
-                    sum += __shfl_xor_sync(ALL_LANES, sum, 1);
-                    sum += __shfl_xor_sync(ALL_LANES, sum, 2);
-                }
-                if (lane() % 4 == 0) {
-                    partial[(segment * ROWS + r) * TILE_OUTPUTS + lane() / 4] = sum;
-                }
-            }
-        }
+        rows.leave(segment, partial, whole);
     }
     __syncthreads();
-    if constexpr (PART == Part::ROW && INTEGERS) {
+    if constexpr (PART == Part::ROW && Rows::INTEGERS) {
         fold_whole_rows<ROWS, BITS>(a, whole, block, first_row);
     } else {
         finish_rows<ROWS>(a, partial, block, first_row);
@@ -227,19 +316,18 @@ DEVICE void gemv(const LinearBatch& batch) {
 
 }  // namespace demitasse
 
-// Blocks of a multiprocessor, at least: what leaves a thread enough registers.
-#define GEMV(name, ROWS_TYPE, BITS, PART, ROWS, INTEGERS, BLOCKS)                       \
+// BLOCKS of a multiprocessor, at least, and how many of the registers that this leaves a thread hold tiles.
+#define GEMV(name, BITS, PART, BLOCKS, REGISTERS, ...)                                  \
     KERNEL_BLOCKS(256, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
         using namespace demitasse;                                                      \
-        gemv<ROWS_TYPE<BITS, PART, ROWS>, PART, BITS, ROWS, INTEGERS>(batch);           \
+        gemv<__VA_ARGS__, BITS, PART, REGISTERS>(batch);                                \
     }                                                                                   \
     EXPORT(name)
-#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS)                      \
-    GEMV(prefix##suffix##_rows1, IntegerRows, BITS, PART, 1, true, BLOCKS) \
-    GEMV(prefix##suffix##_rows4, IntegerRows, BITS, PART, 4, true, 2)      \
-    GEMV(prefix##suffix##_float_rows1, FloatRows, BITS, PART, 1, false, 2) \
-    GEMV(prefix##suffix##_float_rows4, FloatRows, BITS, PART, 4, false, 1)
-#define GEMV_PARTS(name, BITS)                    \
-    GEMV_ROWS(name, BITS, _group, Part::GROUP, 4) \
-    GEMV_ROWS(name, BITS, _half, Part::HALF, 3)   \
-    GEMV_ROWS(name, BITS, _row, Part::ROW, 4)
+#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS, REGISTERS)                         \
+    GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS, REGISTERS, IntegerRows<BITS, PART>) \
+    GEMV(prefix##suffix##_float_rows1, BITS, PART, 2, 0, FloatRows<BITS, PART, 1>)       \
+    GEMV(prefix##suffix##_float_rows4, BITS, PART, 1, 0, FloatRows<BITS, PART, 4>)
+#define GEMV_PARTS(name, BITS)                                         \
+    GEMV_ROWS(name, BITS, _group, Part::GROUP, 4, BITS == 4 ? 24 : 23) \
+    GEMV_ROWS(name, BITS, _half, Part::HALF, 2, 64)                    \
+    GEMV_ROWS(name, BITS, _row, Part::ROW, 4, 24)

@@ -35,6 +35,9 @@ DEVICE uint32_t floats_to_bfloats(float low, float high) {
 }
 DEVICE int dot4(uint32_t a, uint32_t b, int c) { return __dp4a(static_cast<int>(a), static_cast<int>(b), c); }
 
+// The sum of a word's two 16-bit integers.
+DEVICE int sum_of_halves(uint32_t halves) { return __dp2a_lo(static_cast<int>(halves), 0x0101, 0); }
+
 // ---- memory
 
 DEVICE void add_atomically(uint64_t* to, uint64_t value) {
@@ -55,7 +58,7 @@ DEVICE Words4 load16(const void* p) {
     const uint4 v = *static_cast<const uint4*>(p);
     return {v.x, v.y, v.z, v.w};
 }
-// COUNT words, aligned to their size: 1, 2 or 4.
+// COUNT words, aligned to their size: 1, 2, 4, or 8, which are two loads.
 template <int COUNT>
 DEVICE void load_words(uint32_t (&words)[COUNT], const void* p) {
     if constexpr (COUNT == 1) {
@@ -65,11 +68,13 @@ DEVICE void load_words(uint32_t (&words)[COUNT], const void* p) {
         words[0] = v.x;
         words[1] = v.y;
     } else {
-        const uint4 v = *static_cast<const uint4*>(p);
-        words[0] = v.x;
-        words[1] = v.y;
-        words[2] = v.z;
-        words[3] = v.w;
+        for (int i = 0; i < COUNT; i += 4) {
+            const Words4 v = load16(static_cast<const uint32_t*>(p) + i);
+            words[i] = v.x;
+            words[i + 1] = v.y;
+            words[i + 2] = v.z;
+            words[i + 3] = v.w;
+        }
     }
 }
 DEVICE void store_floats(float* p, float first, float second) {
@@ -94,22 +99,20 @@ DEVICE void copy_async_wait() {
 
 // d (16 x 8) += a (16 x 32, rows) b (32 x 8, columns), signed bytes, 32-bit sums.
 DEVICE void mma_int8_k32(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
         "%3};"
         : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 // The same with a (16 x 16) and b (16 x 8).
 DEVICE void mma_int8_k16(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t b0) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                 : "r"(a0), "r"(a1), "r"(b0));
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a0), "r"(a1), "r"(b0));
 }
 // d (16 x 8) += a (16 x 16, rows) b (16 x 8, columns), FP16, FP32 sums.
 DEVICE void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
         "%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

@@ -40,8 +40,8 @@ DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int group, flo
     const int sum = half_warp_sum(q);
     const int second = __shfl_sync(ALL_LANES, sum, 16);
     if (lane() == 0) {
-        to.groups[row * (to.padded / 32) + group] = {largest / 127,
-                                                     {static_cast<int16_t>(sum), static_cast<int16_t>(second)}};
+        to.groups[row * (to.padded / 32) + group] = {
+            largest / 127, (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16};
     }
 }
 

@@ -26,8 +26,6 @@ constexpr int SEGMENTS = 8;
 
 // Where chunk c of row r of a tile lies.
 DEVICE int chunk_offset(int row, int c) { return row * 64 + (c ^ row / 2 % 4) * 16; }
-// The chunk that a lane finds when the lanes of a warp read a tile in the order of its bytes, as row lane() / 4.
-DEVICE int chunk_of_lane() { return lane() % 4 ^ lane() / 8; }
 
 enum class Part { HALF, GROUP, ROW };  // 16 columns, 32, all
 
@@ -37,16 +35,10 @@ struct WeightTile {
     static constexpr int GROUPS = COLUMNS / 32;
     static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
 
-    // The words of group g: columns 4 c and on, and those 16 further.
-    static DEVICE void unpack(const Words4& w, int g, uint32_t& first, uint32_t& second) {
-        if constexpr (BITS == 8) {
-            first = g == 0 ? w.x : w.z;
-            second = g == 0 ? w.y : w.w;
-        } else {
-            const uint32_t word = g == 0 ? w.x : g == 1 ? w.y : g == 2 ? w.z : w.w;
-            first = word & 0x0F0F0F0Fu;
-            second = word >> 4 & 0x0F0F0F0Fu;
-        }
+    // Group g of a chunk's words: columns 4 c and on, and those 16 further.
+    static DEVICE void unpack(const uint32_t* words, int g, uint32_t& first, uint32_t& second) {
+        first = BITS == 8 ? words[2 * g] : words[g] & 0x0F0F0F0Fu;
+        second = BITS == 8 ? words[2 * g + 1] : words[g] >> 4 & 0x0F0F0F0Fu;
     }
 
     static constexpr DEVICE int parts(Part part) { return part == Part::HALF ? 2 * GROUPS : GROUPS; }
@@ -55,10 +47,20 @@ struct WeightTile {
 // A group of 32 columns of a row of activations beside its integers.
 struct alignas(8) ActivationGroup {
     float scale;
-    int16_t half[2];  // sums of 16 columns each
+    uint32_t halves;  // sums of 16 columns each, as 16-bit integers
 
-    DEVICE int sum() const { return half[0] + half[1]; }
+    DEVICE int half(int i) const { return static_cast<int16_t>(halves >> 16 * i); }
+    DEVICE int sum() const { return sum_of_halves(halves); }
 };
+
+// Two groups at a multiple of 16 bytes.
+DEVICE void load_groups(ActivationGroup (&groups)[2], const ActivationGroup* from) {
+    const Words4 w = load16(from);
+    groups[0] = {__uint_as_float(w.x), w.y};
+    groups[1] = {__uint_as_float(w.z), w.w};
+}
+
+struct Fold;
 
 struct LinearArgs {
     const uint8_t* quants;
@@ -91,8 +93,9 @@ struct LinearArgs {
     }
     // A row's sum of whole-row parts; input: the sum of its integers.
     DEVICE float fold_row(int products, int input, float activation, int64_t output) const;
+    DEVICE Fold fold_of_row(int64_t output) const;
     DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }
-    DEVICE int segment_begin(int segment) const { return static_cast<int>(segment * tiles / segments()); }
+    DEVICE int segment_begin(int segment) const { return segment * static_cast<int>(tiles) / segments(); }
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
 
@@ -112,24 +115,32 @@ struct LinearBatch {
     }
 };
 
-// Scale and minimum of a part, and what happens to its sum.
+// Scale and minimum of a part, and what happens to its sum: a minimum is added to each of its weights, and where an integer
+// stands for zero, it is that integer's weight, negative.
 struct Fold {
     float scale;
     float low;
-    bool has_minimum;
+
+    static DEVICE float low_of_zero(float scale, float zero) { return -scale * zero; }
 
     // sum + s_a (s_w products + m_w input), where products = sum of q_w q_a and input = sum of q_a.
-    DEVICE float operator()(int products, int input, int zero, float activation, float sum) const {
-        const float part = has_minimum ? fmaf(scale, static_cast<float>(products), low * static_cast<float>(input))
-                                       : scale * static_cast<float>(products - zero * input);
+    DEVICE float operator()(int products, int input, float activation, float sum) const {
+        const float part = fmaf(scale, static_cast<float>(products), low * static_cast<float>(input));
         return fmaf(part, activation, sum);
     }
 };
 
+DEVICE Fold LinearArgs::fold_of_row(int64_t output) const {
+    const float s = scale(scales, output);
+    return {s, mins != nullptr ? scale(mins, output) : Fold::low_of_zero(s, static_cast<float>(zero))};
+}
+
 DEVICE float LinearArgs::fold_row(int products, int input, float activation, int64_t output) const {
-    const bool has_minimum = mins != nullptr;
-    const Fold fold{scale(scales, output), has_minimum ? scale(mins, output) : 0, has_minimum};
-    return fold(products, input, static_cast<int>(zero), activation, 0);
+    if (mins == nullptr) {
+        products -= static_cast<int>(zero) * input;  // exact, where FP32 would not hold the two sums
+    }
+    const Fold fold{scale(scales, output), mins != nullptr ? scale(mins, output) : 0};
+    return fold(products, input, activation, 0);
 }
 
 }  // namespace demitasse

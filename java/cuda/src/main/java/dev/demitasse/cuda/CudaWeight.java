@@ -22,7 +22,8 @@ final class CudaWeight implements LinearWeight {
     private final long mins;
     private final long stride;
     private final int part;
-    private final String[] kernels; // for 1 row and for more, with quantised and with FP32 activations
+    private final String[] floatKernels; // for one row of FP32 activations, and for more
+    private final String integerKernel;
 
     private CudaWeight(
             PackedMatrix matrix,
@@ -43,16 +44,9 @@ final class CudaWeight implements LinearWeight {
         this.mins = mins;
         this.stride = stride;
         this.part = part;
-        this.kernels = kernels(element() + suffix());
-    }
-
-    private static String[] kernels(String stem) {
-        return new String[] {
-            "gemv_" + stem + "_rows1",
-            "gemv_" + stem + "_rows4",
-            "gemv_" + stem + "_float_rows1",
-            "gemv_" + stem + "_float_rows4"
-        };
+        String stem = "gemv_" + element() + suffix() + (layout.element().quantised() ? "_float" : "");
+        this.floatKernels = new String[] {stem + "_rows1", stem + "_rows4"};
+        this.integerKernel = "gemv_" + element() + suffix() + "_rows4";
     }
 
     private String element() {
@@ -63,9 +57,14 @@ final class CudaWeight implements LinearWeight {
         return !layout.element().quantised() ? "" : part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     }
 
-    /** The kernel for few rows. Names are made once: they are asked for in every step. */
-    String gemvKernel(int rows, boolean floatActivations) {
-        return kernels[(rows == 1 ? 0 : 1) + (floatActivations ? 2 : 0)];
+    /** The kernel for few rows of FP32, four at a time or one. Names are made once: they are asked for in every step. */
+    String floatGemvKernel(int rows) {
+        return floatKernels[rows == 1 ? 0 : 1];
+    }
+
+    /** The kernel for few rows of integers, four at a time or less. */
+    String integerGemvKernel() {
+        return integerKernel;
     }
 
     /** The kernel for many rows: of that tile, or by that instruction. */

@@ -24,11 +24,7 @@ record GemmTile(int rows, int outputs, int threads) {
         if (rows <= 64) {
             return new GemmTile(64, 64, 256);
         }
-        return switch (part) {
-            case 0 -> new GemmTile(128, 128, 256);
-            case 16 -> new GemmTile(128, 64, 512);
-            default -> new GemmTile(128, 64, 256);
-        };
+        return new GemmTile(128, part == 0 ? 128 : 64, 256);
     }
 
     /** Dynamic shared memory: {@code GemmShape::BYTES}. */

@@ -136,7 +136,7 @@ final class LinearLaunches implements AutoCloseable {
         if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
             int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
             launches.add(
-                    weight.gemvKernel(rows, false),
+                    weight.floatGemvKernel(rows),
                     pieces(weight.rows(), OUTPUTS),
                     pieces(rows, rowsEach),
                     1,
@@ -248,8 +248,9 @@ final class LinearLaunches implements AutoCloseable {
     private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
         int part = weight.part();
         if (!tensorCores(rows)) {
-            int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
-            String kernel = weight.gemvKernel(rows, !choice.activations().integers());
+            boolean integers = choice.activations().integers();
+            int rowsEach = rows == 1 && !integers ? 1 : GEMV_ROWS;
+            String kernel = integers ? weight.integerGemvKernel() : weight.floatGemvKernel(rows);
             batch.add(kernel, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
             return;
         }
