@@ -46,7 +46,9 @@ public class BuildCuda {
         }
         run(configure.toArray(String[]::new));
         run("cmake", "--build", build.toString(), "--target", "fatbins", "cuda", "cublas", "--parallel");
-        copy(build, target.resolve("classes/dev/demitasse/cuda"), ".fatbin");
+        Path classes = target.resolve("classes/dev/demitasse/cuda");
+        copy(build, classes, ".fatbin");
+        deleteFatbinsWithoutSource(classes, root.resolve("cuda/kernels"));
         copy(build, target.resolve("emulator"), ".so.1");
         copy(build, target.resolve("emulator-cublas"), ".so.12");
     }
@@ -56,6 +58,18 @@ public class BuildCuda {
         try (Stream<Path> files = Files.list(from)) {
             for (Path file : files.filter(f -> f.toString().endsWith(suffix)).toList()) {
                 Files.copy(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
+    }
+
+    /** What an earlier build made of a kernel file that is no more. */
+    private static void deleteFatbinsWithoutSource(Path classes, Path kernels) throws IOException {
+        try (Stream<Path> files = Files.list(classes)) {
+            for (Path file : files.filter(f -> f.toString().endsWith(".fatbin")).toList()) {
+                String source = file.getFileName().toString().replaceAll("fatbin$", "cu");
+                if (!Files.exists(kernels.resolve(source))) {
+                    Files.delete(file);
+                }
             }
         }
     }
