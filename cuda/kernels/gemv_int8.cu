@@ -4,8 +4,9 @@
 // Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
 //           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
 //           its columns in FP32.
-// Launch:   (outputs / 8 of all matrices, rows / 4, or / 1 with FP32 activations) blocks of 256 threads; a warp takes a segment of the columns.
-// Moves:    weights once for each four rows: 1 byte an element, and their scales; 2 operations an element and row.
+// Launch:   rows4: (outputs / 8 of all matrices, rows / 4) blocks of 256 threads; rows8: (outputs / 16, rows / 8); with FP32
+//           activations (outputs / 8, rows / 1 or 4). A warp takes a segment of the columns.
+// Moves:    weights once for each four or eight rows: 1 byte an element, and their scales; 2 operations an element and row.
 // Why:      bound by memory, as gemv_int4, which says the rest. Not run on a GPU yet.
 #include "demitasse/gemv.cuh"
 

@@ -203,6 +203,12 @@ void test_linear(const char* element, int part, bool minimum, bool half, std::mt
         check(copies == 1 || again == narrowed(out, narrow), gemv + what + ": 16-bit results are not those of FP32");
         check(close(out, expected, 1e-10), gemv + what);
         const std::vector<float> same = out;
+        std::fill(out.begin(), out.end(), -1.0f);
+        std::fill(again.begin(), again.end(), uint16_t{1});
+        run(gemv + "_rows8", {copies * blocks(N, 16), blocks(rows, 8), 1}, 256, 0, batch(blocks(N, 16)));
+        check(copies == 1 || again == narrowed(same, narrow),
+              gemv + "_rows8" + what + ": 16-bit results are not those of FP32");
+        check(out == same, gemv + "_rows8" + what + ": not the bits of four rows");
         for (int tile_rows : {16, 64, 128}) {
             const bool whole = part == 0 && tile_rows == 128;
             const int width = whole ? 128 : 64;

@@ -64,13 +64,40 @@ struct TileStream {
     }
 };
 
+// The same of two tiles, one below the other.
+template <class Single>
+struct PairStream {
+    struct Slot {
+        typename Single::Slot tiles[2];
+    };
+    Single streams[2];
+
+    // block: of two tiles; where there is no second one, the first is read again, and its results are left out.
+    DEVICE PairStream(const LinearArgs& a, int block, int tile)
+        : streams{Single(a, 2 * block, tile),
+                  Single(a, (2 * block + 1) * TILE_OUTPUTS < a.outputs ? 2 * block + 1 : 2 * block, tile)} {}
+
+    DEVICE void load(Slot& slot, int ahead) const {
+        streams[0].load(slot.tiles[0], ahead);
+        streams[1].load(slot.tiles[1], ahead);
+    }
+
+    DEVICE void advance(int tiles) {
+        streams[0].advance(tiles);
+        streams[1].advance(tiles);
+    }
+};
+
 // Up to four rows of INT8 activations by one `mma` for two groups: the rows of its first operand are eight outputs in a first
 // group, and in a second; the columns of its second operand are row 0 in the first group, row 0 in the second, row 1, … So
 // lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds them in order.
 // The sums between are of groups that do not meet.
 template <int BITS, Part PART>
-struct IntegerRows {
+struct FourRows {
     static constexpr int ROWS = 4;
+    static constexpr int OUTPUTS = TILE_OUTPUTS;
+    template <bool HALF_SCALES, bool MINIMUM>
+    using Stream = TileStream<BITS, PART, HALF_SCALES, MINIMUM>;
     static constexpr bool INTEGERS = true;
     using Tile = WeightTile<BITS>;
     const uint8_t* x;               // what the lane gives to the second operand: eight bytes of a tile
@@ -81,7 +108,7 @@ struct IntegerRows {
     int products[4] = {};  // where a row is one part
     int inputs = 0;
 
-    DEVICE IntegerRows(const LinearArgs& a, int, int first_row, int tile)
+    DEVICE FourRows(const LinearArgs& a, int, int first_row, int tile)
         : zero(static_cast<float>(a.zero)), needs_inputs(a.mins != nullptr || a.zero != 0) {
         const int last = static_cast<int>(a.rows) - 1;
         const int row = minimum(first_row + lane() / 8, last);
@@ -136,7 +163,7 @@ struct IntegerRows {
         sum = slot.fold(part, zero)(products_of_part, input, activation, sum);
     }
 
-    // Leaves the segment's sums in shared memory: of whole rows integers, with the inputs' sum behind eight outputs.
+    // Leaves the segment's sums in shared memory: of whole rows integers, with the inputs' sum behind the outputs.
     DEVICE void leave(int segment, float* partial, int* whole) const {
         const int row = segment * ROWS + lane() % 4;
         if constexpr (PART == Part::ROW) {
@@ -150,10 +177,115 @@ struct IntegerRows {
     }
 };
 
+// Up to eight rows by one `mma` for a group: the rows of its first operand are sixteen outputs, the columns of its second are
+// rows of activations. Lane 4 n + r finds outputs n and n + 8 of rows 2 r and 2 r + 1.
+template <int BITS, Part PART>
+struct EightRows {
+    static constexpr int ROWS = 8;
+    static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
+    static constexpr bool INTEGERS = true;
+    template <bool HALF_SCALES, bool MINIMUM>
+    using Stream = PairStream<TileStream<BITS, PART, HALF_SCALES, MINIMUM>>;
+    using Tile = WeightTile<BITS>;
+    const uint8_t* x;                  // a chunk of row lane() / 4
+    const ActivationGroup* groups[2];  // of the lane's two rows of results
+    float zero;
+    bool needs_inputs;
+    float sums[4] = {};    // [tile][row]
+    int products[4] = {};  // where a row is one part
+    int inputs[2] = {};
+
+    DEVICE EightRows(const LinearArgs& a, int, int first_row, int tile)
+        : zero(static_cast<float>(a.zero)), needs_inputs(a.mins != nullptr || a.zero != 0) {
+        const int last = static_cast<int>(a.rows) - 1;
+        const int row = minimum(first_row + lane() / 4, last);
+        x = a.q + (row / TILE_OUTPUTS * a.tiles + tile) * Tile::INPUTS * TILE_BYTES +
+            chunk_offset(row % TILE_OUTPUTS, lane() % 4);
+        for (int r = 0; r < 2; r++) {
+            groups[r] = a.groups + (minimum(first_row + lane() % 4 * 2 + r, last) * a.tiles + tile) * Tile::GROUPS;
+        }
+    }
+
+    DEVICE void advance(int tiles) {
+        x += tiles * Tile::INPUTS * TILE_BYTES;
+        groups[0] += tiles * Tile::GROUPS;
+        groups[1] += tiles * Tile::GROUPS;
+    }
+
+    template <class Slot>
+    DEVICE void add(const LinearArgs&, const Slot& slot, int ahead) {
+#pragma unroll
+        for (int i = 0; i < Tile::INPUTS; i++) {
+            uint32_t in[4];
+            load_words(in, x + (ahead * Tile::INPUTS + i) * TILE_BYTES);
+            ActivationGroup both[2][2];  // [row][group]
+            if (PART != Part::ROW || needs_inputs) {
+                load_groups(both[0], groups[0] + ahead * Tile::GROUPS + 2 * i);
+                load_groups(both[1], groups[1] + ahead * Tile::GROUPS + 2 * i);
+            }
+#pragma unroll
+            for (int k = 0; k < 2; k++) {
+                const int g = 2 * i + k;
+                uint32_t w[4];
+                Tile::unpack(slot.tiles[0].weights, g, w[0], w[2]);
+                Tile::unpack(slot.tiles[1].weights, g, w[1], w[3]);
+                if constexpr (PART == Part::ROW) {
+                    mma_int8_k32(products, w, in[2 * k], in[2 * k + 1]);
+                    for (int r = 0; needs_inputs && r < 2; r++) {
+                        inputs[r] += both[r][k].sum();
+                    }
+                } else if constexpr (PART == Part::GROUP) {
+                    int group[4] = {};
+                    mma_int8_k32(group, w, in[2 * k], in[2 * k + 1]);
+                    const int input[2] = {both[0][k].sum(), both[1][k].sum()};
+                    fold(slot, g, group, input, both, k);
+                } else {
+#pragma unroll
+                    for (int half = 0; half < 2; half++) {
+                        int group[4] = {};
+                        mma_int8_k16(group, w[2 * half], w[2 * half + 1], in[2 * k + half]);
+                        const int input[2] = {both[0][k].half(half), both[1][k].half(half)};
+                        fold(slot, 2 * g + half, group, input, both, k);
+                    }
+                }
+            }
+        }
+    }
+
+    template <class Slot>
+    DEVICE void fold(const Slot& slot, int part, const int (&products_of_part)[4], const int (&input)[2],
+                     const ActivationGroup (&groups_of_rows)[2][2], int k) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float activation = groups_of_rows[i % 2][k].scale;
+            sums[i] = slot.tiles[i / 2].fold(part, zero)(products_of_part[i], input[i % 2], activation, sums[i]);
+        }
+    }
+
+    DEVICE void leave(int segment, float* partial, int* whole) const {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const int row = segment * ROWS + lane() % 4 * 2 + i % 2;
+            const int output = i / 2 * TILE_OUTPUTS + lane() / 4;
+            if constexpr (PART == Part::ROW) {
+                whole[row * (OUTPUTS + 1) + output] = products[i];
+                if (lane() < 4 && i < 2) {
+                    whole[row * (OUTPUTS + 1) + OUTPUTS] = inputs[i];
+                }
+            } else {
+                partial[row * OUTPUTS + output] = sums[i];
+            }
+        }
+    }
+};
+
 // FP32 activations; a lane sums its own columns of output lane() / 4.
 template <int BITS, Part PART, int ROWS_>
 struct FloatRows {
     static constexpr int ROWS = ROWS_;
+    static constexpr int OUTPUTS = TILE_OUTPUTS;
+    template <bool HALF_SCALES, bool MINIMUM>
+    using Stream = TileStream<BITS, PART, HALF_SCALES, MINIMUM>;
     static constexpr bool INTEGERS = false;
     using Tile = WeightTile<BITS>;
     int first_row;
@@ -217,26 +349,26 @@ struct FloatRows {
 };
 
 // The sums of a block's rows by segments, added in their order.
-template <int ROWS>
+template <int ROWS, int OUTPUTS>
 DEVICE void finish_rows(const LinearArgs& a, const float* partial, int block, int first_row) {
-    const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
-    const int64_t output = static_cast<int64_t>(block) * TILE_OUTPUTS + threadIdx.x % TILE_OUTPUTS;
+    const int r = static_cast<int>(threadIdx.x) / OUTPUTS;
+    const int64_t output = static_cast<int64_t>(block) * OUTPUTS + threadIdx.x % OUTPUTS;
     if (r >= ROWS || first_row + r >= a.rows || output >= a.outputs) {
         return;
     }
     float sum = partial[threadIdx.x];
     for (int s = 1; s < a.segments(); s++) {
-        sum += partial[s * ROWS * TILE_OUTPUTS + threadIdx.x];
+        sum += partial[s * ROWS * OUTPUTS + threadIdx.x];
     }
     a.out.store((first_row + r) * a.outputs + output, a.with_bias(sum, output));
 }
 
 // One scale a row on both sides: integers of all segments are added, and folded once.
-template <int ROWS, int BITS>
+template <int ROWS, int OUTPUTS, int BITS>
 DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int block, int first_row) {
-    const int r = static_cast<int>(threadIdx.x) / TILE_OUTPUTS;
-    const int n = static_cast<int>(threadIdx.x) % TILE_OUTPUTS;
-    const int64_t output = static_cast<int64_t>(block) * TILE_OUTPUTS + n;
+    const int r = static_cast<int>(threadIdx.x) / OUTPUTS;
+    const int n = static_cast<int>(threadIdx.x) % OUTPUTS;
+    const int64_t output = static_cast<int64_t>(block) * OUTPUTS + n;
     const int64_t row = first_row + r;
     if (r >= ROWS || row >= a.rows || output >= a.outputs) {
         return;
@@ -244,8 +376,8 @@ DEVICE void fold_whole_rows(const LinearArgs& a, const int* whole, int block, in
     int products = 0;
     int inputs = 0;
     for (int s = 0; s < a.segments(); s++) {
-        products += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + n];
-        inputs += whole[(s * ROWS + r) * (TILE_OUTPUTS + 1) + TILE_OUTPUTS];
+        products += whole[(s * ROWS + r) * (OUTPUTS + 1) + n];
+        inputs += whole[(s * ROWS + r) * (OUTPUTS + 1) + OUTPUTS];
     }
     const float activation = a.groups[row * a.tiles * WeightTile<BITS>::GROUPS].scale;
     a.out.store(row * a.outputs + output, a.with_bias(a.fold_row(products, inputs, activation, output), output));
@@ -285,32 +417,33 @@ DEVICE void add_segment(Rows& rows, const LinearArgs& a, int block, int segment)
 template <class Rows, int BITS, Part PART, int REGISTERS>
 DEVICE void gemv(const LinearBatch& batch) {
     constexpr int ROWS = Rows::ROWS;
-    SHARED(float, partial, SEGMENTS* ROWS* TILE_OUTPUTS);
-    SHARED(int, whole, SEGMENTS* ROWS*(TILE_OUTPUTS + 1));
-    int block = static_cast<int>(blockIdx.x);  // of eight outputs
+    constexpr int OUTPUTS = Rows::OUTPUTS;
+    SHARED(float, partial, SEGMENTS* ROWS* OUTPUTS);
+    SHARED(int, whole, SEGMENTS* ROWS*(OUTPUTS + 1));
+    int block = static_cast<int>(blockIdx.x);  // of OUTPUTS outputs
     const LinearArgs& a = batch.of(block);
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     const int segment = warp();
     if (segment < a.segments()) {
         Rows rows(a, block, first_row, a.segment_begin(segment));
         if constexpr (PART == Part::ROW) {
-            add_segment<TileStream<BITS, PART, true, false>, REGISTERS>(rows, a, block, segment);
+            add_segment<typename Rows::template Stream<true, false>, REGISTERS>(rows, a, block, segment);
         } else if (a.half_scales != 0 && a.mins == nullptr) {
-            add_segment<TileStream<BITS, PART, true, false>, REGISTERS>(rows, a, block, segment);
+            add_segment<typename Rows::template Stream<true, false>, REGISTERS>(rows, a, block, segment);
         } else if (a.half_scales != 0) {
-            add_segment<TileStream<BITS, PART, true, true>, REGISTERS>(rows, a, block, segment);
+            add_segment<typename Rows::template Stream<true, true>, REGISTERS>(rows, a, block, segment);
         } else if (a.mins == nullptr) {
-            add_segment<TileStream<BITS, PART, false, false>, REGISTERS>(rows, a, block, segment);
+            add_segment<typename Rows::template Stream<false, false>, REGISTERS>(rows, a, block, segment);
         } else {
-            add_segment<TileStream<BITS, PART, false, true>, REGISTERS>(rows, a, block, segment);
+            add_segment<typename Rows::template Stream<false, true>, REGISTERS>(rows, a, block, segment);
         }
         rows.leave(segment, partial, whole);
     }
     __syncthreads();
     if constexpr (PART == Part::ROW && Rows::INTEGERS) {
-        fold_whole_rows<ROWS, BITS>(a, whole, block, first_row);
+        fold_whole_rows<ROWS, OUTPUTS, BITS>(a, whole, block, first_row);
     } else {
-        finish_rows<ROWS>(a, partial, block, first_row);
+        finish_rows<ROWS, OUTPUTS>(a, partial, block, first_row);
     }
 }
 
@@ -323,11 +456,12 @@ DEVICE void gemv(const LinearBatch& batch) {
         gemv<__VA_ARGS__, BITS, PART, REGISTERS>(batch);                                \
     }                                                                                   \
     EXPORT(name)
-#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS, REGISTERS)                         \
-    GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS, REGISTERS, IntegerRows<BITS, PART>) \
-    GEMV(prefix##suffix##_float_rows1, BITS, PART, 2, 0, FloatRows<BITS, PART, 1>)       \
+#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS4, REGISTERS4, BLOCKS8)             \
+    GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS4, REGISTERS4, FourRows<BITS, PART>) \
+    GEMV(prefix##suffix##_rows8, BITS, PART, BLOCKS8, 48, EightRows<BITS, PART>)        \
+    GEMV(prefix##suffix##_float_rows1, BITS, PART, 2, 0, FloatRows<BITS, PART, 1>)      \
     GEMV(prefix##suffix##_float_rows4, BITS, PART, 1, 0, FloatRows<BITS, PART, 4>)
-#define GEMV_PARTS(name, BITS)                                         \
-    GEMV_ROWS(name, BITS, _group, Part::GROUP, 4, BITS == 4 ? 24 : 23) \
-    GEMV_ROWS(name, BITS, _half, Part::HALF, 2, 64)                    \
-    GEMV_ROWS(name, BITS, _row, Part::ROW, 4, 24)
+#define GEMV_PARTS(name, BITS)                                            \
+    GEMV_ROWS(name, BITS, _group, Part::GROUP, 4, BITS == 4 ? 24 : 23, 2) \
+    GEMV_ROWS(name, BITS, _half, Part::HALF, 2, 64, 1)                    \
+    GEMV_ROWS(name, BITS, _row, Part::ROW, 4, 24, 2)

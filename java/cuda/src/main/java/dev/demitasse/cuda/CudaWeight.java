@@ -23,7 +23,7 @@ final class CudaWeight implements LinearWeight {
     private final long stride;
     private final int part;
     private final String[] floatKernels; // for one row of FP32 activations, and for more
-    private final String integerKernel;
+    private final String[] integerKernels; // for up to four rows, and for up to eight
 
     private CudaWeight(
             PackedMatrix matrix,
@@ -46,7 +46,8 @@ final class CudaWeight implements LinearWeight {
         this.part = part;
         String stem = "gemv_" + element() + suffix() + (layout.element().quantised() ? "_float" : "");
         this.floatKernels = new String[] {stem + "_rows1", stem + "_rows4"};
-        this.integerKernel = "gemv_" + element() + suffix() + "_rows4";
+        String integers = "gemv_" + element() + suffix();
+        this.integerKernels = new String[] {integers + "_rows4", integers + "_rows8"};
     }
 
     private String element() {
@@ -62,9 +63,9 @@ final class CudaWeight implements LinearWeight {
         return floatKernels[rows == 1 ? 0 : 1];
     }
 
-    /** The kernel for few rows of integers, four at a time or less. */
-    String integerGemvKernel() {
-        return integerKernel;
+    /** The kernel for few rows of integers, four or eight at a time. */
+    String integerGemvKernel(boolean eight) {
+        return integerKernels[eight ? 1 : 0];
     }
 
     /** The kernel for many rows: of that tile, or by that instruction. */

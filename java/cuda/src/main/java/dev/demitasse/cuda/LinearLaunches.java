@@ -10,8 +10,11 @@ import org.jspecify.annotations.Nullable;
 
 /** {@code linear} as launches: which kernel takes a matrix and a number of rows. */
 final class LinearLaunches implements AutoCloseable {
-    /** Rows up to which weights are read by dot products; above, by tensor cores. */
-    private static final int GEMV_ROWS = 4;
+    /** Rows of integers up to which the kernels are bound by reading weights; above, blocks share them. */
+    private static final int GEMV_ROWS = 8;
+
+    /** Rows of FP32 activations of a block. */
+    private static final int FLOAT_GEMV_ROWS = 4;
 
     /** Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows. */
     private static final int FLOAT_GEMM_ROWS = 16;
@@ -134,7 +137,7 @@ final class LinearLaunches implements AutoCloseable {
             to.type.ordinal()
         };
         if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
-            int rowsEach = rows == 1 ? 1 : GEMV_ROWS;
+            int rowsEach = rows == 1 ? 1 : FLOAT_GEMV_ROWS;
             launches.add(
                     weight.floatGemvKernel(rows),
                     pieces(weight.rows(), OUTPUTS),
@@ -222,7 +225,7 @@ final class LinearLaunches implements AutoCloseable {
         };
     }
 
-    private boolean tensorCores(int rows) {
+    private boolean byGemm(int rows) {
         return choice.activations().integers() && rows > GEMV_ROWS;
     }
 
@@ -233,7 +236,7 @@ final class LinearLaunches implements AutoCloseable {
     /** Whether so few blocks would multiply that each is to take one segment of the columns only. */
     private boolean splits(CudaWeight weight, int rows) {
         GemmTile tile = GemmTile.of(rows, weight.part());
-        return tensorCores(rows)
+        return byGemm(rows)
                 && weight.layout().element().quantised()
                 && weight.part() != 0
                 && segments(weight) > 1
@@ -247,11 +250,22 @@ final class LinearLaunches implements AutoCloseable {
 
     private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
         int part = weight.part();
-        if (!tensorCores(rows)) {
-            boolean integers = choice.activations().integers();
-            int rowsEach = rows == 1 && !integers ? 1 : GEMV_ROWS;
-            String kernel = integers ? weight.integerGemvKernel() : weight.floatGemvKernel(rows);
-            batch.add(kernel, pieces(weight.rows(), OUTPUTS), pieces(rows, rowsEach), 1, 256, 0, arguments);
+        if (!choice.activations().integers()) {
+            int rowsEach = rows == 1 ? 1 : FLOAT_GEMV_ROWS;
+            batch.add(
+                    weight.floatGemvKernel(rows),
+                    pieces(weight.rows(), OUTPUTS),
+                    pieces(rows, rowsEach),
+                    1,
+                    256,
+                    0,
+                    arguments);
+            return;
+        }
+        if (rows <= GEMV_ROWS) {
+            boolean eight = rows > 4;
+            int outputs = eight ? 2 * OUTPUTS : OUTPUTS;
+            batch.add(weight.integerGemvKernel(eight), pieces(weight.rows(), outputs), 1, 1, 256, 0, arguments);
             return;
         }
         if (choice.wgmma() && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
