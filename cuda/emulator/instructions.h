@@ -58,6 +58,20 @@ inline int dot4(uint32_t a, uint32_t b, int c) {
     return c;
 }
 
+inline uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) {
+    const uint64_t bytes = a | static_cast<uint64_t>(b) << 32;
+    uint32_t result = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        result |= static_cast<uint32_t>(bytes >> 8 * (digits >> 4 * i & 7) & 0xFF) << 8 * i;
+    }
+    return result;
+}
+
+inline uint32_t subtract_halves(uint32_t a, uint32_t b) {
+    auto half = [](uint32_t word, int i) { return half_to_float(static_cast<uint16_t>(word >> 16 * i)); };
+    return floats_to_halves(half(a, 0) - half(b, 0), half(a, 1) - half(b, 1));
+}
+
 inline int sum_of_halves(uint32_t halves) { return static_cast<int16_t>(halves) + static_cast<int16_t>(halves >> 16); }
 
 // ---- memory

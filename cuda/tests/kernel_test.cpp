@@ -317,7 +317,7 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     auto a = attention_args(q.data(), kv, heads, window, rows, decoded.data());
     a.states = states.data();
     a.segments = segments;
-    const int width = group == 1 ? 1 : 4;
+    const int width = element_bytes < 4 ? 8 : group == 1 ? 1 : 4;
     run(std::string("attention_decode_") + type + "_heads" + std::to_string(width),
         {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128, 0, a);
     run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, AttentionMergeArgs{a, {}});

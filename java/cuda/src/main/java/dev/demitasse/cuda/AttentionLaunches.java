@@ -12,7 +12,6 @@ import org.jspecify.annotations.Nullable;
 final class AttentionLaunches implements AutoCloseable {
     private static final int SEGMENT = 256;
     private static final int STATE_HEADER = 4;
-    private static final int HEADS = 4;
     private static final int PREFILL_ROWS = 64;
     /** Rows of a sequence from which on tensor cores are worth their setting up. */
     private static final int LEAST_PREFILL_ROWS = 8;
@@ -183,9 +182,9 @@ final class AttentionLaunches implements AutoCloseable {
                 arguments(store, layer, shape, q + offset, out + offset, range.first),
                 new long[] {stateAddress, segments, 0});
         int group = shape.heads() / shape.kvHeads();
-        int heads = group == 1 ? 1 : HEADS;
+        int heads = store.decodeHeads(group);
         launches.add(
-                store.decodeKernel(heads),
+                store.decodeKernel(group),
                 shape.kvHeads() * ((group + heads - 1) / heads),
                 range.count,
                 segments,

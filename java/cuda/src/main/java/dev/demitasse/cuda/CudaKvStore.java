@@ -4,6 +4,7 @@ import dev.demitasse.OutOfDeviceMemoryException;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
 import java.util.Locale;
 
 /** The pages of a cache in device memory ({@code cuda/include/demitasse/pages.cuh}). */
@@ -15,8 +16,7 @@ final class CudaKvStore implements KvStore {
 
     private final KvShape shape;
     private final String appendKernel;
-    private final String decodeKernel1;
-    private final String decodeKernel4;
+    private final String[] decodeKernels; // for one query head of a key head, and for more
     private final CudaMemory memory; // keys, values, scales of keys, scales of values
     private final long elementBytes;
     private final long scaleBytes;
@@ -28,8 +28,8 @@ final class CudaKvStore implements KvStore {
         }
         this.shape = shape;
         this.appendKernel = "kv_append_" + type();
-        this.decodeKernel1 = "attention_decode_" + type() + "_heads1";
-        this.decodeKernel4 = "attention_decode_" + type() + "_heads4";
+        String decode = "attention_decode_" + type() + "_heads";
+        this.decodeKernels = new String[] {decode + decodeHeads(1), decode + decodeHeads(2)};
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
         this.elementBytes = vectors * paddedDim() * shape.type().bytes();
         this.scaleBytes = shape.scales() * Float.BYTES;
@@ -69,9 +69,14 @@ final class CudaKvStore implements KvStore {
         return appendKernel;
     }
 
-    /** The kernel of decode attention that takes 1 or 4 query heads at once. */
-    String decodeKernel(int heads) {
-        return heads == 1 ? decodeKernel1 : decodeKernel4;
+    /** How many query heads of a key head the kernel of decode attention takes at once, where there are {@code group}. */
+    int decodeHeads(int group) {
+        return shape.type() != KvType.F32 ? 8 : group == 1 ? 1 : 4;
+    }
+
+    /** The kernel of decode attention where a key head has {@code group} query heads. */
+    String decodeKernel(int group) {
+        return decodeKernels[group == 1 ? 0 : 1];
     }
 
     /** The kernel of prefill attention for heads of at most {@code dim} elements. */
