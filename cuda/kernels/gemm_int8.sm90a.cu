@@ -7,8 +7,8 @@
 //           neighbouring rows.
 // Moves:    a cluster reads weights once for each 256 rows, activations once for each 128 outputs; 2 operations an element
 //           and row.
-// Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp asks for the operands of six stages ahead; a bulk
-//           copy of one or two tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants,
+// Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp asks for the operands of three stages ahead; a bulk
+//           copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants,
 //           and each block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole
 //           results (128 x 128), so that one stores while the other multiplies. Weights with a scale for each 32 columns
 //           gain nothing here: their folds cost three times what wgmma does. Not run on a GPU yet.
@@ -19,11 +19,11 @@ namespace demitasse {
 
 struct Wgmma {
     static constexpr int M = 128, N = 128;
-    static constexpr int TILES = 2;  // of columns, a stage
+    static constexpr int TILES = 4;  // of columns, a stage: bulk copies go out one after the other, so they are long
     static constexpr int LINE = TILES * TILE_BYTES;
     static constexpr int ACTIVATIONS = M / TILE_OUTPUTS * LINE;
     static constexpr int STAGE = ACTIVATIONS + N / TILE_OUTPUTS * LINE;
-    static constexpr int STAGES = 6;
+    static constexpr int STAGES = 3;
     static constexpr int GROUPS = 2;  // of four warps each that multiply; one warp more asks for operands
     static constexpr int THREADS = GROUPS * 128 + 32;
     static constexpr int BLOCKS = 2;  // of a cluster
@@ -130,7 +130,7 @@ struct Wgmma {
                 if (whole_steps > 0) {
                     release(count - 1);
                 }
-                start<1>(sums, count++);
+                start_rest(sums, count++);
             }
             if (lane() == 0) {
                 mbarrier_arrive(turn((group + 1) % GROUPS));
@@ -160,6 +160,18 @@ struct Wgmma {
             }
         }
         wgmma_commit();
+    }
+
+    // The same of the last stage, where that is not whole.
+    DEVICE void start_rest(int (&sums)[2][64], int count) const {
+        const int rest = static_cast<int>(a.tiles) % TILES;
+        if (rest == 1) {
+            start<1>(sums, count);
+        } else if (rest == 2) {
+            start<2>(sums, count);
+        } else {
+            start<3>(sums, count);
+        }
     }
 
     // A warp has read a stage, which both blocks of the cluster fill.

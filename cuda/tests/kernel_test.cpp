@@ -231,7 +231,7 @@ void test_linear(const char* element, int part, bool minimum, bool half, std::mt
 
 // Several units of work for each cluster, a last row tile alone, and an odd number of tiles of columns.
 void test_wgmma(std::mt19937& random) {
-    for (int k : {64, 720}) {
+    for (int k : {64, 720, 128 + 256, 192 + 512}) {  // 1, 12, 6 and 11 tiles
         constexpr int N = 140, ROWS = 600;
         RandomMatrix<8> m(N, k, 0, false, false, random);
         const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;

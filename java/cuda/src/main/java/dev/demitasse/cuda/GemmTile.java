@@ -13,8 +13,8 @@ record GemmTile(int rows, int outputs, int threads) {
 
     /** What a block of {@code gemm_int8.sm90a.cu} computes at a time; clusters have two blocks. */
     static final GemmTile WGMMA = new GemmTile(128, 128, 288);
-    /** Its dynamic shared memory, {@code Wgmma::BYTES}: six stages of two operands, and 14 barriers. */
-    static final int WGMMA_BYTES = 6 * 2 * 128 * 128 + 14 * 8;
+    /** Its dynamic shared memory, {@code Wgmma::BYTES}: three stages of two operands, and 8 barriers. */
+    static final int WGMMA_BYTES = 3 * 2 * 128 * 256 + 8 * 8;
 
     /** The smallest tile that takes all rows, or the largest; {@code part} as in {@link WeightTiles#partOf}. */
     static GemmTile of(int rows, int part) {
