@@ -17,7 +17,7 @@ import sys
 # By the beginning of a kernel's name, and what is not in it.
 MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemv_int.*(?<!float)_rows4$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."),
-         (r"attention_decode_.*_heads8", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
+         (r"attention_decode_.*_heads8_", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 
 def output(root, *arguments):

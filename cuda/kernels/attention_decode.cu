@@ -1,7 +1,7 @@
 // Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov and
 //           Gimelshein, 2018); one row at a time.
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded elements].
-// Requires: padding of pages is zero; head_dim at most 256.
+// Requires: padding of pages is zero; head_dim at most 256, or what the kernel's name says.
 // Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment of 256
 //           positions is computed alone, a warp takes every fourth page of it, and warps and segments are merged in order:
 //           a query has the same bits in any batch and chunk.
@@ -42,7 +42,7 @@ DEVICE void attention_decode(const AttentionArgs& a) {
     }
     constexpr int HEADS = Attention::HEADS;
     SHARED(uint32_t, shared, Attention::SHARED_WORDS);
-    SHARED(float, states, DECODE_WARPS* HEADS*(STATE_HEADER + MOST_DIM));
+    SHARED(float, states, DECODE_WARPS* HEADS*(STATE_HEADER + Attention::DIM));
     const int padded = a.kv.padded();
     const int group = static_cast<int>(a.heads / a.kv.heads);
     const int passes = (group + HEADS - 1) / HEADS;
@@ -90,15 +90,18 @@ DEVICE void attention_decode(const AttentionArgs& a) {
 
 }  // namespace demitasse
 
-#define ATTENTION_DECODE(name, ...)                                                                               \
-    KERNEL_BLOCKS(128, 3) name(const demitasse::AttentionArgs a) { demitasse::attention_decode<__VA_ARGS__>(a); } \
+#define ATTENTION_DECODE(name, BLOCKS, ...)                                                                            \
+    KERNEL_BLOCKS(128, BLOCKS) name(const demitasse::AttentionArgs a) { demitasse::attention_decode<__VA_ARGS__>(a); } \
     EXPORT(name)
+#define TENSOR_DECODE(name, BLOCKS, TYPE)                                                             \
+    ATTENTION_DECODE(name##_dim128, BLOCKS, demitasse::TensorAttention<demitasse::KvType::TYPE, 128>) \
+    ATTENTION_DECODE(name##_dim256, 2, demitasse::TensorAttention<demitasse::KvType::TYPE, 256>)
 
-ATTENTION_DECODE(attention_decode_f32_heads1, demitasse::FloatAttention<1>)
-ATTENTION_DECODE(attention_decode_f32_heads4, demitasse::FloatAttention<4>)
-ATTENTION_DECODE(attention_decode_f16_heads8, demitasse::TensorAttention<demitasse::KvType::F16>)
-ATTENTION_DECODE(attention_decode_int8_heads8, demitasse::TensorAttention<demitasse::KvType::INT8>)
-ATTENTION_DECODE(attention_decode_fp8_heads8, demitasse::TensorAttention<demitasse::KvType::FP8>)
+ATTENTION_DECODE(attention_decode_f32_heads1, 3, demitasse::FloatAttention<1>)
+ATTENTION_DECODE(attention_decode_f32_heads4, 3, demitasse::FloatAttention<4>)
+TENSOR_DECODE(attention_decode_f16_heads8, 2, F16)
+TENSOR_DECODE(attention_decode_int8_heads8, 3, INT8)
+TENSOR_DECODE(attention_decode_fp8_heads8, 3, FP8)
 
 KERNEL(64) attention_merge(const demitasse::AttentionMergeArgs merge) {
     using namespace demitasse;

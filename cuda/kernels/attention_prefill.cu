@@ -51,8 +51,8 @@ struct Prefill {
         }
     }
 
-    // A page as FP16, 8 elements of a position at a time.
-    DEVICE void load_page(int64_t block) const {
+    // A page as FP16, 8 elements of a position at a time; zeros from position `limit` on, where there may be no numbers.
+    DEVICE void load_page(int64_t block, int limit) const {
         const int padded = a.kv.padded();
         const int64_t bytes = static_cast<int64_t>(padded) * PAGE * Element::BYTES;
         for (int i = static_cast<int>(threadIdx.x); i < PAGE * DIM / 8; i += PREFILL_THREADS) {
@@ -60,7 +60,7 @@ struct Prefill {
             const int d = i / PAGE * 8;
             Words4 key{0, 0, 0, 0};
             Words4 value{0, 0, 0, 0};
-            if (d < padded) {
+            if (d < padded && position < limit) {
                 const uint8_t* from = a.kv.keys + block * bytes;
                 key = to_halves(
                     [&](int e) {
@@ -139,16 +139,6 @@ struct Prefill {
     }
 };
 
-// The sum, or the largest, of what the four lanes of a row hold.
-DEVICE float quad_sum(float value) {
-    value += __shfl_xor_sync(ALL_LANES, value, 1);
-    return value + __shfl_xor_sync(ALL_LANES, value, 2);
-}
-DEVICE float quad_max(float value) {
-    value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 1));
-    return fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 2));
-}
-
 template <KvType TYPE, int DIM>
 DEVICE void attention_prefill(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
@@ -165,7 +155,8 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
     const int kv_head = prefill.head / static_cast<int>(a.heads / a.kv.heads);
     const int32_t* table = a.rows.pages + a.rows.tables[prefill.first_row];
     const int begin = a.first_seen(prefill.position_of(0)) / PAGE;
-    const int end = prefill.position_of(prefill.rows - 1) / PAGE + 1;
+    const int last = prefill.position_of(prefill.rows - 1);
+    const int end = last / PAGE + 1;
     const float inverse_cap = a.inverse_cap();
     float out[DIM / 8][4] = {};
     float largest[2] = {-INFINITY, -INFINITY};
@@ -173,7 +164,7 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
     const int positions[2] = {prefill.position_of(prefill.row_of(0)), prefill.position_of(prefill.row_of(1))};
     for (int page = begin; page < end; page++) {
         __syncthreads();  // queries are there; nobody reads the page before
-        prefill.load_page(a.kv.block(a.layer, table[page], kv_head));
+        prefill.load_page(a.kv.block(a.layer, table[page], kv_head), last - page * PAGE + 1);
         __syncthreads();
         float scores[PAGE / 8][4] = {};
         prefill.multiply_keys(scores);
@@ -228,8 +219,8 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
 using demitasse::AttentionArgs;
 using demitasse::KvType;
 
-#define ATTENTION_PREFILL(name, TYPE, DIM)                                                          \
-    KERNEL(128) name(const AttentionArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
+#define ATTENTION_PREFILL(name, TYPE, DIM)                                                                            \
+    KERNEL_BLOCKS(128, 256 / DIM) name(const AttentionArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
     EXPORT(name)
 #define ATTENTION_PREFILL_TYPES(DIM)                              \
     ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)   \

@@ -318,8 +318,10 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     a.states = states.data();
     a.segments = segments;
     const int width = element_bytes < 4 ? 8 : group == 1 ? 1 : 4;
-    run(std::string("attention_decode_") + type + "_heads" + std::to_string(width),
-        {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128, 0, a);
+    const std::string largest = element_bytes == 4 ? "" : dim <= 128 ? "_dim128" : "_dim256";
+    const std::string decode = std::string("attention_decode_") + type + "_heads" + std::to_string(width) + largest;
+    run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128,
+        0, a);
     run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, AttentionMergeArgs{a, {}});
     std::vector<int32_t> row_blocks;
     for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
@@ -330,9 +332,36 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
     auto p = attention_args(q.data(), kv, heads, window, rows, prefilled.data());
     p.blocks = row_blocks.data();
     const int most = padded <= 64 ? 64 : padded <= 128 ? 128 : 256;
-    run(std::string("attention_prefill_") + type + "_dim" + std::to_string(most),
-        {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, p);
+    const std::string prefill = std::string("attention_prefill_") + type + "_dim" + std::to_string(most);
+    run(prefill, {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, p);
     std::vector<double> expected(decoded.begin(), decoded.end());
+    // What a row does not see, be it no number or very large, has no part in its bits.
+    constexpr int ROW = 40;
+    std::vector<float> stale(static_cast<size_t>(PAGE * kv_heads * dim), scaled ? 1e30f : NAN);
+    run(std::string("kv_append_") + type, {2 * PAGE - ROW - 1, static_cast<unsigned>(kv_heads), 1}, 64, 0,
+        KvAppendArgs{kv,
+                     0,
+                     stale.data(),
+                     stale.data(),
+                     {positions.data() + ROW + 1, tables.data(), pages.data()},
+                     {},
+                     nullptr,
+                     0});
+    std::vector<float> row(static_cast<size_t>(heads * dim));
+    std::vector<float> first_rows(static_cast<size_t>((ROW + 1) * heads * dim));
+    a.q = q.data() + ROW * heads * dim;
+    a.rows.positions = positions.data() + ROW;
+    a.out = row.data();
+    run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width), 1, 1}, 128, 0, a);
+    run("attention_merge", {static_cast<unsigned>(heads), 1, 1}, 64, 0, AttentionMergeArgs{a, {}});
+    const int32_t first_block[] = {0, ROW + 1, 0, 0};
+    p.blocks = first_block;
+    p.out = first_rows.data();
+    run(prefill, {static_cast<unsigned>(heads), 1, 1}, 128, 98 << 10, p);
+    check(std::equal(row.begin(), row.end(), decoded.begin() + ROW * heads * dim),
+          decode + ": other bits with other positions behind the row");
+    check(std::equal(first_rows.begin(), first_rows.end(), prefilled.begin()),
+          prefill + ": other bits with other positions behind the rows");
     const std::string what = std::string(type) + " dim " + std::to_string(dim) + " window " + std::to_string(window);
     check(close(prefilled, expected, 1e-5), "prefill is not near decode: " + what);
     if (!scaled && element_bytes == 4) {

@@ -10,9 +10,10 @@ namespace demitasse {
 template <int HEADS_>
 struct FloatAttention {
     static constexpr int HEADS = HEADS_;
+    static constexpr int DIM = 256;
     static constexpr int CHUNK = 4;
-    static constexpr int SHARED_WORDS = HEADS * (MOST_DIM + DECODE_WARPS * PAGE);  // of a block: queries, and weights
-    static constexpr int ROUNDS = MOST_DIM / CHUNK / 32;  // 16-byte chunks of values that a lane holds
+    static constexpr int SHARED_WORDS = HEADS * (DIM + DECODE_WARPS * PAGE);  // of a block: queries, and weights
+    static constexpr int ROUNDS = DIM / CHUNK / 32;  // 16-byte chunks of values that a lane holds
 
     const AttentionArgs& a;
     const float* queries;  // [head][padded], shared
@@ -25,7 +26,7 @@ struct FloatAttention {
     DEVICE FloatAttention(const AttentionArgs& args, uint32_t* shared)
         : a(args),
           queries(reinterpret_cast<const float*>(shared)),
-          weights(reinterpret_cast<float*>(shared) + HEADS * (MOST_DIM + warp() * PAGE)),
+          weights(reinterpret_cast<float*>(shared) + HEADS * (DIM + warp() * PAGE)),
           inverse_cap(args.inverse_cap()) {
         for (int h = 0; h < HEADS; h++) {
             largest[h] = -INFINITY;
@@ -66,7 +67,7 @@ struct FloatAttention {
             weights[h * PAGE + lane()] = weight;
         }
         __syncwarp();
-        add_values(a.kv.values + block * bytes);
+        add_values(a.kv.values + block * bytes, from, to);
         __syncwarp();
     }
 
@@ -87,7 +88,7 @@ struct FloatAttention {
     }
 
     // Lanes hold chunks of elements of as many positions as fit the warp.
-    DEVICE void add_values(const uint8_t* from) {
+    DEVICE void add_values(const uint8_t* page, int from, int to) {
         const int padded = a.kv.padded();
         const int chunks = padded / CHUNK;
         const int step = chunks < 32 ? 32 / chunks : 1;
@@ -97,13 +98,16 @@ struct FloatAttention {
         }
 #pragma unroll 2
         for (int p = first; p < PAGE; p += step) {
+            if (p < from || p >= to) {
+                continue;  // there may be no numbers
+            }
 #pragma unroll
             for (int round = 0; round < ROUNDS; round++) {
                 const int chunk = chunks < 32 ? lane() % chunks : lane() + round * 32;
                 if (chunk >= chunks || (round > 0 && chunks <= 32)) {
                     continue;
                 }
-                const Words4 w = load16(from + (static_cast<int64_t>(p) * padded + chunk * CHUNK) * 4);
+                const Words4 w = load16(page + (static_cast<int64_t>(p) * padded + chunk * CHUNK) * 4);
 #pragma unroll
                 for (int h = 0; h < HEADS; h++) {
                     const float weight = weights[h * PAGE + p];

@@ -3,8 +3,8 @@
 //
 // One `mma` multiplies sixteen rows: eight query heads' first numbers, and their second ones; both sums are added. 16-bit and
 // 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32 operand. To keep them
-// in FP16's range, queries of a head are divided by a power of two, and weights times the scales of values by the largest
-// scale of a page.
+// in FP16's range, queries of a head are divided by a power of two, and weights times the scales of values by the
+// largest of a page.
 #pragma once
 
 #include "demitasse/pages.cuh"
@@ -39,16 +39,17 @@ struct HalfPairs {
     }
 };
 
-// A warp's part of a segment for up to eight query heads of one key head. Lane 4 g + c has head g: the scores of positions
+// A warp's part of a segment for up to eight query heads, of at most DIM_ elements, of one key head. Lane 4 g + c has head g: the scores of positions
 // 8 i + 2 c and of the next.
-template <KvType TYPE>
+template <KvType TYPE, int DIM_>
 struct TensorAttention {
     static constexpr int HEADS = 8;
+    static constexpr int DIM = DIM_;
     using Element = KvElement<TYPE>;
     static constexpr int CHUNK = Element::CHUNK;
     static constexpr int STEPS = CHUNK / 4;  // of a quad of chunks: a lane gives four elements to each mma
     static constexpr int VALUE_WORDS = 2 * Element::BYTES;  // eight elements of a position
-    static constexpr int OPERANDS = MOST_DIM / 16 * 32 * 4;
+    static constexpr int OPERANDS = DIM / 16 * 32 * 4;
     static constexpr int SHARED_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
 
     const AttentionArgs& a;
@@ -56,8 +57,8 @@ struct TensorAttention {
     float factor;  // what a score is multiplied by
     float inverse_cap;
     float largest = -INFINITY;
-    float sum = 0;               // of the lane's positions
-    float values[4][8][2] = {};  // [64 elements][element][n = 2 c, 2 c + 1]: element 64 j + 8 n + e
+    float sum = 0;                      // of the lane's positions
+    float values[DIM / 64][8][2] = {};  // [64 elements][element][n = 2 c, 2 c + 1]: element 64 j + 8 n + e
 
     DEVICE TensorAttention(const AttentionArgs& args, const uint32_t* shared)
         : a(args),
@@ -116,16 +117,11 @@ struct TensorAttention {
             weights[i] = weights[i] == -INFINITY ? 0 : expf(weights[i] - now);
             sum += weights[i];
         }
-        add_values(a.kv.values + block * bytes, block, weights, correction);
+        add_values(a.kv.values + block * bytes, block, from, to, weights, correction);
     }
 
     // The lane's i-th position of a page.
     static DEVICE int position_of(int i) { return i / 2 * 8 + lane() % 4 * 2 + i % 2; }
-
-    static DEVICE float quad_max(float value) {
-        value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 1));
-        return fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 2));
-    }
 
     // The scales of the lane's positions for 64 elements.
     static DEVICE void load_scales(float (&scales)[8], const float* from) {
@@ -175,28 +171,49 @@ struct TensorAttention {
         }
     }
 
-    DEVICE void add_values(const uint8_t* from, int64_t block, const float (&weights)[8], float correction) {
-        const int padded = a.kv.padded();
+    // Weights times the scales of values, divided by the largest of a head, which is returned. What is not seen is left out:
+    // its scale is of another sequence, or of none.
+    static DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], const float* scales) {
+        float common = 0;
+        load_scales(scaled, scales);
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
+        for (int i = 0; i < 8; i++) {
+            scaled[i] = weights[i] == 0 ? 0 : weights[i] * scaled[i];
+            common = fmaxf(common, scaled[i]);
+        }
+        common = quad_max(common);
+        const float inverse = common > 1e-37f ? 1 / common : 0;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            scaled[i] *= inverse;
+        }
+        return common;
+    }
+
+    DEVICE void add_values(const uint8_t* page, int64_t block, int from, int to, const float (&weights)[8],
+                           float correction) {
+        const int padded = a.kv.padded();
+        const int stride = padded * Element::BYTES;
+        const uint8_t* lane_values = page + lane() % 4 * 2 * stride + lane() / 4 * 8 * Element::BYTES;
+        unsigned seen = 0;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            seen |= (position_of(i) >= from && position_of(i) < to ? 1u : 0u) << i;
+        }
+#pragma unroll
+        for (int j = 0; j < DIM / 64; j++) {
             if (j * 64 >= padded) {
                 continue;
             }
             float scaled[8];
             float common = 1;
             if constexpr (Element::SCALED) {
-                load_scales(scaled, a.kv.value_scales + (block * a.kv.scale_groups() + j) * PAGE);
-                common = scaled[0];
+                common = scale_weights(scaled, weights, a.kv.value_scales + (block * a.kv.scale_groups() + j) * PAGE);
+            } else {
 #pragma unroll
-                for (int i = 1; i < 8; i++) {
-                    common = fmaxf(common, scaled[i]);
+                for (int i = 0; i < 8; i++) {
+                    scaled[i] = weights[i];
                 }
-                common = quad_max(common);
-            }
-            const float inverse = common == 0 ? 0 : 1 / common;
-#pragma unroll
-            for (int i = 0; i < 8; i++) {
-                scaled[i] = Element::SCALED ? weights[i] * (scaled[i] * inverse) : weights[i];
             }
             float products[8][4] = {};
             const int element = j * 64 + lane() / 4 * 8;
@@ -208,9 +225,10 @@ struct TensorAttention {
                 uint32_t v[4][VALUE_WORDS] = {};
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    if (element < padded) {
-                        const int64_t at = static_cast<int64_t>(position_of(4 * half + i)) * padded + element;
-                        load_words(v[i], from + at * Element::BYTES);
+                    const int k = 4 * half + i;
+                    // FP16 that is not seen may be no number; integers and FP8 are finite, and have a weight of zero.
+                    if (element < padded && (Element::SCALED || (seen >> k & 1) != 0)) {
+                        load_words(v[i], lane_values + j * 64 * Element::BYTES + (k / 2 * 8 + k % 2) * stride);
                     }
                 }
 #pragma unroll
@@ -235,14 +253,13 @@ struct TensorAttention {
     DEVICE void leave(float* states) const {
         const int padded = a.kv.padded();
         float* state = states + lane() / 4 * (STATE_HEADER + padded);
-        float all = sum + __shfl_xor_sync(ALL_LANES, sum, 1);
-        all += __shfl_xor_sync(ALL_LANES, all, 2);
+        const float all = quad_sum(sum);
         if (lane() % 4 == 0) {
             state[0] = largest;
             state[1] = all;
         }
 #pragma unroll
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < DIM / 4; i++) {
             const int element = i / 16 * 64 + (lane() % 4 * 2 + i % 2) * 8 + i / 2 % 8;
             if (element < padded) {
                 state[STATE_HEADER + element] = values[i / 16][i / 2 % 8][i % 2];

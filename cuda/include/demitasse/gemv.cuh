@@ -338,9 +338,7 @@ struct FloatRows {
     DEVICE void leave(int segment, float* partial, int*) const {
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
-            float sum = sums[r];
-            sum += __shfl_xor_sync(ALL_LANES, sum, 1);
-            sum += __shfl_xor_sync(ALL_LANES, sum, 2);
+            const float sum = quad_sum(sums[r]);
             if (lane() % 4 == 0) {
                 partial[(segment * ROWS + r) * TILE_OUTPUTS + lane() / 4] = sum;
             }

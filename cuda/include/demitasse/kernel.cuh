@@ -59,6 +59,16 @@ DEVICE float warp_sum(float value) {
     return value;
 }
 
+// The same of the four lanes that hold a row of what `mma` gives.
+DEVICE float quad_sum(float value) {
+    value += __shfl_xor_sync(ALL_LANES, value, 1);
+    return value + __shfl_xor_sync(ALL_LANES, value, 2);
+}
+DEVICE float quad_max(float value) {
+    value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 1));
+    return fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 2));
+}
+
 DEVICE float warp_max(float value) {
     for (int distance = 16; distance > 0; distance /= 2) {
         value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));

@@ -13,7 +13,6 @@ namespace demitasse {
 constexpr int PAGE = 32;         // positions of a page
 constexpr int SCALE_GROUP = 64;  // elements that share a scale
 constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
-constexpr int MOST_DIM = 256;    // elements of a head
 constexpr int DECODE_WARPS = 4;  // of a block of attention_decode
 constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
 constexpr float FP8_FACTOR = 256;

@@ -29,7 +29,8 @@ final class CudaKvStore implements KvStore {
         this.shape = shape;
         this.appendKernel = "kv_append_" + type();
         String decode = "attention_decode_" + type() + "_heads";
-        this.decodeKernels = new String[] {decode + decodeHeads(1), decode + decodeHeads(2)};
+        String most = shape.type() == KvType.F32 ? "" : shape.headDim() <= 128 ? "_dim128" : "_dim256";
+        this.decodeKernels = new String[] {decode + decodeHeads(1) + most, decode + decodeHeads(2) + most};
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
         this.elementBytes = vectors * paddedDim() * shape.type().bytes();
         this.scaleBytes = shape.scales() * Float.BYTES;
