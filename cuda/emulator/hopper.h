@@ -213,6 +213,8 @@ inline void wgmma_commit() {
         warp.open_products.clear();
     });
 }
+inline void wgmma_pin(int (&)[64]) {}
+
 template <int PENDING>
 void wgmma_wait() {
     emulator::let_others_run();

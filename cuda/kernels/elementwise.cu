@@ -191,7 +191,7 @@ EXPORT(soft_cap)
 
 KERNEL(256) gated_activation(const demitasse::GatedActivationArgs a) {
     using namespace demitasse;
-    const int k = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
+    const int64_t k = demitasse::thread_index();  // beyond 32 bits where all rows are one
     const int64_t at = blockIdx.y * a.columns + k;
     float value = 0;
     if (k < a.columns) {
@@ -201,7 +201,7 @@ KERNEL(256) gated_activation(const demitasse::GatedActivationArgs a) {
         a.out[at] = value;
     }
     if (a.quantized.q != nullptr && k - lane() < a.quantized.padded) {
-        store_quantized(a.quantized, blockIdx.y, k / 32, value, 0);
+        store_quantized(a.quantized, blockIdx.y, static_cast<int>(k / 32), value, 0);
     }
 }
 EXPORT(gated_activation)

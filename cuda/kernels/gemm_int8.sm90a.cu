@@ -116,6 +116,8 @@ struct Wgmma {
                 continue;
             }
             int sums[2][64] = {};
+            wgmma_pin(sums[0]);
+            wgmma_pin(sums[1]);
             mbarrier_wait(turn(group), static_cast<unsigned>(i / GROUPS + (group == 0)) % 2);  // the first at once
             const int whole_steps = static_cast<int>(a.tiles) / TILES;
             for (int step = 0; step < whole_steps; step++, count++) {
@@ -137,6 +139,8 @@ struct Wgmma {
             }
             __syncwarp();
             wgmma_wait<0>();
+            wgmma_pin(sums[0]);
+            wgmma_pin(sums[1]);
             release(count - 1);
             store(sums, unit);
         }

@@ -2,9 +2,9 @@
 // each: the nearest one, and the nearest to what is left.
 //
 // One `mma` multiplies sixteen rows: eight query heads' first numbers, and their second ones; both sums are added. 16-bit and
-// 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32 operand. To keep them
-// in FP16's range, queries of a head are divided by a power of two, and weights times the scales of values by the
-// largest of a page.
+// 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32 operand, or an error of
+// 2^-40 of the largest weight of a page. To keep operands in FP16's range, queries of a head are divided by a power of two,
+// and weights times the scales of values by the largest of a page.
 #pragma once
 
 #include "demitasse/pages.cuh"
@@ -48,6 +48,8 @@ struct TensorAttention {
     using Element = KvElement<TYPE>;
     static constexpr int CHUNK = Element::CHUNK;
     static constexpr int STEPS = CHUNK / 4;  // of a quad of chunks: a lane gives four elements to each mma
+    // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal number.
+    static constexpr float WEIGHT_FACTOR = 32768;
     static constexpr int VALUE_WORDS = 2 * Element::BYTES;  // eight elements of a position
     static constexpr int OPERANDS = DIM / 16 * 32 * 4;
     static constexpr int SHARED_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
@@ -171,8 +173,8 @@ struct TensorAttention {
         }
     }
 
-    // Weights times the scales of values, divided by the largest of a head, which is returned. What is not seen is left out:
-    // its scale is of another sequence, or of none.
+    // Weights times the scales of values, brought to at most WEIGHT_FACTOR; what they are to be multiplied by is returned. What
+    // is not seen is left out: its scale is of another sequence, or of none.
     static DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], const float* scales) {
         float common = 0;
         load_scales(scaled, scales);
@@ -182,12 +184,12 @@ struct TensorAttention {
             common = fmaxf(common, scaled[i]);
         }
         common = quad_max(common);
-        const float inverse = common > 1e-37f ? 1 / common : 0;
+        const float inverse = common > 1e-33f ? WEIGHT_FACTOR / common : 0;
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             scaled[i] *= inverse;
         }
-        return common;
+        return common / WEIGHT_FACTOR;
     }
 
     DEVICE void add_values(const uint8_t* page, int64_t block, int from, int to, const float (&weights)[8],
@@ -206,13 +208,13 @@ struct TensorAttention {
                 continue;
             }
             float scaled[8];
-            float common = 1;
+            float common = 1 / WEIGHT_FACTOR;
             if constexpr (Element::SCALED) {
                 common = scale_weights(scaled, weights, a.kv.value_scales + (block * a.kv.scale_groups() + j) * PAGE);
             } else {
 #pragma unroll
                 for (int i = 0; i < 8; i++) {
-                    scaled[i] = weights[i];
+                    scaled[i] = weights[i] * WEIGHT_FACTOR;
                 }
             }
             float products[8][4] = {};

@@ -109,6 +109,14 @@ DEVICE void wgmma_int8(int (&d)[64], uint64_t a, uint64_t b) {
           EIGHT_SUMS(56)
         : "l"(a), "l"(b));
 }
+// No use of the sums is moved across this: the compiler does not know that wgmma writes them until it is waited for.
+DEVICE void wgmma_pin(int (&d)[64]) {
+    asm volatile(""
+                 : EIGHT_SUMS(0), EIGHT_SUMS(8), EIGHT_SUMS(16), EIGHT_SUMS(24), EIGHT_SUMS(32), EIGHT_SUMS(40),
+                   EIGHT_SUMS(48), EIGHT_SUMS(56)
+                 :
+                 : "memory");
+}
 #undef EIGHT_SUMS
 
 }  // namespace demitasse

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class CudaDevice implements Device {
     private static final int GROUP = 32;
     private static final int THREADS = 256;
+    private static final int MOST_BLOCKS = 65535; // along the second dimension of a launch
     private static final int SAMPLE_THREADS = 1024;
     /** Columns whose weights, multiples of 2^-40, have a sum of 64 bits. */
     private static final int SAMPLE_COLUMNS = 1 << 18;
@@ -269,9 +270,10 @@ final class CudaDevice implements Device {
                 1,
                 result,
                 QuantizedRows.NOWHERE,
-                (x, rows, columns, to) -> x == result && (long) rows * columns == count && !to.wholeRows()
-                        ? gated(inputs, columns, rows, result, to, null)
-                        : null));
+                (x, rows, columns, to) ->
+                        x == result && (long) rows * columns == count && !to.wholeRows() && rows <= MOST_BLOCKS
+                                ? gated(inputs, columns, rows, result, to, null)
+                                : null));
     }
 
     private static LaunchList.Launch gated(

@@ -25,6 +25,10 @@ final class LinearLaunches implements AutoCloseable {
     private static final int SEGMENTS = 8;
     private static final int OUTPUTS = WeightTiles.OUTPUTS;
     private static final int GROUP_BYTES = 8;
+    private static final int ALIGNMENT = 16;
+
+    /** Rows of one call: blocks of four along a dimension of 65,535. */
+    private static final int MOST_ROWS = 65535 * FLOAT_GEMV_ROWS;
 
     private final CudaContext context;
     private final LaunchList launches;
@@ -71,6 +75,9 @@ final class LinearLaunches implements AutoCloseable {
         long in = CudaBuffer.address(x, (long) rows * columns * Float.BYTES, launches);
         if (rows == 0) {
             return;
+        }
+        if (rows > MOST_ROWS) {
+            throw new UsageException("cuda: linear takes at most " + MOST_ROWS + " rows at once, not " + rows + ".");
         }
         CudaWeight[] weights = new CudaWeight[projections.length];
         long splitBytes = 0;
@@ -245,7 +252,8 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private long partialBytes(CudaWeight weight, int rows) {
-        return splits(weight, rows) ? (long) segments(weight) * rows * weight.rows() * Float.BYTES : 0;
+        long bytes = splits(weight, rows) ? (long) segments(weight) * rows * weight.rows() * Float.BYTES : 0;
+        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // sums are stored in pairs
     }
 
     private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {

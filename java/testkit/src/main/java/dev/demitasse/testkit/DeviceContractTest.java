@@ -26,6 +26,7 @@ import dev.demitasse.testkit.KernelCases.AttentionCase;
 import dev.demitasse.testkit.KernelCases.Fill;
 import dev.demitasse.testkit.KernelCases.LinearCase;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -195,6 +196,41 @@ public abstract class DeviceContractTest {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /** Several weights in one call give what each gives alone, also where their sizes are odd. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 6, 9, 17})
+    public void projectionsDoNotDependOnEachOther(int rows) {
+        SplittableRandom random = new SplittableRandom(seed);
+        int columns = 896;
+        int[] outputs = {33, 7, 20, 1};
+        List<LinearWeight> weights = new ArrayList<>();
+        List<Buffer> results = new ArrayList<>();
+        try (Device device = open(ActivationType.INT8);
+                Buffer in = device.upload(KernelCases.numbers(rows * columns, Fill.RANDOM, random))) {
+            try {
+                Projection[] together = new Projection[outputs.length];
+                for (int i = 0; i < outputs.length; i++) {
+                    float[] w = KernelCases.numbers(outputs[i] * columns, Fill.RANDOM, random);
+                    weights.add(device.upload(
+                            PackedMatrix.pack(KernelCases.matrix(w, outputs[i], columns), WeightLayout.int4(32))));
+                    results.add(device.allocate(4L * rows * outputs[i]));
+                    together[i] = new Projection(weights.get(i), null, results.get(i));
+                }
+                device.linear(in, rows, together);
+                for (int i = 0; i < outputs.length; i++) {
+                    float[] actual = read(results.get(i), rows * outputs[i]);
+                    device.linear(in, rows, together[i]);
+                    assertThat(actual)
+                            .as("weight %d, seed %d", i, seed)
+                            .isEqualTo(read(results.get(i), rows * outputs[i]));
+                }
+            } finally {
+                weights.forEach(LinearWeight::close);
+                results.forEach(Buffer::close);
             }
         }
     }
