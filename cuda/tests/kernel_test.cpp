@@ -149,82 +149,87 @@ std::vector<uint16_t> narrowed(const std::vector<float>& values, OutputType type
     return bits;
 }
 
+// Rows by a matrix in FP64: of the integers, and of FP32 activations.
+template <int BITS>
+void multiply_exactly(const RandomMatrix<BITS>& m, const RandomInput& input, std::vector<double>& integers,
+                      std::vector<double>& floats) {
+    const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
+    for (int r = 0; r < input.count; r++) {
+        for (int n = 0; n < m.outputs; n++) {
+            double sum = 0;
+            double float_sum = 0;
+            for (int k = 0; k < m.columns; k++) {
+                const double value = m.values[static_cast<size_t>(n * m.columns + k)];
+                sum += static_cast<double>(input.q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
+                       input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale * value;
+                float_sum += static_cast<double>(input.x[static_cast<size_t>(r * m.columns + k)]) * value;
+            }
+            integers.push_back(sum);
+            floats.push_back(float_sum);
+        }
+    }
+}
+
+// A kernel that multiplies `rows` rows by `outputs` outputs a block, and over how many segments a launch is split.
+struct LinearKernel {
+    std::string name;
+    int rows, outputs;
+    unsigned threads, splits;
+};
+
+std::vector<LinearKernel> linear_kernels(const std::string& element, int part, unsigned segments) {
+    const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+    const std::string gemv = "gemv_" + element + suffix;
+    const std::string gemm = "gemm_" + element + suffix;
+    return {{gemv + "_rows4", 4, 8, 256, 1},
+            {gemv + "_rows8", 8, 16, 256, 1},
+            {gemm + "_m16", 16, 64, 128, part == 0 ? 1 : segments},
+            {gemm + "_m64", 64, 64, 256, 1},
+            {gemm + "_m128", 128, part == 0 ? 128 : 64, 256, 1},
+            {gemv + "_float_rows1", 1, 8, 256, 1},
+            {gemv + "_float_rows4", 4, 8, 256, 1}};
+}
+
+// All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there are two
+// copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
 template <int BITS>
 void test_linear(const char* element, int part, bool minimum, bool half, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
     constexpr int N = 75;
-    RandomMatrix<BITS> m(N, K, part, minimum, half, random);
-    const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
-    const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
-    for (int rows : emulator::settings.seed == 0 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
-        const RandomInput input(rows, K, padded, part == 0, random);
-        std::vector<double> expected, expected_float;
-        for (int r = 0; r < rows; r++) {
-            for (int n = 0; n < N; n++) {
-                double sum = 0;
-                double float_sum = 0;
-                for (int k = 0; k < K; k++) {
-                    const double value = m.values[static_cast<size_t>(n * K + k)];
-                    sum += static_cast<double>(input.q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
-                           input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale * value;
-                    float_sum += static_cast<double>(input.x[static_cast<size_t>(r * K + k)]) * value;
-                }
-                expected.push_back(sum);
-                expected_float.push_back(float_sum);
-            }
-        }
-        std::vector<float> out(expected.size());
-        std::vector<float> partial(SEGMENTS * expected.size());
+    const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
+    const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
+    const RandomMatrix<BITS> m(N, K, part, minimum, half, random);
+    for (int rows : copies == 2 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
+        const RandomInput input(rows, K, m.tiles * WeightTile<BITS>::COLUMNS, part == 0, random);
+        std::vector<double> integers, floats;
+        multiply_exactly(m, input, integers, floats);
+        std::vector<float> first_bits;
         LinearArgs a{};
         m.put_to(a);
         input.put_to(a);
-        a.out.to = out.data();
-        a.partial = partial.data();
-        // The second of two matrices has 16-bit results.
-        const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
-        std::vector<uint16_t> again(out.size());
-        std::vector<float> again_partial(partial.size());
-        LinearArgs second = a;
-        second.out = {again.data(), narrow};
-        second.partial = again_partial.data();
-        const std::string gemv = std::string("gemv_") + element + suffix;
-        const std::string gemm = std::string("gemm_") + element + suffix;
-        const std::string what = std::string(" ").append(std::to_string(rows)).append(" rows");
-        // With one of the orders, two copies of the matrix, as if they were a layer's keys and values.
-        const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
-        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
-        for (unsigned each : {1u, 4u}) {
-            run(gemv + "_float_rows" + std::to_string(each), {blocks(N, 8), blocks(rows, static_cast<int>(each)), 1},
-                256, 0, batch(blocks(N, 8)));
-            check(close(out, expected_float, 1e-10), gemv + "_float" + what);
-            std::fill(out.begin(), out.end(), -1.0f);
-        }
-        run(gemv + "_rows4", {copies * blocks(N, 8), blocks(rows, 4), 1}, 256, 0, batch(blocks(N, 8)));
-        check(copies == 1 || again == narrowed(out, narrow), gemv + what + ": 16-bit results are not those of FP32");
-        check(close(out, expected, 1e-10), gemv + what);
-        const std::vector<float> same = out;
-        std::fill(out.begin(), out.end(), -1.0f);
-        std::fill(again.begin(), again.end(), uint16_t{1});
-        run(gemv + "_rows8", {copies * blocks(N, 16), blocks(rows, 8), 1}, 256, 0, batch(blocks(N, 16)));
-        check(copies == 1 || again == narrowed(same, narrow),
-              gemv + "_rows8" + what + ": 16-bit results are not those of FP32");
-        check(out == same, gemv + "_rows8" + what + ": not the bits of four rows");
-        for (int tile_rows : {16, 64, 128}) {
-            const bool whole = part == 0 && tile_rows == 128;
-            const int width = whole ? 128 : 64;
-            const unsigned threads = tile_rows == 16 ? 128 : 256;
-            const unsigned splits = part == 0 ? 1 : tile_rows == 16 ? static_cast<unsigned>(a.segments()) : 1;
-            std::fill(out.begin(), out.end(), -1.0f);
-            std::fill(again.begin(), again.end(), uint16_t{1});
-            run(gemm + "_m" + std::to_string(tile_rows), {copies * blocks(N, width), blocks(rows, tile_rows), splits},
-                threads, 98 << 10, batch(blocks(N, width)));
-            if (splits > 1) {
-                const unsigned each = blocks(rows * N, 256);
-                run("linear_finish", {copies * each, 1, 1}, 256, 0, batch(each));
+        for (const LinearKernel& kernel : linear_kernels(element, part, static_cast<unsigned>(a.segments()))) {
+            std::vector<float> out(integers.size(), -1.0f);
+            std::vector<uint16_t> narrow_out(out.size(), 1);
+            std::vector<float> partial(2 * SEGMENTS * out.size());
+            a.out = {out.data(), OutputType::F32};
+            a.partial = partial.data();
+            LinearArgs second = a;
+            second.out = {narrow_out.data(), narrow};
+            second.partial += SEGMENTS * out.size();
+            auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
+            const unsigned each = blocks(N, kernel.outputs);
+            run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads, 98 << 10,
+                batch(each));
+            if (kernel.splits > 1) {
+                const unsigned pieces = blocks(rows * N, 256);
+                run("linear_finish", {copies * pieces, 1, 1}, 256, 0, batch(pieces));
             }
-            check(copies == 1 || again == narrowed(same, narrow),
-                  gemm + what + ": 16-bit results are not those of FP32");
-            check(out == same, gemm + "_m" + std::to_string(tile_rows) + what + ": not the bits of gemv");
+            const std::string what = kernel.name + ", " + std::to_string(rows) + " rows";
+            const bool of_floats = kernel.name.find("_float") != std::string::npos;
+            check(close(out, of_floats ? floats : integers, 1e-10), what);
+            check(copies == 1 || narrow_out == narrowed(out, narrow), what + ": 16-bit results are not those of FP32");
+            first_bits = first_bits.empty() ? out : first_bits;
+            check(of_floats || out == first_bits, what + ": other bits than the first kernel's");
         }
     }
 }
@@ -257,46 +262,68 @@ void test_wgmma(std::mt19937& random) {
     }
 }
 
-AttentionArgs attention_args(const float* q, const KvPages& kv, int64_t heads, int64_t window, const BatchRows& rows,
-                             float* out) {
-    AttentionArgs a{};
-    a.q = q;
-    a.kv = kv;
-    a.heads = heads;
-    a.scale = {0.125f};
-    a.soft_cap = {window == 0 ? 0.0f : 5.0f};
-    a.window = window;
-    a.rows = rows;
-    a.out = out;
-    return a;
-}
+struct AttentionShape {
+    const char* type;
+    bool scaled;
+    int element_bytes, dim, heads, kv_heads, window;
+};
 
-// A sequence of `count` positions in pages out of order; all rows at once.
-void test_attention(const char* type, bool scaled, int element_bytes, int dim, int heads, int kv_heads, int window,
-                    std::mt19937& random) {
-    constexpr int COUNT = 300;
-    constexpr int PAGES = COUNT / PAGE + 1;
+// A sequence of COUNT positions in pages out of order, and what attention gives for its rows.
+struct AttentionTest : AttentionShape {
+    static constexpr int COUNT = 300;
+    static constexpr int PAGES = COUNT / PAGE + 1;
     const int padded = (dim + 15) / 16 * 16;
-    const int groups = (dim + SCALE_GROUP - 1) / SCALE_GROUP;
-    std::vector<uint8_t> keys(static_cast<size_t>(PAGES * kv_heads * padded * PAGE * element_bytes));
-    std::vector<uint8_t> values(keys.size());
-    std::vector<float> key_scales(scaled ? static_cast<size_t>(PAGES * kv_heads * groups * PAGE) : 0);
-    std::vector<float> value_scales(key_scales.size());
-    std::vector<int32_t> positions, tables(COUNT, 0), pages;
-    for (int i = 0; i < PAGES; i++) {
-        pages.push_back(PAGES - 1 - i);
+    const int group = heads / kv_heads;
+    const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
+    std::string decode, prefill;  // kernels
+    std::vector<uint8_t> keys, values;
+    std::vector<float> key_scales, value_scales, k, v, q, states;
+    std::vector<int32_t> positions, tables, pages;
+    KvPages kv{};
+
+    AttentionTest(const AttentionShape& shape, std::mt19937& random) : AttentionShape(shape) {
+        const std::string most = padded <= 64 ? "64" : padded <= 128 ? "128" : "256";
+        prefill = std::string("attention_prefill_") + type + "_dim" + most;
+        decode = std::string("attention_decode_") + type + "_heads" + std::to_string(width());
+        decode += element_bytes == 4 ? "" : dim <= 128 ? "_dim128" : "_dim256";
+        const int groups = (dim + SCALE_GROUP - 1) / SCALE_GROUP;
+        keys.resize(static_cast<size_t>(PAGES * kv_heads * padded * PAGE * element_bytes));
+        values.resize(keys.size());
+        key_scales.resize(scaled ? static_cast<size_t>(PAGES * kv_heads * groups * PAGE) : 0);
+        value_scales.resize(key_scales.size());
+        states.resize(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
+        for (int i = 0; i < PAGES; i++) {
+            pages.push_back(PAGES - 1 - i);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            positions.push_back(i);
+        }
+        tables.resize(COUNT);
+        k = numbers(COUNT * kv_heads * dim, random);
+        v = numbers(COUNT * kv_heads * dim, random);
+        q = numbers(COUNT * heads * dim, random);
+        kv = {keys.data(),
+              values.data(),
+              scaled ? key_scales.data() : nullptr,
+              scaled ? value_scales.data() : nullptr,
+              PAGES,
+              kv_heads,
+              dim};
     }
-    auto numbers = [&](int count) {
+
+    static std::vector<float> numbers(int count, std::mt19937& random) {
         std::vector<float> x(static_cast<size_t>(count));
         std::normal_distribution<float> normal;
-        for (float& v : x) {
-            v = normal(random);
+        for (float& value : x) {
+            value = normal(random);
         }
         return x;
-    };
-    std::vector<float> k = numbers(COUNT * kv_heads * dim);
-    std::vector<float> v = numbers(COUNT * kv_heads * dim), q = numbers(COUNT * heads * dim);
-    if (!scaled) {  // a sink: position 0 has nearly all the weight, and values of zero
+    }
+
+    int width() const { return element_bytes < 4 ? 8 : group == 1 ? 1 : 4; }
+
+    // Position 0 gets nearly all the weight, and values of zero.
+    void make_sink() {
         for (int i = 0; i < COUNT * heads; i++) {
             q[static_cast<size_t>(i * dim)] = 8;
         }
@@ -305,107 +332,109 @@ void test_attention(const char* type, bool scaled, int element_bytes, int dim, i
         }
         std::fill(v.begin(), v.begin() + kv_heads * dim, 0.0f);
     }
-    for (int i = 0; i < COUNT; i++) {
-        positions.push_back(i);
+
+    BatchRows rows_from(int first) const { return {positions.data() + first, tables.data() + first, pages.data()}; }
+
+    void append(int first, int count, const std::vector<float>& new_keys, const std::vector<float>& new_values) {
+        std::vector<float> to_turn = new_keys;  // kv_append may turn keys, in place
+        run(std::string("kv_append_") + type, {static_cast<unsigned>(count), static_cast<unsigned>(kv_heads), 1}, 64, 0,
+            KvAppendArgs{kv, 0, to_turn.data(), new_values.data(), rows_from(first), {}, nullptr, 0});
     }
-    const BatchRows rows{positions.data(), tables.data(), pages.data()};
-    const KvPages kv{keys.data(),
-                     values.data(),
-                     scaled ? key_scales.data() : nullptr,
-                     scaled ? value_scales.data() : nullptr,
-                     PAGES,
-                     kv_heads,
-                     dim};
-    run(std::string("kv_append_") + type, {COUNT, static_cast<unsigned>(kv_heads), 1}, 64, 0,
-        KvAppendArgs{kv, 0, k.data(), v.data(), rows, {}, nullptr, 0});
-    const int group = heads / kv_heads;
-    const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
-    std::vector<float> states(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
-    std::vector<float> decoded(static_cast<size_t>(COUNT * heads * dim));
-    std::vector<float> prefilled(decoded.size());
-    auto a = attention_args(q.data(), kv, heads, window, rows, decoded.data());
-    a.states = states.data();
-    a.segments = segments;
-    const int width = element_bytes < 4 ? 8 : group == 1 ? 1 : 4;
-    const std::string largest = element_bytes == 4 ? "" : dim <= 128 ? "_dim128" : "_dim256";
-    const std::string decode = std::string("attention_decode_") + type + "_heads" + std::to_string(width) + largest;
-    run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width), COUNT, static_cast<unsigned>(segments)}, 128,
-        0, a);
-    run("attention_merge", {static_cast<unsigned>(heads), COUNT, 1}, 64, 0, AttentionMergeArgs{a, {}});
-    std::vector<int32_t> row_blocks;
-    for (int first = 0; first < COUNT; first += PREFILL_ROWS) {
-        for (int word : {first, std::min(PREFILL_ROWS, COUNT - first), 0, 0}) {
-            row_blocks.push_back(word);
+
+    AttentionArgs arguments(int first, float* out) {
+        AttentionArgs a{};
+        a.q = q.data() + first * heads * dim;
+        a.kv = kv;
+        a.heads = heads;
+        a.scale = {0.125f};
+        a.soft_cap = {window == 0 ? 0.0f : 5.0f};
+        a.window = window;
+        a.rows = rows_from(first);
+        a.out = out;
+        a.states = states.data();
+        a.segments = segments;
+        return a;
+    }
+
+    std::vector<float> by_decode(int first, int count) {
+        std::vector<float> out(static_cast<size_t>(count * heads * dim));
+        const AttentionArgs a = arguments(first, out.data());
+        const auto rows = static_cast<unsigned>(count);
+        run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width()), rows, static_cast<unsigned>(segments)},
+            128, 0, a);
+        run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, 64, 0, AttentionMergeArgs{a, {}});
+        return out;
+    }
+
+    // The rows from the first on.
+    std::vector<float> by_prefill(int count) {
+        std::vector<float> out(static_cast<size_t>(count * heads * dim));
+        std::vector<int32_t> row_blocks;
+        for (int first = 0; first < count; first += PREFILL_ROWS) {
+            for (int word : {first, std::min(PREFILL_ROWS, count - first), 0, 0}) {
+                row_blocks.push_back(word);
+            }
         }
+        AttentionArgs a = arguments(0, out.data());
+        a.blocks = row_blocks.data();
+        run(prefill, {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, a);
+        return out;
     }
-    auto p = attention_args(q.data(), kv, heads, window, rows, prefilled.data());
-    p.blocks = row_blocks.data();
-    const int most = padded <= 64 ? 64 : padded <= 128 ? 128 : 256;
-    const std::string prefill = std::string("attention_prefill_") + type + "_dim" + std::to_string(most);
-    run(prefill, {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, p);
-    std::vector<double> expected(decoded.begin(), decoded.end());
+
+    // One row in FP64, over keys and values as they are stored where they have no scales.
+    std::vector<double> exact(int row) const {
+        auto stored = [&](const std::vector<float>& x, int t, int h, int d) {
+            const float value = x[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
+            return static_cast<double>(element_bytes == 2 ? half_to_float(float_to_half(value)) : value);
+        };
+        std::vector<double> right;
+        for (int h = 0; h < heads; h++) {
+            std::vector<double> sum(static_cast<size_t>(dim));
+            double weights = 0;
+            for (int t = window == 0 ? 0 : std::max(0, row - window + 1); t <= row; t++) {
+                double score = 0;
+                for (int d = 0; d < dim; d++) {
+                    score += 0.125 * q[static_cast<size_t>((row * heads + h) * dim + d)] * stored(k, t, h, d);
+                }
+                const double weight = std::exp(window == 0 ? score : 5 * std::tanh(score / 5));
+                weights += weight;
+                for (int d = 0; d < dim; d++) {
+                    sum[static_cast<size_t>(d)] += weight * stored(v, t, h, d);
+                }
+            }
+            for (double s : sum) {
+                right.push_back(s / weights);
+            }
+        }
+        return right;
+    }
+};
+
+void test_attention(const AttentionShape& shape, std::mt19937& random) {
+    AttentionTest test(shape, random);
+    if (!shape.scaled) {
+        test.make_sink();
+    }
+    test.append(0, AttentionTest::COUNT, test.k, test.v);
+    const std::vector<float> decoded = test.by_decode(0, AttentionTest::COUNT);
+    const std::vector<float> prefilled = test.by_prefill(AttentionTest::COUNT);
+    check(close(prefilled, std::vector<double>(decoded.begin(), decoded.end()), 1e-5),
+          test.prefill + " is not near " + test.decode);
+    const int size = shape.heads * shape.dim;
+    for (int row : {0, 31, 32, 255, 256, 299}) {
+        const float* out = decoded.data() + row * size;
+        check(shape.scaled || close(std::vector<float>(out, out + size), test.exact(row), 1e-10), test.decode);
+    }
     // What a row does not see, be it no number or very large, has no part in its bits.
     constexpr int ROW = 40;
-    std::vector<float> stale(static_cast<size_t>(PAGE * kv_heads * dim), scaled ? 1e30f : NAN);
-    run(std::string("kv_append_") + type, {2 * PAGE - ROW - 1, static_cast<unsigned>(kv_heads), 1}, 64, 0,
-        KvAppendArgs{kv,
-                     0,
-                     stale.data(),
-                     stale.data(),
-                     {positions.data() + ROW + 1, tables.data(), pages.data()},
-                     {},
-                     nullptr,
-                     0});
-    std::vector<float> row(static_cast<size_t>(heads * dim));
-    std::vector<float> first_rows(static_cast<size_t>((ROW + 1) * heads * dim));
-    a.q = q.data() + ROW * heads * dim;
-    a.rows.positions = positions.data() + ROW;
-    a.out = row.data();
-    run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width), 1, 1}, 128, 0, a);
-    run("attention_merge", {static_cast<unsigned>(heads), 1, 1}, 64, 0, AttentionMergeArgs{a, {}});
-    const int32_t first_block[] = {0, ROW + 1, 0, 0};
-    p.blocks = first_block;
-    p.out = first_rows.data();
-    run(prefill, {static_cast<unsigned>(heads), 1, 1}, 128, 98 << 10, p);
-    check(std::equal(row.begin(), row.end(), decoded.begin() + ROW * heads * dim),
-          decode + ": other bits with other positions behind the row");
+    const std::vector<float> stale(static_cast<size_t>(PAGE * shape.kv_heads * shape.dim), shape.scaled ? 1e30f : NAN);
+    test.append(ROW + 1, 2 * PAGE - ROW - 1, stale, stale);
+    const std::vector<float> row = test.by_decode(ROW, 1);
+    const std::vector<float> first_rows = test.by_prefill(ROW + 1);
+    check(std::equal(row.begin(), row.end(), decoded.begin() + ROW * size),
+          test.decode + ": other bits with other positions behind the row");
     check(std::equal(first_rows.begin(), first_rows.end(), prefilled.begin()),
-          prefill + ": other bits with other positions behind the rows");
-    const std::string what = std::string(type) + " dim " + std::to_string(dim) + " window " + std::to_string(window);
-    check(close(prefilled, expected, 1e-5), "prefill is not near decode: " + what);
-    if (!scaled) {
-        for (std::vector<float>* stored : {&k, &v}) {
-            for (float& x : *stored) {
-                x = element_bytes == 2 ? half_to_float(float_to_half(x)) : x;
-            }
-        }
-        for (int row : {0, 31, 32, 255, 256, 299}) {
-            const float* out = decoded.data() + row * heads * dim;
-            std::vector<double> right;
-            for (int h = 0; h < heads; h++) {
-                std::vector<double> sum(static_cast<size_t>(dim));
-                double weights = 0;
-                for (int t = window == 0 ? 0 : std::max(0, row - window + 1); t <= row; t++) {
-                    double score = 0;
-                    for (int d = 0; d < dim; d++) {
-                        score += static_cast<double>(q[static_cast<size_t>((row * heads + h) * dim + d)]) *
-                                 k[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
-                    }
-                    score *= 0.125;
-                    const double weight = std::exp(window == 0 ? score : 5 * std::tanh(score / 5));
-                    weights += weight;
-                    for (int d = 0; d < dim; d++) {
-                        sum[static_cast<size_t>(d)] +=
-                            weight * v[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
-                    }
-                }
-                for (double s : sum) {
-                    right.push_back(s / weights);
-                }
-            }
-            check(close(std::vector<float>(out, out + heads * dim), right, 1e-10), "decode: " + what);
-        }
-    }
+          test.prefill + ": other bits with other positions behind the rows");
 }
 
 }  // namespace
@@ -425,10 +454,10 @@ int main() {
             if (seed > 1) {
                 continue;  // attention copies nothing asynchronously
             }
-            test_attention("f32", false, 4, 80, 6, 2, seed == 0 ? 0 : 70, random);
-            test_attention("f16", false, 2, 64, 3, 3, 0, random);
-            test_attention("int8", true, 1, 256, 4, 1, 100, random);
-            test_attention("fp8", true, 1, 128, 5, 1, 0, random);
+            test_attention({"f32", false, 4, 80, 6, 2, seed == 0 ? 0 : 70}, random);
+            test_attention({"f16", false, 2, 64, 3, 3, 0}, random);
+            test_attention({"int8", true, 1, 256, 4, 1, 100}, random);
+            test_attention({"fp8", true, 1, 128, 5, 1, 0}, random);
         }
     }
     std::printf("%d checks, %d failed\n", checks, failures);
