@@ -439,8 +439,10 @@ void test_attention(const AttentionShape& shape, std::mt19937& random) {
 
 }  // namespace
 
-int main() {
-    for (bool early : {false, true}) {
+// With the argument "late" in one landing only: what sanitizers look for does not depend on when a copy lands.
+int main(int argc, char** argv) {
+    const bool only_late = argc > 1 && std::string(argv[1]) == "late";
+    for (bool early : only_late ? std::vector<bool>{false} : std::vector<bool>{false, true}) {
         for (unsigned seed = 0; seed < 5; seed++) {
             emulator::settings = {seed, early};
             std::mt19937 random(20261125 + seed);
