@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
 # All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz (ci/gpu-bundle.sh)
-# and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) may lie beside main. Runs the contract and end-to-end tests of the cuda device, of which none may be skipped; then
-# Demitasse's kernels and PyTorch's (where python3 has torch), each to a file of JSON lines in RESULTS.
+# and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) may lie beside main. Runs the contract and end-to-end tests
+# of the cuda device, each class in a process of its own and of which none may be skipped; then Demitasse's kernels and PyTorch's (where
+# python3 has torch), each to a file of JSON lines in RESULTS.
 #
 #   --quick   small sizes: shows that everything runs, measures nothing
+#   --tests   tests only
 # With DEMITASSE_ALLOW_EMULATOR=1 and LD_LIBRARY_PATH at the emulator it runs without a GPU, as far as that goes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 results=$(mkdir -p "${1:?the folder for results}" && cd "$1" && pwd)
 quick=${2:-}
 java=java/bin/java
-flags="--enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector --sun-misc-unsafe-memory-access=allow -Xmx8g"
+# Files of synthetic models are written to memory, where there is room.
+temporary=$([ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt $((24 << 20)) ] 2>/dev/null && echo /dev/shm || echo "${TMPDIR:-/tmp}")
+flags="-Djava.io.tmpdir=$temporary --enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector --sun-misc-unsafe-memory-access=allow -Xmx8g"
 
 {
   echo "commit $(cat commit)"
@@ -22,7 +26,7 @@ rm -f "$results/demitasse.jsonl" "$results/torch.jsonl"
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 || true)
 classes=()
 for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest WeightTilesTest $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
-  classes+=(--select-class "dev.demitasse.cuda.$class")
+  classes+=("$class")
 done
 if compgen -G "../*.gguf.aa" >/dev/null; then
   mkdir -p models
@@ -31,19 +35,27 @@ if compgen -G "../*.gguf.aa" >/dev/null; then
     cat "${first%.aa}".?? >"models/$name"
   done
   export DEMITASSE_CACHE=$PWD
-  classes+=(--select-class dev.demitasse.cuda.CudaRealModelTest)
+  classes+=(CudaRealModelTest)
 else
   echo "gpu.sh: no pieces of a real model beside the bundle; it is not tested"
 fi
 status=0
-# shellcheck disable=SC2086
-"$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" org.junit.platform.console.ConsoleLauncher execute \
-  "${classes[@]}" --details=tree --disable-banner >"$results/tests.txt" 2>&1 || status=1
-grep -E "tests (successful|failed|skipped)|containers skipped" "$results/tests.txt" || status=1
-if grep -qE "\[ +[1-9][0-9]* (tests|containers) (skipped|aborted)" "$results/tests.txt"; then
-  echo "gpu.sh: FAILED: something was skipped; see $results/tests.txt"
-  status=1
-fi
+for class in "${classes[@]}"; do
+  # shellcheck disable=SC2086
+  timeout 300 "$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" org.junit.platform.console.ConsoleLauncher execute \
+    --select-class "dev.demitasse.cuda.$class" --details=tree --disable-banner >"$results/$class.txt" 2>&1 &
+done
+for job in $(jobs -p); do
+  wait "$job" || status=1
+done
+for class in "${classes[@]}"; do
+  echo "$class: $(grep -E "[1-9][0-9]* tests (successful|failed|skipped|aborted)" "$results/$class.txt" | tr -d '[]\n' || echo "did not end")"
+  if ! grep -q "tests failed" "$results/$class.txt" || grep -qE "\[ +[1-9][0-9]* (tests|containers) (skipped|aborted)" "$results/$class.txt"; then
+    echo "gpu.sh: FAILED: something was skipped or broke off; see $results/$class.txt"
+    status=1
+  fi
+done
+[ "$quick" != --tests ] || exit $status
 
 for benchmark in DeviceBenchmark ModelBenchmark; do
   # shellcheck disable=SC2086

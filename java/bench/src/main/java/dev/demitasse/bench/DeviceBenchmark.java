@@ -14,10 +14,13 @@ import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,38 +41,84 @@ public final class DeviceBenchmark {
     /** Bytes that one list reads at least: more than the second-level cache of any GPU. */
     private static final long COLD_BYTES = 256L << 20;
 
+    /** What the host waits for takes about that long. */
+    private static final double LIST_SECONDS = 4e-3;
+
     private static final int[][] MATRICES = {{4096, 4096}, {14336, 4096}, {4096, 14336}, {2048, 8192}};
     private static final int[] ROWS = {1, 4, 16, 64, 512, 4096};
 
     private final String backend;
-    private final boolean quick;
+    private final Mode mode;
     private @Nullable String instructions;
 
-    private DeviceBenchmark(String backend, boolean quick) {
-        this.backend = backend;
-        this.quick = quick;
+    /** How much is measured. */
+    private enum Mode {
+        FULL(MATRICES, ROWS, COLD_BYTES, 8192, 20),
+        /** Small sizes that only show that everything runs. */
+        QUICK(new int[][] {{96, 256}}, new int[] {1, 20}, 0, 70, 3),
+        /** Every kernel once, for a profiler. */
+        ONCE(new int[][] {{14336, 4096}}, new int[] {1, 8, 16, 64, 4096}, 0, 8192, 0);
+
+        private final int[][] matrices;
+        private final int[] rows;
+        private final long coldBytes;
+        private final int depth;
+        private final int runs;
+
+        Mode(int[][] matrices, int[] rows, long coldBytes, int depth, int runs) {
+            this.matrices = matrices;
+            this.rows = rows;
+            this.coldBytes = coldBytes;
+            this.depth = depth;
+            this.runs = runs;
+        }
     }
 
-    /** Arguments: a backend's name, and {@code --quick} for small sizes that only show that everything runs. */
+    private DeviceBenchmark(String backend, Mode mode) {
+        this.backend = backend;
+        this.mode = mode;
+    }
+
+    /**
+     * Arguments: a backend's name; {@code --quick} for small sizes that only show that everything runs, {@code --once} to run every
+     * kernel once under a profiler; and what to measure, where that is not everything: {@code int4 int8 w8a8 wgmma f16 attention sample}.
+     */
     public static void main(String[] arguments) {
-        DeviceBenchmark benchmark =
-                new DeviceBenchmark(arguments[0], Arrays.asList(arguments).contains("--quick"));
-        benchmark.linear(ActivationType.INT8, List.of(WeightLayout.int4(32), WeightLayout.int8(32)));
-        benchmark.linear(ActivationType.INT8_ROW, List.of(WeightLayout.int8(WeightLayout.ROW)));
-        if (benchmark.backend.equals("cuda")) {
-            benchmark.instructions = "wgmma";
-            try {
-                benchmark.linear(ActivationType.INT8_ROW, List.of(WeightLayout.int8(WeightLayout.ROW)));
-            } catch (BackendUnavailableException e) {
-                System.err.println("not measured: " + e.getMessage());
+        List<String> options = Arrays.asList(arguments).subList(1, arguments.length);
+        DeviceBenchmark benchmark = new DeviceBenchmark(
+                arguments[0],
+                options.contains("--quick") ? Mode.QUICK : options.contains("--once") ? Mode.ONCE : Mode.FULL);
+        Map<String, Runnable> parts = new LinkedHashMap<>();
+        parts.put("int4", () -> benchmark.linear(ActivationType.INT8, TensorType.Q4_0, WeightLayout.int4(32)));
+        parts.put("int8", () -> benchmark.linear(ActivationType.INT8, TensorType.Q8_0, WeightLayout.int8(32)));
+        parts.put("w8a8", benchmark::w8a8);
+        parts.put("wgmma", benchmark::wgmma);
+        parts.put("f16", () -> benchmark.linear(ActivationType.F32, TensorType.F16, WeightLayout.F16));
+        parts.put("attention", () -> Arrays.asList(KvType.values()).forEach(benchmark::attention));
+        parts.put("sample", benchmark::sample);
+        boolean all = options.stream().noneMatch(parts::containsKey);
+        parts.forEach((name, part) -> {
+            if (all || options.contains(name)) {
+                part.run();
             }
-            benchmark.instructions = null;
+        });
+    }
+
+    private void w8a8() {
+        linear(ActivationType.INT8_ROW, TensorType.F16, WeightLayout.int8(WeightLayout.ROW));
+    }
+
+    private void wgmma() {
+        if (!backend.equals("cuda")) {
+            return;
         }
-        benchmark.linear(ActivationType.F32, List.of(WeightLayout.F16));
-        for (KvType type : KvType.values()) {
-            benchmark.attention(type);
+        instructions = "wgmma";
+        try {
+            w8a8();
+        } catch (BackendUnavailableException e) {
+            System.err.println("not measured: " + e.getMessage());
         }
-        benchmark.sample();
+        instructions = null;
     }
 
     private Device open(ActivationType activations) {
@@ -77,34 +126,36 @@ public final class DeviceBenchmark {
                 backend, DeviceOptions.defaults().withActivations(activations).withInstructionSet(instructions));
     }
 
-    private void linear(ActivationType activations, List<WeightLayout> layouts) {
-        for (WeightLayout layout : layouts) {
-            for (int[] size : quick ? new int[][] {{96, 256}} : MATRICES) {
-                try (Device device = open(activations)) {
-                    linear(device, layout, size[0], size[1]);
-                }
+    /** Matrices in {@code layout}, of random blocks of a file's type. */
+    private void linear(ActivationType activations, TensorType type, WeightLayout layout) {
+        for (int[] size : mode.matrices) {
+            try (Device device = open(activations);
+                    Arena arena = Arena.ofShared()) {
+                MemorySegment blocks = ModelBenchmark.randomBlocks(arena, type, (long) size[0] * size[1]);
+                linear(device, new MatrixSource("random", type, size[0], size[1], blocks), layout);
             }
         }
     }
 
-    private void linear(Device device, WeightLayout layout, int outputs, int columns) {
-        long bytes = PackedMatrix.bytes(layout, outputs, columns);
-        int copies = quick ? 2 : (int) Math.max(2, COLD_BYTES / bytes);
-        float[] numbers =
-                KernelCases.numbers(outputs * columns, KernelCases.Fill.RANDOM, new SplittableRandom(20261125));
+    private void linear(Device device, MatrixSource source, WeightLayout layout) {
+        int columns = source.columns();
+        int copies = (int) Math.max(2, mode.coldBytes / PackedMatrix.bytes(layout, source.rows(), columns));
+        int mostRows = mode.rows[mode.rows.length - 1];
+        float[] input =
+                KernelCases.numbers(mostRows * columns, KernelCases.Fill.RANDOM, new SplittableRandom(20261125));
         List<LinearWeight> weights = new ArrayList<>();
         try {
             for (int i = 0; i < copies; i++) {
-                weights.add(device.upload(PackedMatrix.pack(KernelCases.matrix(numbers, outputs, columns), layout)));
+                weights.add(device.upload(PackedMatrix.pack(source, layout)));
             }
             // Results of 16 bits, as peers write them, where W8A8 meets many rows.
             OutputType[] types = device.activations() == ActivationType.INT8_ROW
                     ? new OutputType[] {OutputType.F32, OutputType.F16}
                     : new OutputType[] {OutputType.F32};
-            for (int rows : quick ? new int[] {1, 20} : ROWS) {
+            for (int rows : mode.rows) {
                 for (OutputType type : types) {
                     if (type == OutputType.F32 || rows > 16) {
-                        linear(device, weights, Arrays.copyOf(numbers, rows * columns), rows, type);
+                        linear(device, weights, Arrays.copyOf(input, rows * columns), rows, type);
                     }
                 }
             }
@@ -141,10 +192,9 @@ public final class DeviceBenchmark {
 
     /** Decode of 1 and of 32 sequences with the heads of an 8B model. */
     private void attention(KvType type) {
-        int depth = quick ? 70 : 8192;
-        for (int sequences : quick ? new int[] {1, 3} : new int[] {1, 32}) {
+        for (int sequences : mode == Mode.QUICK ? new int[] {1, 3} : new int[] {1, 32}) {
             try (Device device = open(ActivationType.INT8)) {
-                attention(device, type, sequences, depth);
+                attention(device, type, sequences, mode.depth);
             }
         }
     }
@@ -155,7 +205,7 @@ public final class DeviceBenchmark {
         int dim = 128;
         int pages = (depth + KvShape.PAGE - 1) / KvShape.PAGE;
         long layerBytes = 2L * sequences * kvHeads * dim * depth * type.bytes();
-        int layers = quick ? 1 : (int) Math.max(1, COLD_BYTES / layerBytes);
+        int layers = (int) Math.max(1, mode.coldBytes / layerBytes);
         int[][] tables = new int[sequences][pages];
         int[] positions = new int[sequences];
         for (int s = 0; s < sequences; s++) {
@@ -194,12 +244,12 @@ public final class DeviceBenchmark {
 
     /** A token of each of 1 and of 32 sequences, from logits of a large vocabulary to the host. */
     private void sample() {
-        int vocabulary = quick ? 500 : 128256;
+        int vocabulary = mode == Mode.QUICK ? 500 : 128256;
         Map<String, Draw> draws = new LinkedHashMap<>();
         draws.put("greedy", Draw.GREEDY);
         draws.put("top-k", new Draw(0.7f, 40, 0.95f, 0.05f, 1, 1));
         draws.put("top-p", new Draw(1, 0, 0.9f, 0, 1, 1));
-        for (int sequences : new int[] {1, quick ? 2 : 32}) {
+        for (int sequences : new int[] {1, mode == Mode.QUICK ? 2 : 32}) {
             float[] logits =
                     KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));
             try (Device device = open(ActivationType.INT8);
@@ -220,21 +270,35 @@ public final class DeviceBenchmark {
         }
     }
 
-    /** Seconds of a list of operations, the median of many after some that warm up. */
+    /**
+     * Seconds of a list of operations, the median of many after some that warm up. A short list is run several times before the host
+     * waits for it, so that the wait does not count.
+     */
     private double median(Buffer result, Runnable operations) {
-        int runs = quick ? 3 : 30;
-        double[] seconds = new double[runs];
-        MemorySegment one = MemorySegment.ofArray(new float[1]);
-        for (int i = -3; i < runs; i++) {
-            long start = System.nanoTime();
-            operations.run();
-            result.read(0, one); // runs the list, and waits
+        double first = seconds(result, operations, 1);
+        if (mode == Mode.ONCE) {
+            return first;
+        }
+        seconds(result, operations, 1);
+        int times = mode == Mode.QUICK ? 1 : (int) Math.clamp(LIST_SECONDS / seconds(result, operations, 1), 1, 32);
+        double[] seconds = new double[mode.runs];
+        for (int i = -3; i < seconds.length; i++) {
+            double one = seconds(result, operations, times);
             if (i >= 0) {
-                seconds[i] = (System.nanoTime() - start) * 1e-9;
+                seconds[i] = one;
             }
         }
         Arrays.sort(seconds);
-        return seconds[runs / 2];
+        return seconds[seconds.length / 2];
+    }
+
+    private static double seconds(Buffer result, Runnable operations, int times) {
+        long start = System.nanoTime();
+        for (int i = 0; i < times; i++) {
+            operations.run();
+        }
+        result.read(0, MemorySegment.ofArray(new float[1])); // runs the list, and waits
+        return (System.nanoTime() - start) * 1e-9 / times;
     }
 
     private void print(String fields) {

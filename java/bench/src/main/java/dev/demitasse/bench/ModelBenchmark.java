@@ -24,8 +24,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SplittableRandom;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
@@ -70,55 +72,84 @@ public final class ModelBenchmark {
         this.quick = quick;
     }
 
-    /** Arguments: a backend's name, and {@code --quick} for a small model that only shows that everything runs. */
+    /**
+     * Arguments: a backend's name; {@code --quick} for small models that only show that everything runs; and which models, where that
+     * is not all, by the beginning of what they print: {@code llama-8b}, {@code llama-8b/Q4_0/FP8}.
+     */
     public static void main(String[] arguments) throws IOException {
-        ModelBenchmark benchmark =
-                new ModelBenchmark(arguments[0], Arrays.asList(arguments).contains("--quick"));
-        benchmark.run(DEEP, TensorType.Q4_0, KvType.F16);
-        for (TensorType type : List.of(TensorType.Q4_0, TensorType.Q8_0)) {
-            if (!benchmark.quick) {
-                benchmark.run(LLAMA_8B, type, KvType.F16);
-                benchmark.run(LLAMA_8B, type, KvType.FP8);
-            }
-            benchmark.run(benchmark.quick ? TINY : LLAMA_1B, type, KvType.F16);
+        List<String> options = Arrays.asList(arguments).subList(1, arguments.length);
+        boolean quick = options.contains("--quick");
+        List<String> names =
+                options.stream().filter(option -> !option.startsWith("--")).toList();
+        ModelBenchmark benchmark = new ModelBenchmark(arguments[0], quick);
+        Map<Shape, List<TensorType>> models = new LinkedHashMap<>();
+        models.put(DEEP, List.of(TensorType.Q4_0));
+        models.put(quick ? TINY : LLAMA_1B, List.of(TensorType.Q4_0, TensorType.Q8_0, TensorType.F16));
+        if (!quick) {
+            models.put(LLAMA_8B, List.of(TensorType.Q4_0, TensorType.Q8_0));
         }
-        benchmark.run(benchmark.quick ? TINY : LLAMA_1B, TensorType.F16, KvType.F16);
+        for (Map.Entry<Shape, List<TensorType>> model : models.entrySet()) {
+            for (TensorType type : model.getValue()) {
+                List<KvType> caches =
+                        model.getKey().equals(LLAMA_8B) ? List.of(KvType.F16, KvType.FP8) : List.of(KvType.F16);
+                String name = model.getKey().name + "/" + type + "/";
+                benchmark.run(
+                        model.getKey(),
+                        type,
+                        caches.stream()
+                                .filter(cache ->
+                                        names.isEmpty() || names.stream().anyMatch((name + cache)::startsWith))
+                                .toList());
+            }
+        }
     }
 
-    private void run(Shape shape, TensorType type, KvType kvType) throws IOException {
+    private void run(Shape shape, TensorType type, List<KvType> caches) throws IOException {
+        if (caches.isEmpty()) {
+            return;
+        }
         Path path = Files.createTempFile(shape.name, ".gguf");
         try {
             write(path, shape, type);
-            int depth = quick ? 40 : 2048;
-            int most = quick ? 2 : 32;
-            int context = depth + PROMPT;
-            try (Gguf file = Gguf.open(path);
-                    Device device = Devices.open(backend, DeviceOptions.defaults())) {
-                ModelConfig config = ModelConfig.read(
-                        file.metadata(), shape.vocabulary, new RopeFrequencies.Factors(null, null, null), context);
-                try (Weights weights = new Weights(file, config, device, null);
-                        Engine engine = new Engine(
-                                config,
-                                weights,
-                                device,
-                                new Engine.Limits(context, most, 512, 512, kvType),
-                                id -> false)) {
-                    String model = String.format(
-                            Locale.ROOT, "\"model\":\"%s\",\"type\":\"%s\",\"cache\":\"%s\"", shape.name, type, kvType);
-                    prefill(engine, model);
-                    decode(engine, model, weights.bytes(), 1, 1);
-                    decode(engine, model, weights.bytes(), 1, depth);
-                    for (int sequences = 8; sequences <= most; sequences *= 4) {
-                        decode(engine, model, weights.bytes(), sequences, 1);
-                        decode(engine, model, weights.bytes(), sequences, depth);
-                    }
-                    if (quick) {
-                        decode(engine, model, weights.bytes(), most, depth);
-                    }
-                }
+            for (KvType cache : caches) {
+                run(path, shape, type, cache);
             }
         } finally {
             Files.deleteIfExists(path);
+        }
+    }
+
+    private void run(Path path, Shape shape, TensorType type, KvType kvType) throws IOException {
+        int depth = quick ? 40 : 2048;
+        int most = quick ? 2 : 32;
+        int context = depth + PROMPT;
+        long start = System.nanoTime();
+        try (Gguf file = Gguf.open(path);
+                Device device = Devices.open(backend, DeviceOptions.defaults())) {
+            ModelConfig config = ModelConfig.read(
+                    file.metadata(), shape.vocabulary, new RopeFrequencies.Factors(null, null, null), context);
+            try (Weights weights = new Weights(file, config, device, null);
+                    Engine engine = new Engine(
+                            config, weights, device, new Engine.Limits(context, most, 512, 512, kvType), id -> false)) {
+                String model = String.format(
+                        Locale.ROOT, "\"model\":\"%s\",\"type\":\"%s\",\"cache\":\"%s\"", shape.name, type, kvType);
+                print(String.format(
+                        Locale.ROOT,
+                        "\"operation\":\"load\",%s,\"bytes\":%d,\"seconds\":%.2f",
+                        model,
+                        weights.bytes(),
+                        (System.nanoTime() - start) * 1e-9));
+                prefill(engine, model);
+                decode(engine, model, weights.bytes(), 1, 1);
+                decode(engine, model, weights.bytes(), 1, depth);
+                for (int sequences = 8; sequences <= most; sequences *= 4) {
+                    decode(engine, model, weights.bytes(), sequences, 1);
+                    decode(engine, model, weights.bytes(), sequences, depth);
+                }
+                if (quick) {
+                    decode(engine, model, weights.bytes(), most, depth);
+                }
+            }
         }
     }
 
@@ -297,7 +328,7 @@ public final class ModelBenchmark {
     }
 
     /** Blocks that begin with an FP16 scale of 0.01, and hold random bytes; FP16 numbers all are around that. */
-    private static MemorySegment randomBlocks(Arena arena, TensorType type, long elements) {
+    static MemorySegment randomBlocks(Arena arena, TensorType type, long elements) {
         MemorySegment data = arena.allocate(elements / type.blockElements() * type.blockBytes(), 64);
         SplittableRandom random = new SplittableRandom(20261125);
         for (long at = 0; at + 8 <= data.byteSize(); at += 8) {
