@@ -1,6 +1,7 @@
 // The host bodies of instructions.cuh.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "collectives.h"
@@ -192,7 +193,13 @@ inline void mma_int8_k32(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint3
     multiply_fragments<int8_t, int, 32, 4>(d, a, b, "mma.m16n8k32.s8", [](int8_t x) { return static_cast<int>(x); });
 }
 
-inline void mma_int8_k16(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t b0) {
+inline void mma_int8_k32_onto(int (&d)[4], int base, const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    std::fill_n(d, 4, base);
+    mma_int8_k32(d, a, b0, b1);
+}
+
+inline void mma_int8_k16_onto(int (&d)[4], int base, uint32_t a0, uint32_t a1, uint32_t b0) {
+    std::fill_n(d, 4, base);
     const uint32_t a[] = {a0, a1};
     multiply_fragments<int8_t, int, 16, 2>(d, a, &b0, "mma.m16n8k16.s8", [](int8_t x) { return static_cast<int>(x); });
 }

@@ -18,10 +18,6 @@
 
 namespace demitasse {
 
-DEVICE float* state_of(const AttentionArgs& a, int64_t row, int64_t head, int64_t segment) {
-    return a.states + ((row * a.heads + head) * a.segments + segment) * (STATE_HEADER + a.kv.padded());
-}
-
 // The factor of a state whose maximum is `own` where the common one is `all`.
 DEVICE float state_factor(float own, float all) { return own == -INFINITY ? 0 : expf(own - all); }
 
@@ -30,56 +26,45 @@ struct AttentionMergeArgs {
     QuantizedRows quantized;  // by groups
 };
 
+// The float path: warps take pages in turn, and their states are merged.
 template <class Attention>
-DEVICE void attention_decode(const AttentionArgs& a) {
-    const int64_t row = blockIdx.y;
-    const int segment = static_cast<int>(blockIdx.z);
-    const int position = a.rows.positions[row];
-    const int begin = maximum(a.first_seen(position), segment * SEGMENT);
-    const int end = minimum(position + 1, (segment + 1) * SEGMENT);
-    if (begin >= end) {
+DEVICE void attention_decode_float(const AttentionArgs& a) {
+    constexpr int HEADS = Attention::HEADS;
+    constexpr int WARPS = Attention::WARPS;
+    SHARED(uint32_t, shared, Attention::SHARED_WORDS);
+    SHARED(float, states, WARPS* HEADS*(STATE_HEADER + Attention::DIM));
+    const DecodeBlock block(a, HEADS);
+    if (block.begin >= block.end) {
         return;
     }
-    constexpr int HEADS = Attention::HEADS;
-    SHARED(uint32_t, shared, Attention::SHARED_WORDS);
-    SHARED(float, states, DECODE_WARPS* HEADS*(STATE_HEADER + Attention::DIM));
     const int padded = a.kv.padded();
-    const int group = static_cast<int>(a.heads / a.kv.heads);
-    const int passes = (group + HEADS - 1) / HEADS;
-    const int64_t kv_head = blockIdx.x / passes;
-    const int first_head = static_cast<int>(blockIdx.x % passes) * HEADS;  // within the group
-    Attention::store_queries(a, a.q + (row * a.heads + kv_head * group + first_head) * a.kv.head_dim,
-                             group - first_head, shared);
+    Attention::store_queries(a, block.q, block.heads, shared);
     __syncthreads();
     Attention attention(a, shared);
-    const int32_t* table = a.rows.pages + a.rows.tables[row];
-    for (int page = segment * (SEGMENT / PAGE) + warp(); page * PAGE < end; page += DECODE_WARPS) {
-        if ((page + 1) * PAGE > begin) {
-            attention.add_page(a.kv.block(a.layer, table[page], kv_head), begin - page * PAGE, end - page * PAGE);
+    for (int page = block.segment * (SEGMENT / PAGE) + warp(); page * PAGE < block.end; page += WARPS) {
+        if ((page + 1) * PAGE > block.begin) {
+            attention.add_page(block.page(page), block.begin - page * PAGE, block.end - page * PAGE);
         }
     }
     const int size = STATE_HEADER + padded;
     attention.leave(states + warp() * HEADS * size);
     __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < HEADS * padded; i += DECODE_WARPS * 32) {
+    for (int i = static_cast<int>(threadIdx.x); i < block.heads * padded; i += WARPS * 32) {
         const int h = i / padded;
         const int d = i % padded;
-        if (first_head + h >= group) {
-            continue;
-        }
         float largest = -INFINITY;
-        for (int w = 0; w < DECODE_WARPS; w++) {
+        for (int w = 0; w < WARPS; w++) {
             largest = fmaxf(largest, states[(w * HEADS + h) * size]);
         }
         float sum = 0;
         float value = 0;
-        for (int w = 0; w < DECODE_WARPS; w++) {
+        for (int w = 0; w < WARPS; w++) {
             const float* state = states + (w * HEADS + h) * size;
             const float factor = state_factor(state[0], largest);
             sum = fmaf(state[1], factor, sum);
             value = fmaf(state[STATE_HEADER + d], factor, value);
         }
-        float* out = state_of(a, row, kv_head * group + first_head + h, segment);
+        float* out = block.state(h);
         out[STATE_HEADER + d] = value;
         if (d == 0) {
             out[0] = largest;
@@ -88,47 +73,102 @@ DEVICE void attention_decode(const AttentionArgs& a) {
     }
 }
 
-}  // namespace demitasse
+// The merge of a head's states by a block of MERGE_WARPS: a warp has 32 elements, and every so many segments.
+constexpr int MERGE_WARPS = 8;
+constexpr int MERGE_SEGMENTS = MERGE_WARPS * 32;  // whose factors are computed at a time, one by a thread
 
-#define ATTENTION_DECODE(name, BLOCKS, ...)                                                                            \
-    KERNEL_BLOCKS(128, BLOCKS) name(const demitasse::AttentionArgs a) { demitasse::attention_decode<__VA_ARGS__>(a); } \
-    EXPORT(name)
-#define TENSOR_DECODE(name, BLOCKS, TYPE)                                                             \
-    ATTENTION_DECODE(name##_dim128, BLOCKS, demitasse::TensorAttention<demitasse::KvType::TYPE, 128>) \
-    ATTENTION_DECODE(name##_dim256, 2, demitasse::TensorAttention<demitasse::KvType::TYPE, 256>)
+DEVICE float sum_of_warps(const float* of_warps) {
+    float sum = of_warps[0];
+    for (int w = 1; w < MERGE_WARPS; w++) {
+        sum += of_warps[w];
+    }
+    return sum;
+}
 
-ATTENTION_DECODE(attention_decode_f32_heads1, 3, demitasse::FloatAttention<1>)
-ATTENTION_DECODE(attention_decode_f32_heads4, 3, demitasse::FloatAttention<4>)
-TENSOR_DECODE(attention_decode_f16_heads8, 2, F16)
-TENSOR_DECODE(attention_decode_int8_heads8, 3, INT8)
-TENSOR_DECODE(attention_decode_fp8_heads8, 3, FP8)
-
-KERNEL(64) attention_merge(const demitasse::AttentionMergeArgs merge) {
-    using namespace demitasse;
+DEVICE void attention_merge_states(const AttentionMergeArgs& merge) {
+    SHARED(float, maxima, MERGE_WARPS);
+    SHARED(float, totals, MERGE_WARPS);
+    SHARED(float, factors, MERGE_SEGMENTS);
+    SHARED(float, values, MERGE_WARPS * 32);
     const AttentionArgs& a = merge.attention;
     const int64_t head = blockIdx.x;
     const int64_t row = blockIdx.y;
     const int position = a.rows.positions[row];
     const int first = a.first_seen(position) / SEGMENT;
-    const int last = position / SEGMENT;
+    const int segments = position / SEGMENT + 1 - first;
+    const int thread = static_cast<int>(threadIdx.x);
+    const float* states = a.state(row, head, first);
+    const int size = STATE_HEADER + a.kv.padded();
     float largest = -INFINITY;
-    for (int s = first; s <= last; s++) {
-        largest = fmaxf(largest, state_of(a, row, head, s)[0]);
+    for (int s = thread; s < segments; s += MERGE_SEGMENTS) {
+        largest = fmaxf(largest, states[static_cast<int64_t>(s) * size]);
     }
-    for (int d = static_cast<int>(threadIdx.x); d < a.kv.head_dim; d += 64) {
-        float sum = 0;
-        float value = 0;
-        for (int s = first; s <= last; s++) {
-            const float* state = state_of(a, row, head, s);
-            const float factor = state_factor(state[0], largest);
-            sum = fmaf(state[1], factor, sum);
-            value = fmaf(state[STATE_HEADER + d], factor, value);
+    largest = block_max(largest, maxima);
+    const int chunks = (static_cast<int>(a.kv.head_dim) + 31) / 32;  // at most MERGE_WARPS
+    const int ways = MERGE_WARPS / chunks;                           // warps that share a chunk of elements
+    const int chunk = warp() % chunks;
+    const int way = warp() / chunks;
+    const int element = chunk * 32 + lane();
+    float total = 0;
+    float value = 0;
+    for (int at = 0; at < segments; at += MERGE_SEGMENTS) {
+        const int count = minimum(MERGE_SEGMENTS, segments - at);
+        const float* state = states + static_cast<int64_t>(at) * size;
+        __syncthreads();
+        if (thread < count) {
+            factors[thread] = state_factor(state[thread * size], largest);
+            total = fmaf(state[thread * size + 1], factors[thread], total);
         }
-        const float result = value / sum;
-        a.out[(row * a.heads + head) * a.kv.head_dim + d] = result;
+        __syncthreads();
+        if (way < ways && element < a.kv.padded()) {
+#pragma unroll 4
+            for (int s = way; s < count; s += ways) {
+                value = fmaf(state[s * size + STATE_HEADER + element], factors[s], value);
+            }
+        }
+    }
+    total = warp_sum(total);
+    if (lane() == 0) {
+        totals[warp()] = total;
+    }
+    values[thread] = value;
+    __syncthreads();
+    if (way == 0) {
+        float sum = values[thread];
+        for (int w = 1; w < ways; w++) {
+            sum += values[(w * chunks + chunk) * 32 + lane()];
+        }
+        const float result = element < a.kv.head_dim ? sum / sum_of_warps(totals) : 0;
+        if (element < a.kv.head_dim) {
+            a.out[(row * a.heads + head) * a.kv.head_dim + element] = result;
+        }
         if (merge.quantized.q != nullptr) {
-            store_quantized(merge.quantized, row, static_cast<int>(head * a.kv.head_dim + d) / 32, result, 0);
+            store_quantized(merge.quantized, row, static_cast<int>(head * a.kv.head_dim + element) / 32, result, 0);
         }
     }
 }
+
+}  // namespace demitasse
+
+#define FLOAT_DECODE(name, HEADS)                                               \
+    KERNEL_BLOCKS(128, 3) name(const demitasse::AttentionArgs a) {              \
+        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a); \
+    }                                                                           \
+    EXPORT(name)
+#define TENSOR_DECODE(name, TYPE, DIM, BLOCKS)                                                           \
+    KERNEL_BLOCKS(256, BLOCKS) name(const demitasse::AttentionArgs a) {                                  \
+        demitasse::attention_decode_tensor<demitasse::TensorAttention<demitasse::KvType::TYPE, DIM>>(a); \
+    }                                                                                                    \
+    EXPORT(name)
+
+FLOAT_DECODE(attention_decode_f32_heads1, 1)
+FLOAT_DECODE(attention_decode_f32_heads4, 4)
+TENSOR_DECODE(attention_decode_f16_heads8_dim128, F16, 128, 1)
+TENSOR_DECODE(attention_decode_f16_heads8_dim256, F16, 256, 1)
+TENSOR_DECODE(attention_decode_int8_heads8_dim128, INT8, 128, 2)
+TENSOR_DECODE(attention_decode_int8_heads8_dim256, INT8, 256, 1)
+TENSOR_DECODE(attention_decode_fp8_heads8_dim128, FP8, 128, 2)
+TENSOR_DECODE(attention_decode_fp8_heads8_dim256, FP8, 256, 1)
+
+KERNEL(256) attention_merge(const demitasse::AttentionMergeArgs merge) { demitasse::attention_merge_states(merge); }
 EXPORT(attention_merge)

@@ -27,7 +27,6 @@ struct EmbedArgs {
     int64_t tiles;     // integers: tiles of a row
     int64_t part;      // integers: columns of a part, 16 or 32; 0 for one part a row
     int64_t half_scales;
-    int64_t zero;
     int64_t columns;
     const int32_t* ids;
     Real scale;
@@ -46,7 +45,8 @@ DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
     if constexpr (BITS == 8) {
         q = static_cast<int8_t>(at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);
     } else {
-        q = at[in_tile / 32 * 4 + k % 4] >> in_group / 16 * 4 & 15;
+        q = static_cast<int8_t>(at[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
+        q += a.mins != nullptr ? 8 : 0;
     }
     const int64_t parts = a.part == 0 ? 1 : Tile::COLUMNS / a.part;
     const int64_t scale = a.part == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * parts + in_tile / a.part;
@@ -54,7 +54,7 @@ DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
         return a.half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[scale])
                                   : static_cast<const float*>(from)[scale];
     };
-    const float value = number(a.scales) * static_cast<float>(q - static_cast<int>(a.zero));
+    const float value = number(a.scales) * static_cast<float>(q);
     return a.mins == nullptr ? value : value + number(a.mins);
 }
 

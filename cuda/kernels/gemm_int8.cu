@@ -32,8 +32,7 @@ struct GemmShape {
     static constexpr int ACTIVATIONS = T::M * Tile::COLUMNS;
     static constexpr int WEIGHTS = T::N / TILE_OUTPUTS * TILE_BYTES;
     static constexpr int SCALES = PART == Part::ROW ? 0 : T::N * PARTS * 4;
-    static constexpr int GROUPS =
-        PART == Part::ROW ? 0 : T::M * Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+    static constexpr int GROUPS = PART == Part::ROW ? 0 : T::M * Tile::INPUTS * static_cast<int>(sizeof(GroupPair));
     static constexpr int STAGE = ACTIVATIONS + WEIGHTS + 2 * SCALES + GROUPS;
     static constexpr int STAGES = 3;
     static constexpr int BYTES = STAGES * STAGE;
@@ -79,7 +78,7 @@ struct GemmLoads {
     using Tile = WeightTile<BITS>;
     using Shape = GemmShape<BITS, PART, T>;
     static constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
-    static constexpr int GROUP_BYTES = Tile::GROUPS * static_cast<int>(sizeof(ActivationGroup));
+    static constexpr int GROUP_BYTES = Tile::INPUTS * static_cast<int>(sizeof(GroupPair));
     static constexpr int SCALE_BYTES = TILE_OUTPUTS * Shape::PARTS * 4;
     static constexpr int TILES = T::N / TILE_OUTPUTS;
 
@@ -100,7 +99,7 @@ struct GemmLoads {
                   tiles_of(a.outputs, first_output), TILE_BYTES, a.tiles * TILE_BYTES, TILE_BYTES),
           scales(scales_of(a, a.scales, first_output, tile)),
           mins(scales_of(a, a.mins, first_output, tile)),
-          groups(a.groups + (first_row * a.tiles + tile) * Tile::GROUPS, static_cast<int>(a.rows) - first_row,
+          groups(a.groups + (first_row * a.tiles + tile) * Tile::INPUTS, static_cast<int>(a.rows) - first_row,
                  GROUP_BYTES, a.tiles * GROUP_BYTES, GROUP_BYTES),
           has_minimum(a.mins != nullptr) {}
 
@@ -137,7 +136,6 @@ struct Gemm {
     int first_row, first_output;  // of the block
     int warp_m, warp_n;           // of the warp, within the block
     bool halves;                  // scales are FP16
-    float zero;
 
     DEVICE Gemm(const LinearArgs& args, int block)
         : a(args),
@@ -145,8 +143,7 @@ struct Gemm {
           first_output(block * T::N),
           warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
           warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N),
-          halves(args.half_scales != 0),
-          zero(static_cast<float>(args.zero)) {}
+          halves(args.half_scales != 0) {}
 
     // First operands of two groups: fragment m of rows.
     DEVICE void load_rows(uint32_t (&rows)[2][4], const unsigned char* stage, int m, int input) const {
@@ -189,18 +186,16 @@ struct Gemm {
     }
 
     // The folds of two parts, of the lane's two outputs of fragment n.
-    DEVICE void load_folds(Fold (&folds)[2][2], const unsigned char* stage, int n, int part) const {
+    template <bool MINIMUM>
+    DEVICE void load_folds(Fold<BITS, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int part) const {
         const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             float scale[2];
-            float low[2];
+            float low[2] = {};
             load_numbers(scale, scales, n, c, part);
-            if (a.mins != nullptr) {
+            if constexpr (MINIMUM) {
                 load_numbers(low, scales + Shape::SCALES, n, c, part);
-            } else {
-                low[0] = Fold::low_of_zero(scale[0], zero);
-                low[1] = Fold::low_of_zero(scale[1], zero);
             }
             folds[c][0] = {scale[0], low[0]};
             folds[c][1] = {scale[1], low[1]};
@@ -208,19 +203,22 @@ struct Gemm {
     }
 
     // Two groups of the lane's row r, 0 or 1, of fragment m.
-    DEVICE void load_row_groups(ActivationGroup (&groups)[2], const unsigned char* stage, int m, int r,
-                                int input) const {
-        const auto* from =
-            reinterpret_cast<const ActivationGroup*>(stage + Shape::ACTIVATIONS + Shape::WEIGHTS + 2 * Shape::SCALES);
-        load_groups(groups, from + (warp_m + m * 16 + r * 8 + lane() / 4) * Tile::GROUPS + 2 * input);
+    template <bool MINIMUM>
+    DEVICE void load_row_groups(HeldPair<MINIMUM>& pair, const unsigned char* stage, int m, int r, int input) const {
+        const unsigned char* from = stage + Shape::ACTIVATIONS + Shape::WEIGHTS + 2 * Shape::SCALES;
+        const int line = (warp_m + m * 16 + r * 8 + lane() / 4) * Tile::INPUTS + input;
+        pair.load(from + line * static_cast<int>(sizeof(GroupPair)));
     }
 };
 
 // Sums with a fold for each part: those of the segment, and of the segments before it.
-template <int BITS, Part PART, class T>
+template <int BITS, Part PART, bool MINIMUM, class T>
 struct GroupedSums {
     using G = Gemm<BITS, PART, T>;
+    using F = Fold<BITS, MINIMUM>;
+    using Pair = HeldPair<MINIMUM>;
     static constexpr int PARTS = PART == Part::HALF ? 2 : 1;  // of a group
+    static constexpr int FACTOR = G::Tile::FACTOR;
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
@@ -228,17 +226,17 @@ struct GroupedSums {
 #pragma unroll 1  // registers hold the operands of two groups
         for (int input = 0; input < G::Tile::INPUTS; input++) {
             uint32_t rows[G::FRAGMENTS_M][2][4];
-            ActivationGroup groups[G::FRAGMENTS_M][2][2];  // [fragment][row][group]
+            Pair pairs[G::FRAGMENTS_M][2];  // [fragment][row]
 #pragma unroll
             for (int m = 0; m < G::FRAGMENTS_M; m++) {
                 gemm.load_rows(rows[m], stage, m, input);
-                gemm.load_row_groups(groups[m][0], stage, m, 0, input);
-                gemm.load_row_groups(groups[m][1], stage, m, 1, input);
+                gemm.load_row_groups(pairs[m][0], stage, m, 0, input);
+                gemm.load_row_groups(pairs[m][1], stage, m, 1, input);
             }
 #pragma unroll
             for (int n = 0; n < G::FRAGMENTS_N; n++) {
                 uint32_t words[2][2];
-                Fold folds[2][2];  // [output][part]: two groups, or the halves of one
+                F folds[2][2];  // [output][part]: two groups, or the halves of one
                 gemm.load_weights(words, stage, n, input);
 #pragma unroll
                 for (int k = 0; k < 2; k++) {
@@ -247,7 +245,7 @@ struct GroupedSums {
                     }
 #pragma unroll
                     for (int m = 0; m < G::FRAGMENTS_M; m++) {
-                        add_group(segment[m][n], rows[m][k], words[k], folds, groups[m], k);
+                        add_group(segment[m][n], rows[m][k], words[k], folds, pairs[m], k);
                     }
                 }
             }
@@ -256,21 +254,21 @@ struct GroupedSums {
 
     // Multiplies group k of two, and folds its four sums.
     DEVICE static void add_group(float (&sums)[4], const uint32_t (&rows)[4], const uint32_t (&words)[2],
-                                 const Fold (&folds)[2][2], const ActivationGroup (&groups)[2][2], int k) {
-        int products[PARTS][4] = {};
+                                 const F (&folds)[2][2], const Pair (&pairs)[2], int k) {
+        int bits[PARTS][4];
         if constexpr (PART == Part::HALF) {
-            mma_int8_k16(products[0], rows[0], rows[1], words[0]);
-            mma_int8_k16(products[1], rows[2], rows[3], words[1]);
+            mma_int8_k16_onto(bits[0], SUM_BASE, rows[0], rows[1], words[0]);
+            mma_int8_k16_onto(bits[1], SUM_BASE, rows[2], rows[3], words[1]);
         } else {
-            mma_int8_k32(products[0], rows, words[0], words[1]);
+            mma_int8_k32_onto(bits[0], SUM_BASE, rows, words[0], words[1]);
         }
 #pragma unroll
         for (int part = 0; part < PARTS; part++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const ActivationGroup& group = groups[i / 2][k];
-                const int input = PART == Part::HALF ? group.half(part) : group.sum();
-                sums[i] = folds[i % 2][PARTS == 2 ? part : k](products[part][i], input, group.scale, sums[i]);
+                const Pair& pair = pairs[i / 2];
+                sums[i] = folds[i % 2][PARTS == 2 ? part : k](
+                    number_of_sum(bits[part][i]), pair.template input<FACTOR>(PART, k, part), pair.scale(k), sums[i]);
             }
         }
     }
@@ -282,7 +280,8 @@ struct GroupedSums {
             for (int n = 0; n < G::FRAGMENTS_N; n++) {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    total[m][n][i] = first ? segment[m][n][i] : total[m][n][i] + segment[m][n][i];
+                    const float sum = segment[m][n][i] * (1.0f / FACTOR);
+                    total[m][n][i] = first ? sum : total[m][n][i] + sum;
                     segment[m][n][i] = 0;
                 }
             }
@@ -324,25 +323,17 @@ struct WholeSums {
 
     DEVICE void end_segment(bool) {}
 
-    DEVICE static const ActivationGroup* groups_of(const G& gemm, int row) {
-        return gemm.a.groups + static_cast<int64_t>(row) * gemm.a.tiles * G::Tile::GROUPS;
-    }
-
-    DEVICE int input(const G& gemm, int row) const {
-        return gemm.a.row_input(groups_of(gemm, row), static_cast<int>(gemm.a.tiles) * G::Tile::GROUPS);
-    }
+    DEVICE int input(const G& gemm, int row) const { return gemm.a.template row_input<BITS>(row); }
 
     DEVICE float result(const G& gemm, int m, int n, int i, int input, int row, int output) const {
-        return gemm.a.fold_row(sums[m][n][i], input, groups_of(gemm, row)->scale, output);
+        return gemm.a.template fold_row<BITS>(sums[m][n][i], input, gemm.a.template groups_of<BITS>(row)->scales[0],
+                                              output);
     }
 };
 
 template <int BITS, Part PART, class T, class Sums>
-DEVICE void gemm(const LinearBatch& batch) {
-    DYNAMIC_SHARED(shared);
+DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
     using Shape = GemmShape<BITS, PART, T>;
-    int block = static_cast<int>(blockIdx.x);
-    const LinearArgs& a = batch.of(block);
     const Gemm<BITS, PART, T> gemm(a, block);
     const bool split = gridDim.z > 1;
     const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
@@ -405,6 +396,26 @@ DEVICE void gemm(const LinearBatch& batch) {
     }
 }
 
+template <int BITS, Part PART, class T>
+DEVICE void gemm_groups(const LinearBatch& batch) {
+    DYNAMIC_SHARED(shared);
+    int block = static_cast<int>(blockIdx.x);
+    const LinearArgs& a = batch.of(block);
+    if (a.mins == nullptr) {
+        gemm<BITS, PART, T, GroupedSums<BITS, PART, false, T>>(a, block, shared);
+    } else {
+        gemm<BITS, PART, T, GroupedSums<BITS, PART, true, T>>(a, block, shared);
+    }
+}
+
+template <int BITS, class T>
+DEVICE void gemm_whole(const LinearBatch& batch) {
+    DYNAMIC_SHARED(shared);
+    int block = static_cast<int>(blockIdx.x);
+    const LinearArgs& a = batch.of(block);
+    gemm<BITS, Part::ROW, T, WholeSums<BITS, T>>(a, block, shared);
+}
+
 using Rows16 = GemmTile<16, 64, 16, 16, 4>;
 using Rows64 = GemmTile<64, 64, 32, 16, 2>;
 using HalfRows64 = GemmTile<64, 64, 32, 16, 1>;  // two folds a group want more registers
@@ -418,12 +429,12 @@ using demitasse::Part;
 
 #define GEMM_GROUPS(name, BITS, PART, TILE)                                                                        \
     KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
-        demitasse::gemm<BITS, PART, demitasse::TILE, demitasse::GroupedSums<BITS, PART, demitasse::TILE>>(batch);  \
+        demitasse::gemm_groups<BITS, PART, demitasse::TILE>(batch);                                                \
     }                                                                                                              \
     EXPORT(name)
 #define GEMM_WHOLE(name, BITS, TILE)                                                                               \
     KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
-        demitasse::gemm<BITS, Part::ROW, demitasse::TILE, demitasse::WholeSums<BITS, demitasse::TILE>>(batch);     \
+        demitasse::gemm_whole<BITS, demitasse::TILE>(batch);                                                       \
     }                                                                                                              \
     EXPORT(name)
 #define GEMM(BITS, element)                                              \

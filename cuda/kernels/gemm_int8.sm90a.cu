@@ -1,5 +1,5 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
-//           row (W8A8); w = s (q - zero), or s q + m. The bits of gemm_int8.cu.
+//           row (W8A8); w = s q, or s q + m. The bits of gemm_int8.cu.
 // Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
 // Requires: sm_90a; part ROW. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
@@ -193,8 +193,8 @@ struct Wgmma {
             if (row >= a.rows) {
                 continue;
             }
-            const ActivationGroup* groups = a.groups + row * a.tiles * 2;
-            const int input = a.row_input(groups, static_cast<int>(a.tiles) * 2);
+            const float activation = a.groups_of<8>(row)->scales[0];
+            const int input = a.row_input<8>(row);
 #pragma unroll
             for (int n = 0; n < N / 8; n++) {
                 const int output = first_output(unit) + n * 8 + lane() % 4 * 2;
@@ -204,7 +204,7 @@ struct Wgmma {
                 for (int i = 0; i < 2; i++) {
                     if (i < count) {
                         const int sum = sums[part / 2][n * 4 + part % 2 * 2 + i];
-                        pair[i] = a.with_bias(a.fold_row(sum, input, groups->scale, output + i), output + i);
+                        pair[i] = a.with_bias(a.fold_row<8>(sum, input, activation, output + i), output + i);
                     }
                 }
                 a.out.store_pair(row * a.outputs + output, pair, count);

@@ -211,7 +211,7 @@ void tensor_cores() {
             int d[4] = {};
             mma_int8_k32(d, fragment, words[0], words[1]);
             int low[4] = {};
-            mma_int8_k16(low, fragment[0], fragment[1], words[0]);
+            mma_int8_k16_onto(low, 0, fragment[0], fragment[1], words[0]);
             for (int i = 0; i < 4; i++) {
                 sums[lane() / 4 + i / 2 * 8][lane() % 4 * 2 + i % 2] = d[i];
                 halves[lane() / 4 + i / 2 * 8][lane() % 4 * 2 + i % 2] = low[i];

@@ -94,7 +94,6 @@ struct RandomMatrix {
         a.half_scales = half ? 1 : 0;
         a.outputs = outputs;
         a.tiles = tiles;
-        a.zero = zero();
         a.columns = columns;
     }
 
@@ -108,7 +107,7 @@ struct RandomMatrix {
         if (BITS == 8) {
             at[in_tile / 32 * 8 + in_group / 16 * 4 + c % 4] = static_cast<uint8_t>(q);
         } else {
-            at[in_tile / 32 * 4 + c % 4] |= static_cast<uint8_t>(q << in_group / 16 * 4);
+            at[in_tile / 32 * 4 + c % 4] |= static_cast<uint8_t>((q ^ 8) << in_group / 16 * 4);
         }
     }
 };
@@ -118,13 +117,13 @@ struct RandomInput {
     int count;
     std::vector<float> x;
     std::vector<int8_t> q;
-    std::vector<ActivationGroup> groups;
+    std::vector<GroupPair> groups;
 
     RandomInput(int rows, int columns, int64_t padded, bool whole_rows, std::mt19937& random)
         : count(rows),
           x(static_cast<size_t>(rows * columns)),
           q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded)),
-          groups(static_cast<size_t>(rows * padded / 32)) {
+          groups(static_cast<size_t>(rows * padded / 64)) {
         std::normal_distribution<float> normal;
         for (float& v : x) {
             v = normal(random);
@@ -161,7 +160,7 @@ void multiply_exactly(const RandomMatrix<BITS>& m, const RandomInput& input, std
             for (int k = 0; k < m.columns; k++) {
                 const double value = m.values[static_cast<size_t>(n * m.columns + k)];
                 sum += static_cast<double>(input.q[static_cast<size_t>(tiled_offset(r, k, padded))]) *
-                       input.groups[static_cast<size_t>(r * (padded / 32) + k / 32)].scale * value;
+                       input.groups[static_cast<size_t>(r * (padded / 64) + k / 64)].scales[k / 32 % 2] * value;
                 float_sum += static_cast<double>(input.x[static_cast<size_t>(r * m.columns + k)]) * value;
             }
             integers.push_back(sum);
@@ -216,8 +215,11 @@ void test_linear(const char* element, int part, bool minimum, bool half, std::mt
             LinearArgs second = a;
             second.out = {narrow_out.data(), narrow};
             second.partial += SEGMENTS * out.size();
-            auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
-            const unsigned each = blocks(N, kernel.outputs);
+            // Blocks of gemv take several times their outputs, the last ones fewer.
+            const bool repeats = kernel.name.find("gemv") == 0;
+            const unsigned repeat = repeats ? 1 + random() % 4 : 1;
+            auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}, repeat}; };
+            const unsigned each = blocks(N, kernel.outputs * static_cast<int>(repeat));
             run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads, 98 << 10,
                 batch(each));
             if (kernel.splits > 1) {
@@ -247,7 +249,7 @@ void test_wgmma(std::mt19937& random) {
         input.put_to(a);
         a.out.to = expected.data();
         run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10,
-            LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
+            LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, 1});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
@@ -361,8 +363,8 @@ struct AttentionTest : AttentionShape {
         const AttentionArgs a = arguments(first, out.data());
         const auto rows = static_cast<unsigned>(count);
         run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width()), rows, static_cast<unsigned>(segments)},
-            128, 0, a);
-        run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, 64, 0, AttentionMergeArgs{a, {}});
+            element_bytes == 4 ? 128 : 256, 0, a);
+        run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, 256, 0, AttentionMergeArgs{a, {}});
         return out;
     }
 

@@ -11,9 +11,10 @@ template <int HEADS_>
 struct FloatAttention {
     static constexpr int HEADS = HEADS_;
     static constexpr int DIM = 256;
+    static constexpr int WARPS = 4;
     static constexpr int CHUNK = 4;
-    static constexpr int SHARED_WORDS = HEADS * (DIM + DECODE_WARPS * PAGE);  // of a block: queries, and weights
-    static constexpr int ROUNDS = DIM / CHUNK / 32;  // 16-byte chunks of values that a lane holds
+    static constexpr int SHARED_WORDS = HEADS * (DIM + WARPS * PAGE);  // of a block: queries, and weights
+    static constexpr int ROUNDS = DIM / CHUNK / 32;                    // 16-byte chunks of values that a lane holds
 
     const AttentionArgs& a;
     const float* queries;  // [head][padded], shared

@@ -39,39 +39,64 @@ struct HalfPairs {
     }
 };
 
-// A warp's part of a segment for up to eight query heads, of at most DIM_ elements, of one key head. Lane 4 g + c has head g: the scores of positions
-// 8 i + 2 c and of the next.
-template <KvType TYPE, int DIM_>
+// A warp's page of a segment for up to eight query heads, of at most DIM elements, of one key head. Lane 4 g + c has head g: the
+// scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of it is used.
+template <KvType TYPE, int DIM>
 struct TensorAttention {
     static constexpr int HEADS = 8;
-    static constexpr int DIM = DIM_;
+    static constexpr int WARPS = SEGMENT / PAGE;
     using Element = KvElement<TYPE>;
     static constexpr int CHUNK = Element::CHUNK;
-    static constexpr int STEPS = CHUNK / 4;  // of a quad of chunks: a lane gives four elements to each mma
+    static constexpr int QUADS = DIM / (4 * CHUNK);  // of chunks of keys: 64 elements of 8 bits, 32 of 16
+    static constexpr int STEPS = CHUNK / 4;          // of a quad: a lane gives four elements to each mma
+    static constexpr int GROUPS = DIM / 64;
+    static constexpr int VALUE_WORDS = 2 * Element::BYTES;      // eight elements of a position
+    static constexpr bool EARLY = DIM * Element::BYTES <= 256;  // registers hold keys and values
     // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal number.
     static constexpr float WEIGHT_FACTOR = 32768;
-    static constexpr int VALUE_WORDS = 2 * Element::BYTES;  // eight elements of a position
     static constexpr int OPERANDS = DIM / 16 * 32 * 4;
-    static constexpr int SHARED_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
+    static constexpr int QUERY_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
+    static constexpr int PASS = 128;                      // elements that warps add up at a time
+    static constexpr int STRIDE = PASS + 4;               // of a warp's heads in shared memory
+
+    using Values = uint32_t[8][VALUE_WORDS];
 
     const AttentionArgs& a;
-    const uint32_t* queries;
-    float factor;  // what a score is multiplied by
-    float inverse_cap;
-    float largest = -INFINITY;
-    float sum = 0;                      // of the lane's positions
-    float values[DIM / 64][8][2] = {};  // [64 elements][element][n = 2 c, 2 c + 1]: element 64 j + 8 n + e
+    int64_t block;  // the page's, of the key head
+    int from, to;   // positions of it that the row sees
+    uint32_t k[QUADS][4][4] = {};
+    Values v[EARLY ? GROUPS : 1] = {};
+    float key_scales[GROUPS] = {};  // of position lane()
+    float value_scales[GROUPS] = {};
 
-    DEVICE TensorAttention(const AttentionArgs& args, const uint32_t* shared)
-        : a(args),
-          queries(shared),
-          factor(__uint_as_float(shared[OPERANDS + lane() / 4])),
-          inverse_cap(args.inverse_cap()) {}
+    DEVICE TensorAttention(const AttentionArgs& args, int64_t page_block, int first, int end)
+        : a(args), block(page_block), from(first), to(end) {
+        if (from >= to) {
+            return;
+        }
+        load_keys();
+        if constexpr (EARLY) {
+#pragma unroll
+            for (int j = 0; j < GROUPS; j++) {
+                load_values(v[j], j);
+            }
+        }
+        if constexpr (Element::SCALED) {
+#pragma unroll
+            for (int j = 0; j < GROUPS; j++) {
+                if (j * 64 < a.kv.padded()) {
+                    const int64_t at = (block * a.kv.scale_groups() + j) * PAGE + lane();
+                    key_scales[j] = a.kv.key_scales[at];
+                    value_scales[j] = a.kv.value_scales[at];
+                }
+            }
+        }
+    }
 
     // All threads of a block store its queries: `count` heads at q.
     static DEVICE void store_queries(const AttentionArgs& a, const float* q, int count, uint32_t* shared) {
         const int dim = static_cast<int>(a.kv.head_dim);
-        for (int head = warp(); head < HEADS; head += static_cast<int>(blockDim.x) / 32) {
+        for (int head = warp(); head < HEADS; head += WARPS) {
             float largest = 0;
             for (int d = lane(); head < count && d < dim; d += 32) {
                 largest = fmaxf(largest, fabsf(q[head * dim + d]));
@@ -83,69 +108,66 @@ struct TensorAttention {
         }
         __syncthreads();
         const int steps = (a.kv.padded() + 4 * CHUNK - 1) / (4 * CHUNK) * STEPS;
-        for (int i = static_cast<int>(threadIdx.x); i < steps * 32; i += static_cast<int>(blockDim.x)) {
+        for (int i = static_cast<int>(threadIdx.x); i < steps * 32; i += WARPS * 32) {
             const int step = i / 32;
             const int head = i % 32 / 4;
             const int first = (step / STEPS * 4 + i % 4) * CHUNK + step % STEPS * 4;
             const float inverse = 1 / __uint_as_float(shared[OPERANDS + head]);
             float x[4];
-            for (int k = 0; k < 4; k++) {
-                x[k] = head < count && first + k < dim ? q[head * dim + first + k] * inverse : 0;
+            for (int e = 0; e < 4; e++) {
+                x[e] = head < count && first + e < dim ? q[head * dim + first + e] * inverse : 0;
             }
             const SplitPair low(x[0], x[1]);
             const SplitPair high(x[2], x[3]);
             store16(shared + i * 4, Words4{low.high, low.low, high.high, high.low});
         }
-    }
-
-    // Positions [from, to) of a page.
-    DEVICE void add_page(int64_t block, int from, int to) {
-        const int64_t bytes = static_cast<int64_t>(a.kv.padded()) * PAGE * Element::BYTES;
-        float weights[8] = {};
-        add_scores(a.kv.keys + block * bytes, block, weights);
-        float now = largest;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            const int position = position_of(i);
-            weights[i] = position >= from && position < to ? a.score(weights[i] * factor, inverse_cap) : -INFINITY;
-            now = fmaxf(now, weights[i]);
-        }
-        now = quad_max(now);
-        const float correction = largest == now ? 1 : expf(largest - now);
-        largest = now;
-        sum *= correction;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            weights[i] = weights[i] == -INFINITY ? 0 : expf(weights[i] - now);
-            sum += weights[i];
-        }
-        add_values(a.kv.values + block * bytes, block, from, to, weights, correction);
+        __syncthreads();
     }
 
     // The lane's i-th position of a page.
     static DEVICE int position_of(int i) { return i / 2 * 8 + lane() % 4 * 2 + i % 2; }
+    DEVICE bool sees(int i) const { return position_of(i) >= from && position_of(i) < to; }
 
-    // The scales of the lane's positions for 64 elements.
-    static DEVICE void load_scales(float (&scales)[8], const float* from) {
-#pragma unroll
-        for (int i = 0; i < 8; i += 2) {
-            uint32_t words[2];
-            load_words(words, from + position_of(i));
-            scales[i] = __uint_as_float(words[0]);
-            scales[i + 1] = __uint_as_float(words[1]);
-        }
-    }
-
-    DEVICE void add_scores(const uint8_t* keys, int64_t block, float (&scores)[8]) const {
+    DEVICE void load_keys() {
+        const uint8_t* keys = a.kv.keys + block * a.kv.padded() * (PAGE * Element::BYTES);
         const int chunks = a.kv.padded() / CHUNK;
-        for (int j = 0; 4 * j < chunks; j++) {  // 64 elements of 8 bits, 32 of 16
+#pragma unroll
+        for (int j = 0; j < QUADS; j++) {
             const int chunk = 4 * j + lane() % 4;
-            uint32_t k[4][4] = {};
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 if (chunk < chunks) {
-                    load_words(k[i], keys + (chunk * PAGE + i * 8 + lane() / 4) * 16);
+                    load_words(k[j][i], keys + (chunk * PAGE + i * 8 + lane() / 4) * 16);
                 }
+            }
+        }
+    }
+
+    // 64 elements of the lane's positions.
+    DEVICE void load_values(Values& to_words, int j) const {
+        const int padded = a.kv.padded();
+        const int stride = padded * Element::BYTES;
+        const int element = j * 64 + lane() / 4 * 8;
+        const uint8_t* values = a.kv.values + block * padded * (PAGE * Element::BYTES) + element * Element::BYTES;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            // FP16 that is not seen may be no number; integers and FP8 are finite, and have a weight of zero.
+            if (element < padded && (Element::SCALED || sees(i))) {
+                load_words(to_words[i], values + position_of(i) * stride);
+            }
+        }
+    }
+
+    // The scores of the lane's positions; minus infinity where they are not seen.
+    DEVICE void score(float (&scores)[8], const uint32_t* queries) const {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            scores[i] = 0;
+        }
+#pragma unroll
+        for (int j = 0; j < QUADS; j++) {
+            if (4 * j * CHUNK >= a.kv.padded()) {
+                continue;
             }
             float products[4][4] = {};
 #pragma unroll
@@ -155,32 +177,43 @@ struct TensorAttention {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     if constexpr (TYPE == KvType::F16) {
-                        mma_f16(products[i], rows, k[i][2 * step], k[i][2 * step + 1]);
+                        mma_f16(products[i], rows, k[j][i][2 * step], k[j][i][2 * step + 1]);
                     } else {
-                        mma_f16(products[i], rows, HalfPairs<TYPE>::of(k[i][step], 0, k[i][step], 1),
-                                HalfPairs<TYPE>::of(k[i][step], 2, k[i][step], 3));
+                        mma_f16(products[i], rows, HalfPairs<TYPE>::of(k[j][i][step], 0, k[j][i][step], 1),
+                                HalfPairs<TYPE>::of(k[j][i][step], 2, k[j][i][step], 3));
                     }
                 }
             }
-            float scales[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-            if constexpr (Element::SCALED) {
-                load_scales(scales, a.kv.key_scales + (block * a.kv.scale_groups() + j) * PAGE);
-            }
 #pragma unroll
             for (int i = 0; i < 8; i++) {
-                scores[i] = fmaf(products[i / 2][i % 2] + products[i / 2][2 + i % 2], scales[i], scores[i]);
+                const float scale =
+                    Element::SCALED ? __shfl_sync(ALL_LANES, key_scales[j * 4 * CHUNK / 64], position_of(i)) : 1;
+                scores[i] = fmaf(products[i / 2][i % 2] + products[i / 2][2 + i % 2], scale, scores[i]);
             }
+        }
+        const float factor = __uint_as_float(queries[OPERANDS + lane() / 4]);  // what queries were divided by
+        const float inverse_cap = a.inverse_cap();
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            scores[i] = sees(i) ? a.score(scores[i] * factor, inverse_cap) : -INFINITY;
         }
     }
 
-    // Weights times the scales of values, brought to at most WEIGHT_FACTOR; what they are to be multiplied by is returned. What
-    // is not seen is left out: its scale is of another sequence, or of none.
-    static DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], const float* scales) {
+    // Weights times the scales of 64 elements of values, brought to at most WEIGHT_FACTOR; what they are to be multiplied by is
+    // returned. What is not seen is left out: its scale is of another sequence, or of none.
+    DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], int j) const {
+        if constexpr (!Element::SCALED) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                scaled[i] = weights[i] * WEIGHT_FACTOR;
+            }
+            return 1 / WEIGHT_FACTOR;
+        }
         float common = 0;
-        load_scales(scaled, scales);
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            scaled[i] = weights[i] == 0 ? 0 : weights[i] * scaled[i];
+            const float scale = __shfl_sync(ALL_LANES, value_scales[j], position_of(i));
+            scaled[i] = weights[i] == 0 ? 0 : weights[i] * scale;
             common = fmaxf(common, scaled[i]);
         }
         common = quad_max(common);
@@ -192,82 +225,132 @@ struct TensorAttention {
         return common / WEIGHT_FACTOR;
     }
 
-    DEVICE void add_values(const uint8_t* page, int64_t block, int from, int to, const float (&weights)[8],
-                           float correction) {
-        const int padded = a.kv.padded();
-        const int stride = padded * Element::BYTES;
-        const uint8_t* lane_values = page + lane() % 4 * 2 * stride + lane() / 4 * 8 * Element::BYTES;
-        unsigned seen = 0;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            seen |= (position_of(i) >= from && position_of(i) < to ? 1u : 0u) << i;
+    // Weighted sums of values 64 j to 64 j + 63, to shared memory: to[element] of the lane's head.
+    DEVICE void add_values(float* sums, const float (&weights)[8], int j) {
+        float scaled[8];
+        const float common = scale_weights(scaled, weights, j);
+        Values& words = v[EARLY ? j : 0];
+        if constexpr (!EARLY) {
+            load_values(words, j);
         }
+        float products[8][4] = {};
 #pragma unroll
-        for (int j = 0; j < DIM / 64; j++) {
-            if (j * 64 >= padded) {
-                continue;
-            }
-            float scaled[8];
-            float common = 1 / WEIGHT_FACTOR;
-            if constexpr (Element::SCALED) {
-                common = scale_weights(scaled, weights, a.kv.value_scales + (block * a.kv.scale_groups() + j) * PAGE);
-            } else {
-#pragma unroll
-                for (int i = 0; i < 8; i++) {
-                    scaled[i] = weights[i] * WEIGHT_FACTOR;
-                }
-            }
-            float products[8][4] = {};
-            const int element = j * 64 + lane() / 4 * 8;
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const SplitPair first(scaled[4 * half], scaled[4 * half + 1]);
-                const SplitPair second(scaled[4 * half + 2], scaled[4 * half + 3]);
-                const uint32_t rows[4] = {first.high, first.low, second.high, second.low};
-                uint32_t v[4][VALUE_WORDS] = {};
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    const int k = 4 * half + i;
-                    // FP16 that is not seen may be no number; integers and FP8 are finite, and have a weight of zero.
-                    if (element < padded && (Element::SCALED || (seen >> k & 1) != 0)) {
-                        load_words(v[i], lane_values + j * 64 * Element::BYTES + (k / 2 * 8 + k % 2) * stride);
-                    }
-                }
-#pragma unroll
-                for (int e = 0; e < 8; e++) {
-                    constexpr int EACH = 4 / Element::BYTES;  // elements of a word
-                    const int word = e / EACH;
-                    mma_f16(products[e], rows, HalfPairs<TYPE>::of(v[0][word], e % EACH, v[1][word], e % EACH),
-                            HalfPairs<TYPE>::of(v[2][word], e % EACH, v[3][word], e % EACH));
-                }
-            }
+        for (int half = 0; half < 2; half++) {
+            const SplitPair first(scaled[4 * half], scaled[4 * half + 1]);
+            const SplitPair second(scaled[4 * half + 2], scaled[4 * half + 3]);
+            const uint32_t rows[4] = {first.high, first.low, second.high, second.low};
+            const auto* w = words + 4 * half;
 #pragma unroll
             for (int e = 0; e < 8; e++) {
-#pragma unroll
-                for (int r = 0; r < 2; r++) {
-                    values[j][e][r] = fmaf(products[e][r] + products[e][2 + r], common, values[j][e][r] * correction);
-                }
+                constexpr int EACH = 4 / Element::BYTES;  // elements of a word
+                const int word = e / EACH;
+                mma_f16(products[e], rows, HalfPairs<TYPE>::of(w[0][word], e % EACH, w[1][word], e % EACH),
+                        HalfPairs<TYPE>::of(w[2][word], e % EACH, w[3][word], e % EACH));
             }
         }
-    }
-
-    // Leaves the warp's states: [head][maximum, sum, 2 unused][padded], shared.
-    DEVICE void leave(float* states) const {
-        const int padded = a.kv.padded();
-        float* state = states + lane() / 4 * (STATE_HEADER + padded);
-        const float all = quad_sum(sum);
-        if (lane() % 4 == 0) {
-            state[0] = largest;
-            state[1] = all;
-        }
 #pragma unroll
-        for (int i = 0; i < DIM / 4; i++) {
-            const int element = i / 16 * 64 + (lane() % 4 * 2 + i % 2) * 8 + i / 2 % 8;
-            if (element < padded) {
-                state[STATE_HEADER + element] = values[i / 16][i / 2 % 8][i % 2];
+        for (int r = 0; r < 2; r++) {
+#pragma unroll
+            for (int e = 0; e < 8; e += 4) {
+                uint32_t sum[4];
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    sum[i] = __float_as_uint((products[e + i][r] + products[e + i][2 + r]) * common);
+                }
+                store16(sums + (lane() % 4 * 2 + r) * 8 + e, Words4{sum[0], sum[1], sum[2], sum[3]});
             }
         }
     }
 };
+
+// A block's segment of a row: its state for up to eight query heads.
+template <class Attention>
+DEVICE void attention_decode_tensor(const AttentionArgs& a) {
+    constexpr int HEADS = Attention::HEADS;
+    constexpr int WARPS = Attention::WARPS;
+    constexpr int STRIDE = Attention::STRIDE;
+    SHARED(uint32_t, queries, Attention::QUERY_WORDS);
+    SHARED(float, maxima, WARPS* HEADS);
+    SHARED(float, totals, WARPS* HEADS);
+    SHARED(float, sums, WARPS* HEADS* STRIDE);
+    const DecodeBlock block(a, HEADS);
+    if (block.begin >= block.end) {
+        return;
+    }
+    const int first_page = block.segment * WARPS;
+    const int page = first_page + warp();
+    const int from = block.begin - page * PAGE;
+    const int to = block.end - page * PAGE;
+    const bool works = from < PAGE && to > 0;
+    Attention attention(a, works ? block.page(page) : 0, works ? from : 0, works ? to : 0);
+    Attention::store_queries(a, block.q, block.heads, queries);
+    float weights[8];
+    attention.score(weights, queries);
+    float largest = -INFINITY;
+    for (int i = 0; i < 8; i++) {
+        largest = fmaxf(largest, weights[i]);
+    }
+    largest = quad_max(largest);
+    if (lane() % 4 == 0) {
+        maxima[warp() * HEADS + lane() / 4] = largest;
+    }
+    __syncthreads();
+    for (int w = 0; w < WARPS; w++) {
+        largest = fmaxf(largest, maxima[w * HEADS + lane() / 4]);
+    }
+    float total = 0;
+    for (int i = 0; i < 8; i++) {
+        weights[i] = weights[i] == -INFINITY ? 0 : expf(weights[i] - largest);
+        total += weights[i];
+    }
+    total = quad_sum(total);
+    if (lane() % 4 == 0) {
+        totals[warp() * HEADS + lane() / 4] = total;
+    }
+    const int padded = a.kv.padded();
+    const int first_warp = maximum(0, block.begin / PAGE - first_page);
+    const int last_warp = (block.end - 1) / PAGE - first_page;
+    // What a thread adds up: four elements of a head.
+    const int head = static_cast<int>(threadIdx.x) / 32;
+    const int element = lane() * 4;
+#pragma unroll
+    for (int pass = 0; pass < Attention::GROUPS; pass += 2) {
+        if (pass * 64 >= padded) {
+            continue;
+        }
+#pragma unroll
+        for (int j = pass; j < pass + 2 && j < Attention::GROUPS; j++) {
+            if (works && j * 64 < padded) {
+                attention.add_values(sums + (warp() * HEADS + lane() / 4) * STRIDE + (j - pass) * 64, weights, j);
+            }
+        }
+        __syncthreads();
+        float sum[4] = {};
+        float all = 0;
+        float most = -INFINITY;
+        for (int w = first_warp; w <= last_warp; w++) {
+            uint32_t words[4];
+            load_words(words, sums + (w * HEADS + head) * STRIDE + element);
+            for (int i = 0; i < 4; i++) {
+                sum[i] += __uint_as_float(words[i]);
+            }
+            all += totals[w * HEADS + head];
+            most = fmaxf(most, maxima[w * HEADS + head]);
+        }
+        float* state = block.state(head);
+        if (head < block.heads && pass * 64 + element < padded) {
+            store16(state + STATE_HEADER + pass * 64 + element,
+                    Words4{__float_as_uint(sum[0]), __float_as_uint(sum[1]), __float_as_uint(sum[2]),
+                           __float_as_uint(sum[3])});
+        }
+        if (head < block.heads && pass == 0 && element == 0) {
+            state[0] = most;
+            state[1] = all;
+        }
+        if (pass + 2 < Attention::GROUPS) {
+            __syncthreads();
+        }
+    }
+}
 
 }  // namespace demitasse

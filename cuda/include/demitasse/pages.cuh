@@ -13,7 +13,6 @@ namespace demitasse {
 constexpr int PAGE = 32;         // positions of a page
 constexpr int SCALE_GROUP = 64;  // elements that share a scale
 constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
-constexpr int DECODE_WARPS = 4;  // of a block of attention_decode
 constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
 constexpr float FP8_FACTOR = 256;
 
@@ -61,11 +60,42 @@ struct AttentionArgs {
     DEVICE int first_seen(int position) const {
         return window == 0 || position < window ? 0 : position - static_cast<int>(window) + 1;
     }
+    DEVICE float* state(int64_t row, int64_t head, int64_t segment) const {
+        return states + ((row * heads + head) * segments + segment) * (STATE_HEADER + kv.padded());
+    }
     DEVICE float inverse_cap() const { return soft_cap == 0.0f ? 0 : 1 / soft_cap; }
     DEVICE float score(float product, float inverse) const {
         const float scaled = product * scale;
         return inverse != 0 ? soft_cap * tanhf(scaled * inverse) : scaled;
     }
+};
+
+// What a block of attention_decode computes: a segment of a row, for up to `most_heads` query heads of one key head.
+struct DecodeBlock {
+    const AttentionArgs& a;
+    int segment, begin, end;  // positions that it sees, none where the row ends before
+    int64_t row, kv_head, first_head;
+    int heads;  // query heads
+    const float* q;
+
+    DEVICE DecodeBlock(const AttentionArgs& args, int most_heads) : a(args) {
+        row = blockIdx.y;
+        segment = static_cast<int>(blockIdx.z);
+        const int position = a.rows.positions[row];
+        begin = maximum(a.first_seen(position), segment * SEGMENT);
+        end = minimum(position + 1, (segment + 1) * SEGMENT);
+        const int group = static_cast<int>(a.heads / a.kv.heads);
+        const int passes = (group + most_heads - 1) / most_heads;
+        kv_head = blockIdx.x / passes;
+        const int first = static_cast<int>(blockIdx.x % passes) * most_heads;
+        first_head = kv_head * group + first;
+        heads = minimum(most_heads, group - first);
+        q = a.q + (row * a.heads + first_head) * a.kv.head_dim;
+    }
+
+    // A page of the row, as KvPages numbers those of a head.
+    DEVICE int64_t page(int i) const { return a.kv.block(a.layer, a.rows.pages[a.rows.tables[row] + i], kv_head); }
+    DEVICE float* state(int head) const { return a.state(row, first_head + head, segment); }
 };
 
 template <KvType TYPE>

@@ -8,10 +8,10 @@ namespace demitasse {
 
 // Where rows of activations go as integers.
 struct QuantizedRows {
-    int8_t* q;                // or null: nowhere
-    ActivationGroup* groups;  // [row][padded / 32]
-    int64_t padded;           // columns with those that fill the last tile, which are zeros
-    int64_t whole_rows;       // 1: a row has one scale, which its groups repeat
+    int8_t* q;           // or null: nowhere
+    GroupPair* groups;   // [row][padded / 64]
+    int64_t padded;      // columns with those that fill the last tile, which are zeros
+    int64_t whole_rows;  // 1: a row has one scale, which its groups repeat
 };
 
 // Where column k of a row of activations lies in tiles.
@@ -40,8 +40,9 @@ DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int group, flo
     const int sum = half_warp_sum(q);
     const int second = __shfl_sync(ALL_LANES, sum, 16);
     if (lane() == 0) {
-        to.groups[row * (to.padded / 32) + group] = {
-            largest / 127, (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16};
+        GroupPair& pair = to.groups[row * (to.padded / 64) + group / 2];
+        pair.scales[group % 2] = largest / 127;
+        pair.halves[group % 2] = (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16;
     }
 }
 

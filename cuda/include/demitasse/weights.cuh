@@ -6,7 +6,9 @@
 // chunk c of row r is the (c ^ r / 2 % 4)-th. That is the 64-byte swizzle of tensor-core operands in shared memory, so
 // `wgmma` takes tiles as they are; and a warp that reads the 32 chunks of a tile, one a lane, meets every bank once.
 // For each group of 32 columns a chunk has what `mma` wants of one lane: the columns 4 c to 4 c + 3, and those 16
-// further; INT8 as two words, INT4 as the low and the high nibbles of one.
+// further; INT8 as two words, INT4 as the low and the high nibbles of one. A nibble is n = q - 8 as a signed integer, so
+// that it becomes a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end, which costs nothing
+// and changes no bit. Weights are s n, or with minimums s q + m.
 //
 // Scales and minimums: [tile][output][part], FP16 or FP32; parts are groups of 32 or of 16 columns. Weights with one
 // scale a row have [output].
@@ -34,45 +36,78 @@ struct WeightTile {
     static constexpr int COLUMNS = TILE_BYTES * 8 / TILE_OUTPUTS / BITS;
     static constexpr int GROUPS = COLUMNS / 32;
     static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
+    static constexpr int FACTOR = BITS == 4 ? 16 : 1;       // of integers as they are unpacked
 
     // Group g of a chunk's words: columns 4 c and on, and those 16 further.
     static DEVICE void unpack(const uint32_t* words, int g, uint32_t& first, uint32_t& second) {
-        first = BITS == 8 ? words[2 * g] : words[g] & 0x0F0F0F0Fu;
-        second = BITS == 8 ? words[2 * g + 1] : words[g] >> 4 & 0x0F0F0F0Fu;
+        first = BITS == 8 ? words[2 * g] : words[g] << 4 & 0xF0F0F0F0u;
+        second = BITS == 8 ? words[2 * g + 1] : words[g] & 0xF0F0F0F0u;
     }
 
     static constexpr DEVICE int parts(Part part) { return part == Part::HALF ? 2 * GROUPS : GROUPS; }
 };
 
-// A group of 32 columns of a row of activations beside its integers.
-struct alignas(8) ActivationGroup {
-    float scale;
-    uint32_t halves;  // sums of 16 columns each, as 16-bit integers
+// Two groups of 32 columns of a row of activations, beside their integers.
+struct alignas(16) GroupPair {
+    float scales[2];
+    uint32_t halves[2];  // sums of 16 columns each, as 16-bit integers
 
-    DEVICE int half(int i) const { return static_cast<int16_t>(halves >> 16 * i); }
-    DEVICE int sum() const { return sum_of_halves(halves); }
+    // The sum of one group, or of one half of it.
+    DEVICE int sum(int group) const { return sum_of_halves(halves[group]); }
+    DEVICE int half(int group, int i) const { return static_cast<int16_t>(halves[group] >> 16 * i); }
 };
 
-// Two groups at a multiple of 16 bytes.
-DEVICE void load_groups(ActivationGroup (&groups)[2], const ActivationGroup* from) {
-    const Words4 w = load16(from);
-    groups[0] = {__uint_as_float(w.x), w.y};
-    groups[1] = {__uint_as_float(w.z), w.w};
-}
+// The same as a lane holds it; without the sums where no minimum wants them.
+template <bool SUMS>
+struct HeldPair {
+    uint32_t words[SUMS ? 4 : 2];
 
-struct Fold;
+    DEVICE void load(const void* from) { load_words(words, from); }
+    DEVICE float scale(int group) const { return __uint_as_float(words[group]); }
+    // FACTOR times the sum of a part: of a half group `i`, or of a whole group.
+    template <int FACTOR>
+    DEVICE float input(Part part, int group, int i) const {
+        if constexpr (SUMS) {
+            const uint32_t halves = words[2 + group];
+            return static_cast<float>(
+                FACTOR * (part == Part::HALF ? static_cast<int16_t>(halves >> 16 * i) : sum_of_halves(halves)));
+        }
+        return 0;
+    }
+};
+
+// Sums of a part begin as the bits of 3 x 2^22, so that they are the bits of FP32 numbers, and a subtraction converts them;
+// a part's sum is at most 32 x 128 x 128.
+constexpr int SUM_BASE = 0x4B400000;
+DEVICE float number_of_sum(int bits) { return __uint_as_float(static_cast<uint32_t>(bits)) - 12582912.0f; }
+
+// What happens to a part's sum: it meets its scale, and a minimum is added to each of its weights.
+template <int BITS, bool MINIMUM>
+struct Fold {
+    float scale;
+    float minimum;
+
+    // sum + s_a (s_w sum(q_w q_a) + m_w sum(q_a)); products, input and sum are FACTOR times theirs.
+    DEVICE float operator()(float products, float input, float activation, float sum) const {
+        if constexpr (MINIMUM) {
+            const float unsigned_products = BITS == 4 ? fmaf(8, input, products) : products;  // exact
+            return fmaf(fmaf(scale, unsigned_products, minimum * input), activation, sum);
+        } else {
+            return fmaf(scale * products, activation, sum);
+        }
+    }
+};
 
 struct LinearArgs {
     const uint8_t* quants;
     const void* scales;
     const void* mins;  // or null
     int64_t outputs;
-    int64_t tiles;                  // of a row
-    int64_t half_scales;            // 1: FP16, 0: FP32
-    int64_t zero;                   // the integer that stands for zero where there is no minimum
-    const float* x;                 // FP32 activations, rows x columns
-    const uint8_t* q;               // or integers in tiles, with zeros beyond the columns
-    const ActivationGroup* groups;  // [row][group]
+    int64_t tiles;            // of a row
+    int64_t half_scales;      // 1: FP16, 0: FP32
+    const float* x;           // FP32 activations, rows x columns
+    const uint8_t* q;         // or integers in tiles, with zeros beyond the columns
+    const GroupPair* groups;  // [row][tile of activations]
     int64_t columns;
     int64_t rows;
     const float* bias;  // or null
@@ -83,17 +118,32 @@ struct LinearArgs {
         return half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[at])
                                 : static_cast<const float*>(from)[at];
     }
-    // The sum of a row's integers, of which these are the groups, where it is needed.
-    DEVICE int row_input(const ActivationGroup* of_row, int count) const {
+    // Where the groups of a row begin.
+    template <int BITS>
+    DEVICE const GroupPair* groups_of(int64_t row) const {
+        return groups + row * tiles * WeightTile<BITS>::INPUTS;
+    }
+    // The sum of a row's integers, where it is needed.
+    template <int BITS>
+    DEVICE int row_input(int64_t row) const {
+        const GroupPair* pairs = groups_of<BITS>(row);
         int sum = 0;
-        for (int g = 0; (mins != nullptr || zero != 0) && g < count; g++) {
-            sum += of_row[g].sum();
+        for (int i = 0; mins != nullptr && i < tiles * WeightTile<BITS>::INPUTS; i++) {
+            sum += pairs[i].sum(0) + pairs[i].sum(1);
         }
         return sum;
     }
-    // A row's sum of whole-row parts; input: the sum of its integers.
-    DEVICE float fold_row(int products, int input, float activation, int64_t output) const;
-    DEVICE Fold fold_of_row(int64_t output) const;
+    // A row's result where scales are of whole rows: products as FACTOR times integers, and the row's sum of integers.
+    template <int BITS>
+    DEVICE float fold_row(int products, int input, float activation, int64_t output) const {
+        products /= WeightTile<BITS>::FACTOR;
+        const float s = scale(scales, output);
+        if (mins == nullptr) {
+            return Fold<BITS, false>{s, 0}(static_cast<float>(products), 0, activation, 0);
+        }
+        return Fold<8, true>{s, scale(mins, output)}(static_cast<float>(products + (BITS == 4 ? 8 * input : 0)),
+                                                     static_cast<float>(input), activation, 0);
+    }
     DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }
     DEVICE int segment_begin(int segment) const { return segment * static_cast<int>(tiles) / segments(); }
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
@@ -104,6 +154,7 @@ struct LinearArgs {
 struct LinearBatch {
     LinearArgs each[3];
     int64_t blocks[3];  // along x, of each
+    int64_t repeat;     // gemv: how often a block does its work, for outputs that follow
 
     // The matrix of a block, which becomes the block's number within it.
     DEVICE const LinearArgs& of(int& block) const {
@@ -114,33 +165,5 @@ struct LinearBatch {
         return each[i];
     }
 };
-
-// Scale and minimum of a part, and what happens to its sum: a minimum is added to each of its weights, and where an integer
-// stands for zero, it is that integer's weight, negative.
-struct Fold {
-    float scale;
-    float low;
-
-    static DEVICE float low_of_zero(float scale, float zero) { return -scale * zero; }
-
-    // sum + s_a (s_w products + m_w input), where products = sum of q_w q_a and input = sum of q_a.
-    DEVICE float operator()(int products, int input, float activation, float sum) const {
-        const float part = fmaf(scale, static_cast<float>(products), low * static_cast<float>(input));
-        return fmaf(part, activation, sum);
-    }
-};
-
-DEVICE Fold LinearArgs::fold_of_row(int64_t output) const {
-    const float s = scale(scales, output);
-    return {s, mins != nullptr ? scale(mins, output) : Fold::low_of_zero(s, static_cast<float>(zero))};
-}
-
-DEVICE float LinearArgs::fold_row(int products, int input, float activation, int64_t output) const {
-    if (mins == nullptr) {
-        products -= static_cast<int>(zero) * input;  // exact, where FP32 would not hold the two sums
-    }
-    const Fold fold{scale(scales, output), mins != nullptr ? scale(mins, output) : 0};
-    return fold(products, input, activation, 0);
-}
 
 }  // namespace demitasse

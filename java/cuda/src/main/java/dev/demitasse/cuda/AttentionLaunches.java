@@ -188,7 +188,7 @@ final class AttentionLaunches implements AutoCloseable {
                 shape.kvHeads() * ((group + heads - 1) / heads),
                 range.count,
                 segments,
-                128,
+                store.decodeThreads(),
                 0,
                 arguments);
         int columns = shape.heads() * shape.headDim();
@@ -213,7 +213,7 @@ final class AttentionLaunches implements AutoCloseable {
             long[] arguments,
             QuantizedRows to,
             LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch("attention_merge", shape.heads(), rows, 1, 64, 0, to.after(arguments), quantising);
+        return new LaunchList.Launch("attention_merge", shape.heads(), rows, 1, 256, 0, to.after(arguments), quantising);
     }
 
     private void prefill(CudaKvStore store, int layer, AttentionShape shape, long q, long out, List<Range> blocks) {

@@ -145,7 +145,6 @@ final class CudaDevice implements Device {
                 weight.tiles(),
                 weight.part(),
                 weight.halfScales(),
-                weight.layout().zero(),
                 weight.columns(),
                 indices(ids, rows, weight.rows()),
                 bits(scale),

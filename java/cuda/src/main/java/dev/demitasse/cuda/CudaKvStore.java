@@ -75,6 +75,11 @@ final class CudaKvStore implements KvStore {
         return shape.type() != KvType.F32 ? 8 : group == 1 ? 1 : 4;
     }
 
+    /** The threads of its blocks. */
+    int decodeThreads() {
+        return shape.type() == KvType.F32 ? 128 : 256;
+    }
+
     /** The kernel of decode attention where a key head has {@code group} query heads. */
     String decodeKernel(int group) {
         return decodeKernels[group == 1 ? 0 : 1];

@@ -13,6 +13,9 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows of integers up to which the kernels are bound by reading weights; above, blocks share them. */
     private static final int GEMV_ROWS = 8;
 
+    /** Blocks of gemv that a multiprocessor holds. */
+    private static final int GEMV_BLOCKS = 3;
+
     /** Rows of FP32 activations of a block. */
     private static final int FLOAT_GEMV_ROWS = 4;
 
@@ -92,7 +95,7 @@ final class LinearLaunches implements AutoCloseable {
         long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
         halved = 0;
         QuantizedRows quantized = QuantizedRows.NOWHERE;
-        LinearBatch batch = new LinearBatch(launches);
+        LinearBatch batch = new LinearBatch(launches, GEMV_BLOCKS * choice.multiprocessors());
         for (int i = 0; i < projections.length; i++) {
             CudaWeight weight = weights[i];
             Target to = target(projections[i], rows);
@@ -219,7 +222,6 @@ final class LinearLaunches implements AutoCloseable {
             weight.rows(),
             weight.tiles(),
             weight.halfScales(),
-            weight.layout().zero(),
             x,
             quantized.q(),
             quantized.groups(),
