@@ -78,6 +78,7 @@ inline int sum_of_halves(uint32_t halves) { return static_cast<int16_t>(halves) 
 // ---- memory
 
 inline void add_atomically(uint64_t* to, uint64_t value) { *to += value; }  // threads of a block never run at once
+inline uint32_t count_atomically(uint32_t* to) { return (*to)++; }
 
 inline void require_aligned(const void* p, const char* what) {
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) {

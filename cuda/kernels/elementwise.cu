@@ -139,6 +139,42 @@ DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockD
 
 DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
+constexpr int NORM_THREADS = 1024;
+constexpr int NORM_WARPS = NORM_THREADS / 32;
+constexpr int NORM_HELD = 8;
+
+// A row of rms_norm; threads have columns of their own.
+struct NormRow {
+    const RmsNormArgs& a;
+    int64_t first;  // element of the row
+    int columns;
+
+    // x, or x + addend; 0 beyond the columns.
+    DEVICE float load(int k) const {
+        if (k >= columns) {
+            return 0;
+        }
+        return a.sum == nullptr ? a.x[first + k] : a.x[first + k] + a.addend[first + k];
+    }
+    DEVICE float weight(int k) const { return k < columns ? a.weight[k] : 0; }
+    DEVICE void store_sum(int k, float value) const {
+        if (a.sum != nullptr && k < columns) {
+            a.sum[first + k] = value;
+        }
+    }
+    // What was loaded, after store_sum of it.
+    DEVICE float again(int k) const { return k < columns ? a.x[first + k] : 0; }
+    // Stores a normalised element, and a warp's 32 of them as integers up to column `end`.
+    DEVICE void finish(int k, int end, float value, float largest) const {
+        if (k < columns) {
+            a.out[first + k] = value;
+        }
+        if (a.quantized.q != nullptr && k - lane() < end) {
+            store_quantized(a.quantized, blockIdx.x, k / 32, value, largest);
+        }
+    }
+};
+
 }  // namespace demitasse
 
 KERNEL(256) embed(const demitasse::EmbedArgs a) {
@@ -216,21 +252,30 @@ KERNEL(256) rope(const demitasse::RopeArgs a) {
 }
 EXPORT(rope)
 
-KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
+KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
     using namespace demitasse;
-    SHARED(float, sums, 8);
-    SHARED(float, maxima, 8);
+    SHARED(float, sums, NORM_WARPS);
+    SHARED(float, maxima, NORM_WARPS);
     const int columns = static_cast<int>(a.columns);
-    const int64_t row = blockIdx.x;
-    const float* x = a.x + row * columns;
-    float* out = a.out + row * columns;
+    const int thread = static_cast<int>(threadIdx.x);
+    const NormRow x{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
+    constexpr int REST = NORM_HELD * NORM_THREADS;
+    float held[NORM_HELD];  // the thread's first elements, all asked for before any is used
+    float weights[NORM_HELD];
+#pragma unroll
+    for (int i = 0; i < NORM_HELD; i++) {
+        held[i] = x.load(thread + i * NORM_THREADS);
+        weights[i] = x.weight(thread + i * NORM_THREADS);
+    }
     float sum = 0;
-    for (int k = static_cast<int>(threadIdx.x); k < columns; k += 256) {
-        float value = x[k];
-        if (a.sum != nullptr) {
-            value += a.addend[row * columns + k];
-            a.sum[row * columns + k] = value;
-        }
+#pragma unroll
+    for (int i = 0; i < NORM_HELD; i++) {
+        x.store_sum(thread + i * NORM_THREADS, held[i]);
+        sum = fmaf(held[i], held[i], sum);
+    }
+    for (int k = thread + REST; k < columns; k += NORM_THREADS) {
+        const float value = x.load(k);
+        x.store_sum(k, value);
         sum = fmaf(value, value, sum);
     }
     sum = warp_sum(sum);
@@ -238,29 +283,27 @@ KERNEL(256) rms_norm(const demitasse::RmsNormArgs a) {
         sums[warp()] = sum;
     }
     __syncthreads();
-    sum = sums[0];
-    for (int w = 1; w < 8; w++) {
-        sum += sums[w];
-    }
+    sum = warp_sum(sums[lane()]);
     const float factor = 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon);
     float largest = 0;
+#pragma unroll
+    for (int i = 0; i < NORM_HELD; i++) {
+        held[i] = held[i] * factor * weights[i];
+        largest = fmaxf(largest, fabsf(held[i]));
+    }
     if (a.quantized.whole_rows != 0) {
-        for (int k = static_cast<int>(threadIdx.x); k < columns; k += 256) {
-            largest = fmaxf(largest, fabsf(x[k] * factor * a.weight[k]));
+        for (int k = thread + REST; k < columns; k += NORM_THREADS) {
+            largest = fmaxf(largest, fabsf(x.again(k) * factor * x.weight(k)));
         }
         largest = block_max(largest, maxima);
     }
-    const bool quantizes = a.quantized.q != nullptr;
-    const int end = quantizes ? static_cast<int>(a.quantized.padded) : columns;
-    for (int first = warp() * 32; first < end; first += 256) {
-        const int k = first + lane();
-        const float value = k < columns ? x[k] * factor * a.weight[k] : 0;
-        if (k < columns) {
-            out[k] = value;
-        }
-        if (quantizes) {
-            store_quantized(a.quantized, row, first / 32, value, largest);
-        }
+    const int end = a.quantized.q != nullptr ? static_cast<int>(a.quantized.padded) : columns;
+#pragma unroll
+    for (int i = 0; i < NORM_HELD; i++) {
+        x.finish(thread + i * NORM_THREADS, end, held[i], largest);
+    }
+    for (int k = thread + REST; k - lane() < end; k += NORM_THREADS) {
+        x.finish(k, end, x.again(k) * factor * x.weight(k), largest);
     }
 }
 EXPORT(rms_norm)

@@ -60,20 +60,25 @@ struct Copies {
         there = (limit - line + lines - 1) / lines;
     }
 
-    DEVICE void next(unsigned char* to) {
+    // The chunks that lie `offset` bytes further.
+    DEVICE void copy(unsigned char* to, int64_t offset) const {
 #pragma unroll
         for (int i = 0; i < PASSES; i++) {
             if (i < count) {
-                copy_async16(to + (i * THREADS + static_cast<int>(threadIdx.x)) * 16, from + i * pass_step,
+                copy_async16(to + (i * THREADS + static_cast<int>(threadIdx.x)) * 16, from + offset + i * pass_step,
                              i < there ? 16 : 0);
             }
         }
+    }
+
+    DEVICE void next(unsigned char* to) {
+        copy(to, 0);
         from += tile_step;
     }
 };
 
-// Tiles of columns on their way to shared memory.
-template <int BITS, Part PART, class T>
+// Tiles of columns on their way to shared memory. Minimums lie as scales do, in memory too.
+template <int BITS, Part PART, bool MINIMUM, class T>
 struct GemmLoads {
     using Tile = WeightTile<BITS>;
     using Shape = GemmShape<BITS, PART, T>;
@@ -84,9 +89,9 @@ struct GemmLoads {
 
     Copies<T::M / TILE_OUTPUTS, INPUT_BYTES, T::THREADS> inputs;
     Copies<TILES, TILE_BYTES, T::THREADS> weights;
-    Copies<TILES, SCALE_BYTES, T::THREADS> scales, mins;
+    Copies<TILES, SCALE_BYTES, T::THREADS> scales;
     Copies<T::M, GROUP_BYTES, T::THREADS> groups;
-    bool has_minimum;
+    int64_t to_mins;  // bytes from scales to minimums
 
     DEVICE static int tiles_of(int64_t rows, int first) {
         return (static_cast<int>(rows) - first + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
@@ -97,15 +102,14 @@ struct GemmLoads {
                  INPUT_BYTES, a.tiles * INPUT_BYTES, INPUT_BYTES),
           weights(a.quants + (first_output / TILE_OUTPUTS * a.tiles + tile) * TILE_BYTES,
                   tiles_of(a.outputs, first_output), TILE_BYTES, a.tiles * TILE_BYTES, TILE_BYTES),
-          scales(scales_of(a, a.scales, first_output, tile)),
-          mins(scales_of(a, a.mins, first_output, tile)),
+          scales(scales_of(a, first_output, tile)),
           groups(a.groups + (first_row * a.tiles + tile) * Tile::INPUTS, static_cast<int>(a.rows) - first_row,
                  GROUP_BYTES, a.tiles * GROUP_BYTES, GROUP_BYTES),
-          has_minimum(a.mins != nullptr) {}
+          to_mins(static_cast<const unsigned char*>(a.mins) - static_cast<const unsigned char*>(a.scales)) {}
 
-    DEVICE static decltype(scales) scales_of(const LinearArgs& a, const void* from, int first_output, int tile) {
+    DEVICE static decltype(scales) scales_of(const LinearArgs& a, int first_output, int tile) {
         const int bytes = a.half_scales != 0 ? SCALE_BYTES / 2 : SCALE_BYTES;
-        return {static_cast<const unsigned char*>(from) + (first_output / TILE_OUTPUTS * a.tiles + tile) * bytes,
+        return {static_cast<const unsigned char*>(a.scales) + (first_output / TILE_OUTPUTS * a.tiles + tile) * bytes,
                 tiles_of(a.outputs, first_output), bytes, a.tiles * bytes, bytes};
     }
 
@@ -115,10 +119,10 @@ struct GemmLoads {
         weights.next(to + Shape::ACTIVATIONS);
         if constexpr (PART != Part::ROW) {
             to += Shape::ACTIVATIONS + Shape::WEIGHTS;
-            scales.next(to);
-            if (has_minimum) {
-                mins.next(to + Shape::SCALES);
+            if constexpr (MINIMUM) {
+                scales.copy(to + Shape::SCALES, to_mins);
             }
+            scales.next(to);
             groups.next(to + 2 * Shape::SCALES);
         }
     }
@@ -331,7 +335,7 @@ struct WholeSums {
     }
 };
 
-template <int BITS, Part PART, class T, class Sums>
+template <int BITS, Part PART, bool MINIMUM, class T, class Sums>
 DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
     using Shape = GemmShape<BITS, PART, T>;
     const Gemm<BITS, PART, T> gemm(a, block);
@@ -340,7 +344,7 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
     const int last_segment = split ? first_segment + 1 : a.segments();
     const int begin = a.segment_begin(first_segment);
     const int end = a.segment_begin(last_segment);
-    GemmLoads<BITS, PART, T> loads(a, gemm.first_row, gemm.first_output, begin);
+    GemmLoads<BITS, PART, MINIMUM, T> loads(a, gemm.first_row, gemm.first_output, begin);
     Sums sums;
 #pragma unroll
     for (int ahead = 0; ahead < Shape::STAGES - 1; ahead++) {
@@ -402,9 +406,9 @@ DEVICE void gemm_groups(const LinearBatch& batch) {
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
     if (a.mins == nullptr) {
-        gemm<BITS, PART, T, GroupedSums<BITS, PART, false, T>>(a, block, shared);
+        gemm<BITS, PART, false, T, GroupedSums<BITS, PART, false, T>>(a, block, shared);
     } else {
-        gemm<BITS, PART, T, GroupedSums<BITS, PART, true, T>>(a, block, shared);
+        gemm<BITS, PART, true, T, GroupedSums<BITS, PART, true, T>>(a, block, shared);
     }
 }
 
@@ -413,12 +417,12 @@ DEVICE void gemm_whole(const LinearBatch& batch) {
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
-    gemm<BITS, Part::ROW, T, WholeSums<BITS, T>>(a, block, shared);
+    gemm<BITS, Part::ROW, false, T, WholeSums<BITS, T>>(a, block, shared);
 }
 
 using Rows16 = GemmTile<16, 64, 16, 16, 4>;
-using Rows64 = GemmTile<64, 64, 32, 16, 2>;
-using HalfRows64 = GemmTile<64, 64, 32, 16, 1>;  // two folds a group want more registers
+using Rows64 = GemmTile<64, 64, 32, 16, 1>;
+using WholeRows64 = GemmTile<64, 64, 32, 16, 2>;
 using Rows128 = GemmTile<128, 64, 32, 32, 1>;
 using WholeRows128 = GemmTile<128, 128, 64, 32, 2>;
 
@@ -442,10 +446,10 @@ using demitasse::Part;
     GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)   \
     GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128) \
     GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)     \
-    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, HalfRows64) \
+    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)     \
     GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)   \
     GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                   \
-    GEMM_WHOLE(gemm_##element##_row_m64, BITS, Rows64)                   \
+    GEMM_WHOLE(gemm_##element##_row_m64, BITS, WholeRows64)              \
     GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
 
 GEMM(8, int8)

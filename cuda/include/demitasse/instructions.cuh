@@ -52,6 +52,9 @@ DEVICE void add_atomically(uint64_t* to, uint64_t value) {
     atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(value));
 }
 
+// Adds one; what was there before.
+DEVICE uint32_t count_atomically(uint32_t* to) { return atomicAdd(to, 1u); }
+
 // 16 bytes that are read once: not kept in the first-level cache, and the first to leave the second.
 DEVICE Words4 load_once(const void* p) {
     Words4 v;

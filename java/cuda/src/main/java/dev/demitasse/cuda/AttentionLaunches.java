@@ -213,7 +213,8 @@ final class AttentionLaunches implements AutoCloseable {
             long[] arguments,
             QuantizedRows to,
             LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch("attention_merge", shape.heads(), rows, 1, 256, 0, to.after(arguments), quantising);
+        return new LaunchList.Launch(
+                "attention_merge", shape.heads(), rows, 1, 256, 0, to.after(arguments), quantising);
     }
 
     private void prefill(CudaKvStore store, int layer, AttentionShape shape, long q, long out, List<Range> blocks) {

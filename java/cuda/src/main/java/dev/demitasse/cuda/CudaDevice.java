@@ -28,8 +28,9 @@ import org.jspecify.annotations.Nullable;
 final class CudaDevice implements Device {
     private static final int GROUP = 32;
     private static final int THREADS = 256;
+    private static final int NORM_THREADS = 1024;
     private static final int MOST_BLOCKS = 65535; // along the second dimension of a launch
-    private static final int SAMPLE_THREADS = 1024;
+    private static final int SAMPLE_THREADS = 512;
     /** Columns whose weights, multiples of 2^-40, have a sum of 64 bits. */
     private static final int SAMPLE_COLUMNS = 1 << 18;
 
@@ -201,7 +202,7 @@ final class CudaDevice implements Device {
     }
 
     private static LaunchList.Launch norm(int rows, long[] arguments, LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch("rms_norm", rows, 1, 1, THREADS, 0, arguments, quantising);
+        return new LaunchList.Launch("rms_norm", rows, 1, 1, NORM_THREADS, 0, arguments, quantising);
     }
 
     @Override

@@ -53,7 +53,8 @@ final class LinearBatch {
         record(first.kernel(), blocks, repeat, first.y(), first.z(), first.threads(), first.sharedBytes());
         if (first.z() > 1) {
             int[] pieces = waiting.stream()
-                    .mapToInt(launch -> LinearLaunches.pieces(launch.arguments()[ROWS] * launch.arguments()[OUTPUTS], 256))
+                    .mapToInt(launch ->
+                            LinearLaunches.pieces(launch.arguments()[ROWS] * launch.arguments()[OUTPUTS], 256))
                     .toArray();
             record("linear_finish", pieces, 1, 1, 1, 256, 0);
         }

@@ -89,7 +89,8 @@ final class WeightTiles implements AutoCloseable {
                     int column = tile * columns + chunk * 4;
                     // nibbles as signed integers: less 8
                     int bits = int4
-                            ? (nibbles(row, column + word * 32) | nibbles(row, column + word * 32 + 16) << 4) ^ 0x88888888
+                            ? (nibbles(row, column + word * 32) | nibbles(row, column + word * 32 + 16) << 4)
+                                    ^ 0x88888888
                             : bytes(row, column + word * 16);
                     memory.segment().set(JAVA_INT_UNALIGNED, at + chunkOffset(row, chunk) + word * 4L, bits);
                 }
@@ -190,8 +191,9 @@ final class WeightTiles implements AutoCloseable {
         long at = tile * BYTES + chunkOffset(row, inGroup % 16 / 4);
         int q = int4
                 ? memory.segment().get(java.lang.foreign.ValueLayout.JAVA_BYTE, at + inTile / 32 * 4 + column % 4)
-                                >> inGroup / 16 * 4
-                        & 15 ^ 8
+                                        >> inGroup / 16 * 4
+                                & 15
+                        ^ 8
                 : memory.segment()
                         .get(
                                 java.lang.foreign.ValueLayout.JAVA_BYTE,
