@@ -6,7 +6,8 @@ hold what was meant.
 
 Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in every gemm of
 integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA)
-in every attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128) in every gemv and attention_decode kernel.
+in every attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
+LDGSTS.E….128 to shared memory) in every gemv and attention_decode kernel.
 """
 import collections
 import pathlib
@@ -17,7 +18,7 @@ import sys
 # By the beginning of a kernel's name, and what is not in it.
 MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemv_int.*(?<!float)_rows4$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."),
-         (r"attention_decode_.*_heads8_", r"HMMA\."), (r"gemv_", r"LDG\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
+         (r"attention_decode_.*_heads8_", r"HMMA\."), (r"gemv_", r"LDG(STS)?\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 
 def output(root, *arguments):

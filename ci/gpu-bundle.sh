@@ -25,7 +25,9 @@ mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
 cp ci/gpu.sh "$bundle/main/ci/"
 cp -r cuda/bench "$bundle/main/cuda/"
-[ ! -d ../shared/golden ] || cp -r ../shared/golden "$bundle/shared/golden"
+for set in tiny models; do
+  [ ! -d "../shared/golden/$set" ] || { mkdir -p "$bundle/shared/golden" && cp -r "../shared/golden/$set" "$bundle/shared/golden/"; }
+done
 "$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.jfr,jdk.unsupported,jdk.incubator.vector \
   --strip-debug --no-header-files --no-man-pages --output "$bundle/main/java"
 git rev-parse HEAD >"$bundle/main/commit"

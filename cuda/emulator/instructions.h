@@ -125,6 +125,10 @@ inline void copy_async16(void* to, const void* from, int bytes) {
     }
 }
 
+inline uint64_t once_policy() { return 0; }
+inline void copy_async_once16(void* to, const void* from, uint64_t) { copy_async16(to, from, 16); }
+inline void touch(const void*) {}
+
 inline void copy_async_commit() {
     emulator::fiber->copy_groups.push_back(std::move(emulator::fiber->open_copies));
     emulator::fiber->open_copies.clear();

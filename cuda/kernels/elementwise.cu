@@ -139,8 +139,7 @@ DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockD
 
 DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
-constexpr int NORM_THREADS = 1024;
-constexpr int NORM_WARPS = NORM_THREADS / 32;
+constexpr int NORM_WARPS = 32;  // of a block, at most
 constexpr int NORM_HELD = 8;
 
 // A row of rms_norm; threads have columns of their own.
@@ -259,21 +258,22 @@ KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
     const int columns = static_cast<int>(a.columns);
     const int thread = static_cast<int>(threadIdx.x);
     const NormRow x{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
-    constexpr int REST = NORM_HELD * NORM_THREADS;
+    const int threads = static_cast<int>(blockDim.x);
+    const int rest = NORM_HELD * threads;
     float held[NORM_HELD];  // the thread's first elements, all asked for before any is used
     float weights[NORM_HELD];
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        held[i] = x.load(thread + i * NORM_THREADS);
-        weights[i] = x.weight(thread + i * NORM_THREADS);
+        held[i] = x.load(thread + i * threads);
+        weights[i] = x.weight(thread + i * threads);
     }
     float sum = 0;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        x.store_sum(thread + i * NORM_THREADS, held[i]);
+        x.store_sum(thread + i * threads, held[i]);
         sum = fmaf(held[i], held[i], sum);
     }
-    for (int k = thread + REST; k < columns; k += NORM_THREADS) {
+    for (int k = thread + rest; k < columns; k += threads) {
         const float value = x.load(k);
         x.store_sum(k, value);
         sum = fmaf(value, value, sum);
@@ -283,7 +283,7 @@ KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
         sums[warp()] = sum;
     }
     __syncthreads();
-    sum = warp_sum(sums[lane()]);
+    sum = warp_sum(lane() < threads / 32 ? sums[lane()] : 0);
     const float factor = 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon);
     float largest = 0;
 #pragma unroll
@@ -292,7 +292,7 @@ KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
         largest = fmaxf(largest, fabsf(held[i]));
     }
     if (a.quantized.whole_rows != 0) {
-        for (int k = thread + REST; k < columns; k += NORM_THREADS) {
+        for (int k = thread + rest; k < columns; k += threads) {
             largest = fmaxf(largest, fabsf(x.again(k) * factor * x.weight(k)));
         }
         largest = block_max(largest, maxima);
@@ -300,9 +300,9 @@ KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
     const int end = a.quantized.q != nullptr ? static_cast<int>(a.quantized.padded) : columns;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        x.finish(thread + i * NORM_THREADS, end, held[i], largest);
+        x.finish(thread + i * threads, end, held[i], largest);
     }
-    for (int k = thread + REST; k - lane() < end; k += NORM_THREADS) {
+    for (int k = thread + rest; k - lane() < end; k += threads) {
         x.finish(k, end, x.again(k) * factor * x.weight(k), largest);
     }
 }

@@ -1,7 +1,7 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
-//           row (W8A8); w = s q, or s q + m. The bits of gemm_int8.cu.
+//           row (W8A8); w = s q. The bits of gemm_int8.cu.
 // Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
-// Requires: sm_90a; part ROW. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
+// Requires: sm_90a; part ROW; no minimums; an even number of outputs. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
 // Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
 //           neighbouring rows.
@@ -187,28 +187,79 @@ struct Wgmma {
     }
 
     DEVICE void store(const int (&sums)[2][64], int unit) const {
+        if (a.out.type == OutputType::F32) {
+            store_as<OutputType::F32>(sums, unit);
+        } else if (a.out.type == OutputType::F16) {
+            store_as<OutputType::F16>(sums, unit);
+        } else {
+            store_as<OutputType::BF16>(sums, unit);
+        }
+    }
+
+    // What varies little is decided before, so that the code for 128 sums fits the instruction cache: it did not, and was what this
+    // kernel waited for.
+    template <OutputType TYPE>
+    DEVICE void store_as(const int (&sums)[2][64], int unit) const {
+        constexpr int BYTES = TYPE == OutputType::F32 ? 4 : 2;
+        const int last_row = static_cast<int>(a.rows) - 1;
+        const int last_output = static_cast<int>(a.outputs) - 1;
+        const int output = first_output(unit) + lane() % 4 * 2;  // the lane's first
+        unsigned char* to[4];
+        float activations[4];
+        bool there[4];
 #pragma unroll
         for (int part = 0; part < 4; part++) {
             const int row = first_row(unit) + part / 2 * 64 + warp() % 4 * 16 + part % 2 * 8 + lane() / 4;
-            if (row >= a.rows) {
-                continue;
-            }
-            const float activation = a.groups_of<8>(row)->scales[0];
-            const int input = a.row_input<8>(row);
+            there[part] = row <= last_row;
+            to[part] = static_cast<unsigned char*>(a.out.to) + (row * a.outputs + output) * BYTES;
+            activations[part] = a.groups_of<8>(minimum(row, last_row))->scales[0];
+        }
 #pragma unroll
-            for (int n = 0; n < N / 8; n++) {
-                const int output = first_output(unit) + n * 8 + lane() % 4 * 2;
-                const int count = minimum(2, static_cast<int>(a.outputs) - output);
-                float pair[2] = {};
+        for (int n = 0; n < N / 8; n++) {
+            if (output + n * 8 > last_output) {
+                break;
+            }
+            float scales[2];
+            load_scales(scales, output + n * 8);
+            float biases[2] = {-0.0f, -0.0f};  // what changes no number
+            if (a.bias != nullptr) {
+                biases[0] = a.bias[output + n * 8];
+                biases[1] = a.bias[output + n * 8 + 1];
+            }
+#pragma unroll
+            for (int part = 0; part < 4; part++) {
+                float pair[2];
 #pragma unroll
                 for (int i = 0; i < 2; i++) {
-                    if (i < count) {
-                        const int sum = sums[part / 2][n * 4 + part % 2 * 2 + i];
-                        pair[i] = a.with_bias(a.fold_row<8>(sum, input, activation, output + i), output + i);
-                    }
+                    const int sum = sums[part / 2][n * 4 + part % 2 * 2 + i];
+                    const float result = Fold<8, false>{scales[i], 0}(static_cast<float>(sum), 0, activations[part], 0);
+                    pair[i] = result + biases[i];
                 }
-                a.out.store_pair(row * a.outputs + output, pair, count);
+                if (!there[part]) {
+                    continue;
+                }
+                if constexpr (TYPE == OutputType::F32) {
+                    store_floats(reinterpret_cast<float*>(to[part]) + n * 8, pair[0], pair[1]);
+                } else {
+                    const Output narrow{nullptr, TYPE};
+                    reinterpret_cast<uint32_t*>(to[part])[n * 4] = narrow.narrow(pair[0], pair[1]);
+                }
             }
+        }
+    }
+
+    // Of an even output and the next; there are scales for whole tiles.
+    DEVICE void load_scales(float (&to)[2], int output) const {
+        if (a.half_scales != 0) {
+            uint32_t word[1];
+            load_words(word, static_cast<const uint16_t*>(a.scales) + output);
+            to[0] = half_to_float(static_cast<uint16_t>(word[0]));
+            to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
+        } else {
+            uint32_t words[2];
+            load_words(words, static_cast<const float*>(a.scales) + output);
+            to[0] = __uint_as_float(words[0]);
+            to[1] = __uint_as_float(words[1]);
         }
     }
 };

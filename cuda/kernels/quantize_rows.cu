@@ -2,7 +2,8 @@
 // Layout:   x rows in order; integers in tiles with their groups, or rows in order with plain scales [row][columns / 32].
 // Requires: columns with padding a multiple of 32; of 64 for tiles.
 // Accuracy: the reference's integers exactly.
-// Launch:   one block of 256 threads a row; a warp takes every eighth group, a lane a column.
+// Launch:   (rows, blocks that share a row's groups) blocks of 256 threads; one block where a row has one scale. A lane has a
+//           column.
 // Moves:    4 bytes read and 1.25 written a column.
 // Why:      a group is a warp's width, so that its maximum and its sums are shuffles. Kernels that make activations do the
 //           same as they write them; this one is for those of other kernels. Not run on a GPU yet.
@@ -28,13 +29,15 @@ KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
     const int columns = static_cast<int>(a.columns);
     float row_largest = 0;
     if (a.to.whole_rows != 0) {
+#pragma unroll 8
         for (int k = static_cast<int>(threadIdx.x); k < columns; k += static_cast<int>(blockDim.x)) {
             row_largest = fmaxf(row_largest, fabsf(x[k]));
         }
         row_largest = block_max(row_largest, maxima);
     }
     const int groups = static_cast<int>(a.plain != nullptr ? a.columns : a.to.padded) / 32;
-    for (int g = warp(); g < groups; g += static_cast<int>(blockDim.x) / 32) {
+    const int warps = static_cast<int>(blockDim.x) / 32;
+    for (int g = static_cast<int>(blockIdx.y) * warps + warp(); g < groups; g += static_cast<int>(gridDim.y) * warps) {
         const int k = g * 32 + lane();
         const float value = k < columns ? x[k] : 0;
         if (a.plain == nullptr) {

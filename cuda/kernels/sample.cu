@@ -37,7 +37,7 @@ constexpr int SAMPLE_THREADS = 512;
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 constexpr int BINS = 256;
 constexpr int MOST_LISTED = 4096;
-constexpr int AHEAD = 16;                         // loads of a thread on their way
+constexpr int AHEAD = 16;                        // loads of a thread on their way
 constexpr float WEIGHT_UNIT = 1099511627776.0f;  // 2^40
 
 // Number `number` of SplitMix64 from a seed (Steele, Lea, Flood 2014): 53 random bits.

@@ -180,7 +180,7 @@ std::vector<LinearKernel> linear_kernels(const std::string& element, int part, u
     const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     const std::string gemv = "gemv_" + element + suffix;
     const std::string gemm = "gemm_" + element + suffix;
-    return {{gemv + "_rows4", 4, 8, 256, 1},
+    return {{gemv + "_rows4", 4, 16, 256, 1},
             {gemv + "_rows8", 8, 16, 256, 1},
             {gemm + "_m16", 16, 64, 128, part == 0 ? 1 : segments},
             {gemm + "_m64", 64, 64, 256, 1},

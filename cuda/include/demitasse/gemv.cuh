@@ -5,7 +5,7 @@
 
 namespace demitasse {
 
-// What a lane holds of a tile: a chunk of 16 bytes of output lane() / 4, and all scales and minimums of that output.
+// What a lane takes of a tile: a chunk of 16 bytes of output lane() / 4, and all scales and minimums of that output.
 template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
 struct TileSlot {
     using Tile = WeightTile<BITS>;
@@ -21,82 +21,117 @@ struct TileSlot {
     DEVICE Fold<BITS, MINIMUM> fold(int part) const { return {number(scales, part), MINIMUM ? number(mins, part) : 0}; }
 };
 
-// Where a lane reads tiles of a segment: pointers that move on, so that tiles nearby are at constant distances.
+// Tiles of a segment on their way from memory to a warp's ring of slots in shared memory: 512 bytes, their scales, their
+// minimums. Registers would not do: a compiler waits for all loads under way where it wants one, asynchronous copies are
+// waited for in their order.
 template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
 struct TileStream {
     using Slot = TileSlot<BITS, PART, HALF_SCALES, MINIMUM>;
-    static constexpr int WORDS = 4 + (PART == Part::ROW ? 0 : Slot::WORDS * (MINIMUM ? 2 : 1));  // of a slot
-    const uint8_t* weights;
-    const uint32_t* scales = nullptr;
-    const uint32_t* mins = nullptr;
+    static constexpr int SCALES = PART == Part::ROW ? 0 : TILE_OUTPUTS * Slot::WORDS * 4;  // bytes
+    static constexpr int BYTES = TILE_BYTES + SCALES * (MINIMUM ? 2 : 1);
+    const uint8_t* weights;  // the lane's part of the next tile
+    const uint8_t* scales = nullptr;
 
-    DEVICE TileStream(const LinearArgs& a, int block, int tile) {
+    // Goes to a tile of a row of tiles.
+    DEVICE void start(const LinearArgs& a, int block, int tile) {
         const int64_t at = block * a.tiles + tile;
-        weights = a.quants + at * TILE_BYTES + chunk_offset(lane() / 4, lane() % 4);
+        weights = a.quants + at * TILE_BYTES + lane() * 16;
         if constexpr (PART != Part::ROW) {
-            const int64_t word = (at * TILE_OUTPUTS + lane() / 4) * Slot::WORDS;
-            scales = static_cast<const uint32_t*>(a.scales) + word;
-            mins = MINIMUM ? static_cast<const uint32_t*>(a.mins) + word : nullptr;
+            scales = static_cast<const uint8_t*>(a.scales) + at * SCALES + lane() * 16;
         }
     }
 
-    DEVICE void load(Slot& slot, int ahead) const {
-        const Words4 w = load_once(weights + ahead * TILE_BYTES);
-        slot.weights[0] = w.x;
-        slot.weights[1] = w.y;
-        slot.weights[2] = w.z;
-        slot.weights[3] = w.w;
+    // The tile that lies `ahead` tiles further.
+    DEVICE void copy(const LinearArgs& a, unsigned char* slot, int ahead, uint64_t policy) const {
+        copy_async_once16(slot + lane() * 16, weights + static_cast<int64_t>(ahead) * TILE_BYTES, policy);
         if constexpr (PART != Part::ROW) {
-            load_words(slot.scales, scales + ahead * TILE_OUTPUTS * Slot::WORDS);
-            if constexpr (MINIMUM) {
-                load_words(slot.mins, mins + ahead * TILE_OUTPUTS * Slot::WORDS);
+            if (lane() * 16 < SCALES) {
+                const uint8_t* from = scales + static_cast<int64_t>(ahead) * SCALES;
+                copy_async_once16(slot + TILE_BYTES + lane() * 16, from, policy);
+                if constexpr (MINIMUM) {
+                    // registers are few: the distance is worked out each time
+                    from += static_cast<const uint8_t*>(a.mins) - static_cast<const uint8_t*>(a.scales);
+                    copy_async_once16(slot + TILE_BYTES + SCALES + lane() * 16, from, policy);
+                }
             }
         }
     }
+    DEVICE void copy_next(const LinearArgs& a, unsigned char* slot, uint64_t policy) {
+        copy(a, slot, 0, policy);
+        advance();
+    }
+    DEVICE void advance() {
+        weights += TILE_BYTES;
+        scales += PART == Part::ROW ? 0 : SCALES;
+    }
 
-    DEVICE void advance(int tiles) {
-        weights += tiles * TILE_BYTES;
-        scales += PART != Part::ROW ? tiles * TILE_OUTPUTS * Slot::WORDS : 0;
-        mins += PART != Part::ROW && MINIMUM ? tiles * TILE_OUTPUTS * Slot::WORDS : 0;
+    DEVICE static void load(Slot& to, const unsigned char* slot) {
+        load_words(to.weights, slot + chunk_offset(lane() / 4, lane() % 4));
+        if constexpr (PART != Part::ROW) {
+            const unsigned char* own = slot + TILE_BYTES + lane() / 4 * Slot::WORDS * 4;
+            load_words(to.scales, own);
+            if constexpr (MINIMUM) {
+                load_words(to.mins, own + SCALES);
+            }
+        }
     }
 };
 
 // The same of two tiles, one below the other.
-template <class Single>
+template <class Single_>
 struct PairStream {
+    using Single = Single_;
     struct Slot {
         typename Single::Slot tiles[2];
     };
-    static constexpr int WORDS = 2 * Single::WORDS;
-    Single streams[2];
+    static constexpr int BYTES = 2 * Single::BYTES;
+    Single first;
+    int to_second;  // tiles
 
     // block: of two tiles; where there is no second one, the first is read again, and its results are left out.
-    DEVICE PairStream(const LinearArgs& a, int block, int tile)
-        : streams{Single(a, 2 * block, tile),
-                  Single(a, (2 * block + 1) * TILE_OUTPUTS < a.outputs ? 2 * block + 1 : 2 * block, tile)} {}
-
-    DEVICE void load(Slot& slot, int ahead) const {
-        streams[0].load(slot.tiles[0], ahead);
-        streams[1].load(slot.tiles[1], ahead);
+    DEVICE void start(const LinearArgs& a, int block, int tile) {
+        first.start(a, 2 * block, tile);
+        to_second = (2 * block + 1) * TILE_OUTPUTS < a.outputs ? static_cast<int>(a.tiles) : 0;
     }
 
-    DEVICE void advance(int tiles) {
-        streams[0].advance(tiles);
-        streams[1].advance(tiles);
+    DEVICE void copy_next(const LinearArgs& a, unsigned char* slot, uint64_t policy) {
+        first.copy(a, slot, 0, policy);
+        first.copy(a, slot + Single::BYTES, to_second, policy);
+        first.advance();
+    }
+
+    DEVICE static void load(Slot& to, const unsigned char* slot) {
+        Single::load(to.tiles[0], slot);
+        Single::load(to.tiles[1], slot + Single::BYTES);
     }
 };
+
+// Brings a segment's activations to the first-level cache: `count` tiles of weights from `tile` on, up to ROWS rows.
+template <int BITS, int ROWS>
+DEVICE void touch_inputs(const LinearArgs& a, int first_row, int tile, int count) {
+    using Tile = WeightTile<BITS>;
+    const int rows = minimum(ROWS, static_cast<int>(a.rows) - first_row);
+    for (int i = lane(); i < count * Tile::INPUTS; i += 32) {
+        for (int row = first_row; row < first_row + rows; row++) {
+            const int64_t at = row / TILE_OUTPUTS * a.tiles * Tile::INPUTS + tile * Tile::INPUTS + i;
+            touch(a.q + at * TILE_BYTES + row % TILE_OUTPUTS * 64);
+            touch(a.groups_of<BITS>(row) + tile * Tile::INPUTS + i);
+        }
+    }
+}
 
 // Up to four rows of INT8 activations by one `mma` for two groups: the rows of its first operand are eight outputs in a first
 // group, and in a second; the columns of its second operand are row 0 in the first group, row 0 in the second, row 1, … So
 // lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds them in order.
-// The sums between are of groups that do not meet.
+// The sums between are of groups that do not meet. Two tiles of outputs share what is loaded of activations.
 template <int BITS, Part PART, bool MINIMUM>
 struct FourRows {
     static constexpr int ROWS = 4;
-    static constexpr int OUTPUTS = TILE_OUTPUTS;
+    static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
+    static constexpr bool TOUCHES = true;
     template <bool HALF_SCALES>
-    using Stream = TileStream<BITS, PART, HALF_SCALES, MINIMUM>;
+    using Stream = PairStream<TileStream<BITS, PART, HALF_SCALES, MINIMUM>>;
     using Tile = WeightTile<BITS>;
 
     // What the lane gives to the second operands of a tile, and the groups of row lane() % 4.
@@ -104,12 +139,11 @@ struct FourRows {
         uint32_t x[Tile::INPUTS][2];
         HeldPair<MINIMUM> pairs[PART == Part::ROW ? 1 : Tile::INPUTS];
     };
-    static constexpr int WORDS = Tile::INPUTS * (2 + (PART == Part::ROW ? 0 : MINIMUM ? 4 : 2));
 
     const uint8_t* x;
     const GroupPair* groups;
-    float sum = 0;
-    int products[4] = {};  // where a row is one part
+    float sums[2] = {};
+    int products[2][4] = {};  // where a row is one part
 
     DEVICE FourRows(const LinearArgs& a, int first_row, int tile) {
         const int last = static_cast<int>(a.rows) - 1;
@@ -120,8 +154,11 @@ struct FourRows {
     }
 
     DEVICE void begin(const LinearArgs&, int) {
-        sum = 0;
-        products[0] = products[1] = products[2] = products[3] = 0;
+#pragma unroll
+        for (int t = 0; t < 2; t++) {
+            sums[t] = 0;
+            products[t][0] = products[t][1] = products[t][2] = products[t][3] = 0;
+        }
     }
 
     DEVICE void load(Inputs& in, int tile) const {
@@ -134,35 +171,47 @@ struct FourRows {
         }
     }
 
-    template <class Slot>
-    DEVICE void add(const LinearArgs&, const Slot& slot, const Inputs& in, int) {
+    template <class Stream>
+    DEVICE void add(const LinearArgs&, const unsigned char* slot, const Inputs& in, int) {
+        using Single = typename Stream::Single;
 #pragma unroll
-        for (int i = 0; i < Tile::INPUTS; i++) {
-            uint32_t w[4];
-            Tile::unpack(slot.weights, 2 * i, w[0], w[2]);
-            Tile::unpack(slot.weights, 2 * i + 1, w[1], w[3]);
-            if constexpr (PART == Part::ROW) {
-                mma_int8_k32(products, w, in.x[i][0], in.x[i][1]);
-            } else if constexpr (PART == Part::GROUP) {
-                int sums[4];
-                mma_int8_k32_onto(sums, SUM_BASE, w, in.x[i][0], in.x[i][1]);
-                fold(slot, 2 * i, sums[0], in.pairs[i], 0, 0);
-                fold(slot, 2 * i + 1, sums[3], in.pairs[i], 1, 0);
-            } else {
-                int low[4];
-                int high[4];
-                mma_int8_k16_onto(low, SUM_BASE, w[0], w[1], in.x[i][0]);
-                mma_int8_k16_onto(high, SUM_BASE, w[2], w[3], in.x[i][1]);
-                fold(slot, 4 * i, low[0], in.pairs[i], 0, 0);
-                fold(slot, 4 * i + 1, high[0], in.pairs[i], 0, 1);
-                fold(slot, 4 * i + 2, low[3], in.pairs[i], 1, 0);
-                fold(slot, 4 * i + 3, high[3], in.pairs[i], 1, 1);
+        for (int t = 0; t < 2; t++) {
+            typename Single::Slot tile;
+            Single::load(tile, slot + t * Single::BYTES);
+#pragma unroll
+            for (int i = 0; i < Tile::INPUTS; i++) {
+                add_tile(t, i, tile, in);
             }
         }
     }
 
     template <class Slot>
-    DEVICE void fold(const Slot& slot, int part, int bits, const HeldPair<MINIMUM>& pair, int group, int half) {
+    DEVICE void add_tile(int t, int i, const Slot& slot, const Inputs& in) {
+        uint32_t w[4];
+        Tile::unpack(slot.weights, 2 * i, w[0], w[2]);
+        Tile::unpack(slot.weights, 2 * i + 1, w[1], w[3]);
+        if constexpr (PART == Part::ROW) {
+            mma_int8_k32(products[t], w, in.x[i][0], in.x[i][1]);
+        } else if constexpr (PART == Part::GROUP) {
+            int bits[4];
+            mma_int8_k32_onto(bits, SUM_BASE, w, in.x[i][0], in.x[i][1]);
+            fold(sums[t], slot, 2 * i, bits[0], in.pairs[i], 0, 0);
+            fold(sums[t], slot, 2 * i + 1, bits[3], in.pairs[i], 1, 0);
+        } else {
+            int low[4];
+            int high[4];
+            mma_int8_k16_onto(low, SUM_BASE, w[0], w[1], in.x[i][0]);
+            mma_int8_k16_onto(high, SUM_BASE, w[2], w[3], in.x[i][1]);
+            fold(sums[t], slot, 4 * i, low[0], in.pairs[i], 0, 0);
+            fold(sums[t], slot, 4 * i + 1, high[0], in.pairs[i], 0, 1);
+            fold(sums[t], slot, 4 * i + 2, low[3], in.pairs[i], 1, 0);
+            fold(sums[t], slot, 4 * i + 3, high[3], in.pairs[i], 1, 1);
+        }
+    }
+
+    template <class Slot>
+    DEVICE static void fold(float& sum, const Slot& slot, int part, int bits, const HeldPair<MINIMUM>& pair, int group,
+                            int half) {
         sum = slot.fold(part)(number_of_sum(bits), pair.template input<Tile::FACTOR>(PART, group, half),
                               pair.scale(group), sum);
     }
@@ -170,11 +219,14 @@ struct FourRows {
     // Leaves the segment's sums, of whole rows as integers, [row][output].
     template <class Left>
     DEVICE void leave(Left* left) const {
-        const int at = lane() % 4 * TILE_OUTPUTS + lane() / 4;
-        if constexpr (PART == Part::ROW) {
-            left[at] = products[0] + products[3];
-        } else {
-            left[at] = sum * (1.0f / Tile::FACTOR);
+#pragma unroll
+        for (int t = 0; t < 2; t++) {
+            const int at = lane() % 4 * OUTPUTS + t * TILE_OUTPUTS + lane() / 4;
+            if constexpr (PART == Part::ROW) {
+                left[at] = products[t][0] + products[t][3];
+            } else {
+                left[at] = sums[t] * (1.0f / Tile::FACTOR);
+            }
         }
     }
 };
@@ -186,6 +238,7 @@ struct EightRows {
     static constexpr int ROWS = 8;
     static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
+    static constexpr bool TOUCHES = true;
     template <bool HALF_SCALES>
     using Stream = PairStream<TileStream<BITS, PART, HALF_SCALES, MINIMUM>>;
     using Tile = WeightTile<BITS>;
@@ -195,7 +248,6 @@ struct EightRows {
         uint32_t x[Tile::INPUTS][4];
         HeldPair<MINIMUM> pairs[PART == Part::ROW ? 1 : Tile::INPUTS][2];
     };
-    static constexpr int WORDS = Tile::INPUTS * (4 + (PART == Part::ROW ? 0 : MINIMUM ? 8 : 4));
 
     const uint8_t* x;
     const GroupPair* groups[2];
@@ -231,8 +283,10 @@ struct EightRows {
         }
     }
 
-    template <class Slot>
-    DEVICE void add(const LinearArgs&, const Slot& slot, const Inputs& in, int) {
+    template <class Stream>
+    DEVICE void add(const LinearArgs&, const unsigned char* at, const Inputs& in, int) {
+        typename Stream::Slot slot;
+        Stream::load(slot, at);
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
             const uint32_t* x_of_group = in.x[g / 2] + g % 2 * 2;
@@ -288,11 +342,11 @@ struct FloatRows {
     static constexpr int ROWS = ROWS_;
     static constexpr int OUTPUTS = TILE_OUTPUTS;
     static constexpr bool WHOLE = false;
+    static constexpr bool TOUCHES = false;
     template <bool HALF_SCALES>
     using Stream = TileStream<BITS, PART, HALF_SCALES, MINIMUM>;
     using Tile = WeightTile<BITS>;
     struct Inputs {};
-    static constexpr int WORDS = 0;
 
     int first_row;
     Fold<BITS, true> of_row;  // where a row is one part
@@ -313,8 +367,10 @@ struct FloatRows {
 
     DEVICE void load(Inputs&, int) const {}
 
-    template <class Slot>
-    DEVICE void add(const LinearArgs& a, const Slot& slot, const Inputs&, int tile) {
+    template <class Stream>
+    DEVICE void add(const LinearArgs& a, const unsigned char* at, const Inputs&, int tile) {
+        typename Stream::Slot slot;
+        Stream::load(slot, at);
         const bool has_minimum = PART == Part::ROW ? a.mins != nullptr : MINIMUM;
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
@@ -373,9 +429,9 @@ using FourFloatRows = FloatRows<BITS, PART, MINIMUM, 4>;
 
 // A thread's result: the sums of the segments, in their order. thread: [row][output].
 template <int BITS, class Rows, class Left>
-DEVICE void finish_rows(const LinearArgs& a, const Left* left, int block, int first_row, int thread) {
-    const int64_t row = first_row + thread / Rows::OUTPUTS;
-    const int64_t output = static_cast<int64_t>(block) * Rows::OUTPUTS + thread % Rows::OUTPUTS;
+DEVICE void finish_rows(const LinearArgs& a, const Left* left, int block, int first_row, unsigned thread) {
+    const int row = first_row + static_cast<int>(thread / Rows::OUTPUTS);
+    const int output = block * Rows::OUTPUTS + static_cast<int>(thread % Rows::OUTPUTS);
     if (thread >= Rows::ROWS * Rows::OUTPUTS || row >= a.rows || output >= a.outputs) {
         return;
     }
@@ -392,65 +448,82 @@ DEVICE void finish_rows(const LinearArgs& a, const Left* left, int block, int fi
     a.out.store(row * a.outputs + output, a.with_bias(result, output));
 }
 
-// The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs. As many tiles are on their way as
-// REGISTERS hold, also from one block of outputs to the next.
-template <int BITS, template <int, Part, bool> class RowsOf, Part PART, bool HALF_SCALES, bool MINIMUM, int REGISTERS,
-          class Left>
-DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row, Left* left) {
+constexpr int GEMV_WARPS = SEGMENTS;
+constexpr int RING_BYTES = 4608;  // of a warp: eight tiles of INT4 with FP16 scales
+
+// The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs. Tiles are asked for as many ahead as
+// the ring has room for, also from one block of outputs to the next.
+template <int BITS, template <int, Part, bool> class RowsOf, Part PART, bool HALF_SCALES, bool MINIMUM, class Left>
+DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row, Left* left, unsigned char* ring) {
     using Rows = RowsOf<BITS, PART, MINIMUM>;
     using Stream = typename Rows::template Stream<HALF_SCALES>;
-    constexpr int HELD = REGISTERS / (Stream::WORDS + Rows::WORDS);
-    constexpr int SLOTS = HELD < 1 ? 1 : HELD > 6 ? 6 : HELD;
+    constexpr int SLOTS = minimum(8, RING_BYTES / Stream::BYTES);
     constexpr int RESULTS = Rows::ROWS * Rows::OUTPUTS;
+    static_assert(SLOTS >= 2, "a ring has two slots at least");
     const int segment = warp();
     const bool works = segment < a.segments();
     const int first = works ? a.segment_begin(segment) : 0;
     const int count = works ? a.segment_begin(segment + 1) - first : 0;
-    Rows rows(a, first_row, first);
-    Stream here(a, first_block, first);
-    typename Stream::Slot slots[SLOTS];
-    typename Rows::Inputs inputs[SLOTS];
-#pragma unroll
-    for (int i = 0; i < SLOTS; i++) {
-        if (i < count) {
-            here.load(slots[i], i);
-            rows.load(inputs[i], i);
-        }
-    }
-    for (int b = 0; b < blocks; b++) {
-        const Stream next(a, first_block + minimum(b + 1, blocks - 1), first);
-        rows.begin(a, first_block + b);
-        for (int at = 0; at < count; at += SLOTS) {
-#pragma unroll
-            for (int i = 0; i < SLOTS; i++) {
-                if (at + i < count) {
-                    rows.add(a, slots[i], inputs[i], first + at + i);
-                    if (at + i + SLOTS < count) {
-                        here.load(slots[i], i + SLOTS);
-                        rows.load(inputs[i], at + i + SLOTS);
-                    } else if (b + 1 < blocks) {
-                        next.load(slots[i], i);
-                        rows.load(inputs[i], i);
-                    }
+    unsigned char* const ring_end = ring + SLOTS * Stream::BYTES;
+    const uint64_t policy = once_policy();
+    Stream stream;
+    stream.start(a, first_block, first);
+    int asked_block = 0;  // where the stream is
+    int asked_tile = 0;
+    unsigned char* asked_slot = ring;
+    auto ask = [&] {
+        if (asked_block < blocks && count > 0) {
+            stream.copy_next(a, asked_slot, policy);
+            asked_slot = asked_slot + Stream::BYTES == ring_end ? ring : asked_slot + Stream::BYTES;
+            if (++asked_tile == count) {
+                asked_tile = 0;
+                if (++asked_block < blocks) {
+                    stream.start(a, first_block + asked_block, first);
                 }
             }
-            here.advance(SLOTS);
         }
-        here = next;
+        copy_async_commit();
+    };
+#pragma unroll 1
+    for (int i = 0; i < SLOTS - 1; i++) {
+        ask();
+    }
+    Rows rows(a, first_row, first);
+    if constexpr (Rows::TOUCHES) {
+        touch_inputs<BITS, Rows::ROWS>(a, first_row, first, count);
+    }
+    const unsigned char* slot = ring;
+#pragma unroll 1
+    for (int b = 0; b < blocks; b++) {
+        rows.begin(a, first_block + b);
+#pragma unroll 1
+        for (int i = 0; i < count; i++) {
+            copy_async_wait<SLOTS - 2>();
+            __syncwarp();  // all lanes' copies are there, and all have read the slot that is filled next
+            ask();
+            typename Rows::Inputs inputs;
+            rows.load(inputs, i);
+            rows.template add<Stream>(a, slot, inputs, first + i);
+            slot = slot + Stream::BYTES == ring_end ? ring : slot + Stream::BYTES;
+        }
         // Two buffers, so that one barrier is enough: who writes to a buffer again has met those who read it.
         Left* buffer = left + b % 2 * SEGMENTS * RESULTS;
         if (works) {
             rows.leave(buffer + segment * RESULTS);
         }
         __syncthreads();
-        finish_rows<BITS, Rows>(a, buffer, first_block + b, first_row, (static_cast<int>(threadIdx.x) + 32 * b) % 256);
+        finish_rows<BITS, Rows>(a, buffer, first_block + b, first_row,
+                                (threadIdx.x + 32 * static_cast<unsigned>(b)) % 256);
     }
+    copy_async_wait<0>();
 }
 
-template <int BITS, template <int, Part, bool> class RowsOf, Part PART, int REGISTERS, class Left>
+template <int BITS, template <int, Part, bool> class RowsOf, Part PART, class Left>
 DEVICE void gemv(const LinearBatch& batch) {
     using Rows = RowsOf<BITS, PART, false>;
     SHARED(Left, left, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
+    SHARED(unsigned char, rings, GEMV_WARPS* RING_BYTES);
+    unsigned char* ring = rings + warp() * RING_BYTES;
     int block = static_cast<int>(blockIdx.x);  // of `repeat` times OUTPUTS outputs
     const LinearArgs& a = batch.of(block);
     const int repeat = static_cast<int>(batch.repeat);
@@ -459,33 +532,33 @@ DEVICE void gemv(const LinearBatch& batch) {
     const int blocks = minimum(repeat, all_blocks - first_block);
     const int first_row = static_cast<int>(blockIdx.y) * Rows::ROWS;
     if constexpr (PART == Part::ROW) {
-        multiply<BITS, RowsOf, PART, true, false, REGISTERS>(a, first_block, blocks, first_row, left);
+        multiply<BITS, RowsOf, PART, true, false>(a, first_block, blocks, first_row, left, ring);
     } else if (a.half_scales != 0 && a.mins == nullptr) {
-        multiply<BITS, RowsOf, PART, true, false, REGISTERS>(a, first_block, blocks, first_row, left);
+        multiply<BITS, RowsOf, PART, true, false>(a, first_block, blocks, first_row, left, ring);
     } else if (a.half_scales != 0) {
-        multiply<BITS, RowsOf, PART, true, true, REGISTERS>(a, first_block, blocks, first_row, left);
+        multiply<BITS, RowsOf, PART, true, true>(a, first_block, blocks, first_row, left, ring);
     } else if (a.mins == nullptr) {
-        multiply<BITS, RowsOf, PART, false, false, REGISTERS>(a, first_block, blocks, first_row, left);
+        multiply<BITS, RowsOf, PART, false, false>(a, first_block, blocks, first_row, left, ring);
     } else {
-        multiply<BITS, RowsOf, PART, false, true, REGISTERS>(a, first_block, blocks, first_row, left);
+        multiply<BITS, RowsOf, PART, false, true>(a, first_block, blocks, first_row, left, ring);
     }
 }
 
 }  // namespace demitasse
 
-// BLOCKS of a multiprocessor, at least, and how many of the registers that this leaves a thread hold tiles.
-#define GEMV(name, BITS, PART, BLOCKS, REGISTERS, Rows, Left)                           \
+// BLOCKS of a multiprocessor, at least.
+#define GEMV(name, BITS, PART, BLOCKS, Rows, Left)                                      \
     KERNEL_BLOCKS(256, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
         using namespace demitasse;                                                      \
-        gemv<BITS, Rows, PART, REGISTERS, Left>(batch);                                 \
+        gemv<BITS, Rows, PART, Left>(batch);                                            \
     }                                                                                   \
     EXPORT(name)
-#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS4, REGISTERS4, BLOCKS8, REGISTERS8, Left) \
-    GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS4, REGISTERS4, FourRows, Left)             \
-    GEMV(prefix##suffix##_rows8, BITS, PART, BLOCKS8, REGISTERS8, EightRows, Left)            \
-    GEMV(prefix##suffix##_float_rows1, BITS, PART, 2, 24, OneFloatRow, float)                 \
-    GEMV(prefix##suffix##_float_rows4, BITS, PART, 1, 24, FourFloatRows, float)
-#define GEMV_PARTS(name, BITS)                                      \
-    GEMV_ROWS(name, BITS, _group, Part::GROUP, 2, 56, 2, 56, float) \
-    GEMV_ROWS(name, BITS, _half, Part::HALF, 2, 64, 1, 64, float)   \
-    GEMV_ROWS(name, BITS, _row, Part::ROW, 2, 48, 2, 56, int)
+#define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS4, BLOCKS8, Left)     \
+    GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS4, FourRows, Left)     \
+    GEMV(prefix##suffix##_rows8, BITS, PART, BLOCKS8, EightRows, Left)    \
+    GEMV(prefix##suffix##_float_rows1, BITS, PART, 2, OneFloatRow, float) \
+    GEMV(prefix##suffix##_float_rows4, BITS, PART, 1, FourFloatRows, float)
+#define GEMV_PARTS(name, BITS)                                                              \
+    GEMV_ROWS(name, BITS, _group, Part::GROUP, BITS == 4 ? 3 : 4, BITS == 4 ? 2 : 3, float) \
+    GEMV_ROWS(name, BITS, _half, Part::HALF, 2, BITS == 4 ? 1 : 2, float)                   \
+    GEMV_ROWS(name, BITS, _row, Part::ROW, 4, 3, int)

@@ -100,6 +100,20 @@ DEVICE void copy_async16(void* to, const void* from, int bytes) {
                  : "r"(shared_address(to)), "l"(from), "r"(bytes)
                  : "memory");
 }
+// The same of what is read once: the first to leave the second-level cache, by the policy that says so.
+DEVICE uint64_t once_policy() {
+    uint64_t policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    return policy;
+}
+DEVICE void copy_async_once16(void* to, const void* from, uint64_t policy) {
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;"
+                 :
+                 : "r"(shared_address(to)), "l"(from), "l"(policy)
+                 : "memory");
+}
+// A line of memory to the first-level cache.
+DEVICE void touch(const void* p) { asm volatile("prefetch.global.L1 [%0];" : : "l"(p)); }
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>
 DEVICE void copy_async_wait() {

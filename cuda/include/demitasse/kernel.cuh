@@ -48,7 +48,7 @@ DEVICE int lane() { return static_cast<int>(threadIdx.x) % 32; }
 DEVICE int warp() { return static_cast<int>(threadIdx.x) / 32; }
 
 DEVICE int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-DEVICE int minimum(int a, int b) { return a < b ? a : b; }
+constexpr DEVICE int minimum(int a, int b) { return a < b ? a : b; }
 DEVICE int maximum(int a, int b) { return a > b ? a : b; }
 
 // The same result in all lanes, always summed in the same order.

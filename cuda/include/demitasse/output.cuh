@@ -23,10 +23,20 @@ struct Output {
     // The first `count` of two neighbours.
     DEVICE void store_pair(int64_t at, const float (&pair)[2], int count) const {
         if (count < 2 || at % 2 != 0) {
-            for (int i = 0; i < count; i++) {
-                store(at + i, pair[i]);
+            if (count > 0) {
+                store(at, pair[0]);
             }
-        } else if (type == OutputType::F32) {
+            if (count > 1) {
+                store(at + 1, pair[1]);
+            }
+        } else {
+            store_aligned(at, pair);
+        }
+    }
+
+    // Two neighbours of which the first has an even number.
+    DEVICE void store_aligned(int64_t at, const float (&pair)[2]) const {
+        if (type == OutputType::F32) {
             store_floats(static_cast<float*>(to) + at, pair[0], pair[1]);
         } else {
             static_cast<uint32_t*>(to)[at / 2] = narrow(pair[0], pair[1]);

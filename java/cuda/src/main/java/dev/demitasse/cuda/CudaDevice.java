@@ -28,7 +28,6 @@ import org.jspecify.annotations.Nullable;
 final class CudaDevice implements Device {
     private static final int GROUP = 32;
     private static final int THREADS = 256;
-    private static final int NORM_THREADS = 1024;
     private static final int MOST_BLOCKS = 65535; // along the second dimension of a launch
     private static final int SAMPLE_THREADS = 512;
     /** Columns whose weights, multiples of 2^-40, have a sum of 64 bits. */
@@ -185,9 +184,10 @@ final class CudaDevice implements Device {
         long[] arguments = {in, scale, columns, bits(epsilon), result, addend == 0 ? 0 : in, addend};
         launches.add(norm(
                 rows,
+                columns,
                 QuantizedRows.NOWHERE.after(arguments),
                 (from, wanted, width, to) -> from == result && wanted == rows && width == columns
-                        ? norm(rows, to.after(arguments), null)
+                        ? norm(rows, columns, to.after(arguments), null)
                         : null));
     }
 
@@ -201,8 +201,9 @@ final class CudaDevice implements Device {
         return add.arguments()[1];
     }
 
-    private static LaunchList.Launch norm(int rows, long[] arguments, LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch("rms_norm", rows, 1, 1, NORM_THREADS, 0, arguments, quantising);
+    private static LaunchList.Launch norm(
+            int rows, int columns, long[] arguments, LaunchList.@Nullable Quantising quantising) {
+        return new LaunchList.Launch("rms_norm", rows, 1, 1, columns > 1024 ? 1024 : THREADS, 0, arguments, quantising);
     }
 
     @Override

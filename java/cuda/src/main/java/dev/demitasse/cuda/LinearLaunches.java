@@ -13,6 +13,9 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows of integers up to which the kernels are bound by reading weights; above, blocks share them. */
     private static final int GEMV_ROWS = 8;
 
+    /** Rows up to which several blocks quantise one. */
+    private static final int MOST_SHARED_ROWS = 64;
+
     /** Blocks of gemv that a multiprocessor holds. */
     private static final int GEMV_BLOCKS = 3;
 
@@ -129,7 +132,9 @@ final class LinearLaunches implements AutoCloseable {
         long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
         QuantizedRows to = new QuantizedRows(q, q + bytes, padded, choice.activations() == ActivationType.INT8_ROW);
         if (!launches.quantiseByLast(x, rows, columns, to)) {
-            launches.add("quantize_rows", rows, 1, 1, 256, 0, to.after(x, columns, 0, 0));
+            // A row's groups are shared by blocks, unless they share a scale; many rows need no more blocks.
+            int blocks = to.wholeRows() || rows > MOST_SHARED_ROWS ? 1 : pieces(padded, 256);
+            launches.add("quantize_rows", rows, blocks, 1, 256, 0, to.after(x, columns, 0, 0));
         }
         return to;
     }
@@ -258,6 +263,14 @@ final class LinearLaunches implements AutoCloseable {
         return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // sums are stored in pairs
     }
 
+    private boolean takesWgmma(CudaWeight weight) {
+        return choice.wgmma()
+                && weight.part() == 0
+                && !weight.int4()
+                && !weight.layout().minimum()
+                && weight.rows() % 2 == 0;
+    }
+
     private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
         int part = weight.part();
         if (!choice.activations().integers()) {
@@ -274,11 +287,10 @@ final class LinearLaunches implements AutoCloseable {
         }
         if (rows <= GEMV_ROWS) {
             boolean eight = rows > 4;
-            int outputs = eight ? 2 * OUTPUTS : OUTPUTS;
-            batch.add(weight.integerGemvKernel(eight), pieces(weight.rows(), outputs), 1, 1, 256, 0, arguments);
+            batch.add(weight.integerGemvKernel(eight), pieces(weight.rows(), 2 * OUTPUTS), 1, 1, 256, 0, arguments);
             return;
         }
-        if (choice.wgmma() && part == 0 && !weight.int4() && rows > WGMMA_ROWS) {
+        if (takesWgmma(weight) && rows > WGMMA_ROWS) {
             batch.flush();
             int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
             int blocks = Math.max(1, Math.min(units, choice.multiprocessors() / 2)) * 2;
