@@ -421,6 +421,8 @@ DEVICE void gemm_whole(const LinearBatch& batch) {
 }
 
 using Rows16 = GemmTile<16, 64, 16, 16, 4>;
+using Rows32 = GemmTile<32, 64, 32, 16, 3>;
+using WholeRows32 = GemmTile<32, 64, 32, 16, 4>;
 using Rows64 = GemmTile<64, 64, 32, 16, 1>;
 using WholeRows64 = GemmTile<64, 64, 32, 16, 2>;
 using Rows128 = GemmTile<128, 64, 32, 32, 1>;
@@ -443,12 +445,15 @@ using demitasse::Part;
     EXPORT(name)
 #define GEMM(BITS, element)                                              \
     GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)   \
+    GEMM_GROUPS(gemm_##element##_group_m32, BITS, Part::GROUP, Rows32)   \
     GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)   \
     GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128) \
     GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)     \
+    GEMM_GROUPS(gemm_##element##_half_m32, BITS, Part::HALF, Rows32)     \
     GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)     \
     GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)   \
     GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                   \
+    GEMM_WHOLE(gemm_##element##_row_m32, BITS, WholeRows32)              \
     GEMM_WHOLE(gemm_##element##_row_m64, BITS, WholeRows64)              \
     GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
 

@@ -183,6 +183,7 @@ std::vector<LinearKernel> linear_kernels(const std::string& element, int part, u
     return {{gemv + "_rows4", 4, 16, 256, 1},
             {gemv + "_rows8", 8, 16, 256, 1},
             {gemm + "_m16", 16, 64, 128, part == 0 ? 1 : segments},
+            {gemm + "_m32", 32, 64, 128, 1},
             {gemm + "_m64", 64, 64, 256, 1},
             {gemm + "_m128", 128, part == 0 ? 128 : 64, 256, 1},
             {gemv + "_float_rows1", 1, 8, 256, 1},

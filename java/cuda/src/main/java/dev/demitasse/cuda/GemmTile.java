@@ -21,6 +21,9 @@ record GemmTile(int rows, int outputs, int threads) {
         if (rows <= 16) {
             return new GemmTile(16, 64, 128);
         }
+        if (rows <= 32) {
+            return new GemmTile(32, 64, 128);
+        }
         if (rows <= 64) {
             return new GemmTile(64, 64, 256);
         }
