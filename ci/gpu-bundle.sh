@@ -25,7 +25,7 @@ mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
 cp ci/gpu.sh "$bundle/main/ci/"
 cp -r cuda/bench "$bundle/main/cuda/"
-for set in tiny models; do
+for set in tiny types models; do
   [ ! -d "../shared/golden/$set" ] || { mkdir -p "$bundle/shared/golden" && cp -r "../shared/golden/$set" "$bundle/shared/golden/"; }
 done
 "$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.jfr,jdk.unsupported,jdk.incubator.vector \

@@ -31,6 +31,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -45,6 +46,8 @@ public abstract class DeviceContractTest {
 
     private final String backend;
     private final double attentionBound;
+    private final List<Device> compared =
+            new ArrayList<>(); // opened once for a test: a GPU takes a part of a second for it
     private final long seed = Long.getLong("demitasse.seed", 20261124L);
 
     /** For one backend. */
@@ -104,12 +107,20 @@ public abstract class DeviceContractTest {
     }
 
     private void compare(String what, int count, double bound, Function<Device, Buffer> operation) {
-        try (Device device = open(ActivationType.INT8);
-                Device reference = reference(ActivationType.INT8);
-                Buffer actual = operation.apply(device);
-                Buffer expected = operation.apply(reference)) {
+        if (compared.isEmpty()) {
+            compared.add(open(ActivationType.INT8));
+            compared.add(reference(ActivationType.INT8));
+        }
+        try (Buffer actual = operation.apply(compared.getFirst());
+                Buffer expected = operation.apply(compared.getLast())) {
             assertClose(read(actual, count), read(expected, count), what + " (seed " + seed + ")", bound);
         }
+    }
+
+    /** Closes the devices that results were compared of. */
+    @AfterEach
+    public void closeCompared() {
+        compared.forEach(Device::close);
     }
 
     /** Integer layouts with both kinds of activations, floating-point ones with theirs. */
