@@ -3,15 +3,17 @@
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded elements].
 // Requires: padding of pages is zero; head_dim at most 256, or what the kernel's name says.
 // Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment of 256
-//           positions is computed alone, a warp takes every fourth page of it, and warps and segments are merged in order:
-//           a query has the same bits in any batch and chunk.
-// Launch:   (key heads x groups of HEADS query heads, rows, segments) blocks of 128 threads; those beyond a row's position
-//           end at once, so that the launch does not depend on positions. attention_merge: (heads, rows) blocks of 64; it
-//           also quantises its rows (quantize.cuh), where wanted and heads are whole groups of 32 elements.
+//           positions is computed alone, and what its warps have and segments are added in order: a query has the same
+//           bits in any batch and chunk.
+// Launch:   (key heads x groups of HEADS query heads, rows, segments) blocks of 256 threads, a page a warp, for FP32 pages of
+//           128; those beyond a row's position end at once, so that the launch does not depend on positions.
+//           attention_merge: (heads, rows) blocks of 256; it also quantises its rows (quantize.cuh), where wanted and heads
+//           are whole groups of 32 elements.
 // Moves:    keys and values once for HEADS query heads; 4 operations an element, position and query head.
-// Why:      bound by memory, if the operations are few enough: an H100 that reads 3 TB/s meets 3.7e8 pages of 8-bit keys and
-//           values with 128 elements a second, and issues 9.3e11 instructions; a page takes about 1,450 of them on sm_90a by tensor
-//           cores, and took 3,600 by FP32 operations. Not run on a GPU yet.
+// Why:      bound by memory, if latency and operations do not come first: a warp asks for all of its page before it uses any of
+//           it, and queries are made ready meanwhile. An H200 reads 8-bit pages at 1.8 TB/s (32 sequences of 8,192 positions,
+//           128 elements) and issues an instruction every second cycle, about 2,000 a page; half of them are not the page's
+//           but the block's: queries, and adding up.
 #include "demitasse/attention_float.cuh"
 #include "demitasse/attention_tensor.cuh"
 #include "demitasse/quantize.cuh"

@@ -8,7 +8,7 @@
 // Moves:    keys and values once for 64 rows and a query head; 4 operations an element, position and query.
 // Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand; values
 //           go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales. Weights are
-//           at most 1, so FP16 holds them. Not run on a GPU yet.
+//           at most 1, so FP16 holds them.
 #include "demitasse/pages.cuh"
 
 namespace demitasse {

@@ -7,9 +7,9 @@
 // Requires: gated_activation quantises by groups, not by rows.
 // Accuracy: FP32; sums in a fixed order; the bits of the same steps by kernels of their own.
 // Launch:   one thread an element in blocks of 256, for gated_activation (columns / 256, rows) of them; rms_norm, embed and
-//           gather_rows one block of 256 a row.
+//           gather_rows one block a row, of 256 threads; rms_norm of 1,024 where there are more columns than that.
 // Moves:    each element once.
-// Why:      bound by memory and by the launch: what follows on the same row is done on the way. Not run on a GPU yet.
+// Why:      bound by memory and by the launch: what follows on the same row is done on the way.
 #include "demitasse/output.cuh"
 #include "demitasse/quantize.cuh"
 #include "demitasse/rope.cuh"

@@ -7,7 +7,7 @@
 // Launch:   (rows, heads) blocks of 64 threads; the first warp takes the keys, the second the values; queries are heads
 //           beyond those of the keys.
 // Moves:    8 bytes read and 2 elements written a key element.
-// Why:      a warp holds a group's 64 elements, two a lane, so its maximum is a shuffle. Not run on a GPU yet.
+// Why:      a warp holds a group's 64 elements, two a lane, so its maximum is a shuffle.
 #include "demitasse/pages.cuh"
 #include "demitasse/rope.cuh"
 

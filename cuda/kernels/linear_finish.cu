@@ -4,8 +4,7 @@
 // Accuracy: FP32, the order of weights.cuh; 16-bit results are rounded once.
 // Launch:   one thread an element, blocks of 256, of all matrices.
 // Moves:    4 bytes read for each segment and 4, or 2, written an element.
-// Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same. Not run on a GPU
-//           yet.
+// Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same.
 #include "demitasse/weights.cuh"
 
 KERNEL(256) linear_finish(const GRID_CONSTANT demitasse::LinearBatch batch) {

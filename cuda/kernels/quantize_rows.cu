@@ -6,7 +6,7 @@
 //           column.
 // Moves:    4 bytes read and 1.25 written a column.
 // Why:      a group is a warp's width, so that its maximum and its sums are shuffles. Kernels that make activations do the
-//           same as they write them; this one is for those of other kernels. Not run on a GPU yet.
+//           same as they write them; this one is for those of other kernels.
 #include "demitasse/quantize.cuh"
 
 namespace demitasse {

@@ -1,6 +1,5 @@
 package dev.demitasse.bench;
 
-import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.Devices;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
@@ -81,7 +80,7 @@ public final class DeviceBenchmark {
 
     /**
      * Arguments: a backend's name; {@code --quick} for small sizes that only show that everything runs, {@code --once} to run every
-     * kernel once under a profiler; and what to measure, where that is not everything: {@code int4 int8 w8a8 wgmma f16 attention sample}.
+     * kernel once under a profiler; and what to measure, where that is not everything: {@code int4 int8 w8a8 mma f16 attention sample}.
      */
     public static void main(String[] arguments) {
         List<String> options = Arrays.asList(arguments).subList(1, arguments.length);
@@ -92,7 +91,7 @@ public final class DeviceBenchmark {
         parts.put("int4", () -> benchmark.linear(ActivationType.INT8, TensorType.Q4_0, WeightLayout.int4(32)));
         parts.put("int8", () -> benchmark.linear(ActivationType.INT8, TensorType.Q8_0, WeightLayout.int8(32)));
         parts.put("w8a8", benchmark::w8a8);
-        parts.put("wgmma", benchmark::wgmma);
+        parts.put("mma", benchmark::mma);
         parts.put("f16", () -> benchmark.linear(ActivationType.F32, TensorType.F16, WeightLayout.F16));
         parts.put("attention", () -> Arrays.asList(KvType.values()).forEach(benchmark::attention));
         parts.put("sample", benchmark::sample);
@@ -108,17 +107,13 @@ public final class DeviceBenchmark {
         linear(ActivationType.INT8_ROW, TensorType.F16, WeightLayout.int8(WeightLayout.ROW));
     }
 
-    private void wgmma() {
-        if (!backend.equals("cuda")) {
-            return;
-        }
-        instructions = "wgmma";
-        try {
+    /** W8A8 by the instructions of all GPUs, where a newer one has others by default. */
+    private void mma() {
+        if (backend.equals("cuda")) {
+            instructions = "mma";
             w8a8();
-        } catch (BackendUnavailableException e) {
-            System.err.println("not measured: " + e.getMessage());
+            instructions = null;
         }
-        instructions = null;
     }
 
     private Device open(ActivationType activations) {

@@ -15,13 +15,13 @@ enum TensorCores {
     private static final int WGMMA_CAPABILITY = 90;
 
     /**
-     * Those asked for; MMA unless named, until WGMMA has been measured to be faster.
+     * Those asked for; unless named, WGMMA where the GPU has it, which is faster for more than 64 rows (cuda/results).
      *
      * @throws BackendUnavailableException where the name is unknown or the GPU has no such instructions
      */
     static TensorCores of(@Nullable String name, Driver.Gpu gpu) {
         if (name == null) {
-            return MMA;
+            return gpu.number() == WGMMA_CAPABILITY ? WGMMA : MMA;
         }
         TensorCores wanted = Arrays.stream(values())
                 .filter(t -> t.name().toLowerCase(Locale.ROOT).equals(name))
