@@ -19,6 +19,8 @@ import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -29,6 +31,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -266,8 +270,8 @@ public final class DeviceBenchmark {
     }
 
     /**
-     * Seconds of a list of operations, the median of many after some that warm up. A short list is run several times before the host
-     * waits for it, so that the wait does not count.
+     * Seconds of a list of operations, the median of many after some that warm up: the GPU's own, where the device records them (the
+     * host makes a whole list before the GPU begins), else the host's. A short list is run several times before the host waits for it.
      */
     private double median(Buffer result, Runnable operations) {
         double first = seconds(result, operations, 1);
@@ -276,12 +280,27 @@ public final class DeviceBenchmark {
         }
         seconds(result, operations, 1);
         int times = mode == Mode.QUICK ? 1 : (int) Math.clamp(LIST_SECONDS / seconds(result, operations, 1), 1, 32);
+        for (int i = 0; i < 3; i++) {
+            seconds(result, operations, times); // the list as it will be, until it is a graph
+        }
         double[] seconds = new double[mode.runs];
-        for (int i = -3; i < seconds.length; i++) {
-            double one = seconds(result, operations, times);
-            if (i >= 0) {
-                seconds[i] = one;
+        try (Recording recording = new Recording()) {
+            recording.enable(ModelBenchmark.RUN_EVENT);
+            recording.start();
+            for (int i = 0; i < seconds.length; i++) {
+                seconds[i] = seconds(result, operations, times);
             }
+            recording.stop();
+            List<RecordedEvent> events = ModelBenchmark.events(recording);
+            if (!events.isEmpty() && events.size() % seconds.length == 0) {
+                Arrays.fill(seconds, 0);
+                for (int i = 0; i < events.size(); i++) {
+                    int run = i / (events.size() / seconds.length);
+                    seconds[run] += events.get(i).getDouble("gpuMicroseconds") * 1e-6 / times;
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
         Arrays.sort(seconds);
         return seconds[seconds.length / 2];

@@ -24,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -40,7 +41,8 @@ import jdk.jfr.consumer.RecordingFile;
  */
 public final class ModelBenchmark {
     private static final int PROMPT = 512;
-    private static final String RUN_EVENT = "demitasse.CudaRun";
+    /** What the cuda device records of a list of kernels. */
+    static final String RUN_EVENT = "demitasse.CudaRun";
 
     /**
      * A model's shape.
@@ -227,35 +229,42 @@ public final class ModelBenchmark {
         }
     }
 
-    /** Fields about the kernels of a step, where the device records them. */
-    private static String kernels(Recording recording, int steps, double second) throws IOException {
+    /** The events of a recording that has been stopped, in their order. */
+    static List<RecordedEvent> events(Recording recording) throws IOException {
         Path path = Files.createTempFile("demitasse", ".jfr");
         try {
             recording.dump(path);
-            double kernels = 0;
-            double microseconds = 0;
-            int graphs = 0;
-            List<RecordedEvent> events = RecordingFile.readAllEvents(path);
-            for (RecordedEvent event : events) {
-                kernels += event.getInt("kernels");
-                microseconds += event.getDouble("gpuMicroseconds");
-                graphs += event.getBoolean("graph") ? 1 : 0;
-            }
-            if (events.isEmpty()) {
-                return "";
-            }
-            return String.format(
-                    Locale.ROOT,
-                    ",\"kernelsPerStep\":%.1f,\"runsPerStep\":%.2f,\"graphsPerStep\":%.2f,"
-                            + "\"gpuMillisecondsPerStep\":%.4f,\"otherMillisecondsPerStep\":%.4f",
-                    kernels / steps,
-                    (double) events.size() / steps,
-                    (double) graphs / steps,
-                    microseconds / steps * 1e-3,
-                    second * 1e3 - microseconds / steps * 1e-3);
+            return RecordingFile.readAllEvents(path).stream()
+                    .sorted(Comparator.comparing(RecordedEvent::getStartTime))
+                    .toList();
         } finally {
             Files.deleteIfExists(path);
         }
+    }
+
+    /** Fields about the kernels of a step, where the device records them. */
+    private static String kernels(Recording recording, int steps, double second) throws IOException {
+        double kernels = 0;
+        double microseconds = 0;
+        int graphs = 0;
+        List<RecordedEvent> events = events(recording);
+        for (RecordedEvent event : events) {
+            kernels += event.getInt("kernels");
+            microseconds += event.getDouble("gpuMicroseconds");
+            graphs += event.getBoolean("graph") ? 1 : 0;
+        }
+        if (events.isEmpty()) {
+            return "";
+        }
+        return String.format(
+                Locale.ROOT,
+                ",\"kernelsPerStep\":%.1f,\"runsPerStep\":%.2f,\"graphsPerStep\":%.2f,"
+                        + "\"gpuMillisecondsPerStep\":%.4f,\"otherMillisecondsPerStep\":%.4f",
+                kernels / steps,
+                (double) events.size() / steps,
+                (double) graphs / steps,
+                microseconds / steps * 1e-3,
+                second * 1e3 - microseconds / steps * 1e-3);
     }
 
     private int[] tokens(int count, int seed) {
