@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What can be tested of the CUDA kernels without a GPU: the emulator against itself with planted faults; the kernels on it with five
 # orders of threads and both landings of asynchronous copies; both under AddressSanitizer and UndefinedBehaviorSanitizer, there with
-# one landing; and the machine code that nvcc made (table: cuda/results/resources.md). The Java device is tested by Maven.
+# two orders and one landing; and the machine code that nvcc made (table: cuda/results/resources.md). The Java device is tested by Maven.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
