@@ -20,6 +20,15 @@ mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-
 cp java/cuda/target/demitasse-cuda-*.jar java/testkit/target/demitasse-testkit-*.jar java/core/target/demitasse-core-*.jar "$bundle/main/lib/"
 # The console has JUnit in it; the others are for tests that do not run there.
 rm -f "$bundle"/main/lib/{junit-jupiter,junit-platform-commons,junit-platform-engine,jazzer,jqwik,byte-buddy}*.jar
+# A third of JCuda's libraries is a compiler of PTX that nothing here asks for.
+python3 - "$bundle"/main/lib/jcuda-natives-*.jar <<'END'
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[1] + ".new", "w", zipfile.ZIP_DEFLATED) as new:
+    for entry in old.infolist():
+        if "JNvPTXCompiler" not in entry.filename:
+            new.writestr(entry, old.read(entry))
+os.replace(sys.argv[1] + ".new", sys.argv[1])
+END
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
