@@ -52,13 +52,6 @@ inline uint32_t floats_to_bfloats(float low, float high) {
     return float_to_bfloat(low) | static_cast<uint32_t>(float_to_bfloat(high)) << 16;
 }
 
-inline int dot4(uint32_t a, uint32_t b, int c) {
-    for (int i = 0; i < 32; i += 8) {
-        c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
-    }
-    return c;
-}
-
 inline uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) {
     const uint64_t bytes = a | static_cast<uint64_t>(b) << 32;
     uint32_t result = 0;

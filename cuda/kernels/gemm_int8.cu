@@ -174,22 +174,6 @@ struct Gemm {
         }
     }
 
-    // Scales or minimums of two parts, of the lane's output c of fragment n.
-    DEVICE void load_numbers(float (&to)[2], const unsigned char* from, int n, int c, int part) const {
-        const int at = (warp_n + n * 8 + lane() % 4 * 2 + c) * Shape::PARTS + part;
-        if (halves) {
-            uint32_t word[1];
-            load_words(word, from + at * 2);
-            to[0] = half_to_float(static_cast<uint16_t>(word[0]));
-            to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
-        } else {
-            uint32_t words[2];
-            load_words(words, from + at * 4);
-            to[0] = __uint_as_float(words[0]);
-            to[1] = __uint_as_float(words[1]);
-        }
-    }
-
     // The folds of two parts, of the lane's two outputs of fragment n.
     template <bool MINIMUM>
     DEVICE void load_folds(Fold<BITS, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int part) const {
@@ -198,9 +182,10 @@ struct Gemm {
         for (int c = 0; c < 2; c++) {
             float scale[2];
             float low[2] = {};
-            load_numbers(scale, scales, n, c, part);
+            const int at = (warp_n + n * 8 + lane() % 4 * 2 + c) * Shape::PARTS + part;
+            load_numbers(scale, scales, at, halves);
             if constexpr (MINIMUM) {
-                load_numbers(low, scales + Shape::SCALES, n, c, part);
+                load_numbers(low, scales + Shape::SCALES, at, halves);
             }
             folds[c][0] = {scale[0], low[0]};
             folds[c][1] = {scale[1], low[1]};

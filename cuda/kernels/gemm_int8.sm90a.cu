@@ -222,8 +222,8 @@ struct Wgmma {
                 break;
             }
             float scales[2];
-            load_scales(scales, output + n * 8);
-            float biases[2] = {-0.0f, -0.0f};  // what changes no number
+            load_numbers(scales, a.scales, output + n * 8, a.half_scales != 0);  // there are some for whole tiles
+            float biases[2] = {-0.0f, -0.0f};                                    // what changes no number
             if (a.bias != nullptr) {
                 biases[0] = a.bias[output + n * 8];
                 biases[1] = a.bias[output + n * 8 + 1];
@@ -247,21 +247,6 @@ struct Wgmma {
                     reinterpret_cast<uint32_t*>(to[part])[n * 4] = narrow.narrow(pair[0], pair[1]);
                 }
             }
-        }
-    }
-
-    // Of an even output and the next; there are scales for whole tiles.
-    DEVICE void load_scales(float (&to)[2], int output) const {
-        if (a.half_scales != 0) {
-            uint32_t word[1];
-            load_words(word, static_cast<const uint16_t*>(a.scales) + output);
-            to[0] = half_to_float(static_cast<uint16_t>(word[0]));
-            to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
-        } else {
-            uint32_t words[2];
-            load_words(words, static_cast<const float*>(a.scales) + output);
-            to[0] = __uint_as_float(words[0]);
-            to[1] = __uint_as_float(words[1]);
         }
     }
 };

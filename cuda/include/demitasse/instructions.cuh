@@ -33,7 +33,6 @@ DEVICE uint32_t floats_to_bfloats(float low, float high) {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(b) : "f"(high), "f"(low));
     return b;
 }
-DEVICE int dot4(uint32_t a, uint32_t b, int c) { return __dp4a(static_cast<int>(a), static_cast<int>(b), c); }
 
 // Bytes of two words, numbered 0 to 3 and 4 to 7: the i-th of the result is the one that hexadecimal digit i names.
 DEVICE uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) { return __byte_perm(a, b, digits); }

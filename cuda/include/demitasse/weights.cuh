@@ -52,9 +52,7 @@ struct alignas(16) GroupPair {
     float scales[2];
     uint32_t halves[2];  // sums of 16 columns each, as 16-bit integers
 
-    // The sum of one group, or of one half of it.
     DEVICE int sum(int group) const { return sum_of_halves(halves[group]); }
-    DEVICE int half(int group, int i) const { return static_cast<int16_t>(halves[group] >> 16 * i); }
 };
 
 // The same as a lane holds it; without the sums where no minimum wants them.
@@ -97,6 +95,21 @@ struct Fold {
         }
     }
 };
+
+// Scales or minimums `at`, an even number, and the next.
+DEVICE void load_numbers(float (&to)[2], const void* from, int64_t at, bool halves) {
+    if (halves) {
+        uint32_t word[1];
+        load_words(word, static_cast<const uint16_t*>(from) + at);
+        to[0] = half_to_float(static_cast<uint16_t>(word[0]));
+        to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
+    } else {
+        uint32_t words[2];
+        load_words(words, static_cast<const float*>(from) + at);
+        to[0] = __uint_as_float(words[0]);
+        to[1] = __uint_as_float(words[1]);
+    }
+}
 
 struct LinearArgs {
     const uint8_t* quants;
