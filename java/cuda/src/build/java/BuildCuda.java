@@ -8,11 +8,11 @@ import java.util.Locale;
 import java.util.stream.Stream;
 
 /**
- * Builds the kernels' fatbins into the classes of the module, and the emulator beside them for tests. Without a CUDA toolchain, CMake or
- * a C++ compiler it says so in one line and leaves them out; the module then reports that it has no kernels.
+ * Builds the kernels' fatbins into the classes of the module, or, for tests, the emulator and the stand-in of cuBLAS beside them. Without a
+ * CUDA toolchain, CMake or a C++ compiler it says so in one line and leaves them out; the module then reports that it has no kernels.
  */
 public class BuildCuda {
-    /** Arguments: the repository, and the module's target folder. */
+    /** Arguments: the repository, the module's target folder, and {@code kernels} or {@code emulator}. */
     public static void main(String[] args) throws Exception {
         Path root = Path.of(args[0]).toRealPath();
         Path target = Path.of(args[1]).toAbsolutePath();
@@ -45,12 +45,16 @@ public class BuildCuda {
             configure.addAll(List.of("-G", "Ninja"));
         }
         run(configure.toArray(String[]::new));
-        run("cmake", "--build", build.toString(), "--target", "fatbins", "cuda", "cublas", "--parallel");
+        if (args[2].equals("emulator")) {
+            run("cmake", "--build", build.toString(), "--target", "cuda", "cublas", "--parallel");
+            copy(build, target.resolve("emulator"), ".so.1");
+            copy(build, target.resolve("emulator-cublas"), ".so.12");
+            return;
+        }
+        run("cmake", "--build", build.toString(), "--target", "fatbins", "--parallel");
         Path classes = target.resolve("classes/dev/demitasse/cuda");
         copy(build, classes, ".fatbin");
         deleteFatbinsWithoutSource(classes, root.resolve("cuda/kernels"));
-        copy(build, target.resolve("emulator"), ".so.1");
-        copy(build, target.resolve("emulator-cublas"), ".so.12");
     }
 
     private static void copy(Path from, Path to, String suffix) throws IOException {
