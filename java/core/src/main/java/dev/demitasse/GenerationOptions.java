@@ -1,7 +1,10 @@
 package dev.demitasse;
 
 import dev.demitasse.sampling.SamplingOptions;
+import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What to generate.
@@ -9,14 +12,20 @@ import java.util.List;
  * @param maximumTokens how many tokens at most
  * @param sampling how tokens are chosen
  * @param stop texts that end the generation; they are not part of the result
- * @param logprobs how many most likely tokens to report for each step; 0 for none
+ * @param logprobs how many most likely tokens to report for each step, at most the vocabulary; 0 for none
  * @param ignoreEnd whether to go on past the model's end token
+ * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  */
 public record GenerationOptions(
-        int maximumTokens, SamplingOptions sampling, List<String> stop, int logprobs, boolean ignoreEnd) {
+        int maximumTokens,
+        SamplingOptions sampling,
+        List<String> stop,
+        int logprobs,
+        boolean ignoreEnd,
+        @Nullable Duration deadline) {
     /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
     public static final GenerationOptions DEFAULT =
-            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, false);
+            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, false, null);
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
@@ -25,6 +34,10 @@ public record GenerationOptions(
         if (maximumTokens < 0 || logprobs < 0) {
             throw new UsageException("A number of tokens cannot be negative.");
         }
+        if (deadline != null && deadline.isNegative()) {
+            throw new UsageException("A deadline cannot be before the call: " + deadline + ".");
+        }
+        Objects.requireNonNull(sampling, "sampling");
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new UsageException("A stop text cannot be empty.");
         }
@@ -33,26 +46,31 @@ public record GenerationOptions(
 
     /** The same with another number of tokens. */
     public GenerationOptions withMaximumTokens(int count) {
-        return new GenerationOptions(count, sampling, stop, logprobs, ignoreEnd);
+        return new GenerationOptions(count, sampling, stop, logprobs, ignoreEnd, deadline);
     }
 
     /** The same with other sampling. */
     public GenerationOptions withSampling(SamplingOptions options) {
-        return new GenerationOptions(maximumTokens, options, stop, logprobs, ignoreEnd);
+        return new GenerationOptions(maximumTokens, options, stop, logprobs, ignoreEnd, deadline);
     }
 
     /** The same with other stop texts. */
     public GenerationOptions withStop(String... texts) {
-        return new GenerationOptions(maximumTokens, sampling, List.of(texts), logprobs, ignoreEnd);
+        return new GenerationOptions(maximumTokens, sampling, List.of(texts), logprobs, ignoreEnd, deadline);
     }
 
     /** The same with the most likely tokens reported. */
     public GenerationOptions withLogprobs(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, count, ignoreEnd);
+        return new GenerationOptions(maximumTokens, sampling, stop, count, ignoreEnd, deadline);
     }
 
     /** The same, going on past the end token or not. */
     public GenerationOptions withIgnoreEnd(boolean ignore) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, ignore);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, ignore, deadline);
+    }
+
+    /** The same with an end that long after the call, or none; it comes after the token that is being computed. */
+    public GenerationOptions withDeadline(@Nullable Duration afterCall) {
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, ignoreEnd, afterCall);
     }
 }

@@ -9,24 +9,29 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One conversation. It keeps the keys and values of what was said, so a further turn costs only its new tokens. A session is
- * used by one thread at a time: a second one that calls meanwhile gets a {@link UsageException}. {@link #cancel} may be called
- * by any thread.
+ * used by one thread at a time: a second one that calls meanwhile gets a {@link UsageException}. {@link #cancel} and {@link #close} may be
+ * called by any thread, also by a listener.
+ *
+ * <p>A thread that is interrupted gets its answer as far as it came, with {@link FinishReason#CANCELLED} and its interrupt flag set.
  */
 public final class Session implements AutoCloseable {
     private final Model model;
     private final Engine engine;
     private final Sequence sequence = new Sequence();
     private final List<Message> history = new ArrayList<>();
-    private final AtomicReference<@Nullable Thread> user = new AtomicReference<>();
-    private volatile boolean cancelled;
+    private final AtomicReference<@Nullable Call> current = new AtomicReference<>();
+    private volatile boolean used;
+    private volatile boolean cancelledUnused;
     private volatile boolean closed;
 
     Session(Model model, Engine engine) {
@@ -46,10 +51,17 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException where the conversation does not fit; it is then as it was before the call
      */
     public Generation chat(String message, GenerationOptions options, Consumer<String> listener) {
-        return exclusively(() -> {
+        return chat(Call.ofThread(), message, options, listener);
+    }
+
+    Generation chat(Call call, String message, GenerationOptions options, Consumer<String> listener) {
+        Objects.requireNonNull(message, "message");
+        Objects.requireNonNull(options, "options");
+        Objects.requireNonNull(listener, "listener");
+        return exclusively(call, () -> {
             List<Message> messages = new ArrayList<>(history);
             messages.add(Message.user(message));
-            Generation answer = run(model.chatFormat().encode(messages), options, listener);
+            Generation answer = run(call, model.chatFormat().encode(messages), options, listener);
             messages.add(Message.assistant(answer.text()));
             history.clear();
             history.addAll(messages);
@@ -64,8 +76,11 @@ public final class Session implements AutoCloseable {
 
     /** Continues tokens. */
     public Generation generate(int[] prompt, GenerationOptions options, Consumer<String> listener) {
+        Call call = Call.ofThread();
+        Objects.requireNonNull(options, "options");
+        Objects.requireNonNull(listener, "listener");
         int[] tokens = prompt.clone();
-        return exclusively(() -> run(tokens, options, listener));
+        return exclusively(call, () -> run(call, tokens, options, listener));
     }
 
     /** A lazy stream of an answer's text; closing it early cancels the answer. The session is busy until it ends. */
@@ -78,8 +93,12 @@ public final class Session implements AutoCloseable {
         return TextStreams.publisher(this, message, options);
     }
 
-    private Generation run(int[] prompt, GenerationOptions options, Consumer<String> listener) {
-        cancelled = false;
+    private Generation run(Call call, int[] prompt, GenerationOptions options, Consumer<String> listener) {
+        call.deadline(options.deadline());
+        if (!used && cancelledUnused) {
+            call.cancel();
+        }
+        used = true;
         long begin = System.nanoTime();
         long firstToken = begin;
         engine.begin(
@@ -97,7 +116,7 @@ public final class Session implements AutoCloseable {
         FinishReason finish = null;
         try {
             while (finish == null) {
-                Engine.Progress progress = engine.await(sequence, tokens.size());
+                Engine.Progress progress = engine.await(sequence, tokens.size(), call::ending);
                 firstToken = tokens.isEmpty() ? System.nanoTime() : firstToken;
                 finish = progress.finish();
                 for (Sequence.Step step : progress.steps()) {
@@ -108,9 +127,6 @@ public final class Session implements AutoCloseable {
                         finish = FinishReason.STOP;
                         break;
                     }
-                }
-                if (cancelled && finish == null) {
-                    finish = FinishReason.CANCELLED;
                 }
             }
         } finally {
@@ -137,21 +153,31 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Ends the generation that runs, if any, after its current token. */
+    /**
+     * Ends the answer that runs after its current token; later ones are not concerned. Before a session's first call it is meant for that
+     * one: whoever cancels at the moment in which a call begins cannot know whether it has begun.
+     */
     public void cancel() {
-        cancelled = true;
+        if (!used) {
+            cancelledUnused = true;
+        }
+        Call call = current.get(); // read last: one that began meanwhile may not have seen the mark
+        if (call != null) {
+            call.cancel();
+        }
     }
 
     /** What was said so far. */
     public List<Message> history() {
-        return exclusively(() -> List.copyOf(history));
+        return exclusively(Call.ofThread(), () -> List.copyOf(history));
     }
 
     /** Replaces the conversation; what its cache and the new one have in common is kept. */
     public void history(List<Message> messages) {
-        exclusively(() -> {
+        List<Message> copy = List.copyOf(messages);
+        exclusively(Call.ofThread(), () -> {
             history.clear();
-            history.addAll(messages);
+            history.addAll(copy);
             return history;
         });
     }
@@ -166,34 +192,31 @@ public final class Session implements AutoCloseable {
         return model;
     }
 
-    private interface Action<T> {
-        T run();
-    }
-
-    private <T> T exclusively(Action<T> action) {
-        if (closed) {
-            throw new UsageException("The session is closed.");
-        }
-        Thread current = Thread.currentThread();
-        Thread other = user.compareAndExchange(null, current);
+    private <T> T exclusively(Call call, Supplier<T> action) {
+        call.begin();
+        Call other = current.compareAndExchange(null, call);
         if (other != null) {
-            throw new UsageException("The session is in use by thread \"" + other.getName()
-                    + "\"; open one session for each conversation.");
+            throw new UsageException(
+                    "The session is in use by " + other.user() + "; open one session for each conversation.");
         }
         try {
-            return action.run();
+            if (closed) {
+                throw new UsageException("The session is closed.");
+            }
+            return action.get();
         } finally {
-            user.set(null);
+            current.set(null);
         }
     }
 
-    /** Cancels what runs and gives the cache's pages back. Closing twice does nothing. */
+    /** Ends the answer that runs after its current token, and gives the cache's pages back. Closing twice does nothing. */
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            cancel();
-            engine.release(sequence);
+        closed = true;
+        Call call = current.get();
+        if (call != null) {
+            call.cancel();
         }
+        engine.close(sequence);
     }
 }

@@ -2,11 +2,12 @@ package dev.demitasse;
 
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Spliterators;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.SubmissionPublisher;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
@@ -20,19 +21,20 @@ final class TextStreams {
 
     static Stream<String> stream(Session session, String message, GenerationOptions options) {
         BlockingQueue<Piece> queue = new LinkedBlockingQueue<>();
-        Thread worker = Thread.ofVirtual().unstarted(() -> {
+        Call call = new Call("a stream() of an answer that was not read to its end; close it");
+        Thread worker = Thread.ofVirtual().name("demitasse-stream").unstarted(() -> {
             Throwable failure = null;
             try {
-                session.chat(message, options, text -> queue.add(new Piece(text, null)));
+                session.chat(call, message, options, text -> queue.add(new Piece(text, null)));
             } catch (RuntimeException | Error e) {
                 failure = e;
             }
             queue.add(new Piece(null, failure));
         });
-        Iterator<String> pieces = new PieceIterator(queue, worker);
+        Iterator<String> pieces = new PieceIterator(queue, worker, call);
         return StreamSupport.stream(Spliterators.spliteratorUnknownSize(pieces, 0), false)
                 .onClose(() -> {
-                    session.cancel();
+                    call.cancel();
                     if (worker.getState() != Thread.State.NEW) {
                         join(worker);
                     }
@@ -50,11 +52,13 @@ final class TextStreams {
     private static final class PieceIterator implements Iterator<String> {
         private final BlockingQueue<Piece> queue;
         private final Thread worker;
+        private final Call call;
         private @Nullable Piece next;
 
-        PieceIterator(BlockingQueue<Piece> queue, Thread worker) {
+        PieceIterator(BlockingQueue<Piece> queue, Thread worker, Call call) {
             this.queue = queue;
             this.worker = worker;
+            this.call = call;
         }
 
         @Override
@@ -67,6 +71,7 @@ final class TextStreams {
                     next = queue.take();
                 } catch (InterruptedException e) {
                     Thread.currentThread().interrupt();
+                    call.cancel();
                     throw new UsageException("The thread was interrupted while it waited for a token.", e);
                 }
                 if (next.text() == null) {
@@ -95,22 +100,66 @@ final class TextStreams {
 
     static Flow.Publisher<String> publisher(Session session, String message, GenerationOptions options) {
         return subscriber -> {
-            SubmissionPublisher<String> publisher = new SubmissionPublisher<>();
-            publisher.subscribe(subscriber);
-            Thread.ofVirtual().start(() -> {
-                try {
-                    session.chat(message, options, text -> {
-                        if (publisher.hasSubscribers()) {
-                            publisher.submit(text);
-                        } else {
-                            session.cancel();
-                        }
-                    });
-                    publisher.close();
-                } catch (RuntimeException | Error e) {
-                    publisher.closeExceptionally(e);
-                }
-            });
+            Answer answer = new Answer(Objects.requireNonNull(subscriber, "subscriber"));
+            Thread.ofVirtual().name("demitasse-publisher").start(() -> answer.run(session, message, options));
         };
+    }
+
+    /** One subscriber's answer: generated no further than it asks for, and ended when it, the session or a deadline ends it. */
+    private static final class Answer implements Flow.Subscription {
+        private final Flow.Subscriber<? super String> subscriber;
+        private final Call call =
+                new Call("a publisher() of an answer whose subscriber has not taken all of it; cancel it");
+        private final AtomicLong demand = new AtomicLong();
+        private volatile boolean unsubscribed;
+        private volatile @Nullable IllegalArgumentException refusal;
+
+        Answer(Flow.Subscriber<? super String> subscriber) {
+            this.subscriber = subscriber;
+        }
+
+        void run(Session session, String message, GenerationOptions options) {
+            Throwable failure = null;
+            try {
+                subscriber.onSubscribe(this);
+                session.chat(call, message, options, this::deliver);
+                failure = refusal;
+            } catch (RuntimeException | Error e) {
+                failure = e;
+            }
+            if (failure != null) {
+                subscriber.onError(failure);
+            } else if (!unsubscribed) {
+                subscriber.onComplete();
+            }
+        }
+
+        private void deliver(String text) {
+            while (demand.get() == 0 && call.ending() == null) {
+                call.sleep();
+            }
+            if (demand.get() > 0 && !unsubscribed) {
+                demand.updateAndGet(n -> n == Long.MAX_VALUE ? n : n - 1);
+                subscriber.onNext(text);
+            }
+        }
+
+        @Override
+        public void request(long count) {
+            if (count <= 0) {
+                refusal =
+                        new IllegalArgumentException("A subscriber asked for " + count + " items; ask for at least 1.");
+                call.cancel();
+                return;
+            }
+            demand.updateAndGet(n -> n + count < 0 ? Long.MAX_VALUE : n + count);
+            call.wake();
+        }
+
+        @Override
+        public void cancel() {
+            unsubscribed = true;
+            call.cancel();
+        }
     }
 }

@@ -161,11 +161,11 @@ public final class ModelBenchmark {
             Sequence sequence = new Sequence();
             long start = System.nanoTime();
             engine.begin(sequence, tokens(quick ? 40 : PROMPT, run), SamplingOptions.GREEDY, 1, 0, false);
-            engine.await(sequence, 0);
+            engine.await(sequence, 0, () -> null);
             if (run >= 0) {
                 seconds[run] = (System.nanoTime() - start) * 1e-9;
             }
-            engine.release(sequence);
+            engine.close(sequence);
         }
         int count = quick ? 40 : PROMPT;
         print(String.format(
@@ -187,7 +187,7 @@ public final class ModelBenchmark {
             running.add(sequence);
         }
         for (Sequence sequence : running) {
-            engine.await(sequence, 0);
+            engine.await(sequence, 0, () -> null);
         }
         Sequence first = running.getFirst();
         int seen = warm + 1;
@@ -218,14 +218,14 @@ public final class ModelBenchmark {
         }
         for (Sequence sequence : running) {
             engine.end(sequence, FinishReason.CANCELLED);
-            engine.release(sequence);
+            engine.close(sequence);
         }
     }
 
     private static void advance(Engine engine, Sequence sequence, int tokens) {
         int seen = 0;
         while (seen < tokens) {
-            seen += engine.await(sequence, seen).steps().size();
+            seen += engine.await(sequence, seen, () -> null).steps().size();
         }
     }
 

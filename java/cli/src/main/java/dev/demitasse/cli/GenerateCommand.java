@@ -68,7 +68,7 @@ final class GenerateCommand implements Callable<Integer> {
         if ((prompt == null) == (tokens == null)) {
             throw new UsageException("Give either -p TEXT or --tokens 1,2,3.");
         }
-        GenerationOptions options = new GenerationOptions(count, sampling.options(), stop, logprobs, raw);
+        GenerationOptions options = new GenerationOptions(count, sampling.options(), stop, logprobs, raw, null);
         try (Model model = selection.load();
                 Session session = model.newSession()) {
             Consumer<String> listener = json

@@ -87,7 +87,7 @@ public final class Transformer implements AutoCloseable {
      * @param ids token of each row
      * @param rows where the rows stand
      * @param logitRows rows whose logits are wanted, any number
-     * @param sink receives them, in the order of {@code logitRows}
+     * @param sink receives them, in the order of {@code logitRows}; when this returns the batch has run, also where no logits are wanted
      */
     public void forward(int[] ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
         int count = rows.count();
@@ -109,6 +109,50 @@ public final class Transformer implements AutoCloseable {
             logits(wanted);
             sink.accept(first, wanted.length, logits);
         }
+        if (logitRows.length == 0) {
+            residual.read(
+                    0, MemorySegment.ofArray(new float[1])); // what a device has recorded runs when a buffer is read
+        }
+    }
+
+    /**
+     * Runs one row again, layer by layer, to find where its numbers stop being finite.
+     *
+     * @param ids its token
+     * @param row where it stands; the positions before it are in the cache
+     * @return words for a message
+     */
+    public String firstNotFinite(int[] ids, BatchRows row, KvStore kv) {
+        writeAngles(row, config.rope(), angles);
+        if (windowAngles != angles) {
+            writeAngles(row, config.windowRope(), windowAngles);
+        }
+        device.embed(weights.embedding(), ids, 1, config.embeddingScale(), residual);
+        if (!finiteResidual()) {
+            return "the embedding";
+        }
+        for (int layer = 0; layer < config.layers(); layer++) {
+            attention(layer, row, kv);
+            if (!finiteResidual()) {
+                return "attention in layer " + layer;
+            }
+            feedForward(layer, 1);
+            if (!finiteResidual()) {
+                return "the feed-forward part of layer " + layer;
+            }
+        }
+        return "the output matrix";
+    }
+
+    private boolean finiteResidual() {
+        float[] values = new float[config.hidden()];
+        residual.read(0, MemorySegment.ofArray(values));
+        for (float value : values) {
+            if (!Float.isFinite(value)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private void attention(int layer, BatchRows rows, KvStore kv) {

@@ -1,13 +1,14 @@
 package dev.demitasse.runtime;
 
 import dev.demitasse.ContextFullException;
+import dev.demitasse.NumericalException;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.kv.KvCache;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.kv.PageTable;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Transformer;
 import dev.demitasse.model.Weights;
@@ -16,9 +17,12 @@ import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntPredicate;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,9 +63,13 @@ public final class Engine implements AutoCloseable {
         this.config = config;
         this.isEnd = isEnd;
         this.contextLength = limits.contextLength;
-        int pages = KvCache.pagesFor(limits.contextLength) * limits.sequences;
+        long pages = (long) KvCache.pagesFor(limits.contextLength) * limits.sequences;
+        if (pages > Integer.MAX_VALUE) {
+            throw new UsageException("A cache of " + limits.sequences + " sessions of " + limits.contextLength
+                    + " positions is larger than there can be; ask for fewer sessions.");
+        }
         this.cache = new KvCache(
-                device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), pages, limits.kvType));
+                device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
         this.device = device;
         this.transformer = new Transformer(config, weights, device, limits.batchRows);
         this.scheduler = new Scheduler(cache, limits.batchRows, limits.promptChunk);
@@ -89,20 +97,24 @@ public final class Engine implements AutoCloseable {
             throw new UsageException("The prompt has no tokens; give at least one.");
         }
         if (prompt.length >= contextLength) {
+            boolean longest = contextLength >= config.contextLength();
             throw new ContextFullException("The prompt has " + prompt.length + " tokens; the context has room for "
-                    + contextLength + ", and one must be left. Shorten it, or load the model with a longer context.");
+                    + contextLength + ", and one must be left. Shorten it"
+                    + (longest
+                            ? "; the model was trained for no more."
+                            : ", or load the model with a longer context."));
         }
-        for (int id : prompt) {
-            if (id < 0 || id >= config.vocabulary()) {
-                throw new UsageException("Token " + id + " is not in the vocabulary of " + config.vocabulary() + ".");
-            }
-        }
+        requireTokens(prompt);
         lock.lock();
         try {
             requireOpen();
+            if (sequence.closed()) {
+                throw new UsageException("The session is closed.");
+            }
             sequence.replace(prompt);
             cache.release(sequence.pages, sequence.cached());
-            sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, logprobs, endsAtEnd));
+            int entries = Math.min(logprobs, config.vocabulary());
+            sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, entries, endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
             } else {
@@ -117,22 +129,45 @@ public final class Engine implements AutoCloseable {
     public record Progress(
             List<Sequence.Step> steps, @Nullable FinishReason finish) {}
 
-    /** Waits for news of a sequence, stepping for all sequences meanwhile. */
-    public Progress await(Sequence sequence, int seen) {
-        lock.lock();
-        try {
-            requireOpen();
-            while (sequence.finish() == null && sequence.generated() == seen) {
-                step();
+    /**
+     * Waits for news of a sequence, stepping for all sequences meanwhile. The lock is free between steps, so that other callers can begin,
+     * end and close theirs.
+     *
+     * @param ending is asked before every step: why the generation is to end now, or null while it is to go on
+     */
+    public Progress await(Sequence sequence, int seen, Supplier<@Nullable FinishReason> ending) {
+        while (true) {
+            lock.lock();
+            try {
+                requireOpen();
+                FinishReason reason = sequence.finish() == null ? ending.get() : null;
+                if (reason != null) {
+                    end(sequence, reason);
+                }
+                if (!hasNews(sequence, seen)) {
+                    step();
+                }
+                if (hasNews(sequence, seen)) {
+                    return progress(sequence, seen);
+                }
+            } finally {
+                lock.unlock();
             }
-            RuntimeException failure = sequence.failure();
-            if (failure != null) {
-                throw failure;
-            }
-            return new Progress(sequence.steps(seen), sequence.finish());
-        } finally {
-            lock.unlock();
         }
+    }
+
+    private static boolean hasNews(Sequence sequence, int seen) {
+        return sequence.finish() != null || sequence.generated() > seen;
+    }
+
+    private static Progress progress(Sequence sequence, int seen) {
+        switch (sequence.failure()) {
+            case null -> {}
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new IllegalStateException(e);
+        }
+        return new Progress(sequence.steps(seen), sequence.finish());
     }
 
     /** Ends a sequence's generation, if one runs. */
@@ -148,10 +183,11 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** Gives a sequence's pages back. */
-    public void release(Sequence sequence) {
+    /** Ends a sequence's generation, refuses further ones, and takes its pages back. */
+    public void close(Sequence sequence) {
         lock.lock();
         try {
+            sequence.close();
             if (!closed) {
                 scheduler.release(sequence);
             }
@@ -160,38 +196,78 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /** Sequences that may hold pages of the cache and do not run. */
+    public int idleSequences() {
+        lock.lock();
+        try {
+            return scheduler.idle();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Schedule, forward, commit: only what was run counts as cached. Whatever goes wrong ends the sequences that it concerns, and no others. */
     private void step() {
         Batch batch = scheduler.next();
         if (batch.rows().count() == 0) {
             return;
         }
-        int vocabulary = config.vocabulary();
+        List<Sequence> unsound = new ArrayList<>();
         try {
-            transformer.forward(batch.ids(), batch.rows(), cache.store(), batch.logitRows(), (first, count, buffer) -> {
-                List<Sequence> sampled = batch.sampled().subList(first, first + count);
-                if (sampled.stream().allMatch(Engine::needsNoLogits)) {
-                    int[] tokens =
-                            new int[count]; // four bytes a sequence come back from a device with memory of its own
-                    List<Draw> draws = sampled.stream()
-                            .map(s -> s.request().sampler().next())
-                            .toList();
-                    device.sample(buffer, vocabulary, draws, tokens);
-                    for (int i = 0; i < count; i++) {
-                        add(sampled.get(i), tokens[i], List.of());
-                    }
-                    return;
-                }
-                float[] logits = new float[vocabulary];
-                for (int i = 0; i < count; i++) {
-                    buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
-                    sample(sampled.get(i), logits);
-                }
-            });
-        } catch (RuntimeException e) {
-            scheduler.unfinished().forEach(sequence -> {
-                sequence.fail(e);
-                scheduler.remove(sequence);
-            });
+            transformer.forward(
+                    batch.ids(),
+                    batch.rows(),
+                    cache.store(),
+                    batch.logitRows(),
+                    (first, count, logits) -> sample(batch.sampled().subList(first, first + count), logits, unsound));
+        } catch (RuntimeException | Error e) {
+            batch.sequences().forEach(sequence -> fail(sequence, e));
+            return;
+        }
+        batch.commit();
+        for (Sequence sequence : unsound) {
+            fail(sequence, notFinite(sequence));
+        }
+    }
+
+    private void fail(Sequence sequence, Throwable cause) {
+        sequence.fail(cause);
+        scheduler.remove(sequence);
+    }
+
+    private NumericalException notFinite(Sequence sequence) {
+        int position = sequence.cached() - 1;
+        BatchRows row = new BatchRows(1, new int[] {position}, new int[][] {sequence.pages.pages()});
+        String where = transformer.firstNotFinite(new int[] {sequence.token(position)}, row, cache.store());
+        return new NumericalException(
+                "No logit after position " + position + " is a number (NaN); the first numbers that"
+                        + " are not finite are those of " + where
+                        + ". The weights, or 16-bit numbers of the cache, overflow: try a cache of F32, or another file.");
+    }
+
+    /** Chooses the next token of each sequence; those without any logit that is a number go to {@code unsound}. */
+    private void sample(List<Sequence> sequences, Buffer buffer, List<Sequence> unsound) {
+        int vocabulary = config.vocabulary();
+        if (sequences.stream().allMatch(Engine::needsNoLogits)) {
+            int[] tokens =
+                    new int[sequences.size()]; // four bytes a sequence come back from a device with memory of its own
+            List<Draw> draws =
+                    sequences.stream().map(s -> s.request().sampler().next()).toList();
+            device.sample(buffer, vocabulary, draws, tokens);
+            for (int i = 0; i < tokens.length; i++) {
+                accept(sequences.get(i), tokens[i], List.of(), unsound);
+            }
+            return;
+        }
+        float[] logits = new float[vocabulary];
+        for (int i = 0; i < sequences.size(); i++) {
+            buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
+            Sequence sequence = sequences.get(i);
+            try {
+                sample(sequence, logits, unsound);
+            } catch (RuntimeException | Error e) {
+                fail(sequence, e); // what one sequence asks for concerns no other
+            }
         }
     }
 
@@ -200,14 +276,18 @@ public final class Engine implements AutoCloseable {
                 && sequence.request().sampler().byLogitsAlone();
     }
 
-    private void sample(Sequence sequence, float[] logits) {
+    private void sample(Sequence sequence, float[] logits, List<Sequence> unsound) {
         Sequence.Request request = sequence.request();
         List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
         int token = request.sampler().sample(logits, sequence.tokens(), sequence.length());
-        add(sequence, token, top);
+        accept(sequence, token, top, unsound);
     }
 
-    private void add(Sequence sequence, int token, List<Logprobs.Entry> top) {
+    private void accept(Sequence sequence, int token, List<Logprobs.Entry> top, List<Sequence> unsound) {
+        if (token == Draw.NONE) {
+            unsound.add(sequence);
+            return;
+        }
         Sequence.Request request = sequence.request();
         sequence.add(new Sequence.Step(token, top));
         if (request.endsAtEnd() && isEnd.test(token)) {
@@ -231,47 +311,55 @@ public final class Engine implements AutoCloseable {
         if (tokens.length > contextLength) {
             throw new ContextFullException(tokens.length + " tokens do not fit a context of " + contextLength + ".");
         }
-        PageTable pages = new PageTable();
+        requireTokens(tokens);
+        Sequence sequence = new Sequence();
+        sequence.replace(tokens);
+        try {
+            while (sequence.pending() > 0) {
+                evaluate(sequence, from, visitor);
+            }
+        } finally {
+            close(sequence);
+        }
+    }
+
+    /** One batch of a text; other callers run between batches. */
+    private void evaluate(Sequence sequence, int from, LogitsVisitor visitor) {
         lock.lock();
         try {
             requireOpen();
-            while (!cache.reserve(pages, tokens.length)) {
+            int at = sequence.cached();
+            int count = Math.min(transformer.maximumRows(), sequence.pending());
+            while (!cache.reserve(sequence.pages, at + count)) {
                 if (!scheduler.reclaim()) {
                     throw new ContextFullException(
                             "Running sessions hold the whole key-value cache; try again when one has ended.");
                 }
             }
-            for (int at = 0; at < tokens.length; at += transformer.maximumRows()) {
-                evaluate(tokens, at, Math.min(transformer.maximumRows(), tokens.length - at), from, pages, visitor);
-            }
+            Batch.Builder builder = new Batch.Builder(count);
+            builder.add(sequence, count);
+            Batch batch = builder.build();
+            int first = Math.max(0, from - at);
+            int[] wanted = IntStream.range(first, count).toArray();
+            float[] logits = new float[config.vocabulary()];
+            transformer.forward(batch.ids(), batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
+                for (int i = 0; i < rows; i++) {
+                    buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
+                    visitor.visit(at + wanted[done + i], logits);
+                }
+            });
+            batch.commit();
         } finally {
-            cache.release(pages, 0);
             lock.unlock();
         }
     }
 
-    private void evaluate(int[] tokens, int at, int count, int from, PageTable pages, LogitsVisitor visitor) {
-        int[] ids = new int[count];
-        int[] positions = new int[count];
-        int[][] tables = new int[count][];
-        for (int i = 0; i < count; i++) {
-            ids[i] = tokens[at + i];
-            positions[i] = at + i;
-            tables[i] = pages.pages();
+    private void requireTokens(int[] tokens) {
+        for (int id : tokens) {
+            if (id < 0 || id >= config.vocabulary()) {
+                throw new UsageException("Token " + id + " is not in the vocabulary of " + config.vocabulary() + ".");
+            }
         }
-        int first = Math.max(0, from - at);
-        int[] wanted = new int[Math.max(0, count - first)];
-        for (int i = 0; i < wanted.length; i++) {
-            wanted[i] = first + i;
-        }
-        float[] logits = new float[config.vocabulary()];
-        transformer.forward(
-                ids, new BatchRows(count, positions, tables), cache.store(), wanted, (done, rows, buffer) -> {
-                    for (int i = 0; i < rows; i++) {
-                        buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
-                        visitor.visit(at + wanted[done + i], logits);
-                    }
-                });
     }
 
     private void requireOpen() {

@@ -8,8 +8,10 @@ public enum FinishReason {
     STOP,
     /** The wanted number of tokens, or the end of the context, was reached. */
     LENGTH,
-    /** It was cancelled. */
-    CANCELLED;
+    /** It was cancelled, or the thread that waited for it was interrupted. */
+    CANCELLED,
+    /** The time that it was given was over. */
+    DEADLINE;
 
     @Override
     public String toString() {

@@ -34,20 +34,27 @@ final class Scheduler {
         running.add(sequence);
     }
 
-    /** Ends a sequence's run; its cache stays while there is room. */
+    /** Ends a sequence's run; its cache stays while there is room, unless it is closed. */
     void remove(Sequence sequence) {
-        idle.add(sequence);
+        if (!sequence.closed()) {
+            idle.add(sequence);
+        }
         waiting.remove(sequence);
         if (running.remove(sequence) && !waiting.isEmpty()) {
             running.add(waiting.removeFirst());
         }
     }
 
-    /** Takes a sequence's pages back for good. */
+    /** Takes back the pages of a closed sequence for good. */
     void release(Sequence sequence) {
         remove(sequence);
         idle.remove(sequence);
         giveUp(sequence);
+    }
+
+    /** Sequences that hold pages and do not run. */
+    int idle() {
+        return idle.size();
     }
 
     /** Takes back the pages of the sequence that has been idle longest; false where none is. */
@@ -64,13 +71,6 @@ final class Scheduler {
     private void giveUp(Sequence sequence) {
         cache.release(sequence.pages, 0);
         sequence.cached(0);
-    }
-
-    /** Every sequence that has not ended. */
-    List<Sequence> unfinished() {
-        List<Sequence> all = new ArrayList<>(running);
-        all.addAll(waiting);
-        return all;
     }
 
     /** The next batch; an empty one where nobody is left. */
@@ -105,7 +105,7 @@ final class Scheduler {
         }
         for (Sequence sequence : running) {
             int rows = Math.min(Math.min(sequence.pending(), promptChunk), batch.free());
-            if (rows > 0 && reserve(sequence, rows)) {
+            if (sequence.pending() > 1 && rows > 0 && reserve(sequence, rows)) {
                 batch.add(sequence, rows);
             }
         }

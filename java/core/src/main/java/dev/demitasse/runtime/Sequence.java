@@ -24,7 +24,8 @@ public final class Sequence {
     private @Nullable Request request;
     private final List<Step> steps = new ArrayList<>();
     private @Nullable FinishReason finish;
-    private @Nullable RuntimeException failure;
+    private @Nullable Throwable failure;
+    private boolean closed;
 
     /**
      * What is to be generated.
@@ -114,9 +115,22 @@ public final class Sequence {
         finish = reason;
     }
 
-    void fail(RuntimeException exception) {
-        failure = exception;
+    /** Ends the generation with what went wrong: a {@link RuntimeException} or an {@link Error}. */
+    void fail(Throwable cause) {
+        failure = cause;
         finish = FinishReason.CANCELLED;
+    }
+
+    /** No more generations; one that runs is cancelled. */
+    void close() {
+        closed = true;
+        if (finish == null) {
+            finish = FinishReason.CANCELLED;
+        }
+    }
+
+    boolean closed() {
+        return closed;
     }
 
     @Nullable
@@ -125,7 +139,7 @@ public final class Sequence {
     }
 
     @Nullable
-    RuntimeException failure() {
+    Throwable failure() {
         return failure;
     }
 }

@@ -19,6 +19,9 @@ import java.util.Arrays;
 public record Draw(float temperature, int topK, float topP, float minP, long seed, long number) {
     private static final long GOLDEN_GAMMA = 0x9E3779B97F4A7C15L;
 
+    /** What is chosen where no logit is a number. */
+    public static final int NONE = -1;
+
     /** Always the most likely token. */
     public static final Draw GREEDY = new Draw(0, 0, 1, 0, 0, 0);
 
@@ -30,10 +33,10 @@ public record Draw(float temperature, int topK, float topP, float minP, long see
         return ((z ^ z >>> 31) >>> 11) * 0x1p-53;
     }
 
-    /** The token. Logits that are no numbers are never chosen while there are others. */
+    /** The token. Logits that are NaN are never chosen; {@link #NONE} where all are. */
     public int choose(float[] logits) {
         int best = Sampler.argmax(logits);
-        if (temperature == 0) {
+        if (temperature == 0 || best == NONE) {
             return best;
         }
         int[] kept = kept(logits, best);
@@ -60,14 +63,15 @@ public record Draw(float temperature, int topK, float topP, float minP, long see
         double[] weights = new double[candidates.length];
         double sum = 0;
         for (int i = 0; i < candidates.length; i++) {
-            weights[i] = Math.exp(logits[candidates[i]] - logits[best]);
+            double weight = Math.exp(logits[candidates[i]] - logits[best]);
+            weights[i] = Double.isNaN(weight) ? 0 : weight;
             sum += weights[i];
         }
         double reached = 0;
         int count = 0;
         for (int i = 0; i < candidates.length && (topP == 1 || reached < topP * sum); i++) {
             reached += weights[i];
-            if (weights[i] >= minP) {
+            if (weights[i] >= minP && !Float.isNaN(logits[candidates[i]])) {
                 candidates[count++] = candidates[i];
             }
         }

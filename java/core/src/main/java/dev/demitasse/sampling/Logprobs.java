@@ -24,7 +24,7 @@ public final class Logprobs {
     public static double logSumExp(float[] logits) {
         float largest = Float.NEGATIVE_INFINITY;
         for (float logit : logits) {
-            largest = Math.max(largest, logit);
+            largest = logit > largest ? logit : largest; // NaN is none
         }
         double[] terms = new double[BLOCK];
         double sum = 0;
@@ -44,7 +44,8 @@ public final class Logprobs {
      */
     private static void exponentials(float[] logits, int from, int count, float largest, double[] terms) {
         for (int i = 0; i < count; i++) {
-            double x = Math.max(logits[from + i] - largest, -700f);
+            float distance = logits[from + i] - largest;
+            double x = distance > -700f ? distance : -700f; // NaN is none
             double shifted = x * LOG2_E + ROUND;
             double r = x - (shifted - ROUND) * LN_2;
             double p = 1.0 / 362880;

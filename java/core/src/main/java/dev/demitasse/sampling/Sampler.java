@@ -38,15 +38,18 @@ public final class Sampler {
         return !options.penalises();
     }
 
-    /** The index of the largest element, the first of equals. */
+    /** The index of the largest element, the first of equals; NaN is none. {@link Draw#NONE} where all are NaN. */
     public static int argmax(float[] values) {
         int best = 0;
-        for (int i = 1; i < values.length; i++) {
+        while (best < values.length && Float.isNaN(values[best])) {
+            best++;
+        }
+        for (int i = best + 1; i < values.length; i++) {
             if (values[i] > values[best]) {
                 best = i;
             }
         }
-        return best;
+        return best == values.length ? Draw.NONE : best;
     }
 
     private void penalise(float[] logits, int[] history, int length) {
@@ -61,7 +64,7 @@ public final class Sampler {
         });
     }
 
-    /** The indices of the {@code count} largest elements, largest first; equals in ascending order. */
+    /** The indices of the {@code count} largest elements, largest first; equals in ascending order, NaN last. */
     public static int[] mostLikely(float[] values, int count) {
         int k = Math.min(count, values.length);
         long[] heap = new long[k]; // a min-heap of (value, reversed index), so that the least of the kept is on top
@@ -88,8 +91,11 @@ public final class Sampler {
         return indices;
     }
 
-    /** A signed integer that orders as the floating-point number. */
+    /** A signed integer that orders as the floating-point number; NaN is below all numbers. */
     private static long order(float value) {
+        if (Float.isNaN(value)) {
+            return Integer.MIN_VALUE;
+        }
         int bits = Float.floatToIntBits(value);
         return bits >= 0 ? bits : bits ^ Integer.MAX_VALUE;
     }
