@@ -87,6 +87,20 @@ DEVICE float sum_of_warps(const float* of_warps) {
     return sum;
 }
 
+// The largest of the threads' values, in all of them; `shared` has a float for each warp.
+DEVICE float block_max(float value, float* shared) {
+    value = warp_max(value);
+    if (lane() == 0) {
+        shared[warp()] = value;
+    }
+    __syncthreads();
+    value = shared[0];
+    for (int w = 1; w < static_cast<int>(blockDim.x) / 32; w++) {
+        value = fmaxf(value, shared[w]);
+    }
+    return value;
+}
+
 DEVICE void attention_merge_states(const AttentionMergeArgs& merge) {
     SHARED(float, maxima, MERGE_WARPS);
     SHARED(float, totals, MERGE_WARPS);

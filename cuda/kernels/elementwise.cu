@@ -1,7 +1,8 @@
 // Computes: embed: out[i] = scale table[ids[i]]; gather_rows: out[i] = x[ids[i]]; add: x += y; add_bias: out = x + b in
-//           every row, also in 16 bits; to_half: nearest FP16, the largest for what is larger; soft_cap: x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
+//           every row, also in 16 bits; to_half: nearest FP16, the largest for what is larger, NaN for what is not finite; soft_cap: x = cap tanh(x / cap); gated_activation: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form;
 //           rope: pairs (a, b) of a head become (a c - b s, a s + b c); rms_norm: out = x / sqrt(mean(x^2) + e) weight, and
-//           before it, where wanted, x += y. gated_activation and rms_norm also quantise what they write, where wanted.
+//           before it, where wanted, x += y, and NaN where the sum of squares is beyond FP32; spoil_rows: out = NaN in rows where
+//           x has an element that is not finite. gated_activation and rms_norm also quantise what they write, where wanted.
 // Layout:   rows in order, FP32; tables as weights.cuh or gemv_float.cu say; ids and angles in device memory; integers as
 //           quantize.cuh says.
 // Requires: gated_activation quantises by groups, not by rows.
@@ -91,6 +92,13 @@ struct ToHalfArgs {
     const float* x;
     int64_t count;
     uint16_t* out;
+};
+
+struct SpoilRowsArgs {
+    const float* x;
+    int64_t columns;
+    float* out;
+    int64_t outputs;
 };
 
 struct AddBiasArgs {
@@ -203,10 +211,31 @@ EXPORT(add)
 KERNEL(256) to_half(const demitasse::ToHalfArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
-        a.out[i] = demitasse::float_to_half(fminf(fmaxf(a.x[i], -65504), 65504));
+        const float x = a.x[i];
+        a.out[i] = demitasse::is_finite(x) ? demitasse::float_to_half(fminf(fmaxf(x, -65504), 65504)) : 0x7FFF;
     }
 }
 EXPORT(to_half)
+
+KERNEL(256) spoil_rows(const demitasse::SpoilRowsArgs a) {
+    using namespace demitasse;
+    SHARED(int, spoilt, 1);
+    if (threadIdx.x == 0) {
+        spoilt[0] = 0;
+    }
+    __syncthreads();
+    const int64_t row = blockIdx.x;
+    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
+        if (!is_finite(a.x[row * a.columns + k])) {
+            spoilt[0] = 1;
+        }
+    }
+    __syncthreads();
+    for (int64_t n = threadIdx.x; spoilt[0] != 0 && n < a.outputs; n += blockDim.x) {
+        a.out[row * a.outputs + n] = not_a_number();
+    }
+}
+EXPORT(spoil_rows)
 
 KERNEL(256) add_bias(const demitasse::AddBiasArgs a) {
     const int64_t i = demitasse::thread_index();
@@ -284,18 +313,18 @@ KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
     }
     __syncthreads();
     sum = warp_sum(lane() < threads / 32 ? sums[lane()] : 0);
-    const float factor = 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon);
+    const float factor = is_finite(sum) ? 1 / sqrtf(sum / static_cast<float>(a.columns) + a.epsilon) : not_a_number();
     float largest = 0;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
         held[i] = held[i] * factor * weights[i];
-        largest = fmaxf(largest, fabsf(held[i]));
+        largest = larger_magnitude(largest, held[i]);
     }
     if (a.quantized.whole_rows != 0) {
         for (int k = thread + rest; k < columns; k += threads) {
-            largest = fmaxf(largest, fabsf(x.again(k) * factor * x.weight(k)));
+            largest = larger_magnitude(largest, x.again(k) * factor * x.weight(k));
         }
-        largest = block_max(largest, maxima);
+        largest = block_magnitude(largest, maxima);
     }
     const int end = a.quantized.q != nullptr ? static_cast<int>(a.quantized.padded) : columns;
 #pragma unroll

@@ -1,5 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; weights in FP32, FP16 or BF16.
 // Layout:   float_weights.cuh; rows in order, x FP32, out as output.cuh says.
+//           A row of x that is not finite gives NaN.
 // Requires: nothing.
 // Accuracy: FP32, columns in order.
 // Launch:   (outputs / EDGE, rows / EDGE) blocks of 256 threads, EDGE = 16 EACH.
@@ -101,11 +102,18 @@ struct FloatGemm {
 #pragma unroll
         for (int i = 0; i < EACH; i++) {
             const int64_t row = first_row + spot(threadIdx.x / 16, i);
+            bool finite = true;
+#pragma unroll
+            for (int j = 0; j < EACH; j++) {
+                finite &= is_finite(sums[i][j]);
+            }
+            const bool spoilt = !finite && row < a.rows && is_spoilt(a.x + row * a.columns, a.columns);
 #pragma unroll
             for (int j = 0; j < EACH; j++) {
                 const int64_t output = first_output + spot(threadIdx.x % 16, j);
                 if (row < a.rows && output < a.outputs) {
-                    a.out.store(row * a.outputs + output, a.bias == nullptr ? sums[i][j] : sums[i][j] + a.bias[output]);
+                    const float sum = spoilt ? not_a_number() : sums[i][j];
+                    a.out.store(row * a.outputs + output, a.bias == nullptr ? sum : sum + a.bias[output]);
                 }
             }
         }

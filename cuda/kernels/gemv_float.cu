@@ -1,5 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; weights in FP32, FP16 or BF16.
 // Layout:   float_weights.cuh; rows in order, x FP32, out as output.cuh says.
+//           A row of x that is not finite gives NaN.
 // Requires: nothing.
 // Accuracy: FP32; a lane sums its columns in order, lanes are added in a fixed order: a row has the same bits in any
 //           number of rows.
@@ -49,7 +50,9 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
     for (int r = 0; r < ROWS; r++) {
         const float sum = warp_sum(sums[r]);
         if (lane() == 0 && first_row + r < a.rows) {
-            a.out.store((first_row + r) * a.outputs + output, a.bias == nullptr ? sum : sum + a.bias[output]);
+            const bool spoilt = !is_finite(sum) && is_spoilt(a.x + (first_row + r) * a.columns, a.columns);
+            const float result = spoilt ? not_a_number() : sum;
+            a.out.store((first_row + r) * a.outputs + output, a.bias == nullptr ? result : result + a.bias[output]);
         }
     }
 }

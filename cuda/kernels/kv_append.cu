@@ -1,6 +1,7 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a head.
 //           Before that, where wanted, turns the keys, and queries of the same rows, by their positions (rope.cuh).
+//           Numbers that cannot be rounded so: Rounding in quantize.cuh.
 // Layout:   keys and values rows x heads x head_dim FP32; pages.cuh.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even, as on the CPU.
@@ -9,6 +10,7 @@
 // Moves:    8 bytes read and 2 elements written a key element.
 // Why:      a warp holds a group's 64 elements, two a lane, so its maximum is a shuffle.
 #include "demitasse/pages.cuh"
+#include "demitasse/quantize.cuh"
 #include "demitasse/rope.cuh"
 
 namespace demitasse {
@@ -78,11 +80,11 @@ DEVICE void append(const KvAppendArgs& a) {
         float inverse = 1;
         if constexpr (Element::SCALED) {
             const float limit = TYPE == KvType::INT8 ? 127 : 448;
-            const float largest = warp_max(fmaxf(fabsf(pair[0]), fabsf(pair[1])));
-            inverse = largest == 0 ? 0 : limit / largest;
+            const Rounding rounding(warp_magnitude(larger_magnitude(fabsf(pair[0]), pair[1])), limit);
+            inverse = rounding.inverse;
             if (lane() == 0) {
                 const int64_t at = (block * a.kv.scale_groups() + from / SCALE_GROUP) * PAGE + slot;
-                scales[at] = largest / limit * (TYPE == KvType::FP8 ? FP8_FACTOR : 1);
+                scales[at] = rounding.scale * (TYPE == KvType::FP8 ? FP8_FACTOR : 1);
             }
         }
         for (int i = 0; i < 2; i++) {
@@ -92,7 +94,7 @@ DEVICE void append(const KvAppendArgs& a) {
             }
             uint8_t* at = to + (keys ? key_offset<Element::BYTES>(d, slot)
                                      : static_cast<int64_t>(slot * padded + d) * Element::BYTES);
-            const float value = pair[i] * inverse;
+            const float value = Element::SCALED && inverse == 0 ? 0 : pair[i] * inverse;
             if constexpr (TYPE == KvType::F32) {
                 *reinterpret_cast<float*>(at) = value;
             } else if constexpr (TYPE == KvType::F16) {

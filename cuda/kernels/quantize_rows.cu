@@ -31,9 +31,9 @@ KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
     if (a.to.whole_rows != 0) {
 #pragma unroll 8
         for (int k = static_cast<int>(threadIdx.x); k < columns; k += static_cast<int>(blockDim.x)) {
-            row_largest = fmaxf(row_largest, fabsf(x[k]));
+            row_largest = larger_magnitude(row_largest, x[k]);
         }
-        row_largest = block_max(row_largest, maxima);
+        row_largest = block_magnitude(row_largest, maxima);
     }
     const int groups = static_cast<int>(a.plain != nullptr ? a.columns : a.to.padded) / 32;
     const int warps = static_cast<int>(blockDim.x) / 32;
@@ -44,10 +44,10 @@ KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
             store_quantized(a.to, row, g, value, row_largest);
             continue;
         }
-        const float largest = warp_max(fabsf(value));
-        a.plain[row * a.columns + k] = static_cast<int8_t>(quantized(value, largest));
+        const Rounding rounding(warp_magnitude(fabsf(value)), 127);
+        a.plain[row * a.columns + k] = static_cast<int8_t>(rounding.integer(value));
         if (lane() == 0) {
-            a.scales[row * groups + g] = largest / 127;
+            a.scales[row * groups + g] = rounding.scale;
         }
     }
 }

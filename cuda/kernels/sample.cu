@@ -1,6 +1,6 @@
 // Computes: a token for each row of logits. Temperature 0: the largest, the first of equals. Else of the tokens that top-k,
 //           top-p and min-p keep, in this order, the one whose interval of exp(logit / temperature), tokens in the order of
-//           their numbers, holds a random point. `Draw` in Java is the definition.
+//           their numbers, holds a random point. NaN is never chosen; -1 where all logits are. `Draw` in Java is the definition.
 // Layout:   logits rows in order, FP32; one SampleRow a row, in device memory.
 // Requires: at most 2^18 columns, so that sums of weights fit 64 bits.
 // Accuracy: weights are FP32 exponentials rounded to multiples of 2^-40 of the largest; sums of those are exact, in any
@@ -35,6 +35,7 @@ struct SampleArgs {
 
 constexpr int SAMPLE_THREADS = 512;
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
+constexpr int32_t NO_TOKEN = -1;  // Draw.NONE
 constexpr int BINS = 256;
 constexpr int MOST_LISTED = 4096;
 constexpr int AHEAD = 16;                        // loads of a thread on their way
@@ -48,9 +49,12 @@ DEVICE uint64_t random_bits(uint64_t seed, uint64_t number) {
     return (z ^ z >> 31) >> 11;
 }
 
-// An integer that orders as the number.
+// An integer that orders as the number; NaN is below all numbers.
 DEVICE uint32_t order(float value) {
     const uint32_t bits = __float_as_uint(value);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
+        return 0;
+    }
     return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
 
@@ -375,9 +379,10 @@ KERNEL_BLOCKS(512, 1) sample(const demitasse::SampleArgs a) {
     SampleBlock block{a.logits + blockIdx.x * a.columns, static_cast<int>(a.columns), shared[0], 0, -1};
     const int best = static_cast<int>(~static_cast<uint32_t>(block.best()));
     block.largest = block.logits[best];
-    const int drawn = row.temperature == 0 ? best : block.draw(row);
+    const bool none = order(block.largest) == 0;
+    const int drawn = row.temperature == 0 || none ? best : block.draw(row);
     if (threadIdx.x == 0) {
-        a.out[blockIdx.x] = drawn < 0 ? best : drawn;  // logits that are no numbers have no weights
+        a.out[blockIdx.x] = none ? NO_TOKEN : drawn < 0 ? best : drawn;  // an infinite logit has no weight
     }
 }
 EXPORT(sample)

@@ -2,6 +2,7 @@
 // Layout:   weights in panels of 16 rows (PackedMatrix); x rows in order; out [row][16] FP32 a panel.
 // Requires: at most ROW_BLOCK rows.
 // Accuracy: FP32; the sum of even columns and that of odd columns, added at the end, for any number of rows.
+//           A row of x that is not finite gives NaN.
 // Launch:   as linear.
 // Moves:    weights once a block; 2 operations an element and row.
 // Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all
@@ -109,6 +110,13 @@ inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t
         for (int v = 0; v < REGISTERS; v++) {
             const float* sums = scratch + r * 2 * PANEL + v * LANES;
             store(scratch + r * PANEL + v * LANES, add(load(sums), load(sums + PANEL)));
+        }
+        // An infinity in x makes every sum infinite or NaN, so that rows need no look unless a sum is.
+        float* out = scratch + r * PANEL;
+        if (!all_finite(out, PANEL) && !all_finite(x + r * m.columns, m.columns)) {
+            for (int v = 0; v < REGISTERS; v++) {
+                store(out + v * LANES, set1(__builtin_nanf("")));
+            }
         }
     }
     return scratch;

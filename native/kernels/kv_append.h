@@ -1,6 +1,8 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a
 //           head.
+//           A group with limit / max|x| infinite counts as zeros, with scale 0; one with NaN or an infinity has elements 0
+//           and scale NaN. FP16: what is beyond 65,504 becomes infinite.
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even.
@@ -38,13 +40,23 @@ inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* a
 
 // The same of a group of elements that is rounded to bytes; returns its scale.
 inline float append_group(const float* x, int64_t count, KvType type, uint8_t* at, int64_t stride) {
-    float largest = 0;
+    uint32_t most = 0;  // bits of magnitudes are ordered as integers, and NaN is the largest
     for (int64_t d = 0; d < count; d++) {
-        float magnitude = x[d] < 0 ? -x[d] : x[d];
-        largest = magnitude > largest ? magnitude : largest;
+        uint32_t bits;
+        std::memcpy(&bits, x + d, 4);
+        bits &= 0x7FFFFFFF;
+        most = bits > most ? bits : most;
     }
+    float largest;
+    std::memcpy(&largest, &most, 4);
     const float limit = type == KvType::INT8 ? 127 : FP8_MAXIMUM;
-    const float inverse = largest == 0 ? 0 : limit / largest;
+    const float inverse = limit / largest;
+    if (!(inverse > 0 && inverse <= __FLT_MAX__)) {
+        for (int64_t d = 0; d < count; d++) {
+            at[d * stride] = 0;
+        }
+        return largest < 1 ? 0 : __builtin_nanf("");
+    }
     for (int64_t d = 0; d < count; d++) {
         float value = x[d] * inverse;
         if (type == KvType::INT8) {

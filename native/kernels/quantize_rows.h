@@ -2,6 +2,8 @@
 //           scale max|x| / 127; and the sums of the integers of each half group.
 // Layout:   x rows in order; out in blocks of rows (Activations in command.h), or rows in order.
 // Requires: nothing of the columns; the last group is filled with zeros.
+//           A group whose 127 / max|x| is infinite (max|x| below 3.7e-37) counts as zeros, with scale 0; one with NaN or
+//           an infinity has integers 0 and scale NaN, which makes all results of its row NaN.
 // Accuracy: the reference's integers exactly: adding and taking off 1.5 2^23 rounds to nearest even. Sums are below
 //           2^13.
 // Launch:   one task eight rows.
@@ -14,10 +16,14 @@
 
 namespace demitasse::DM_ISA {
 
+// NaN or infinite where an element is: bits of magnitudes are ordered as integers, and NaN is the largest.
 inline float largest_magnitude(const float* x, int64_t count) {
-    F32 largest = zero();
-    for_lanes(0, count, [&](int64_t i, int n) { largest = max(largest, abs(load_lanes(x + i, n))); });
-    return reduce_max(largest);
+    I32 largest = zero_i();
+    for_lanes(0, count, [&](int64_t i, int n) { largest = max_i(largest, as_i32(abs(load_lanes(x + i, n)))); });
+    const int32_t bits = reduce_max(largest);
+    float magnitude;
+    std::memcpy(&magnitude, &bits, 4);
+    return magnitude;
 }
 
 // Rounds a group of count <= 32 columns whose largest magnitude is maximum; returns its scale.
@@ -28,7 +34,12 @@ inline float quantize_group(const float* x, int count, float maximum, int8_t* q,
         std::memcpy(padded, x, static_cast<size_t>(count) * 4);
         x = padded;
     }
-    float inverse = maximum == 0 ? 0 : 127 / maximum;
+    const float inverse = 127 / maximum;
+    if (!(inverse > 0 && inverse <= __FLT_MAX__)) {
+        std::memset(q, 0, GROUP);
+        half[0] = half[1] = 0;
+        return maximum < 1 ? 0 : __builtin_nanf("");
+    }
     for (int h = 0; h < 2; h++) {
         I32 sum = zero_i();
         for (int i = h * 16; i < h * 16 + 16; i += LANES) {

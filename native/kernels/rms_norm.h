@@ -1,6 +1,7 @@
 // Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of rows.
 // Layout:   FP32 rows; out may be x.
 // Requires: nothing.
+//           A row whose sum of squares is beyond FP32 is NaN.
 // Accuracy: four FP32 sums of squares, added in a fixed order.
 // Launch:   one task some rows of about 4,096 elements.
 // Moves:    12 bytes an element; 4 operations an element.
@@ -26,6 +27,7 @@ inline void rms_norm_row(const float* x, const float* weight, int64_t columns, f
         sum += x[i] * x[i];
     }
     float factor = 1 / __builtin_sqrtf(sum / static_cast<float>(columns) + epsilon);
+    factor = factor == 0 ? __builtin_nanf("") : factor;
     for_lanes(0, columns, [&](int64_t j, int count) {
         F32 value = mul(mul(load_lanes(x + j, count), set1(factor)), load_lanes(weight + j, count));
         store_lanes(out + j, value, count);

@@ -1,7 +1,9 @@
 // Every kernel of every instruction set that this machine has against plain FP64, and rows alone against rows in a
 // batch.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <thread>
 
@@ -77,6 +79,49 @@ std::vector<Result> linear(const Device& device, const PackedCase& c, const Numb
 Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows,
                Rounding rounding) {
     return linear<float>(device, c, x, bias, rows, rounding, OutputType::F32);
+}
+
+// Rows with NaN, infinities and the smallest numbers, beside a plain one, for every layout and rounding.
+void test_special_values(const Device& device, std::mt19937& random) {
+    const float nan = std::nanf("");
+    const float inf = std::numeric_limits<float>::infinity();
+    constexpr int64_t COLUMNS = 100;
+    constexpr int64_t OUTPUTS = 21;
+    const Numbers plain = numbers(COLUMNS, random);
+    for (const Layout& layout : layouts()) {
+        PackedCase c = packed(layout, OUTPUTS, COLUMNS, random);
+        for (Rounding rounding : {Rounding::NONE, Rounding::GROUPS, Rounding::ROWS}) {
+            if (rounding != Rounding::NONE && layout.element == Element::F32) {
+                continue;
+            }
+            const Numbers alone = linear(device, c, plain, {}, 1, rounding);
+            for (float special : {nan, -nan, inf, -inf, 1e-37f, 1e-38f, 1e-42f}) {
+                for (int64_t rows : {1, 2, 5, 9}) {
+                    const bool tiny = std::isfinite(special);
+                    Numbers x;
+                    for (int64_t r = 0; r < rows; r++) {
+                        x.insert(x.end(), plain.begin(), plain.end());
+                    }
+                    Numbers::iterator first = x.begin() + rows / 2 * COLUMNS;
+                    tiny ? std::fill(first, first + COLUMNS, special) : void(first[57] = special);
+                    const Numbers out = linear(device, c, x, {}, rows, rounding);
+                    std::string what = "special value " + std::to_string(special) + ", element " +
+                                       std::to_string(static_cast<int>(layout.element)) + " group " +
+                                       std::to_string(layout.group) + ", " + std::to_string(rows) + " rows";
+                    for (int64_t r = 0; r < rows; r++) {
+                        const float* of_row = out.data() + r * OUTPUTS;
+                        if (r != rows / 2) {
+                            check(std::equal(of_row, of_row + OUTPUTS, alone.begin()), what + ": another row");
+                        } else if (!tiny) {
+                            check(std::all_of(of_row, of_row + OUTPUTS, [](float v) { return std::isnan(v); }), what);
+                        } else if (rounding != Rounding::NONE) {
+                            check(std::all_of(of_row, of_row + OUTPUTS, [](float v) { return v == 0; }), what);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 void test_linear(const Device& device, std::mt19937& random) {
@@ -393,6 +438,7 @@ int main(int argc, char** argv) {
             std::mt19937 random(seed);
             Device device(set, threads);
             test_linear(device, random);
+            test_special_values(device, random);
             test_small_operations(device, random);
             test_attention(device, random);
         }

@@ -29,6 +29,7 @@ struct FourRows {
     static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
     static constexpr bool TOUCHES = true;
+    static constexpr bool EXACT = false;
     template <bool HALF_SCALES>
     using Stream = PairStream<TileStream<BITS, PART, HALF_SCALES, MINIMUM>>;
     using Tile = WeightTile<BITS>;
@@ -138,6 +139,7 @@ struct EightRows {
     static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
     static constexpr bool TOUCHES = true;
+    static constexpr bool EXACT = false;
     template <bool HALF_SCALES>
     using Stream = PairStream<TileStream<BITS, PART, HALF_SCALES, MINIMUM>>;
     using Tile = WeightTile<BITS>;
@@ -242,6 +244,7 @@ struct FloatRows {
     static constexpr int OUTPUTS = TILE_OUTPUTS;
     static constexpr bool WHOLE = false;
     static constexpr bool TOUCHES = false;
+    static constexpr bool EXACT = true;  // activations are FP32
     template <bool HALF_SCALES>
     using Stream = TileStream<BITS, PART, HALF_SCALES, MINIMUM>;
     using Tile = WeightTile<BITS>;
@@ -343,6 +346,11 @@ DEVICE void finish_rows(const LinearArgs& a, const Left* left, int block, int fi
         result = a.fold_row<BITS>(sum, a.row_input<BITS>(row), a.groups_of<BITS>(row)->scales[0], output);
     } else {
         result = sum;
+    }
+    if constexpr (Rows::EXACT) {
+        if (!is_finite(result) && is_spoilt(a.x + row * a.columns, a.columns)) {
+            result = not_a_number();
+        }
     }
     a.out.store(row * a.outputs + output, a.with_bias(result, output));
 }

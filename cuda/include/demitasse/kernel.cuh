@@ -59,6 +59,29 @@ DEVICE float warp_sum(float value) {
     return value;
 }
 
+// Whether a number is neither NaN nor infinite.
+DEVICE bool is_finite(float x) { return (__float_as_uint(x) & 0x7F800000u) != 0x7F800000u; }
+
+DEVICE float not_a_number() { return __uint_as_float(0x7FFFFFFFu); }
+
+// The larger of a magnitude and that of x; NaN where one is: bits of magnitudes are ordered as integers, and NaN is the largest.
+DEVICE float larger_magnitude(float magnitude, float x) {
+    const uint32_t a = __float_as_uint(magnitude);
+    const uint32_t b = __float_as_uint(x) & 0x7FFFFFFFu;
+    return __uint_as_float(a > b ? a : b);
+}
+
+// Whether a row of `columns` activations has an element that is not finite. Asked only where a sum of the row is not finite,
+// as every sum is then: an infinity times a weight is infinite or NaN.
+DEVICE bool is_spoilt(const float* x, int64_t columns) {
+    for (int64_t k = 0; k < columns; k++) {
+        if (!is_finite(x[k])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // The same of the four lanes that hold a row of what `mma` gives.
 DEVICE float quad_sum(float value) {
     value += __shfl_xor_sync(ALL_LANES, value, 1);
@@ -74,6 +97,14 @@ DEVICE float warp_max(float value) {
         value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));
     }
     return value;
+}
+
+// The largest of the lanes' magnitudes; NaN where one is.
+DEVICE float warp_magnitude(float magnitude) {
+    for (int distance = 16; distance > 0; distance /= 2) {
+        magnitude = larger_magnitude(magnitude, __shfl_xor_sync(ALL_LANES, magnitude, distance));
+    }
+    return magnitude;
 }
 
 }  // namespace demitasse

@@ -1,5 +1,7 @@
 // Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)), ties to
-// even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each half group of 32 columns.
+// even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each half group of 32 columns. Where 127 / max|x|
+// is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers are 0 and
+// the scale is NaN, which makes all results of the row NaN.
 #pragma once
 
 #include "demitasse/weights.cuh"
@@ -21,8 +23,22 @@ DEVICE int64_t tiled_offset(int64_t row, int k, int64_t padded) {
     return tile * TILE_BYTES + chunk + k % INPUT_COLUMNS / 32 * 8 + k % 32 / 16 * 4 + k % 4;
 }
 
-// The integer of x where the largest magnitude is `largest`.
-DEVICE int quantized(float x, float largest) { return __float2int_rn(x * (largest == 0 ? 0 : 127 / largest)); }
+// What numbers of which the largest magnitude is `largest` are multiplied by and rounded, and what stands for one of the
+// results; 0 and 0, or 0 and NaN, where they cannot be.
+struct Rounding {
+    float inverse;
+    float scale;
+
+    DEVICE Rounding(float largest, float limit) : inverse(limit / largest), scale(largest / limit) {
+        if (!(inverse > 0 && is_finite(inverse))) {
+            inverse = 0;
+            scale = largest < 1 ? 0 : not_a_number();
+        }
+    }
+
+    DEVICE float scaled(float x) const { return inverse == 0 ? 0 : x * inverse; }
+    DEVICE int integer(float x) const { return __float2int_rn(scaled(x)); }
+};
 
 // Sums of lanes 0 to 15 and of lanes 16 to 31, each in its lanes.
 DEVICE int half_warp_sum(int value) {
@@ -34,28 +50,28 @@ DEVICE int half_warp_sum(int value) {
 
 // A warp stores group `group` of a row, of which a lane has one column; `row_largest` where the row has one scale.
 DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int group, float x, float row_largest) {
-    const float largest = to.whole_rows != 0 ? row_largest : warp_max(fabsf(x));
-    const int q = quantized(x, largest);
+    const Rounding rounding(to.whole_rows != 0 ? row_largest : warp_magnitude(fabsf(x)), 127);
+    const int q = rounding.integer(x);
     to.q[tiled_offset(row, group * 32 + lane(), to.padded)] = static_cast<int8_t>(q);
     const int sum = half_warp_sum(q);
     const int second = __shfl_sync(ALL_LANES, sum, 16);
     if (lane() == 0) {
         GroupPair& pair = to.groups[row * (to.padded / 64) + group / 2];
-        pair.scales[group % 2] = largest / 127;
+        pair.scales[group % 2] = rounding.scale;
         pair.halves[group % 2] = (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16;
     }
 }
 
-// The largest of the threads' values, in all of them; `shared` has a float for each warp.
-DEVICE float block_max(float value, float* shared) {
-    value = warp_max(value);
+// The largest of the threads' magnitudes, NaN where one is, in all of them; `shared` has a float for each warp.
+DEVICE float block_magnitude(float value, float* shared) {
+    value = warp_magnitude(value);
     if (lane() == 0) {
         shared[warp()] = value;
     }
     __syncthreads();
     value = shared[0];
     for (int w = 1; w < static_cast<int>(blockDim.x) / 32; w++) {
-        value = fmaxf(value, shared[w]);
+        value = larger_magnitude(value, shared[w]);
     }
     return value;
 }

@@ -8,6 +8,7 @@
 //
 // Besides loads, stores and arithmetic each instruction set has
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
+//   max(a, b), min(a, b)      the second where either is NaN (NEON: NaN)
 //   reduce_max, reduce_add    over the lanes, halves with halves
 //   any_greater(a, b)         whether a > b in any lane
 //   load_f16, load_bf16       16-bit elements as FP32, exact
@@ -134,10 +135,11 @@ inline uint8_t float_to_fp8(float value) {
 }
 
 // exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of
-// degree 7 on |r| <= 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
+// degree 7 on |r| <= 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends; NaN
+// stays NaN, which is why the argument stands second.
 inline F32 exp(F32 value) {
     const F32 round = set1(12582912.0f);  // 1.5 * 2^23: adding it leaves the rounded integer in the low bits
-    F32 x = min(max(value, set1(-87.3f)), set1(88.3f));
+    F32 x = min(set1(88.3f), max(set1(-87.3f), value));
     F32 shifted = fma(x, set1(1.44269504f), round);
     F32 n = sub(shifted, round);
     F32 r = fma(n, set1(-0.693359375f), x);
@@ -152,6 +154,17 @@ inline F32 exp(F32 value) {
     p = fma(p, r, set1(1.0f));
     I32 exponent = sub_i(as_i32(shifted), set1_i(0x4B400000));
     return as_f32(add_i(as_i32(p), shift_left<23>(exponent)));
+}
+
+// Whether all numbers are finite.
+inline bool all_finite(const float* x, int64_t count) {
+    uint32_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        std::memcpy(&bits, x + i, 4);
+        found |= (bits & 0x7F800000) == 0x7F800000 ? 1 : 0;
+    }
+    return found == 0;
 }
 
 inline float exp(float value) {

@@ -46,6 +46,12 @@ inline I32 load_i(const void* p) { return _mm256_loadu_si256(static_cast<const _
 inline void store_i(void* p, I32 v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 inline I32 add_i(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm256_sub_epi32(a, b); }
+inline I32 max_i(I32 a, I32 b) { return _mm256_max_epi32(a, b); }
+inline int32_t reduce_max(I32 v) {
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
 template <int N>
 inline I32 shift_left(I32 a) {
     return _mm256_slli_epi32(a, N);

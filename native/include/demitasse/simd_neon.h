@@ -34,6 +34,8 @@ inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_c
 inline void store_i(void* p, I32 v) { vst1q_s8(static_cast<int8_t*>(p), vreinterpretq_s8_s32(v)); }
 inline I32 add_i(I32 a, I32 b) { return vaddq_s32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return vsubq_s32(a, b); }
+inline I32 max_i(I32 a, I32 b) { return vmaxq_s32(a, b); }
+inline int32_t reduce_max(I32 v) { return vmaxvq_s32(v); }
 template <int N>
 inline I32 shift_left(I32 a) {
     return vshlq_n_s32(a, N);

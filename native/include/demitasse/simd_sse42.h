@@ -45,6 +45,11 @@ inline I32 load_i(const void* p) { return _mm_loadu_si128(static_cast<const __m1
 inline void store_i(void* p, I32 v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 inline I32 add_i(I32 a, I32 b) { return _mm_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm_sub_epi32(a, b); }
+inline I32 max_i(I32 a, I32 b) { return _mm_max_epi32(a, b); }
+inline int32_t reduce_max(I32 v) {
+    v = _mm_max_epi32(v, _mm_shuffle_epi32(v, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(v, _mm_shuffle_epi32(v, 0xB1)));
+}
 template <int N>
 inline I32 shift_left(I32 a) {
     return _mm_slli_epi32(a, N);
@@ -74,7 +79,9 @@ inline F32 widened(I32 magnitude, I32 sign, float bias) {
 inline F32 load_f16(const uint16_t* p) {
     I32 x = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     I32 magnitude = shift_left<13>(_mm_and_si128(x, set1_i(0x7FFF)));
-    return widened(magnitude, shift_left<16>(_mm_and_si128(x, set1_i(0x8000))), 5.192296858534828e33f);
+    I32 special = _mm_and_si128(_mm_cmpgt_epi32(magnitude, set1_i(0x0F7FFFFF)), set1_i(0x7F800000));
+    F32 value = widened(magnitude, shift_left<16>(_mm_and_si128(x, set1_i(0x8000))), 5.192296858534828e33f);
+    return _mm_or_ps(value, as_f32(special));
 }
 inline F32 load_bf16(const uint16_t* p) {
     return as_f32(shift_left<16>(_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));

@@ -1,5 +1,8 @@
 package dev.demitasse.kv;
 
+import dev.demitasse.UsageException;
+import java.util.Objects;
+
 /**
  * The dimensions of a key-value cache.
  *
@@ -12,6 +15,22 @@ package dev.demitasse.kv;
 public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType type) {
     /** Positions of a page. A multiple of every vector width, so that scores of a page fill whole registers. */
     public static final int PAGE = 32;
+    /** Checks that a cache can have these dimensions. */
+    public KvShape {
+        Objects.requireNonNull(type, "type");
+        if (layers < 1 || kvHeads < 1 || headDim < 1 || pages < 1) {
+            throw new UsageException("No cache has " + layers + " layers, " + kvHeads + " heads of " + headDim
+                    + " elements and " + pages + " pages; each is at least 1.");
+        }
+        long most = Long.MAX_VALUE / (Float.BYTES * PAGE);
+        if (Math.multiplyHigh((long) layers * kvHeads, (long) headDim * pages) != 0
+                || (long) layers * kvHeads * headDim * pages > most
+                || (long) layers * kvHeads * headDim * pages < 0) {
+            throw new UsageException("A cache of " + layers + " layers, " + kvHeads + " heads of " + headDim
+                    + " elements and " + pages + " pages is larger than any memory.");
+        }
+    }
+
     /**
      * Elements of a head that share a scale. One scale for the 256 elements of Gemma's heads cost 1.06 % of perplexity with INT8, one
      * for 64 what llama.cpp's scales for 32 cost.

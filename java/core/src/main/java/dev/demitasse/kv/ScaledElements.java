@@ -12,18 +12,22 @@ public final class ScaledElements {
     /**
      * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on: INT8 {@code rint(x * (127 / max|x|))}, FP8 nearest to
      * {@code x * (448 / max|x|)}, ties to even. Returns the scale, {@code max|x|} divided by the type's limit.
+     *
+     * <p>Numbers so small that the scale's reciprocal is infinite count as zeros, with scale 0; with NaN or an infinity among them all are 0, with
+     * scale NaN.
      */
     public static float round(KvType type, float[] x, int from, int count, byte[] out, int at) {
         float largest = 0;
         for (int i = from; i < from + count; i++) {
             largest = Math.max(largest, Math.abs(x[i]));
         }
-        float inverse = largest == 0 ? 0 : type.limit() / largest;
+        float inverse = type.limit() / largest;
+        boolean counts = Float.isFinite(largest) && Float.isFinite(inverse);
         for (int i = 0; i < count; i++) {
-            float value = x[from + i] * inverse;
+            float value = counts ? x[from + i] * inverse : 0;
             out[at + i] = type == KvType.INT8 ? (byte) Math.rint(value) : toFp8(value);
         }
-        return largest / type.limit();
+        return Float.isFinite(largest) ? counts ? largest / type.limit() : 0 : Float.NaN;
     }
 
     /** What an element stands for, without its scale. */

@@ -48,6 +48,19 @@ public final class HostMemory implements AutoCloseable {
         }
     }
 
+    /**
+     * {@code memory} where it has at least {@code bytes}, else a block that has half as much again, for which {@code memory} is closed. What it
+     * held is not copied. Where there is no memory left, {@code memory} is as it was.
+     */
+    public static HostMemory grown(HostMemory memory, long bytes) {
+        if (memory.bytes() >= bytes) {
+            return memory;
+        }
+        HostMemory larger = allocate(bytes + bytes / 2);
+        memory.close();
+        return larger;
+    }
+
     private static HostMemory place(long bytes) {
         if (bytes >= SLAB_BYTES && bytes < HUGE_PAGE_BYTES && HugePages.available()) {
             Slab.Block block = Slab.allocate(bytes);

@@ -1,6 +1,7 @@
 package dev.demitasse.quant;
 
 import dev.demitasse.ModelFormatException;
+import dev.demitasse.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -24,10 +25,10 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
     /** Checks that the bytes are there. */
     public MatrixSource {
         if (rows < 1 || columns < 1 || columns % type.blockElements() != 0) {
-            throw new IllegalArgumentException(name + ": no matrix has " + rows + " rows of " + columns + " " + type);
+            throw new UsageException(name + ": no matrix has " + rows + " rows of " + columns + " " + type);
         }
         if (data.byteSize() != type.rowBytes(columns) * rows) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     name + ": " + data.byteSize() + " bytes are not " + rows + " rows of " + columns + " " + type);
         }
     }
@@ -96,6 +97,16 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         for (int i = 0; i < columns; i++) {
             if (!Float.isFinite(values[i])) {
                 throw notFinite(row, "weight");
+            }
+        }
+    }
+
+    /** Fails where a row holds a weight that a layout cannot. */
+    void requireWithin(int row, float[] values, float limit, WeightLayout layout) {
+        for (int i = 0; i < columns; i++) {
+            if (Math.abs(values[i]) > limit) {
+                throw new UsageException("\"" + name + "\" has a weight of " + values[i] + " in row " + row + "; "
+                        + layout + " holds at most " + limit + ". Choose another layout.");
             }
         }
     }

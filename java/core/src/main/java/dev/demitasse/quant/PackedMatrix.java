@@ -2,6 +2,7 @@ package dev.demitasse.quant;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
+import dev.demitasse.device.OutputType;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -35,6 +36,9 @@ public final class PackedMatrix implements AutoCloseable {
     public static final int PANEL = 16;
     /** Columns of integer layouts are padded to a multiple of this. */
     public static final int COLUMN_MULTIPLE = 32;
+
+    private static final float F16_MAXIMUM = 65504;
+    private static final float BF16_MAXIMUM = Float.intBitsToFloat(0x7F7F0000);
 
     private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -96,7 +100,9 @@ public final class PackedMatrix implements AutoCloseable {
 
     /**
      * Packs a matrix in {@code layout}: exactly where it is the type's own layout or F32, else by rounding the values
-     * (see {@link Quantiser}).
+     * (see {@link Quantiser}) or, to F16 and BF16, to the nearest, ties to even.
+     *
+     * @throws dev.demitasse.UsageException where a weight is beyond the largest number of F16 (65,504) or BF16 (3.39e38)
      */
     public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
         PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), false);
@@ -218,14 +224,15 @@ public final class PackedMatrix implements AutoCloseable {
                     }
                 }
                 case F16 -> {
+                    source.requireWithin(panel * PANEL + r, values, F16_MAXIMUM, layout);
                     for (int k = 0; k < columns; k++) {
                         out.setAtIndex(SHORT, at + (long) k * PANEL, Float.floatToFloat16(values[k]));
                     }
                 }
                 default -> {
+                    source.requireWithin(panel * PANEL + r, values, BF16_MAXIMUM, layout);
                     for (int k = 0; k < columns; k++) {
-                        short bits = (short) (Float.floatToRawIntBits(values[k]) >>> 16);
-                        out.setAtIndex(SHORT, at + (long) k * PANEL, bits);
+                        out.setAtIndex(SHORT, at + (long) k * PANEL, OutputType.BF16.narrow(values[k]));
                     }
                 }
             }

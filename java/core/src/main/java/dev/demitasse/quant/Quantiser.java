@@ -10,7 +10,8 @@ public final class Quantiser {
      * Quantises one row.
      *
      * <p>Without minimum: {@code scale = max|x| / n} with n = 127 (INT8) or 7 (INT4), {@code q = round(x / scale)}. With
-     * minimum: {@code scale = (max - min) / 15} (INT4) or {@code / 255} with integers from -128 (INT8).
+     * minimum: {@code scale = (max - min) / 15} (INT4) or {@code / 255} with integers from -128 (INT8). A group whose scale has an
+     * infinite reciprocal has scale 0.
      *
      * @param values the row
      * @param layout an integer layout
@@ -39,8 +40,12 @@ public final class Quantiser {
         for (int i = from; i < to; i++) {
             largest = Math.max(largest, Math.abs(x[i]));
         }
+        float inverse = limit / largest;
+        if (!Float.isFinite(inverse)) { // zeros, or so small that the reciprocal of their scale is infinite
+            scales[g] = 0;
+            return;
+        }
         scales[g] = largest / limit;
-        float inverse = largest == 0 ? 0 : limit / largest;
         for (int i = from; i < to; i++) {
             q[i] = (byte) (clamp((int) Math.rint(x[i] * inverse), -limit, limit) + zero);
         }
@@ -54,8 +59,12 @@ public final class Quantiser {
             least = Math.min(least, x[i]);
             largest = Math.max(largest, x[i]);
         }
-        float scale = (largest - least) / (high - low);
-        float inverse = scale == 0 ? 0 : 1 / scale;
+        float scale = (float) (((double) largest - least) / (high - low));
+        float inverse = 1 / scale;
+        if (!Float.isFinite(inverse)) { // all alike, or so nearly that the reciprocal of their scale is infinite
+            scale = 0;
+            inverse = 0;
+        }
         scales[g] = scale;
         mins[g] = least - low * scale;
         for (int i = from; i < to; i++) {

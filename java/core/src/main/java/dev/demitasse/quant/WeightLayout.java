@@ -1,5 +1,7 @@
 package dev.demitasse.quant;
 
+import dev.demitasse.UsageException;
+
 /**
  * How a weight matrix lies on a device: the element, the length of a group that shares a scale, and whether groups have
  * a minimum beside the scale.
@@ -58,7 +60,9 @@ public record WeightLayout(Element element, int group, boolean minimum) {
                 ? group == ROW || group == 16 || group == 32 || group == 64 || group == 128
                 : group == 0 && !minimum;
         if (!valid) {
-            throw new IllegalArgumentException("No weight layout has " + element + " in groups of " + group);
+            throw new UsageException(
+                    "No weight layout has " + element + " in groups of " + group + (minimum ? " with a minimum" : "")
+                            + "; integers have groups of 16, 32, 64, 128 or the whole row.");
         }
     }
 

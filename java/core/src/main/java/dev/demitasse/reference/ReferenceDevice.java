@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -22,6 +21,7 @@ import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.PackedMatrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * Every operation written the way its definition reads: scalar, one thread, sums in FP64 and results rounded once to
@@ -76,7 +76,7 @@ final class ReferenceDevice implements Device {
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
         PackedMatrix matrix = HostWeight.matrixOf(table);
         float[] row = new float[matrix.columns()];
-        MemorySegment target = floats(out, (long) rows * matrix.columns());
+        MemorySegment target = floats(out);
         for (int i = 0; i < rows; i++) {
             matrix.unpackRow(ids[i], row);
             for (int c = 0; c < row.length; c++) {
@@ -87,19 +87,19 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        MemorySegment target = floats(out, (long) rows.length * columns);
+        MemorySegment target = floats(out);
         long bytes = (long) columns * Float.BYTES;
         for (int i = 0; i < rows.length; i++) {
-            MemorySegment source = floats(x, (rows[i] + 1L) * columns);
+            MemorySegment source = floats(x);
             MemorySegment.copy(source, rows[i] * bytes, target, i * bytes, bytes);
         }
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        MemorySegment in = floats(x, (long) rows * columns);
-        MemorySegment w = floats(weight, columns);
-        MemorySegment target = floats(out, (long) rows * columns);
+        MemorySegment in = floats(x);
+        MemorySegment w = floats(weight);
+        MemorySegment target = floats(out);
         for (int row = 0; row < rows; row++) {
             long at = (long) row * columns;
             double sum = 0;
@@ -107,7 +107,8 @@ final class ReferenceDevice implements Device {
                 double value = in.getAtIndex(JAVA_FLOAT, at + c);
                 sum += value * value;
             }
-            double factor = 1 / Math.sqrt(sum / columns + epsilon);
+            boolean overflows = Float.isInfinite((float) sum);
+            double factor = overflows ? Double.NaN : 1 / Math.sqrt(sum / columns + epsilon);
             for (int c = 0; c < columns; c++) {
                 double value = in.getAtIndex(JAVA_FLOAT, at + c) * factor * w.getAtIndex(JAVA_FLOAT, c);
                 target.setAtIndex(JAVA_FLOAT, at + c, (float) value);
@@ -117,12 +118,9 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        if (columns % GROUP != 0) {
-            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
-        }
-        MemorySegment in = floats(x, (long) rows * columns);
-        MemorySegment integers = HostBuffer.of(q, (long) rows * columns).segment();
-        MemorySegment groupScales = floats(scales, (long) rows * columns / GROUP);
+        MemorySegment in = floats(x);
+        MemorySegment integers = ((HostBuffer) q).segment();
+        MemorySegment groupScales = floats(scales);
         byte[] group = new byte[GROUP];
         for (long g = 0; g < (long) rows * columns / GROUP; g++) {
             float[] values =
@@ -136,13 +134,14 @@ final class ReferenceDevice implements Device {
     private static float quantizeGroup(float[] x, int from, int to, byte[] q, int at) {
         float largest = 0;
         for (int i = from; i < to; i++) {
-            largest = Math.max(largest, Math.abs(x[i]));
+            largest = Math.max(largest, Math.abs(x[i])); // NaN where one is
         }
-        float inverse = largest == 0 ? 0 : 127 / largest;
+        float inverse = 127 / largest;
+        boolean counts = Float.isFinite(largest) && Float.isFinite(inverse);
         for (int i = from; i < to; i++) {
-            q[at + i - from] = (byte) Math.rint(x[i] * inverse);
+            q[at + i - from] = counts ? (byte) Math.rint(x[i] * inverse) : 0;
         }
-        return largest / 127;
+        return Float.isFinite(largest) ? counts ? largest / 127 : 0 : Float.NaN;
     }
 
     @Override
@@ -154,15 +153,15 @@ final class ReferenceDevice implements Device {
 
     private void linear(Buffer x, int rows, Projection projection) {
         PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
-        MemorySegment in = floats(x, (long) rows * matrix.columns());
-        MemorySegment out =
-                HostBuffer.of(projection.out(), projection.outBytes(rows)).segment();
+        MemorySegment in = floats(x);
+        MemorySegment out = ((HostBuffer) projection.out()).segment();
         Buffer biasBuffer = projection.bias();
-        MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer, matrix.rows());
+        MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer);
         float[][] input = new float[rows][];
         for (int row = 0; row < rows; row++) {
             long bytes = (long) matrix.columns() * Float.BYTES;
             input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
+            spoil(input[row]);
         }
         boolean integers = activations.integers() && matrix.layout().element().quantised();
         IntegerRows quantised =
@@ -178,6 +177,16 @@ final class ReferenceDevice implements Device {
             for (int row = 0; row < rows; row++) {
                 double sum = quantised != null ? quantised.dot(row) : dot(input[row], weights);
                 store(projection.type(), out, (long) row * matrix.rows() + n, (float) (sum + offset));
+            }
+        }
+    }
+
+    /** A row with an element that is not finite becomes NaN. */
+    private static void spoil(float[] row) {
+        for (float x : row) {
+            if (!Float.isFinite(x)) {
+                Arrays.fill(row, Float.NaN);
+                return;
             }
         }
     }
@@ -215,7 +224,7 @@ final class ReferenceDevice implements Device {
             for (int row = 0; row < input.length; row++) {
                 if (wholeRows) {
                     float scale = quantizeGroup(input[row], 0, matrix.columns(), q[row], 0);
-                    java.util.Arrays.fill(scales[row], scale);
+                    Arrays.fill(scales[row], scale);
                     continue;
                 }
                 for (int from = 0; from < matrix.columns(); from += GROUP) {
@@ -252,8 +261,8 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        MemorySegment values = floats(x, (long) rows * heads * headDim);
-        MemorySegment table = floats(angles, (long) rows * ropeDim);
+        MemorySegment values = floats(x);
+        MemorySegment table = floats(angles);
         int half = ropeDim / 2;
         for (int row = 0; row < rows; row++) {
             for (int head = 0; head < heads; head++) {
@@ -274,17 +283,16 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        ReferenceKvStore store = ReferenceKvStore.of(kv);
-        long width = (long) store.shape().kvHeads() * store.shape().headDim();
-        store.append(layer, floats(keys, rows.count() * width), floats(values, rows.count() * width), rows);
+        ReferenceKvStore store = (ReferenceKvStore) kv;
+        store.append(layer, floats(keys), floats(values), rows);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        ReferenceKvStore store = ReferenceKvStore.of(kv);
+        ReferenceKvStore store = (ReferenceKvStore) kv;
         long width = (long) shape.heads() * shape.headDim();
-        MemorySegment queries = floats(q, rows.count() * width);
-        MemorySegment target = floats(out, rows.count() * width);
+        MemorySegment queries = floats(q);
+        MemorySegment target = floats(out);
         for (int row = 0; row < rows.count(); row++) {
             for (int head = 0; head < shape.heads(); head++) {
                 attend(
@@ -345,9 +353,9 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        MemorySegment gates = floats(g, count);
-        MemorySegment ups = floats(up, count);
-        MemorySegment target = floats(out, count);
+        MemorySegment gates = floats(g);
+        MemorySegment ups = floats(up);
+        MemorySegment target = floats(out);
         for (long i = 0; i < count; i++) {
             double x = gates.getAtIndex(JAVA_FLOAT, i);
             double activated = switch (gate) {
@@ -360,8 +368,8 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        MemorySegment target = floats(x, count);
-        MemorySegment addend = floats(y, count);
+        MemorySegment target = floats(x);
+        MemorySegment addend = floats(y);
         for (long i = 0; i < count; i++) {
             target.setAtIndex(JAVA_FLOAT, i, target.getAtIndex(JAVA_FLOAT, i) + addend.getAtIndex(JAVA_FLOAT, i));
         }
@@ -369,7 +377,7 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        MemorySegment values = floats(x, count);
+        MemorySegment values = floats(x);
         for (long i = 0; i < count; i++) {
             values.setAtIndex(JAVA_FLOAT, i, (float) (cap * Math.tanh(values.getAtIndex(JAVA_FLOAT, i) / cap)));
         }
@@ -378,7 +386,7 @@ final class ReferenceDevice implements Device {
     @Override
     public void close() {}
 
-    private static MemorySegment floats(Buffer buffer, long count) {
-        return HostBuffer.of(buffer, count * Float.BYTES).segment();
+    private static MemorySegment floats(Buffer buffer) {
+        return ((HostBuffer) buffer).segment();
     }
 }

@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
@@ -39,13 +38,6 @@ final class ReferenceKvStore implements KvStore {
         this.shape = shape;
         this.keys = new Half(shape);
         this.values = new Half(shape);
-    }
-
-    static ReferenceKvStore of(KvStore store) {
-        if (!(store instanceof ReferenceKvStore reference)) {
-            throw new UsageException("A cache of another device was given to the reference device.");
-        }
-        return reference;
     }
 
     void append(int layer, MemorySegment k, MemorySegment v, BatchRows rows) {

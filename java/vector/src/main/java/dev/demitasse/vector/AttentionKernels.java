@@ -64,7 +64,11 @@ final class AttentionKernels implements AutoCloseable {
             float value = Lanes.get(x + d * 4L);
             long index = (long) d * stride;
             if (half) {
-                Lanes.MEMORY.set(SHORT, at + index * 2, Float.floatToFloat16(value));
+                short bits = Float.floatToFloat16(value);
+                Lanes.MEMORY.set(SHORT, at + index * 2, bits);
+                if ((bits & 0x7C00) == 0x7C00) {
+                    store.holdNonFinite();
+                }
             } else {
                 Lanes.set(at + index * 4, value);
             }
@@ -125,9 +129,9 @@ final class AttentionKernels implements AutoCloseable {
     void attention(long q, VectorKvStore store, int layer, AttentionShape shape, BatchRows rows, long out) {
         Call call = new Call(q, store, layer, shape, rows, new ArrayList<>(), out);
         int stateCount = divide(call);
-        states = grown(states, stateCount * shape.heads() * call.stateBytes());
+        states = HostMemory.grown(states, stateCount * shape.heads() * call.stateBytes());
         long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.group();
-        scratch = grown(scratch, workerBytes * pool.size());
+        scratch = HostMemory.grown(scratch, workerBytes * pool.size());
         int count = call.blocks.size();
         pool.run(count * shape.kvHeads(), (task, worker) -> {
             Block block = call.blocks.get(count - 1 - task / shape.kvHeads()); // later blocks see more positions
@@ -139,14 +143,6 @@ final class AttentionKernels implements AutoCloseable {
                 finish(call, call.blocks.get(i));
             }
         });
-    }
-
-    private static HostMemory grown(HostMemory memory, long bytes) {
-        if (memory.bytes() >= bytes) {
-            return memory;
-        }
-        memory.close();
-        return HostMemory.allocate(bytes + bytes / 2);
     }
 
     /** Neighbouring rows of one sequence make a block; a row that stands alone, one for each segment. Returns the states. */

@@ -10,7 +10,8 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: {@code out[n] = sum_k w[n][k] x[k]} for the 16 rows n of a panel and one or four rows of FP32 activations.
+ * Computes: {@code out[n] = sum_k w[n][k] x[k]} for the 16 rows n of a panel and one or four rows of FP32 activations. A row of activations that
+ * is not finite gives NaN.
  *
  * <p>Layout: weights {@code [k][16 rows]} of FP32 read in place; FP16, BF16 and integers are unpacked to it first, 256 columns at a
  * time, which stay in the first-level cache.
@@ -62,6 +63,27 @@ final class GemmFloat {
                 }
             }
         }
+        for (int r = 0; r < rows; r++) {
+            // An infinity in x makes every sum infinite or NaN, so that rows need no look unless a sum is.
+            if (!allFinite(out + r * 64L, PackedMatrix.PANEL) && !allFinite(x + r * stride, columns)) {
+                for (int n = 0; n < PackedMatrix.PANEL; n++) {
+                    Lanes.set(out + r * 64L + n * 4L, Float.NaN);
+                }
+            }
+        }
+    }
+
+    private static boolean allFinite(long x, int count) {
+        FloatVector sum = FloatVector.zero(Lanes.FLOATS);
+        int full = count / Lanes.WIDTH * Lanes.WIDTH;
+        for (int i = 0; i < full; i += Lanes.WIDTH) {
+            sum = sum.add(floats(x + i * 4L).mul(0f)); // 0, or NaN
+        }
+        float rest = Lanes.sum(sum);
+        for (int i = full; i < count; i++) {
+            rest += Lanes.get(x + i * 4L) * 0;
+        }
+        return rest == 0;
     }
 
     private static void row(long w, int count, long x, long out) {

@@ -18,10 +18,7 @@ final class IntegerRows implements AutoCloseable {
         long wordBytes = rows * wordStride();
         long halfBytes = aligned((long) rows * groups * 8);
         long needed = wordBytes + 2 * scaleBytes + halfBytes;
-        if (memory.bytes() < needed) {
-            memory.close();
-            memory = HostMemory.allocate(needed);
-        }
+        memory = HostMemory.grown(memory, needed);
         words = memory.address();
         scales = words + wordBytes;
         sums = scales + scaleBytes;

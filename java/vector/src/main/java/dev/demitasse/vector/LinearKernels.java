@@ -44,14 +44,14 @@ final class LinearKernels implements AutoCloseable {
 
     void linear(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
-        long in = HostBuffer.of(x, (long) rows * columns * Float.BYTES).address();
+        long in = ((HostBuffer) x).address();
         Job[] jobs = new Job[projections.length];
         int panelsPerTask = rows == 1 ? GEMV_PANELS : 2;
         int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
         int tasks = 0;
         boolean quantise = false;
         for (int i = 0; i < jobs.length; i++) {
-            Job job = job(projections[i], rows, tasks);
+            Job job = job(projections[i], tasks);
             jobs[i] = job;
             quantise |= job.quantised;
             tasks += (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask * blocks;
@@ -77,15 +77,15 @@ final class LinearKernels implements AutoCloseable {
         });
     }
 
-    private Job job(Projection projection, int rows, int firstTask) {
+    private Job job(Projection projection, int firstTask) {
         PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
         WeightLayout.Element element = matrix.layout().element();
         Buffer bias = projection.bias();
         return new Job(
                 matrix,
                 element.quantised() && activations.integers(),
-                bias == null ? 0 : HostBuffer.of(bias, matrix.rows() * 4L).address(),
-                HostBuffer.of(projection.out(), projection.outBytes(rows)).address(),
+                bias == null ? 0 : ((HostBuffer) bias).address(),
+                ((HostBuffer) projection.out()).address(),
                 projection.type(),
                 firstTask);
     }

@@ -9,7 +9,8 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * Computes: INT8 activations per group of 32 columns: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties
- * to even.
+ * to even. A group whose 127 / max|x| is infinite (max|x| below 3.7e-37) counts as zeros, with scale 0; one with NaN or an infinity has
+ * integers 0 and scale NaN, which makes all results of its row NaN.
  *
  * <p>Layout: in: FP32 rows. Out: per row and eight columns four 32-bit words of two 16-bit integers, (0, 2), (4, 6), (1, 3), (5, 7),
  * which is the order in which nibbles lie in the 16-bit lanes of {@link GemvInt4}; FP32 scales and sums of each group; FP32 sums of each half group.
@@ -30,7 +31,7 @@ final class QuantizeRows {
 
     private QuantizeRows() {}
 
-    /** The largest magnitude of {@code count} elements. */
+    /** The largest magnitude of {@code count} elements; NaN where one is. */
     private static float maximum(long x, int count) {
         FloatVector largest = FloatVector.zero(Lanes.FLOATS);
         int full = count / WIDTH * WIDTH;
@@ -47,7 +48,13 @@ final class QuantizeRows {
     /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */
     static float group(long x, int count, float maximum, long q) {
         int full = count / WIDTH * WIDTH;
-        float inverse = maximum == 0 ? 0 : 127 / maximum;
+        float inverse = 127 / maximum;
+        if (!(inverse > 0 && Float.isFinite(inverse))) {
+            for (int i = 0; i < GROUP; i++) {
+                Lanes.set(q + i * 4L, 0);
+            }
+            return maximum < 1 ? 0 : Float.NaN;
+        }
         for (int i = 0; i < full; i += WIDTH) {
             Lanes.store(Lanes.floats(x + i * 4L).mul(inverse).add(ROUND).sub(ROUND), q + i * 4L);
         }

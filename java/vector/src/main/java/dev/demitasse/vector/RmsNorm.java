@@ -7,7 +7,7 @@ import static dev.demitasse.vector.Lanes.store;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} of one row.
+ * Computes: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} of one row; NaN where the sum of squares is beyond FP32.
  *
  * <p>Layout: FP32 rows; {@code out} may be {@code x}.
  *
@@ -45,7 +45,7 @@ final class RmsNorm {
             float value = Lanes.get(x + i * 4L);
             sum = Math.fma(value, value, sum);
         }
-        float factor = (float) (1 / Math.sqrt(sum / columns + epsilon));
+        float factor = Float.isInfinite(sum) ? Float.NaN : (float) (1 / Math.sqrt(sum / columns + epsilon));
         int full = columns / WIDTH * WIDTH;
         for (int j = 0; j < full; j += WIDTH) {
             store(floats(x + j * 4L).mul(factor).mul(floats(weight + j * 4L)), out + j * 4L);

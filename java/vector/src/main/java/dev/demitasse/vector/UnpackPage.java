@@ -10,6 +10,7 @@ import static dev.demitasse.vector.Lanes.spread;
 import static dev.demitasse.vector.Lanes.store;
 
 import dev.demitasse.kv.KvShape;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -20,7 +21,7 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>Layout: pages as {@link VectorKvStore} has them; FP32 in the same order.
  *
- * <p>Requires: elements of a head padded to a multiple of 8; finite numbers.
+ * <p>Requires: elements of a head padded to a multiple of 8.
  *
  * <p>Accuracy: widening is exact; one rounding where there is a scale.
  *
@@ -61,7 +62,12 @@ final class UnpackPage {
             case F32 -> {
                 return from;
             }
-            case F16 -> halves(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
+            case F16 -> {
+                halves(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
+                if (store.holdsNonFinite()) {
+                    restoreNonFinite(from, count, scratch);
+                }
+            }
             case INT8 -> bytes(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
             case FP8 -> fp8(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
         }
@@ -80,6 +86,16 @@ final class UnpackPage {
                     .mul(Lanes.HALF_BIAS)
                     .reinterpretAsInts();
             magnitude.or(bits.and(0x80000000)).reinterpretAsFloats().intoMemorySegment(MEMORY, to + at * 4, ORDER);
+        }
+    }
+
+    /** What {@link #halves} took for 65,536 and more. */
+    private static void restoreNonFinite(long from, int count, long to) {
+        for (int i = 0; i < count; i++) {
+            short bits = MEMORY.get(ValueLayout.JAVA_SHORT_UNALIGNED, from + i * 2L);
+            if ((bits & 0x7C00) == 0x7C00) {
+                Lanes.set(to + i * 4L, Float.float16ToFloat(bits));
+            }
         }
     }
 

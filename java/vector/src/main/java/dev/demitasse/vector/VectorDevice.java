@@ -4,7 +4,6 @@ import static dev.demitasse.vector.Lanes.WIDTH;
 import static dev.demitasse.vector.Lanes.floats;
 import static dev.demitasse.vector.Lanes.store;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -80,8 +79,8 @@ final class VectorDevice implements Device {
         return new VectorKvStore(shape);
     }
 
-    private static long address(Buffer buffer, long elements) {
-        return HostBuffer.of(buffer, elements * Float.BYTES).address();
+    private static long address(Buffer buffer) {
+        return ((HostBuffer) buffer).address();
     }
 
     /** Runs {@code body} over {@code [0, count)} in blocks, on one thread where that is little. */
@@ -100,7 +99,7 @@ final class VectorDevice implements Device {
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
         PackedMatrix matrix = HostWeight.matrixOf(table);
         int columns = matrix.columns();
-        HostBuffer target = HostBuffer.of(out, (long) rows * columns * 4);
+        HostBuffer target = ((HostBuffer) out);
         blocks(rows, columns * 8L, (from, to) -> {
             float[] row = new float[columns];
             for (int i = (int) from; i < to; i++) {
@@ -116,18 +115,18 @@ final class VectorDevice implements Device {
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
         long bytes = columns * 4L;
-        long target = address(out, (long) rows.length * columns);
+        long target = address(out);
         for (int i = 0; i < rows.length; i++) {
-            long source = address(x, (rows[i] + 1L) * columns) + rows[i] * bytes;
+            long source = address(x) + rows[i] * bytes;
             MemorySegment.copy(Lanes.MEMORY, source, Lanes.MEMORY, target + i * bytes, bytes);
         }
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        long in = address(x, (long) rows * columns);
-        long w = address(weight, columns);
-        long target = address(out, (long) rows * columns);
+        long in = address(x);
+        long w = address(weight);
+        long target = address(out);
         blocks(rows, columns, (from, to) -> {
             for (long row = from; row < to; row++) {
                 RmsNorm.row(in + row * columns * 4, w, columns, epsilon, target + row * columns * 4);
@@ -137,12 +136,9 @@ final class VectorDevice implements Device {
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        if (columns % 32 != 0) {
-            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
-        }
-        long in = address(x, (long) rows * columns);
-        long bytes = HostBuffer.of(q, (long) rows * columns).address();
-        long groupScales = address(scales, (long) rows * columns / 32);
+        long in = address(x);
+        long bytes = ((HostBuffer) q).address();
+        long groupScales = address(scales);
         for (long row = 0; row < rows; row++) {
             QuantizeRows.bytes(
                     in + row * columns * 4,
@@ -160,8 +156,8 @@ final class VectorDevice implements Device {
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        long values = address(x, (long) rows * heads * headDim);
-        long table = address(angles, (long) rows * ropeDim);
+        long values = address(x);
+        long table = address(angles);
         blocks(rows, (long) heads * headDim, (from, to) -> {
             for (long row = from; row < to; row++) {
                 for (int head = 0; head < heads; head++) {
@@ -188,30 +184,27 @@ final class VectorDevice implements Device {
 
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        VectorKvStore store = VectorKvStore.of(kv);
-        long elements =
-                (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
-        attention.append(store, layer, address(keys, elements), address(values, elements), rows);
+        VectorKvStore store = (VectorKvStore) kv;
+        attention.append(store, layer, address(keys), address(values), rows);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        long elements = (long) rows.count() * shape.heads() * shape.headDim();
-        attention.attention(address(q, elements), VectorKvStore.of(kv), layer, shape, rows, address(out, elements));
+        attention.attention(address(q), (VectorKvStore) kv, layer, shape, rows, address(out));
     }
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        long gates = address(g, count);
-        long ups = address(up, count);
-        long target = address(out, count);
+        long gates = address(g);
+        long ups = address(up);
+        long target = address(out);
         blocks(count, 4, (from, to) -> GatedActivation.block(gate, gates, ups, from, to, target));
     }
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        long target = address(x, count);
-        long addend = address(y, count);
+        long target = address(x);
+        long addend = address(y);
         blocks(count, 1, (from, to) -> {
             long i = from;
             for (; i + WIDTH <= to; i += WIDTH) {
@@ -225,7 +218,7 @@ final class VectorDevice implements Device {
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        long values = address(x, count);
+        long values = address(x);
         blocks(count, 4, (from, to) -> {
             long i = from;
             for (; i + WIDTH <= to; i += WIDTH) {

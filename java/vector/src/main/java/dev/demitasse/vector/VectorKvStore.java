@@ -1,6 +1,5 @@
 package dev.demitasse.vector;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
@@ -19,6 +18,7 @@ final class VectorKvStore implements KvStore {
     private final HostMemory values;
     private final HostMemory keyScales;
     private final HostMemory valueScales;
+    private volatile boolean holdsNonFinite;
 
     VectorKvStore(KvShape shape) {
         this.shape = shape;
@@ -30,11 +30,13 @@ final class VectorKvStore implements KvStore {
         this.valueScales = HostMemory.allocate(shape.scales() * Float.BYTES);
     }
 
-    static VectorKvStore of(KvStore store) {
-        if (!(store instanceof VectorKvStore vector)) {
-            throw new UsageException("A cache of another device was given to the vector device.");
-        }
-        return vector;
+    /** An FP16 element that is infinite or NaN was stored: from now on pages are unpacked by a slower way that knows such. */
+    void holdNonFinite() {
+        holdsNonFinite = true;
+    }
+
+    boolean holdsNonFinite() {
+        return holdsNonFinite;
     }
 
     /** Elements of a head with padding. */
