@@ -11,20 +11,33 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes conversations as tokens by the model's chat template. Special tokens that a person typed stay text: a mark is put
- * into them before rendering and taken out before merging.
+ * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote it, stay text: a
+ * mark is put into them before rendering and taken out before merging. A template that does not parse is reported when it is asked for.
  */
 final class ChatFormat {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
     private static final char MARK = '\uFDD0';
 
-    private final ChatTemplate template;
+    private final @Nullable ChatTemplate template;
+    private final @Nullable DemitasseException fault; // why there is no template
+    private final boolean exists;
     private final Tokenizer tokenizer;
+    private final Map<String, Object> variables;
     private final List<String> controls = new ArrayList<>();
 
-    private ChatFormat(ChatTemplate template, Tokenizer tokenizer) {
-        this.template = template;
+    private ChatFormat(@Nullable String source, Tokenizer tokenizer, ModelOptions options) {
+        ChatTemplate parsed = null;
+        DemitasseException failure = null;
+        try {
+            parsed = parse(source, options.chatTemplate() != null);
+        } catch (DemitasseException e) {
+            failure = e;
+        }
+        this.template = parsed;
+        this.fault = failure;
+        this.exists = source != null;
         this.tokenizer = tokenizer;
+        this.variables = options.templateVariables();
         Vocabulary vocabulary = tokenizer.vocabulary();
         for (int id = 0; id < vocabulary.size(); id++) {
             if (vocabulary.isControl(id) && vocabulary.token(id).length() > 1) {
@@ -33,22 +46,57 @@ final class ChatFormat {
         }
     }
 
-    /** The format of a model, or null where its file has no template. */
-    static @Nullable ChatFormat of(Metadata metadata, Tokenizer tokenizer) {
-        String source = metadata.string("tokenizer.chat_template", null);
-        return source == null ? null : new ChatFormat(ChatTemplate.parse(source), tokenizer);
+    private static ChatTemplate parse(@Nullable String source, boolean given) {
+        String whose = given ? "The chat template that was given" : "The chat template of the model's file";
+        if (source == null) {
+            throw new UnsupportedModelException(
+                    "The model's file has no chat template; it is a base model. Use generate() with a plain prompt.");
+        }
+        if (source.isBlank()) {
+            throw new TemplateException(whose + " is empty. Give another one, or use generate() with a plain prompt.");
+        }
+        try {
+            return ChatTemplate.parse(source);
+        } catch (TemplateException e) {
+            throw new TemplateException(
+                    whose + " cannot be read: " + e.getMessage()
+                            + " Give another one, or use generate() with a plain prompt.",
+                    e);
+        }
     }
 
-    /** The tokens of a conversation, with the beginning of the model's next answer. */
+    /** The format of a model: its file's template, or the one of the options. */
+    static ChatFormat of(Metadata metadata, Tokenizer tokenizer, ModelOptions options) {
+        String given = options.chatTemplate();
+        return new ChatFormat(
+                given != null ? given : metadata.string("tokenizer.chat_template", null), tokenizer, options);
+    }
+
+    /** Whether there is a template, sound or not. */
+    boolean exists() {
+        return exists;
+    }
+
+    /**
+     * The tokens of a conversation, with the beginning of the model's next answer.
+     *
+     * @throws UnsupportedModelException where there is no template
+     * @throws TemplateException where it is faulty, or raises an error
+     */
     int[] encode(List<Message> messages) {
+        if (template == null) {
+            throw fault instanceof TemplateException e
+                    ? new TemplateException(String.valueOf(e.getMessage()), e)
+                    : new UnsupportedModelException(fault == null ? "" : String.valueOf(fault.getMessage()));
+        }
         List<Map<String, String>> list = new ArrayList<>();
         for (Message message : messages) {
             Map<String, String> entry = new LinkedHashMap<>();
-            entry.put("role", message.role());
-            entry.put("content", message.role().equals("assistant") ? message.content() : mark(message.content()));
+            entry.put("role", mark(message.role()));
+            entry.put("content", mark(message.content()));
             list.add(entry);
         }
-        Map<String, @Nullable Object> context = new LinkedHashMap<>();
+        Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
         context.put("messages", list);
         context.put("add_generation_prompt", true);
         context.put("bos_token", spelling(tokenizer.vocabulary().bos()));

@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.device.Backend;
+import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
@@ -46,7 +47,8 @@ public final class Devices {
     }
 
     /**
-     * Opens a device.
+     * Opens a device, whose arguments are checked and whose operations of several threads run one after another
+     * ({@link CheckedDevice}).
      *
      * @param name a backend's name, which works or fails; or {@link #AUTO}, the first that works, every refusal logged
      * @throws BackendUnavailableException where none can be opened, with every reason
@@ -66,7 +68,7 @@ public final class Devices {
                             "No fast backend: {0}. Falling back to \"reference\", which is slow.",
                             refusals);
                 }
-                return backend.open(options);
+                return CheckedDevice.of(backend.open(options));
             }
             refusals.add(backend.name() + ": " + support);
             LOG.log(

@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
@@ -11,7 +12,6 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A quantised matrix to multiply by, for applications without a language model: {@code y = x Wᵀ}.
@@ -23,17 +23,17 @@ import java.util.concurrent.locks.ReentrantLock;
  * }
  * }</pre>
  *
- * <p>Thread-safe as far as the device is used through this object alone.
+ * <p>Thread-safe, also beside other matrices on the same device: multiplications run one after another. A row of the input with NaN or
+ * an infinity gives NaN in all its outputs.
  */
 public final class Linear implements AutoCloseable {
-    private final Device device;
+    private final CheckedDevice device;
     private final LinearWeight weight;
-    private final ReentrantLock lock = new ReentrantLock();
     private Buffer input;
     private Buffer output;
     private boolean closed;
 
-    private Linear(Device device, LinearWeight weight) {
+    private Linear(CheckedDevice device, LinearWeight weight) {
         this.device = device;
         this.weight = weight;
         this.input = device.allocate(0);
@@ -45,16 +45,24 @@ public final class Linear implements AutoCloseable {
      *
      * @param weights rows × columns, finite
      * @param layout how it shall lie there
+     * @throws UsageException where the sizes do not match, a weight is not finite, or F16 or BF16 cannot hold it
      */
     public static Linear quantise(Device device, float[] weights, int rows, int columns, WeightLayout layout) {
         if (rows < 1 || columns < 1 || weights.length != (long) rows * columns) {
             throw new UsageException(weights.length + " weights are not " + rows + " rows of " + columns + ".");
         }
+        for (int i = 0; i < weights.length; i++) {
+            if (!Float.isFinite(weights[i])) {
+                throw new UsageException("The weight in row " + i / columns + ", column " + i % columns + " is "
+                        + weights[i] + "; weights are finite numbers.");
+            }
+        }
+        CheckedDevice checked = device instanceof CheckedDevice already ? already : CheckedDevice.of(device);
         ByteBuffer bytes = ByteBuffer.allocateDirect(Math.multiplyExact(weights.length, Float.BYTES))
                 .order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(weights);
         MatrixSource source = new MatrixSource("matrix", TensorType.F32, rows, columns, MemorySegment.ofBuffer(bytes));
-        return new Linear(device, device.upload(source, layout));
+        return new Linear(checked, checked.upload(source, layout));
     }
 
     /** Multiplies {@code rows} rows of {@link #columns()} elements; returns rows × {@link #rows()}. */
@@ -82,8 +90,7 @@ public final class Linear implements AutoCloseable {
             throw new UsageException(rows + " rows have " + in + " bytes of input and " + out + " of " + type
                     + " results, not " + x.byteSize() + " and " + y.byteSize() + ".");
         }
-        lock.lock();
-        try {
+        device.exclusively(() -> {
             if (closed) {
                 throw new UsageException("The matrix is closed.");
             }
@@ -92,9 +99,7 @@ public final class Linear implements AutoCloseable {
             input.write(0, x);
             device.linear(input, rows, new Projection(weight, null, output, type));
             output.read(0, y);
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private Buffer grown(Buffer buffer, long bytes) {
@@ -121,18 +126,16 @@ public final class Linear implements AutoCloseable {
         return weight.bytes();
     }
 
+    /** Frees the matrix. Closing twice, or after the device, does nothing more. */
     @Override
     public void close() {
-        lock.lock();
-        try {
+        device.exclusively(() -> {
             if (!closed) {
                 closed = true;
                 input.close();
                 output.close();
                 weight.close();
             }
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 }

@@ -30,7 +30,7 @@ public final class Model implements AutoCloseable {
 
     private final ModelConfig config;
     private final Tokenizer tokenizer;
-    private final @Nullable ChatFormat chatFormat;
+    private final ChatFormat chatFormat;
     private final Device device;
     private final Weights weights;
     private final Engine engine;
@@ -39,7 +39,7 @@ public final class Model implements AutoCloseable {
     private Model(
             ModelConfig config,
             Tokenizer tokenizer,
-            @Nullable ChatFormat chatFormat,
+            ChatFormat chatFormat,
             Device device,
             Weights weights,
             Engine engine) {
@@ -63,6 +63,7 @@ public final class Model implements AutoCloseable {
      * @throws UnsupportedModelException where it is sound but needs something that is not there
      * @throws BackendUnavailableException where no device can be opened
      * @throws OutOfDeviceMemoryException where it does not fit
+     * @throws UsageException where a longer context is asked for than the model was trained for
      */
     public static Model load(Path path, ModelOptions options) {
         try (Gguf file = Gguf.open(path)) {
@@ -87,6 +88,10 @@ public final class Model implements AutoCloseable {
             tokenizers.cancel(false);
             throw e;
         }
+        if (options.contextLength() > config.contextLength()) {
+            throw new UsageException("A context of " + wanted + " positions was asked for; the model was trained for "
+                    + config.contextLength() + ".");
+        }
         int context = Math.min(wanted, config.contextLength());
         Device device = Devices.open(options.backend(), options.device());
         Weights weights = null;
@@ -105,7 +110,7 @@ public final class Model implements AutoCloseable {
                             options.promptChunk(),
                             options.kvType()),
                     tokenizer.vocabulary()::isEnd);
-            ChatFormat format = ChatFormat.of(metadata, tokenizer);
+            ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
             return new Model(config, tokenizer, format, device, weights, engine);
         } catch (RuntimeException | Error e) {
             if (engine != null) {
@@ -165,16 +170,12 @@ public final class Model implements AutoCloseable {
         return tokenizer;
     }
 
-    /** Whether the file has a chat template. */
+    /** Whether there is a chat template, in the file or in the options; a faulty one counts too, and {@code chat} says what is wrong. */
     public boolean hasChatTemplate() {
-        return chatFormat != null;
+        return chatFormat.exists();
     }
 
     ChatFormat chatFormat() {
-        if (chatFormat == null) {
-            throw new UnsupportedModelException(
-                    "The model's file has no chat template; it is a base model. Use generate() with a plain prompt.");
-        }
         return chatFormat;
     }
 

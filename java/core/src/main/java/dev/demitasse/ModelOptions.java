@@ -3,6 +3,8 @@ package dev.demitasse;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,12 +12,14 @@ import org.jspecify.annotations.Nullable;
  *
  * @param backend a backend's name, or {@code auto}
  * @param device how to open the device
- * @param contextLength positions a session may have; 0 for 4096 or what the model was trained for, if that is less
+ * @param contextLength positions a session may have, at most what the model was trained for; 0 for 4096, or that if it is less
  * @param sequences sessions of full length that the cache holds at once; memory is used as it fills
  * @param batchRows rows of a forward pass at most
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
+ * @param chatTemplate a chat template in Jinja instead of the file's own; null for that
+ * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example: booleans, numbers, strings
  */
 public record ModelOptions(
         String backend,
@@ -25,13 +29,19 @@ public record ModelOptions(
         int batchRows,
         int promptChunk,
         KvType kvType,
-        @Nullable WeightLayout forcedLayout) {
+        @Nullable WeightLayout forcedLayout,
+        @Nullable String chatTemplate,
+        Map<String, Object> templateVariables) {
     /** The first backend that works, a context of 4096, four sessions, an F16 cache. */
     public static final ModelOptions DEFAULT =
-            new ModelOptions("auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, null);
+            new ModelOptions("auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, null, null, Map.of());
 
     /** Checks the values. */
     public ModelOptions {
+        Objects.requireNonNull(backend, "backend");
+        Objects.requireNonNull(device, "device");
+        Objects.requireNonNull(kvType, "kvType");
+        templateVariables = Map.copyOf(templateVariables);
         if (contextLength < 0 || sequences < 1 || batchRows < 1 || promptChunk < 1) {
             throw new UsageException("A model needs at least one sequence, batch row and prompt row, and a context.");
         }
@@ -39,37 +49,136 @@ public record ModelOptions(
 
     /** The same on another backend. */
     public ModelOptions withBackend(String name) {
-        return new ModelOptions(name, device, contextLength, sequences, batchRows, promptChunk, kvType, forcedLayout);
+        return new ModelOptions(
+                name,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same with other device options. */
     public ModelOptions withDevice(DeviceOptions options) {
         return new ModelOptions(
-                backend, options, contextLength, sequences, batchRows, promptChunk, kvType, forcedLayout);
+                backend,
+                options,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same with another context length. */
     public ModelOptions withContextLength(int positions) {
-        return new ModelOptions(backend, device, positions, sequences, batchRows, promptChunk, kvType, forcedLayout);
+        return new ModelOptions(
+                backend,
+                device,
+                positions,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same for another number of sessions. */
     public ModelOptions withSequences(int count) {
-        return new ModelOptions(backend, device, contextLength, count, batchRows, promptChunk, kvType, forcedLayout);
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                count,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same with other batch sizes. */
     public ModelOptions withBatch(int rows, int chunk) {
-        return new ModelOptions(backend, device, contextLength, sequences, rows, chunk, kvType, forcedLayout);
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                rows,
+                chunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same with another cache type. */
     public ModelOptions withKvType(KvType type) {
-        return new ModelOptions(backend, device, contextLength, sequences, batchRows, promptChunk, type, forcedLayout);
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                type,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
     }
 
     /** The same with every matrix in {@code layout}. */
     public ModelOptions withForcedLayout(@Nullable WeightLayout layout) {
-        return new ModelOptions(backend, device, contextLength, sequences, batchRows, promptChunk, kvType, layout);
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                layout,
+                chatTemplate,
+                templateVariables);
+    }
+
+    /** The same with another chat template, or the file's own. */
+    public ModelOptions withChatTemplate(@Nullable String jinja) {
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                jinja,
+                templateVariables);
+    }
+
+    /** The same with variables for the chat template. */
+    public ModelOptions withTemplateVariables(Map<String, Object> variables) {
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                forcedLayout,
+                chatTemplate,
+                variables);
     }
 }

@@ -20,7 +20,12 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
      * @throws UsageException where it has others
      */
     public void requireFits(KvShape shape) {
-        if (headDim != shape.headDim() || kvHeads != shape.kvHeads() || heads % kvHeads != 0) {
+        boolean valid = headDim == shape.headDim()
+                && kvHeads == shape.kvHeads()
+                && heads >= 1
+                && heads % kvHeads == 0
+                && window >= 0;
+        if (!valid) {
             throw new UsageException(this + " does not fit the cache, " + shape + ".");
         }
     }

@@ -14,7 +14,7 @@ public interface Backend {
     }
 
     /**
-     * Opens a device.
+     * Opens a device that checks no arguments; applications call {@link dev.demitasse.Devices#open}.
      *
      * @throws dev.demitasse.BackendUnavailableException where {@link #probe} is not ok
      */

@@ -14,18 +14,27 @@ import dev.demitasse.kv.KvShape;
  */
 public record BatchRows(int count, int[] positions, int[][] pages) {
     /**
-     * Checks that every position has a page of the cache.
+     * Checks that every position has a page of the cache, and that rows of one sequence come in ascending positions.
      *
-     * @throws UsageException where one has not
+     * @throws UsageException where that is not so
      */
     public void requirePages(KvShape shape) {
+        if (count < 0 || count > positions.length || count > pages.length) {
+            throw new UsageException(
+                    count + " rows have " + positions.length + " positions and " + pages.length + " page tables.");
+        }
         for (int row = 0; row < count; row++) {
+            boolean goesOn = row > 0 && pages[row] == pages[row - 1];
+            if (goesOn && positions[row] <= positions[row - 1]) {
+                throw new UsageException("Position " + positions[row] + " of a sequence follows its position "
+                        + positions[row - 1] + "; rows of one sequence come in ascending positions.");
+            }
             int last = positions[row] / KvShape.PAGE;
             if (positions[row] < 0 || last >= pages[row].length) {
                 throw new UsageException(
                         "Position " + positions[row] + " has no page in a table of " + pages[row].length + ".");
             }
-            for (int i = 0; i <= last; i++) {
+            for (int i = goesOn ? positions[row - 1] / KvShape.PAGE + 1 : 0; i <= last; i++) {
                 if (pages[row][i] < 0 || pages[row][i] >= shape.pages()) {
                     throw new UsageException(
                             "Page " + pages[row][i] + " is not one of the cache's " + shape.pages() + ".");

@@ -13,8 +13,13 @@ import java.util.List;
  *
  * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit; on a GPU that is so where
  * the device was opened with {@link DeviceOptions#batchInvariant}. A device is
- * used by one thread at a time; closing it does not close what was allocated from it. Arguments are checked: buffers that
- * are too short, closed or of another device end in {@link dev.demitasse.UsageException}.
+ * used through {@link CheckedDevice} alone ({@link dev.demitasse.Devices#open} wraps every one): that checks all arguments, so a device does
+ * not, and runs the operations of several threads one after another. Closing a device does not close what was allocated from it.
+ *
+ * <p>Operations may be deferred: a device may record them and run them when a buffer is read.
+ *
+ * <p><b>Numbers that are no numbers.</b> A row with an element that is NaN or infinite gives NaN in all outputs of {@link #linear}, for every
+ * layout and activation type. A group of activations whose {@code 127 / max|x|} is beyond FP32 (max|x| below 3.7e-37) counts as zeros.
  */
 public interface Device extends AutoCloseable {
     /** The backend's name. */
@@ -55,13 +60,14 @@ public interface Device extends AutoCloseable {
 
     /**
      * Root-mean-square normalisation: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows} rows of
-     * {@code columns}; {@code out} may be {@code x}.
+     * {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
      */
     void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out);
 
     /**
      * Rounds rows to INT8 in groups of 32: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties to
-     * even, all in FP32; a group of zeros has scale 0.
+     * even, all in FP32. A group of zeros, or of magnitudes so small that {@code 127 / max|x|} is infinite, has integers and scale 0; one
+     * with NaN or an infinity has integers 0 and scale NaN.
      *
      * @param x rows × columns; columns is a multiple of 32
      * @param q receives rows × columns bytes
@@ -124,6 +130,9 @@ public interface Device extends AutoCloseable {
         buffer.write(0, MemorySegment.ofArray(values));
         return buffer;
     }
+
+    /** Drops what was recorded and not run; called after an operation has failed half-way, for lack of memory or by an error of the hardware. */
+    default void discard() {}
 
     @Override
     void close();

@@ -1,5 +1,6 @@
 package dev.demitasse.device;
 
+import dev.demitasse.UsageException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,23 @@ public record DeviceOptions(
         @Nullable ActivationType activations,
         @Nullable String instructionSet,
         boolean batchInvariant) {
+    /** Checks the ranges. */
+    public DeviceOptions {
+        int most = mostThreads();
+        if (threads < 0 || threads > most) {
+            throw new UsageException("The number of threads is " + threads + "; it must be 0, for one on each core, to "
+                    + most + " on this machine.");
+        }
+        if (ordinal < 0) {
+            throw new UsageException("The number of a device is " + ordinal + "; it must be 0 or more.");
+        }
+    }
+
+    /** Threads beyond a few on each processor only wait for each other. */
+    private static int mostThreads() {
+        return Math.max(64, 4 * Runtime.getRuntime().availableProcessors());
+    }
+
     /** The device's own choice of everything. */
     public static DeviceOptions defaults() {
         return new DeviceOptions(0, 0, null, null, false);

@@ -1,9 +1,7 @@
 package dev.demitasse.device;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 
 /** A buffer of a CPU device. */
 public final class HostBuffer implements Buffer {
@@ -12,24 +10,6 @@ public final class HostBuffer implements Buffer {
     /** A zeroed buffer. */
     public HostBuffer(long bytes) {
         memory = HostMemory.allocate(bytes);
-    }
-
-    /**
-     * The buffer as one of a CPU device, with at least {@code bytes} bytes.
-     *
-     * @throws UsageException where it is of another device or shorter
-     */
-    public static HostBuffer of(Buffer buffer, long bytes) {
-        if (!(buffer instanceof HostBuffer host)) {
-            throw new UsageException("A buffer of another device was given to a CPU device.");
-        }
-        if (bytes < 0 || bytes > host.bytes()) {
-            throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + host.bytes() + ".");
-        }
-        if (!host.memory.segment().scope().isAlive()) {
-            throw new UsageException("The buffer is closed.");
-        }
-        return host;
     }
 
     /** The memory. */
@@ -49,13 +29,11 @@ public final class HostBuffer implements Buffer {
 
     @Override
     public void write(long offset, MemorySegment source) {
-        Objects.checkFromIndexSize(offset, source.byteSize(), bytes());
         memory.segment().asSlice(offset, source.byteSize()).copyFrom(source);
     }
 
     @Override
     public void read(long offset, MemorySegment target) {
-        Objects.checkFromIndexSize(offset, target.byteSize(), bytes());
         target.copyFrom(memory.segment().asSlice(offset, target.byteSize()));
     }
 

@@ -1,6 +1,5 @@
 package dev.demitasse.device;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.quant.PackedMatrix;
 
 /**
@@ -11,10 +10,7 @@ import dev.demitasse.quant.PackedMatrix;
 public record HostWeight(PackedMatrix matrix) implements PackedWeight {
     /** The packed matrix of a CPU device's weight. */
     public static PackedMatrix matrixOf(LinearWeight weight) {
-        if (!(weight instanceof HostWeight host)) {
-            throw new UsageException("A weight of another device was given to a CPU device.");
-        }
-        return host.matrix;
+        return ((HostWeight) weight).matrix;
     }
 
     @Override

@@ -54,7 +54,7 @@ final class AttentionLaunches implements AutoCloseable {
     /** Records the storing of keys and values, and with it their turning and that of the queries, where that came just before. */
     void append(CudaKvStore store, int layer, long keys, long values, BatchRows rows) {
         launches.reserve(BatchTables.bytes(rows));
-        tables.use(rows, store.shape());
+        tables.use(rows);
         int heads = store.shape().kvHeads();
         long[] angles = new long[3];
         long queries = 0;
@@ -104,7 +104,7 @@ final class AttentionLaunches implements AutoCloseable {
         long stateAddress = most == 0 ? 0 : states.address(Math.min(most, slice) * stateBytes);
         // After what may have run the list, and with room for all that this operation brings.
         launches.reserve(BatchTables.bytes(rows) + 16L * blocks.size() + 64);
-        tables.use(rows, store.shape());
+        tables.use(rows);
         for (Range range : singles) {
             for (int at = 0; at < range.count; at += slice) { // one after the other on the same states
                 Range part = new Range(range.first + at, Math.min(slice, range.count - at));

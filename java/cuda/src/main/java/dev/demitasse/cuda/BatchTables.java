@@ -1,7 +1,6 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.device.BatchRows;
-import dev.demitasse.kv.KvShape;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,12 +19,11 @@ final class BatchTables {
         launches.afterRun(() -> rows = null);
     }
 
-    /** Puts the rows into the step's data, after a check that every position has a page of the store. */
-    void use(BatchRows batch, KvShape shape) {
+    /** Puts the rows into the step's data. */
+    void use(BatchRows batch) {
         if (batch == rows) {
             return;
         }
-        batch.requirePages(shape);
         int count = batch.count();
         int[] starts = new int[count];
         int total = 0;

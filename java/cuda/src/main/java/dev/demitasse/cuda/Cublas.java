@@ -2,6 +2,8 @@ package dev.demitasse.cuda;
 
 import dev.demitasse.DeviceFailedException;
 import dev.demitasse.quant.WeightLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
 import jcuda.jcublas.JCublas2;
@@ -15,12 +17,18 @@ import org.jspecify.annotations.Nullable;
 /** Products with dense FP32 and FP16 matrices by cuBLAS 12, through JCublas, where it is installed. */
 final class Cublas implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Cublas.class.getName());
-    private static final Pointer ONE = Pointer.to(new float[] {1});
-    private static final Pointer ZERO = Pointer.to(new float[] {0});
+    private static final Pointer ONE = constant(1);
+    private static final Pointer ZERO = constant(0);
     private static final DevicePointer ORIGIN = new DevicePointer();
 
     private final CudaContext context;
     private final cublasHandle handle = new cublasHandle();
+
+    /** A number outside of the heap: JCublas would hold a Java array critical across further calls of JNI. */
+    private static Pointer constant(float value) {
+        ByteBuffer memory = ByteBuffer.allocateDirect(Float.BYTES).order(ByteOrder.nativeOrder());
+        return Pointer.to(memory.putFloat(0, value));
+    }
 
     private Cublas(CudaContext context) {
         this.context = context;

@@ -1,9 +1,7 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 
 /** A buffer in device memory. */
 final class CudaBuffer implements Buffer {
@@ -18,19 +16,9 @@ final class CudaBuffer implements Buffer {
         this.launches = launches;
     }
 
-    /**
-     * The address of a buffer of a device with at least {@code bytes} bytes.
-     *
-     * @throws UsageException where it is of another device, shorter, or closed
-     */
-    static long address(Buffer buffer, long bytes, LaunchList device) {
-        if (!(buffer instanceof CudaBuffer own) || !own.memory.isOf(device)) {
-            throw new UsageException("A buffer of another device was given to the cuda device.");
-        }
-        if (bytes < 0 || bytes > own.bytes()) {
-            throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + own.bytes() + ".");
-        }
-        return own.memory.address();
+    /** The address of the first byte. */
+    long address() {
+        return memory.address();
     }
 
     @Override
@@ -40,7 +28,6 @@ final class CudaBuffer implements Buffer {
 
     @Override
     public void write(long offset, MemorySegment source) {
-        Objects.checkFromIndexSize(offset, source.byteSize(), bytes());
         if (source.byteSize() == 0) {
             return;
         }
@@ -53,7 +40,6 @@ final class CudaBuffer implements Buffer {
 
     @Override
     public void read(long offset, MemorySegment target) {
-        Objects.checkFromIndexSize(offset, target.byteSize(), bytes());
         memory.read(offset, target);
     }
 

@@ -17,16 +17,14 @@ import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The operations of {@link Device} as kernel launches. Arguments are checked when an operation is called; it runs, with all that was
- * called before, when a buffer is read.
+ * The operations of {@link Device} as kernel launches: one is recorded when it is called, and runs, with all that were called before,
+ * when a buffer is read.
  */
 final class CudaDevice implements Device {
-    private static final int GROUP = 32;
     private static final int THREADS = 256;
     private static final int MOST_BLOCKS = 65535; // along the second dimension of a launch
     private static final int SAMPLE_THREADS = 512;
@@ -110,8 +108,8 @@ final class CudaDevice implements Device {
         return new CudaKvStore(shape, context, launches);
     }
 
-    private long address(Buffer buffer, long elements) {
-        return CudaBuffer.address(buffer, elements * Float.BYTES, launches);
+    private static long address(Buffer buffer) {
+        return ((CudaBuffer) buffer).address();
     }
 
     /** One thread an element. */
@@ -132,8 +130,8 @@ final class CudaDevice implements Device {
 
     @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        CudaWeight weight = CudaWeight.of(table, launches);
-        long target = address(out, (long) rows * weight.columns());
+        CudaWeight weight = (CudaWeight) table;
+        long target = address(out);
         rows(
                 "embed",
                 rows,
@@ -146,40 +144,26 @@ final class CudaDevice implements Device {
                 weight.part(),
                 weight.halfScales(),
                 weight.columns(),
-                indices(ids, rows, weight.rows()),
+                launches.put(ids, rows, rows),
                 bits(scale),
                 target);
     }
 
-    /** The device address of a copy of {@code count} indices, each of which is below {@code limit}. */
-    private long indices(int[] values, int count, long limit) {
-        for (int i = 0; i < count; i++) {
-            if (values[i] < 0 || values[i] >= limit) {
-                throw new UsageException("Row " + values[i] + " is not one of " + limit + ".");
-            }
-        }
-        return launches.put(values, count, count);
-    }
-
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        long source = address(x, columns);
-        long target = address(out, (long) rows.length * columns);
-        long ids = indices(rows, rows.length, x.bytes() / (columns * 4L));
+        long source = address(x);
+        long target = address(out);
+        long ids = launches.put(rows, rows.length, rows.length);
         rows("gather_rows", rows.length, source, columns, ids, target);
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
         long count = (long) rows * columns;
-        if (rows < 0 || columns < 1) {
-            throw new UsageException(
-                    "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
-        }
         context.requireUsable();
-        long in = address(x, count);
-        long scale = address(weight, columns);
-        long result = address(out, count);
+        long in = address(x);
+        long scale = address(weight);
+        long result = address(out);
         long addend = takeAddition(in, count);
         long[] arguments = {in, scale, columns, bits(epsilon), result, addend == 0 ? 0 : in, addend};
         launches.add(norm(
@@ -208,12 +192,7 @@ final class CudaDevice implements Device {
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        if (columns % GROUP != 0) {
-            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
-        }
-        long count = (long) rows * columns;
-        long[] arguments = QuantizedRows.NOWHERE.after(
-                address(x, count), columns, CudaBuffer.address(q, count, launches), address(scales, count / GROUP));
+        long[] arguments = QuantizedRows.NOWHERE.after(address(x), columns, address(q), address(scales));
         rows("quantize_rows", rows, arguments);
     }
 
@@ -225,46 +204,37 @@ final class CudaDevice implements Device {
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        if (ropeDim > headDim) {
-            throw new UsageException("rope turns " + ropeDim + " of " + headDim + " elements.");
-        }
         elements(
                 "rope",
                 (long) rows * heads * (ropeDim / 2),
-                address(x, (long) rows * heads * headDim),
+                address(x),
                 rows,
                 heads,
                 headDim,
                 ropeDim,
                 kind == Rope.NEIGHBOURS ? 1 : 0,
-                address(angles, (long) rows * ropeDim));
+                address(angles));
     }
 
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        CudaKvStore store = CudaKvStore.of(kv, launches);
-        Objects.checkIndex(layer, store.shape().layers());
-        long elements =
-                (long) rows.count() * store.shape().kvHeads() * store.shape().headDim();
+        CudaKvStore store = (CudaKvStore) kv;
         context.requireUsable();
-        attention.append(store, layer, address(keys, elements), address(values, elements), rows);
+        attention.append(store, layer, address(keys), address(values), rows);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        CudaKvStore store = CudaKvStore.of(kv, launches);
-        Objects.checkIndex(layer, store.shape().layers());
-        shape.requireFits(store.shape());
-        long elements = (long) rows.count() * shape.heads() * shape.headDim();
+        CudaKvStore store = (CudaKvStore) kv;
         context.requireUsable();
-        attention.attend(store, layer, shape, address(q, elements), address(out, elements), rows);
+        attention.attend(store, layer, shape, address(q), address(out), rows);
     }
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
         context.requireUsable();
-        long[] inputs = {gate == Gate.GELU ? 1 : 0, address(g, count), address(up, count)};
-        long result = address(out, count);
+        long[] inputs = {gate == Gate.GELU ? 1 : 0, address(g), address(up)};
+        long result = address(out);
         launches.add(gated(
                 inputs,
                 count,
@@ -291,22 +261,22 @@ final class CudaDevice implements Device {
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        elements("add", count, address(x, count), address(y, count), count);
+        elements("add", count, address(x), address(y), count);
     }
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        elements("soft_cap", count, address(x, count), count, bits(cap));
+        elements("soft_cap", count, address(x), count, bits(cap));
     }
 
     @Override
     public void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
         int rows = draws.size();
-        if (rows < 1 || columns < 1 || columns > SAMPLE_COLUMNS) {
-            throw new UsageException("sample takes at least one row of 1 to " + SAMPLE_COLUMNS + " columns, not " + rows
-                    + " of " + columns + ".");
+        if (columns > SAMPLE_COLUMNS) {
+            throw new UsageException(
+                    "cuda: sample takes rows of 1 to " + SAMPLE_COLUMNS + " columns, not " + columns + ".");
         }
-        long from = address(logits, (long) rows * columns);
+        long from = address(logits);
         CudaMemory tokens = results.memory(rows * 4L);
         int[] words = draws.stream().flatMapToInt(CudaDevice::words).toArray();
         long parameters = launches.put(words, words.length, words.length);
@@ -325,6 +295,11 @@ final class CudaDevice implements Device {
                 (int) (draw.seed() >>> 32),
                 (int) draw.number(),
                 (int) (draw.number() >>> 32));
+    }
+
+    @Override
+    public void discard() {
+        launches.discard();
     }
 
     @Override

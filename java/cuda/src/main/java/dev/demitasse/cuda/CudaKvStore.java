@@ -42,22 +42,9 @@ final class CudaKvStore implements KvStore {
                     + " positions takes " + CudaContext.mebibytes(bytes) + " MiB, and "
                     + CudaContext.mebibytes(free) + " MiB are free (" + context.ledger()
                     + "); the longest that fits is " + free / perPage * KvShape.PAGE
-                    + " positions (--ctx), longer with --kv-type int8 or fp8.");
+                    + " positions, longer with a cache of INT8 or FP8.");
         }
         this.memory = new CudaMemory(bytes, context, launches, CudaContext.Purpose.CACHE);
-    }
-
-    /**
-     * The store of a device.
-     *
-     * @throws UsageException where it is of another device or closed
-     */
-    static CudaKvStore of(KvStore store, LaunchList device) {
-        if (!(store instanceof CudaKvStore own) || !own.memory.isOf(device)) {
-            throw new UsageException("A cache of another device was given to the cuda device.");
-        }
-        own.memory.pointer();
-        return own;
     }
 
     /** Elements of a head with padding. */

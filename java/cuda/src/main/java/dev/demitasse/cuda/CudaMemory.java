@@ -3,7 +3,6 @@ package dev.demitasse.cuda;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
 import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 
-import dev.demitasse.UsageException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jcuda.Pointer;
@@ -21,9 +20,6 @@ final class CudaMemory implements AutoCloseable {
     private boolean closed;
 
     CudaMemory(long bytes, CudaContext context, LaunchList launches, CudaContext.Purpose purpose) {
-        if (bytes < 0) {
-            throw new UsageException("Cannot allocate " + bytes + " bytes.");
-        }
         this.context = context;
         this.launches = launches;
         this.purpose = purpose;
@@ -31,20 +27,11 @@ final class CudaMemory implements AutoCloseable {
         this.pointer = context.allocate(bytes, purpose);
     }
 
-    /** Whether it belongs to that device. */
-    boolean isOf(LaunchList device) {
-        return launches == device;
-    }
-
     long bytes() {
         return bytes;
     }
 
-    /** @throws UsageException where it is closed */
     DevicePointer pointer() {
-        if (closed) {
-            throw new UsageException("The buffer is closed.");
-        }
         return pointer;
     }
 

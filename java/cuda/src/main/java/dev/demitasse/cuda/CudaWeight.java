@@ -1,6 +1,5 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.PackedMatrix;
@@ -125,19 +124,6 @@ final class CudaWeight implements LinearWeight {
             memory.close();
             throw e;
         }
-    }
-
-    /**
-     * The weight of a device.
-     *
-     * @throws UsageException where it is of another device or closed
-     */
-    static CudaWeight of(LinearWeight weight, LaunchList device) {
-        if (!(weight instanceof CudaWeight own) || !own.memory.isOf(device)) {
-            throw new UsageException("A weight of another device was given to the cuda device.");
-        }
-        own.memory.pointer();
-        return own;
     }
 
     /** The address of the elements. */

@@ -1,6 +1,7 @@
 package dev.demitasse.cuda;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static jcuda.driver.JCudaDriver.cuGraphDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphExecDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphInstantiate;
@@ -14,6 +15,7 @@ import static jcuda.driver.JCudaDriver.cuStreamBeginCapture;
 import static jcuda.driver.JCudaDriver.cuStreamEndCapture;
 
 import dev.demitasse.UsageException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,6 +39,10 @@ final class LaunchList implements AutoCloseable {
     private static final int DATA_BYTES = 8 << 20;
     private static final int ALIGNMENT = 16;
     private static final int GRAPHS = 64;
+    /** Lists after which a graph is tried again, where one could not be made. */
+    private static final int GRAPH_RETRY_LISTS = 256;
+    /** Room for one kernel's argument structure, and its address before it. */
+    private static final long PARAMETER_BYTES = 1024;
 
     private static final System.Logger LOG = System.getLogger(LaunchList.class.getName());
 
@@ -52,7 +58,10 @@ final class LaunchList implements AutoCloseable {
     private boolean called;
     private boolean underWay; // the staging memory may still be read
     private final List<RunEvent> events = new ArrayList<>(); // of what is under way
-    private boolean graphsWork = true;
+    private final MemorySegment parameters = Arena.ofAuto().allocate(PARAMETER_BYTES, Long.BYTES);
+    private final Pointer parameterPointer = Pointer.to(parameters.asByteBuffer());
+    private int listsWithoutGraphs; // how many are still launched one by one, after a graph could not be made
+    private boolean graphFailureSaid;
     private int replays;
     private int started; // launches, in graphs or alone
 
@@ -144,7 +153,7 @@ final class LaunchList implements AutoCloseable {
         deviceData = context.allocate(DATA_BYTES, CudaContext.Purpose.WORKSPACE);
     }
 
-    /** Called after each run, when the step's data is gone. */
+    /** Called when what was recorded is run or dropped, and the step's data is gone. */
     void afterRun(Runnable listener) {
         listeners.add(listener);
     }
@@ -250,9 +259,7 @@ final class LaunchList implements AutoCloseable {
         context.enter();
         Key key = new Key(steps, used, called);
         started += steps.size();
-        steps = new ArrayList<>();
-        used = 0;
-        called = false;
+        discard();
         RunEvent event = new RunEvent();
         boolean measured = event.isEnabled();
         if (measured) {
@@ -267,12 +274,15 @@ final class LaunchList implements AutoCloseable {
             events.add(event);
         }
         underWay = true;
-        listeners.forEach(Runnable::run);
     }
 
     /** Launches the list's graph, where it has or can have one: from the second time on. */
     private boolean replay(Key key) {
-        if (!graphsWork || key.called) {
+        if (key.called) {
+            return false;
+        }
+        if (listsWithoutGraphs > 0) {
+            listsWithoutGraphs--;
             return false;
         }
         Graph graph = graphs.get(key);
@@ -310,7 +320,7 @@ final class LaunchList implements AutoCloseable {
         }
     }
 
-    /** The list as a graph; null where the driver cannot make one, which then is not asked again. */
+    /** The list as a graph; null where the driver cannot make one now. */
     private @Nullable CUgraphExec capture(Key key) {
         key.steps.forEach(step -> {
             if (step instanceof Launch launch) {
@@ -334,11 +344,12 @@ final class LaunchList implements AutoCloseable {
         int failed = cuGraphInstantiate(executable, graph, 0);
         context.check(cuGraphDestroy(graph), "making a graph");
         if (failed != 0) {
-            graphsWork = false;
+            listsWithoutGraphs = GRAPH_RETRY_LISTS;
             LOG.log(
-                    System.Logger.Level.WARNING,
-                    "cuda: {0} while making a graph; kernels are launched one by one, which is slower",
+                    graphFailureSaid ? System.Logger.Level.DEBUG : System.Logger.Level.WARNING,
+                    "cuda: {0} while making a graph; for a while kernels are launched one by one, which is slower",
                     Driver.name(failed));
+            graphFailureSaid = true;
             return null;
         }
         return executable;
@@ -363,7 +374,7 @@ final class LaunchList implements AutoCloseable {
                                     1,
                                     l.sharedBytes,
                                     context.stream(),
-                                    Pointer.to(Pointer.to(l.arguments)),
+                                    parameters(l.arguments),
                                     null),
                             "launching " + l.kernel);
                 case Call call -> call.action.run();
@@ -373,6 +384,25 @@ final class LaunchList implements AutoCloseable {
                             "copying to a buffer");
             }
         }
+    }
+
+    /**
+     * A kernel's one parameter, its structure, as the driver wants it: the address of its words. They lie outside of the heap, since
+     * JCuda would hold a Java array critical across further calls of JNI. The driver has copied them when the launch returns.
+     */
+    private Pointer parameters(long[] words) {
+        MemorySegment structure = parameters.asSlice(Long.BYTES);
+        MemorySegment.copy(words, 0, structure, JAVA_LONG, 0, words.length);
+        parameters.set(JAVA_LONG, 0, structure.address());
+        return parameterPointer;
+    }
+
+    /** Drops what was recorded. */
+    void discard() {
+        steps = new ArrayList<>();
+        used = 0;
+        called = false;
+        listeners.forEach(Runnable::run);
     }
 
     private void destroy(Graph graph) {

@@ -78,7 +78,7 @@ final class LinearLaunches implements AutoCloseable {
     /** Records a multiplication of {@code rows} rows by each projection's weight. */
     void add(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
-        long in = CudaBuffer.address(x, (long) rows * columns * Float.BYTES, launches);
+        long in = ((CudaBuffer) x).address();
         if (rows == 0) {
             return;
         }
@@ -88,11 +88,7 @@ final class LinearLaunches implements AutoCloseable {
         CudaWeight[] weights = new CudaWeight[projections.length];
         long splitBytes = 0;
         for (int i = 0; i < projections.length; i++) {
-            weights[i] = CudaWeight.of(projections[i].weight(), launches);
-            if (weights[i].columns() != columns) {
-                throw new UsageException(
-                        "Weights of one linear have " + columns + " and " + weights[i].columns() + " columns.");
-            }
+            weights[i] = (CudaWeight) projections[i].weight();
             splitBytes += partialBytes(weights[i], rows);
         }
         long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
@@ -101,7 +97,7 @@ final class LinearLaunches implements AutoCloseable {
         LinearBatch batch = new LinearBatch(launches, GEMV_BLOCKS * choice.multiprocessors());
         for (int i = 0; i < projections.length; i++) {
             CudaWeight weight = weights[i];
-            Target to = target(projections[i], rows);
+            Target to = target(projections[i]);
             if (!weight.layout().element().quantised()) {
                 addFloat(weight, in, rows, to);
                 continue;
@@ -117,13 +113,11 @@ final class LinearLaunches implements AutoCloseable {
         batch.flush();
     }
 
-    private Target target(Projection projection, int rows) {
+    private static Target target(Projection projection) {
         Buffer bias = projection.bias();
         return new Target(
-                bias == null
-                        ? 0
-                        : CudaBuffer.address(bias, (long) projection.weight().rows() * Float.BYTES, launches),
-                CudaBuffer.address(projection.out(), projection.outBytes(rows), launches),
+                bias == null ? 0 : ((CudaBuffer) bias).address(),
+                ((CudaBuffer) projection.out()).address(),
                 projection.type());
     }
 
@@ -200,6 +194,9 @@ final class LinearLaunches implements AutoCloseable {
         boolean wide = to.type == OutputType.F32;
         long sums = wide ? to.out : wideSums.address(count * Float.BYTES);
         launches.call(() -> library.multiply(weight, operand, rows, sums));
+        if (!half) { // FP16 activations that are not finite are NaN already
+            launches.add("spoil_rows", rows, 1, 1, 256, 0, x, weight.columns(), sums, weight.rows());
+        }
         if (to.bias != 0 || !wide) {
             launches.add(
                     "add_bias",

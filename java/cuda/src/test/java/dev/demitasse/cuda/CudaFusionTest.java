@@ -2,7 +2,6 @@ package dev.demitasse.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.Devices;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -66,7 +65,7 @@ class CudaFusionTest {
                 DeviceOptions.defaults().withActivations(activations).withBatchInvariant(true);
         List<AutoCloseable> owned = new ArrayList<>();
         List<Buffer> buffers = new ArrayList<>();
-        try (CudaDevice device = (CudaDevice) Devices.open("cuda", options)) {
+        try (CudaDevice device = (CudaDevice) new CudaBackend().open(options)) {
             for (int columns :
                     new int[] {width, width, width, width, keys, keys, FEED_FORWARD, FEED_FORWARD, headDim}) {
                 buffers.add(device.upload(KernelCases.numbers(rows * columns, KernelCases.Fill.RANDOM, random)));

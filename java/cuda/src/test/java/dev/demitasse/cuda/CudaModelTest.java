@@ -2,7 +2,6 @@ package dev.demitasse.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.Devices;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -59,9 +58,10 @@ class CudaModelTest extends ModelContractTest {
     }
 
     private static CudaDevice open() {
-        return (CudaDevice) Devices.open(
-                "cuda",
-                DeviceOptions.defaults().withActivations(ActivationType.INT8).withBatchInvariant(true));
+        return (CudaDevice) new CudaBackend()
+                .open(DeviceOptions.defaults()
+                        .withActivations(ActivationType.INT8)
+                        .withBatchInvariant(true));
     }
 
     /** A layer's attention and a matrix, one position a step. */

@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.device.BatchRows;
-import dev.demitasse.kv.KvShape;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
@@ -41,12 +40,11 @@ final class AttentionPlan {
         });
     }
 
-    /** The address of the rows' {@code BatchRows} (command.h), after a check that every position has a page of the store. */
-    long address(BatchRows batch, KvShape shape) {
+    /** The address of the rows' {@code BatchRows} (command.h). */
+    long address(BatchRows batch) {
         if (batch == rows) {
             return address;
         }
-        batch.requirePages(shape);
         byWindow.clear();
         int count = batch.count();
         MemorySegment tables = commands.scratch((long) count * Long.BYTES);

@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -32,7 +31,7 @@ final class CommandList implements AutoCloseable {
         this.device = device;
     }
 
-    /** Called after every run, when arrays that were copied for it are gone. */
+    /** Called when what was recorded is run or dropped, and the arrays that were copied for it are gone. */
     void afterRun(Runnable listener) {
         listeners.add(listener);
     }
@@ -44,9 +43,6 @@ final class CommandList implements AutoCloseable {
 
     /** Makes room for {@code more} commands that belong together, by running what waits if need be. */
     void reserve(int more) {
-        if (device == 0) {
-            throw new UsageException("The device is closed.");
-        }
         if (count + more > CAPACITY) {
             run();
         }
@@ -106,15 +102,20 @@ final class CommandList implements AutoCloseable {
             return;
         }
         int waiting = count;
-        count = 0;
-        chunk = 0;
-        used = 0;
+        discard();
         int failed = Kernels.runCommands(device, commands.address(), waiting);
-        listeners.forEach(Runnable::run);
         if (failed != 0) {
             throw new OutOfDeviceMemoryException(
                     "The machine has no memory left for the scratch of the native device.");
         }
+    }
+
+    /** Drops what was recorded and not run. */
+    void discard() {
+        count = 0;
+        chunk = 0;
+        used = 0;
+        listeners.forEach(Runnable::run);
     }
 
     /** Drops what was not run, and the device. */

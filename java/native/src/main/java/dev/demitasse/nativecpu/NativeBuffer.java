@@ -1,6 +1,5 @@
 package dev.demitasse.nativecpu;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.HostBuffer;
 import java.lang.foreign.MemorySegment;
@@ -15,16 +14,9 @@ final class NativeBuffer implements Buffer {
         this.commands = commands;
     }
 
-    /**
-     * The address of a buffer of this device with at least {@code bytes} bytes.
-     *
-     * @throws UsageException where it is of another device, shorter, or closed
-     */
-    static long address(Buffer buffer, long bytes) {
-        if (!(buffer instanceof NativeBuffer host)) {
-            throw new UsageException("A buffer of another device was given to the native device.");
-        }
-        return HostBuffer.of(host.memory, bytes).address();
+    /** The address of the first byte. */
+    long address() {
+        return memory.address();
     }
 
     @Override

@@ -4,7 +4,6 @@ import static dev.demitasse.nativecpu.CommandList.bits;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.demitasse.BackendUnavailableException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -24,8 +23,8 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The operations of {@link Device} as commands for the C++ kernels. Arguments are checked when an operation is called; it runs, with all
- * that was called before, when a buffer is read.
+ * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with all that were
+ * called before, when a buffer is read.
  */
 final class NativeDevice implements Device {
     private static final int GROUP = 32;
@@ -48,7 +47,7 @@ final class NativeDevice implements Device {
         long handle = Kernels.openDevice(instructionSet.ordinal(), threads);
         if (handle == 0) {
             throw new BackendUnavailableException(
-                    "native: the operating system gives no " + threads + " threads; ask for fewer with --threads.");
+                    "native: the operating system gives no " + threads + " threads; ask for fewer.");
         }
         commands = new CommandList(handle);
         plan = new AttentionPlan(commands);
@@ -136,73 +135,41 @@ final class NativeDevice implements Device {
         commands.add(operation, commands.last(), arguments);
     }
 
-    private static long address(Buffer buffer, long elements) {
-        return NativeBuffer.address(buffer, elements * Float.BYTES);
+    private static long address(Buffer buffer) {
+        return ((NativeBuffer) buffer).address();
     }
 
     @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        NativeWeight weight = NativeWeight.of(table);
-        long target = address(out, (long) rows * weight.columns());
+        NativeWeight weight = (NativeWeight) table;
+        long target = address(out);
         commands.reserve(1);
-        record(Operation.EMBED, weight.address(), indices(ids, rows, weight.rows()), rows, bits(scale), target);
-    }
-
-    /** The address of a copy of {@code count} indices, each of which is below {@code limit}. */
-    private long indices(int[] values, int count, long limit) {
-        for (int i = 0; i < count; i++) {
-            if (values[i] < 0 || values[i] >= limit) {
-                throw new UsageException("Row " + values[i] + " is not one of " + limit + ".");
-            }
-        }
-        return commands.copy(values, count);
+        record(Operation.EMBED, weight.address(), commands.copy(ids, rows), rows, bits(scale), target);
     }
 
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        long source = address(x, columns);
-        long target = address(out, (long) rows.length * columns);
+        long source = address(x);
+        long target = address(out);
         commands.reserve(1);
-        long ids = indices(rows, rows.length, x.bytes() / (columns * 4L));
+        long ids = commands.copy(rows, rows.length);
         record(Operation.GATHER_ROWS, source, columns, ids, rows.length, target);
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        long count = (long) rows * columns;
-        if (rows < 0 || columns < 1) {
-            throw new UsageException(
-                    "rmsNorm takes rows of at least one element, not " + rows + " of " + columns + ".");
-        }
-        record(
-                Operation.RMS_NORM,
-                address(x, count),
-                address(weight, columns),
-                rows,
-                columns,
-                bits(epsilon),
-                address(out, count));
+        record(Operation.RMS_NORM, address(x), address(weight), rows, columns, bits(epsilon), address(out));
     }
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        if (columns % GROUP != 0) {
-            throw new UsageException("quantizeRows takes rows of a multiple of 32 elements, not " + columns + ".");
-        }
-        long count = (long) rows * columns;
-        record(
-                Operation.QUANTIZE_ROWS,
-                address(x, count),
-                rows,
-                columns,
-                NativeBuffer.address(q, count),
-                address(scales, count / GROUP));
+        record(Operation.QUANTIZE_ROWS, address(x), rows, columns, address(q), address(scales));
     }
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
-        long in = address(x, (long) rows * columns);
+        long in = address(x);
         boolean quantise = false;
         for (Projection projection : projections) {
             quantise |= quantised(projection);
@@ -221,11 +188,7 @@ final class NativeDevice implements Device {
         }
         int after = commands.last(); // the projections run side by side
         for (Projection projection : projections) {
-            NativeWeight weight = NativeWeight.of(projection.weight());
-            if (weight.columns() != columns) {
-                throw new UsageException(
-                        "Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
-            }
+            NativeWeight weight = (NativeWeight) projection.weight();
             Buffer bias = projection.bias();
             commands.add(
                     Operation.LINEAR,
@@ -234,8 +197,8 @@ final class NativeDevice implements Device {
                     in,
                     quantised(projection) ? q : 0,
                     activationGroups,
-                    bias == null ? 0 : address(bias, weight.rows()),
-                    NativeBuffer.address(projection.out(), projection.outBytes(rows)),
+                    bias == null ? 0 : address(bias),
+                    address(projection.out()),
                     rows,
                     wholeRows,
                     projection.type().ordinal());
@@ -252,59 +215,43 @@ final class NativeDevice implements Device {
             return memory;
         }
         commands.run();
-        memory.close();
-        return HostMemory.allocate(bytes + bytes / 2);
+        return HostMemory.grown(memory, bytes);
     }
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        if (ropeDim > headDim) {
-            throw new UsageException("rope turns " + ropeDim + " of " + headDim + " elements.");
-        }
         record(
                 Operation.ROPE,
-                address(x, (long) rows * heads * headDim),
+                address(x),
                 rows,
                 heads,
                 headDim,
                 ropeDim,
                 kind == Rope.NEIGHBOURS ? 1 : 0,
-                address(angles, (long) rows * ropeDim));
+                address(angles));
     }
 
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        NativeKvStore store = NativeKvStore.of(kv);
-        KvShape shape = store.shape();
-        java.util.Objects.checkIndex(layer, shape.layers());
-        long elements = (long) rows.count() * shape.kvHeads() * shape.headDim();
+        NativeKvStore store = (NativeKvStore) kv;
         commands.reserve(1);
-        long description = plan.address(rows, shape);
-        record(
-                Operation.KV_APPEND,
-                store.address(),
-                layer,
-                address(keys, elements),
-                address(values, elements),
-                description);
+        long description = plan.address(rows);
+        record(Operation.KV_APPEND, store.address(), layer, address(keys), address(values), description);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        NativeKvStore store = NativeKvStore.of(kv);
-        java.util.Objects.checkIndex(layer, store.shape().layers());
-        shape.requireFits(store.shape());
-        long elements = (long) rows.count() * shape.heads() * shape.headDim();
-        long queries = address(q, elements);
-        long target = address(out, elements);
+        NativeKvStore store = (NativeKvStore) kv;
+        long queries = address(q);
+        long target = address(out);
         commands.reserve(2);
-        plan.address(rows, store.shape());
+        plan.address(rows);
         AttentionPlan.Blocks blocks = plan.blocks(rows, shape.window());
         long stateBytes = (long) blocks.states() * shape.heads() * (STATE_HEADER + store.paddedDim()) * Float.BYTES;
         if (stateBytes > states.bytes()) {
             states = grown(states, stateBytes); // what the plan had copied is gone with the run
         }
-        long description = plan.address(rows, store.shape());
+        long description = plan.address(rows);
         blocks = plan.blocks(rows, shape.window());
         long[] arguments = {
             queries,
@@ -328,23 +275,22 @@ final class NativeDevice implements Device {
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        record(
-                Operation.GATED_ACTIVATION,
-                gate == Gate.GELU ? 1 : 0,
-                address(g, count),
-                address(up, count),
-                count,
-                address(out, count));
+        record(Operation.GATED_ACTIVATION, gate == Gate.GELU ? 1 : 0, address(g), address(up), count, address(out));
     }
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        record(Operation.ADD, address(x, count), address(y, count), count);
+        record(Operation.ADD, address(x), address(y), count);
     }
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        record(Operation.SOFT_CAP, address(x, count), count, bits(cap));
+        record(Operation.SOFT_CAP, address(x), count, bits(cap));
+    }
+
+    @Override
+    public void discard() {
+        commands.discard();
     }
 
     @Override

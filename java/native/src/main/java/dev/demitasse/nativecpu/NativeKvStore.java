@@ -2,7 +2,6 @@ package dev.demitasse.nativecpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
@@ -40,17 +39,6 @@ final class NativeKvStore implements KvStore {
             shape.type().ordinal()
         };
         MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
-    }
-
-    /** The store of this device. */
-    static NativeKvStore of(KvStore store) {
-        if (!(store instanceof NativeKvStore host)) {
-            throw new UsageException("A cache of another device was given to the native device.");
-        }
-        if (!host.description.segment().scope().isAlive()) {
-            throw new UsageException("The cache is closed.");
-        }
-        return host;
     }
 
     /** Elements of a head with padding. */

@@ -2,8 +2,6 @@ package dev.demitasse.nativecpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.demitasse.UsageException;
-import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.PackedWeight;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.PackedMatrix;
@@ -30,17 +28,6 @@ final class NativeWeight implements PackedWeight {
             matrix.halfScales() ? 1 : 0
         };
         MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
-    }
-
-    /** The weight of this device. */
-    static NativeWeight of(LinearWeight weight) {
-        if (!(weight instanceof NativeWeight host)) {
-            throw new UsageException("A weight of another device was given to the native device.");
-        }
-        if (!host.description.segment().scope().isAlive()) {
-            throw new UsageException("The weight is closed.");
-        }
-        return host;
     }
 
     /** The address of its description. */

@@ -1,9 +1,7 @@
 package dev.demitasse.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -21,6 +19,7 @@ import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases.AttentionCase;
 import dev.demitasse.testkit.KernelCases.Fill;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -49,7 +48,7 @@ public abstract class DeviceContractTest extends LinearContractTest {
     public void quantizeRows() {
         SplittableRandom random = new SplittableRandom(seed);
         float[] x = KernelCases.numbers(5 * 96, Fill.RANDOM, random);
-        java.util.Arrays.fill(x, 0, 32, 0);
+        Arrays.fill(x, 0, 32, 0);
         byte[][] q = new byte[2][5 * 96];
         float[][] scales = new float[2][];
         int i = 0;
@@ -73,7 +72,7 @@ public abstract class DeviceContractTest extends LinearContractTest {
     public void attention(KvType type) {
         for (AttentionCase c : KernelCases.attention()) {
             int width = c.heads() * c.headDim();
-            int rows = java.util.Arrays.stream(c.rows()).sum();
+            int rows = Arrays.stream(c.rows()).sum();
             compare(c + " " + type, rows * width, attentionBound, device -> attention(device, c, type));
         }
     }
@@ -82,7 +81,7 @@ public abstract class DeviceContractTest extends LinearContractTest {
         SplittableRandom random = new SplittableRandom(seed);
         int pagesEach = (2048 + KvShape.PAGE) / KvShape.PAGE;
         KvShape shape = new KvShape(2, c.kvHeads(), c.headDim(), pagesEach * c.past().length, type);
-        int total = java.util.Arrays.stream(c.rows()).sum();
+        int total = Arrays.stream(c.rows()).sum();
         int[] positions = new int[total];
         int[][] pages = new int[total][];
         Buffer out = device.allocate((long) total * c.heads() * c.headDim() * 4);
@@ -253,19 +252,56 @@ public abstract class DeviceContractTest extends LinearContractTest {
         }
     }
 
-    /** Misuse ends in an exception, never in a crash. */
+    /** NaN in a query, a key or a value comes out as NaN, and does not look like a number; so it does through softCap and the norm. */
+    @ParameterizedTest
+    @EnumSource(KvType.class)
+    public void whatIsNoNumberStaysNone(KvType type) {
+        int dim = 32;
+        float[] plain = KernelCases.numbers(2 * dim, Fill.RANDOM, new SplittableRandom(seed));
+        float[] spoilt = plain.clone();
+        spoilt[5] = Float.NaN;
+        BatchRows rows = new BatchRows(2, new int[] {0, 1}, new int[][] {{0}, {0}});
+        BatchRows both = new BatchRows(2, new int[] {0, 1}, new int[][] {rows.pages()[0], rows.pages()[0]});
+        try (Device device = open(ActivationType.INT8);
+                KvStore store = device.allocateKv(new KvShape(1, 1, dim, 1, type));
+                Buffer good = device.upload(plain);
+                Buffer bad = device.upload(spoilt);
+                Buffer weight = device.upload(new float[dim]);
+                Buffer out = device.allocate(2 * dim * 4L)) {
+            AttentionShape shape = new AttentionShape(1, 1, dim, 0.2f, 0, 0);
+            for (int which = 0; which < 3; which++) {
+                device.kvAppend(store, 0, which == 0 ? bad : good, which == 1 ? bad : good, both);
+                device.attention(which == 2 ? bad : good, store, 0, shape, both, out);
+                assertThat(read(out, 2 * dim)[5]).as("%s %d", type, which).isNaN();
+            }
+            device.rmsNorm(bad, weight, 2, dim, 1e-5f, out);
+            assertThat(read(out, dim)).as("rmsNorm").containsOnly(Float.NaN);
+            device.gatedActivation(Gate.SILU, bad, good, dim, out);
+            assertThat(read(out, dim)[5]).as("SILU").isNaN();
+            device.gatedActivation(Gate.GELU, bad, good, dim, out);
+            assertThat(read(out, dim)[5]).as("GELU").isNaN();
+            device.softCap(bad, dim, 3);
+            assertThat(read(bad, dim)[5]).as("softCap").isNaN();
+        }
+    }
+
+    /** Groups of activations that cannot be rounded. */
     @Test
-    public void refusesBuffersThatAreTooShortOrClosed() {
-        try (Device device = open(ActivationType.F32)) {
-            Buffer small = device.allocate(16);
-            Buffer large = device.allocate(64);
-            assertThatThrownBy(() -> device.add(small, large, 16)).isInstanceOf(UsageException.class);
-            assertThatThrownBy(() -> device.add(large, large, -1)).isInstanceOf(UsageException.class);
-            assertThatThrownBy(() -> device.rmsNorm(large, large, -1, 4, 1e-5f, large))
-                    .isInstanceOf(UsageException.class);
-            small.close();
-            assertThatThrownBy(() -> device.add(large, small, 4)).isInstanceOf(UsageException.class);
-            large.close();
+    public void quantizeRowsOfSpecialValues() {
+        float[] x = new float[4 * 32];
+        Arrays.fill(x, 1e-38f);
+        Arrays.fill(x, 32, 96, 2);
+        x[40] = Float.NaN;
+        x[70] = Float.NEGATIVE_INFINITY;
+        try (Device device = open(ActivationType.INT8);
+                Buffer in = device.upload(x);
+                Buffer q = device.allocate(4 * 32);
+                Buffer scales = device.allocate(4 * 4)) {
+            device.quantizeRows(in, 1, 4 * 32, q, scales);
+            byte[] integers = new byte[4 * 32];
+            q.read(0, MemorySegment.ofArray(integers));
+            assertThat(integers).containsOnly(0);
+            assertThat(read(scales, 4)).containsExactly(0, Float.NaN, Float.NaN, 0);
         }
     }
 }

@@ -40,9 +40,9 @@ public final class KernelCases {
 
     private KernelCases() {}
 
-    /** Every layout, with sizes around panels (16), groups (32), tiles (4) and blocks, and extreme values. */
-    public static List<LinearCase> linear() {
-        List<WeightLayout> layouts = List.of(
+    /** Every layout that has a kernel of its own. */
+    public static List<WeightLayout> layouts() {
+        return List.of(
                 WeightLayout.F32,
                 WeightLayout.F16,
                 WeightLayout.BF16,
@@ -57,8 +57,12 @@ public final class KernelCases {
                 WeightLayout.int4(WeightLayout.ROW),
                 WeightLayout.int4(16).withMinimum(),
                 WeightLayout.int4(32).withMinimum());
+    }
+
+    /** Every layout, with sizes around panels (16), groups (32), tiles (4) and blocks, and extreme values. */
+    public static List<LinearCase> linear() {
         List<LinearCase> cases = new ArrayList<>();
-        for (WeightLayout layout : layouts) {
+        for (WeightLayout layout : layouts()) {
             int[][] sizes = {
                 {1, 32, 1},
                 {15, 32, 1},
@@ -127,15 +131,17 @@ public final class KernelCases {
         return new MatrixSource("case", TensorType.F32, rows, columns, data);
     }
 
-    /** Rows of logits: as of a model, with ties, all equal, some infinite, and one that outweighs the others. */
+    /** Rows of logits: as of a model, with ties, all equal, some infinite, one that outweighs the others, some NaN, and all NaN. */
     public static float[][] logits(int columns, SplittableRandom random) {
-        float[][] rows = new float[5][columns];
+        float[][] rows = new float[7][columns];
         for (int c = 0; c < columns; c++) {
             rows[0][c] = (float) (3 * random.nextGaussian());
             rows[1][c] = Math.round(2 * random.nextGaussian());
             rows[2][c] = 1.5f;
             rows[3][c] = c % 3 == 1 ? Float.NEGATIVE_INFINITY : (float) random.nextGaussian();
             rows[4][c] = c == columns / 2 ? 60 : (float) random.nextGaussian();
+            rows[5][c] = c % 4 == 0 ? Float.NaN : (float) random.nextGaussian();
+            rows[6][c] = Float.NaN;
         }
         return rows;
     }

@@ -16,6 +16,7 @@ import dev.demitasse.testkit.KernelCases.Fill;
 import dev.demitasse.testkit.KernelCases.LinearCase;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
@@ -26,26 +27,18 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device's products must hold: {@code linear} against the reference device on every case, and the bits of rows alone. */
-public abstract class LinearContractTest {
+public abstract class LinearContractTest extends DoorContractTest {
     /** The bound of FP32 results against FP64 on the same operands (design section 4). */
     static final double NMSE = 1e-10;
 
     private static final List<OutputType> NARROW = List.of(OutputType.F16, OutputType.BF16);
 
-    private final String backend;
     /** Opened once for a test: a GPU takes a part of a second for it. */
     private final List<Device> compared = new ArrayList<>();
 
-    final long seed = Long.getLong("demitasse.seed", 20261124L);
-
     /** For one backend. */
     protected LinearContractTest(String backend) {
-        this.backend = backend;
-    }
-
-    /** How the device is opened. */
-    protected DeviceOptions options(ActivationType activations) {
-        return DeviceOptions.defaults().withActivations(activations);
+        super(backend);
     }
 
     /** Whether a row's product with such weights has the same bits in any number of rows, opened as {@link #options} says. */
@@ -56,10 +49,6 @@ public abstract class LinearContractTest {
     /** How far a product with such weights may be from FP64. */
     protected double linearBound(WeightLayout layout) {
         return NMSE;
-    }
-
-    Device open(ActivationType activations) {
-        return Devices.open(backend, options(activations));
     }
 
     static Device reference(ActivationType activations) {
@@ -75,12 +64,6 @@ public abstract class LinearContractTest {
             power += (double) expected[i] * expected[i];
         }
         assertThat(error).as("%s: normalised mean square error", what).isLessThanOrEqualTo(bound * power + 1e-30);
-    }
-
-    static float[] read(Buffer buffer, int count) {
-        float[] values = new float[count];
-        buffer.read(0, MemorySegment.ofArray(values));
-        return values;
     }
 
     /** Runs an operation on the device and on the reference, and compares {@code count} results. */
@@ -190,6 +173,68 @@ public abstract class LinearContractTest {
                     }
                 }
             }
+        }
+    }
+
+    /**
+     * A row with NaN or an infinity is NaN in all its outputs; one of numbers whose scale has an infinite reciprocal counts as zeros where
+     * activations are integers; other rows do not notice. In every layout, by every kernel.
+     */
+    @ParameterizedTest
+    @EnumSource(ActivationType.class)
+    public void specialValuesSpoilTheirRowAndNoOther(ActivationType activations) {
+        int columns = 96;
+        int outputs = 34;
+        SplittableRandom random = new SplittableRandom(seed);
+        float[] w = KernelCases.numbers(outputs * columns, Fill.RANDOM, random);
+        w[5] = 0;
+        float[] row = KernelCases.numbers(columns, Fill.RANDOM, random);
+        try (Device device = open(activations)) {
+            for (WeightLayout layout : KernelCases.layouts()) {
+                boolean integers = activations.integers() && layout.element().quantised();
+                try (LinearWeight weight =
+                        device.upload(PackedMatrix.pack(KernelCases.matrix(w, outputs, columns), layout))) {
+                    for (int rows : new int[] {1, 3, 9, 20, 70}) {
+                        float[] plain = multiply(device, weight, repeated(row, rows), rows);
+                        for (float special : new float[] {
+                            Float.NaN, Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, 1e-37f, -1e-38f, 1e-44f
+                        }) {
+                            float[] x = repeated(row, rows);
+                            int at = rows / 2;
+                            boolean tiny = Float.isFinite(special);
+                            Arrays.fill(
+                                    x, at * columns + (tiny ? 0 : 57), at * columns + (tiny ? columns : 58), special);
+                            float[] y = multiply(device, weight, x, rows);
+                            for (int i = 0; i < y.length; i++) {
+                                Object result = y[i]; // an object, so that NaN equals NaN
+                                Object expected = i / outputs != at ? plain[i] : tiny ? 0f : Float.NaN;
+                                if (i / outputs == at && tiny && !integers) {
+                                    result = Math.abs(y[i]) < 1e-33f ? 0f : y[i];
+                                }
+                                assertThat(result)
+                                        .as("%s, %d rows, %s: element %d (seed %d)", layout, rows, special, i, seed)
+                                        .isEqualTo(expected);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private static float[] repeated(float[] row, int rows) {
+        float[] all = new float[row.length * rows];
+        for (int r = 0; r < rows; r++) {
+            System.arraycopy(row, 0, all, r * row.length, row.length);
+        }
+        return all;
+    }
+
+    private static float[] multiply(Device device, LinearWeight weight, float[] x, int rows) {
+        try (Buffer in = device.upload(x);
+                Buffer out = device.allocate(4L * rows * weight.rows())) {
+            device.linear(in, rows, new Projection(weight, null, out));
+            return read(out, rows * weight.rows());
         }
     }
 
@@ -316,12 +361,12 @@ public abstract class LinearContractTest {
                 Buffer bias = device.upload(operands.bias);
                 Buffer out = device.allocate(c.outputs() * 4L)) {
             for (int row = 0; row < c.rows(); row += 5) {
-                float[] one = java.util.Arrays.copyOfRange(operands.x, row * c.columns(), (row + 1) * c.columns());
+                float[] one = Arrays.copyOfRange(operands.x, row * c.columns(), (row + 1) * c.columns());
                 try (Buffer in = device.upload(one)) {
                     device.linear(in, 1, new Projection(weight, c.bias() ? bias : null, out));
                     assertThat(read(out, c.outputs()))
                             .as("%s row %d (seed %d)", c, row, seed)
-                            .isEqualTo(java.util.Arrays.copyOfRange(all, row * c.outputs(), (row + 1) * c.outputs()));
+                            .isEqualTo(Arrays.copyOfRange(all, row * c.outputs(), (row + 1) * c.outputs()));
                 }
             }
         }

@@ -2,7 +2,6 @@ package dev.demitasse.testkit;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import dev.demitasse.Devices;
 import dev.demitasse.device.Backend;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
@@ -12,6 +11,7 @@ import dev.demitasse.device.HostBuffer;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Support;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.reference.ReferenceBackend;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -42,7 +42,7 @@ public final class PeerRoundingBackend implements Backend {
 
     @Override
     public Device open(DeviceOptions options) {
-        Device exact = Devices.open("reference", options);
+        Device exact = new ReferenceBackend().open(options);
         return (Device) Proxy.newProxyInstance(
                 Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, arguments) -> {
                     if (method.getName().equals("linear")) {
