@@ -109,6 +109,15 @@ public final class Metadata {
         return value == null ? null : value.value();
     }
 
+    /** Whether a value is -1, or the largest number of an unsigned type, which is how files say "none". */
+    public boolean isMinusOne(String key) {
+        Object value = raw(key);
+        return value instanceof Number number
+                && !(value instanceof Float)
+                && !(value instanceof Double)
+                && number.longValue() == -1;
+    }
+
     private int toInt(String key, Object value) {
         if (value instanceof Float || value instanceof Double || !(value instanceof Number integer)) {
             throw bad(key, "is no integer");

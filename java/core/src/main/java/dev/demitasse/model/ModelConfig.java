@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.ModelFormatException;
+import dev.demitasse.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 
 /**
@@ -54,10 +55,16 @@ public record ModelConfig(
      * @param factors {@code rope_freqs} and {@code rope_factors_*} tensors
      * @param context positions that will be used, which decides between long and short RoPE factors
      * @throws ModelFormatException where they are missing or contradict each other
+     * @throws UnsupportedModelException where they ask for what the forward pass has not
      */
     public static ModelConfig read(Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context) {
         Architecture architecture = Architecture.of(metadata.string("general.architecture"));
         String prefix = architecture.key() + ".";
+        int experts = metadata.integer(prefix + "expert_count", 0);
+        if (experts > 0) {
+            throw new UnsupportedModelException(
+                    "The model is a mixture of " + experts + " experts; such models are not supported yet.");
+        }
         int layers = bounded(metadata, prefix + "block_count", 1, MAXIMUM_LAYERS);
         int hidden = bounded(metadata, prefix + "embedding_length", 1, MAXIMUM_WIDTH);
         int heads = bounded(metadata, prefix + "attention.head_count", 1, MAXIMUM_WIDTH);

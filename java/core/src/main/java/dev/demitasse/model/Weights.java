@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.ModelFormatException;
+import dev.demitasse.UnsupportedModelException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
@@ -9,7 +10,10 @@ import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** The weights of a model on a device. */
@@ -43,10 +47,20 @@ public final class Weights implements AutoCloseable {
             LinearWeight down,
             @Nullable Buffer postFeedForwardNorm) {}
 
+    /** Tensors that a refusal names. */
+    private static final int NAMED = 5;
+    /** Tensors that {@link dev.demitasse.Model} reads itself. */
+    private static final Set<String> ELSEWHERE =
+            Set.of("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight");
+    /** Tensors that change nothing: frequencies that the hyperparameters give as well. */
+    private static final Pattern HARMLESS =
+            Pattern.compile("blk\\.\\d+\\.attn_rot_embd(\\.weight)?|.*\\.rotary_emb\\.inv_freq");
+
     private final Gguf file;
     private final Device device;
     private final @Nullable WeightLayout forced;
     private final List<AutoCloseable> owned = new ArrayList<>();
+    private final Set<String> used = new HashSet<>(ELSEWHERE);
 
     private final LinearWeight embedding;
     private final LinearWeight output;
@@ -59,6 +73,7 @@ public final class Weights implements AutoCloseable {
      *
      * @param forced a layout for every matrix instead of its type's own (F32: dequantised), or null
      * @throws ModelFormatException where a tensor is missing or has another shape than the hyperparameters say
+     * @throws UnsupportedModelException where the file has tensors that the forward pass would leave out
      */
     public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
         this.file = file;
@@ -74,9 +89,25 @@ public final class Weights implements AutoCloseable {
             for (int layer = 0; layer < config.layers(); layer++) {
                 blocks.add(block("blk." + layer + ".", config));
             }
+            requireAllUsed();
         } catch (RuntimeException | Error e) {
             close();
             throw e;
+        }
+    }
+
+    private void requireAllUsed() {
+        List<String> left = file.tensors().stream()
+                .map(GgufTensor::name)
+                .filter(name -> !used.contains(name) && !HARMLESS.matcher(name).matches())
+                .toList();
+        if (!left.isEmpty()) {
+            String more = left.size() > NAMED ? " and " + (left.size() - NAMED) + " more" : "";
+            throw new UnsupportedModelException(
+                    "The model has tensors that are not supported, and without which it would"
+                            + " compute something else: "
+                            + String.join(", ", left.subList(0, Math.min(NAMED, left.size())))
+                            + more + ".");
         }
     }
 
@@ -147,6 +178,7 @@ public final class Weights implements AutoCloseable {
     }
 
     private LinearWeight matrix(GgufTensor tensor, int first, int count) {
+        used.add(tensor.name());
         MatrixSource all = new MatrixSource(
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         MatrixSource source = all.rows(first, count);
@@ -165,6 +197,7 @@ public final class Weights implements AutoCloseable {
     }
 
     private Buffer vector(String name, int length) {
+        used.add(name);
         Buffer buffer = device.upload(values(file, tensor(name), length));
         owned.add(buffer);
         return buffer;

@@ -11,6 +11,7 @@ import java.util.PriorityQueue;
  * order of the file's merge list. A piece of n bytes takes O(n log n).
  */
 final class BytePairTokenizer extends Tokenizer {
+    private static final System.Logger LOG = System.getLogger(BytePairTokenizer.class.getName());
     private static final char[] BYTE_TO_CHAR = new char[256];
     private static final int[] CHAR_TO_BYTE = new int[512];
 
@@ -58,8 +59,15 @@ final class BytePairTokenizer extends Tokenizer {
     }
 
     private static String preTokenizer(Metadata metadata) {
-        String name = metadata.string("tokenizer.ggml.pre", "default");
-        return name == null ? "default" : name;
+        String name = metadata.string("tokenizer.ggml.pre", null);
+        if (name == null) {
+            LOG.log(
+                    System.Logger.Level.WARNING,
+                    "The model''s file names no pre-tokenizer (tokenizer.ggml.pre); texts are cut by the default one, which"
+                            + " may not be what the model was trained with");
+            return "default";
+        }
+        return name;
     }
 
     @Override

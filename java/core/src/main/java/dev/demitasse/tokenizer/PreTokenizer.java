@@ -2,6 +2,7 @@ package dev.demitasse.tokenizer;
 
 import dev.demitasse.UnsupportedModelException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -14,27 +15,104 @@ import java.util.regex.Pattern;
  * what a pattern does not match stays a piece.
  *
  * @param patterns applied in order
- * @param wholeWords whether a piece that is a token is that token, without merging (Llama 3)
+ * @param wholeWords whether a piece that is a token is that token, without merging (llama.cpp: ignore_merges)
  * @param addBos whether a begin-of-text token is the default
  */
 record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) {
     private static final String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
-    private static final String LLAMA3 = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-            + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-    private static final String TEKKEN = "[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^a-z]]*[\\p{L}&&[^A-Z]]+"
-            + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^a-z]]+[\\p{L}&&[^A-Z]]*"
-            + "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    private static final String CONTRACTION = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+    private static final String SPACES = "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    private static final String LLAMA3 =
+            CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" + SPACES;
+    private static final String QWEN2 = LLAMA3.replace("\\p{N}{1,3}", "\\p{N}");
+    private static final String QWEN35 =
+            CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" + SPACES;
+
+    /** Letters that begin a word, capitals or without case, and those that go on; marks belong to both. */
+    private static final String FIRST = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
+
+    private static final String LATER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
+
+    /** Words that change from small letters to capitals are two (as tiktoken's o200k_base); {@code end} may follow a word. */
+    private static String cased(String end) {
+        String lead = "[^\\r\\n\\p{L}\\p{N}]?";
+        return lead + FIRST + "*" + LATER + "+" + end + "|" + lead + FIRST + "+" + LATER + "*" + end;
+    }
+
+    private static final String TEKKEN = cased("") + "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
+    private static final String GPT4O =
+            cased(CONTRACTION + "?") + "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
+    private static final String KIMI = "\\p{IsHan}+|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^\\p{IsHan}]]+" + CONTRACTION
+            + "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" + SPACES;
+
+    /** A phrase is one piece; 255 words at most, since the JDK's matcher calls itself once a word. */
+    private static final String EXAONE_MOE = CONTRACTION
+            + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}[\\p{L}\\p{M}]*+(?: \\p{L}[\\p{L}\\p{M}]*+){0,255}+"
+            + "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
+
+    private static final String SEED_CODER =
+            CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" + SPACES;
+    private static final String DEEPSEEK_V3 = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+            + "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" + SPACES;
+    private static final String EAST_ASIAN = "[[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]&&[^\\s]]+";
+    private static final String NOT_PUNCTUATION = " ?[^(\\s|.,!?…。，、।۔،)]+";
 
     /** {@code tokenizer.ggml.pre} to its splitter, compiled when asked for. The patterns are those that the models were trained with. */
-    private static final Map<String, Supplier<PreTokenizer>> BY_NAME = Map.of(
-            "gpt-2", () -> of(false, false, GPT2),
-            "smollm", () -> of(false, false, "\\p{N}", GPT2),
-            "llama-bpe", () -> of(true, true, LLAMA3),
-            "dbrx", () -> of(false, false, LLAMA3),
-            "smaug-bpe", () -> of(false, false, LLAMA3),
-            "qwen2", () -> of(false, false, LLAMA3.replace("\\p{N}{1,3}", "\\p{N}")),
-            "tekken", () -> of(true, true, TEKKEN),
-            "default", () -> of(false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"));
+    private static final Map<String, Supplier<PreTokenizer>> BY_NAME = new HashMap<>();
+
+    /** Names, separated by spaces, with the same splitter. */
+    private static void row(String names, boolean wholeWords, boolean addBos, String... patterns) {
+        for (String name : names.split(" ", -1)) {
+            BY_NAME.put(name, () -> of(wholeWords, addBos, patterns));
+        }
+    }
+
+    static {
+        row(
+                "gpt-2 a.x-4.0 exaone4 gigachat granite-docling jais jina-de jina-es jina-v1-en jina-v2-code jina-v2-de"
+                        + " jina-v2-es mellum modern-bert mpt olmo phi-2 roberta-bpe trillion",
+                false,
+                false,
+                GPT2);
+        row("smollm codeshell command-r exaone mellum2 minerva-7b refact starcoder", false, false, "\\p{N}", GPT2);
+        row("llama-bpe llama-v3 llama3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano", true, true, LLAMA3);
+        row("glm4 glm5 minicpm5", true, false, LLAMA3);
+        row("dbrx smaug-bpe chatglm-bpe", false, false, LLAMA3);
+        row(
+                "qwen2 deepseek-r1-qwen bailingmoe bailingmoe2 f2llmv2 grok-2 hunyuan kormo llada-moe megrez solar-open"
+                        + " stablelm2 ufakzeka",
+                false,
+                false,
+                QWEN2);
+        row("qwen35", false, false, QWEN35);
+        row("tekken", true, true, TEKKEN);
+        row("gpt-4o llama4 kanana2 minimax-m2 talkie", false, false, GPT4O);
+        row("kimi-k2", false, false, KIMI);
+        row("exaone-moe", false, false, EXAONE_MOE);
+        row("seed-coder", false, false, SEED_CODER);
+        row(
+                "deepseek-v3 hunyuan-dense hy_v4 joyai-llm",
+                false,
+                false,
+                "\\p{N}{1,3}",
+                "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+                DEEPSEEK_V3);
+        row(
+                "deepseek-llm",
+                false,
+                false,
+                "[\\r\\n]",
+                "\\s?[\\p{Lu}\\p{Ll}\\p{Lt}]+",
+                "\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+",
+                "\\s+$",
+                EAST_ASIAN,
+                "\\p{N}+");
+        row("deepseek-coder", false, false, "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", EAST_ASIAN, "\\p{N}");
+        row("falcon", false, false, "[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]");
+        row("bloom gpt3-finnish poro-chat", false, false, NOT_PUNCTUATION);
+        row("viking", false, false, NOT_PUNCTUATION, "\\p{N}");
+        row("default", false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]");
+    }
 
     private static PreTokenizer of(boolean wholeWords, boolean addBos, String... patterns) {
         List<Pattern> compiled = new ArrayList<>();

@@ -17,7 +17,7 @@ public final class Vocabulary {
     private static final int TYPE_USER_DEFINED = 4;
     private static final int TYPE_BYTE = 6;
 
-    /** Tokens that end a turn, and are control tokens, whatever the file says of them (as llama.cpp decides). */
+    /** Tokens that end a turn, and are control tokens, whatever the file says of them: nobody writes these as text. */
     private static final Set<String> END_NAMES = Set.of(
             "<|eot_id|>",
             "<|im_end|>",
@@ -28,8 +28,9 @@ public final class Vocabulary {
             "<|end_of_text|>",
             "<|return|>",
             "<EOT>",
-            "_<EOT>",
-            "</s>");
+            "_<EOT>");
+    /** Ends a turn only where the file calls it a control token: in Gemma's vocabulary it is the HTML tag. */
+    private static final String AMBIGUOUS_END = "</s>";
 
     private final String[] tokens;
     private final int[] types;
@@ -76,6 +77,10 @@ public final class Vocabulary {
                 ends.set(id);
             }
         }
+        Integer ambiguous = ids.get(AMBIGUOUS_END);
+        if (ambiguous != null && types[ambiguous] == TYPE_CONTROL) {
+            ends.set(ambiguous);
+        }
     }
 
     /** Number of tokens, without building the vocabulary. */
@@ -97,8 +102,8 @@ public final class Vocabulary {
 
     private int special(Metadata metadata, String name) {
         String key = "tokenizer.ggml." + name;
-        if (!metadata.has(key)) {
-            return NONE;
+        if (!metadata.has(key) || metadata.isMinusOne(key)) {
+            return NONE; // -1 stands for "no such token" in files
         }
         int id = metadata.integer(key);
         if (id < 0 || id >= tokens.length) {

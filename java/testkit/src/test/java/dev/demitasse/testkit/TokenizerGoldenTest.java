@@ -45,4 +45,30 @@ class TokenizerGoldenTest {
             }
         }
     }
+
+    /** Vocabularies of real models, cut down, with the splitters that they were trained with. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "command-r", "deepseek-coder", "deepseek-llm", "deepseek-v3", "exaone-moe", "falcon", "glm4", "gpt-4o",
+                "kimi-k2", "llama-bpe", "mpt", "qwen2", "qwen35", "refact", "starcoder", "tekken"
+            })
+    void encodesTheTextsOfOtherModelsExactly(String name) {
+        boolean byCase = name.equals("tekken")
+                || name.equals("gpt-4o"); // the golden splitter knows ASCII alone: PreTokenizerTest
+        try (Gguf file = Gguf.open(Golden.shared("tokenizers/" + name + ".gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            for (JsonNode row : Golden.lines(Golden.shared("tokenizers/" + name + ".tokenize.jsonl"))) {
+                String text = row.get("text").asText();
+                if (byCase && !text.chars().allMatch(c -> c < 128)) {
+                    continue;
+                }
+                boolean special = row.path("special").asBoolean(false);
+                int[] tokens = row.path("addSpecial").asBoolean(false)
+                        ? tokenizer.encodePrompt(text, special)
+                        : tokenizer.encode(text, special);
+                assertThat(tokens).as(row.toString()).isEqualTo(Golden.ints(row.get("tokens")));
+            }
+        }
+    }
 }

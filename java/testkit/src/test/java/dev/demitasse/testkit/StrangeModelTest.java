@@ -1,0 +1,253 @@
+package dev.demitasse.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.ContextFullException;
+import dev.demitasse.Devices;
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Linear;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.NumericalException;
+import dev.demitasse.Session;
+import dev.demitasse.TemplateException;
+import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.UsageException;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Files that are whole and yet not what one expects: used as they say, or refused with the reason; never silently something else. */
+class StrangeModelTest {
+    private static final ModelOptions OPTIONS =
+            ModelOptions.DEFAULT.withBackend("reference").withContextLength(64);
+    private static final GenerationOptions FEW =
+            GenerationOptions.GREEDY.withMaximumTokens(4).withIgnoreEnd(true);
+
+    @TempDir
+    Path folder;
+
+    private interface Change {
+        void to(GgufWriter writer);
+    }
+
+    private Path model(Change change) throws IOException {
+        Path file = folder.resolve("strange.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
+            GgufWriter writer = GgufWriter.copyOf(source);
+            change.to(writer);
+            writer.write(file);
+        }
+        return file;
+    }
+
+    /** The tiny model with the values of one tensor multiplied. */
+    private Path scaled(String name, float factor) throws IOException {
+        Path file = folder.resolve("scaled.gguf");
+        ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+        try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
+            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
+            source.metadata().all().forEach(writer::metadata);
+            for (GgufTensor tensor : source.tensors()) {
+                float[] values = tensor.data().toArray(number);
+                for (int i = 0; tensor.name().equals(name) && i < values.length; i++) {
+                    values[i] *= factor;
+                }
+                writer.tensor(tensor.name(), tensor.dimensions(), values);
+            }
+            writer.write(file);
+        }
+        return file;
+    }
+
+    private static MetadataValue string(String value) {
+        return MetadataValue.of(MetadataType.STRING, value);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"{% nonesuch %}", "{{ a b }}", "{% for x in %}", "", "  \n"})
+    void onlyChatFailsWithoutASoundTemplate(String template) throws IOException {
+        Path file = model(w -> w.metadata("tokenizer.chat_template", string(template)));
+        try (Model model = Model.load(file, OPTIONS);
+                Session session = model.newSession()) {
+            assertThat(session.generate("hello", FEW, text -> {}).tokens()).hasSize(4);
+            assertThat(model.tokenizer().encode("hello", false)).isNotEmpty();
+            model.evaluate(new int[] {5, 6, 7}, 1, (position, logits) -> {});
+            assertThat(model.hasChatTemplate()).isTrue();
+            for (int i = 0; i < 2; i++) {
+                assertThatThrownBy(() -> session.chat("hi"))
+                        .isInstanceOf(TemplateException.class)
+                        .hasMessageContaining("chat template of the model's file")
+                        .hasMessageContaining(template.isBlank() ? "empty" : "cannot be read");
+            }
+        }
+        ModelOptions other = OPTIONS.withChatTemplate("{{ messages[0].content }}{{ 'yes' if flag }}")
+                .withTemplateVariables(Map.of("flag", true));
+        try (Model model = Model.load(file, other);
+                Session session = model.newSession()) {
+            assertThat(session.chat("hi", FEW, text -> {}).promptTokens())
+                    .isEqualTo(Arrays.stream(model.tokenizer().encodePrompt("hiyes", true))
+                            .boxed()
+                            .toList());
+        }
+        assertThatThrownBy(() -> {
+                    try (Model model = Model.load(file, OPTIONS.withChatTemplate("{% nonesuch %}"));
+                            Session session = model.newSession()) {
+                        session.chat("hi");
+                    }
+                })
+                .isInstanceOf(TemplateException.class)
+                .hasMessageContaining("template that was given");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"output.bias", "blk.0.ffn_down.bias", "blk.1.attn_q_norm.bias", "blk.9.ffn_up.weight"})
+    void tensorsThatWouldBeLeftOutAreRefusedByName(String name) throws IOException {
+        Path file = model(w -> w.tensor(name, new long[] {64}, new float[64]));
+        assertThatThrownBy(() -> Model.load(file, OPTIONS).close())
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining(name);
+    }
+
+    @Test
+    void aMixtureOfExpertsIsCalledWhatItIs() throws IOException {
+        Path file = model(w -> w.metadata("llama.expert_count", MetadataValue.of(MetadataType.UINT32, 8)));
+        assertThatThrownBy(() -> Model.load(file, OPTIONS).close())
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("mixture of 8 experts");
+    }
+
+    @Test
+    void specialIdsOfMinusOneAreNone() throws IOException {
+        Path file = model(w -> w.metadata("tokenizer.ggml.padding_token_id", MetadataValue.of(MetadataType.INT32, -1))
+                .metadata("tokenizer.ggml.separator_token_id", MetadataValue.of(MetadataType.UINT32, -1)));
+        try (Model model = Model.load(file, OPTIONS);
+                Session session = model.newSession()) {
+            assertThat(session.generate("hello", FEW, text -> {}).tokens()).hasSize(4);
+        }
+    }
+
+    /** Finite weights whose products are not: the answer names the layer, and the session can be used on. */
+    @Test
+    void logitsThatAreNoNumbersAreAnErrorThatNamesTheLayer() throws IOException {
+        try (Model model = Model.load(scaled("blk.1.attn_v.weight", 1e30f), OPTIONS.withKvType(KvType.F16));
+                Session session = model.newSession()) {
+            for (int i = 0; i < 2; i++) {
+                assertThatThrownBy(() -> session.generate("hello", FEW, text -> {}))
+                        .isInstanceOf(NumericalException.class)
+                        .hasMessageContaining("attention in layer 1");
+            }
+        }
+        try (Model model = Model.load(scaled("output.weight", 1e38f), OPTIONS);
+                Session session = model.newSession()) {
+            session.generate("hello", FEW, text -> {}); // infinite logits are still the largest
+        }
+    }
+
+    /** Gemma's vocabulary has HTML's tags; only what the file calls a control token ends an answer. */
+    @Test
+    void anHtmlTagIsNoControlToken() {
+        for (int type : new int[] {1, 4, 3}) {
+            try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
+                Metadata metadata = source.metadata();
+                Objects.requireNonNull(metadata.strings("tokenizer.ggml.tokens"))[200] = "</s>";
+                Objects.requireNonNull(metadata.integers("tokenizer.ggml.token_type"))[200] = type;
+                Tokenizer tokenizer = Tokenizer.of(metadata);
+                assertThat(tokenizer.vocabulary().isControl(200)).isEqualTo(type == 3);
+                assertThat(tokenizer.vocabulary().isEnd(200)).isEqualTo(type == 3);
+            }
+        }
+    }
+
+    @Test
+    void optionsBeyondWhatThereCanBeAreRefused() {
+        Path tiny = Golden.tiny("llama");
+        assertThatThrownBy(() ->
+                        Model.load(tiny, OPTIONS.withContextLength(10_000_000)).close())
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("trained for");
+        assertThatThrownBy(
+                        () -> Model.load(tiny, OPTIONS.withContextLength(4096).withSequences(Integer.MAX_VALUE))
+                                .close())
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("fewer sessions");
+        assertThatThrownBy(() -> DeviceOptions.defaults().withThreads(-1)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> DeviceOptions.defaults().withThreads(2_000_000_000))
+                .isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> WeightLayout.int8(33)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new DeviceOptions(0, -1, null, null, false)).isInstanceOf(UsageException.class);
+        try (Model model = Model.load(tiny, OPTIONS.withContextLength(4096));
+                Session session = model.newSession()) {
+            assertThatThrownBy(() -> session.generate(new int[4096], FEW, text -> {}))
+                    .isInstanceOf(ContextFullException.class)
+                    .hasMessageContaining("trained for no more");
+            assertThat(session.generate("hello", FEW.withLogprobs(Integer.MAX_VALUE), text -> {})
+                            .topLogprobs())
+                    .allMatch(top -> top.size() == model.config().vocabulary());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+    void weightsThatAreNoNumbersAreRefusedWhereTheyStand(float weight) {
+        float[] weights = new float[3 * 40];
+        weights[53] = weight;
+        try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
+            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.int8(32))
+                            .close())
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("row 1, column 13");
+            weights[53] = 65_505;
+            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.F16)
+                            .close())
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("F16 holds at most 65504");
+            weights[53] = Float.MAX_VALUE;
+            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.BF16)
+                            .close())
+                    .isInstanceOf(UsageException.class);
+            weights[53] = 65_504;
+            try (Linear linear = Linear.quantise(device, weights, 3, 40, WeightLayout.F16)) {
+                float[] x = new float[40];
+                x[13] = 1;
+                assertThat(linear.multiply(x, 1)).containsExactly(0, 65_504, 0);
+            }
+        }
+    }
+
+    /** Weights so small that the reciprocal of their scale is infinite count as zeros, in every layout; all alike keep their value. */
+    @Test
+    void tinyWeightsDoNotGrow() {
+        float[] weights = new float[2 * 32];
+        Arrays.fill(weights, 1e-38f);
+        float[] x = new float[32];
+        Arrays.fill(x, 1);
+        try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
+            for (WeightLayout layout : KernelCases.layouts()) {
+                try (Linear linear = Linear.quantise(device, weights, 2, 32, layout)) {
+                    assertThat(linear.multiply(x, 1)[1]).as(layout.toString()).isBetween(0f, 3.3e-37f);
+                }
+            }
+        }
+    }
+}
