@@ -2,13 +2,11 @@ package dev.demitasse.chat;
 
 import dev.demitasse.TemplateException;
 import java.time.Clock;
-import java.time.LocalDateTime;
 import java.time.ZoneId;
-import java.time.format.TextStyle;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -69,71 +67,14 @@ public final class ChatTemplate {
             return namespace;
         });
         scope.set("dict", (Callable) (positional, named) -> new LinkedHashMap<>(named));
-        scope.set("range", (Callable) (positional, named) -> range(positional));
+        scope.set("range", (Callable) (positional, named) -> Range.of(positional));
         scope.set("raise_exception", (Callable) (positional, named) -> {
             throw new TemplateException("TemplateError: "
                     + Values.string(positional.isEmpty() ? "the chat template refuses" : positional.getFirst()));
         });
-        scope.set("strftime_now", (Callable) (positional, named) -> strftime(
+        scope.set("strftime_now", (Callable) (positional, named) -> Dates.strftime(
                 Values.text(positional.isEmpty() ? null : positional.getFirst(), "strftime_now's format"),
-                LocalDateTime.now(clock)));
-    }
-
-    private static List<@Nullable Object> range(List<@Nullable Object> arguments) {
-        long first = Values.integer(arguments.isEmpty() ? null : arguments.getFirst(), "range's argument");
-        long from = arguments.size() > 1 ? first : 0;
-        long to = arguments.size() > 1 ? Values.integer(arguments.get(1), "range's argument") : first;
-        long step = arguments.size() > 2 ? Values.integer(arguments.get(2), "range's step") : 1;
-        if (step == 0) {
-            throw new TemplateException("ValueError: range() arg 3 must not be zero");
-        }
-        List<@Nullable Object> items = new ArrayList<>();
-        for (long i = from; step > 0 ? i < to : i > to; i += step) {
-            if (items.size() >= Budget.MAXIMUM_RANGE) {
-                throw new TemplateException("OverflowError: Range too big. The sandbox blocks ranges larger than "
-                        + Budget.MAXIMUM_RANGE + ".");
-            }
-            items.add(i);
-        }
-        return items;
-    }
-
-    private static String strftime(String format, LocalDateTime now) {
-        StringBuilder out = new StringBuilder();
-        for (int i = 0; i < format.length(); i++) {
-            char c = format.charAt(i);
-            if (c != '%' || i + 1 == format.length()) {
-                out.append(c);
-                continue;
-            }
-            char field = format.charAt(++i);
-            out.append(
-                    switch (field) {
-                        case 'Y' -> String.valueOf(now.getYear());
-                        case 'y' -> two(now.getYear() % 100);
-                        case 'm' -> two(now.getMonthValue());
-                        case 'd' -> two(now.getDayOfMonth());
-                        case 'e' -> String.format(Locale.ROOT, "%2d", now.getDayOfMonth());
-                        case 'H' -> two(now.getHour());
-                        case 'I' -> two((now.getHour() + 11) % 12 + 1);
-                        case 'M' -> two(now.getMinute());
-                        case 'S' -> two(now.getSecond());
-                        case 'p' -> now.getHour() < 12 ? "AM" : "PM";
-                        case 'B' -> now.getMonth().getDisplayName(TextStyle.FULL, Locale.ENGLISH);
-                        case 'b' -> now.getMonth().getDisplayName(TextStyle.SHORT, Locale.ENGLISH);
-                        case 'A' -> now.getDayOfWeek().getDisplayName(TextStyle.FULL, Locale.ENGLISH);
-                        case 'a' -> now.getDayOfWeek().getDisplayName(TextStyle.SHORT, Locale.ENGLISH);
-                        case 'j' -> String.format(Locale.ROOT, "%03d", now.getDayOfYear());
-                        case '%' -> "%";
-                        default ->
-                            throw new TemplateException("ValueError: strftime_now does not know %" + field + ".");
-                    });
-        }
-        return out.toString();
-    }
-
-    private static String two(int number) {
-        return String.format(Locale.ROOT, "%02d", number);
+                ZonedDateTime.now(clock)));
     }
 
     /** Copies a caller's value into the classes of {@link Values}; everything else is refused. */

@@ -11,8 +11,11 @@ sealed interface Expression {
     /** A variable. */
     record Variable(String name) implements Expression {}
 
-    /** {@code [a, b]}, or a tuple. */
+    /** {@code [a, b]}. */
     record ListOf(List<Expression> items) implements Expression {}
+
+    /** {@code (a, b)}. */
+    record TupleOf(List<Expression> items) implements Expression {}
 
     /** <code>{a: b}</code>. */
     record DictOf(List<Expression> keys, List<Expression> values) implements Expression {}

@@ -3,7 +3,9 @@ package dev.demitasse.chat;
 import dev.demitasse.TemplateException;
 import dev.demitasse.chat.Token.Kind;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +18,8 @@ class ExpressionParser {
     private final List<Token> tokens;
     private int next;
     private int depth;
+    /** Variables met so far; a macro takes more arguments than it names where its body asks for them. */
+    final Set<String> names = new HashSet<>();
 
     ExpressionParser(List<Token> tokens) {
         this.tokens = tokens;
@@ -81,7 +85,7 @@ class ExpressionParser {
             }
             items.add(expression());
         }
-        return new Expression.ListOf(items);
+        return new Expression.TupleOf(items);
     }
 
     final Expression expression() {
@@ -168,22 +172,25 @@ class ExpressionParser {
     }
 
     private Expression power() {
-        Expression left = unary();
+        Expression left = unary(true);
         while (operator("**")) {
-            left = new Expression.Binary("**", left, unary());
+            left = new Expression.Binary("**", left, unary(true));
         }
         return left;
     }
 
-    private Expression unary() {
+    /** A sign binds closer than a filter: {@code -5|abs} is 5. */
+    private Expression unary(boolean filtered) {
+        Expression value;
         if (at(Kind.OPERATOR, "-") || at(Kind.OPERATOR, "+")) {
             String sign = take().text();
             enter();
-            Expression operand = new Expression.Unary(sign, unary());
+            value = new Expression.Unary(sign, unary(false));
             leave();
-            return filtersAndTests(operand);
+        } else {
+            value = postfix(primary());
         }
-        return filtersAndTests(postfix(primary()));
+        return filtered ? filtersAndTests(value) : value;
     }
 
     private Expression primary() {
@@ -204,7 +211,10 @@ class ExpressionParser {
                     case "true", "True" -> new Expression.Literal(true);
                     case "false", "False" -> new Expression.Literal(false);
                     case "none", "None" -> new Expression.Literal(null);
-                    default -> new Expression.Variable(token.text());
+                    default -> {
+                        names.add(token.text());
+                        yield new Expression.Variable(token.text());
+                    }
                 };
             }
             case OPERATOR -> {
@@ -227,10 +237,15 @@ class ExpressionParser {
 
     private static Object number(Token token) {
         try {
-            if (token.text().indexOf('.') >= 0) {
-                return Double.valueOf(token.text());
+            String text = token.text().toLowerCase(Locale.ROOT);
+            int radix = text.startsWith("0x") ? 16 : text.startsWith("0o") ? 8 : text.startsWith("0b") ? 2 : 10;
+            if (radix != 10) {
+                return Long.parseLong(text.substring(2), radix);
             }
-            return Long.valueOf(token.text());
+            if (text.indexOf('.') >= 0 || text.indexOf('e') >= 0) {
+                return Double.valueOf(text);
+            }
+            return Long.valueOf(text);
         } catch (NumberFormatException e) {
             throw bad(token, "a number of 64 bits");
         }
@@ -238,7 +253,7 @@ class ExpressionParser {
 
     private Expression parenthesised() {
         if (operator(")")) {
-            return new Expression.ListOf(List.of());
+            return new Expression.TupleOf(List.of());
         }
         Expression inner = tupleOrExpression();
         expect(Kind.OPERATOR, ")");
@@ -306,7 +321,7 @@ class ExpressionParser {
         return new Expression.Slice(target, from, to, step);
     }
 
-    private Expression.Arguments arguments() {
+    final Expression.Arguments arguments() {
         List<Expression> positional = new ArrayList<>();
         List<String> names = new ArrayList<>();
         List<Expression> named = new ArrayList<>();
@@ -326,7 +341,7 @@ class ExpressionParser {
         return new Expression.Arguments(positional, names, named);
     }
 
-    private Expression filtersAndTests(Expression start) {
+    final Expression filtersAndTests(Expression start) {
         Expression target = start;
         while (true) {
             if (operator("|")) {

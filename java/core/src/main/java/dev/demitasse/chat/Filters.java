@@ -1,16 +1,24 @@
 package dev.demitasse.chat;
 
 import dev.demitasse.TemplateException;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** The filters of Jinja2 that chat templates use. */
 final class Filters {
+    private static final Pattern WORD = Pattern.compile("\\w+", Pattern.UNICODE_CHARACTER_CLASS);
+    private static final Pattern WORD_BEGIN = Pattern.compile("[-\\s({\\[<]+", Pattern.UNICODE_CHARACTER_CLASS);
+    private static final Pattern FLOAT = Pattern.compile("[-+]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][-+]?[0-9]+)?");
+
     private Filters() {}
 
     /** The arguments of a filter, by position or name. */
@@ -41,7 +49,13 @@ final class Filters {
             case "trim" -> Methods.strip(Values.string(value), textOrNull(given.get(0, "chars", null)), true, true);
             case "upper" -> Values.string(value).toUpperCase(Locale.ROOT);
             case "lower" -> Values.string(value).toLowerCase(Locale.ROOT);
-            case "title" -> Methods.title(Values.string(value));
+            case "title" -> title(Values.string(value));
+            case "format" -> Formats.percent(Values.string(value), new Tuple(positional));
+            case "center" ->
+                Methods.justified(
+                        Values.string(value), Values.integer(given.get(0, "width", 80L), "a width"), " ", 0.5);
+            case "truncate" -> truncate(Values.string(value), given);
+            case "wordcount" -> WORD.matcher(Values.string(value)).results().count();
             case "capitalize" -> Methods.capitalize(Values.string(value));
             case "replace" ->
                 Methods.replace(
@@ -55,11 +69,19 @@ final class Filters {
                         || Values.truthy(given.get(1, "boolean", false)) && !Values.truthy(value);
                 yield missing ? given.get(0, "default_value", "") : value;
             }
-            case "int" -> toInteger(value, given.get(0, "default", 0L));
+            case "int" ->
+                toInteger(
+                        value,
+                        given.get(0, "default", 0L),
+                        Math.clamp(Values.integer(given.get(1, "base", 10L), "a base"), 2, 36));
             case "float" -> toFloat(value, given.get(0, "default", 0.0));
             case "abs" ->
                 value instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Values.integer(value, "a number"));
-            case "round" -> round(value, Values.integer(given.get(0, "precision", 0L), "a precision"));
+            case "round" ->
+                round(
+                        value,
+                        Math.clamp(Values.integer(given.get(0, "precision", 0L), "a precision"), -300, 300),
+                        Values.string(given.get(1, "method", "common")));
             default -> sequence(name, value, given, line);
         };
     }
@@ -81,6 +103,9 @@ final class Filters {
             case "sort" -> sort(value, given);
             case "unique" -> new LazyList(unique(value, given));
             case "dictsort" -> dictSort(value, given);
+            case "groupby" -> groupBy(value, given);
+            case "batch" -> new LazyList(batches(value, given));
+            case "slice" -> new LazyList(slices(value, given));
             case "map" -> new LazyList(map(value, given, line));
             case "select" -> new LazyList(select(value, given, 0, null, true, line));
             case "reject" -> new LazyList(select(value, given, 0, null, false, line));
@@ -145,38 +170,170 @@ final class Filters {
         return out.toString();
     }
 
-    private static @Nullable Object toInteger(@Nullable Object value, @Nullable Object otherwise) {
-        try {
-            return switch (value) {
-                case Long l -> l;
-                case Boolean b -> b ? 1L : 0L;
-                case Double d -> (long) (double) d;
-                case String s -> s.strip().indexOf('.') >= 0 ? (long) Double.parseDouble(s) : Long.parseLong(s.strip());
-                case null, default -> otherwise;
-            };
-        } catch (NumberFormatException e) {
-            return otherwise;
-        }
+    /** As Python: an integer of the base, else a floating-point number cut off. */
+    private static @Nullable Object toInteger(@Nullable Object value, @Nullable Object otherwise, int base) {
+        return switch (value) {
+            case Long l -> l;
+            case Boolean b -> b ? 1L : 0L;
+            case Double d -> Double.isFinite(d) ? (Object) (long) (double) d : otherwise;
+            case String s -> {
+                String digits = s.strip().replaceAll("(?<=[0-9a-zA-Z])_(?=[0-9a-zA-Z])", "");
+                String prefix = base == 16 ? "0[xX]" : base == 8 ? "0[oO]" : base == 2 ? "0[bB]" : "$^";
+                try {
+                    yield Long.parseLong(digits.replaceFirst("^([-+]?)" + prefix, "$1"), base);
+                } catch (NumberFormatException e) {
+                    Object number = toFloat(digits, null);
+                    yield number instanceof Double d && Double.isFinite(d) ? (Object) (long) (double) d : otherwise;
+                }
+            }
+            case null, default -> otherwise;
+        };
     }
 
     private static @Nullable Object toFloat(@Nullable Object value, @Nullable Object otherwise) {
-        try {
-            return switch (value) {
-                case Double d -> d;
-                case Long l -> (double) l;
-                case Boolean b -> b ? 1.0 : 0.0;
-                case String s -> Double.valueOf(s.strip());
-                case null, default -> otherwise;
-            };
-        } catch (NumberFormatException e) {
-            return otherwise;
-        }
+        return switch (value) {
+            case Double d -> d;
+            case Long l -> (double) l;
+            case Boolean b -> b ? 1.0 : 0.0;
+            case String s when FLOAT.matcher(s.strip()).matches() -> Double.valueOf(s.strip());
+            case null, default -> otherwise;
+        };
     }
 
-    private static Object round(@Nullable Object value, long precision) {
+    /** As Python's {@code round}: by the exact value of the number, ties to even; an integer stays one. */
+    private static Object round(@Nullable Object value, int precision, String method) {
+        RoundingMode mode = switch (method) {
+            case "common" -> RoundingMode.HALF_EVEN;
+            case "ceil" -> RoundingMode.CEILING;
+            case "floor" -> RoundingMode.FLOOR;
+            default -> throw new TemplateException("FilterArgumentError: method must be common, ceil or floor");
+        };
+        if (!(value instanceof Double) && mode == RoundingMode.HALF_EVEN) {
+            long whole = Values.integer(value, "a number");
+            return precision >= 0
+                    ? (Object) whole
+                    : new BigDecimal(whole).setScale(precision, mode).longValue();
+        }
         double number = value instanceof Double d ? d : Values.integer(value, "a number");
-        double factor = Math.pow(10, precision);
-        return Math.rint(number * factor) / factor;
+        return Double.isFinite(number)
+                ? new BigDecimal(number).setScale(precision, mode).doubleValue()
+                : (Object) number;
+    }
+
+    /** Words begin after blanks, hyphens and opening brackets; the rest of them is small. */
+    private static String title(String text) {
+        StringBuilder out = new StringBuilder();
+        Matcher begin = WORD_BEGIN.matcher(text);
+        int from = 0;
+        while (from < text.length()) {
+            int end = begin.find(from) ? begin.start() : text.length();
+            if (end > from) {
+                int first = text.codePointAt(from);
+                out.append(Character.toString(first).toUpperCase(Locale.ROOT));
+                out.append(
+                        text.substring(from + Character.charCount(first), end).toLowerCase(Locale.ROOT));
+            }
+            from = end < text.length() ? begin.end() : end;
+            out.append(text, end, from);
+        }
+        return out.toString();
+    }
+
+    private static String truncate(String text, Given given) {
+        long length = Values.integer(given.get(0, "length", 255L), "a length");
+        boolean killsWords = Values.truthy(given.get(1, "killwords", false));
+        String end = Values.string(given.get(2, "end", "..."));
+        Object leeway = given.get(3, "leeway", 5L);
+        if (length < Values.length(end)) {
+            throw new TemplateException("AssertionError: expected length >= " + Values.length(end) + ", got " + length);
+        }
+        if (Values.length(text) <= length + (leeway == null ? 5 : Values.integer(leeway, "a leeway"))) {
+            return text;
+        }
+        String cut = text.substring(0, text.offsetByCodePoints(0, (int) (length - Values.length(end))));
+        int space = killsWords ? -1 : cut.lastIndexOf(' ');
+        return (space < 0 ? cut : cut.substring(0, space)) + end;
+    }
+
+    /** Pairs of a value and the items that have it, by the attribute's order. */
+    private static List<@Nullable Object> groupBy(@Nullable Object value, Given given) {
+        String by = given.positional.isEmpty()
+                ? Values.text(given.named.get("attribute"), "an attribute")
+                : Values.string(given.positional.getFirst());
+        boolean caseSensitive = Values.truthy(given.get(2, "case_sensitive", false));
+        Object otherwise = given.get(1, "default", null);
+        List<@Nullable Object> sorted = new ArrayList<>(Values.iterate(value));
+        sorted.sort((a, b) -> Values.compare(
+                folded(attribute(a, by, otherwise), caseSensitive),
+                folded(attribute(b, by, otherwise), caseSensitive)));
+        List<@Nullable Object> groups = new ArrayList<>();
+        List<@Nullable Object> group = new ArrayList<>();
+        for (int i = 0; i < sorted.size(); i++) {
+            Object item = sorted.get(i);
+            group.add(item);
+            boolean ends = i + 1 == sorted.size()
+                    || !Values.equal(
+                            folded(attribute(item, by, otherwise), caseSensitive),
+                            folded(attribute(sorted.get(i + 1), by, otherwise), caseSensitive));
+            if (ends) {
+                List<@Nullable Object> pair = new ArrayList<>();
+                pair.add(attribute(group.getFirst(), by, otherwise));
+                pair.add(group);
+                groups.add(new Tuple(pair, List.of("grouper", "list")));
+                group = new ArrayList<>();
+            }
+        }
+        return groups;
+    }
+
+    private static @Nullable Object attribute(@Nullable Object item, String path, @Nullable Object otherwise) {
+        Object found = attribute(item, path);
+        return found instanceof Undefined && otherwise != null ? otherwise : found;
+    }
+
+    private static List<@Nullable Object> batches(@Nullable Object value, Given given) {
+        long size = Values.integer(given.get(0, "linecount", null), "a number of items");
+        Object fill = given.get(1, "fill_with", null);
+        Budget.length(fill == null ? 0 : size);
+        List<@Nullable Object> batches = new ArrayList<>();
+        List<@Nullable Object> batch = new ArrayList<>();
+        for (Object item : Values.iterate(value)) {
+            if (batch.size() == size) {
+                batches.add(batch);
+                batch = new ArrayList<>();
+            }
+            batch.add(item);
+        }
+        if (!batch.isEmpty()) {
+            while (fill != null && batch.size() < size) {
+                batch.add(fill);
+            }
+            batches.add(batch);
+        }
+        return batches;
+    }
+
+    private static List<@Nullable Object> slices(@Nullable Object value, Given given) {
+        long count = Values.integer(given.get(0, "slices", null), "a number of slices");
+        Object fill = given.get(1, "fill_with", null);
+        if (count < 1 || count > Budget.MAXIMUM_RANGE) {
+            throw new TemplateException("ValueError: " + count + " slices");
+        }
+        List<@Nullable Object> items = Values.iterate(value);
+        int each = items.size() / (int) count;
+        int longer = items.size() % (int) count;
+        List<@Nullable Object> slices = new ArrayList<>();
+        int from = 0;
+        for (int i = 0; i < count; i++) {
+            int to = from + each + (i < longer ? 1 : 0);
+            List<@Nullable Object> slice = new ArrayList<>(items.subList(from, to));
+            if (fill != null && i >= longer) {
+                slice.add(fill);
+            }
+            slices.add(slice);
+            from = to;
+        }
+        return slices;
     }
 
     private static String join(@Nullable Object value, Given given) {

@@ -2,7 +2,6 @@ package dev.demitasse.chat;
 
 import dev.demitasse.TemplateException;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -47,9 +46,22 @@ final class Interpreter {
             case Statement.For loop -> loop(loop, scope);
             case Statement.Set set -> assign(set.names(), evaluate(set.value(), scope), scope);
             case Statement.SetAttribute set -> setAttribute(set, scope);
-            case Statement.SetBlock block -> scope.set(block.name(), capture(block.body(), new Scope(scope)));
-            case Statement.Macro macro ->
-                scope.set(macro.name(), (Callable) (positional, named) -> callMacro(macro, scope, positional, named));
+            case Statement.SetBlock block -> scope.set(block.name(), filtered(block.filtered(), block.body(), scope));
+            case Statement.FilterBlock block ->
+                out.append(Values.string(filtered(block.filtered(), block.body(), scope)));
+            case Statement.With with -> {
+                Scope inner = new Scope(scope);
+                for (int i = 0; i < with.names().size(); i++) {
+                    inner.set(with.names().get(i), evaluate(with.values().get(i), scope));
+                }
+                return execute(with.body(), inner);
+            }
+            case Statement.Macro macro -> scope.set(macro.name(), callable(macro, scope));
+            case Statement.CallBlock block -> {
+                Map<String, @Nullable Object> named = named(block.call().arguments(), scope);
+                named.put("caller", callable(block.caller(), scope));
+                out.append(Values.string(call(block.call(), named, scope)));
+            }
             case Statement.Group group -> {
                 return execute(group.body(), scope);
             }
@@ -80,6 +92,17 @@ final class Interpreter {
         namespace.attributes.put(set.attribute(), evaluate(set.value(), scope));
     }
 
+    private Callable callable(Statement.Macro macro, Scope scope) {
+        return (positional, named) -> callMacro(macro, scope, positional, named);
+    }
+
+    /** A block's text after its filters. */
+    private @Nullable Object filtered(Expression filters, List<Statement> body, Scope scope) {
+        Scope inner = new Scope(scope);
+        inner.set(Statement.BODY, capture(body, new Scope(scope)));
+        return evaluate(filters, inner);
+    }
+
     private String capture(List<Statement> body, Scope scope) {
         StringBuilder before = out;
         out = new StringBuilder();
@@ -104,7 +127,11 @@ final class Interpreter {
     }
 
     private void loop(Statement.For loop, Scope scope) {
-        Object iterable = SafeText.plain(evaluate(loop.iterable(), scope));
+        loop(loop, evaluate(loop.iterable(), scope), 0, scope);
+    }
+
+    private void loop(Statement.For loop, @Nullable Object iterated, int depth, Scope scope) {
+        Object iterable = SafeText.plain(iterated);
         List<@Nullable Object> items = new ArrayList<>();
         Expression condition = loop.condition();
         budget.charge(iterable);
@@ -120,31 +147,28 @@ final class Interpreter {
             execute(loop.otherwise(), new Scope(scope));
             return;
         }
-        for (int i = 0; i < items.size(); i++) {
+        Loop variable = new Loop(items, depth, loop.recursive() ? (more, at) -> recurse(loop, more, at, scope) : null);
+        for (Object item : items) {
             Scope inner = new Scope(scope);
             budget.step();
-            inner.set("loop", loopVariable(items, i));
-            assign(loop.names(), items.get(i), inner);
+            variable.next();
+            inner.set("loop", variable);
+            assign(loop.names(), item, inner);
             if (execute(loop.body(), inner) == Flow.BREAK) {
                 return;
             }
         }
     }
 
-    private static Map<String, @Nullable Object> loopVariable(List<@Nullable Object> items, int i) {
-        Map<String, @Nullable Object> loop = new HashMap<>();
-        int n = items.size();
-        loop.put("index", i + 1L);
-        loop.put("index0", (long) i);
-        loop.put("revindex", (long) n - i);
-        loop.put("revindex0", n - i - 1L);
-        loop.put("first", i == 0);
-        loop.put("last", i == n - 1);
-        loop.put("length", (long) n);
-        loop.put("previtem", i > 0 ? items.get(i - 1) : new Undefined("loop.previtem"));
-        loop.put("nextitem", i < n - 1 ? items.get(i + 1) : new Undefined("loop.nextitem"));
-        loop.put("cycle", (Callable) (positional, named) -> positional.get(i % positional.size()));
-        return loop;
+    private String recurse(Statement.For loop, @Nullable Object items, int depth, Scope scope) {
+        budget.enter();
+        StringBuilder before = out;
+        out = new StringBuilder();
+        loop(loop, items, depth, scope);
+        String text = out.toString();
+        out = before;
+        budget.leave();
+        return text;
     }
 
     private Object callMacro(
@@ -155,12 +179,22 @@ final class Interpreter {
         budget.enter();
         Scope scope = new Scope(defined);
         List<String> parameters = macro.parameters();
-        if (positional.size() > parameters.size()) {
+        if (macro.asks().contains("varargs")) {
+            int taken = Math.min(parameters.size(), positional.size());
+            scope.set("varargs", new Tuple(new ArrayList<>(positional.subList(taken, positional.size()))));
+        } else if (positional.size() > parameters.size()) {
             throw new TemplateException("TypeError: macro '" + macro.name() + "' takes not more than "
                     + parameters.size() + " argument(s)");
         }
-        for (String name : named.keySet()) {
-            if (!parameters.contains(name)) {
+        Map<String, @Nullable Object> others = new LinkedHashMap<>(named);
+        others.keySet().removeAll(parameters);
+        if (macro.asks().contains("caller") && !parameters.contains("caller")) {
+            scope.set("caller", others.containsKey("caller") ? others.remove("caller") : new Undefined("caller"));
+        }
+        if (macro.asks().contains("kwargs")) {
+            scope.set("kwargs", others);
+        } else {
+            for (String name : others.keySet()) {
                 throw new TemplateException(
                         "TypeError: macro '" + macro.name() + "' takes no keyword argument '" + name + "'");
             }
@@ -186,6 +220,7 @@ final class Interpreter {
             case Expression.Literal literal -> literal.value();
             case Expression.Variable variable -> scope.get(variable.name());
             case Expression.ListOf list -> evaluateAll(list.items(), scope);
+            case Expression.TupleOf tuple -> new Tuple(evaluateAll(tuple.items(), scope));
             case Expression.DictOf dict -> {
                 Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
                 for (int i = 0; i < dict.keys().size(); i++) {
@@ -205,7 +240,7 @@ final class Interpreter {
                         evaluateOrNull(slice.from(), scope),
                         evaluateOrNull(slice.to(), scope),
                         evaluateOrNull(slice.step(), scope));
-            case Expression.Call call -> call(call, scope);
+            case Expression.Call call -> call(call, named(call.arguments(), scope), scope);
             case Expression.Filter filter -> {
                 Object target = evaluate(filter.target(), scope);
                 budget.charge(target);
@@ -276,7 +311,7 @@ final class Interpreter {
         return found;
     }
 
-    private @Nullable Object call(Expression.Call call, Scope scope) {
+    private @Nullable Object call(Expression.Call call, Map<String, @Nullable Object> named, Scope scope) {
         Object function = evaluate(call.function(), scope);
         if (function instanceof Undefined u) {
             throw Values.undefined(u);
@@ -284,8 +319,7 @@ final class Interpreter {
         if (!(function instanceof Callable callable)) {
             throw new TemplateException("TypeError: '" + Values.typeName(function) + "' object is not callable");
         }
-        Object result =
-                callable.call(evaluateAll(call.arguments().positional(), scope), named(call.arguments(), scope));
+        Object result = callable.call(evaluateAll(call.arguments().positional(), scope), named);
         budget.charge(result);
         return result;
     }
@@ -294,7 +328,10 @@ final class Interpreter {
         if (operator.equals("not")) {
             return !Values.truthy(operand);
         }
-        return Operators.binary(operator.equals("-") ? "-" : "+", 0L, operand);
+        if (operator.equals("-") && operand instanceof Double number) {
+            return -number; // 0 - 0.0 would lose the sign of zero
+        }
+        return Operators.binary(operator, 0L, operand);
     }
 
     private @Nullable Object binary(Expression.Binary binary, Scope scope) {

@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** The methods of Python's strings, lists and dictionaries that templates call. Those that change their object are refused. */
@@ -13,6 +15,7 @@ final class Methods {
     private static final Set<String> LIST_CHANGES =
             Set.of("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse");
     private static final Set<String> DICT_CHANGES = Set.of("pop", "popitem", "update", "clear", "setdefault");
+    private static final Pattern LINE_END = Pattern.compile("\r\n|[\n\r\u000B\f\u001C-\u001E\u0085\u2028\u2029]");
     private static final Set<String> STRING_METHODS = Set.of(
             "upper",
             "lower",
@@ -37,8 +40,24 @@ final class Methods {
             "isspace",
             "isupper",
             "islower",
+            "isdecimal",
+            "isnumeric",
+            "istitle",
             "removeprefix",
-            "removesuffix");
+            "removesuffix",
+            "swapcase",
+            "casefold",
+            "zfill",
+            "ljust",
+            "rjust",
+            "center",
+            "partition",
+            "rpartition",
+            "expandtabs",
+            "index",
+            "rindex",
+            "format",
+            "encode");
 
     private Methods() {}
 
@@ -78,7 +97,7 @@ final class Methods {
             List<@Nullable Object> pair = new ArrayList<>(2);
             pair.add(entry.getKey());
             pair.add(entry.getValue());
-            items.add(pair);
+            items.add(new Tuple(pair));
         }
         return items;
     }
@@ -146,7 +165,29 @@ final class Methods {
                 Object most = positional.size() > 1 ? positional.get(1) : named.getOrDefault("maxsplit", -1L);
                 yield split(text, separator, Values.integer(most, "maxsplit"), name.equals("rsplit"));
             }
-            case "splitlines" -> new ArrayList<@Nullable Object>(text.lines().toList());
+            case "splitlines" -> lines(text, !positional.isEmpty() && Values.truthy(positional.getFirst()));
+            case "partition", "rpartition" ->
+                partition(text, Values.text(argument(positional, 0, name), "a separator"), name.equals("rpartition"));
+            case "swapcase" -> swapCase(text);
+            case "casefold" -> text.toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT);
+            case "zfill" -> {
+                String sign = text.startsWith("-") || text.startsWith("+") ? text.substring(0, 1) : "";
+                long width = Values.integer(argument(positional, 0, name), "a width");
+                yield sign + justified(text.substring(sign.length()), width - sign.length(), "0", 1);
+            }
+            case "ljust", "rjust", "center" -> {
+                String fill = positional.size() > 1 ? Values.text(positional.get(1), "a fill") : " ";
+                if (Values.length(fill) != 1) {
+                    throw new TemplateException("TypeError: The fill character must be exactly one character long");
+                }
+                double left = name.equals("ljust") ? 0 : name.equals("rjust") ? 1 : 0.5;
+                yield justified(text, Values.integer(argument(positional, 0, name), "a width"), fill, left);
+            }
+            case "expandtabs" ->
+                expandTabs(text, positional.isEmpty() ? 8 : Values.integer(positional.getFirst(), "a width"));
+            case "format" -> Formats.format(text, positional, named);
+            case "encode" ->
+                throw new TemplateException("The method encode() of strings is not supported: a template writes text.");
             case "replace" -> {
                 String from = Values.text(argument(positional, 0, name), "replace()'s first argument");
                 String to = Values.text(argument(positional, 1, name), "replace()'s second argument");
@@ -154,18 +195,26 @@ final class Methods {
                 yield replace(text, from, to, most);
             }
             case "join" -> join(Values.iterate(argument(positional, 0, name)), text);
-            case "find" -> (long) text.indexOf(Values.text(argument(positional, 0, name), "find()'s argument"));
-            case "rfind" -> (long) text.lastIndexOf(Values.text(argument(positional, 0, name), "rfind()'s argument"));
+            case "find", "index", "rfind", "rindex" -> {
+                String part = Values.text(argument(positional, 0, name), name + "()'s argument");
+                int found = name.startsWith("r") ? text.lastIndexOf(part) : text.indexOf(part);
+                if (found < 0 && name.endsWith("index")) {
+                    throw new TemplateException("ValueError: substring not found");
+                }
+                yield found < 0 ? -1L : text.codePointCount(0, found);
+            }
             case "count" -> {
                 String part = Values.text(argument(positional, 0, name), "count()'s argument");
                 yield part.isEmpty()
                         ? text.length() + 1L
                         : (long) split(text, part, -1, false).size() - 1;
             }
-            case "isdigit" -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit);
+            case "isdecimal", "isnumeric", "isdigit" ->
+                !text.isEmpty() && text.codePoints().allMatch(Character::isDigit);
             case "isalpha" -> !text.isEmpty() && text.codePoints().allMatch(Character::isLetter);
             case "isalnum" -> !text.isEmpty() && text.codePoints().allMatch(Character::isLetterOrDigit);
             case "isspace" -> !text.isEmpty() && text.codePoints().allMatch(Character::isWhitespace);
+            case "istitle" -> !text.equals(text.toLowerCase(Locale.ROOT)) && text.equals(title(text));
             case "isupper" -> Tests.apply("upper", text, List.of(), 0);
             default -> Tests.apply("lower", text, List.of(), 0); // islower
         };
@@ -202,8 +251,24 @@ final class Methods {
 
     private static List<@Nullable Object> split(String text, @Nullable Object separator, long most, boolean fromRight) {
         List<@Nullable Object> parts = new ArrayList<>();
+        if (separator == null && fromRight && most >= 0) {
+            String rest = strip(text, null, false, true);
+            while (parts.size() < most && !rest.isEmpty()) {
+                int at = rest.length();
+                while (at > 0 && !stripped(rest.charAt(at - 1), null)) {
+                    at--;
+                }
+                parts.addFirst(rest.substring(at));
+                rest = strip(rest.substring(0, at), null, false, true);
+            }
+            rest = strip(rest, null, true, true);
+            if (!rest.isEmpty()) {
+                parts.addFirst(rest);
+            }
+            return parts;
+        }
         if (separator == null) {
-            for (String word : Methods.strip(text, null, true, true).split("\\s+", most < 0 ? 0 : (int) most + 1)) {
+            for (String word : Methods.strip(text, null, true, true).split("(?U)\\s+", most < 0 ? 0 : (int) most + 1)) {
                 if (!word.isEmpty()) {
                     parts.add(word);
                 }
@@ -261,19 +326,86 @@ final class Methods {
     }
 
     static String capitalize(String text) {
-        return text.isEmpty()
-                ? text
-                : text.substring(0, 1).toUpperCase(Locale.ROOT)
-                        + text.substring(1).toLowerCase(Locale.ROOT);
+        if (text.isEmpty()) {
+            return text;
+        }
+        int first = text.codePointAt(0);
+        return Character.toString(Character.toTitleCase(first))
+                + text.substring(Character.charCount(first)).toLowerCase(Locale.ROOT);
     }
 
     static String title(String text) {
         StringBuilder out = new StringBuilder();
         boolean begin = true;
+        for (int i = 0; i < text.length(); ) {
+            int c = text.codePointAt(i);
+            out.appendCodePoint(begin ? Character.toTitleCase(c) : Character.toLowerCase(c));
+            begin = !Character.isLetter(c);
+            i += Character.charCount(c);
+        }
+        return out.toString();
+    }
+
+    private static String swapCase(String text) {
+        StringBuilder out = new StringBuilder();
+        text.codePoints().forEach(c -> {
+            String one = Character.toString(c);
+            out.append(Character.isUpperCase(c) ? one.toLowerCase(Locale.ROOT) : one.toUpperCase(Locale.ROOT));
+        });
+        return out.toString();
+    }
+
+    /**
+     * A text filled up to a width in code points.
+     *
+     * @param left the part of the filling that goes to the left: 0, 1, or a half, rounded as Python does
+     */
+    static String justified(String text, long width, String fill, double left) {
+        long missing = Math.max(0, width - Values.length(text));
+        Budget.length(missing + text.length());
+        long before = left == 0.5 ? missing / 2 + (missing & width & 1) : (long) (missing * left);
+        return fill.repeat((int) before) + text + fill.repeat((int) (missing - before));
+    }
+
+    private static Tuple partition(String text, String by, boolean fromRight) {
+        if (by.isEmpty()) {
+            throw new TemplateException("ValueError: empty separator");
+        }
+        int at = fromRight ? text.lastIndexOf(by) : text.indexOf(by);
+        if (at < 0) {
+            return new Tuple(fromRight ? List.of("", "", text) : List.of(text, "", ""));
+        }
+        return new Tuple(List.of(text.substring(0, at), by, text.substring(at + by.length())));
+    }
+
+    private static List<@Nullable Object> lines(String text, boolean withEnds) {
+        List<@Nullable Object> lines = new ArrayList<>();
+        Matcher end = LINE_END.matcher(text);
+        int from = 0;
+        while (end.find()) {
+            lines.add(text.substring(from, withEnds ? end.end() : end.start()));
+            from = end.end();
+        }
+        if (from < text.length()) {
+            lines.add(text.substring(from));
+        }
+        return lines;
+    }
+
+    private static String expandTabs(String text, long width) {
+        StringBuilder out = new StringBuilder();
+        int column = 0;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            out.append(begin ? Character.toUpperCase(c) : Character.toLowerCase(c));
-            begin = !Character.isLetter(c);
+            if (c == '\t') {
+                int blanks = width <= 0 ? 0 : (int) (Math.min(width, 1000) - column % Math.min(width, 1000));
+                out.repeat(" ", blanks);
+                column += blanks;
+                Budget.length(out.length());
+            } else {
+                out.append(c);
+                column = c == '\n' || c == '\r' ? 0 : column + 1;
+            }
         }
         return out.toString();
     }

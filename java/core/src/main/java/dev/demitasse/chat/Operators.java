@@ -29,11 +29,11 @@ final class Operators {
                 Budget.length((long) a.length() + b.length());
                 return a.concat(b);
             }
-            if (left instanceof List<?> a && right instanceof List<?> b) {
+            if (left instanceof List<?> a && right instanceof List<?> b && a instanceof Tuple == b instanceof Tuple) {
                 Budget.length((long) a.size() + b.size());
                 List<@Nullable Object> sum = new ArrayList<>(a);
                 sum.addAll(b);
-                return sum;
+                return a instanceof Tuple ? new Tuple(sum) : sum;
             }
         }
         if (operator.equals("*")) {
@@ -45,8 +45,14 @@ final class Operators {
                 return binary("*", text, count);
             }
         }
+        if (operator.equals("*") && left instanceof List<?> items && right instanceof Long count) {
+            return repeated(items, count);
+        }
+        if (operator.equals("*") && left instanceof Long count && right instanceof List<?> items) {
+            return repeated(items, count);
+        }
         if (operator.equals("%") && left instanceof String format) {
-            return percentFormat(format, right);
+            return Formats.percent(format, right);
         }
         Object a = left instanceof Boolean b ? (Object) (b ? 1L : 0L) : left;
         Object b = right instanceof Boolean c ? (Object) (c ? 1L : 0L) : right;
@@ -120,34 +126,14 @@ final class Operators {
         };
     }
 
-    /** {@code %s} and {@code %d} only. */
-    private static String percentFormat(String format, @Nullable Object arguments) {
-        List<@Nullable Object> values = arguments instanceof List<?> ? Values.iterate(arguments) : one(arguments);
-        StringBuilder out = new StringBuilder();
-        int used = 0;
-        for (int i = 0; i < format.length(); i++) {
-            char c = format.charAt(i);
-            if (c != '%') {
-                out.append(c);
-                continue;
-            }
-            char kind = ++i < format.length() ? format.charAt(i) : ' ';
-            if (kind == '%') {
-                out.append('%');
-            } else if ((kind == 's' || kind == 'd') && used < values.size()) {
-                out.append(Values.string(values.get(used++)));
-            } else {
-                throw new TemplateException("ValueError: the format \"" + format + "\" is not supported");
-            }
-            Budget.length(out.length());
+    private static List<@Nullable Object> repeated(List<?> items, long count) {
+        Budget.length(
+                count > 0 && items.size() > Budget.MAXIMUM_LENGTH / count ? Long.MAX_VALUE : items.size() * count);
+        List<@Nullable Object> all = new ArrayList<>();
+        for (long i = 0; i < count; i++) {
+            all.addAll(items);
         }
-        return out.toString();
-    }
-
-    private static List<@Nullable Object> one(@Nullable Object value) {
-        List<@Nullable Object> list = new ArrayList<>();
-        list.add(value);
-        return list;
+        return items instanceof Tuple ? new Tuple(all) : all;
     }
 
     /** {@code target[key]}; what is not there is {@link Undefined}. */
@@ -158,6 +144,8 @@ final class Operators {
             case Namespace namespace
             when key instanceof String name ->
                 namespace.attributes.containsKey(name) ? namespace.attributes.get(name) : new Undefined(name);
+            case Loop loop when key instanceof String name -> loop.attribute(name);
+            case Tuple tuple when key instanceof String name -> tuple.named(name);
             case List<?> list
             when key instanceof Long index -> {
                 long at = index < 0 ? index + list.size() : index;
@@ -192,9 +180,15 @@ final class Operators {
         }
         long begin = bound(from, n, step > 0 ? 0 : n - 1, step);
         long end = bound(to, n, step > 0 ? n : -1, step);
+        if (target instanceof Range range) {
+            return range.slice(begin, end, step);
+        }
         List<@Nullable Object> result = new ArrayList<>();
         for (long i = begin; step > 0 ? i < end : i > end; i += step) {
             result.add(items.get((int) i));
+        }
+        if (target instanceof Tuple) {
+            return new Tuple(result);
         }
         if (target instanceof List<?>) {
             return result;

@@ -3,6 +3,8 @@ package dev.demitasse.chat;
 import dev.demitasse.TemplateException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Splits a template into tokens, with the whitespace rules that chat templates are written for: {@code trim_blocks} (the
@@ -14,6 +16,11 @@ final class TemplateLexer {
         "**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">", "=", "(", ")", "[", "]", "{", "}",
         ".", ",", ":", "|"
     };
+
+    private static final Pattern NUMBER = Pattern.compile("0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+"
+            + "|[0-9](?:_?[0-9])*(?:\\.[0-9](?:_?[0-9])*)?(?:[eE][+-]?[0-9](?:_?[0-9])*)?");
+    private static final Pattern RAW_BEGIN = Pattern.compile("\\{%[-+]?\\s*raw\\s*([-+]?)%\\}");
+    private static final Pattern RAW_END = Pattern.compile("\\{%([-+]?)\\s*endraw\\s*([-+]?)%\\}");
 
     private final String source;
     private final List<Token> tokens = new ArrayList<>();
@@ -62,12 +69,42 @@ final class TemplateLexer {
             if (tag == source.length()) {
                 break;
             }
+            Matcher raw = RAW_BEGIN.matcher(source).region(at, source.length());
+            if (raw.lookingAt()) {
+                stripNext = raw(raw) == '-';
+                dropNewline = true;
+                continue;
+            }
             boolean output = source.charAt(tag + 1) == '{';
             char closer = source.charAt(tag + 1) == '#' ? comment() : tag(output);
             stripNext = closer == '-';
             dropNewline = !output && closer != '+';
         }
         tokens.add(new Token(Token.Kind.END, "end of template", line));
+    }
+
+    /** Takes the text between {@code raw} and {@code endraw} as it stands; returns the modifier at the end. */
+    private char raw(Matcher begin) {
+        int from = begin.end();
+        Matcher end = RAW_END.matcher(source).region(from, source.length());
+        if (!end.find()) {
+            throw bad("a raw block without an end");
+        }
+        String text = source.substring(from, end.start());
+        if (begin.group(1).equals("-")) {
+            text = text.stripLeading();
+        }
+        if (end.group(1).equals("-")) {
+            text = text.stripTrailing();
+        } else if (!end.group(1).equals("+")) {
+            text = stripLine(text, false);
+        }
+        if (!text.isEmpty()) {
+            tokens.add(new Token(Token.Kind.TEXT, text, line));
+        }
+        line += newlines(source.substring(at, end.end()));
+        at = end.end();
+        return end.group(2).isEmpty() ? ' ' : end.group(2).charAt(0);
     }
 
     /** Drops blanks after the last newline, where only blanks stand between it (or the template's begin) and the tag. */
@@ -132,15 +169,8 @@ final class TemplateLexer {
         if (c == '\'' || c == '"') {
             tokens.add(new Token(Token.Kind.STRING, string(c), line));
         } else if (Character.isDigit(c)) {
-            while (at < source.length() && (Character.isDigit(source.charAt(at)) || source.charAt(at) == '_')) {
-                at++;
-            }
-            if (at + 1 < source.length() && source.charAt(at) == '.' && Character.isDigit(source.charAt(at + 1))) {
-                at++;
-                while (at < source.length() && Character.isDigit(source.charAt(at))) {
-                    at++;
-                }
-            }
+            Matcher number = NUMBER.matcher(source).region(at, source.length());
+            at = number.lookingAt() ? number.end() : at + 1;
             tokens.add(new Token(Token.Kind.NUMBER, source.substring(from, at).replace("_", ""), line));
         } else if (Character.isJavaIdentifierStart(c) && c != '$') {
             while (at < source.length() && Character.isJavaIdentifierPart(source.charAt(at))) {

@@ -2,6 +2,7 @@ package dev.demitasse.chat;
 
 import dev.demitasse.chat.Token.Kind;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +62,17 @@ final class TemplateParser extends ExpressionParser {
             case "for" -> loop();
             case "set" -> set();
             case "macro" -> macro();
+            case "call" -> call();
+            case "with" -> with();
+            case "filter" -> {
+                Token filter = peek();
+                if (filter.kind() != Kind.NAME) {
+                    throw bad(filter, "a filter");
+                }
+                Expression filtered = filtersOfBody(true);
+                expect(Kind.TAG_END, null);
+                yield new Statement.FilterBlock(filtered, body("endfilter"));
+            }
             case "generation" -> {
                 expect(Kind.TAG_END, null);
                 yield new Statement.Group(body("endgeneration"));
@@ -73,7 +85,7 @@ final class TemplateParser extends ExpressionParser {
                 expect(Kind.TAG_END, null);
                 yield new Statement.Continue();
             }
-            default -> throw bad(name, "if, for, set, macro, break or continue");
+            default -> throw bad(name, "if, for, set, macro, call, filter, with, raw, break or continue");
         };
     }
 
@@ -110,9 +122,14 @@ final class TemplateParser extends ExpressionParser {
         expect(Kind.NAME, "in");
         Expression iterable = or();
         if (at(Kind.OPERATOR, ",")) {
-            throw bad(peek(), "one expression; put a tuple in parentheses");
+            List<Expression> items = new ArrayList<>(List.of(iterable));
+            while (operator(",") && peek().kind() != Kind.TAG_END) {
+                items.add(or());
+            }
+            iterable = new Expression.TupleOf(items);
         }
         Expression condition = accept(Kind.NAME, "if") ? expression() : null;
+        boolean recursive = accept(Kind.NAME, "recursive");
         expect(Kind.TAG_END, null);
         List<Statement> body = statements(Set.of("else", "endfor"));
         List<Statement> otherwise = List.of();
@@ -121,7 +138,7 @@ final class TemplateParser extends ExpressionParser {
         if (tag.text().equals("else")) {
             otherwise = body("endfor");
         }
-        return new Statement.For(names, iterable, condition, body, otherwise);
+        return new Statement.For(names, iterable, condition, recursive, body, otherwise);
     }
 
     private List<String> names() {
@@ -150,8 +167,49 @@ final class TemplateParser extends ExpressionParser {
             expect(Kind.TAG_END, null);
             return new Statement.Set(names, value);
         }
+        Expression filtered = filtersOfBody(false);
         expect(Kind.TAG_END, null);
-        return new Statement.SetBlock(names.getFirst(), body("endset"));
+        return new Statement.SetBlock(names.getFirst(), filtered, body("endset"));
+    }
+
+    /** Filters of a block's text; the first one stands without a bar where {@code inline}. */
+    private Expression filtersOfBody(boolean inline) {
+        Expression body = new Expression.Variable(Statement.BODY);
+        if (inline) {
+            Token name = expect(Kind.NAME, null);
+            Expression.Arguments arguments = operator("(") ? arguments() : Expression.Arguments.NONE;
+            body = new Expression.Filter(body, name.text(), arguments, name.line());
+        }
+        return filtersAndTests(body);
+    }
+
+    private Statement with() {
+        List<String> variables = new ArrayList<>();
+        List<Expression> values = new ArrayList<>();
+        while (peek().kind() != Kind.TAG_END) {
+            variables.add(expect(Kind.NAME, null).text());
+            expect(Kind.OPERATOR, "=");
+            values.add(expression());
+            if (!operator(",")) {
+                break;
+            }
+        }
+        expect(Kind.TAG_END, null);
+        return new Statement.With(variables, values, body("endwith"));
+    }
+
+    private Statement call() {
+        List<String> parameters = new ArrayList<>();
+        List<@Nullable Expression> defaults = new ArrayList<>();
+        if (operator("(")) {
+            parameters(parameters, defaults);
+        }
+        Token begin = peek();
+        if (!(expression() instanceof Expression.Call call)) {
+            throw bad(begin, "a call of a macro");
+        }
+        expect(Kind.TAG_END, null);
+        return new Statement.CallBlock(macro("caller", parameters, defaults, "endcall"), call);
     }
 
     private Statement macro() {
@@ -159,6 +217,24 @@ final class TemplateParser extends ExpressionParser {
         List<String> parameters = new ArrayList<>();
         List<@Nullable Expression> defaults = new ArrayList<>();
         expect(Kind.OPERATOR, "(");
+        parameters(parameters, defaults);
+        expect(Kind.TAG_END, null);
+        return macro(name, parameters, defaults, "endmacro");
+    }
+
+    /** A macro whose head has been parsed. */
+    private Statement.Macro macro(
+            String name, List<String> parameters, List<@Nullable Expression> defaults, String end) {
+        Set<String> outside = new HashSet<>(names);
+        names.clear();
+        List<Statement> body = body(end);
+        Set<String> asks = new HashSet<>(names);
+        asks.retainAll(Set.of("varargs", "kwargs", "caller"));
+        names.addAll(outside);
+        return new Statement.Macro(name, parameters, defaults, asks, body);
+    }
+
+    private void parameters(List<String> parameters, List<@Nullable Expression> defaults) {
         while (!operator(")")) {
             parameters.add(expect(Kind.NAME, null).text());
             defaults.add(operator("=") ? expression() : null);
@@ -167,7 +243,5 @@ final class TemplateParser extends ExpressionParser {
                 break;
             }
         }
-        expect(Kind.TAG_END, null);
-        return new Statement.Macro(name, parameters, defaults, body("endmacro"));
     }
 }

@@ -1,6 +1,7 @@
 package dev.demitasse.chat;
 
 import dev.demitasse.TemplateException;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -10,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Python's semantics of the values of a template: null (none), {@link Boolean}, {@link Long}, {@link Double}, {@link String},
- * {@link List}, {@link Map}, {@link LazyList}, {@link Namespace}, {@link Callable} and {@link Undefined}.
+ * {@link List} ({@link Tuple} and {@link Range} among them), {@link Map}, {@link LazyList}, {@link Namespace}, {@link Callable} and {@link Undefined}.
  */
 final class Values {
     private Values() {}
@@ -40,6 +41,8 @@ final class Values {
             case Double d -> "float";
             case String s -> "str";
             case SafeText s -> "str";
+            case Tuple t -> "tuple";
+            case Range r -> "range";
             case List<?> l -> "list";
             case Map<?, ?> m -> "dict";
             case LazyList g -> "generator";
@@ -89,6 +92,13 @@ final class Values {
         Double y = asNumber(b);
         if (x != null && y != null) {
             return x.doubleValue() == y.doubleValue();
+        }
+        if (a instanceof List<?> l && b instanceof List<?> m) {
+            boolean alike = a instanceof Tuple == b instanceof Tuple && l.size() == m.size();
+            for (int i = 0; alike && i < l.size(); i++) {
+                alike = equal(l.get(i), m.get(i));
+            }
+            return alike;
         }
         return Objects.equals(a, b);
     }
@@ -152,12 +162,15 @@ final class Values {
             case Undefined u -> "";
             case String s -> s;
             case SafeText s -> s.text();
-            case null, default -> {
-                StringBuilder out = new StringBuilder();
-                represent(value, out, 0);
-                yield out.toString();
-            }
+            case null, default -> representation(value);
         };
+    }
+
+    /** What {@code repr()} returns. */
+    static String representation(@Nullable Object value) {
+        StringBuilder out = new StringBuilder();
+        represent(value, out, 0);
+        return out.toString();
     }
 
     private static void represent(@Nullable Object value, StringBuilder out, int depth) {
@@ -172,6 +185,16 @@ final class Values {
             case Double d -> out.append(number(d));
             case String s -> quote(s, out);
             case SafeText s -> quote(s.text(), out);
+            case Range range -> out.append(range);
+            case Tuple tuple -> {
+                String separator = "(";
+                for (Object item : tuple) {
+                    out.append(separator);
+                    represent(item, out, depth + 1);
+                    separator = ", ";
+                }
+                out.append(tuple.isEmpty() ? "()" : tuple.size() == 1 ? ",)" : ")");
+            }
             case List<?> list -> {
                 String separator = "[";
                 for (Object item : list) {
@@ -197,26 +220,23 @@ final class Values {
         }
     }
 
-    /** A floating-point number as Python's repr. */
+    /** A floating-point number as Python's repr: the fewest digits that give it, with an exponent below 1e-4 and from 1e16 on. */
     static String number(double value) {
-        if (value == Math.rint(value) && Math.abs(value) < 1e16) {
-            return (long) value + ".0";
+        if (!Double.isFinite(value)) {
+            return Double.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
         }
-        String text = Double.toString(value).replace("E", "e");
-        int exponent = text.indexOf('e');
-        if (exponent < 0) {
-            return Double.isInfinite(value) ? value > 0 ? "inf" : "-inf" : Double.isNaN(value) ? "nan" : text;
+        if (value == 0) {
+            return 1 / value < 0 ? "-0.0" : "0.0";
         }
-        String mantissa = text.substring(0, exponent);
-        mantissa = mantissa.endsWith(".0") ? mantissa.substring(0, mantissa.length() - 2) : mantissa;
-        int power = Integer.parseInt(text.substring(exponent + 1));
-        if (power < 0 && power >= -4) {
-            return new java.math.BigDecimal(value, new java.math.MathContext(17))
-                    .round(new java.math.MathContext(
-                            mantissa.replaceAll("[^0-9]", "").length()))
-                    .toPlainString();
+        BigDecimal digits = new BigDecimal(Double.toString(value)).stripTrailingZeros();
+        int power = digits.precision() - digits.scale() - 1;
+        if (power >= -4 && power < 16) {
+            String plain = digits.toPlainString();
+            return plain.indexOf('.') < 0 ? plain + ".0" : plain;
         }
-        return mantissa + "e" + (power < 0 ? "-" : "+") + (Math.abs(power) < 10 ? "0" : "") + Math.abs(power);
+        String sign = power < 0 ? "-" : "+";
+        return digits.movePointLeft(power).toPlainString() + "e" + sign + (Math.abs(power) < 10 ? "0" : "")
+                + Math.abs(power);
     }
 
     private static void quote(String text, StringBuilder out) {
