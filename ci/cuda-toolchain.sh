@@ -11,7 +11,7 @@ for root in "${CUDA_HOME:-}" "$(dirname "$(dirname "$(command -v nvcc || echo /n
   fi
 done
 
-cache=${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/demitasse}/cuda-13.0
+cache=${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/demitasse}/cuda-13.0
 root=$cache/nvidia/cu13
 if [ ! -f "$cache/complete" ]; then
   [ "${1:-}" != --installed ] || exit 1

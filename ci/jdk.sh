@@ -9,8 +9,8 @@ find_jdk() {
   on_path=$(command -v javac 2>/dev/null || true)
   [ -z "$on_path" ] || on_path=$(CDPATH= cd -- "$(dirname -- "$(readlink -f "$on_path" 2>/dev/null || echo "$on_path")")/.." && pwd)
   for home in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* /opt/java/* /opt/jdk* \
-    /Library/Java/JavaVirtualMachines/*/Contents/Home "$HOME"/Library/Java/JavaVirtualMachines/*/Contents/Home \
-    "$HOME"/.sdkman/candidates/java/* "$HOME"/.local/share/mise/installs/java/* "$HOME"/.jdks/*; do
+    /Library/Java/JavaVirtualMachines/*/Contents/Home "${HOME:-}"/Library/Java/JavaVirtualMachines/*/Contents/Home \
+    "${HOME:-}"/.sdkman/candidates/java/* "${HOME:-}"/.local/share/mise/installs/java/* "${HOME:-}"/.jdks/*; do
     if [ -n "$home" ] && [ -x "$home/bin/javac" ] && [ "$(jdk_major "$home")" -ge "$jdk_version" ]; then
       echo "$home"
       return

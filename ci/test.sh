@@ -17,6 +17,7 @@ status=0
 native=$(mktemp)
 ci/native.sh >"$native" 2>&1 || status=1
 ci/cuda.sh >>"$native" 2>&1 || status=1
+ci/launcher.sh >>"$native" 2>&1 || status=1
 mvn -B -fae verify 2>&1 | tee target-test.log | grep -E --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -q 'BUILD SUCCESS' target-test.log || status=1
 rm -f target-test.log

@@ -20,7 +20,9 @@ inline F32 div(F32 a, F32 b) { return _mm512_div_ps(a, b); }
 inline F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
 inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
 inline F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
-inline F32 abs(F32 a) { return _mm512_abs_ps(a); }
+inline F32 abs(F32 a) {
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7FFFFFFF)));
+}
 
 inline __m256i upper_half(I32 v) { return _mm512_extracti64x4_epi64(v, 1); }
 

@@ -4,6 +4,7 @@ import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
+import dev.demitasse.UsageException;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
@@ -47,8 +48,12 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (runs < 1 || depth < 0 || prompt < 0 || count < 0) {
+            throw new UsageException("Give at least one run (-r), and no negative number of tokens (-p, -n, -d).");
+        }
         if (selection.context == 0) {
-            selection.context = Math.max(depth + prompt, depth + count) + 64;
+            long wanted = (long) depth + Math.max(prompt, count) + 64;
+            selection.context = (int) Math.min(wanted, Integer.MAX_VALUE);
         }
         try (Model model = selection.load()) {
             Random random = new Random(1);

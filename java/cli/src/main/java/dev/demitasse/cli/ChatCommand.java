@@ -4,9 +4,12 @@ import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Message;
 import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -25,7 +28,7 @@ final class ChatCommand implements Callable<Integer> {
     @Option(
             names = {"-p", "--prompt"},
             paramLabel = "TEXT",
-            description = "Answer this and end.")
+            description = "Answer this, with what is piped in behind it, and end.")
     @Nullable
     String prompt;
 
@@ -39,13 +42,43 @@ final class ChatCommand implements Callable<Integer> {
             description = "Tokens of an answer at most.")
     int count = Integer.MAX_VALUE;
 
+    @Option(
+            names = "--template",
+            paramLabel = "FILE",
+            description = "A chat template in Jinja, instead of the model's own.")
+    @Nullable
+    Path template;
+
+    @Option(
+            names = "--template-var",
+            paramLabel = "NAME=VALUE",
+            description =
+                    "A variable of the chat template, enable_thinking=false for example; may be given several times.")
+    Map<String, String> templateVariables = Map.of();
+
+    /** Values as templates know them: true and false, integers, else text. */
+    private Map<String, Object> variables() {
+        Map<String, Object> variables = new LinkedHashMap<>();
+        templateVariables.forEach((name, value) -> variables.put(
+                name,
+                value.equals("true") || value.equals("false")
+                        ? (Object) Boolean.valueOf(value)
+                        : value.matches("-?[0-9]{1,18}") ? (Object) Long.valueOf(value) : value));
+        return variables;
+    }
+
     @Override
     public Integer call() throws Exception {
         if (selection.model.equals(Catalogue.DEMO)) {
             PullCommand.pull(Catalogue.DEMO, ModelCache.standard());
         }
+        StandardInput input = prompt == null ? null : StandardInput.piped();
         Path path = selection.path();
-        try (Model model = Model.load(path, selection.options());
+        ModelOptions modelOptions = selection.options().withTemplateVariables(variables());
+        if (template != null) {
+            modelOptions = modelOptions.withChatTemplate(TextFile.read(template));
+        }
+        try (Model model = Model.load(path, modelOptions);
                 Session session = model.newSession()) {
             String behaviour = system == null ? catalogueSystem() : system;
             List<Message> opening = behaviour == null ? List.of() : List.of(Message.system(behaviour));
@@ -56,10 +89,8 @@ final class ChatCommand implements Callable<Integer> {
             if (once == null) {
                 new Repl(model, session, options, opening).run();
             } else {
-                Generation answer = session.chat(once, options, text -> {
-                    System.out.print(text);
-                    System.out.flush();
-                });
+                String message = StandardInput.after(once, "\n\n", input);
+                Generation answer = session.chat(message, options, Output::print);
                 System.out.println();
                 Statistics.print(model, answer);
             }

@@ -28,7 +28,7 @@ final class GenerateCommand implements Callable<Integer> {
     @Option(
             names = {"-p", "--prompt"},
             paramLabel = "TEXT",
-            description = "The text to continue.")
+            description = "The text to continue; what is piped in goes on behind it.")
     @Nullable
     String prompt;
 
@@ -65,19 +65,15 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if ((prompt == null) == (tokens == null)) {
-            throw new UsageException("Give either -p TEXT or --tokens 1,2,3.");
+        StandardInput input = tokens == null ? StandardInput.piped() : null;
+        if (prompt != null && tokens != null || prompt == null && tokens == null && input == null) {
+            throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
         GenerationOptions options = new GenerationOptions(count, sampling.options(), stop, logprobs, raw, null);
         try (Model model = selection.load();
                 Session session = model.newSession()) {
-            Consumer<String> listener = json
-                    ? text -> {}
-                    : text -> {
-                        System.out.print(text);
-                        System.out.flush();
-                    };
-            Generation generation = session.generate(ids(model), options, listener);
+            Consumer<String> listener = json ? text -> {} : Output::print;
+            Generation generation = session.generate(ids(model, input), options, listener);
             if (json) {
                 System.out.println(JsonLine.of(out -> write(out, generation)));
             } else {
@@ -88,15 +84,13 @@ final class GenerateCommand implements Callable<Integer> {
         return 0;
     }
 
-    private int[] ids(Model model) {
-        String text = prompt;
-        if (text != null) {
+    private int[] ids(Model model, @Nullable StandardInput input) {
+        List<Integer> given = tokens;
+        if (given == null) {
+            String text = StandardInput.after(prompt == null ? "" : prompt, "", input);
             return model.tokenizer().encodePrompt(text, special);
         }
-        List<Integer> given = tokens;
-        return given == null
-                ? new int[0]
-                : given.stream().mapToInt(Integer::intValue).toArray();
+        return given.stream().mapToInt(Integer::intValue).toArray();
     }
 
     private static void write(JsonGenerator out, Generation generation) throws IOException {

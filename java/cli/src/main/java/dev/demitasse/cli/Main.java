@@ -2,13 +2,14 @@ package dev.demitasse.cli;
 
 import dev.demitasse.DemitasseException;
 import dev.demitasse.UsageException;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
-import java.io.OutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.AutoComplete;
@@ -23,8 +24,10 @@ import picocli.CommandLine.Spec;
         name = "demitasse",
         description = "Quantised language models, fast, from Java.",
         mixinStandardHelpOptions = true,
-        version = "demitasse 0.1.0")
+        version = Main.VERSION)
 public final class Main implements Runnable {
+    static final String VERSION = "demitasse 0.1.0";
+
     private static final int FAILED = 1;
     private static final int WRONG_USAGE = 2;
 
@@ -40,7 +43,14 @@ public final class Main implements Runnable {
 
     private static final Map<String, Supplier<Object>> COMMANDS = commands();
 
+    private static boolean process;
+
     private Main() {}
+
+    /** Whether this is a process of its own, whose standard input is the command's. */
+    static boolean isProcess() {
+        return process;
+    }
 
     private static Map<String, Supplier<Object>> commands() {
         Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
@@ -59,9 +69,9 @@ public final class Main implements Runnable {
 
     /** Runs the command. */
     public static void main(String[] arguments) {
-        OutputStream out = new FileOutputStream(FileDescriptor.out);
-        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
-        System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+        Locale.setDefault(Locale.ROOT); // digits are digits, whatever the locale
+        Output.install();
+        process = true;
         System.exit(run(arguments));
     }
 
@@ -74,21 +84,46 @@ public final class Main implements Runnable {
         boolean one = COMMANDS.containsKey(first) && !first.equals("generate-completion");
         COMMANDS.forEach((name, create) -> {
             if (!one || name.equals(first)) {
-                command.addSubcommand(name, create.get());
+                CommandLine subcommand = new CommandLine(create.get());
+                subcommand.getCommandSpec().mixinStandardHelpOptions(true).version(VERSION);
+                command.addSubcommand(name, subcommand);
             }
         });
         command.setCaseInsensitiveEnumValuesAllowed(true)
+                .setExpandAtFiles(false) // texts begin with @
+                .setAllowOptionsAsOptionParameters(true) // and with -
                 .setExecutionExceptionHandler((e, line, result) -> failure(e, main.verbose));
-        return command.execute(arguments);
+        int code = command.execute(arguments);
+        return code == 0 ? delivered() : code;
+    }
+
+    /** The exit code of a success: none where what was printed has not arrived. */
+    private static int delivered() {
+        try {
+            Output.requireOpen();
+            return 0;
+        } catch (OutputException e) {
+            return failure(e, false);
+        }
     }
 
     private static int failure(Exception e, boolean verbose) {
-        boolean expected = e instanceof DemitasseException;
-        Console.note("demitasse: " + (expected ? String.valueOf(e.getMessage()) : e.toString()));
-        if (verbose || !expected) {
+        boolean quiet = e instanceof OutputException output && output.readerGone();
+        String message = switch (e) {
+            case DemitasseException expected -> String.valueOf(expected.getMessage());
+            case UncheckedIOException io -> TextFile.reason(Objects.requireNonNull(io.getCause()), Path.of(""));
+            case IOException io -> TextFile.reason(io, Path.of(""));
+            case InvalidPathException path ->
+                "\"" + path.getInput() + "\" is no file name here: " + path.getReason() + ".";
+            default -> null;
+        };
+        if (!quiet) {
+            Console.note("demitasse: " + (message == null ? e.toString() : message));
+        }
+        if (verbose || message == null) {
             e.printStackTrace(System.err);
         }
-        return e instanceof UsageException ? WRONG_USAGE : FAILED;
+        return e instanceof UsageException || e instanceof InvalidPathException ? WRONG_USAGE : FAILED;
     }
 
     @Override

@@ -3,8 +3,6 @@ package dev.demitasse.cli;
 import dev.demitasse.Model;
 import dev.demitasse.UsageException;
 import dev.demitasse.sampling.Logprobs;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -17,6 +15,7 @@ import picocli.CommandLine.Option;
 @Command(name = "perplexity", description = "Measures how well a model predicts a text.")
 final class PerplexityCommand implements Callable<Integer> {
     private static final int DEFAULT_WINDOW = 512;
+    private static final int LEAST_WINDOW = 4;
 
     @Mixin
     ModelSelection selection = new ModelSelection();
@@ -35,10 +34,14 @@ final class PerplexityCommand implements Callable<Integer> {
     record Result(double perplexity, int tokens) {}
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() {
         int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        if (window < LEAST_WINDOW) {
+            throw new UsageException(
+                    "A window of " + window + " tokens has none to score; give --ctx at least " + LEAST_WINDOW + ".");
+        }
         selection.context = window;
-        String text = Files.readString(file);
+        String text = TextFile.read(file);
         try (Model model = selection.load()) {
             Result result = measure(model, text, window);
             if (json) {

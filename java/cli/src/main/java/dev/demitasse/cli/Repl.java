@@ -3,6 +3,7 @@ package dev.demitasse.cli;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import dev.demitasse.ContextFullException;
 import dev.demitasse.DemitasseException;
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
@@ -15,16 +16,11 @@ import dev.demitasse.sampling.SamplingOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.jline.reader.EndOfFileException;
-import org.jline.reader.LineReader;
-import org.jline.reader.LineReaderBuilder;
-import org.jline.reader.UserInterruptException;
-import org.jline.reader.impl.completer.StringsCompleter;
-import org.jline.terminal.Terminal;
-import org.jline.terminal.TerminalBuilder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The chat on a terminal: history, multi-line input between lines of {@code """}, commands that begin with a slash. Ctrl-C stops
@@ -56,89 +52,81 @@ final class Repl {
     }
 
     void run() throws IOException {
-        Path history = ModelCache.base().resolve("history");
-        Files.createDirectories(ModelCache.base());
-        try (Terminal terminal =
-                TerminalBuilder.builder().system(true).dumb(true).build()) {
-            LineReader reader = LineReaderBuilder.builder()
-                    .terminal(terminal)
-                    .appName("demitasse")
-                    .completer(new StringsCompleter(COMMANDS))
-                    .variable(LineReader.HISTORY_FILE, history)
-                    .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true)
-                    .build();
-            terminal.writer().println(model.deviceDescription() + ". /help lists the commands.");
-            terminal.writer().flush();
-            boolean open = true;
-            while (open) {
-                try {
-                    open = handle(read(reader), terminal);
-                } catch (UserInterruptException e) {
-                    terminal.writer().println("(Ctrl-D or /bye ends)");
-                } catch (EndOfFileException e) {
-                    open = false;
-                } catch (DemitasseException e) {
-                    terminal.writer().println(e.getMessage());
-                }
-                terminal.writer().flush();
+        try (ReplConsole console = ReplConsole.open(COMMANDS)) {
+            if (Console.isTerminal(0)) {
+                console.println(model.deviceDescription() + ". /help lists the commands.");
             }
+            for (String line = read(console); line != null && handle(line, console); line = read(console)) {}
         }
     }
 
-    private static String read(LineReader reader) {
-        String line = reader.readLine("> ");
-        if (!line.strip().startsWith(FENCE)) {
+    /** A line, or a message of several; null at the end. */
+    private static @Nullable String read(ReplConsole console) throws IOException {
+        String line = console.readLine("> ");
+        if (line == null || !line.strip().startsWith(FENCE)) {
             return line;
         }
         StringBuilder text = new StringBuilder(line.strip().substring(FENCE.length()));
         while (!text.toString().endsWith(FENCE)) {
-            text.append(text.isEmpty() ? "" : "\n").append(reader.readLine(". "));
+            String next = console.readLine(". ");
+            if (next == null) {
+                return text.toString();
+            }
+            text.append(text.isEmpty() ? "" : "\n").append(next);
         }
         return text.substring(0, text.length() - FENCE.length());
     }
 
-    /** Does what a line asks for; false where that is to end. */
-    private boolean handle(String line, Terminal terminal) throws IOException {
+    /** Does what a line asks for, and says what went wrong with it; false where the chat is to end. */
+    private boolean handle(String line, ReplConsole console) {
         String text = line.strip();
-        if (text.startsWith("/")) {
-            String[] words = text.split("\\s+", 3);
-            return command(words, terminal);
-        }
-        if (!text.isEmpty()) {
-            answer(line, terminal);
+        try {
+            if (text.startsWith("/")) {
+                return command(text.split("\\s+", 3), console);
+            }
+            if (!text.isEmpty()) {
+                answer(line, console);
+            }
+        } catch (OutputException e) {
+            throw e;
+        } catch (ContextFullException e) {
+            console.println(e.getMessage() + " /clear forgets the conversation.");
+        } catch (DemitasseException e) {
+            console.println(String.valueOf(e.getMessage()));
         }
         return true;
     }
 
-    private void answer(String message, Terminal terminal) {
-        Terminal.SignalHandler before = terminal.handle(Terminal.Signal.INT, signal -> session.cancel());
+    private void answer(String message, ReplConsole console) {
+        Runnable restore = console.onInterrupt(session::cancel);
         try {
-            Generation answer = session.chat(message, options, text -> {
-                terminal.writer().print(text);
-                terminal.flush();
-            });
-            terminal.writer().println();
+            Generation answer = session.chat(message, options, console::print);
+            console.println("");
             String ending = answer.finishReason() == FinishReason.STOP ? "" : " (" + answer.finishReason() + ")";
-            terminal.writer()
-                    .println(Console.dim(String.format(
-                            Locale.ROOT,
-                            "%d tokens, %.1f tokens/s%s",
-                            answer.tokens().size(),
-                            answer.decodeTokensPerSecond(),
-                            ending)));
+            String figures = String.format(
+                    Locale.ROOT,
+                    "%d tokens, %.1f tokens/s%s",
+                    answer.tokens().size(),
+                    answer.decodeTokensPerSecond(),
+                    ending);
+            if (Console.isTerminal(0)) {
+                console.println(Console.dim(figures));
+            } else {
+                Console.note(figures);
+            }
         } finally {
-            terminal.handle(Terminal.Signal.INT, before);
+            restore.run();
         }
     }
 
-    private boolean command(String[] words, Terminal terminal) throws IOException {
+    private boolean command(String[] words, ReplConsole console) {
         switch (words[0]) {
             case "/bye", "/exit", "/quit" -> {
                 return false;
             }
-            case "/help" -> terminal.writer().println(HELP);
+            case "/help" -> console.println(HELP);
             case "/clear" -> session.history(opening);
-            case "/show" -> show(terminal);
+            case "/show" -> show(console);
             case "/set" -> {
                 require(words, 3, "/set NAME VALUE");
                 options = set(options, words[1], words[2]);
@@ -151,7 +139,7 @@ final class Repl {
                 require(words, 2, "/load FILE");
                 session.history(load(Path.of(words[1])));
             }
-            default -> terminal.writer().println("There is no command " + words[0] + "; /help lists them.");
+            default -> console.println("There is no command " + words[0] + "; /help lists them.");
         }
         return true;
     }
@@ -162,27 +150,25 @@ final class Repl {
         }
     }
 
-    private void show(Terminal terminal) {
+    private void show(ReplConsole console) {
         SamplingOptions s = options.sampling();
-        terminal.writer()
-                .printf(
-                        Locale.ROOT,
-                        "temp %s, top-k %d, top-p %s, min-p %s, repeat-penalty %s, seed %d%n",
-                        s.temperature(),
-                        s.topK(),
-                        s.topP(),
-                        s.minP(),
-                        s.repeatPenalty(),
-                        s.seed());
-        terminal.writer()
-                .printf(
-                        Locale.ROOT,
-                        "%s, %d layers, %d of %d positions used, %s%n",
-                        model.config().architecture().key(),
-                        model.config().layers(),
-                        session.length(),
-                        model.contextLength(),
-                        model.deviceDescription());
+        console.println(String.format(
+                Locale.ROOT,
+                "temp %s, top-k %d, top-p %s, min-p %s, repeat-penalty %s, seed %d",
+                s.temperature(),
+                s.topK(),
+                s.topP(),
+                s.minP(),
+                s.repeatPenalty(),
+                s.seed()));
+        console.println(String.format(
+                Locale.ROOT,
+                "%s, %d layers, %d of %d positions used, %s",
+                model.config().architecture().key(),
+                model.config().layers(),
+                session.length(),
+                model.contextLength(),
+                model.deviceDescription()));
     }
 
     /** The options with one of them set; the names are those of the command line. */
@@ -221,8 +207,12 @@ final class Repl {
                 s.seed());
     }
 
-    /** One JSON object a message and line. */
-    static void save(Path file, List<Message> messages) throws IOException {
+    /**
+     * Writes one JSON object a message and line, beside the file and then in its place: what stood there stays where that fails.
+     *
+     * @throws UsageException where it cannot be written
+     */
+    static void save(Path file, List<Message> messages) {
         StringBuilder lines = new StringBuilder();
         for (Message message : messages) {
             lines.append(JsonLine.of(out -> {
@@ -231,30 +221,75 @@ final class Repl {
                     }))
                     .append('\n');
         }
-        Files.writeString(file, lines);
+        Path absolute = file.toAbsolutePath();
+        if (Files.isDirectory(absolute)) {
+            throw new UsageException(file + " is a folder; name a file.");
+        }
+        try {
+            if (Files.exists(absolute) && !Files.isRegularFile(absolute)) {
+                Files.writeString(absolute, lines); // a device or a pipe
+                return;
+            }
+            Path beside = absolute.resolveSibling(absolute.getFileName() + ".part");
+            try {
+                Files.writeString(beside, lines);
+                Files.move(beside, absolute, StandardCopyOption.REPLACE_EXISTING);
+            } finally {
+                Files.deleteIfExists(beside);
+            }
+        } catch (IOException e) {
+            throw new UsageException("The conversation is not saved. " + TextFile.reason(e, file), e);
+        }
     }
 
-    static List<Message> load(Path file) throws IOException {
-        if (!Files.isReadable(file)) {
-            throw new UsageException("There is no file " + file + ".");
-        }
+    /**
+     * The conversation of a file, whole.
+     *
+     * @throws UsageException where it holds none
+     */
+    static List<Message> load(Path file) {
         List<Message> messages = new ArrayList<>();
-        for (String line : Files.readAllLines(file)) {
+        int number = 0;
+        for (String line : TextFile.read(file).lines().toList()) {
+            number++;
+            if (line.isBlank()) {
+                continue;
+            }
             try (JsonParser parser = new JsonFactory().createParser(line)) {
-                String role = "";
-                String content = "";
-                parser.nextToken();
-                while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                    String field = parser.currentName();
-                    parser.nextToken();
-                    role = field.equals("role") ? parser.getText() : role;
-                    content = field.equals("content") ? parser.getText() : content;
-                }
-                messages.add(new Message(role, content));
+                messages.add(message(parser));
             } catch (IOException e) {
-                throw new UsageException(file + " holds no conversation: " + e.getMessage(), e);
+                throw new UsageException(
+                        file + " holds no conversation: line " + number
+                                + " is no JSON object with the texts \"role\" and \"content\".",
+                        e);
             }
         }
+        if (messages.isEmpty()) {
+            throw new UsageException(file + " holds no conversation: it is empty.");
+        }
         return messages;
+    }
+
+    private static Message message(JsonParser parser) throws IOException {
+        String role = null;
+        String content = null;
+        if (parser.nextToken() != JsonToken.START_OBJECT) {
+            throw new IOException("no object");
+        }
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            String field = parser.currentName();
+            boolean text = parser.nextToken() == JsonToken.VALUE_STRING;
+            if (text && field.equals("role")) {
+                role = parser.getText();
+            } else if (text && field.equals("content")) {
+                content = parser.getText();
+            } else {
+                parser.skipChildren();
+            }
+        }
+        if (role == null || content == null || parser.currentToken() != JsonToken.END_OBJECT) {
+            throw new IOException("role or content is missing");
+        }
+        return new Message(role, content);
     }
 }

@@ -2,8 +2,10 @@ package dev.demitasse.cli;
 
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import java.lang.reflect.Array;
+import java.math.BigInteger;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
@@ -48,10 +50,14 @@ final class ShowCommand implements Callable<Integer> {
 
     private static void print(Gguf file) {
         System.out.printf("GGUF version %d, %,d bytes%n%n", file.version(), file.fileBytes());
-        file.metadata().all().forEach((key, value) -> System.out.printf("%-44s %s%n", key, describe(value)));
+        file.metadata()
+                .all()
+                .forEach((key, value) -> System.out.printf("%-44s %s%n", Console.harmless(key), describe(value)));
         System.out.println();
         for (GgufTensor tensor : file.tensors()) {
-            System.out.printf("%-36s %-7s %s%n", tensor.name(), tensor.type(), Arrays.toString(tensor.dimensions()));
+            System.out.printf(
+                    "%-36s %-7s %s%n",
+                    Console.harmless(tensor.name()), tensor.type(), Arrays.toString(tensor.dimensions()));
         }
         System.out.println();
         bytesPerType(file)
@@ -62,10 +68,21 @@ final class ShowCommand implements Callable<Integer> {
     private static String describe(MetadataValue value) {
         Object content = value.value();
         String text = value.elementType() == null
-                ? String.valueOf(content)
+                ? String.valueOf(content instanceof Number number ? unsigned(value.type(), number) : content)
                 : value.elementType() + "[" + Array.getLength(content) + "]";
-        String line = text.replace("\n", "\\n");
+        String line = Console.harmless(text.replace("\n", "\\n"));
         return line.length() <= SHOWN_CHARACTERS ? line : line.substring(0, SHOWN_CHARACTERS) + " …";
+    }
+
+    /** A number as its type says: Java has no unsigned ones, so that the largest look negative. */
+    private static Number unsigned(MetadataType type, Number number) {
+        return switch (type) {
+            case UINT8 -> number.longValue() & 0xFF;
+            case UINT16 -> number.longValue() & 0xFFFF;
+            case UINT32 -> number.longValue() & 0xFFFF_FFFFL;
+            case UINT64 -> new BigInteger(Long.toUnsignedString(number.longValue()));
+            default -> number;
+        };
     }
 
     private static String json(Gguf file) {
@@ -80,7 +97,8 @@ final class ShowCommand implements Callable<Integer> {
                     case Boolean b -> out.writeBoolean(b);
                     case Float f -> out.writeNumber(f);
                     case Double d -> out.writeNumber(d);
-                    case Number n -> out.writeNumber(n.longValue());
+                    case Number n ->
+                        out.writeNumber(String.valueOf(unsigned(entry.getValue().type(), n)));
                     case String s -> out.writeString(s);
                     default -> out.writeString(describe(entry.getValue()));
                 }

@@ -37,7 +37,9 @@ final class TokenizeCommand implements Callable<Integer> {
                 }));
             } else {
                 for (int id : ids) {
-                    System.out.printf("%7d  %s%n", id, tokenizer.vocabulary().token(id));
+                    System.out.printf(
+                            "%7d  %s%n",
+                            id, Console.harmless(tokenizer.vocabulary().token(id)));
                 }
             }
         }

@@ -45,7 +45,7 @@ final class WheelSource {
                 delete(work);
             }
         } catch (IOException e) {
-            throw new PullException("Fetching " + entry.name() + " failed: " + e.getMessage() + ".", e);
+            throw new PullException("Fetching " + entry.name() + " failed: " + TextFile.reason(e, target), e);
         }
     }
 

@@ -103,7 +103,15 @@ class ArchitectureTest {
         String readme = Files.readString(Golden.root().resolve("README.md"));
         for (var method : dev.demitasse.device.Device.class.getDeclaredMethods()) {
             List<String> others = List.of(
-                    "name", "description", "threads", "activations", "allocate", "upload", "allocateKv", "close");
+                    "name",
+                    "description",
+                    "threads",
+                    "activations",
+                    "allocate",
+                    "upload",
+                    "allocateKv",
+                    "discard",
+                    "close");
             if (!others.contains(method.getName()) && !method.isSynthetic()) {
                 assertThat(readme).as("matrix row").contains("| `" + method.getName() + "` |");
             }

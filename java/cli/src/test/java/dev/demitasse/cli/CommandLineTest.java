@@ -10,6 +10,10 @@ import dev.demitasse.GenerationOptions;
 import dev.demitasse.Message;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.Support;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -18,6 +22,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.ResourceLock;
@@ -160,8 +165,69 @@ class CommandLineTest {
         List<Message> messages = List.of(Message.system("be \"brief\""), Message.user("a\nb"), Message.assistant("é"));
         Repl.save(file, messages);
         assertThat(Repl.load(file)).isEqualTo(messages);
-        Files.writeString(file, "no json");
-        assertThatThrownBy(() -> Repl.load(file)).isInstanceOf(UsageException.class);
+        for (String wrong :
+                List.of("no json", "", "[]", "{}", "{\"role\":\"user\"}", "{\"role\":1,\"content\":\"a\"}", "{")) {
+            Files.writeString(file, wrong);
+            assertThatThrownBy(() -> Repl.load(file)).as(wrong).isInstanceOf(UsageException.class);
+        }
+        Files.write(file, new byte[] {(byte) 0xC3, 0x28});
+        for (Path unusable : List.of(file, folder, folder.resolve("none"))) {
+            assertThatThrownBy(() -> Repl.load(unusable)).isInstanceOf(UsageException.class);
+        }
+        assertThatThrownBy(() -> Repl.save(folder, messages)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> Repl.save(folder.resolve("none/chat"), messages))
+                .isInstanceOf(UsageException.class);
+        try (Stream<Path> left = Files.list(folder)) {
+            assertThat(left).containsExactly(file);
+        }
+    }
+
+    /** What stands in a file cannot steer a terminal, and numbers are those of the file. */
+    @Test
+    void metadataIsPrintedHarmlesslyAndUnsigned(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("strange.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny("qwen3"))) {
+            GgufWriter.copyOf(source)
+                    .metadata(
+                            "general.name", MetadataValue.of(MetadataType.STRING, "a\u001B[31mb\u0007\u009B\u202Ec\nd"))
+                    .metadata("x.largest", MetadataValue.of(MetadataType.UINT32, -1))
+                    .metadata("x.larger", MetadataValue.of(MetadataType.UINT64, -1L))
+                    .write(file);
+        }
+        String shown = run("show", file.toString()).out;
+        assertThat(shown)
+                .contains("a\\x1b[31mb\\x07\\x9b\\u202ec\\nd")
+                .contains("4294967295")
+                .contains("18446744073709551615")
+                .doesNotContain("\u001B", "\u0007", "\u009B", "\u202E");
+        assertThat(run("show", file.toString(), "--json")
+                        .json()
+                        .get("metadata")
+                        .get("x.largest")
+                        .asLong())
+                .isEqualTo(4294967295L);
+        Result refused = run("generate", "-m", "a\u001B[2Jb", "-p", "x");
+        assertThat(refused.err).doesNotContain("\u001B");
+    }
+
+    @Test
+    void everyCommandHelps() {
+        for (String command :
+                List.of("chat", "generate", "pull", "ls", "show", "tokenize", "bench", "perplexity", "devices")) {
+            Result help = run(command, "--help");
+            assertThat(help.code).as(command).isZero();
+            assertThat(help.out).contains("Usage: demitasse " + command);
+        }
+    }
+
+    @Test
+    void textsAreTakenAsTheyStand() throws IOException {
+        for (String text : List.of("@@ -1 @@", "@note", "-n", "--", "${x}", "\"a\"")) {
+            Result result = run("tokenize", "-m", tiny(), "--json", "--", text);
+            assertThat(result.json().get("tokens").size()).as(text).isPositive();
+        }
+        Result result = run("generate", "-m", tiny(), "-p", "-n", "-n", "1", "--json");
+        assertThat(result.json().get("promptTokens")).hasSize(2);
     }
 
     @Test

@@ -1,5 +1,7 @@
 package dev.demitasse.device;
 
+import dev.demitasse.quant.Bf16;
+
 /**
  * How {@code linear} writes its results. Sums are FP32 in any case; a 16-bit result is that FP32 number, bias included, rounded to
  * nearest, ties to even.
@@ -31,11 +33,7 @@ public enum OutputType {
     public short narrow(float value) {
         return switch (this) {
             case F16 -> Float.floatToFloat16(value);
-            case BF16 -> {
-                int bits = Float.floatToRawIntBits(value);
-                int rounded = bits + 0x7FFF + (bits >>> 16 & 1);
-                yield (short) ((Float.isNaN(value) ? bits | 0x400000 : rounded) >>> 16);
-            }
+            case BF16 -> Bf16.nearest(value);
             case F32 -> throw new IllegalStateException("F32 has 32 bits.");
         };
     }

@@ -2,7 +2,6 @@ package dev.demitasse.quant;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
-import dev.demitasse.device.OutputType;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -232,7 +231,7 @@ public final class PackedMatrix implements AutoCloseable {
                 default -> {
                     source.requireWithin(panel * PANEL + r, values, BF16_MAXIMUM, layout);
                     for (int k = 0; k < columns; k++) {
-                        out.setAtIndex(SHORT, at + (long) k * PANEL, OutputType.BF16.narrow(values[k]));
+                        out.setAtIndex(SHORT, at + (long) k * PANEL, Bf16.nearest(values[k]));
                     }
                 }
             }
