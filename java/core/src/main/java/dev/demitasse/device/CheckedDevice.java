@@ -1,5 +1,10 @@
 package dev.demitasse.device;
 
+import static dev.demitasse.device.Arguments.require;
+import static dev.demitasse.device.Arguments.requireAccess;
+import static dev.demitasse.device.Arguments.requireIndices;
+import static dev.demitasse.device.Arguments.requireRows;
+
 import dev.demitasse.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
@@ -9,8 +14,6 @@ import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
 
 /**
  * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its memory.
@@ -25,7 +28,6 @@ public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
 
     private final Device device;
-    private final ReentrantLock lock = new ReentrantLock();
     private boolean closed;
 
     private CheckedDevice(Device device) {
@@ -38,42 +40,20 @@ public final class CheckedDevice implements Device {
     }
 
     /** Runs {@code body} without operations of other threads in between. */
-    public void exclusively(Runnable body) {
-        lock.lock();
-        try {
-            body.run();
-        } finally {
-            lock.unlock();
+    public synchronized void exclusively(Runnable body) {
+        body.run();
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new UsageException("The device is closed.");
         }
     }
 
-    private void operate(Runnable operation) {
-        obtain(() -> {
-            operation.run();
-            return this;
-        });
-    }
-
-    private <T> T obtain(Supplier<T> operation) {
-        lock.lock();
-        try {
-            if (closed) {
-                throw new UsageException("The device is closed.");
-            }
-            return operation.get();
-        } catch (UsageException | NullPointerException e) {
-            throw e;
-        } catch (RuntimeException | Error e) {
+    /** What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. */
+    private void dropAfter(Throwable failure) {
+        if (!(failure instanceof UsageException || failure instanceof NullPointerException)) {
             device.discard();
-            throw e;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private static void require(boolean valid, Supplier<String> rule) {
-        if (!valid) {
-            throw new UsageException(rule.get());
         }
     }
 
@@ -101,14 +81,11 @@ public final class CheckedDevice implements Device {
         }
 
         void release(Runnable close) {
-            lock.lock();
-            try {
+            synchronized (CheckedDevice.this) {
                 if (!released) {
                     released = true;
                     close.run();
                 }
-            } finally {
-                lock.unlock();
             }
         }
     }
@@ -135,28 +112,35 @@ public final class CheckedDevice implements Device {
 
         @Override
         public void write(long offset, MemorySegment source) {
-            operate(() -> range(offset, source).write(offset, source));
+            synchronized (CheckedDevice.this) {
+                requireOpen();
+                try {
+                    range(offset, source).write(offset, source);
+                } catch (RuntimeException | Error e) {
+                    dropAfter(e);
+                    throw e;
+                }
+            }
         }
 
         @Override
         public void read(long offset, MemorySegment target) {
-            operate(() -> {
-                Buffer from = range(offset, target);
+            synchronized (CheckedDevice.this) {
+                requireOpen();
                 require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
-                from.read(offset, target);
-            });
+                try {
+                    range(offset, target).read(offset, target);
+                } catch (RuntimeException | Error e) {
+                    dropAfter(e);
+                    throw e;
+                }
+            }
         }
 
         @Override
         public void close() {
             release(inner::close);
         }
-    }
-
-    private static void requireAccess(MemorySegment memory) {
-        require(
-                memory.scope().isAlive() && memory.isAccessibleBy(Thread.currentThread()),
-                () -> "The memory is closed, or belongs to another thread.");
     }
 
     private final class CheckedWeight extends Handle<LinearWeight> implements LinearWeight {
@@ -245,22 +229,6 @@ public final class CheckedDevice implements Device {
         return inner;
     }
 
-    private static void requireRows(int rows, int columns) {
-        if (rows < 0 || columns < 1) {
-            throw new UsageException(
-                    "An operation takes rows of at least one element, not " + rows + " of " + columns + ".");
-        }
-    }
-
-    private static void requireIndices(int[] indices, int count, long limit) {
-        require(count >= 0 && count <= indices.length, () -> count + " rows have " + indices.length + " indices.");
-        for (int i = 0; i < count; i++) {
-            if (indices[i] < 0 || indices[i] >= limit) {
-                throw new UsageException("Row " + indices[i] + " is not one of " + limit + ".");
-            }
-        }
-    }
-
     @Override
     public String name() {
         return device.name();
@@ -282,56 +250,63 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
-    public Buffer allocate(long bytes) {
-        return obtain(() -> {
-            require(bytes >= 0, () -> "A buffer cannot have " + bytes + " bytes.");
-            return new CheckedBuffer(device.allocate(bytes));
-        });
+    public synchronized Buffer allocate(long bytes) {
+        requireOpen();
+        require(bytes >= 0, () -> "A buffer cannot have " + bytes + " bytes.");
+        return new CheckedBuffer(device.allocate(bytes));
     }
 
     @Override
-    public LinearWeight upload(PackedMatrix matrix) {
-        return obtain(() -> {
-            requireAccess(matrix.quants());
-            return new CheckedWeight(device.upload(matrix));
-        });
+    public synchronized LinearWeight upload(PackedMatrix matrix) {
+        requireOpen();
+        requireAccess(matrix.quants());
+        return new CheckedWeight(device.upload(matrix));
     }
 
     @Override
-    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return obtain(() -> {
-            requireAccess(source.data());
-            return new CheckedWeight(device.upload(source, Objects.requireNonNull(layout, "layout")));
-        });
+    public synchronized LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        requireOpen();
+        requireAccess(source.data());
+        return new CheckedWeight(device.upload(source, Objects.requireNonNull(layout, "layout")));
     }
 
     @Override
-    public KvStore allocateKv(KvShape shape) {
-        return obtain(() -> new CheckedKvStore(device.allocateKv(Objects.requireNonNull(shape, "shape"))));
+    public synchronized KvStore allocateKv(KvShape shape) {
+        requireOpen();
+        return new CheckedKvStore(device.allocateKv(Objects.requireNonNull(shape, "shape")));
     }
 
     @Override
-    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        operate(() -> {
+    public synchronized void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        requireOpen();
+        try {
             LinearWeight own = weight(table);
             requireIndices(ids, rows, own.rows());
             device.embed(own, ids, rows, scale, floats(out, rows, own.columns()));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        operate(() -> {
+    public synchronized void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        requireOpen();
+        try {
             requireRows(rows.length, columns);
             Buffer from = floats(x, columns);
             requireIndices(rows, rows.length, from.bytes() / ((long) columns * Float.BYTES));
             device.gatherRows(from, columns, rows, floats(out, rows.length, columns));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        operate(() -> {
+    public synchronized void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        requireOpen();
+        try {
             requireRows(rows, columns);
             device.rmsNorm(
                     floats(x, rows, columns),
@@ -340,12 +315,16 @@ public final class CheckedDevice implements Device {
                     columns,
                     epsilon,
                     floats(out, rows, columns));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        operate(() -> {
+    public synchronized void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        requireOpen();
+        try {
             requireRows(rows, columns);
             require(
                     columns % ACTIVATION_GROUP == 0,
@@ -354,12 +333,16 @@ public final class CheckedDevice implements Device {
             long count = (long) rows * columns;
             device.quantizeRows(
                     floats(x, count), rows, columns, bytes(q, count), floats(scales, count / ACTIVATION_GROUP));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void linear(Buffer x, int rows, Projection... projections) {
-        operate(() -> {
+    public synchronized void linear(Buffer x, int rows, Projection... projections) {
+        requireOpen();
+        try {
             require(projections.length > 0, () -> "linear takes at least one projection.");
             Projection[] own = new Projection[projections.length];
             int columns = projections[0].weight().columns();
@@ -367,7 +350,10 @@ public final class CheckedDevice implements Device {
                 own[i] = checked(projections[i], rows, columns);
             }
             device.linear(floats(x, rows, columns), rows, own);
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     private Projection checked(Projection projection, int rows, int columns) {
@@ -385,8 +371,9 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
-    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        operate(() -> {
+    public synchronized void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        requireOpen();
+        try {
             requireRows(rows, headDim);
             require(heads >= 0, () -> "rope takes 0 heads or more, not " + heads + ".");
             require(
@@ -398,50 +385,85 @@ public final class CheckedDevice implements Device {
                     () -> "rope: " + rows + " rows of " + heads + " heads are more than memory holds.");
             Buffer values = floats(x, (long) rows * heads * headDim);
             device.rope(values, rows, heads, headDim, ropeDim, kind, floats(angles, rows, ropeDim));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        operate(() -> {
+    public synchronized void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        requireOpen();
+        try {
             KvStore own = store(kv, layer);
             KvShape shape = own.shape();
             rows.requirePages(shape);
             long width = (long) shape.kvHeads() * shape.headDim();
             device.kvAppend(own, layer, floats(keys, rows.count(), width), floats(values, rows.count(), width), rows);
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        operate(() -> {
+    public synchronized void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        requireOpen();
+        try {
             KvStore own = store(kv, layer);
             shape.requireFits(own.shape());
             rows.requirePages(own.shape());
             long width = (long) shape.heads() * shape.headDim();
             device.attention(floats(q, rows.count(), width), own, layer, shape, rows, floats(out, rows.count(), width));
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        operate(() -> device.gatedActivation(
-                Objects.requireNonNull(gate, "gate"), floats(g, count), floats(up, count), count, floats(out, count)));
+    public synchronized void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        requireOpen();
+        try {
+            device.gatedActivation(
+                    Objects.requireNonNull(gate, "gate"),
+                    floats(g, count),
+                    floats(up, count),
+                    count,
+                    floats(out, count));
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void add(Buffer x, Buffer y, long count) {
-        operate(() -> device.add(floats(x, count), floats(y, count), count));
+    public synchronized void add(Buffer x, Buffer y, long count) {
+        requireOpen();
+        try {
+            device.add(floats(x, count), floats(y, count), count);
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void softCap(Buffer x, long count, float cap) {
-        operate(() -> device.softCap(floats(x, count), count, cap));
+    public synchronized void softCap(Buffer x, long count, float cap) {
+        requireOpen();
+        try {
+            device.softCap(floats(x, count), count, cap);
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
-        operate(() -> {
+    public synchronized void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+        requireOpen();
+        try {
             List<Draw> each = List.copyOf(draws);
             requireRows(each.size(), columns);
             require(
@@ -449,30 +471,23 @@ public final class CheckedDevice implements Device {
                     () -> "sample chooses at least one token and at most as many as there is room for: not "
                             + each.size() + " with room for " + out.length + ".");
             device.sample(floats(logits, each.size(), columns), columns, each, out);
-        });
+        } catch (RuntimeException | Error e) {
+            dropAfter(e);
+            throw e;
+        }
     }
 
     @Override
-    public void discard() {
-        lock.lock();
-        try {
-            device.discard();
-        } finally {
-            lock.unlock();
-        }
+    public synchronized void discard() {
+        device.discard();
     }
 
     /** Waits for the operation that runs, then closes the device. Closing twice does nothing. */
     @Override
-    public void close() {
-        lock.lock();
-        try {
-            if (!closed) {
-                closed = true;
-                device.close();
-            }
-        } finally {
-            lock.unlock();
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            device.close();
         }
     }
 

@@ -60,18 +60,20 @@ final class AttentionKernels implements AutoCloseable {
     /** Stores a head's vector, elements {@code stride} from each other. */
     private static void append(VectorKvStore store, long x, long at, int stride) {
         boolean half = store.shape().type() == KvType.F16;
+        boolean nonFinite = false;
         for (int d = 0; d < store.shape().headDim(); d++) {
             float value = Lanes.get(x + d * 4L);
             long index = (long) d * stride;
             if (half) {
                 short bits = Float.floatToFloat16(value);
                 Lanes.MEMORY.set(SHORT, at + index * 2, bits);
-                if ((bits & 0x7C00) == 0x7C00) {
-                    store.holdNonFinite();
-                }
+                nonFinite |= (bits & 0x7C00) == 0x7C00;
             } else {
                 Lanes.set(at + index * 4, value);
             }
+        }
+        if (nonFinite) {
+            store.holdNonFinite();
         }
     }
 

@@ -49,11 +49,8 @@ final class QuantizeRows {
     static float group(long x, int count, float maximum, long q) {
         int full = count / WIDTH * WIDTH;
         float inverse = 127 / maximum;
-        if (!(inverse > 0 && Float.isFinite(inverse))) {
-            for (int i = 0; i < GROUP; i++) {
-                Lanes.set(q + i * 4L, 0);
-            }
-            return maximum < 1 ? 0 : Float.NaN;
+        if (!(inverse > 0 && inverse <= Float.MAX_VALUE)) {
+            return zeros(maximum, q);
         }
         for (int i = 0; i < full; i += WIDTH) {
             Lanes.store(Lanes.floats(x + i * 4L).mul(inverse).add(ROUND).sub(ROUND), q + i * 4L);
@@ -62,6 +59,14 @@ final class QuantizeRows {
             Lanes.set(q + i * 4L, i < count ? Lanes.get(x + i * 4L) * inverse + ROUND - ROUND : 0);
         }
         return maximum / 127;
+    }
+
+    /** Zeros for a group that cannot be rounded; returns its scale. Apart, so that what is compiled for all others stays small. */
+    private static float zeros(float maximum, long q) {
+        for (int i = 0; i < GROUP; i++) {
+            Lanes.set(q + i * 4L, 0);
+        }
+        return maximum < 1 ? 0 : Float.NaN;
     }
 
     /**
