@@ -10,7 +10,7 @@
 //   EMULATOR_SEED         order of threads, see Settings (0)
 //   EMULATOR_EARLY        1: asynchronous copies land at once (0)
 //   EMULATOR_KERNELS      0: launches do nothing, so that what the host does is all that takes time (1)
-//   EMULATOR_GRAPHS       0: graphs cannot be instantiated (1)
+//   EMULATOR_GRAPHS       0: graphs cannot be instantiated; -1: the first one cannot (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
 //
 // As on a real device a fault in a kernel is sticky: every later call of the context fails.
@@ -335,7 +335,10 @@ API cuStreamEndCapture(void* stream, void** graph) {
     return *graph != nullptr ? SUCCESS : CAPTURE_INVALIDATED;
 }
 API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
-    if (setting("EMULATOR_GRAPHS", 1) == 0) {
+    static bool first = true;
+    const bool fails = setting("EMULATOR_GRAPHS", 1) < (first ? 1 : 0) || setting("EMULATOR_GRAPHS", 1) == 0;
+    first = false;
+    if (fails) {
         return NOT_SUPPORTED;
     }
     *executable = new Graph(*static_cast<Graph*>(graph));

@@ -1,5 +1,7 @@
 package dev.demitasse;
 
+import java.util.Objects;
+
 /**
  * One message of a conversation.
  *
@@ -7,6 +9,12 @@ package dev.demitasse;
  * @param content its text
  */
 public record Message(String role, String content) {
+    /** Checks that both are there. */
+    public Message {
+        Objects.requireNonNull(role, "role");
+        Objects.requireNonNull(content, "content");
+    }
+
     /** A message that sets the model's behaviour. */
     public static Message system(String content) {
         return new Message("system", content);

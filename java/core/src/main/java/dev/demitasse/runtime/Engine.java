@@ -306,6 +306,7 @@ public final class Engine implements AutoCloseable {
      * @param tokens at most a context's length
      * @param from the first position whose logits are wanted
      * @param visitor receives the logits of every position from {@code from} on, which predict the token after it
+     * @throws NumericalException where all logits of a position are NaN
      */
     public void evaluate(int[] tokens, int from, LogitsVisitor visitor) {
         if (tokens.length > contextLength) {
@@ -345,6 +346,10 @@ public final class Engine implements AutoCloseable {
             transformer.forward(batch.ids(), batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
+                    if (Sampler.argmax(logits) == Draw.NONE) {
+                        throw new NumericalException("No logit after position " + (at + wanted[done + i])
+                                + " is a number (NaN): the weights, or 16-bit numbers of the cache, overflow.");
+                    }
                     visitor.visit(at + wanted[done + i], logits);
                 }
             });

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.UsageException;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import net.jqwik.api.ForAll;
@@ -44,6 +45,29 @@ class SamplerTest {
         assertThat(drawn(options(5, 0, 0.85f, 0))).containsExactlyInAnyOrder(1, 2);
         assertThat(drawn(options(5, 0, 1, 0.1f))).containsExactlyInAnyOrder(1, 2, 4);
         assertThat(drawn(options(5, 0, 1, 0))).hasSize(6);
+    }
+
+    /** What is no number is never drawn, and does not keep others from being drawn. */
+    @Test
+    void logitsThatAreNoNumbersAreLeftOut() {
+        float[] logits = {Float.NaN, 1, 2, Float.NaN, 1.5f};
+        assertThat(Sampler.argmax(logits)).isEqualTo(2);
+        assertThat(Sampler.argmax(new float[] {Float.NaN, Float.NEGATIVE_INFINITY}))
+                .isEqualTo(1);
+        assertThat(Sampler.argmax(new float[] {Float.NaN, Float.NaN})).isEqualTo(Draw.NONE);
+        assertThat(Sampler.mostLikely(logits, 4)).startsWith(2, 4, 1);
+        assertThat(Logprobs.logSumExp(logits)).isEqualTo(Logprobs.logSumExp(new float[] {1, 2, 1.5f}));
+        for (SamplingOptions options :
+                List.of(SamplingOptions.DEFAULT, options(3, 0, 1, 0), options(3, 0, 0.99f, 0), options(3, 4, 1, 0))) {
+            Set<Integer> seen = new HashSet<>();
+            Sampler sampler = new Sampler(options);
+            for (int i = 0; i < 2000; i++) {
+                seen.add(sampler.sample(logits.clone(), NO_HISTORY, 0));
+            }
+            assertThat(seen).as(options.toString()).containsExactlyInAnyOrder(1, 2, 4);
+        }
+        assertThat(new Sampler(SamplingOptions.DEFAULT).sample(new float[] {Float.NaN}, NO_HISTORY, 0))
+                .isEqualTo(Draw.NONE);
     }
 
     @Test

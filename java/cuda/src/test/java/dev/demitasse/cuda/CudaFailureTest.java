@@ -7,19 +7,26 @@ import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.DemitasseException;
 import dev.demitasse.DeviceFailedException;
 import dev.demitasse.Devices;
+import dev.demitasse.Linear;
 import dev.demitasse.OutOfDeviceMemoryException;
 import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Projection;
 import dev.demitasse.device.Support;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.KernelCases;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -84,6 +91,22 @@ class CudaFailureTest {
         assertThat(run(Map.of(), "graphs")).doesNotContain("one by one").contains("5 steps: 32.0");
     }
 
+    /** A graph that could not be made once is tried again later. */
+    @Test
+    void oneFailedGraphDoesNotTurnGraphsOffForEver() throws Exception {
+        assertThat(run(Map.of("EMULATOR_GRAPHS", "-1"), "retry"))
+                .containsOnlyOnce("for a while kernels are launched one by one")
+                .containsPattern("replays [1-9]");
+    }
+
+    /** What was recorded is dropped whole when an operation fails half-way, and the device goes on. */
+    @Test
+    void aStepThatFailsWhileItIsRecordedIsDroppedWhole() throws Exception {
+        assertThat(run(Map.of("EMULATOR_MEMORY", Long.toString(64 << 20)), "half-way"))
+                .contains(OutOfDeviceMemoryException.class.getSimpleName())
+                .contains("left 1.0, then 2.0, product 64.0");
+    }
+
     @Test
     void refusesInstructionsThatTheGpuHasNot() throws Exception {
         assertThat(run(Map.of("EMULATOR_CAPABILITY", "80"), "instructions", "wgmma"))
@@ -145,6 +168,8 @@ class CudaFailureTest {
             }
             case "open" -> report(Integer.parseInt(arguments[1]), device -> "opened " + device.description());
             case "graphs" -> report(0, CudaFailureTest::doubleFiveTimes);
+            case "retry" -> retry();
+            case "half-way" -> report(0, CudaFailureTest::failHalfWay);
             case "instructions" ->
                 report(DeviceOptions.defaults().withInstructionSet(arguments[1]), Device::description);
             case "cache" ->
@@ -186,6 +211,56 @@ class CudaFailureTest {
             }
         }
         return "5 steps: " + values[7];
+    }
+
+    private static void retry() {
+        float[] values = new float[16];
+        try (CudaDevice device = (CudaDevice) new CudaBackend().open(DeviceOptions.defaults());
+                Buffer x = device.upload(values)) {
+            for (int step = 0; step < 600; step++) {
+                device.add(x, x, 16);
+                x.read(0, MemorySegment.ofArray(values));
+            }
+            System.out.println("replays " + device.replays());
+        }
+    }
+
+    private static String failHalfWay(Device device) {
+        int rows = 2048;
+        int columns = 4096;
+        float[] one = {1};
+        float[] weights = new float[columns];
+        Arrays.fill(weights, 1);
+        try (Buffer x = device.allocate(4L * rows * columns);
+                Buffer y = device.upload(one);
+                Buffer out = device.allocate(4L * rows);
+                Linear small = Linear.quantise(device, weights, 64, 64, WeightLayout.int8(32));
+                LinearWeight weight = device.upload(
+                        PackedMatrix.pack(KernelCases.matrix(weights, 1, columns), WeightLayout.int8(32)))) {
+            List<Buffer> filling = new ArrayList<>();
+            try {
+                while (true) {
+                    filling.add(device.allocate(1 << 20));
+                }
+            } catch (OutOfDeviceMemoryException full) {
+                filling.removeLast().close();
+            }
+            device.add(y, y, 1);
+            String failure = "none";
+            try {
+                device.linear(x, rows, new Projection(weight, null, out));
+            } catch (OutOfDeviceMemoryException e) {
+                failure = e.getClass().getSimpleName();
+            }
+            y.read(0, MemorySegment.ofArray(one));
+            float left = one[0];
+            device.add(y, y, 1);
+            y.read(0, MemorySegment.ofArray(one));
+            filling.forEach(Buffer::close);
+            float[] input = new float[64];
+            Arrays.fill(input, 1);
+            return failure + ": left " + left + ", then " + one[0] + ", product " + small.multiply(input, 1)[63];
+        }
     }
 
     private static void fault() {

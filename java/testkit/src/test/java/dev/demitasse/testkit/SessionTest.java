@@ -21,10 +21,14 @@ import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.runtime.FinishReason;
+import dev.demitasse.sampling.SamplingOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -98,6 +102,102 @@ class SessionTest {
             session.publisher("tell", GREEDY).subscribe(collector(all));
             assertThat(all.get(30, TimeUnit.SECONDS)).isEqualTo(text);
         }
+    }
+
+    /** A stream left open says that it holds the session; closing it, late too, ends its own answer and no other. */
+    @Test
+    void aStreamThatIsNotClosedSaysWhoseItIs() {
+        GenerationOptions endless = GREEDY.withMaximumTokens(100);
+        try (Session session = model.newSession()) {
+            try (Stream<String> stream = session.stream("tell", endless)) {
+                Iterator<String> pieces = stream.iterator();
+                assertThat(pieces.hasNext()).isTrue();
+                try {
+                    session.chat("me too", GREEDY, text -> {});
+                } catch (UsageException e) {
+                    assertThat(e).hasMessageContaining("stream()"); // unless the answer has ended meanwhile
+                }
+            }
+            try (Stream<String> first = session.stream("tell", GREEDY)) {
+                assertThat(first.toList()).isNotEmpty();
+                Runnable closing = first::close;
+                Generation next = session.chat("go on", endless, text -> closing.run());
+                assertThat(next.finishReason()).isEqualTo(FinishReason.LENGTH);
+            }
+        }
+    }
+
+    /** A subscriber that asks for no more holds nobody: the answer waits, and cancel or close ends it. */
+    @Test
+    void aSubscriberThatStopsAskingIsFreedByCancel() throws Exception {
+        for (int i = 0; i < 2; i++) {
+            try (Session session = model.newSession()) {
+                CountDownLatch received = new CountDownLatch(1);
+                CompletableFuture<Integer> completed = new CompletableFuture<>();
+                session.publisher("tell", GREEDY.withMaximumTokens(60)).subscribe(new Flow.Subscriber<>() {
+                    private int items;
+
+                    @Override
+                    public void onSubscribe(Flow.Subscription subscription) {
+                        subscription.request(1);
+                    }
+
+                    @Override
+                    public void onNext(String item) {
+                        items++;
+                        received.countDown();
+                    }
+
+                    @Override
+                    public void onError(Throwable throwable) {
+                        completed.completeExceptionally(throwable);
+                    }
+
+                    @Override
+                    public void onComplete() {
+                        completed.complete(items);
+                    }
+                });
+                received.await();
+                assertThatThrownBy(session::history)
+                        .isInstanceOf(UsageException.class)
+                        .hasMessageContaining("publisher()");
+                if (i == 0) {
+                    session.cancel();
+                } else {
+                    Runnable close = session::close;
+                    close.run();
+                }
+                assertThat(completed.get(30, TimeUnit.SECONDS)).isEqualTo(1);
+            }
+        }
+    }
+
+    /** What is missing is a NullPointerException, what is wrong a UsageException: one rule. */
+    @Test
+    void missingArgumentsAreRefused() {
+        String none = (new String[1])[0]; // null, which the compiler does not see
+        Path nowhere = (new Path[1])[0];
+        try (Session session = model.newSession()) {
+            List<Runnable> calls = List.of(
+                    () -> session.chat(none),
+                    () -> session.chat("hi", (new GenerationOptions[1])[0], text -> {}),
+                    () -> session.generate(none, GREEDY, text -> {}),
+                    () -> session.generate((new int[1][])[0], GREEDY, text -> {}),
+                    () -> Message.user(none),
+                    () -> session.history(Arrays.asList((new Message[1])[0])),
+                    () -> GREEDY.withSampling((new SamplingOptions[1])[0]),
+                    () -> GREEDY.withStop(none),
+                    () -> OPTIONS.withBackend(none),
+                    () -> Model.load(nowhere).close(),
+                    () -> Devices.open(none, DeviceOptions.defaults()).close());
+            for (int i = 0; i < calls.size(); i++) {
+                assertThatThrownBy(calls.get(i)::run).as("call %d", i).isInstanceOf(NullPointerException.class);
+            }
+            assertThat(session.chat("hi", GREEDY, text -> {}).tokens()).isNotEmpty();
+        }
+        assertThatThrownBy(() -> GREEDY.withDeadline(Duration.ofNanos(-1))).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> OPTIONS.withSequences(0)).isInstanceOf(UsageException.class);
     }
 
     private static Flow.Subscriber<String> collector(CompletableFuture<String> all) {
