@@ -52,6 +52,9 @@ check "no environment but PATH" 0 tokens env -i PATH="$PATH" "$demitasse" tokeni
 
 shell "a text piped in beside -p" 0 '"promptTokens":\[97,98,99\]' "printf bc | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
 shell "a text piped in alone" 0 '"promptTokens":\[98,99\]' "printf bc | '$demitasse' generate -m '$tiny' -n 1 --json"
+shell "a folder as standard input" 2 'cannot be read' "'$demitasse' generate -m '$tiny' -p a -n 1 < /"
+shell "a slow text piped in" 0 '"promptTokens":\[97,98\]' "(sleep 4; printf b) | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
+shell "more than a context piped in" 2 'holds more than 64 MiB' "head -c 100M /dev/zero | '$demitasse' generate -m '$tiny' -p a -n 1"
 shell "a full disk" 1 'No space left on device' "'$demitasse' generate -m '$tiny' -p a -n 3 > /dev/full"
 shell "a full disk, JSON" 1 'No space left on device' "'$demitasse' show '$tiny' --json > /dev/full"
 begin=$SECONDS
@@ -76,7 +79,11 @@ if [ -e "$model" ]; then
   shell "the last line, and failing commands of a chat" 0 '^\{"role":"user","content":"two"\}' \
     "printf 'one\n/save $work\n/load $work/none\n/load $tiny\n/save $work/talk\n/load $work/talk\ntwo\n/save $work/talk\n/save /dev/full\nthree' \
       | '$demitasse' chat -m '$model' -n 4 --temp 0 > $work/said && [ \$(grep -c . $work/said) -ge 6 ] && cat $work/talk"
-  shell "colours on a dumb terminal" 0 - "TERM=dumb '$demitasse' chat -m '$model' -p hi -n 1 2>&1 | { ! grep -q $'\x1b'; }"
+  if command -v script >/dev/null; then # a terminal
+    shell "colours on a terminal" 0 - "TERM=xterm NO_COLOR= script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | grep -q $'\x1b'"
+    shell "colours on a dumb terminal" 0 - "TERM=dumb script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | { ! grep -q $'\x1b'; }"
+    shell "colours that are not wanted" 0 - "TERM=xterm NO_COLOR=1 script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | { ! grep -q $'\x1b'; }"
+  fi
 else
   echo "launcher: chats are not tried: the demo model was not fetched"
 fi

@@ -7,13 +7,18 @@ import java.util.Locale;
 
 /** What goes to standard error, and whether a person sees it. */
 final class Console {
-    static final String DIM = "\u001B[2m";
+    private static final String DIM = "\u001B[2m";
 
     private Console() {}
 
     /** A line for people; what files or models put into it cannot steer their terminal. */
     static void note(String line) {
-        System.err.println(line.startsWith(DIM) ? line : harmless(line));
+        System.err.println(harmless(line));
+    }
+
+    /** The same, dimmed where colours are wanted. */
+    static void dimNote(String line) {
+        System.err.println(dim(line));
     }
 
     /**

@@ -5,7 +5,6 @@ import dev.demitasse.UsageException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.InvalidPathException;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -111,8 +110,8 @@ public final class Main implements Runnable {
         boolean quiet = e instanceof OutputException output && output.readerGone();
         String message = switch (e) {
             case DemitasseException expected -> String.valueOf(expected.getMessage());
-            case UncheckedIOException io -> TextFile.reason(Objects.requireNonNull(io.getCause()), Path.of(""));
-            case IOException io -> TextFile.reason(io, Path.of(""));
+            case UncheckedIOException io -> TextFile.reason(Objects.requireNonNull(io.getCause()));
+            case IOException io -> TextFile.reason(io);
             case InvalidPathException path ->
                 "\"" + path.getInput() + "\" is no file name here: " + path.getReason() + ".";
             default -> null;

@@ -15,6 +15,7 @@ import dev.demitasse.runtime.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
@@ -56,36 +57,40 @@ final class Repl {
             if (Console.isTerminal(0)) {
                 console.println(model.deviceDescription() + ". /help lists the commands.");
             }
-            for (String line = read(console); line != null && handle(line, console); line = read(console)) {}
+            for (Input input = read(console); input != null && handle(input, console); input = read(console)) {}
         }
     }
 
+    /** What was typed; a message between fences is never a command. */
+    private record Input(String text, boolean fenced) {}
+
     /** A line, or a message of several; null at the end. */
-    private static @Nullable String read(ReplConsole console) throws IOException {
+    private static @Nullable Input read(ReplConsole console) throws IOException {
         String line = console.readLine("> ");
         if (line == null || !line.strip().startsWith(FENCE)) {
-            return line;
+            return line == null ? null : new Input(line, false);
         }
         StringBuilder text = new StringBuilder(line.strip().substring(FENCE.length()));
         while (!text.toString().endsWith(FENCE)) {
             String next = console.readLine(". ");
             if (next == null) {
-                return text.toString();
+                return new Input(text.toString(), true);
             }
             text.append(text.isEmpty() ? "" : "\n").append(next);
         }
-        return text.substring(0, text.length() - FENCE.length());
+        return new Input(text.substring(0, text.length() - FENCE.length()), true);
     }
 
     /** Does what a line asks for, and says what went wrong with it; false where the chat is to end. */
-    private boolean handle(String line, ReplConsole console) {
-        String text = line.strip();
+    private boolean handle(Input input, ReplConsole console) {
+        String text = input.text.strip();
         try {
-            if (text.startsWith("/")) {
-                return command(text.split("\\s+", 3), console);
+            if (text.startsWith("/") && !input.fenced) {
+                boolean ofFile = text.startsWith("/save") || text.startsWith("/load"); // names may have blanks
+                return command(text.split("\\s+", ofFile ? 2 : 3), console);
             }
             if (!text.isEmpty()) {
-                answer(line, console);
+                answer(input.text, console);
             }
         } catch (OutputException e) {
             throw e;
@@ -93,6 +98,8 @@ final class Repl {
             console.println(e.getMessage() + " /clear forgets the conversation.");
         } catch (DemitasseException e) {
             console.println(String.valueOf(e.getMessage()));
+        } catch (InvalidPathException e) {
+            console.println("\"" + e.getInput() + "\" is no file name here: " + e.getReason() + ".");
         }
         return true;
     }
@@ -103,17 +110,12 @@ final class Repl {
             Generation answer = session.chat(message, options, console::print);
             console.println("");
             String ending = answer.finishReason() == FinishReason.STOP ? "" : " (" + answer.finishReason() + ")";
-            String figures = String.format(
+            console.printFigures(String.format(
                     Locale.ROOT,
                     "%d tokens, %.1f tokens/s%s",
                     answer.tokens().size(),
                     answer.decodeTokensPerSecond(),
-                    ending);
-            if (Console.isTerminal(0)) {
-                console.println(Console.dim(figures));
-            } else {
-                Console.note(figures);
-            }
+                    ending));
         } finally {
             restore.run();
         }
@@ -230,10 +232,14 @@ final class Repl {
                 Files.writeString(absolute, lines); // a device or a pipe
                 return;
             }
-            Path beside = absolute.resolveSibling(absolute.getFileName() + ".part");
+            Path target = Files.exists(absolute) ? absolute.toRealPath() : absolute; // what a link points to
+            Path folder = target.getParent();
+            Path beside = folder == null
+                    ? Files.createTempFile("demitasse", ".jsonl")
+                    : Files.createTempFile(folder, ".demitasse", ".jsonl");
             try {
                 Files.writeString(beside, lines);
-                Files.move(beside, absolute, StandardCopyOption.REPLACE_EXISTING);
+                Files.move(beside, target, StandardCopyOption.REPLACE_EXISTING);
             } finally {
                 Files.deleteIfExists(beside);
             }

@@ -25,6 +25,9 @@ interface ReplConsole extends AutoCloseable {
     /** Writes text that cannot steer a terminal. */
     void print(String text);
 
+    /** Writes a line of figures about an answer, where it is no part of that. */
+    void printFigures(String line);
+
     /** From now on Ctrl-C runs {@code action}; the result makes it what it was. */
     Runnable onInterrupt(Runnable action);
 
@@ -53,6 +56,11 @@ interface ReplConsole extends AutoCloseable {
         @Override
         public void print(String text) {
             Output.print(text);
+        }
+
+        @Override
+        public void printFigures(String line) {
+            Console.note(line);
         }
 
         @Override
@@ -108,7 +116,13 @@ interface ReplConsole extends AutoCloseable {
 
         @Override
         public void print(String text) {
-            terminal.writer().print(text.startsWith(Console.DIM) ? text : Console.harmless(text));
+            terminal.writer().print(Console.harmless(text));
+            terminal.flush();
+        }
+
+        @Override
+        public void printFigures(String line) {
+            terminal.writer().println(Console.dim(line));
             terminal.flush();
         }
 

@@ -1,24 +1,26 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.UsageException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is piped in beside a prompt. It is read while the model loads. Where nothing has come by then and the pipe is still open, a caller has
- * most likely just left it open, and nobody is to wait for ever: that is said, and the prompt stands alone.
+ * What is piped in, beside a prompt or as one. It is read while the model loads. A caller that leaves a pipe open and writes nothing to it is
+ * not waited for without end: that is an error which says what to do, so that nothing piped in is ever left out silently.
  */
 final class StandardInput {
-    private static final long PATIENCE_MILLISECONDS = 200;
+    private static final int NOTE_SECONDS = 2;
+    private static final int PATIENCE_SECONDS = 60;
+    private static final int MOST_BYTES = 64 << 20;
 
-    private final CompletableFuture<byte[]> all = new CompletableFuture<>();
-    private final AtomicBoolean begun = new AtomicBoolean();
+    private final CountDownLatch begun = new CountDownLatch(1);
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private byte[] bytes = {};
+    private @Nullable String failure;
 
     private StandardInput(InputStream in) {
         Thread.ofPlatform().daemon().name("demitasse-input").start(() -> read(in));
@@ -31,39 +33,51 @@ final class StandardInput {
 
     private void read(InputStream in) {
         try {
-            int first = in.read();
-            if (first < 0) {
-                all.complete(new byte[0]);
+            byte[] first = in.readNBytes(1);
+            begun.countDown();
+            byte[] rest = first.length == 0 ? first : in.readNBytes(MOST_BYTES);
+            if (rest.length == MOST_BYTES) {
+                failure =
+                        "Standard input holds more than " + (MOST_BYTES >> 20) + " MiB; no context holds so much text.";
                 return;
             }
-            begun.set(true);
-            byte[] rest = in.readAllBytes();
-            byte[] bytes = new byte[rest.length + 1];
-            bytes[0] = (byte) first;
-            System.arraycopy(rest, 0, bytes, 1, rest.length);
-            all.complete(bytes);
+            byte[] all = new byte[first.length + rest.length];
+            System.arraycopy(first, 0, all, 0, first.length);
+            System.arraycopy(rest, 0, all, first.length, rest.length);
+            bytes = all;
         } catch (IOException e) {
-            all.completeExceptionally(e); // closed, for example
+            failure = "Standard input cannot be read: " + e.getMessage() + ".";
+        } catch (OutOfMemoryError e) {
+            failure = "Standard input is too large for this process.";
+        } finally {
+            begun.countDown();
+            ended.countDown();
         }
     }
 
-    /** The text; empty where there is none. */
+    /**
+     * The text; empty where there is none.
+     *
+     * @throws UsageException where it cannot be read, is too large, or nothing comes and the pipe stays open
+     */
     String text() {
         try {
-            byte[] bytes = begun.get() ? all.get() : all.get(PATIENCE_MILLISECONDS, TimeUnit.MILLISECONDS);
-            return new String(bytes, StandardCharsets.UTF_8);
-        } catch (TimeoutException e) {
-            if (begun.get()) {
-                return text();
+            if (!begun.await(NOTE_SECONDS, TimeUnit.SECONDS)) {
+                Console.note("demitasse: waiting for standard input; close it (</dev/null) where there is none.");
+                if (!begun.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+                    throw new UsageException("Standard input is open, and nothing came for " + PATIENCE_SECONDS
+                            + " seconds; close it (</dev/null) or pipe a text.");
+                }
             }
-            Console.note("demitasse: standard input is open and nothing comes; the prompt stands alone.");
-            return "";
-        } catch (ExecutionException e) {
-            return "";
+            ended.await();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            return "";
+            throw new UsageException("The wait for standard input was interrupted.", e);
         }
+        if (failure != null) {
+            throw new UsageException(failure);
+        }
+        return new String(bytes, StandardCharsets.UTF_8);
     }
 
     /** The text of {@code input} after {@code prompt} and a separator, where there is any. */

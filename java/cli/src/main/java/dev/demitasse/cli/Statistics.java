@@ -15,7 +15,7 @@ final class Statistics {
     private Statistics() {}
 
     static void print(Model model, Generation generation) {
-        Console.note(Console.dim(String.format(
+        Console.dimNote(String.format(
                 Locale.ROOT,
                 "prompt %d tokens, %.1f tokens/s; decode %d tokens, %.1f tokens/s; %s (%s); peak memory %d MB",
                 generation.promptTokens().size(),
@@ -24,7 +24,7 @@ final class Statistics {
                 generation.decodeTokensPerSecond(),
                 model.backend(),
                 model.deviceDescription(),
-                peakBytes() / 1_000_000)));
+                peakBytes() / 1_000_000));
     }
 
     /** Peak resident memory of the process where the system tells it; else what is allocated now. */

@@ -28,6 +28,13 @@ final class TextFile {
         }
     }
 
+    /** What went wrong, for people, where no file is known but the one that the exception names. */
+    static String reason(IOException e) {
+        return e instanceof FileSystemException system
+                ? reason(e, Path.of(system.getFile() == null ? "." : system.getFile()))
+                : e.getMessage() == null ? e.toString() : e.getMessage() + ".";
+    }
+
     /** What went wrong with a file, for people. */
     static String reason(IOException e, Path file) {
         return switch (e) {
