@@ -12,8 +12,37 @@ final class Budget {
     static final int MAXIMUM_RANGE = 100_000;
     static final int MAXIMUM_DEPTH = 150;
 
+    /** The budget of the rendering that runs on a thread, for what is called without one. */
+    private static final ThreadLocal<@Nullable Budget> CURRENT = new ThreadLocal<>();
+
     private int steps;
     private int depth;
+
+    /** From now on {@link #tick} counts here. */
+    void use() {
+        CURRENT.set(this);
+    }
+
+    /** The rendering has ended. */
+    static void done() {
+        CURRENT.remove();
+    }
+
+    /** A step of the rendering that runs on this thread. */
+    static void tick() {
+        Budget budget = CURRENT.get();
+        if (budget != null) {
+            budget.step();
+        }
+    }
+
+    /** What looking through a value costs the rendering that runs on this thread. */
+    static void tick(@Nullable Object value) {
+        Budget budget = CURRENT.get();
+        if (budget != null) {
+            budget.charge(value);
+        }
+    }
 
     void step() {
         if (++steps > MAXIMUM_STEPS) {
@@ -26,7 +55,7 @@ final class Budget {
         int size = switch (value) {
             case String text -> text.length() / 64;
             case List<?> list -> list.size();
-            case LazyList lazy -> lazy.items().size();
+            case LazyList lazy -> lazy.size();
             case Map<?, ?> map -> map.size();
             case null, default -> 0;
         };

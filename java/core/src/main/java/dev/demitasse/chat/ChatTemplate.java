@@ -30,7 +30,11 @@ public final class ChatTemplate {
      * @throws TemplateException where it is malformed or uses what is not supported, with the line
      */
     public static ChatTemplate parse(String source) {
-        return new ChatTemplate(TemplateParser.parse(source));
+        try {
+            return new ChatTemplate(TemplateParser.parse(source));
+        } catch (StackOverflowError e) {
+            throw new TemplateException("The chat template nests too deeply.", e);
+        }
     }
 
     /** {@link #render(Map, Clock)} with the system's clock. */
@@ -66,7 +70,7 @@ public final class ChatTemplate {
             namespace.attributes.putAll(named);
             return namespace;
         });
-        scope.set("dict", (Callable) (positional, named) -> new LinkedHashMap<>(named));
+        scope.set("dict", (Callable) ChatTemplate::dict);
         scope.set("range", (Callable) (positional, named) -> Range.of(positional));
         scope.set("raise_exception", (Callable) (positional, named) -> {
             throw new TemplateException("TemplateError: "
@@ -75,6 +79,29 @@ public final class ChatTemplate {
         scope.set("strftime_now", (Callable) (positional, named) -> Dates.strftime(
                 Values.text(positional.isEmpty() ? null : positional.getFirst(), "strftime_now's format"),
                 ZonedDateTime.now(clock)));
+    }
+
+    /** Python's {@code dict}: of a mapping or of pairs, with the named values last. */
+    private static Map<@Nullable Object, @Nullable Object> dict(
+            List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
+        Map<@Nullable Object, @Nullable Object> result = new LinkedHashMap<>();
+        if (positional.size() > 1) {
+            throw new TemplateException("TypeError: dict expected at most 1 argument, got " + positional.size());
+        }
+        if (!positional.isEmpty() && positional.getFirst() instanceof Map<?, ?> map) {
+            result.putAll(map);
+        } else if (!positional.isEmpty()) {
+            for (Object pair : Values.iterate(positional.getFirst())) {
+                List<@Nullable Object> both = Values.iterate(pair);
+                if (both.size() != 2) {
+                    throw new TemplateException(
+                            "ValueError: an element of dict's pairs has length " + both.size() + "; 2 is required");
+                }
+                result.put(Values.key(both.getFirst()), both.getLast());
+            }
+        }
+        result.putAll(named);
+        return result;
     }
 
     /** Copies a caller's value into the classes of {@link Values}; everything else is refused. */

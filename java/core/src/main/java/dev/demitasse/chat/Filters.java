@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -17,7 +18,8 @@ import org.jspecify.annotations.Nullable;
 final class Filters {
     private static final Pattern WORD = Pattern.compile("\\w+", Pattern.UNICODE_CHARACTER_CLASS);
     private static final Pattern WORD_BEGIN = Pattern.compile("[-\\s({\\[<]+", Pattern.UNICODE_CHARACTER_CLASS);
-    private static final Pattern FLOAT = Pattern.compile("[-+]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][-+]?[0-9]+)?");
+    private static final Pattern FLOAT =
+            Pattern.compile("[-+]?(?:[0-9]++(?:\\.[0-9]*+)?+|\\.[0-9]++)(?:[eE][-+]?[0-9]++)?+");
 
     private Filters() {}
 
@@ -120,7 +122,10 @@ final class Filters {
             }
             case "min", "max" -> {
                 List<@Nullable Object> items = Values.iterate(value);
-                Comparator<@Nullable Object> order = Values::compare;
+                boolean caseSensitive = Values.truthy(given.get(0, "case_sensitive", false));
+                String attribute = textOrNull(given.get(1, "attribute", null));
+                Comparator<@Nullable Object> order = (a, b) -> Values.compare(
+                        folded(attribute(a, attribute), caseSensitive), folded(attribute(b, attribute), caseSensitive));
                 yield items.isEmpty()
                         ? new Undefined(name)
                         : name.equals("min") ? Collections.min(items, order) : Collections.max(items, order);
@@ -132,13 +137,13 @@ final class Filters {
     }
 
     private static String toJson(@Nullable Object value, Given given) {
-        Object indent = given.get(-1, "indent", null);
+        Object indent = given.get(1, "indent", null);
         String unit = indent == null
                 ? null
                 : indent instanceof String text
                         ? text
                         : " ".repeat(Math.clamp(Values.integer(indent, "an indent"), 0, 64));
-        Object separators = given.get(-1, "separators", null);
+        Object separators = given.get(2, "separators", null);
         List<@Nullable Object> pair = separators == null ? List.of(", ", ": ") : Values.iterate(separators);
         if (pair.size() != 2) {
             throw new TemplateException("ValueError: tojson needs two separators");
@@ -147,11 +152,11 @@ final class Filters {
             throw new TemplateException("TypeError: Object of type Undefined is not JSON serializable");
         }
         return new Json(
-                        Values.truthy(given.get(-1, "ensure_ascii", false)),
+                        Values.truthy(given.get(0, "ensure_ascii", false)),
                         unit,
                         Values.string(pair.get(0)),
                         Values.string(pair.get(1)),
-                        Values.truthy(given.get(-1, "sort_keys", false)))
+                        Values.truthy(given.get(3, "sort_keys", false)))
                 .write(value);
     }
 
@@ -200,23 +205,28 @@ final class Filters {
         };
     }
 
-    /** As Python's {@code round}: by the exact value of the number, ties to even; an integer stays one. */
+    /** As Python's {@code round}, by the exact value of the number, ties to even; {@code ceil} and {@code floor} as Jinja2 has them. */
     private static Object round(@Nullable Object value, int precision, String method) {
-        RoundingMode mode = switch (method) {
-            case "common" -> RoundingMode.HALF_EVEN;
-            case "ceil" -> RoundingMode.CEILING;
-            case "floor" -> RoundingMode.FLOOR;
-            default -> throw new TemplateException("FilterArgumentError: method must be common, ceil or floor");
-        };
-        if (!(value instanceof Double) && mode == RoundingMode.HALF_EVEN) {
+        if (!Set.of("common", "ceil", "floor").contains(method)) {
+            throw new TemplateException("FilterArgumentError: method must be common, ceil or floor");
+        }
+        double number = value instanceof Double d ? d : Values.integer(value, "a number");
+        if (!method.equals("common")) {
+            double factor = Math.pow(10, precision);
+            return (method.equals("ceil") ? Math.ceil(number * factor) : Math.floor(number * factor)) / factor;
+        }
+        if (!(value instanceof Double)) {
             long whole = Values.integer(value, "a number");
             return precision >= 0
                     ? (Object) whole
-                    : new BigDecimal(whole).setScale(precision, mode).longValue();
+                    : new BigDecimal(whole)
+                            .setScale(precision, RoundingMode.HALF_EVEN)
+                            .longValue();
         }
-        double number = value instanceof Double d ? d : Values.integer(value, "a number");
         return Double.isFinite(number)
-                ? new BigDecimal(number).setScale(precision, mode).doubleValue()
+                ? new BigDecimal(number)
+                        .setScale(precision, RoundingMode.HALF_EVEN)
+                        .doubleValue()
                 : (Object) number;
     }
 

@@ -185,6 +185,9 @@ final class Formats {
         if (specification.isEmpty()) {
             return Values.string(value);
         }
+        if (value instanceof Long && m.group(8) != null && "?dxXob".indexOf(type) >= 0) {
+            throw new TemplateException("ValueError: Precision not allowed in integer format specifier");
+        }
         if (!numeric && (type != '?' && type != 's' && !(value instanceof Boolean) || align == '=')) {
             throw new TemplateException("ValueError: Unknown format code '" + type + "' for object of type '"
                     + Values.typeName(value) + "'");
@@ -225,10 +228,13 @@ final class Formats {
             type = value instanceof Long ? 'd' : value instanceof Double && style.precision >= 0 ? 'g' : 's';
         }
         boolean negative = false;
+        String prefix = "";
         String text;
         switch (type) {
             case 's', 'r', 'c' -> {
-                text = type == 'r' ? Values.representation(value) : Values.string(value);
+                text = type == 'c' && value instanceof Long code
+                        ? character(code)
+                        : type == 'r' ? Values.representation(value) : Values.string(value);
                 if (style.precision >= 0) {
                     text = text.substring(
                             0, text.offsetByCodePoints(0, Math.min(style.precision, (int) Values.length(text))));
@@ -237,12 +243,17 @@ final class Formats {
             case 'd', 'x', 'X', 'o', 'b' -> {
                 long whole = truncates ? whole(value) : Values.integer(value, "a number to format");
                 negative = whole < 0;
-                text = digits(whole, type, style.other);
+                text = digits(whole, type);
+                text = "0".repeat(Math.max(0, style.precision - text.length())) + text;
+                prefix = style.other && type != 'd' ? "0" + type : "";
             }
             case 'f', 'F', 'e', 'E', 'g', 'G', '%' -> {
                 double number = value instanceof Double d ? d : Values.integer(value, "a number to format");
                 negative = number < 0 || 1 / number < 0;
-                text = decimal(Math.abs(number), type, style.precision < 0 ? 6 : style.precision);
+                text = decimal(Math.abs(number), style.type, style.precision < 0 ? 6 : style.precision);
+                if (style.type == '?' && text.chars().allMatch(Character::isDigit)) {
+                    text += ".0";
+                }
             }
             default -> throw new TemplateException("ValueError: Unknown format code '" + type + "'");
         }
@@ -250,7 +261,7 @@ final class Formats {
             text = grouped(text);
         }
         boolean signed = type != 's' && type != 'r' && type != 'c';
-        String sign = negative ? "-" : signed ? style.sign : "";
+        String sign = (negative ? "-" : signed ? style.sign : "") + prefix;
         int missing = Math.max(0, style.width - sign.length() - (int) Values.length(text));
         return switch (style.align) {
             case '<' -> sign + text + style.fill.repeat(missing);
@@ -260,8 +271,15 @@ final class Formats {
         };
     }
 
+    private static String character(long code) {
+        if (code < 0 || code > Character.MAX_CODE_POINT) {
+            throw new TemplateException("OverflowError: a character's code is not in range(0x110000)");
+        }
+        return Character.toString((int) code);
+    }
+
     /** Without its sign. */
-    private static String digits(long number, char type, boolean prefixed) {
+    private static String digits(long number, char type) {
         String digits = switch (type) {
             case 'd' -> Long.toString(number);
             case 'x', 'X' -> Long.toString(number, 16);
@@ -269,7 +287,6 @@ final class Formats {
             default -> Long.toString(number, 2);
         };
         digits = digits.startsWith("-") ? digits.substring(1) : digits;
-        digits = (prefixed && type != 'd' ? "0" + Character.toLowerCase(type) : "") + digits;
         return type == 'X' ? digits.toUpperCase(Locale.ROOT) : digits;
     }
 
@@ -290,7 +307,11 @@ final class Formats {
                 int digits = Math.max(1, precision);
                 BigDecimal rounded = exact.round(new MathContext(digits, RoundingMode.HALF_EVEN));
                 int power = rounded.signum() == 0 ? 0 : rounded.precision() - rounded.scale() - 1;
-                String plain = power < -4 || power >= digits
+                String plain = power < -4
+                                || power
+                                        >= (type == '?'
+                                                ? digits - 1
+                                                : digits) // a number of no type keeps one digit after its point
                         ? scientific(exact, digits - 1)
                         : rounded.setScale(Math.max(0, digits - 1 - power), RoundingMode.HALF_EVEN)
                                 .toPlainString();

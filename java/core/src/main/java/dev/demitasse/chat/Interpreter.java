@@ -20,8 +20,13 @@ final class Interpreter {
     private StringBuilder out = new StringBuilder();
 
     String render(List<Statement> statements, Scope globals) {
-        execute(statements, globals);
-        return out.toString();
+        budget.use();
+        try {
+            execute(statements, globals);
+            return out.toString();
+        } finally {
+            Budget.done();
+        }
     }
 
     private Flow execute(List<Statement> statements, Scope scope) {
@@ -225,7 +230,7 @@ final class Interpreter {
                 Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
                 for (int i = 0; i < dict.keys().size(); i++) {
                     map.put(
-                            evaluate(dict.keys().get(i), scope),
+                            Values.key(evaluate(dict.keys().get(i), scope)),
                             evaluate(dict.values().get(i), scope));
                 }
                 yield map;
@@ -244,12 +249,14 @@ final class Interpreter {
             case Expression.Filter filter -> {
                 Object target = evaluate(filter.target(), scope);
                 budget.charge(target);
-                yield Filters.apply(
+                Object result = Filters.apply(
                         filter.name(),
                         target,
                         evaluateAll(filter.arguments().positional(), scope),
                         named(filter.arguments(), scope),
                         filter.line());
+                budget.charge(result);
+                yield result;
             }
             case Expression.Test test -> {
                 boolean result = Tests.apply(
@@ -344,6 +351,7 @@ final class Interpreter {
                 String b = Values.string(evaluate(binary.right(), scope));
                 Budget.length((long) a.length() + b.length());
                 budget.charge(a);
+                budget.charge(b);
                 yield a + b;
             }
             default -> {

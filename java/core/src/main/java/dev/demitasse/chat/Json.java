@@ -95,6 +95,7 @@ final class Json {
 
     private void newline(int depth) {
         if (indent != null) {
+            Budget.length((long) out.length() + (long) indent.length() * depth);
             out.append('\n').repeat(indent, depth);
         }
     }

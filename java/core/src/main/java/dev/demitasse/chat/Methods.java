@@ -65,7 +65,11 @@ final class Methods {
     static @Nullable Callable find(@Nullable Object target, String name) {
         return switch (target) {
             case String text
-            when STRING_METHODS.contains(name) -> (positional, named) -> string(text, name, positional, named);
+            when STRING_METHODS.contains(name) ->
+                (positional, named) -> {
+                    Budget.tick(text);
+                    return string(text, name, positional, named);
+                };
             case Map<?, ?> map -> dict(map, name);
             case List<?> list -> list(list, name);
             case null, default -> null;
@@ -81,7 +85,7 @@ final class Methods {
                 (positional, named) -> {
                     Object key = argument(positional, 0, "get");
                     Object otherwise = positional.size() > 1 ? positional.get(1) : named.get("default");
-                    return map.containsKey(key) ? map.get(key) : otherwise;
+                    return map.containsKey(Values.key(key)) ? map.get(key) : otherwise;
                 };
             case "items" -> (positional, named) -> items(map);
             case "keys" -> (positional, named) -> new ArrayList<@Nullable Object>(map.keySet());
@@ -268,7 +272,8 @@ final class Methods {
             return parts;
         }
         if (separator == null) {
-            for (String word : Methods.strip(text, null, true, true).split("(?U)\\s+", most < 0 ? 0 : (int) most + 1)) {
+            int pieces = (int) Math.min(Integer.MAX_VALUE, most < 0 ? 0 : most + 1);
+            for (String word : Methods.strip(text, null, true, most < 0).split("(?U)\\s+", pieces)) {
                 if (!word.isEmpty()) {
                     parts.add(word);
                 }
@@ -299,19 +304,16 @@ final class Methods {
     }
 
     static String replace(String text, String from, String to, long most) {
-        if (most < 0) {
-            Budget.length((long) text.length() * Math.max(1, to.length()) / Math.max(1, from.length()));
-            return text.replace(from, to);
-        }
         StringBuilder out = new StringBuilder();
         int at = 0;
-        for (long i = 0; i < most && !from.isEmpty(); i++) {
-            int found = text.indexOf(from, at);
-            if (found < 0) {
+        for (long i = 0; most < 0 || i < most; i++) {
+            int found = from.isEmpty() && i > 0 ? at + 1 : text.indexOf(from, at);
+            if (found < 0 || found > text.length()) {
                 break;
             }
             out.append(text, at, found).append(to);
             at = found + from.length();
+            Budget.length(out.length());
         }
         return out.append(text, at, text.length()).toString();
     }

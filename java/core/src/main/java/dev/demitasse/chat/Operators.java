@@ -126,7 +126,8 @@ final class Operators {
         };
     }
 
-    private static List<@Nullable Object> repeated(List<?> items, long count) {
+    private static List<@Nullable Object> repeated(List<?> items, long times) {
+        long count = items.isEmpty() ? 0 : times;
         Budget.length(
                 count > 0 && items.size() > Budget.MAXIMUM_LENGTH / count ? Long.MAX_VALUE : items.size() * count);
         List<@Nullable Object> all = new ArrayList<>();
@@ -140,7 +141,8 @@ final class Operators {
     static @Nullable Object item(@Nullable Object target, @Nullable Object key) {
         return switch (target) {
             case Undefined u -> throw Values.undefined(u);
-            case Map<?, ?> map -> map.containsKey(key) ? map.get(key) : new Undefined(Values.string(key));
+            case Map<?, ?> map ->
+                Values.hashable(key) && map.containsKey(key) ? map.get(key) : new Undefined(Values.string(key));
             case Namespace namespace
             when key instanceof String name ->
                 namespace.attributes.containsKey(name) ? namespace.attributes.get(name) : new Undefined(name);

@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
  */
 record SafeText(String text) {
     static String escape(String text) {
+        Budget.length(text.length()
+                + 4 * text.chars().filter(c -> "&<>'\"".indexOf(c) >= 0).count());
         return text.replace("&", "&amp;")
                 .replace("<", "&lt;")
                 .replace(">", "&gt;")

@@ -17,8 +17,10 @@ final class TemplateLexer {
         ".", ",", ":", "|"
     };
 
-    private static final Pattern NUMBER = Pattern.compile("0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+"
-            + "|[0-9](?:_?[0-9])*(?:\\.[0-9](?:_?[0-9])*)?(?:[eE][+-]?[0-9](?:_?[0-9])*)?");
+    /** Possessive, as a group that repeats takes a stack frame for every digit. */
+    private static final Pattern NUMBER = Pattern.compile("0[xX][0-9a-fA-F_]++|0[oO][0-7_]++|0[bB][01_]++"
+            + "|[0-9][0-9_]*+(?:\\.[0-9][0-9_]*+)?(?:[eE][+-]?[0-9][0-9_]*+)?");
+
     private static final Pattern RAW_BEGIN = Pattern.compile("\\{%[-+]?\\s*raw\\s*([-+]?)%\\}");
     private static final Pattern RAW_END = Pattern.compile("\\{%([-+]?)\\s*endraw\\s*([-+]?)%\\}");
 

@@ -11,6 +11,7 @@ final class Tests {
     private Tests() {}
 
     static boolean apply(String name, @Nullable Object value, List<@Nullable Object> arguments, int line) {
+        Budget.tick(value instanceof String ? value : null);
         return switch (name) {
             case "defined" -> !(value instanceof Undefined);
             case "undefined" -> value instanceof Undefined;

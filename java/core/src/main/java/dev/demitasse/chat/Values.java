@@ -61,7 +61,7 @@ final class Values {
         return switch (value) {
             case Undefined u -> List.of();
             case List<?> l -> (List<@Nullable Object>) l;
-            case LazyList g -> g.items();
+            case LazyList g -> g.take();
             case Map<?, ?> m -> new ArrayList<>(m.keySet());
             case String s -> {
                 List<@Nullable Object> characters = new ArrayList<>();
@@ -84,7 +84,29 @@ final class Values {
         };
     }
 
+    /**
+     * A value that may be a key of a dictionary.
+     *
+     * @throws TemplateException where it may not: lists and dictionaries, as in Python, and tuples of such or of tuples
+     */
+    static @Nullable Object key(@Nullable Object value) {
+        if (!hashable(value)) {
+            throw new TemplateException("TypeError: unhashable type: '" + typeName(value) + "'");
+        }
+        return value;
+    }
+
+    /** Whether {@link #key} takes a value. */
+    static boolean hashable(@Nullable Object value) {
+        if (value instanceof Tuple tuple) {
+            Budget.tick(tuple);
+            return tuple.items().stream().noneMatch(item -> item instanceof Map<?, ?> || item instanceof List<?>);
+        }
+        return !(value instanceof Map<?, ?> || value instanceof List<?>);
+    }
+
     static boolean equal(@Nullable Object a, @Nullable Object b) {
+        Budget.tick(); // nested lists may name each other many times
         if (a instanceof Undefined || b instanceof Undefined) {
             return a instanceof Undefined && b instanceof Undefined;
         }
@@ -94,9 +116,16 @@ final class Values {
             return x.doubleValue() == y.doubleValue();
         }
         if (a instanceof List<?> l && b instanceof List<?> m) {
-            boolean alike = a instanceof Tuple == b instanceof Tuple && l.size() == m.size();
+            boolean alike = typeName(a).equals(typeName(b)) && l.size() == m.size();
             for (int i = 0; alike && i < l.size(); i++) {
                 alike = equal(l.get(i), m.get(i));
+            }
+            return alike;
+        }
+        if (a instanceof Map<?, ?> l && b instanceof Map<?, ?> m) {
+            boolean alike = l.size() == m.size();
+            for (Map.Entry<?, ?> entry : l.entrySet()) {
+                alike = alike && m.containsKey(entry.getKey()) && equal(entry.getValue(), m.get(entry.getKey()));
             }
             return alike;
         }
@@ -114,6 +143,7 @@ final class Values {
     }
 
     static int compare(@Nullable Object a, @Nullable Object b) {
+        Budget.tick();
         Double x = asNumber(a);
         Double y = asNumber(b);
         if (x != null && y != null) {
@@ -142,9 +172,10 @@ final class Values {
                     throw new TemplateException(
                             "TypeError: 'in <string>' requires string as left operand, not " + typeName(item));
                 }
+                Budget.tick(s);
                 yield s.contains(part);
             }
-            case Map<?, ?> m -> m.containsKey(item);
+            case Map<?, ?> m -> m.containsKey(key(item));
             case null, default -> {
                 for (Object candidate : iterate(container)) {
                     if (equal(candidate, item)) {
