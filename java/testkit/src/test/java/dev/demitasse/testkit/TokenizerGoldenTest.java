@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.tokenizer.TokenDecoder;
 import dev.demitasse.tokenizer.Tokenizer;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -17,10 +18,23 @@ class TokenizerGoldenTest {
             Tokenizer tokenizer = Tokenizer.of(file.metadata());
             for (JsonNode row : Golden.lines("models/" + model + ".tokenize.jsonl")) {
                 boolean special = row.path("special").asBoolean(false);
-                assertThat(tokenizer.encode(row.get("text").asText(), special))
-                        .as(row.get("text").asText())
-                        .isEqualTo(Golden.ints(row.get("tokens")));
+                String text = row.get("text").asText();
+                if (model.startsWith("gemma") && !special && text.contains("</s>")) {
+                    continue; // the peer takes the HTML tag for the end of a text: gemmaKeepsItsHtmlTags
+                }
+                assertThat(tokenizer.encode(text, special)).as(text).isEqualTo(Golden.ints(row.get("tokens")));
             }
+        }
+    }
+
+    @Test
+    void gemmaKeepsItsHtmlTags() {
+        try (Gguf file = Gguf.open(Golden.model("gemma-3-270m-q4_k_m.gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            int tag = tokenizer.vocabulary().id("</s>");
+            assertThat(tokenizer.encode("<li><s>strike</s>", false)).endsWith(tag);
+            assertThat(tokenizer.vocabulary().isEnd(tag)).isFalse();
+            assertThat(tokenizer.decode(new int[] {tag})).isEqualTo("</s>");
         }
     }
 
