@@ -14,6 +14,7 @@ import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,7 +35,8 @@ public final class Model implements AutoCloseable {
     private final Device device;
     private final Weights weights;
     private final Engine engine;
-    private boolean closed;
+    private final AtomicBoolean closed =
+            new AtomicBoolean(); // no monitor: a visitor may ask for a session while another thread closes
 
     private Model(
             ModelConfig config,
@@ -215,17 +217,16 @@ public final class Model implements AutoCloseable {
         engine.evaluate(tokens, from, visitor);
     }
 
-    private synchronized void requireOpen() {
-        if (closed) {
+    private void requireOpen() {
+        if (closed.get()) {
             throw new UsageException("The model is closed.");
         }
     }
 
     /** Waits for what runs, then frees everything; sessions cannot be used any more. Closing twice does nothing. */
     @Override
-    public synchronized void close() {
-        if (!closed) {
-            closed = true;
+    public void close() {
+        if (closed.compareAndSet(false, true)) {
             engine.close();
             weights.close();
             device.close();

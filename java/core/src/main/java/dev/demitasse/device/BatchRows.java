@@ -2,6 +2,7 @@ package dev.demitasse.device;
 
 import dev.demitasse.UsageException;
 import dev.demitasse.kv.KvShape;
+import java.util.Arrays;
 
 /**
  * Where the rows of a batch stand: row {@code i} is position {@code positions[i]} of a sequence whose cache lies in the
@@ -41,5 +42,33 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
                 }
             }
         }
+    }
+
+    /** The same rows in arrays of their own; rows that share a table share its copy. */
+    BatchRows copy() {
+        int[][] tables = new int[count][];
+        for (int row = 0; row < count; row++) {
+            tables[row] = row > 0 && pages[row] == pages[row - 1] ? tables[row - 1] : pages[row].clone();
+        }
+        return new BatchRows(count, Arrays.copyOf(positions, count), tables);
+    }
+
+    /** Whether {@code other} has the numbers of this copy, and rows that share a table where this has. */
+    boolean sameAs(BatchRows other) {
+        if (other.count != count || other.positions.length < count || other.pages.length < count) {
+            return false;
+        }
+        for (int row = 0; row < count; row++) {
+            boolean shared = row > 0 && pages[row] == pages[row - 1];
+            boolean same = positions[row] == other.positions[row]
+                    && (shared
+                            ? other.pages[row] == other.pages[row - 1]
+                            : Arrays.equals(pages[row], other.pages[row])
+                                    && (row == 0 || other.pages[row] != other.pages[row - 1]));
+            if (!same) {
+                return false;
+            }
+        }
+        return true;
     }
 }

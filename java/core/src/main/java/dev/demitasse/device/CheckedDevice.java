@@ -5,6 +5,7 @@ import static dev.demitasse.device.Arguments.requireAccess;
 import static dev.demitasse.device.Arguments.requireIndices;
 import static dev.demitasse.device.Arguments.requireRows;
 
+import dev.demitasse.DeviceFailedException;
 import dev.demitasse.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
@@ -12,8 +13,13 @@ import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
+import java.util.WeakHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its memory.
@@ -29,6 +35,11 @@ public final class CheckedDevice implements Device {
 
     private final Device device;
     private boolean closed;
+    private @Nullable Thread recorder; // of the last operation
+    private final Set<Thread> recorders = new HashSet<>(); // of what may not have run
+    private final Set<Thread> bereft = Collections.newSetFromMap(new WeakHashMap<>()); // whose work was dropped
+    private @Nullable BatchRows lastRows;
+    private @Nullable KvShape lastShape;
 
     private CheckedDevice(Device device) {
         this.device = device;
@@ -50,11 +61,57 @@ public final class CheckedDevice implements Device {
         }
     }
 
-    /** What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. */
+    /** Before an operation that may run later. */
+    private void beginOperation() {
+        requireOpen();
+        Thread current = Thread.currentThread();
+        if (!bereft.isEmpty() && bereft.remove(current)) {
+            throw new DeviceFailedException(
+                    "What this thread had recorded was dropped, since an operation of another thread"
+                            + " failed half-way. Record it again.");
+        }
+        if (recorder != current) {
+            recorder = current;
+            recorders.add(current);
+        }
+    }
+
+    /**
+     * What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. Other threads that may have
+     * recorded some of it hear so at their next operation.
+     */
     private void dropAfter(Throwable failure) {
         if (!(failure instanceof UsageException || failure instanceof NullPointerException)) {
-            device.discard();
+            drop();
         }
+    }
+
+    private void drop() {
+        device.discard();
+        bereft.addAll(recorders);
+        bereft.remove(Thread.currentThread());
+        forgetRecorders();
+    }
+
+    private void forgetRecorders() {
+        recorder = null;
+        recorders.clear();
+    }
+
+    /**
+     * Rows whose arrays nobody else has: a device may keep them for the layers of a forward pass, and what was checked stays so. The same
+     * numbers are the same object.
+     */
+    private BatchRows rows(BatchRows rows, KvShape shape) {
+        BatchRows known = lastRows;
+        if (known != null && shape.equals(lastShape) && known.sameAs(rows)) {
+            return known;
+        }
+        rows.requirePages(shape);
+        known = rows.copy();
+        lastRows = known;
+        lastShape = shape;
+        return known;
     }
 
     private UsageException foreign(String what) {
@@ -113,7 +170,7 @@ public final class CheckedDevice implements Device {
         @Override
         public void write(long offset, MemorySegment source) {
             synchronized (CheckedDevice.this) {
-                requireOpen();
+                beginOperation();
                 try {
                     range(offset, source).write(offset, source);
                 } catch (RuntimeException | Error e) {
@@ -126,10 +183,11 @@ public final class CheckedDevice implements Device {
         @Override
         public void read(long offset, MemorySegment target) {
             synchronized (CheckedDevice.this) {
-                requireOpen();
+                beginOperation();
                 require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
                 try {
                     range(offset, target).read(offset, target);
+                    forgetRecorders(); // a read runs all that was recorded
                 } catch (RuntimeException | Error e) {
                     dropAfter(e);
                     throw e;
@@ -203,7 +261,9 @@ public final class CheckedDevice implements Device {
     }
 
     private Buffer floats(Buffer buffer, long elements) {
-        return bytes(buffer, elements > Long.MAX_VALUE / Float.BYTES ? Long.MAX_VALUE : elements * Float.BYTES);
+        return bytes(
+                buffer,
+                elements < 0 ? -1 : elements > Long.MAX_VALUE / Float.BYTES ? Long.MAX_VALUE : elements * Float.BYTES);
     }
 
     private Buffer floats(Buffer buffer, long rows, long columns) {
@@ -214,7 +274,12 @@ public final class CheckedDevice implements Device {
         if (!(Objects.requireNonNull(weight, "weight") instanceof CheckedWeight own)) {
             throw foreign("weight");
         }
-        return own.open(this, "weight");
+        LinearWeight inner = own.open(this, "weight");
+        if (inner instanceof PackedWeight packed && !packed.matrix().isOpen()) {
+            throw new UsageException(
+                    "The packed matrix of a weight is closed; it is the weight's once it is uploaded.");
+        }
+        return inner;
     }
 
     private KvStore store(KvStore store, int layer) {
@@ -259,7 +324,7 @@ public final class CheckedDevice implements Device {
     @Override
     public synchronized LinearWeight upload(PackedMatrix matrix) {
         requireOpen();
-        requireAccess(matrix.quants());
+        require(matrix.isOpen(), () -> "The packed matrix is closed.");
         return new CheckedWeight(device.upload(matrix));
     }
 
@@ -278,7 +343,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        requireOpen();
+        beginOperation();
         try {
             LinearWeight own = weight(table);
             requireIndices(ids, rows, own.rows());
@@ -291,7 +356,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        requireOpen();
+        beginOperation();
         try {
             requireRows(rows.length, columns);
             Buffer from = floats(x, columns);
@@ -305,7 +370,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        requireOpen();
+        beginOperation();
         try {
             requireRows(rows, columns);
             device.rmsNorm(
@@ -323,7 +388,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        requireOpen();
+        beginOperation();
         try {
             requireRows(rows, columns);
             require(
@@ -341,7 +406,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void linear(Buffer x, int rows, Projection... projections) {
-        requireOpen();
+        beginOperation();
         try {
             require(projections.length > 0, () -> "linear takes at least one projection.");
             Projection[] own = new Projection[projections.length];
@@ -372,7 +437,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        requireOpen();
+        beginOperation();
         try {
             requireRows(rows, headDim);
             require(heads >= 0, () -> "rope takes 0 heads or more, not " + heads + ".");
@@ -393,13 +458,14 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        requireOpen();
+        beginOperation();
         try {
             KvStore own = store(kv, layer);
             KvShape shape = own.shape();
-            rows.requirePages(shape);
+            BatchRows checked = rows(rows, shape);
             long width = (long) shape.kvHeads() * shape.headDim();
-            device.kvAppend(own, layer, floats(keys, rows.count(), width), floats(values, rows.count(), width), rows);
+            device.kvAppend(
+                    own, layer, floats(keys, checked.count(), width), floats(values, checked.count(), width), checked);
         } catch (RuntimeException | Error e) {
             dropAfter(e);
             throw e;
@@ -409,13 +475,14 @@ public final class CheckedDevice implements Device {
     @Override
     public synchronized void attention(
             Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        requireOpen();
+        beginOperation();
         try {
             KvStore own = store(kv, layer);
             shape.requireFits(own.shape());
-            rows.requirePages(own.shape());
+            BatchRows checked = rows(rows, own.shape());
             long width = (long) shape.heads() * shape.headDim();
-            device.attention(floats(q, rows.count(), width), own, layer, shape, rows, floats(out, rows.count(), width));
+            device.attention(
+                    floats(q, checked.count(), width), own, layer, shape, checked, floats(out, checked.count(), width));
         } catch (RuntimeException | Error e) {
             dropAfter(e);
             throw e;
@@ -424,7 +491,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        requireOpen();
+        beginOperation();
         try {
             device.gatedActivation(
                     Objects.requireNonNull(gate, "gate"),
@@ -440,7 +507,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void add(Buffer x, Buffer y, long count) {
-        requireOpen();
+        beginOperation();
         try {
             device.add(floats(x, count), floats(y, count), count);
         } catch (RuntimeException | Error e) {
@@ -451,7 +518,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void softCap(Buffer x, long count, float cap) {
-        requireOpen();
+        beginOperation();
         try {
             device.softCap(floats(x, count), count, cap);
         } catch (RuntimeException | Error e) {
@@ -462,7 +529,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
-        requireOpen();
+        beginOperation();
         try {
             List<Draw> each = List.copyOf(draws);
             requireRows(each.size(), columns);
@@ -479,7 +546,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void discard() {
-        device.discard();
+        drop();
     }
 
     /** Waits for the operation that runs, then closes the device. Closing twice does nothing. */

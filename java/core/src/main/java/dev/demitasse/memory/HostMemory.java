@@ -22,7 +22,7 @@ public final class HostMemory implements AutoCloseable {
 
     private final MemorySegment segment;
     private final Runnable free;
-    private boolean closed;
+    private volatile boolean closed;
 
     private HostMemory(MemorySegment segment, Runnable free) {
         this.segment = segment;
@@ -45,6 +45,27 @@ public final class HostMemory implements AutoCloseable {
         } catch (OutOfMemoryError e) {
             throw new OutOfDeviceMemoryException(
                     "The machine has no " + (bytes >> 20) + " MiB of memory left outside the Java heap.", e);
+        }
+    }
+
+    /**
+     * A block of each length.
+     *
+     * @throws OutOfDeviceMemoryException where the machine has not so much; none is left allocated then
+     */
+    public static HostMemory[] allocateAll(long... bytes) {
+        HostMemory[] blocks = new HostMemory[bytes.length];
+        int done = 0;
+        try {
+            for (; done < bytes.length; done++) {
+                blocks[done] = allocate(bytes[done]);
+            }
+            return blocks;
+        } catch (RuntimeException | Error e) {
+            for (int i = 0; i < done; i++) {
+                blocks[i].close();
+            }
+            throw e;
         }
     }
 
@@ -91,6 +112,11 @@ public final class HostMemory implements AutoCloseable {
     /** The address of the first byte. */
     public long address() {
         return segment.address();
+    }
+
+    /** Whether it has not been given back; a part of a shared mapping may still be there afterwards, but is not its. */
+    public boolean isOpen() {
+        return !closed;
     }
 
     /** Its length. */

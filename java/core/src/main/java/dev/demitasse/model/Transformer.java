@@ -76,9 +76,14 @@ public final class Transformer implements AutoCloseable {
     }
 
     private Buffer allocate(long rows, long columns) {
-        Buffer buffer = device.allocate(rows * columns * Float.BYTES);
-        owned.add(buffer);
-        return buffer;
+        try {
+            Buffer buffer = device.allocate(rows * columns * Float.BYTES);
+            owned.add(buffer);
+            return buffer;
+        } catch (RuntimeException | Error e) {
+            close(); // what was allocated before it
+            throw e;
+        }
     }
 
     /**

@@ -359,6 +359,11 @@ public final class PackedMatrix implements AutoCloseable {
         return mins;
     }
 
+    /** Whether it has not been closed. */
+    public boolean isOpen() {
+        return memory.isOpen();
+    }
+
     @Override
     public void close() {
         memory.close();

@@ -71,7 +71,12 @@ public final class Engine implements AutoCloseable {
         this.cache = new KvCache(
                 device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
         this.device = device;
-        this.transformer = new Transformer(config, weights, device, limits.batchRows);
+        try {
+            this.transformer = new Transformer(config, weights, device, limits.batchRows);
+        } catch (RuntimeException | Error e) {
+            cache.close();
+            throw e;
+        }
         this.scheduler = new Scheduler(cache, limits.batchRows, limits.promptChunk);
     }
 
@@ -105,6 +110,7 @@ public final class Engine implements AutoCloseable {
                             : ", or load the model with a longer context."));
         }
         requireTokens(prompt);
+        requireOutside();
         lock.lock();
         try {
             requireOpen();
@@ -226,7 +232,11 @@ public final class Engine implements AutoCloseable {
         }
         batch.commit();
         for (Sequence sequence : unsound) {
-            fail(sequence, notFinite(sequence));
+            try {
+                fail(sequence, notFinite(sequence));
+            } catch (RuntimeException | Error e) {
+                fail(sequence, e); // the device failed while it was asked
+            }
         }
     }
 
@@ -313,6 +323,10 @@ public final class Engine implements AutoCloseable {
             throw new ContextFullException(tokens.length + " tokens do not fit a context of " + contextLength + ".");
         }
         requireTokens(tokens);
+        requireOutside();
+        if (tokens.length == 0) {
+            return;
+        }
         Sequence sequence = new Sequence();
         sequence.replace(tokens);
         try {
@@ -356,6 +370,14 @@ public final class Engine implements AutoCloseable {
             batch.commit();
         } finally {
             lock.unlock();
+        }
+    }
+
+    /** A visitor of logits cannot ask the engine that waits for it: it would overwrite the numbers of the pass that runs. */
+    private void requireOutside() {
+        if (lock.isHeldByCurrentThread()) {
+            throw new UsageException(
+                    "The model is scoring a text on this thread; ask it again when that has returned.");
         }
     }
 

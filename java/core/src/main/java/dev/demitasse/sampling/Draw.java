@@ -1,5 +1,6 @@
 package dev.demitasse.sampling;
 
+import dev.demitasse.UsageException;
 import java.util.Arrays;
 
 /**
@@ -18,6 +19,21 @@ import java.util.Arrays;
  */
 public record Draw(float temperature, int topK, float topP, float minP, long seed, long number) {
     private static final long GOLDEN_GAMMA = 0x9E3779B97F4A7C15L;
+
+    /** Checks the ranges. */
+    public Draw {
+        boolean valid = temperature >= 0
+                && Float.isFinite(temperature)
+                && topK >= 0
+                && topP > 0
+                && topP <= 1
+                && minP >= 0
+                && minP <= 1;
+        if (!valid) {
+            throw new UsageException("No draw has temperature " + temperature + ", top-k " + topK + ", top-p " + topP
+                    + " and min-p " + minP + ".");
+        }
+    }
 
     /** What is chosen where no logit is a number. */
     public static final int NONE = -1;

@@ -34,6 +34,15 @@ class SamplerTest {
     }
 
     @Test
+    void aDrawThatIsNoneIsRefused() {
+        assertThatThrownBy(() -> new Draw(-1, 0, 1, 0, 0, 0)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new Draw(Float.NaN, 0, 1, 0, 0, 0)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new Draw(1, -1, 1, 0, 0, 0)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new Draw(1, 0, 0, 0, 0, 0)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new Draw(1, 0, 1, 1.5f, 0, 0)).isInstanceOf(UsageException.class);
+    }
+
+    @Test
     void greedyTakesTheMostLikely() {
         assertThat(drawn(SamplingOptions.GREEDY)).containsExactly(1);
     }

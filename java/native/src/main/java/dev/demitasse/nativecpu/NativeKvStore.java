@@ -16,17 +16,21 @@ final class NativeKvStore implements KvStore {
     private final HostMemory values;
     private final HostMemory keyScales;
     private final HostMemory valueScales;
-    private final HostMemory description = HostMemory.allocate(8 * Long.BYTES);
+    private final HostMemory description;
     private final CommandList commands;
 
     NativeKvStore(KvShape shape, CommandList commands) {
         this.shape = shape;
         this.commands = commands;
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
-        keys = HostMemory.allocate(vectors * paddedDim() * shape.type().bytes());
-        values = HostMemory.allocate(keys.bytes());
-        keyScales = HostMemory.allocate(shape.scales() * Float.BYTES);
-        valueScales = HostMemory.allocate(keyScales.bytes());
+        long bytes = vectors * paddedDim() * shape.type().bytes();
+        long scaleBytes = shape.scales() * Float.BYTES;
+        HostMemory[] blocks = HostMemory.allocateAll(bytes, bytes, scaleBytes, scaleBytes, 8 * Long.BYTES);
+        keys = blocks[0];
+        values = blocks[1];
+        keyScales = blocks[2];
+        valueScales = blocks[3];
+        description = blocks[4];
         boolean scaled = shape.type().scaled();
         long[] words = {
             keys.address(),

@@ -210,6 +210,23 @@ class EngineTest {
         return logits;
     }
 
+    /** A visitor that asks the engine which waits for it would change the numbers that it is shown. */
+    @Test
+    void aVisitorOfLogitsIsRefusedTheEngine() {
+        int[] text = prompt(40, 8);
+        try (Engine engine = engine(32)) {
+            assertThatThrownBy(() -> engine.evaluate(text, 0, (position, row) -> score(engine, text)))
+                    .isInstanceOf(UsageException.class);
+            assertThatThrownBy(
+                            () -> engine.evaluate(text, 0, (position, row) -> begin(engine, new Sequence(), text, 1)))
+                    .isInstanceOf(UsageException.class);
+            assertThat(score(engine, text)).hasSize(10);
+            engine.evaluate(new int[0], 0, (position, row) -> {
+                throw new AssertionError("no token has no logits");
+            });
+        }
+    }
+
     /** Closing ends what runs, refuses what comes, and leaves nothing with the scheduler, in whichever order it is called. */
     @Test
     void aClosedSequenceIsForgotten() {

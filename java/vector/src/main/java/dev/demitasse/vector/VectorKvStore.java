@@ -24,10 +24,12 @@ final class VectorKvStore implements KvStore {
         this.shape = shape;
         this.paddedDim = (shape.headDim() + 7) / 8 * 8;
         long bytes = (long) shape.layers() * shape.pages() * shape.kvHeads() * blockBytes();
-        this.keys = HostMemory.allocate(bytes + SLACK);
-        this.values = HostMemory.allocate(bytes + SLACK);
-        this.keyScales = HostMemory.allocate(shape.scales() * Float.BYTES);
-        this.valueScales = HostMemory.allocate(shape.scales() * Float.BYTES);
+        long scaleBytes = shape.scales() * Float.BYTES;
+        HostMemory[] blocks = HostMemory.allocateAll(bytes + SLACK, bytes + SLACK, scaleBytes, scaleBytes);
+        this.keys = blocks[0];
+        this.values = blocks[1];
+        this.keyScales = blocks[2];
+        this.valueScales = blocks[3];
     }
 
     /** An FP16 element that is infinite or NaN was stored: from now on pages are unpacked by a slower way that knows such. */
