@@ -5,7 +5,6 @@ import static dev.demitasse.device.Arguments.requireAccess;
 import static dev.demitasse.device.Arguments.requireIndices;
 import static dev.demitasse.device.Arguments.requireRows;
 
-import dev.demitasse.DeviceFailedException;
 import dev.demitasse.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
@@ -13,12 +12,8 @@ import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
-import java.util.Collections;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
-import java.util.WeakHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,9 +30,7 @@ public final class CheckedDevice implements Device {
 
     private final Device device;
     private boolean closed;
-    private @Nullable Thread recorder; // of the last operation
-    private final Set<Thread> recorders = new HashSet<>(); // of what may not have run
-    private final Set<Thread> bereft = Collections.newSetFromMap(new WeakHashMap<>()); // whose work was dropped
+    private final Recorders recorders = new Recorders();
     private @Nullable BatchRows lastRows;
     private @Nullable KvShape lastShape;
 
@@ -64,16 +57,7 @@ public final class CheckedDevice implements Device {
     /** Before an operation that may run later. */
     private void beginOperation() {
         requireOpen();
-        Thread current = Thread.currentThread();
-        if (!bereft.isEmpty() && bereft.remove(current)) {
-            throw new DeviceFailedException(
-                    "What this thread had recorded was dropped, since an operation of another thread"
-                            + " failed half-way. Record it again.");
-        }
-        if (recorder != current) {
-            recorder = current;
-            recorders.add(current);
-        }
+        recorders.add();
     }
 
     /**
@@ -82,20 +66,8 @@ public final class CheckedDevice implements Device {
      */
     private void dropAfter(Throwable failure) {
         if (!(failure instanceof UsageException || failure instanceof NullPointerException)) {
-            drop();
+            discard();
         }
-    }
-
-    private void drop() {
-        device.discard();
-        bereft.addAll(recorders);
-        bereft.remove(Thread.currentThread());
-        forgetRecorders();
-    }
-
-    private void forgetRecorders() {
-        recorder = null;
-        recorders.clear();
     }
 
     /**
@@ -187,7 +159,7 @@ public final class CheckedDevice implements Device {
                 require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
                 try {
                     range(offset, target).read(offset, target);
-                    forgetRecorders(); // a read runs all that was recorded
+                    recorders.clear(); // a read runs all that was recorded
                 } catch (RuntimeException | Error e) {
                     dropAfter(e);
                     throw e;
@@ -538,6 +510,7 @@ public final class CheckedDevice implements Device {
                     () -> "sample chooses at least one token and at most as many as there is room for: not "
                             + each.size() + " with room for " + out.length + ".");
             device.sample(floats(logits, each.size(), columns), columns, each, out);
+            recorders.clear(); // the tokens are there, so all that was recorded has run
         } catch (RuntimeException | Error e) {
             dropAfter(e);
             throw e;
@@ -546,7 +519,8 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void discard() {
-        drop();
+        device.discard();
+        recorders.drop();
     }
 
     /** Waits for the operation that runs, then closes the device. Closing twice does nothing. */

@@ -18,6 +18,7 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.reference.ReferenceBackend;
+import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -92,6 +93,9 @@ class CheckedDeviceTest {
         fail(x);
         elsewhere(() -> device.add(x, theirs[0], 4));
         elsewhere(() -> x.read(0, MemorySegment.ofArray(new float[4]))); // which runs it
+        fail(x);
+        elsewhere(() -> device.add(x, theirs[0], 4));
+        elsewhere(() -> device.sample(x, 4, List.of(new Draw(0, 0, 1, 0, 0, 0)), new int[1])); // which runs it too
         fail(x);
         elsewhere(() -> device.add(x, theirs[0], 4));
     }
