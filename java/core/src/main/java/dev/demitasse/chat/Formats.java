@@ -307,11 +307,8 @@ final class Formats {
                 int digits = Math.max(1, precision);
                 BigDecimal rounded = exact.round(new MathContext(digits, RoundingMode.HALF_EVEN));
                 int power = rounded.signum() == 0 ? 0 : rounded.precision() - rounded.scale() - 1;
-                String plain = power < -4
-                                || power
-                                        >= (type == '?'
-                                                ? digits - 1
-                                                : digits) // a number of no type keeps one digit after its point
+                int scientificFrom = type == '?' ? digits - 1 : digits; // without a type, ".0" keeps its place
+                String plain = power < -4 || power >= scientificFrom
                         ? scientific(exact, digits - 1)
                         : rounded.setScale(Math.max(0, digits - 1 - power), RoundingMode.HALF_EVEN)
                                 .toPlainString();
