@@ -336,7 +336,8 @@ API cuStreamEndCapture(void* stream, void** graph) {
 }
 API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
     static bool first = true;
-    const bool fails = setting("EMULATOR_GRAPHS", 1) < (first ? 1 : 0) || setting("EMULATOR_GRAPHS", 1) == 0;
+    const auto graphs = setting("EMULATOR_GRAPHS", 1);
+    const bool fails = graphs == 0 || (graphs < 0 && first);
     first = false;
     if (fails) {
         return NOT_SUPPORTED;
