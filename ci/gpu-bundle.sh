@@ -13,11 +13,14 @@ mvn -B -q -pl java/cuda,java/bench -am -DskipTests -Dspotless.check.skip package
 bundle=$(mktemp -d)
 trap 'rm -rf "$bundle"' EXIT
 mkdir -p "$bundle/main/lib" "$bundle/main/ci" "$bundle/main/cuda" "$bundle/shared"
-mvn -B -q -pl java/core,java/testkit,java/cuda -Dspotless.check.skip package -DskipTests \
+modules=java/template,java/core,java/testkit,java/gpu,java/cuda
+mvn -B -q -pl $modules -Dspotless.check.skip package -DskipTests \
   dependency:copy-dependencies -DincludeScope=test -DoutputDirectory="$bundle/main/lib" -Dmdep.useBaseVersion=true
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$platform" \
   -DoutputDirectory="$bundle/main/lib" -f java/cuda/pom.xml
-cp java/cuda/target/demitasse-cuda-*.jar java/testkit/target/demitasse-testkit-*.jar java/core/target/demitasse-core-*.jar "$bundle/main/lib/"
+for module in ${modules//,/ }; do
+  cp "$module"/target/demitasse-*.jar "$bundle/main/lib/"
+done
 # The console has JUnit in it; the others are for tests that do not run there.
 rm -f "$bundle"/main/lib/{junit-jupiter,junit-platform-commons,junit-platform-engine,jazzer,jqwik,byte-buddy}*.jar
 # A third of JCuda's libraries is a compiler of PTX that nothing here asks for.

@@ -1,20 +1,24 @@
-/** The public API, the file formats, the tokenisers, the forward pass and the reference device. */
+/** The public API, the file formats, the tokenizers, the forward pass and the reference device. */
+@SuppressWarnings("module") // those it is exported to are compiled later
 module dev.demitasse {
-    requires com.fasterxml.jackson.core;
+    requires dev.demitasse.template;
     requires static transitive org.jspecify;
 
     exports dev.demitasse;
-    exports dev.demitasse.chat;
     exports dev.demitasse.device;
+    exports dev.demitasse.exception;
     exports dev.demitasse.gguf;
     exports dev.demitasse.kv;
-    exports dev.demitasse.memory;
-    exports dev.demitasse.model;
     exports dev.demitasse.quant;
-    exports dev.demitasse.reference;
-    exports dev.demitasse.runtime;
     exports dev.demitasse.sampling;
     exports dev.demitasse.tokenizer;
+    exports dev.demitasse.memory to
+            dev.demitasse.cli,
+            dev.demitasse.cpu,
+            dev.demitasse.cuda,
+            dev.demitasse.gpu,
+            dev.demitasse.nativecpu,
+            dev.demitasse.vector;
 
     uses dev.demitasse.device.Backend;
 

@@ -4,6 +4,7 @@ module dev.demitasse.cuda {
     requires jcuda;
     requires jdk.jfr;
     requires static transitive org.jspecify;
+    requires dev.demitasse.gpu;
     requires transitive dev.demitasse;
 
     exports dev.demitasse.cuda;

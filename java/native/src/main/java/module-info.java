@@ -2,6 +2,7 @@
 module dev.demitasse.nativecpu {
     requires static org.bytedeco.javacpp;
     requires static transitive org.jspecify;
+    requires dev.demitasse.cpu;
     requires transitive dev.demitasse;
 
     exports dev.demitasse.nativecpu;

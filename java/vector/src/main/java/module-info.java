@@ -2,6 +2,7 @@
 module dev.demitasse.vector {
     requires static jdk.incubator.vector;
     requires static transitive org.jspecify;
+    requires dev.demitasse.cpu;
     requires transitive dev.demitasse;
 
     exports dev.demitasse.vector;

@@ -1,7 +1,11 @@
 package dev.demitasse;
 
-import dev.demitasse.chat.ChatTemplate;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.TemplateException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
+import dev.demitasse.template.ChatTemplate;
+import dev.demitasse.template.JinjaException;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.util.ArrayList;
@@ -57,7 +61,7 @@ final class ChatFormat {
         }
         try {
             return ChatTemplate.parse(source);
-        } catch (TemplateException e) {
+        } catch (JinjaException e) {
             throw new TemplateException(
                     whose + " cannot be read: " + e.getMessage()
                             + " Give another one, or use generate() with a plain prompt.",
@@ -102,7 +106,15 @@ final class ChatFormat {
         context.put("bos_token", spelling(tokenizer.vocabulary().bos()));
         context.put("eos_token", spelling(tokenizer.vocabulary().eos()));
         context.put("tools", null);
-        return tokenizer.encodePrompt(template.render(context), true, MARK);
+        return tokenizer.encodePrompt(render(template, context), true, MARK);
+    }
+
+    private static String render(ChatTemplate template, Map<String, @Nullable Object> context) {
+        try {
+            return template.render(context);
+        } catch (JinjaException e) {
+            throw new TemplateException(e.getMessage(), e);
+        }
     }
 
     private String spelling(int id) {

@@ -5,6 +5,7 @@ import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.BackendUnavailableException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;

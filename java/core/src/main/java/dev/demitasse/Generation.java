@@ -1,6 +1,6 @@
 package dev.demitasse;
 
-import dev.demitasse.runtime.FinishReason;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import java.time.Duration;
 import java.util.List;

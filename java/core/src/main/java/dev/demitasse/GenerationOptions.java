@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.SamplingOptions;
 import java.time.Duration;
 import java.util.List;

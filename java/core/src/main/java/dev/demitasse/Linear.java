@@ -6,6 +6,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
@@ -14,11 +15,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * A quantised matrix to multiply by, for applications without a language model: {@code y = x Wᵀ}.
+ * A quantized matrix to multiply by, for applications without a language model: {@code y = x Wᵀ}.
  *
  * <pre>{@code
  * try (Device device = Devices.open("auto", DeviceOptions.defaults());
- *         Linear linear = Linear.quantise(device, weights, 1024, 768, WeightLayout.int8(32))) {
+ *         Linear linear = Linear.quantize(device, weights, 1024, 768, WeightLayout.int8(32))) {
  *     float[] y = linear.multiply(x, batch); // x: batch × 768, y: batch × 1024
  * }
  * }</pre>
@@ -41,13 +42,13 @@ public final class Linear implements AutoCloseable {
     }
 
     /**
-     * Quantises a matrix by rounding to nearest and puts it on a device.
+     * Quantizes a matrix by rounding to nearest and puts it on a device.
      *
      * @param weights rows × columns, finite
      * @param layout how it shall lie there
      * @throws UsageException where the sizes do not match, a weight is not finite, or F16 or BF16 cannot hold it
      */
-    public static Linear quantise(Device device, float[] weights, int rows, int columns, WeightLayout layout) {
+    public static Linear quantize(Device device, float[] weights, int rows, int columns, WeightLayout layout) {
         if (rows < 1 || columns < 1 || weights.length != (long) rows * columns) {
             throw new UsageException(weights.length + " weights are not " + rows + " rows of " + columns + ".");
         }
@@ -121,7 +122,7 @@ public final class Linear implements AutoCloseable {
         return weight.columns();
     }
 
-    /** Bytes of the quantised matrix. */
+    /** Bytes of the quantized matrix. */
     public long bytes() {
         return weight.bytes();
     }

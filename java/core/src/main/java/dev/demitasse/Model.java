@@ -1,6 +1,11 @@
 package dev.demitasse;
 
 import dev.demitasse.device.Device;
+import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.Metadata;
@@ -27,6 +32,13 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class Model implements AutoCloseable {
+    /** Receives the logits of one position after the other. */
+    @FunctionalInterface
+    public interface LogitsVisitor {
+        /** Takes the logits at {@code position}; the array is used again. */
+        void visit(int position, float[] logits);
+    }
+
     private static final int DEFAULT_CONTEXT = 4096;
 
     private final ModelConfig config;
@@ -147,7 +159,7 @@ public final class Model implements AutoCloseable {
             throw new ModelFormatException("Tensor \"" + name + "\" is no vector of RoPE factors.");
         }
         float[] values = new float[(int) tensor.columns()];
-        new MatrixSource(name, tensor.type(), 1, values.length, tensor.data()).dequantiseRow(0, values);
+        new MatrixSource(name, tensor.type(), 1, values.length, tensor.data()).dequantizeRow(0, values);
         for (float value : values) {
             if (!(value > 0) || !Float.isFinite(value)) {
                 throw new ModelFormatException("Tensor \"" + name + "\" has a factor of " + value + ".");
@@ -162,9 +174,19 @@ public final class Model implements AutoCloseable {
         return new Session(this, engine);
     }
 
-    /** Hyperparameters. */
-    public ModelConfig config() {
-        return config;
+    /** The architecture's name in GGUF files. */
+    public String architecture() {
+        return config.architecture().key();
+    }
+
+    /** Transformer blocks. */
+    public int layers() {
+        return config.layers();
+    }
+
+    /** Tokens of the vocabulary: logits of a position. */
+    public int vocabularySize() {
+        return config.vocabulary();
     }
 
     /** Text to ids and back. */
@@ -212,9 +234,9 @@ public final class Model implements AutoCloseable {
      * @param from the first position whose logits are wanted
      * @param visitor receives the logits of each position from {@code from} on
      */
-    public void evaluate(int[] tokens, int from, Engine.LogitsVisitor visitor) {
+    public void evaluate(int[] tokens, int from, LogitsVisitor visitor) {
         requireOpen();
-        engine.evaluate(tokens, from, visitor);
+        engine.evaluate(tokens, from, visitor::visit);
     }
 
     private void requireOpen() {

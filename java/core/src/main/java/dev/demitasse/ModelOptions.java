@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.Map;

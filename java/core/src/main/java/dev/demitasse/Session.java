@@ -1,8 +1,10 @@
 package dev.demitasse;
 
+import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.runtime.Engine;
-import dev.demitasse.runtime.FinishReason;
 import dev.demitasse.runtime.Sequence;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.tokenizer.TokenDecoder;
 import java.time.Duration;

@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.exception.UsageException;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Objects;

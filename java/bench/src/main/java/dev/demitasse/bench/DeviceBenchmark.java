@@ -14,7 +14,6 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
@@ -138,15 +137,15 @@ public final class DeviceBenchmark {
 
     private void linear(Device device, MatrixSource source, WeightLayout layout) {
         int columns = source.columns();
-        int copies = (int) Math.max(2, mode.coldBytes / PackedMatrix.bytes(layout, source.rows(), columns));
         int mostRows = mode.rows[mode.rows.length - 1];
         float[] input =
                 KernelCases.numbers(mostRows * columns, KernelCases.Fill.RANDOM, new SplittableRandom(20261125));
         List<LinearWeight> weights = new ArrayList<>();
         try {
-            for (int i = 0; i < copies; i++) {
-                weights.add(device.upload(PackedMatrix.pack(source, layout)));
-            }
+            do { // so many that the caches hold none of them when it is its turn again
+                weights.add(device.upload(source, layout));
+            } while (weights.size()
+                    < Math.max(2, mode.coldBytes / weights.getFirst().bytes()));
             // Results of 16 bits, as peers write them, where W8A8 meets many rows.
             OutputType[] types = device.activations() == ActivationType.INT8_ROW
                     ? new OutputType[] {OutputType.F32, OutputType.F16}

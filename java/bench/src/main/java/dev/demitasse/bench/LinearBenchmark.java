@@ -6,7 +6,6 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
@@ -56,8 +55,7 @@ public class LinearBenchmark {
     public int size = 1024;
 
     private Device device = Devices.open("reference", DeviceOptions.defaults());
-    private LinearWeight weight =
-            device.upload(PackedMatrix.pack(KernelCases.matrix(new float[32], 1, 32), WeightLayout.F32));
+    private LinearWeight weight = device.upload(KernelCases.matrix(new float[32], 1, 32), WeightLayout.F32);
     private Buffer input = device.allocate(0);
     private Buffer output = device.allocate(0);
 
@@ -77,7 +75,7 @@ public class LinearBenchmark {
             default -> WeightLayout.F16;
         };
         float[] values = KernelCases.numbers(size * size, KernelCases.Fill.RANDOM, random);
-        weight = device.upload(PackedMatrix.pack(KernelCases.matrix(values, size, size), wanted));
+        weight = device.upload(KernelCases.matrix(values, size, size), wanted);
         input = device.upload(KernelCases.numbers(rows * size, KernelCases.Fill.RANDOM, random));
         output = device.allocate((long) rows * size * Float.BYTES);
     }

@@ -4,7 +4,7 @@ import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
@@ -94,7 +94,7 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private static int[] tokens(Model model, Random random, int count) {
-        return random.ints(count, 0, model.config().vocabulary()).toArray();
+        return random.ints(count, 0, model.vocabularySize()).toArray();
     }
 
     private void report(Model model, String test, double[] speeds) {

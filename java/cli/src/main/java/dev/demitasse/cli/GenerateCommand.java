@@ -5,7 +5,7 @@ import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.Logprobs;
 import java.io.IOException;
 import java.util.List;

@@ -1,7 +1,7 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.DemitasseException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.UsageException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.InvalidPathException;

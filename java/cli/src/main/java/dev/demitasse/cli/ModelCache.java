@@ -1,6 +1,6 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -1,6 +1,6 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.DemitasseException;
+import dev.demitasse.exception.DemitasseException;
 
 /** Standard output that takes no more: its disk is full, or its reader has gone. */
 final class OutputException extends DemitasseException {

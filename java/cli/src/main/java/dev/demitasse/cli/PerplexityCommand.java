@@ -1,7 +1,7 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.Model;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.Logprobs;
 import java.nio.file.Path;
 import java.util.Arrays;

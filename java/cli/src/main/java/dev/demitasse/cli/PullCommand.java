@@ -1,6 +1,6 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,6 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.DemitasseException;
+import dev.demitasse.exception.DemitasseException;
 
 /** A model that could not be fetched. */
 final class PullException extends DemitasseException {

@@ -3,15 +3,15 @@ package dev.demitasse.cli;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import dev.demitasse.ContextFullException;
-import dev.demitasse.DemitasseException;
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Message;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
-import dev.demitasse.UsageException;
-import dev.demitasse.runtime.FinishReason;
+import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -166,8 +166,8 @@ final class Repl {
         console.println(String.format(
                 Locale.ROOT,
                 "%s, %d layers, %d of %d positions used, %s",
-                model.config().architecture().key(),
-                model.config().layers(),
+                model.architecture(),
+                model.layers(),
                 session.length(),
                 model.contextLength(),
                 model.deviceDescription()));

@@ -1,6 +1,6 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;

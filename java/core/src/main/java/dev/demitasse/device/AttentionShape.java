@@ -1,6 +1,6 @@
 package dev.demitasse.device;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 
 /**

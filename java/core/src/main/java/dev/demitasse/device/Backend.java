@@ -16,7 +16,7 @@ public interface Backend {
     /**
      * Opens a device that checks no arguments; applications call {@link dev.demitasse.Devices#open}.
      *
-     * @throws dev.demitasse.BackendUnavailableException where {@link #probe} is not ok
+     * @throws dev.demitasse.exception.BackendUnavailableException where {@link #probe} is not ok
      */
     Device open(DeviceOptions options);
 }

@@ -5,10 +5,9 @@ import static dev.demitasse.device.Arguments.requireAccess;
 import static dev.demitasse.device.Arguments.requireIndices;
 import static dev.demitasse.device.Arguments.requireRows;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
@@ -246,12 +245,7 @@ public final class CheckedDevice implements Device {
         if (!(Objects.requireNonNull(weight, "weight") instanceof CheckedWeight own)) {
             throw foreign("weight");
         }
-        LinearWeight inner = own.open(this, "weight");
-        if (inner instanceof PackedWeight packed && !packed.matrix().isOpen()) {
-            throw new UsageException(
-                    "The packed matrix of a weight is closed; it is the weight's once it is uploaded.");
-        }
-        return inner;
+        return own.open(this, "weight");
     }
 
     private KvStore store(KvStore store, int layer) {
@@ -291,13 +285,6 @@ public final class CheckedDevice implements Device {
         requireOpen();
         require(bytes >= 0, () -> "A buffer cannot have " + bytes + " bytes.");
         return new CheckedBuffer(device.allocate(bytes));
-    }
-
-    @Override
-    public synchronized LinearWeight upload(PackedMatrix matrix) {
-        requireOpen();
-        require(matrix.isOpen(), () -> "The packed matrix is closed.");
-        return new CheckedWeight(device.upload(matrix));
     }
 
     @Override

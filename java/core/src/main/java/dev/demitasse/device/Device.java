@@ -2,7 +2,6 @@ package dev.demitasse.device;
 
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
@@ -37,17 +36,14 @@ public interface Device extends AutoCloseable {
     /** Zeroed memory. */
     Buffer allocate(long bytes);
 
-    /** Takes over a packed matrix; it is closed with the weight. */
-    LinearWeight upload(PackedMatrix matrix);
-
     /**
-     * Packs a matrix in {@code layout} and takes it over.
+     * Puts a matrix on the device in {@code layout}: exactly where that is its type's own or F32, else by rounding. The source is not
+     * read again afterwards.
      *
-     * @throws dev.demitasse.ModelFormatException where a weight or scale is not finite
+     * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
+     * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
      */
-    default LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return upload(PackedMatrix.pack(source, layout));
-    }
+    LinearWeight upload(MatrixSource source, WeightLayout layout);
 
     /** Memory for a key-value cache. */
     KvStore allocateKv(KvShape shape);

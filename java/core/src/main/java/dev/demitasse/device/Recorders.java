@@ -1,6 +1,6 @@
 package dev.demitasse.device;
 
-import dev.demitasse.DeviceFailedException;
+import dev.demitasse.exception.DeviceFailedException;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.Set;

@@ -1,7 +1,7 @@
 package dev.demitasse.gguf;
 
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UsageException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -58,7 +58,7 @@ public final class Gguf implements AutoCloseable {
      * Maps and validates a model file, with its further parts if it is split.
      *
      * @throws ModelFormatException where the file is damaged, with the place
-     * @throws dev.demitasse.UnsupportedModelException where it is sound but of another version or tensor type
+     * @throws dev.demitasse.exception.UnsupportedModelException where it is sound but of another version or tensor type
      * @throws UsageException where it cannot be opened
      */
     public static Gguf open(Path path) {

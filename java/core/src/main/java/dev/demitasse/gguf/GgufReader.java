@@ -2,8 +2,8 @@ package dev.demitasse.gguf;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.quant.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,6 +1,6 @@
 package dev.demitasse.gguf;
 
-import dev.demitasse.ModelFormatException;
+import dev.demitasse.exception.ModelFormatException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;

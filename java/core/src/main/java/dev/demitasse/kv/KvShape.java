@@ -1,6 +1,6 @@
 package dev.demitasse.kv;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.util.Objects;
 
 /**

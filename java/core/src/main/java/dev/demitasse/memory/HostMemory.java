@@ -1,7 +1,7 @@
 package dev.demitasse.memory;
 
-import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;

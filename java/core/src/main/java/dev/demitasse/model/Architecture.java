@@ -1,8 +1,8 @@
 package dev.demitasse.model;
 
-import dev.demitasse.UnsupportedModelException;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
+import dev.demitasse.exception.UnsupportedModelException;
 import java.util.Arrays;
 import java.util.Locale;
 

@@ -1,7 +1,7 @@
 package dev.demitasse.model;
 
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 
 /**

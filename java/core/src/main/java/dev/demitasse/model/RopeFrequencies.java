@@ -1,6 +1,6 @@
 package dev.demitasse.model;
 
-import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;

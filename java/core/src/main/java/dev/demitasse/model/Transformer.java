@@ -1,12 +1,12 @@
 package dev.demitasse.model;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.Projection;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,10 +1,10 @@
 package dev.demitasse.model;
 
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UnsupportedModelException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.quant.MatrixSource;
@@ -210,7 +210,7 @@ public final class Weights implements AutoCloseable {
                     + " elements; the hyperparameters ask for " + length + ".");
         }
         float[] values = new float[length];
-        new MatrixSource(tensor.name(), tensor.type(), 1, length, tensor.data()).dequantiseRow(0, values);
+        new MatrixSource(tensor.name(), tensor.type(), 1, length, tensor.data()).dequantizeRow(0, values);
         for (float value : values) {
             if (!Float.isFinite(value)) {
                 throw new ModelFormatException(

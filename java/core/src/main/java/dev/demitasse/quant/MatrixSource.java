@@ -1,7 +1,7 @@
 package dev.demitasse.quant;
 
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -39,6 +39,11 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         return new MatrixSource(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes));
     }
 
+    /** Reads rows as {@code layout} has them. */
+    public RowReader reader(WeightLayout layout) {
+        return new RowReader(this, layout);
+    }
+
     /**
      * Decodes a row of a quantised type into integers, scales and minimums (see {@link BlockCodec}).
      *
@@ -64,8 +69,12 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         }
     }
 
-    /** The FP16 scale or minimum at byte {@code at}, which must be finite. */
-    float half(int row, long at) {
+    /**
+     * The FP16 scale or minimum at byte {@code at} of the data, in row {@code row}.
+     *
+     * @throws ModelFormatException where it is not finite
+     */
+    public float scaleAt(int row, long at) {
         float value = Float.float16ToFloat(data.get(SHORT, at));
         if (!Float.isFinite(value)) {
             throw notFinite(row, "scale");
@@ -74,7 +83,7 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
     }
 
     /** The values of a row as FP32, exact. */
-    public void dequantiseRow(int row, float[] out) {
+    public void dequantizeRow(int row, float[] out) {
         long at = row * type.rowBytes(columns);
         switch (type) {
             case F32 -> MemorySegment.copy(data, FLOAT, at, out, 0, columns);
@@ -88,7 +97,7 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
                     out[i] = Float.intBitsToFloat(data.get(SHORT, at + 2L * i) << 16);
                 }
             }
-            default -> dequantiseIntegers(row, out);
+            default -> dequantizeIntegers(row, out);
         }
     }
 
@@ -111,7 +120,7 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         }
     }
 
-    private void dequantiseIntegers(int row, float[] out) {
+    private void dequantizeIntegers(int row, float[] out) {
         WeightLayout layout = type.layout();
         int groups = layout.groups(columns);
         byte[] q = new byte[columns];

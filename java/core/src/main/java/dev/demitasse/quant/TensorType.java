@@ -12,15 +12,15 @@ public enum TensorType {
     /** bfloat16. */
     BF16(30, 1, 2, WeightLayout.BF16, null),
     /** 4 bits, scale per 32. */
-    Q4_0(2, 32, 18, WeightLayout.int4(32), BlockCodecs::q4_0, BlockWords.nibbles(2)),
+    Q4_0(2, 32, 18, WeightLayout.int4(32), BlockCodecs::q4_0, BlockOrder.NIBBLES),
     /** 4 bits, scale and minimum per 32. */
-    Q4_1(3, 32, 20, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_1, BlockWords.nibbles(4)),
+    Q4_1(3, 32, 20, WeightLayout.int4(32).withMinimum(), BlockCodecs::q4_1, BlockOrder.NIBBLES),
     /** 5 bits, scale per 32. */
     Q5_0(6, 32, 22, WeightLayout.int8(32), BlockCodecs::q5_0),
     /** 5 bits, scale and minimum per 32. */
     Q5_1(7, 32, 24, WeightLayout.int8(32).withMinimum(), BlockCodecs::q5_1),
     /** 8 bits, scale per 32. */
-    Q8_0(8, 32, 34, WeightLayout.int8(32), BlockCodecs::q8_0, BlockWords.bytes(2)),
+    Q8_0(8, 32, 34, WeightLayout.int8(32), BlockCodecs::q8_0, BlockOrder.BYTES),
     /** 2 bits, 4-bit scale and minimum per 16. */
     Q2_K(10, 256, 84, WeightLayout.int4(16).withMinimum(), BlockCodecs::q2_k),
     /** 3 bits, 6-bit scale per 16. */
@@ -63,7 +63,7 @@ public enum TensorType {
     private final int blockBytes;
     private final WeightLayout layout;
     private final @Nullable BlockCodec codec;
-    private final @Nullable BlockWords words;
+    private final @Nullable BlockOrder order;
 
     TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, @Nullable BlockCodec codec) {
         this(id, blockElements, blockBytes, layout, codec, null);
@@ -75,13 +75,13 @@ public enum TensorType {
             int blockBytes,
             WeightLayout layout,
             @Nullable BlockCodec codec,
-            @Nullable BlockWords words) {
+            @Nullable BlockOrder order) {
         this.id = id;
         this.blockElements = blockElements;
         this.blockBytes = blockBytes;
         this.layout = layout;
         this.codec = codec;
-        this.words = words;
+        this.order = order;
     }
 
     /** The type with that id in a GGUF file, or null where it is not read. */
@@ -132,9 +132,8 @@ public enum TensorType {
         return codec;
     }
 
-    /** The quick way into the packed layout; null where there is none. */
-    @Nullable
-    BlockWords words() {
-        return words;
+    /** How the integers lie in blocks of 32 columns, where a device can take them over by words; else null. */
+    public @Nullable BlockOrder order() {
+        return order;
     }
 }

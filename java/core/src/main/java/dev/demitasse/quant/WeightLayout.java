@@ -1,12 +1,12 @@
 package dev.demitasse.quant;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 
 /**
  * How a weight matrix lies on a device: the element, the length of a group that shares a scale, and whether groups have
  * a minimum beside the scale.
  *
- * <p>The value of a quantised element is {@code scale * (q - zero) + min}. INT4 integers are 0 … 15 with {@code zero} 8
+ * <p>The value of a quantized element is {@code scale * (q - zero) + min}. INT4 integers are 0 … 15 with {@code zero} 8
  * where there is no minimum and 0 where there is one; INT8 integers are -128 … 127 with {@code zero} 0.
  *
  * @param element how one element is stored
@@ -49,14 +49,14 @@ public record WeightLayout(Element element, int group, boolean minimum) {
         }
 
         /** Whether elements are integers with scales. */
-        public boolean quantised() {
+        public boolean quantized() {
             return this == INT8 || this == INT4;
         }
     }
 
     /** Checks the group length. */
     public WeightLayout {
-        boolean valid = element.quantised()
+        boolean valid = element.quantized()
                 ? group == ROW || group == 16 || group == 32 || group == 64 || group == 128
                 : group == 0 && !minimum;
         if (!valid) {
@@ -88,7 +88,7 @@ public record WeightLayout(Element element, int group, boolean minimum) {
 
     /** Groups in a row of {@code columns} elements; 0 for floating-point elements. */
     public int groups(int columns) {
-        if (!element.quantised()) {
+        if (!element.quantized()) {
             return 0;
         }
         return group == ROW ? 1 : (columns + group - 1) / group;
@@ -96,7 +96,7 @@ public record WeightLayout(Element element, int group, boolean minimum) {
 
     @Override
     public String toString() {
-        if (!element.quantised()) {
+        if (!element.quantized()) {
             return element.name();
         }
         return element + " per " + (group == ROW ? "row" : group) + (minimum ? " with minimum" : "");

@@ -11,15 +11,15 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
-import dev.demitasse.device.HostBuffer;
-import dev.demitasse.device.HostWeight;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -59,12 +59,12 @@ final class ReferenceDevice implements Device {
 
     @Override
     public Buffer allocate(long bytes) {
-        return new HostBuffer(bytes);
+        return new ReferenceBuffer(HostMemory.allocate(bytes));
     }
 
     @Override
-    public LinearWeight upload(PackedMatrix matrix) {
-        return new HostWeight(matrix);
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        return new ReferenceWeight(source, layout);
     }
 
     @Override
@@ -74,11 +74,11 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        PackedMatrix matrix = HostWeight.matrixOf(table);
+        ReferenceWeight matrix = (ReferenceWeight) table;
         float[] row = new float[matrix.columns()];
         MemorySegment target = floats(out);
         for (int i = 0; i < rows; i++) {
-            matrix.unpackRow(ids[i], row);
+            matrix.values(ids[i], row);
             for (int c = 0; c < row.length; c++) {
                 target.setAtIndex(JAVA_FLOAT, (long) i * row.length + c, row[c] * scale);
             }
@@ -119,7 +119,7 @@ final class ReferenceDevice implements Device {
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         MemorySegment in = floats(x);
-        MemorySegment integers = ((HostBuffer) q).segment();
+        MemorySegment integers = ((ReferenceBuffer) q).segment();
         MemorySegment groupScales = floats(scales);
         byte[] group = new byte[GROUP];
         for (long g = 0; g < (long) rows * columns / GROUP; g++) {
@@ -152,9 +152,9 @@ final class ReferenceDevice implements Device {
     }
 
     private void linear(Buffer x, int rows, Projection projection) {
-        PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
+        ReferenceWeight matrix = (ReferenceWeight) projection.weight();
         MemorySegment in = floats(x);
-        MemorySegment out = ((HostBuffer) projection.out()).segment();
+        MemorySegment out = ((ReferenceBuffer) projection.out()).segment();
         Buffer biasBuffer = projection.bias();
         MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer);
         float[][] input = new float[rows][];
@@ -163,19 +163,19 @@ final class ReferenceDevice implements Device {
             input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
             spoil(input[row]);
         }
-        boolean integers = activations.integers() && matrix.layout().element().quantised();
-        IntegerRows quantised =
+        boolean integers = activations.integers() && matrix.layout().element().quantized();
+        IntegerRows quantized =
                 integers ? new IntegerRows(input, matrix, activations == ActivationType.INT8_ROW) : null;
         float[] weights = new float[matrix.columns()];
         for (int n = 0; n < matrix.rows(); n++) {
             double offset = bias == null ? 0 : bias.getAtIndex(JAVA_FLOAT, n);
-            if (quantised != null) {
-                quantised.loadWeights(n);
+            if (quantized != null) {
+                quantized.loadWeights(n);
             } else {
-                matrix.unpackRow(n, weights);
+                matrix.values(n, weights);
             }
             for (int row = 0; row < rows; row++) {
-                double sum = quantised != null ? quantised.dot(row) : dot(input[row], weights);
+                double sum = quantized != null ? quantized.dot(row) : dot(input[row], weights);
                 store(projection.type(), out, (long) row * matrix.rows() + n, (float) (sum + offset));
             }
         }
@@ -209,50 +209,49 @@ final class ReferenceDevice implements Device {
 
     /** Activations rounded to INT8 in groups of 32 or whole rows, met with one row of integer weights at a time. */
     private static final class IntegerRows {
-        private final PackedMatrix matrix;
+        private final ReferenceWeight matrix;
         private final byte[][] q;
         private final float[][] scales;
         private final byte[] weights;
-        private final float[] weightScales;
-        private final float[] weightMins;
+        private int output;
 
-        IntegerRows(float[][] input, PackedMatrix matrix, boolean wholeRows) {
+        IntegerRows(float[][] input, ReferenceWeight matrix, boolean perRow) {
             this.matrix = matrix;
-            int padded = matrix.paddedColumns();
-            this.q = new byte[input.length][padded];
-            this.scales = new float[input.length][padded / GROUP];
+            int columns = matrix.columns();
+            this.q = new byte[input.length][columns];
+            this.scales = new float[input.length][(columns + GROUP - 1) / GROUP];
             for (int row = 0; row < input.length; row++) {
-                if (wholeRows) {
-                    float scale = quantizeGroup(input[row], 0, matrix.columns(), q[row], 0);
-                    Arrays.fill(scales[row], scale);
+                if (perRow) {
+                    Arrays.fill(scales[row], quantizeGroup(input[row], 0, columns, q[row], 0));
                     continue;
                 }
-                for (int from = 0; from < matrix.columns(); from += GROUP) {
-                    int to = Math.min(matrix.columns(), from + GROUP);
+                for (int from = 0; from < columns; from += GROUP) {
+                    int to = Math.min(columns, from + GROUP);
                     scales[row][from / GROUP] = quantizeGroup(input[row], from, to, q[row], from);
                 }
             }
-            this.weights = new byte[padded];
-            this.weightScales = new float[matrix.groups()];
-            this.weightMins = new float[matrix.groups()];
+            this.weights = new byte[columns];
         }
 
         void loadWeights(int n) {
-            matrix.unpackIntegers(n, weights, weightScales, weightMins);
+            output = n;
+            matrix.integers(n, weights);
         }
 
         double dot(int row) {
             double sum = 0;
             int run = Math.min(GROUP, matrix.group());
+            int zero = matrix.layout().zero();
             for (int from = 0; from < weights.length; from += run) {
                 int products = 0;
                 int inputs = 0;
-                for (int k = from; k < from + run; k++) {
-                    products += (weights[k] - matrix.layout().zero()) * q[row][k];
+                for (int k = from; k < Math.min(weights.length, from + run); k++) {
+                    products += (weights[k] - zero) * q[row][k];
                     inputs += q[row][k];
                 }
                 int g = from / matrix.group();
-                double value = (double) weightScales[g] * products + (double) weightMins[g] * inputs;
+                double value =
+                        (double) matrix.scale(output, g) * products + (double) matrix.minimum(output, g) * inputs;
                 sum += value * scales[row][from / GROUP];
             }
             return sum;
@@ -387,6 +386,6 @@ final class ReferenceDevice implements Device {
     public void close() {}
 
     private static MemorySegment floats(Buffer buffer) {
-        return ((HostBuffer) buffer).segment();
+        return ((ReferenceBuffer) buffer).segment();
     }
 }

@@ -14,15 +14,15 @@ import java.lang.foreign.MemorySegment;
 /** The cache in its plainest order: {@code [layer][page][kvHead][position in page][element]}, keys and values apart. */
 final class ReferenceKvStore implements KvStore {
     private final KvShape shape;
-    private final Half keys;
-    private final Half values;
+    private final Elements keys;
+    private final Elements values;
 
     /** The keys, or the values: elements and, for types that have them, scales. */
-    private static final class Half implements AutoCloseable {
+    private static final class Elements implements AutoCloseable {
         final HostMemory elements;
         final HostMemory scales;
 
-        Half(KvShape shape) {
+        Elements(KvShape shape) {
             scales = HostMemory.allocate(shape.scales() * Float.BYTES);
             elements = HostMemory.allocate(shape.bytes() - scales.bytes());
         }
@@ -36,8 +36,8 @@ final class ReferenceKvStore implements KvStore {
 
     ReferenceKvStore(KvShape shape) {
         this.shape = shape;
-        this.keys = new Half(shape);
-        this.values = new Half(shape);
+        this.keys = new Elements(shape);
+        this.values = new Elements(shape);
     }
 
     void append(int layer, MemorySegment k, MemorySegment v, BatchRows rows) {
@@ -66,16 +66,16 @@ final class ReferenceKvStore implements KvStore {
         return shape.headOffset(layer, page, kvHead) / shape.headDim() + position % KvShape.PAGE;
     }
 
-    private void set(Half half, long at, MemorySegment x, long source, float[] vector) {
+    private void set(Elements part, long at, MemorySegment x, long source, float[] vector) {
         MemorySegment.copy(x, JAVA_FLOAT, source * Float.BYTES, vector, 0, vector.length);
-        MemorySegment to = half.elements.segment();
+        MemorySegment to = part.elements.segment();
         long first = at * vector.length;
         if (shape.type().scaled()) {
             byte[] rounded = new byte[vector.length];
             for (int g = 0, from = 0; from < vector.length; g++, from += KvShape.SCALE_GROUP) {
                 int count = Math.min(KvShape.SCALE_GROUP, vector.length - from);
                 float scale = ScaledElements.round(shape.type(), vector, from, count, rounded, from);
-                half.scales.segment().setAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + g, scale);
+                part.scales.segment().setAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + g, scale);
             }
             MemorySegment.copy(rounded, 0, to, JAVA_BYTE, first, rounded.length);
             return;
@@ -88,15 +88,15 @@ final class ReferenceKvStore implements KvStore {
         }
     }
 
-    private double get(Half half, long at, int d) {
-        MemorySegment from = half.elements.segment();
+    private double get(Elements part, long at, int d) {
+        MemorySegment from = part.elements.segment();
         long index = at * shape.headDim() + d;
         return switch (shape.type()) {
             case F32 -> from.getAtIndex(JAVA_FLOAT, index);
             case F16 -> Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, index));
             case INT8, FP8 ->
                 (double) ScaledElements.value(shape.type(), from.get(JAVA_BYTE, index))
-                        * half.scales
+                        * part.scales
                                 .segment()
                                 .getAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + d / KvShape.SCALE_GROUP);
         };

@@ -1,18 +1,18 @@
 package dev.demitasse.runtime;
 
-import dev.demitasse.ContextFullException;
-import dev.demitasse.NumericalException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
-import dev.demitasse.kv.KvCache;
+import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.NumericalException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Transformer;
 import dev.demitasse.model.Weights;
 import dev.demitasse.sampling.Draw;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;

@@ -1,7 +1,6 @@
 package dev.demitasse.runtime;
 
-import dev.demitasse.ContextFullException;
-import dev.demitasse.kv.KvCache;
+import dev.demitasse.exception.ContextFullException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;

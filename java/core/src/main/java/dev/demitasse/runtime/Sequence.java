@@ -1,6 +1,6 @@
 package dev.demitasse.runtime;
 
-import dev.demitasse.kv.PageTable;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import java.util.ArrayList;

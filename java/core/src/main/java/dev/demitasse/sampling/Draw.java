@@ -1,6 +1,6 @@
 package dev.demitasse.sampling;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 
 /**

@@ -1,6 +1,6 @@
 package dev.demitasse.sampling;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 
 /**
  * How the next token is chosen. The steps run in this order: repetition, frequency and presence penalties over the last

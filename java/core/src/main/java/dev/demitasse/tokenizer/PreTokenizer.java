@@ -1,6 +1,6 @@
 package dev.demitasse.tokenizer;
 
-import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.exception.UnsupportedModelException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

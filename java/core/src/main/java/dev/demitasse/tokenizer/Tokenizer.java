@@ -1,7 +1,7 @@
 package dev.demitasse.tokenizer;
 
-import dev.demitasse.UnsupportedModelException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
@@ -22,7 +22,7 @@ public abstract class Tokenizer {
      * The tokenizer that {@code tokenizer.ggml.model} names.
      *
      * @throws UnsupportedModelException where it names one that is not there
-     * @throws dev.demitasse.ModelFormatException where the vocabulary contradicts itself
+     * @throws dev.demitasse.exception.ModelFormatException where the vocabulary contradicts itself
      */
     public static Tokenizer of(Metadata metadata) {
         String model = metadata.string("tokenizer.ggml.model");

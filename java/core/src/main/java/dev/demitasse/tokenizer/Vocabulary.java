@@ -1,6 +1,6 @@
 package dev.demitasse.tokenizer;
 
-import dev.demitasse.ModelFormatException;
+import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.gguf.Metadata;
 import java.util.BitSet;
 import java.util.HashMap;

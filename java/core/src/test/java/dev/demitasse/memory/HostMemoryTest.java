@@ -3,7 +3,7 @@ package dev.demitasse.memory;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

@@ -3,7 +3,7 @@ package dev.demitasse.sampling;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.UsageException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;

@@ -1,6 +1,6 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.DeviceFailedException;
+import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.quant.WeightLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

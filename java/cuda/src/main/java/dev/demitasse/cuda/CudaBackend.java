@@ -1,11 +1,11 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.BackendUnavailableException;
-import dev.demitasse.DeviceFailedException;
 import dev.demitasse.device.Backend;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.exception.DeviceFailedException;
 import java.util.List;
 
 /** The backend {@code cuda}: NVIDIA GPUs of compute capability 8.0 and later. */

@@ -11,10 +11,10 @@ import static jcuda.driver.JCudaDriver.cuStreamCreate;
 import static jcuda.driver.JCudaDriver.cuStreamDestroy;
 import static jcuda.driver.JCudaDriver.cuStreamSynchronize;
 
-import dev.demitasse.BackendUnavailableException;
-import dev.demitasse.DeviceFailedException;
-import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
+import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.exception.DeviceFailedException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;

@@ -1,6 +1,5 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -12,8 +11,10 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -97,10 +98,8 @@ final class CudaDevice implements Device {
     }
 
     @Override
-    public LinearWeight upload(PackedMatrix matrix) {
-        try (matrix) {
-            return CudaWeight.upload(matrix, activations == ActivationType.INT8_ROW, context, launches);
-        }
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        return CudaWeight.upload(source, layout, activations == ActivationType.INT8_ROW, context, launches);
     }
 
     @Override

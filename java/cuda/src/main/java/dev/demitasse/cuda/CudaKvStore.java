@@ -1,8 +1,8 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import java.util.Locale;

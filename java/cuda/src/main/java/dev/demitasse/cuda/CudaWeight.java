@@ -1,13 +1,12 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.device.LinearWeight;
-import dev.demitasse.memory.HostMemory;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.gpu.WeightRows;
+import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Locale;
-import java.util.stream.IntStream;
 
 /** A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows. */
 final class CudaWeight implements LinearWeight {
@@ -25,7 +24,8 @@ final class CudaWeight implements LinearWeight {
     private final String[] integerKernels; // for up to four rows, and for up to eight
 
     private CudaWeight(
-            PackedMatrix matrix,
+            MatrixSource source,
+            WeightLayout layout,
             CudaMemory memory,
             int tiles,
             boolean halfScales,
@@ -33,9 +33,9 @@ final class CudaWeight implements LinearWeight {
             long mins,
             long stride,
             int part) {
-        this.layout = matrix.layout();
-        this.rows = matrix.rows();
-        this.columns = matrix.columns();
+        this.layout = layout;
+        this.rows = source.rows();
+        this.columns = source.columns();
         this.memory = memory;
         this.tiles = tiles;
         this.halfScales = halfScales;
@@ -43,7 +43,7 @@ final class CudaWeight implements LinearWeight {
         this.mins = mins;
         this.stride = stride;
         this.part = part;
-        String stem = "gemv_" + element() + suffix() + (layout.element().quantised() ? "_float" : "");
+        String stem = "gemv_" + element() + suffix() + (layout.element().quantized() ? "_float" : "");
         this.floatKernels = new String[] {stem + "_rows1", stem + "_rows4"};
         String integers = "gemv_" + element() + suffix();
         this.integerKernels = new String[] {integers + "_rows4", integers + "_rows8"};
@@ -54,7 +54,7 @@ final class CudaWeight implements LinearWeight {
     }
 
     private String suffix() {
-        return !layout.element().quantised() ? "" : part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+        return !layout.element().quantized() ? "" : part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     }
 
     /** The kernel for few rows of FP32, four at a time or one. Names are made once: they are asked for in every step. */
@@ -72,53 +72,45 @@ final class CudaWeight implements LinearWeight {
         return "gemm_" + element() + suffix() + tile;
     }
 
-    /** Copies a matrix to the device; the matrix stays open. {@code wholeRows}: activations have one scale a row. */
-    static CudaWeight upload(PackedMatrix matrix, boolean wholeRows, CudaContext context, LaunchList launches) {
-        if (!matrix.layout().element().quantised()) {
-            return uploadRows(matrix, context, launches);
+    /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
+    static CudaWeight upload(
+            MatrixSource source, WeightLayout layout, boolean perRow, CudaContext context, LaunchList launches) {
+        if (!layout.element().quantized()) {
+            try (WeightRows rows = new WeightRows(source, layout)) {
+                CudaMemory memory = memory(context, launches, rows.segment());
+                return new CudaWeight(source, layout, memory, 0, false, 0, 0, rows.stride(), 0);
+            }
         }
-        int part = WeightTiles.partOf(matrix.layout(), wholeRows);
-        try (WeightTiles tiles = new WeightTiles(matrix, part)) {
-            CudaMemory memory = memory(tiles.segment(), context, launches);
+        int group = WeightTiles.groupOf(layout, perRow);
+        try (WeightTiles tiles = new WeightTiles(source, layout, group)) {
+            CudaMemory memory = memory(context, launches, tiles.quants(), tiles.scales());
+            long scales = memory.address() + tiles.quants().byteSize();
             return new CudaWeight(
-                    matrix,
+                    source,
+                    layout,
                     memory,
                     tiles.tiles(),
-                    tiles.halfScales(),
-                    memory.address() + tiles.scaleOffset(),
-                    matrix.layout().minimum() ? memory.address() + tiles.minimumOffset() : 0,
+                    tiles.fp16Scales(),
+                    scales,
+                    layout.minimum() ? scales + tiles.minimumOffset() : 0,
                     0,
-                    part);
+                    group);
         }
     }
 
-    private static CudaWeight uploadRows(PackedMatrix matrix, CudaContext context, LaunchList launches) {
-        int bytes = matrix.layout().element().bits() / 8;
-        long stride = ((long) matrix.columns() * bytes + 15) / 16 * 16;
-        try (HostMemory rows = HostMemory.allocate(stride * matrix.rows())) {
-            MemorySegment in = matrix.quants();
-            MemorySegment out = rows.segment();
-            IntStream.range(0, matrix.rows()).parallel().forEach(row -> {
-                long from = (long) (row / PackedMatrix.PANEL) * matrix.columns() * PackedMatrix.PANEL
-                        + row % PackedMatrix.PANEL;
-                for (int k = 0; k < matrix.columns(); k++) {
-                    long index = from + (long) k * PackedMatrix.PANEL;
-                    long to = row * stride + (long) k * bytes;
-                    if (bytes == 4) {
-                        out.set(ValueLayout.JAVA_INT, to, in.getAtIndex(ValueLayout.JAVA_INT, index));
-                    } else {
-                        out.set(ValueLayout.JAVA_SHORT, to, in.getAtIndex(ValueLayout.JAVA_SHORT, index));
-                    }
-                }
-            });
-            return new CudaWeight(matrix, memory(out, context, launches), 0, false, 0, 0, stride, 0);
+    /** Device memory that holds the sources one after the other. */
+    private static CudaMemory memory(CudaContext context, LaunchList launches, MemorySegment... sources) {
+        long bytes = 0;
+        for (MemorySegment source : sources) {
+            bytes += source.byteSize();
         }
-    }
-
-    private static CudaMemory memory(MemorySegment source, CudaContext context, LaunchList launches) {
-        CudaMemory memory = new CudaMemory(source.byteSize(), context, launches, CudaContext.Purpose.WEIGHTS);
+        CudaMemory memory = new CudaMemory(bytes, context, launches, CudaContext.Purpose.WEIGHTS);
         try {
-            memory.write(0, source);
+            long at = 0;
+            for (MemorySegment source : sources) {
+                memory.write(at, source);
+                at += source.byteSize();
+            }
             return memory;
         } catch (RuntimeException | Error e) {
             memory.close();

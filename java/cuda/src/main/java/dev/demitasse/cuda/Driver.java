@@ -8,8 +8,8 @@ import static jcuda.driver.JCudaDriver.cuDeviceTotalMem;
 import static jcuda.driver.JCudaDriver.cuDriverGetVersion;
 import static jcuda.driver.JCudaDriver.cuInit;
 
-import dev.demitasse.DeviceFailedException;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.DeviceFailedException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
 import java.nio.charset.StandardCharsets;

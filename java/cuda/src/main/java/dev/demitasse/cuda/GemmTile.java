@@ -1,5 +1,7 @@
 package dev.demitasse.cuda;
 
+import dev.demitasse.gpu.WeightTiles;
+
 /**
  * A tile of the kernels in {@code gemm_int8.cu}: what a block computes.
  *
@@ -16,7 +18,7 @@ record GemmTile(int rows, int outputs, int threads) {
     /** Its dynamic shared memory, {@code Wgmma::BYTES}: three stages of two operands, and 8 barriers. */
     static final int WGMMA_BYTES = 3 * 2 * 128 * 256 + 8 * 8;
 
-    /** The smallest tile that takes all rows, or the largest; {@code part} as in {@link WeightTiles#partOf}. */
+    /** The smallest tile that takes all rows, or the largest; {@code part} as in {@link WeightTiles#groupOf}. */
     static GemmTile of(int rows, int part) {
         if (rows <= 16) {
             return new GemmTile(16, 64, 128);

@@ -1,10 +1,11 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.quant.WeightLayout;
 import org.jspecify.annotations.Nullable;
 
@@ -98,7 +99,7 @@ final class LinearLaunches implements AutoCloseable {
         for (int i = 0; i < projections.length; i++) {
             CudaWeight weight = weights[i];
             Target to = target(projections[i]);
-            if (!weight.layout().element().quantised()) {
+            if (!weight.layout().element().quantized()) {
                 addFloat(weight, in, rows, to);
                 continue;
             }
@@ -248,7 +249,7 @@ final class LinearLaunches implements AutoCloseable {
     private boolean splits(CudaWeight weight, int rows) {
         GemmTile tile = GemmTile.of(rows, weight.part());
         return byGemm(rows)
-                && weight.layout().element().quantised()
+                && weight.layout().element().quantized()
                 && weight.part() != 0
                 && segments(weight) > 1
                 && (long) pieces(weight.rows(), tile.outputs()) * pieces(rows, tile.rows())

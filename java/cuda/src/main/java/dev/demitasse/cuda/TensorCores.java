@@ -1,6 +1,6 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.exception.BackendUnavailableException;
 import java.util.Arrays;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;

@@ -10,7 +10,7 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
@@ -73,9 +73,9 @@ class CudaCublasTest {
         float[] w = KernelCases.numbers(outputs * columns, KernelCases.Fill.RANDOM, random);
         float[] b = KernelCases.numbers(outputs, KernelCases.Fill.RANDOM, random);
         float[] x = KernelCases.numbers(rows * columns, KernelCases.Fill.RANDOM, random);
-        PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, outputs, columns), layout);
+        MatrixSource matrix = KernelCases.matrix(w, outputs, columns);
         try (Device device = Devices.open(backend, DeviceOptions.defaults().withActivations(ActivationType.INT8));
-                LinearWeight weight = device.upload(packed);
+                LinearWeight weight = device.upload(matrix, layout);
                 Buffer in = device.upload(x);
                 Buffer bias = device.upload(b);
                 Buffer out = device.allocate(results.byteSize())) {

@@ -3,13 +3,8 @@ package dev.demitasse.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.BackendUnavailableException;
-import dev.demitasse.DemitasseException;
-import dev.demitasse.DeviceFailedException;
 import dev.demitasse.Devices;
 import dev.demitasse.Linear;
-import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
@@ -17,9 +12,13 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.DeviceFailedException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.io.IOException;
@@ -234,9 +233,8 @@ class CudaFailureTest {
         try (Buffer x = device.allocate(4L * rows * columns);
                 Buffer y = device.upload(one);
                 Buffer out = device.allocate(4L * rows);
-                Linear small = Linear.quantise(device, weights, 64, 64, WeightLayout.int8(32));
-                LinearWeight weight = device.upload(
-                        PackedMatrix.pack(KernelCases.matrix(weights, 1, columns), WeightLayout.int8(32)))) {
+                Linear small = Linear.quantize(device, weights, 64, 64, WeightLayout.int8(32));
+                LinearWeight weight = device.upload(KernelCases.matrix(weights, 1, columns), WeightLayout.int8(32))) {
             List<Buffer> filling = new ArrayList<>();
             try {
                 while (true) {

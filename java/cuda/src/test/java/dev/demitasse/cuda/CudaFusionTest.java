@@ -14,7 +14,6 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
@@ -156,7 +155,7 @@ class CudaFusionTest {
         WeightLayout layout = device.activations() == ActivationType.INT8_ROW
                 ? WeightLayout.int8(WeightLayout.ROW)
                 : WeightLayout.int4(32).withMinimum();
-        return device.upload(PackedMatrix.pack(KernelCases.matrix(numbers, rows, columns), layout));
+        return device.upload(KernelCases.matrix(numbers, rows, columns), layout);
     }
 
     private static float[] read(Buffer buffer) {

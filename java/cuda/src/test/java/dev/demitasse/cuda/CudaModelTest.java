@@ -12,7 +12,7 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.testkit.ModelContractTest;
@@ -70,8 +70,8 @@ class CudaModelTest extends ModelContractTest {
         int width = 2 * 32;
         float[] w = KernelCases.numbers(width * width, KernelCases.Fill.RANDOM, random);
         float[][] out = new float[count][width];
-        PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, width, width), WeightLayout.int4(32));
-        try (LinearWeight weight = device.upload(packed);
+        MatrixSource matrix = KernelCases.matrix(w, width, width);
+        try (LinearWeight weight = device.upload(matrix, WeightLayout.int4(32));
                 KvStore store = device.allocateKv(new KvShape(1, 2, 32, 2, KvType.F16));
                 Buffer x = device.allocate(width * 4L);
                 Buffer y = device.allocate(width * 4L)) {

@@ -20,6 +20,6 @@ class CudaTensorCoreTest extends DeviceContractTest {
     /** Integers are; many rows of dense weights are summed in another order than few. */
     @Override
     protected boolean batchInvariant(WeightLayout layout) {
-        return layout.element().quantised();
+        return layout.element().quantized();
     }
 }

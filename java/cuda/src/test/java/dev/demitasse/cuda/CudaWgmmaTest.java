@@ -9,7 +9,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
@@ -52,9 +52,9 @@ class CudaWgmmaTest {
         DeviceOptions options = DeviceOptions.defaults()
                 .withActivations(ActivationType.INT8_ROW)
                 .withInstructionSet(instructions);
-        PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, outputs, columns), layout);
+        MatrixSource matrix = KernelCases.matrix(w, outputs, columns);
         try (Device device = Devices.open("cuda", options);
-                LinearWeight weight = device.upload(packed);
+                LinearWeight weight = device.upload(matrix, layout);
                 Buffer in = device.upload(x);
                 Buffer bias = device.upload(b);
                 Buffer out = device.allocate((long) rows * outputs * Float.BYTES)) {

@@ -3,7 +3,7 @@ package dev.demitasse.nativecpu;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.demitasse.OutOfDeviceMemoryException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;

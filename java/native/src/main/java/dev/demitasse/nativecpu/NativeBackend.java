@@ -1,11 +1,11 @@
 package dev.demitasse.nativecpu;
 
-import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.cpu.Cores;
 import dev.demitasse.device.Backend;
-import dev.demitasse.device.Cores;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.BackendUnavailableException;
 import java.util.List;
 
 /** The backend {@code native}: C++ kernels for the instruction sets of x86-64 and AArch64. */

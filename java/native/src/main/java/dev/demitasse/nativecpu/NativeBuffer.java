@@ -1,7 +1,7 @@
 package dev.demitasse.nativecpu;
 
+import dev.demitasse.cpu.HostBuffer;
 import dev.demitasse.device.Buffer;
-import dev.demitasse.device.HostBuffer;
 import java.lang.foreign.MemorySegment;
 
 /** Memory that recorded commands may still write: whoever looks at it has them run first. */

@@ -3,7 +3,7 @@ package dev.demitasse.nativecpu;
 import static dev.demitasse.nativecpu.CommandList.bits;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.demitasse.BackendUnavailableException;
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -15,10 +15,10 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
@@ -78,22 +78,17 @@ final class NativeDevice implements Device {
         return new NativeBuffer(bytes, commands);
     }
 
-    @Override
-    public LinearWeight upload(PackedMatrix matrix) {
-        return new NativeWeight(matrix, commands);
-    }
-
     /** Common types are packed by the kernels, straight from the file. */
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
         boolean direct = source.data().isNative() && layout.equals(source.type().layout());
         PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
         if (packed == null) {
-            return upload(PackedMatrix.pack(source, layout));
+            return new NativeWeight(PackedMatrix.pack(source, layout), commands);
         }
         try {
             pack(source, packed);
-            return upload(packed);
+            return new NativeWeight(packed, commands);
         } catch (RuntimeException | Error e) {
             packed.close();
             throw e;
@@ -206,7 +201,7 @@ final class NativeDevice implements Device {
     }
 
     private boolean quantised(Projection projection) {
-        return activations.integers() && projection.weight().layout().element().quantised();
+        return activations.integers() && projection.weight().layout().element().quantized();
     }
 
     /** At least {@code bytes}; what waits is run before its memory goes. */

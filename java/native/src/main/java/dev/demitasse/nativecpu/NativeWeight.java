@@ -2,9 +2,9 @@ package dev.demitasse.nativecpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.demitasse.device.PackedWeight;
+import dev.demitasse.cpu.PackedMatrix;
+import dev.demitasse.cpu.PackedWeight;
 import dev.demitasse.memory.HostMemory;
-import dev.demitasse.quant.PackedMatrix;
 import java.lang.foreign.MemorySegment;
 
 /** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
@@ -18,11 +18,11 @@ final class NativeWeight implements PackedWeight {
         this.commands = commands;
         long[] words = {
             matrix.quants().address(),
-            matrix.layout().element().quantised() ? matrix.scales().address() : 0,
+            matrix.layout().element().quantized() ? matrix.scales().address() : 0,
             matrix.layout().minimum() ? matrix.mins().address() : 0,
             matrix.rows(),
             matrix.columns(),
-            matrix.layout().element().quantised() ? matrix.group() : 0,
+            matrix.layout().element().quantized() ? matrix.group() : 0,
             matrix.layout().element().ordinal(),
             matrix.maximumMagnitude(),
             matrix.halfScales() ? 1 : 0

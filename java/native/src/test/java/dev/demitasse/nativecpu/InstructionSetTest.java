@@ -3,11 +3,11 @@ package dev.demitasse.nativecpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.Devices;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.testkit.DeviceContractTest;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;

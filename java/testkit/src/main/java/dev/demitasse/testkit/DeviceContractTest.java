@@ -13,7 +13,6 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases.AttentionCase;
@@ -211,9 +210,8 @@ public abstract class DeviceContractTest extends LinearContractTest {
             float[] w = KernelCases.numbers(37 * 64, Fill.RANDOM, random);
             int[] ids = {36, 0, 17, 17, 5};
             compare("embed " + layout, 3 * 64, device -> {
-                PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, 37, 64), layout);
                 Buffer picked = device.allocate(3 * 64 * 4);
-                try (LinearWeight table = device.upload(packed);
+                try (LinearWeight table = device.upload(KernelCases.matrix(w, 37, 64), layout);
                         Buffer rows = device.allocate(5 * 64 * 4)) {
                     device.embed(table, ids, 5, 8f, rows);
                     device.gatherRows(rows, 64, new int[] {4, 0, 2}, picked);

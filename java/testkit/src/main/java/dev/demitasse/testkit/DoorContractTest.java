@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.Devices;
 import dev.demitasse.Linear;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -17,9 +16,9 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.Arena;
@@ -177,7 +176,7 @@ public abstract class DoorContractTest {
     }
 
     private static LinearWeight matrix(Device device) {
-        return device.upload(PackedMatrix.pack(KernelCases.matrix(new float[4 * 32], 4, 32), WeightLayout.int8(32)));
+        return device.upload(KernelCases.matrix(new float[4 * 32], 4, 32), WeightLayout.int8(32));
     }
 
     /** Every operation, misused, ends in {@link UsageException} and leaves the device as it was. */
@@ -234,7 +233,7 @@ public abstract class DoorContractTest {
     public void whatIsClosedIsRefusedInAnyOrder() {
         for (int order = 0; order < 2; order++) {
             Device device = open(ActivationType.INT8);
-            Linear linear = Linear.quantise(device, new float[64 * 64], 64, 64, WeightLayout.int8(32));
+            Linear linear = Linear.quantize(device, new float[64 * 64], 64, 64, WeightLayout.int8(32));
             Buffer buffer = device.allocate(64);
             KvStore store = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
             linear.multiply(new float[64], 1);
@@ -268,7 +267,7 @@ public abstract class DoorContractTest {
         List<Thread> threads = new ArrayList<>();
         List<Linear> matrices = new ArrayList<>();
         for (int t = 1; t <= 2; t++) {
-            Linear linear = Linear.quantise(device, new float[] {t, t, t, t}, 1, 4, WeightLayout.int8(32));
+            Linear linear = Linear.quantize(device, new float[] {t, t, t, t}, 1, 4, WeightLayout.int8(32));
             matrices.add(linear);
             int factor = 4 * t;
             threads.add(Thread.ofPlatform().start(() -> {

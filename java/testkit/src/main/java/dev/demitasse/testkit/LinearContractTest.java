@@ -10,7 +10,7 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases.Fill;
 import dev.demitasse.testkit.KernelCases.LinearCase;
@@ -152,10 +152,9 @@ public abstract class LinearContractTest extends DoorContractTest {
             1e-30f,
             0
         };
-        PackedMatrix zeros = PackedMatrix.pack(
-                KernelCases.matrix(new float[numbers.length * 64], numbers.length, 64), WeightLayout.int8(32));
+        MatrixSource zeros = KernelCases.matrix(new float[numbers.length * 64], numbers.length, 64);
         try (Device device = open(ActivationType.INT8);
-                LinearWeight weight = device.upload(zeros);
+                LinearWeight weight = device.upload(zeros, WeightLayout.int8(32));
                 Buffer in = device.upload(new float[20 * 64]);
                 Buffer bias = device.upload(numbers)) {
             for (OutputType type : NARROW) {
@@ -191,9 +190,8 @@ public abstract class LinearContractTest extends DoorContractTest {
         float[] row = KernelCases.numbers(columns, Fill.RANDOM, random);
         try (Device device = open(activations)) {
             for (WeightLayout layout : KernelCases.layouts()) {
-                boolean integers = activations.integers() && layout.element().quantised();
-                try (LinearWeight weight =
-                        device.upload(PackedMatrix.pack(KernelCases.matrix(w, outputs, columns), layout))) {
+                boolean integers = activations.integers() && layout.element().quantized();
+                try (LinearWeight weight = device.upload(KernelCases.matrix(w, outputs, columns), layout)) {
                     for (int rows : new int[] {1, 3, 9, 20, 70}) {
                         float[] plain = multiply(device, weight, repeated(row, rows), rows);
                         for (float special : new float[] {
@@ -253,8 +251,7 @@ public abstract class LinearContractTest extends DoorContractTest {
                 Projection[] together = new Projection[outputs.length];
                 for (int i = 0; i < outputs.length; i++) {
                     float[] w = KernelCases.numbers(outputs[i] * columns, Fill.RANDOM, random);
-                    weights.add(device.upload(
-                            PackedMatrix.pack(KernelCases.matrix(w, outputs[i], columns), WeightLayout.int4(32))));
+                    weights.add(device.upload(KernelCases.matrix(w, outputs[i], columns), WeightLayout.int4(32)));
                     results.add(device.allocate(4L * rows * outputs[i]));
                     together[i] = new Projection(weights.get(i), null, results.get(i));
                 }
@@ -273,15 +270,15 @@ public abstract class LinearContractTest extends DoorContractTest {
         }
     }
 
-    /** A case's numbers; the weights are the device's once they are uploaded. */
-    private record Operands(PackedMatrix packed, float[] x, float[] bias) {}
+    /** A case's numbers. */
+    private record Operands(MatrixSource matrix, float[] x, float[] bias) {}
 
     private Operands operands(LinearCase c) {
         SplittableRandom random = new SplittableRandom(seed);
         float[] w = KernelCases.numbers(c.outputs() * c.columns(), c.fill(), random);
         float[] x = KernelCases.numbers(c.rows() * c.columns(), c.fill(), random);
         float[] b = KernelCases.numbers(c.outputs(), Fill.RANDOM, random);
-        return new Operands(PackedMatrix.pack(KernelCases.matrix(w, c.outputs(), c.columns()), c.layout()), x, b);
+        return new Operands(KernelCases.matrix(w, c.outputs(), c.columns()), x, b);
     }
 
     private float[] linear(Device device, LinearCase c) {
@@ -292,7 +289,7 @@ public abstract class LinearContractTest extends DoorContractTest {
 
     private void linear(Device device, LinearCase c, OutputType type, MemorySegment results) {
         Operands operands = operands(c);
-        try (LinearWeight weight = device.upload(operands.packed);
+        try (LinearWeight weight = device.upload(operands.matrix, c.layout());
                 Buffer in = device.upload(operands.x);
                 Buffer bias = device.upload(operands.bias);
                 Buffer out = device.allocate(results.byteSize())) {
@@ -311,8 +308,7 @@ public abstract class LinearContractTest extends DoorContractTest {
             float[] w = integers(40 * columns, columns, limit, random);
             float[] x = integers(6 * columns, columns, 127, random);
             try (Device device = open(ActivationType.INT8)) {
-                PackedMatrix packed = PackedMatrix.pack(KernelCases.matrix(w, 40, columns), layout);
-                try (LinearWeight weight = device.upload(packed);
+                try (LinearWeight weight = device.upload(KernelCases.matrix(w, 40, columns), layout);
                         Buffer in = device.upload(x);
                         Buffer out = device.allocate(6 * 40 * 4)) {
                     device.linear(in, 6, new Projection(weight, null, out));
@@ -357,7 +353,7 @@ public abstract class LinearContractTest extends DoorContractTest {
     private void requireSameRowsAlone(Device device, LinearCase c) {
         float[] all = linear(device, c);
         Operands operands = operands(c);
-        try (LinearWeight weight = device.upload(operands.packed);
+        try (LinearWeight weight = device.upload(operands.matrix, c.layout());
                 Buffer bias = device.upload(operands.bias);
                 Buffer out = device.allocate(c.outputs() * 4L)) {
             for (int row = 0; row < c.rows(); row += 5) {

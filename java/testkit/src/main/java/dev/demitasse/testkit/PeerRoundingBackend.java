@@ -1,13 +1,10 @@
 package dev.demitasse.testkit;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import dev.demitasse.device.Backend;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
-import dev.demitasse.device.HostBuffer;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Support;
 import dev.demitasse.quant.WeightLayout;
@@ -69,36 +66,40 @@ public final class PeerRoundingBackend implements Backend {
                 continue;
             }
             long count = (long) rows * projection.weight().columns();
-            MemorySegment in = ((HostBuffer) x).segment();
-            try (HostBuffer rounded = new HostBuffer(count * Float.BYTES)) {
-                for (long i = 0; i < count; i++) {
-                    float value = in.getAtIndex(JAVA_FLOAT, i);
-                    float narrow = element == WeightLayout.Element.F16 ? half(value) : brain(value);
-                    rounded.segment().setAtIndex(JAVA_FLOAT, i, narrow);
-                }
+            float[] values = floats(x, count);
+            for (int i = 0; i < count; i++) {
+                values[i] = element == WeightLayout.Element.F16 ? fp16(values[i]) : bf16(values[i]);
+            }
+            try (Buffer rounded = exact.upload(values)) {
                 exact.linear(rounded, rows, projection);
             }
         }
     }
 
-    private static float half(float value) {
+    private static float[] floats(Buffer buffer, long count) {
+        float[] values = new float[Math.toIntExact(count)];
+        buffer.read(0, MemorySegment.ofArray(values));
+        return values;
+    }
+
+    private static float fp16(float value) {
         return Float.float16ToFloat(Float.floatToFloat16(value));
     }
 
     /** Round to nearest even at 16 bits. */
-    private static float brain(float value) {
+    private static float bf16(float value) {
         int bits = Float.floatToRawIntBits(value);
         return Float.intBitsToFloat((bits + 0x7FFF + (bits >>> 16 & 1)) & 0xFFFF0000);
     }
 
     private static void gelu(Buffer g, Buffer up, long count, Buffer out) {
-        MemorySegment gates = ((HostBuffer) g).segment();
-        MemorySegment ups = ((HostBuffer) up).segment();
-        MemorySegment target = ((HostBuffer) out).segment();
-        for (long i = 0; i < count; i++) {
-            double x = half(gates.getAtIndex(JAVA_FLOAT, i));
+        float[] gates = floats(g, count);
+        float[] ups = floats(up, count);
+        for (int i = 0; i < count; i++) {
+            double x = fp16(gates[i]);
             double activated = x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
-            target.setAtIndex(JAVA_FLOAT, i, half((float) activated) * ups.getAtIndex(JAVA_FLOAT, i));
+            gates[i] = fp16((float) activated) * ups[i];
         }
+        out.write(0, MemorySegment.ofArray(gates));
     }
 }

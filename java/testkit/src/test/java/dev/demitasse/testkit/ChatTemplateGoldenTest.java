@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.demitasse.TemplateException;
-import dev.demitasse.chat.ChatTemplate;
+import dev.demitasse.template.ChatTemplate;
+import dev.demitasse.template.JinjaException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,7 +42,7 @@ class ChatTemplateGoldenTest {
             String error = row.get("error").asText();
             String message = error.substring(error.indexOf(": ") + 2);
             assertThatThrownBy(() -> ChatTemplate.parse(source).render(context, CLOCK))
-                    .isInstanceOf(TemplateException.class)
+                    .isInstanceOf(JinjaException.class)
                     .hasMessageContaining(message);
         } else {
             assertThat(ChatTemplate.parse(source).render(context, CLOCK))

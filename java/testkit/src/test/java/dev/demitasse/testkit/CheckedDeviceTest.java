@@ -3,20 +3,17 @@ package dev.demitasse.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.DeviceFailedException;
-import dev.demitasse.OutOfDeviceMemoryException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.KvStore;
-import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.DeviceFailedException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.PackedMatrix;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.reference.ReferenceBackend;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
@@ -117,19 +114,6 @@ class CheckedDeviceTest {
         assertThat(seen.get(0).pages()[0]).containsExactly(1);
         assertThat(seen.get(2).positions()).containsExactly(1);
         assertThat(seen.get(2).pages()[0]).containsExactly(0);
-    }
-
-    @Test
-    void aPackedMatrixThatItsOwnerClosedIsRefused() {
-        PackedMatrix matrix = PackedMatrix.pack(KernelCases.matrix(new float[32], 1, 32), WeightLayout.int8(32));
-        LinearWeight weight = device.upload(matrix);
-        Buffer out = device.allocate(128);
-        device.embed(weight, new int[] {0}, 1, 1, out);
-        matrix.close();
-        assertThatThrownBy(() -> device.embed(weight, new int[] {0}, 1, 1, out))
-                .isInstanceOf(UsageException.class)
-                .hasMessageContaining("closed");
-        assertThatThrownBy(() -> device.upload(matrix)).isInstanceOf(UsageException.class);
     }
 
     @Test

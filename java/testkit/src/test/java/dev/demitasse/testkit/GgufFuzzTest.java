@@ -1,7 +1,7 @@
 package dev.demitasse.testkit;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
-import dev.demitasse.DemitasseException;
+import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;

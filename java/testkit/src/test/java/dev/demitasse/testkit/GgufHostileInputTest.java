@@ -3,9 +3,9 @@ package dev.demitasse.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.DemitasseException;
-import dev.demitasse.ModelFormatException;
-import dev.demitasse.UnsupportedModelException;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.MetadataType;

@@ -1,8 +1,8 @@
 package dev.demitasse.testkit;
 
-import dev.demitasse.DemitasseException;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
+import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.gguf.Gguf;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.demitasse.TemplateException;
-import dev.demitasse.chat.ChatTemplate;
+import dev.demitasse.template.ChatTemplate;
+import dev.demitasse.template.JinjaException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -49,11 +49,11 @@ class JinjaSnippetTest {
             return DynamicTest.dynamicTest(template, () -> {
                 if (template.contains(".encode(")) {
                     assertThatThrownBy(() -> ChatTemplate.parse(template).render(context, clock))
-                            .isInstanceOf(TemplateException.class)
+                            .isInstanceOf(JinjaException.class)
                             .hasMessageContaining("encode() of strings is not supported");
                 } else if (row.has("error")) {
                     assertThatThrownBy(() -> ChatTemplate.parse(template).render(context, clock))
-                            .isInstanceOf(TemplateException.class);
+                            .isInstanceOf(JinjaException.class);
                 } else {
                     assertThat(ChatTemplate.parse(template).render(context, clock))
                             .isEqualTo(row.get("out").asText());

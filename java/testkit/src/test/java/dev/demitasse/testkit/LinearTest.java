@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.Devices;
 import dev.demitasse.Linear;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.OutputType;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,7 +24,7 @@ class LinearTest {
         float[] x = KernelCases.numbers(3 * 96, KernelCases.Fill.RANDOM, new java.util.SplittableRandom(6));
         try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
             for (WeightLayout layout : List.of(WeightLayout.int8(32), WeightLayout.int4(32))) {
-                try (Linear linear = Linear.quantise(device, w, 64, 96, layout)) {
+                try (Linear linear = Linear.quantize(device, w, 64, 96, layout)) {
                     float[] y = linear.multiply(x, 3);
                     double error = 0;
                     double power = 0;
@@ -48,7 +48,7 @@ class LinearTest {
         float[] x = KernelCases.numbers(3 * 96, KernelCases.Fill.RANDOM, new SplittableRandom(6));
         try (Arena arena = Arena.ofConfined();
                 Device device = Devices.open("reference", DeviceOptions.defaults());
-                Linear linear = Linear.quantise(device, w, 40, 96, WeightLayout.int8(32))) {
+                Linear linear = Linear.quantize(device, w, 40, 96, WeightLayout.int8(32))) {
             MemorySegment in = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
             MemorySegment out = arena.allocate(3 * 40 * 2);
             float[] wide = linear.multiply(x, 3);
@@ -64,7 +64,7 @@ class LinearTest {
     @Test
     void memoryOfAnotherSizeIsRefusedWithTheSizesThatFit() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
-                Linear linear = Linear.quantise(device, new float[40 * 96], 40, 96, WeightLayout.int8(32))) {
+                Linear linear = Linear.quantize(device, new float[40 * 96], 40, 96, WeightLayout.int8(32))) {
             MemorySegment in = MemorySegment.ofArray(new float[3 * 96]);
             assertThatThrownBy(() -> linear.multiply(in, 3, OutputType.F16, MemorySegment.ofArray(new float[3 * 40])))
                     .isInstanceOf(UsageException.class)

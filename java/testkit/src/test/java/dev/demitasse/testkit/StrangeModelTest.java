@@ -3,19 +3,19 @@ package dev.demitasse.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.ContextFullException;
 import dev.demitasse.Devices;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Linear;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
-import dev.demitasse.NumericalException;
 import dev.demitasse.Session;
-import dev.demitasse.TemplateException;
-import dev.demitasse.UnsupportedModelException;
-import dev.demitasse.UsageException;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.NumericalException;
+import dev.demitasse.exception.TemplateException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.GgufWriter;
@@ -203,7 +203,7 @@ class StrangeModelTest {
                     .hasMessageContaining("trained for no more");
             assertThat(session.generate("hello", FEW.withLogprobs(Integer.MAX_VALUE), text -> {})
                             .topLogprobs())
-                    .allMatch(top -> top.size() == model.config().vocabulary());
+                    .allMatch(top -> top.size() == model.vocabularySize());
         }
     }
 
@@ -213,21 +213,21 @@ class StrangeModelTest {
         float[] weights = new float[3 * 40];
         weights[53] = weight;
         try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
-            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.int8(32))
+            assertThatThrownBy(() -> Linear.quantize(device, weights, 3, 40, WeightLayout.int8(32))
                             .close())
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("row 1, column 13");
             weights[53] = 65_505;
-            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.F16)
+            assertThatThrownBy(() -> Linear.quantize(device, weights, 3, 40, WeightLayout.F16)
                             .close())
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("F16 holds at most 65504");
             weights[53] = Float.MAX_VALUE;
-            assertThatThrownBy(() -> Linear.quantise(device, weights, 3, 40, WeightLayout.BF16)
+            assertThatThrownBy(() -> Linear.quantize(device, weights, 3, 40, WeightLayout.BF16)
                             .close())
                     .isInstanceOf(UsageException.class);
             weights[53] = 65_504;
-            try (Linear linear = Linear.quantise(device, weights, 3, 40, WeightLayout.F16)) {
+            try (Linear linear = Linear.quantize(device, weights, 3, 40, WeightLayout.F16)) {
                 float[] x = new float[40];
                 x[13] = 1;
                 assertThat(linear.multiply(x, 1)).containsExactly(0, 65_504, 0);
@@ -244,7 +244,7 @@ class StrangeModelTest {
         Arrays.fill(x, 1);
         try (Device device = Devices.open("reference", DeviceOptions.defaults())) {
             for (WeightLayout layout : KernelCases.layouts()) {
-                try (Linear linear = Linear.quantise(device, weights, 2, 32, layout)) {
+                try (Linear linear = Linear.quantize(device, weights, 2, 32, layout)) {
                     assertThat(linear.multiply(x, 1)[1]).as(layout.toString()).isBetween(0f, 3.3e-37f);
                 }
             }

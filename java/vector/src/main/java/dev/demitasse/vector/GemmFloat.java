@@ -5,7 +5,7 @@ import static dev.demitasse.vector.Lanes.floats;
 import static dev.demitasse.vector.Lanes.spread;
 import static dev.demitasse.vector.Lanes.store;
 
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.cpu.PackedMatrix;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 

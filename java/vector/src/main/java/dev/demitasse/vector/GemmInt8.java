@@ -9,7 +9,7 @@ import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.SHORTS;
 
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.cpu.PackedMatrix;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;

@@ -8,7 +8,7 @@ import static dev.demitasse.vector.Lanes.INTS;
 import static dev.demitasse.vector.Lanes.MEMORY;
 import static dev.demitasse.vector.Lanes.ORDER;
 
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;

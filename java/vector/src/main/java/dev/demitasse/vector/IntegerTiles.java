@@ -2,7 +2,7 @@ package dev.demitasse.vector;
 
 import static dev.demitasse.vector.Lanes.BYTES;
 
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 
 /** One panel of integer weights by a block of rows: unpacks a few groups at a time, and runs the tiles over them. */

@@ -2,14 +2,14 @@ package dev.demitasse.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
+import dev.demitasse.cpu.HostBuffer;
+import dev.demitasse.cpu.HostWeight;
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
-import dev.demitasse.device.HostBuffer;
-import dev.demitasse.device.HostWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.memory.HostMemory;
-import dev.demitasse.quant.PackedMatrix;
 import dev.demitasse.quant.WeightLayout;
 
 /** {@code linear}: quantises the input where wanted, picks the kernel, and shares out panels and rows. */
@@ -83,7 +83,7 @@ final class LinearKernels implements AutoCloseable {
         Buffer bias = projection.bias();
         return new Job(
                 matrix,
-                element.quantised() && activations.integers(),
+                element.quantized() && activations.integers(),
                 bias == null ? 0 : ((HostBuffer) bias).address(),
                 ((HostBuffer) projection.out()).address(),
                 projection.type(),

@@ -1,10 +1,10 @@
 package dev.demitasse.vector;
 
-import dev.demitasse.BackendUnavailableException;
 import dev.demitasse.device.Backend;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.BackendUnavailableException;
 
 /** The backend {@code vector}: pure Java on any CPU with 128-bit vectors or wider. */
 public final class VectorBackend implements Backend {

@@ -4,23 +4,25 @@ import static dev.demitasse.vector.Lanes.WIDTH;
 import static dev.demitasse.vector.Lanes.floats;
 import static dev.demitasse.vector.Lanes.store;
 
+import dev.demitasse.cpu.Cores;
+import dev.demitasse.cpu.HostBuffer;
+import dev.demitasse.cpu.HostWeight;
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
-import dev.demitasse.device.Cores;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
-import dev.demitasse.device.HostBuffer;
-import dev.demitasse.device.HostWeight;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
-import dev.demitasse.quant.PackedMatrix;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
 /** The operations of {@link Device} over the Vector API: checks the buffers, then hands addresses to the kernels. */
@@ -70,8 +72,8 @@ final class VectorDevice implements Device {
     }
 
     @Override
-    public LinearWeight upload(PackedMatrix matrix) {
-        return new HostWeight(matrix);
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        return new HostWeight(PackedMatrix.pack(source, layout));
     }
 
     @Override

@@ -1,5 +1,0 @@
-/** Chat templates: a hardened engine for the part of Jinja2 that they use. */
-@NullMarked
-package dev.demitasse.chat;
-
-import org.jspecify.annotations.NullMarked;

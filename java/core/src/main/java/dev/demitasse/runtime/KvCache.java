@@ -1,0 +1,67 @@
+package dev.demitasse.runtime;
+
+import dev.demitasse.device.Device;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.kv.KvShape;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * Hands out the pages of a device's key-value store. Not thread-safe: its owner serialises.
+ *
+ * <p>A page holds {@link KvShape#PAGE} positions of one sequence in all layers, so sequences of any length share one
+ * store without fragmentation (Kwon et al., "Efficient Memory Management for Large Language Model Serving with
+ * PagedAttention", 2023).
+ */
+public final class KvCache implements AutoCloseable {
+    private final KvStore store;
+    private final Deque<Integer> free = new ArrayDeque<>();
+
+    /** A cache on {@code device}. */
+    public KvCache(Device device, KvShape shape) {
+        store = device.allocateKv(shape);
+        for (int page = 0; page < shape.pages(); page++) {
+            free.add(page);
+        }
+    }
+
+    /** Pages that hold {@code positions} positions. */
+    public static int pagesFor(int positions) {
+        return (positions + KvShape.PAGE - 1) / KvShape.PAGE;
+    }
+
+    /** The device's memory. */
+    public KvStore store() {
+        return store;
+    }
+
+    /** Pages that nobody has. */
+    public int freePages() {
+        return free.size();
+    }
+
+    /** Makes room in {@code table} for {@code positions} positions in all; false, and nothing changed, where none is left. */
+    public boolean reserve(PageTable table, int positions) {
+        int needed = pagesFor(positions) - table.size();
+        if (needed > free.size()) {
+            return false;
+        }
+        for (int i = 0; i < needed; i++) {
+            table.add(free.pop());
+        }
+        return true;
+    }
+
+    /** Takes back every page of {@code table} beyond those that hold {@code positions} positions. */
+    public void release(PageTable table, int positions) {
+        int keep = pagesFor(positions);
+        while (table.size() > keep) {
+            free.push(table.removeLast());
+        }
+    }
+
+    @Override
+    public void close() {
+        store.close();
+    }
+}

@@ -1,0 +1,277 @@
+package dev.demitasse.gpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.BlockOrder;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.RowReader;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+
+/**
+ * Integer weights in the order in which a GPU's lanes read them ({@code cuda/include/demitasse/weights.cuh}), made from a matrix's
+ * neutral rows, or word by word from blocks whose order allows it; {@link #value} is the way back, for tests.
+ *
+ * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes: of each output four chunks of 16 bytes, in swizzled order.
+ * Scales and minimums lie apart, {@code [tile][output][group of the tile]}, or {@code [output]} where a row has one.
+ */
+public final class WeightTiles implements AutoCloseable {
+    /** Outputs of a tile. */
+    public static final int OUTPUTS = 8;
+    /** Bytes of a tile. */
+    public static final int BYTES = 512;
+
+    private static final int OUTPUT_BYTES = BYTES / OUTPUTS;
+    private static final int NIBBLE_ZEROS = 0x88888888; // nibbles are signed: the integer less 8
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+
+    private final MatrixSource source;
+    private final WeightLayout layout;
+    private final boolean int4;
+    private final int columns; // of a tile
+    private final int tiles; // of a row
+    private final int outputTiles;
+    private final int group; // columns that share a scale on the device: 16 or 32; 0 for a row
+    private final int groups; // scales of a row on the device
+    private final HostMemory quants;
+    private final HostMemory scales; // scales, then minimums
+    private final boolean fp16Scales;
+
+    /**
+     * Packs a matrix, with all cores.
+     *
+     * @param group columns that share a scale on the device, 16 or 32, or 0 for all ({@link #groupOf})
+     * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
+     */
+    public WeightTiles(MatrixSource source, WeightLayout layout, int group) {
+        this.source = source;
+        this.layout = layout;
+        this.int4 = layout.element() == WeightLayout.Element.INT4;
+        this.columns = columnsOfTile(int4);
+        this.tiles = (source.columns() + columns - 1) / columns;
+        this.outputTiles = (source.rows() + OUTPUTS - 1) / OUTPUTS;
+        this.group = group;
+        this.groups = group == 0 ? 1 : tiles * (columns / group);
+        this.quants = HostMemory.allocate((long) outputTiles * tiles * BYTES);
+        HostMemory wide = null;
+        HostMemory narrow = null;
+        try {
+            wide = HostMemory.allocate(2 * scaleBytes(Float.BYTES));
+            pack(wide.segment());
+            fp16Scales = exactInFp16(wide.segment());
+            narrow = fp16Scales ? toFp16(wide.segment()) : null;
+            scales = narrow == null ? wide : narrow;
+        } catch (RuntimeException | Error e) {
+            quants.close();
+            if (wide != null) {
+                wide.close();
+            }
+            throw e;
+        }
+        if (narrow != null) {
+            wide.close();
+        }
+    }
+
+    /** Columns of a tile. */
+    public static int columnsOfTile(boolean int4) {
+        return int4 ? 128 : 64;
+    }
+
+    /**
+     * Columns that share a scale on the device: 16 or 32; longer groups repeat theirs. 0, one scale a row, where the weights have
+     * that and {@code perRow} says that activations have too.
+     */
+    public static int groupOf(WeightLayout layout, boolean perRow) {
+        return layout.group() == WeightLayout.ROW ? perRow ? 0 : 32 : Math.min(layout.group(), 32);
+    }
+
+    /** Bytes of the scales, padded to 16, where each has so many. */
+    private long scaleBytes(int each) {
+        return ((long) outputTiles * OUTPUTS * groups * each + 15) / 16 * 16;
+    }
+
+    private void pack(MemorySegment wide) {
+        BlockOrder order = layout.equals(source.type().layout()) ? source.type().order() : null;
+        IntStream all = IntStream.range(0, outputTiles).parallel();
+        all.forEach(tile -> eachRow(tile, order != null ? packer(order, wide) : packer(wide)));
+    }
+
+    private void eachRow(int outputTile, IntConsumer packer) {
+        int last = Math.min(source.rows(), (outputTile + 1) * OUTPUTS);
+        for (int row = outputTile * OUTPUTS; row < last; row++) {
+            packer.accept(row);
+        }
+    }
+
+    /** Takes rows over through their integers. */
+    private IntConsumer packer(MemorySegment wide) {
+        RowReader reader = source.reader(layout);
+        byte[] q = new byte[tiles * columns];
+        float[] rowScales = new float[layout.groups(source.columns())];
+        float[] rowMins = new float[rowScales.length];
+        return row -> {
+            reader.integers(row, q, rowScales, rowMins);
+            for (int tile = 0; tile < tiles; tile++) {
+                for (int chunk = 0; chunk < 4; chunk++) {
+                    for (int word = 0; word < 4; word++) {
+                        int column = tile * columns + chunk * 4 + word * (int4 ? 32 : 16);
+                        int bits = int4
+                                ? ((int) INTS.get(q, column) | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS
+                                : (int) INTS.get(q, column);
+                        quants.segment().set(INT, chunkAt(row, tile, chunk) + word * 4L, bits);
+                    }
+                }
+            }
+            putScales(wide, row, rowScales, rowMins);
+        };
+    }
+
+    /** Takes rows over through the words of their blocks. */
+    private IntConsumer packer(BlockOrder order, MemorySegment wide) {
+        MemorySegment data = source.data();
+        int blockBytes = source.type().blockBytes();
+        int scaleBytes = layout.minimum() ? 2 * Short.BYTES : Short.BYTES;
+        float[] rowScales = new float[layout.groups(source.columns())];
+        float[] rowMins = new float[rowScales.length];
+        int blocksOfTile = columns / 32;
+        return row -> {
+            long at = row * source.type().rowBytes(source.columns());
+            for (int g = 0; g < rowScales.length; g++, at += blockBytes) {
+                rowScales[g] = source.scaleAt(row, at);
+                rowMins[g] = layout.minimum() ? source.scaleAt(row, at + Short.BYTES) : 0;
+                for (int chunk = 0; chunk < 4; chunk++) {
+                    long from = at + scaleBytes + chunk * 4L;
+                    long to = chunkAt(row, g / blocksOfTile, chunk);
+                    int in = g % blocksOfTile;
+                    if (order == BlockOrder.NIBBLES) {
+                        quants.segment().set(INT, to + in * 4L, data.get(INT, from) ^ NIBBLE_ZEROS);
+                    } else {
+                        quants.segment().set(INT, to + in * 8L, data.get(INT, from));
+                        quants.segment().set(INT, to + in * 8L + 4, data.get(INT, from + 16));
+                    }
+                }
+            }
+            putScales(wide, row, rowScales, rowMins);
+        };
+    }
+
+    /** Where a chunk of a row lies. */
+    private long chunkAt(int row, int tile, int chunk) {
+        int output = row % OUTPUTS;
+        return ((long) (row / OUTPUTS) * tiles + tile) * BYTES
+                + output * (long) OUTPUT_BYTES
+                + (chunk ^ output / 2 % 4) * 16L;
+    }
+
+    /** Index of a scale of a row among all. */
+    private long scaleIndex(int row, int g) {
+        if (group == 0) {
+            return row;
+        }
+        int each = columns / group;
+        return (((long) (row / OUTPUTS) * tiles + g / each) * OUTPUTS + row % OUTPUTS) * each + g % each;
+    }
+
+    private void putScales(MemorySegment wide, int row, float[] rowScales, float[] rowMins) {
+        int length = layout.group() == WeightLayout.ROW ? Integer.MAX_VALUE : layout.group();
+        for (int g = 0; g < groups; g++) {
+            int from = g * group / length;
+            if (from >= rowScales.length) {
+                break; // columns beyond the matrix are zeros
+            }
+            wide.setAtIndex(JAVA_FLOAT, scaleIndex(row, g), rowScales[from]);
+            if (layout.minimum()) {
+                long index = scaleBytes(Float.BYTES) / Float.BYTES + scaleIndex(row, g);
+                wide.setAtIndex(JAVA_FLOAT, index, rowMins[from]);
+            }
+        }
+    }
+
+    private static boolean exactInFp16(MemorySegment wide) {
+        return IntStream.range(0, (int) (wide.byteSize() / Float.BYTES))
+                .parallel()
+                .allMatch(i -> {
+                    float value = wide.getAtIndex(JAVA_FLOAT, i);
+                    return Float.float16ToFloat(Float.floatToFloat16(value)) == value;
+                });
+    }
+
+    private HostMemory toFp16(MemorySegment wide) {
+        HostMemory narrow = HostMemory.allocate(2 * scaleBytes(Short.BYTES));
+        long count = (long) outputTiles * OUTPUTS * groups;
+        for (int i = 0; i < (layout.minimum() ? 2 : 1); i++) {
+            long from = i * scaleBytes(Float.BYTES) / Float.BYTES;
+            long to = i * scaleBytes(Short.BYTES) / Short.BYTES;
+            for (long k = 0; k < count; k++) {
+                short bits = Float.floatToFloat16(wide.getAtIndex(JAVA_FLOAT, from + k));
+                narrow.segment().setAtIndex(JAVA_SHORT, to + k, bits);
+            }
+        }
+        return narrow;
+    }
+
+    /** Tiles of a row. */
+    public int tiles() {
+        return tiles;
+    }
+
+    /** Whether scales and minimums are FP16, which they are where that is exact. */
+    public boolean fp16Scales() {
+        return fp16Scales;
+    }
+
+    /** The tiles: what begins a matrix on the device. */
+    public MemorySegment quants() {
+        return quants.segment();
+    }
+
+    /** The scales, and behind them at {@link #minimumOffset} the minimums, where there are any. */
+    public MemorySegment scales() {
+        long bytes = scaleBytes(fp16Scales ? Short.BYTES : Float.BYTES);
+        return scales.segment().asSlice(0, layout.minimum() ? 2 * bytes : bytes);
+    }
+
+    /** Where the minimums begin within {@link #scales}. */
+    public long minimumOffset() {
+        return scaleBytes(fp16Scales ? Short.BYTES : Float.BYTES);
+    }
+
+    /** The value of an element, read from the tiles. */
+    public float value(int row, int column) {
+        int tile = column / columns;
+        int inTile = column % columns;
+        int inGroup = inTile % 32;
+        long at = chunkAt(row, tile, inGroup % 16 / 4) + column % 4;
+        int q = int4
+                ? quants.segment().get(JAVA_BYTE, at + inTile / 32 * 4) >> inGroup / 16 * 4 & 15 ^ 8
+                : quants.segment().get(JAVA_BYTE, at + inTile / 32 * 8 + inGroup / 16 * 4);
+        long index = scaleIndex(row, group == 0 ? 0 : column / group);
+        float value = number(0, index) * (q - layout.zero());
+        return layout.minimum() ? value + number(minimumOffset(), index) : value;
+    }
+
+    private float number(long offset, long index) {
+        MemorySegment from = scales.segment().asSlice(offset);
+        return fp16Scales
+                ? Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, index))
+                : from.getAtIndex(JAVA_FLOAT, index);
+    }
+
+    @Override
+    public void close() {
+        quants.close();
+        scales.close();
+    }
+}
