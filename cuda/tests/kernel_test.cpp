@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "../emulator/kernels.cpp"
+#include "kernels.cpp"
 
 namespace {
 

@@ -54,6 +54,7 @@ public class BuildCuda {
         run("cmake", "--build", build.toString(), "--target", "fatbins", "--parallel");
         Path classes = target.resolve("classes/dev/demitasse/cuda");
         copy(build, classes, ".fatbin");
+        copy(build, classes, "kernels.txt");
         deleteFatbinsWithoutSource(classes, root.resolve("cuda/kernels"));
     }
 

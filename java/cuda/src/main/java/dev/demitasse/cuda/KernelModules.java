@@ -9,6 +9,7 @@ import dev.demitasse.exception.BackendUnavailableException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -20,21 +21,10 @@ import jcuda.driver.CUresult;
 
 /** The kernels, from the fatbins in the jar: one for each file in {@code cuda/kernels}. */
 final class KernelModules implements AutoCloseable {
-    private static final List<String> FILES = List.of(
-            "attention_decode",
-            "attention_prefill",
-            "elementwise",
-            "gemm_float",
-            "gemm_int8",
-            "gemv_float",
-            "gemv_int4",
-            "gemv_int8",
-            "kv_append",
-            "linear_finish",
-            "quantize_rows",
-            "sample");
+    /** The names of the files, one a line, written by {@code cuda/CMakeLists.txt}. */
+    private static final String LIST = "kernels.txt";
 
-    private static final String WGMMA_FILE = "gemm_int8.sm90a";
+    private static final String WGMMA_SUFFIX = ".sm90a";
 
     /** Dynamic shared memory that a kernel may have without asking. */
     private static final int SHARED_BYTES = 48 << 10;
@@ -45,18 +35,17 @@ final class KernelModules implements AutoCloseable {
 
     /** Whether the build had an nvcc. */
     static boolean built() {
-        return KernelModules.class.getResource(FILES.getFirst() + ".fatbin") != null;
+        return KernelModules.class.getResource(LIST) != null;
     }
 
     /** Loads them into the current context; {@code wgmma}: those of sm_90a, too. */
     KernelModules(boolean wgmma) {
-        List<String> files = new ArrayList<>(FILES);
-        if (wgmma) {
-            files.add(WGMMA_FILE);
-        }
-        for (String file : files) {
+        for (String file : new String(resource(LIST), StandardCharsets.UTF_8).lines().toList()) {
+            if (file.endsWith(WGMMA_SUFFIX) && !wgmma) {
+                continue;
+            }
             CUmodule module = new CUmodule();
-            int failed = cuModuleLoadData(module, fatbin(file));
+            int failed = cuModuleLoadData(module, resource(file + ".fatbin"));
             if (failed != 0) {
                 close();
                 throw new BackendUnavailableException("cuda: the driver does not take the kernels of " + file + ": "
@@ -66,10 +55,10 @@ final class KernelModules implements AutoCloseable {
         }
     }
 
-    private static byte[] fatbin(String file) {
-        try (InputStream in = KernelModules.class.getResourceAsStream(file + ".fatbin")) {
+    private static byte[] resource(String name) {
+        try (InputStream in = KernelModules.class.getResourceAsStream(name)) {
             if (in == null) {
-                throw new BackendUnavailableException("cuda: this build has no kernels of " + file + ".");
+                throw new BackendUnavailableException("cuda: this build has no " + name + ".");
             }
             return in.readAllBytes();
         } catch (IOException e) {

@@ -1,0 +1,78 @@
+// Computes: out[i] = scale table[ids[i]].
+// Layout:   the table as weights.cuh says, or float_weights.cuh; ids in device memory; out rows x columns FP32.
+// Requires: ids within the table.
+// Accuracy: FP32; 16-bit elements are widened exactly.
+// Launch:   a block of 256 threads a row.
+// Moves:    a row of the table read, 4 bytes written an element.
+// Why:      bound by the launch: few rows a step, wherever they lie.
+#include "demitasse/weights.cuh"
+
+namespace demitasse {
+
+enum class Table : int64_t { F32, F16, BF16, INT8, INT4 };
+
+struct EmbedArgs {
+    int64_t element;  // Table
+    const uint8_t* weights;
+    const void* scales;
+    const void* mins;  // or null
+    int64_t stride;    // floating point: bytes of a row
+    int64_t tiles;     // integers: tiles of a row
+    int64_t part;      // integers: columns of a part, 16 or 32; 0 for one part a row
+    int64_t half_scales;
+    int64_t columns;
+    const int32_t* ids;
+    Real scale;
+    float* out;
+};
+
+template <int BITS>
+DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
+    using Tile = WeightTile<BITS>;
+    const int64_t tile = row / TILE_OUTPUTS * a.tiles + k / Tile::COLUMNS;
+    const int in_tile = k % Tile::COLUMNS;
+    const int in_group = in_tile % 32;
+    const uint8_t* at =
+        a.weights + tile * TILE_BYTES + chunk_offset(static_cast<int>(row % TILE_OUTPUTS), in_group % 16 / 4);
+    int q;
+    if constexpr (BITS == 8) {
+        q = static_cast<int8_t>(at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);
+    } else {
+        q = static_cast<int8_t>(at[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
+        q += a.mins != nullptr ? 8 : 0;
+    }
+    const int64_t parts = a.part == 0 ? 1 : Tile::COLUMNS / a.part;
+    const int64_t scale = a.part == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * parts + in_tile / a.part;
+    auto number = [&](const void* from) {
+        return a.half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[scale])
+                                  : static_cast<const float*>(from)[scale];
+    };
+    const float value = number(a.scales) * static_cast<float>(q);
+    return a.mins == nullptr ? value : value + number(a.mins);
+}
+
+DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
+    switch (static_cast<Table>(a.element)) {
+        case Table::F32:
+            return reinterpret_cast<const float*>(a.weights + row * a.stride)[k];
+        case Table::F16:
+            return half_to_float(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]);
+        case Table::BF16:
+            return __uint_as_float(
+                static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]) << 16);
+        case Table::INT8:
+            return integer_element<8>(a, row, k);
+        default:
+            return integer_element<4>(a, row, k);
+    }
+}
+
+}  // namespace demitasse
+
+KERNEL(256) embed(const demitasse::EmbedArgs a) {
+    const int64_t row = a.ids[blockIdx.x];
+    for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
+        a.out[blockIdx.x * a.columns + k] = a.scale * demitasse::table_element(a, row, k);
+    }
+}
+EXPORT(embed)

@@ -1,0 +1,27 @@
+// Computes: out[i] = x[ids[i]].
+// Layout:   x and out rows x columns FP32; ids in device memory.
+// Requires: ids within x; out does not overlap it.
+// Accuracy: exact.
+// Launch:   a block of 256 threads a row.
+// Moves:    4 bytes read and 4 written an element.
+// Why:      bound by the launch: the rows whose logits are wanted, few of a batch.
+#include "demitasse/kernel.cuh"
+
+namespace demitasse {
+
+struct GatherRowsArgs {
+    const float* x;
+    int64_t columns;
+    const int32_t* ids;
+    float* out;
+};
+
+}  // namespace demitasse
+
+KERNEL(256) gather_rows(const demitasse::GatherRowsArgs a) {
+    const int64_t row = a.ids[blockIdx.x];
+    for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
+        a.out[blockIdx.x * a.columns + k] = a.x[row * a.columns + k];
+    }
+}
+EXPORT(gather_rows)
