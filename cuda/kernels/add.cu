@@ -17,7 +17,7 @@ struct AddArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) add(const demitasse::AddArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) add(const demitasse::AddArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.x[i] += a.y[i];

@@ -76,7 +76,7 @@ DEVICE void attention_decode_float(const AttentionArgs& a) {
 }
 
 // The merge of a head's states by a block of MERGE_WARPS: a warp has 32 elements, and every so many segments.
-constexpr int MERGE_WARPS = 8;
+constexpr int MERGE_WARPS = MERGE_THREADS / 32;
 constexpr int MERGE_SEGMENTS = MERGE_WARPS * 32;  // whose factors are computed at a time, one by a thread
 
 DEVICE float sum_of_warps(const float* of_warps) {
@@ -166,13 +166,13 @@ DEVICE void attention_merge_states(const AttentionMergeArgs& merge) {
 
 }  // namespace demitasse
 
-#define FLOAT_DECODE(name, HEADS)                                               \
-    KERNEL_BLOCKS(128, 3) name(const demitasse::AttentionArgs a) {              \
-        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a); \
-    }                                                                           \
+#define FLOAT_DECODE(name, HEADS)                                                           \
+    KERNEL_BLOCKS(demitasse::decode_threads(4), 3) name(const demitasse::AttentionArgs a) { \
+        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a);             \
+    }                                                                                       \
     EXPORT(name)
 #define TENSOR_DECODE(name, TYPE, DIM, BLOCKS)                                                           \
-    KERNEL_BLOCKS(256, BLOCKS) name(const demitasse::AttentionArgs a) {                                  \
+    KERNEL_BLOCKS(demitasse::decode_threads(1), BLOCKS) name(const demitasse::AttentionArgs a) {         \
         demitasse::attention_decode_tensor<demitasse::TensorAttention<demitasse::KvType::TYPE, DIM>>(a); \
     }                                                                                                    \
     EXPORT(name)
@@ -186,5 +186,7 @@ TENSOR_DECODE(attention_decode_int8_heads8_dim256, INT8, 256, 1)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim128, FP8, 128, 2)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim256, FP8, 256, 1)
 
-KERNEL(256) attention_merge(const demitasse::AttentionMergeArgs merge) { demitasse::attention_merge_states(merge); }
+KERNEL(demitasse::MERGE_THREADS) attention_merge(const demitasse::AttentionMergeArgs merge) {
+    demitasse::attention_merge_states(merge);
+}
 EXPORT(attention_merge)

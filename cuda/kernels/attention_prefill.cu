@@ -4,7 +4,7 @@
 // Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most DIM.
 // Accuracy: operands in FP16, sums in FP32: NMSE at most 1e-5 against FP64 on the same operands. Not the bits of
 //           attention_decode; with --batch-invariant that kernel takes its place.
-// Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: PrefillShape::BYTES.
+// Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: prefill_shared_bytes.
 // Moves:    keys and values once for 64 rows and a query head; 4 operations an element, position and query.
 // Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand; values
 //           go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales. Weights are
@@ -13,17 +13,15 @@
 
 namespace demitasse {
 
-constexpr int PREFILL_ROWS = 64;
-constexpr int PREFILL_THREADS = 128;
-
 template <int DIM>
 struct PrefillShape {
-    static constexpr int KEY_BYTES = DIM * PAGE * 2;             // [chunk of 8][position][8]
-    static constexpr int VALUE_STRIDE = DIM + 8;                 // elements: eight rows meet all banks
+    static constexpr int KEY_BYTES = DIM * PAGE * 2;  // [chunk of 8][position][8]
+    static constexpr int VALUE_STRIDE = prefill_stride(DIM);
     static constexpr int VALUE_BYTES = VALUE_STRIDE * PAGE * 2;  // [position][element]
-    static constexpr int QUERY_STRIDE = DIM + 8;
+    static constexpr int QUERY_STRIDE = prefill_stride(DIM);
     static constexpr int QUERY_BYTES = QUERY_STRIDE * PREFILL_ROWS * 2;
-    static constexpr int BYTES = KEY_BYTES + VALUE_BYTES + QUERY_BYTES;
+    static_assert(KEY_BYTES + VALUE_BYTES + QUERY_BYTES == prefill_shared_bytes(DIM) && prefill_dim(DIM) == DIM);
+    static_assert(PREFILL_THREADS / 32 * 16 == PREFILL_ROWS);
 };
 
 template <KvType TYPE, int DIM>
@@ -143,7 +141,7 @@ template <KvType TYPE, int DIM>
 DEVICE void attention_prefill(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
     using Shape = PrefillShape<DIM>;
-    const int32_t* block = a.blocks + blockIdx.y * 4;
+    const int32_t* block = a.blocks + blockIdx.y * PREFILL_WORDS;
     Prefill<TYPE, DIM> prefill{a,
                                reinterpret_cast<uint16_t*>(shared),
                                reinterpret_cast<uint16_t*>(shared + Shape::KEY_BYTES),
@@ -219,8 +217,10 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
 using demitasse::AttentionArgs;
 using demitasse::KvType;
 
-#define ATTENTION_PREFILL(name, TYPE, DIM)                                                                            \
-    KERNEL_BLOCKS(128, 256 / DIM) name(const AttentionArgs a) { demitasse::attention_prefill<KvType::TYPE, DIM>(a); } \
+#define ATTENTION_PREFILL(name, TYPE, DIM)                                             \
+    KERNEL_BLOCKS(demitasse::PREFILL_THREADS, 256 / DIM) name(const AttentionArgs a) { \
+        demitasse::attention_prefill<KvType::TYPE, DIM>(a);                            \
+    }                                                                                  \
     EXPORT(name)
 #define ATTENTION_PREFILL_TYPES(DIM)                              \
     ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)   \

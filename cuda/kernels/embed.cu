@@ -12,7 +12,7 @@ namespace demitasse {
 enum class Table : int64_t { F32, F16, BF16, INT8, INT4 };
 
 struct EmbedArgs {
-    int64_t element;  // Table
+    Table element;
     const uint8_t* weights;
     const void* scales;
     const void* mins;  // or null
@@ -52,7 +52,7 @@ DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
 }
 
 DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
-    switch (static_cast<Table>(a.element)) {
+    switch (a.element) {
         case Table::F32:
             return reinterpret_cast<const float*>(a.weights + row * a.stride)[k];
         case Table::F16:
@@ -69,7 +69,7 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
 
 }  // namespace demitasse
 
-KERNEL(256) embed(const demitasse::EmbedArgs a) {
+KERNEL(demitasse::ROW_THREADS) embed(const demitasse::EmbedArgs a) {
     const int64_t row = a.ids[blockIdx.x];
     for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
         a.out[blockIdx.x * a.columns + k] = a.scale * demitasse::table_element(a, row, k);

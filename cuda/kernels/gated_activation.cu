@@ -22,7 +22,7 @@ DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 }  // namespace demitasse
 
-KERNEL(256) gated_activation(const demitasse::GatedActivationArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) gated_activation(const demitasse::GatedActivationArgs a) {
     using namespace demitasse;
     const int64_t k = demitasse::thread_index();  // beyond 32 bits where all rows are one
     const int64_t at = blockIdx.y * a.columns + k;

@@ -18,7 +18,7 @@ struct GatherRowsArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) gather_rows(const demitasse::GatherRowsArgs a) {
+KERNEL(demitasse::ROW_THREADS) gather_rows(const demitasse::GatherRowsArgs a) {
     const int64_t row = a.ids[blockIdx.x];
     for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
         a.out[blockIdx.x * a.columns + k] = a.x[row * a.columns + k];

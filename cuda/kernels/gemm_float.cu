@@ -15,11 +15,12 @@ namespace demitasse {
 template <class Element, int EACH>
 struct FloatGemm {
     static constexpr int EDGE = 16 * EACH;  // rows, and outputs, of a block
-    static constexpr int STEP = 16;         // columns at once
+    static_assert(EDGE == float_gemm_edge(EDGE) && FLOAT_GEMM_THREADS == 16 * 16);
+    static constexpr int STEP = 16;  // columns at once
     static constexpr int COUNT = 16 / Element::BYTES;
-    static constexpr int X_LOADS = EDGE * STEP / 256;    // numbers of a thread
-    static constexpr int W_LOADS = EDGE * STEP / COUNT;  // of 16 bytes, of all threads
-    static constexpr int W_EACH = (W_LOADS + 255) / 256;
+    static constexpr int X_LOADS = EDGE * STEP / FLOAT_GEMM_THREADS;  // numbers of a thread
+    static constexpr int W_LOADS = EDGE * STEP / COUNT;               // of 16 bytes, of all threads
+    static constexpr int W_EACH = (W_LOADS + FLOAT_GEMM_THREADS - 1) / FLOAT_GEMM_THREADS;
 
     const FloatLinearArgs& a;
     float* shared;  // [stage][activations, weights][column][EDGE]
@@ -42,14 +43,14 @@ struct FloatGemm {
     DEVICE void load(int step) {
 #pragma unroll
         for (int i = 0; i < X_LOADS; i++) {
-            const int at = static_cast<int>(threadIdx.x) + i * 256;
+            const int at = static_cast<int>(threadIdx.x) + i * FLOAT_GEMM_THREADS;
             const int row = first_row + at % EDGE;
             const int column = step * STEP + at / EDGE;
             x[i] = row < a.rows && column < a.columns ? a.x[row * a.columns + column] : 0;
         }
 #pragma unroll
         for (int i = 0; i < W_EACH; i++) {
-            const int at = static_cast<int>(threadIdx.x) + i * 256;
+            const int at = static_cast<int>(threadIdx.x) + i * FLOAT_GEMM_THREADS;
             const int output = first_output + at % EDGE;
             const int64_t byte = static_cast<int64_t>(step * STEP + at / EDGE * COUNT) * Element::BYTES;
             const bool inside = at < W_LOADS && output < a.outputs && byte < a.stride;
@@ -61,12 +62,12 @@ struct FloatGemm {
         float* to = stage(step);
 #pragma unroll
         for (int i = 0; i < X_LOADS; i++) {
-            to[threadIdx.x + i * 256] = x[i];
+            to[threadIdx.x + i * FLOAT_GEMM_THREADS] = x[i];
         }
         to += STEP * EDGE;
 #pragma unroll
         for (int i = 0; i < W_EACH; i++) {
-            const int at = static_cast<int>(threadIdx.x) + i * 256;
+            const int at = static_cast<int>(threadIdx.x) + i * FLOAT_GEMM_THREADS;
             if (at < W_LOADS) {
 #pragma unroll
                 for (int j = 0; j < COUNT; j++) {
@@ -144,10 +145,10 @@ DEVICE void gemm_float(const FloatLinearArgs& a) {
 
 }  // namespace demitasse
 
-#define GEMM_FLOAT(name, ELEMENT, EACH)                                              \
-    KERNEL_BLOCKS(256, EACH == 8 ? 1 : 2) name(const demitasse::FloatLinearArgs a) { \
-        demitasse::gemm_float<demitasse::ELEMENT, EACH>(a);                          \
-    }                                                                                \
+#define GEMM_FLOAT(name, ELEMENT, EACH)                                                                        \
+    KERNEL_BLOCKS(demitasse::FLOAT_GEMM_THREADS, EACH == 8 ? 1 : 2) name(const demitasse::FloatLinearArgs a) { \
+        demitasse::gemm_float<demitasse::ELEMENT, EACH>(a);                                                    \
+    }                                                                                                          \
     EXPORT(name)
 
 GEMM_FLOAT(gemm_f32_m64, F32, 4)

@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s n, or s q + m (weights.cuh); weights INT8 or INT4.
 // Layout:   weights.cuh; output.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
-// Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: GemmShape::BYTES.
+// Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: gemm_shared_bytes.
 // Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
 //           folds in the order of weights.cuh: the bits of gemv.
 // Launch:   (outputs / N of all matrices, rows / M) blocks; or (…, …, segments), each of which leaves its sums in
@@ -29,14 +29,14 @@ struct GemmTile {
 template <int BITS, Part PART, class T>
 struct GemmShape {
     using Tile = WeightTile<BITS>;
+    static constexpr int GROUP = columns_of(PART);
     static constexpr int PARTS = Tile::parts(PART);
-    static constexpr int ACTIVATIONS = T::M * Tile::COLUMNS;
-    static constexpr int WEIGHTS = T::N / TILE_OUTPUTS * TILE_BYTES;
-    static constexpr int SCALES = PART == Part::ROW ? 0 : T::N * PARTS * 4;
-    static constexpr int GROUPS = PART == Part::ROW ? 0 : T::M * Tile::INPUTS * static_cast<int>(sizeof(GroupPair));
-    static constexpr int STAGE = ACTIVATIONS + WEIGHTS + 2 * SCALES + GROUPS;
-    static constexpr int STAGES = 3;
-    static constexpr int BYTES = STAGES * STAGE;
+    static constexpr int ACTIVATIONS = gemm_input_bytes(BITS, T::M);
+    static constexpr int WEIGHTS = gemm_weight_bytes(T::N);
+    static constexpr int SCALES = gemm_scale_bytes(BITS, GROUP, T::N);
+    static constexpr int STAGES = GEMM_STAGES;
+    static constexpr int STAGE = gemm_shared_bytes(BITS, GROUP, T::M) / STAGES;
+    static_assert(T::M == gemm_rows(T::M) && T::N == gemm_outputs(GROUP, T::M) && T::THREADS == gemm_threads(T::M));
 };
 
 // What a thread copies of each tile of columns, one tile after the other: chunks of 16 bytes of LINES lines, which lie one

@@ -1,7 +1,7 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
 //           row (W8A8); w = s q. The bits of gemm_int8.cu.
 // Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
-// Requires: sm_90a; part ROW; no minimums; an even number of outputs. Dynamic shared memory: Wgmma::BYTES. An even number of blocks.
+// Requires: sm_90a; part ROW; no minimums; an even number of outputs. Dynamic shared memory: WGMMA_BYTES. An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
 // Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
 //           neighbouring rows.
@@ -20,17 +20,16 @@
 namespace demitasse {
 
 struct Wgmma {
-    static constexpr int M = 128, N = 128;
-    static constexpr int TILES = 4;  // of columns, a stage: bulk copies go out one after the other, so they are long
+    static constexpr int M = WGMMA_ROWS, N = WGMMA_OUTPUTS;
+    static constexpr int TILES = WGMMA_TILES;  // a stage: bulk copies go out one after the other, so they are long
     static constexpr int LINE = TILES * TILE_BYTES;
     static constexpr int ACTIVATIONS = M / TILE_OUTPUTS * LINE;
-    static constexpr int STAGE = ACTIVATIONS + N / TILE_OUTPUTS * LINE;
-    static constexpr int STAGES = 3;
-    static constexpr int GROUPS = 2;  // of four warps each that multiply; one warp more asks for operands
-    static constexpr int THREADS = GROUPS * 128 + 32;
-    static constexpr int BLOCKS = 2;  // of a cluster
+    static constexpr int STAGE = WGMMA_STAGE_BYTES;
+    static constexpr int STAGES = WGMMA_STAGES;
+    static constexpr int GROUPS = WGMMA_GROUPS;
+    static constexpr int BLOCKS = WGMMA_CLUSTER;
     static constexpr int BARRIERS = STAGES * STAGE;
-    static constexpr int BYTES = BARRIERS + (2 * STAGES + GROUPS) * 8;
+    static_assert(BARRIERS + (2 * STAGES + GROUPS) * 8 == WGMMA_BYTES);
 
     const LinearArgs& a;
     unsigned char* shared;
@@ -253,7 +252,7 @@ struct Wgmma {
 
 }  // namespace demitasse
 
-KERNEL_CLUSTER(demitasse::Wgmma::THREADS, demitasse::Wgmma::BLOCKS)
+KERNEL_CLUSTER(demitasse::WGMMA_THREADS, demitasse::WGMMA_CLUSTER)
 gemm_int8_row_wgmma(const demitasse::LinearArgs a) {
     using namespace demitasse;
     DYNAMIC_SHARED(shared);
@@ -267,4 +266,4 @@ gemm_int8_row_wgmma(const demitasse::LinearArgs a) {
     __syncwarp();
     cluster_sync();  // a block stays until its neighbour has no more to send to it
 }
-EXPORT_CLUSTER(gemm_int8_row_wgmma, demitasse::Wgmma::BLOCKS)
+EXPORT_CLUSTER(gemm_int8_row_wgmma, demitasse::WGMMA_CLUSTER)

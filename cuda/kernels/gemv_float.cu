@@ -14,7 +14,7 @@ namespace demitasse {
 template <class Element, int ROWS>
 DEVICE void gemv_float(const FloatLinearArgs& a) {
     constexpr int COUNT = 16 / Element::BYTES;
-    const int64_t output = static_cast<int64_t>(blockIdx.x) * 8 + warp();
+    const int64_t output = static_cast<int64_t>(blockIdx.x) * FLOAT_GEMV_OUTPUTS + warp();
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     if (output >= a.outputs) {
         return;
@@ -59,8 +59,10 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
 
 }  // namespace demitasse
 
-#define GEMV_FLOAT(name, ELEMENT, ROWS)                                                                          \
-    KERNEL(256) name(const demitasse::FloatLinearArgs a) { demitasse::gemv_float<demitasse::ELEMENT, ROWS>(a); } \
+#define GEMV_FLOAT(name, ELEMENT, ROWS)                                              \
+    KERNEL(demitasse::FLOAT_GEMV_THREADS) name(const demitasse::FloatLinearArgs a) { \
+        demitasse::gemv_float<demitasse::ELEMENT, ROWS>(a);                          \
+    }                                                                                \
     EXPORT(name)
 
 GEMV_FLOAT(gemv_f32_rows1, F32, 1)

@@ -51,7 +51,7 @@ DEVICE void append(const KvAppendArgs& a) {
     const int dim = static_cast<int>(a.kv.head_dim);
     if (head >= a.kv.heads) {
         float* query = a.queries + (row * a.query_heads + head - a.kv.heads) * dim;
-        for (int64_t pair = threadIdx.x; pair < a.angles.rope_dim / 2; pair += 64) {
+        for (int64_t pair = threadIdx.x; pair < a.angles.rope_dim / 2; pair += APPEND_THREADS) {
             a.angles.turn(query, row, pair);
         }
         return;
@@ -110,8 +110,8 @@ DEVICE void append(const KvAppendArgs& a) {
 
 }  // namespace demitasse
 
-#define KV_APPEND(name, TYPE)                                                                   \
-    KERNEL(64) name(const demitasse::KvAppendArgs a) { demitasse::append<demitasse::TYPE>(a); } \
+#define KV_APPEND(name, TYPE)                                                                                          \
+    KERNEL(demitasse::APPEND_THREADS) name(const demitasse::KvAppendArgs a) { demitasse::append<demitasse::TYPE>(a); } \
     EXPORT(name)
 
 KV_APPEND(kv_append_f32, KvType::F32)

@@ -34,7 +34,7 @@ struct AddBiasArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) to_half(const demitasse::ToHalfArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) to_half(const demitasse::ToHalfArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         const float x = a.x[i];
@@ -43,7 +43,7 @@ KERNEL(256) to_half(const demitasse::ToHalfArgs a) {
 }
 EXPORT(to_half)
 
-KERNEL(256) spoil_rows(const demitasse::SpoilRowsArgs a) {
+KERNEL(demitasse::ROW_THREADS) spoil_rows(const demitasse::SpoilRowsArgs a) {
     using namespace demitasse;
     SHARED(int, spoilt, 1);
     if (threadIdx.x == 0) {
@@ -63,7 +63,7 @@ KERNEL(256) spoil_rows(const demitasse::SpoilRowsArgs a) {
 }
 EXPORT(spoil_rows)
 
-KERNEL(256) add_bias(const demitasse::AddBiasArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) add_bias(const demitasse::AddBiasArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.out.store(i, a.bias == nullptr ? a.x[i] : a.x[i] + a.bias[i % a.columns]);

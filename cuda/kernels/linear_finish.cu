@@ -7,7 +7,7 @@
 // Why:      a second kernel instead of atomics: the order of the sums, and so the bits, stay the same.
 #include "demitasse/weights.cuh"
 
-KERNEL(256) linear_finish(const GRID_CONSTANT demitasse::LinearBatch batch) {
+KERNEL(demitasse::ELEMENT_THREADS) linear_finish(const GRID_CONSTANT demitasse::LinearBatch batch) {
     int block = static_cast<int>(blockIdx.x);
     const demitasse::LinearArgs& a = batch.of(block);
     const int64_t i = static_cast<int64_t>(block) * blockDim.x + threadIdx.x;

@@ -21,9 +21,9 @@ struct QuantizeRowsArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) quantize_rows(const demitasse::QuantizeRowsArgs a) {
+KERNEL(demitasse::QUANTIZE_THREADS) quantize_rows(const demitasse::QuantizeRowsArgs a) {
     using namespace demitasse;
-    SHARED(float, maxima, 8);
+    SHARED(float, maxima, QUANTIZE_THREADS / 32);
     const int64_t row = blockIdx.x;
     const float* x = a.x + row * a.columns;
     const int columns = static_cast<int>(a.columns);

@@ -24,7 +24,7 @@ struct RmsNormArgs {
     QuantizedRows quantized;
 };
 
-constexpr int NORM_WARPS = 32;  // of a block, at most
+constexpr int NORM_WARPS = NORM_THREADS / 32;  // of a block, at most
 constexpr int NORM_HELD = 8;
 
 // A row of rms_norm; threads have columns of their own.
@@ -61,7 +61,7 @@ struct NormRow {
 
 }  // namespace demitasse
 
-KERNEL_BLOCKS(1024, 1) rms_norm(const demitasse::RmsNormArgs a) {
+KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs a) {
     using namespace demitasse;
     SHARED(float, sums, NORM_WARPS);
     SHARED(float, maxima, NORM_WARPS);

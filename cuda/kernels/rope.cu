@@ -19,7 +19,7 @@ struct RopeArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) rope(const demitasse::RopeArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) rope(const demitasse::RopeArgs a) {
     const int64_t pairs = a.angles.rope_dim / 2;
     const int64_t i = demitasse::thread_index();
     if (i < a.rows * a.heads * pairs) {

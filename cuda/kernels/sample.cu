@@ -2,7 +2,7 @@
 //           top-p and min-p keep, in this order, the one whose interval of exp(logit / temperature), tokens in the order of
 //           their numbers, holds a random point. NaN is never chosen; -1 where all logits are. `Draw` in Java is the definition.
 // Layout:   logits rows in order, FP32; one SampleRow a row, in device memory.
-// Requires: at most 2^18 columns, so that sums of weights fit 64 bits.
+// Requires: at most SAMPLE_COLUMNS (2^18) columns, so that sums of weights fit 64 bits.
 // Accuracy: weights are FP32 exponentials rounded to multiples of 2^-40 of the largest; sums of those are exact, in any
 //           order. Random numbers are SplitMix64's: a hash of seed and number, so that a row's token does not depend on
 //           the batch.
@@ -33,7 +33,6 @@ struct SampleArgs {
     int32_t* out;
 };
 
-constexpr int SAMPLE_THREADS = 512;
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 constexpr int32_t NO_TOKEN = -1;  // Draw.NONE
 constexpr int BINS = 256;
@@ -372,7 +371,7 @@ struct SampleBlock {
 
 }  // namespace demitasse
 
-KERNEL_BLOCKS(512, 1) sample(const demitasse::SampleArgs a) {
+KERNEL_BLOCKS(demitasse::SAMPLE_THREADS, 1) sample(const demitasse::SampleArgs a) {
     using namespace demitasse;
     SHARED(SampleShared, shared, 1);
     const SampleRow& row = a.rows[blockIdx.x];  // read where it is wanted: registers are few

@@ -17,7 +17,7 @@ struct SoftCapArgs {
 
 }  // namespace demitasse
 
-KERNEL(256) soft_cap(const demitasse::SoftCapArgs a) {
+KERNEL(demitasse::ELEMENT_THREADS) soft_cap(const demitasse::SoftCapArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.x[i] = a.cap * tanhf(a.x[i] / a.cap);

@@ -128,7 +128,7 @@ struct RandomInput {
         for (float& v : x) {
             v = normal(random);
         }
-        run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, 256, 0,
+        run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, QUANTIZE_THREADS, 0,
             QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, whole_rows}});
     }
 
@@ -173,27 +173,36 @@ void multiply_exactly(const RandomMatrix<BITS>& m, const RandomInput& input, std
 struct LinearKernel {
     std::string name;
     int rows, outputs;
-    unsigned threads, splits;
+    unsigned threads;
+    size_t shared_bytes;
+    unsigned splits;
 };
 
-std::vector<LinearKernel> linear_kernels(const std::string& element, int part, unsigned segments) {
+std::vector<LinearKernel> linear_kernels(int bits, int part, unsigned segments) {
+    const std::string element = "int" + std::to_string(bits);
     const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
     const std::string gemv = "gemv_" + element + suffix;
     const std::string gemm = "gemm_" + element + suffix;
-    return {{gemv + "_rows4", 4, 16, 256, 1},
-            {gemv + "_rows8", 8, 16, 256, 1},
-            {gemm + "_m16", 16, 64, 128, part == 0 ? 1 : segments},
-            {gemm + "_m32", 32, 64, 128, 1},
-            {gemm + "_m64", 64, 64, 256, 1},
-            {gemm + "_m128", 128, part == 0 ? 128 : 64, 256, 1},
-            {gemv + "_float_rows1", 1, 8, 256, 1},
-            {gemv + "_float_rows4", 4, 8, 256, 1}};
+    std::vector<LinearKernel> kernels;
+    for (int rows : {4, 8}) {
+        kernels.push_back({gemv + "_rows" + std::to_string(rows), rows, GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
+    }
+    for (int rows : {16, 32, 64, 128}) {
+        kernels.push_back({gemm + "_m" + std::to_string(rows), rows, gemm_outputs(part, rows),
+                           static_cast<unsigned>(gemm_threads(rows)),
+                           static_cast<size_t>(gemm_shared_bytes(bits, part, rows)),
+                           rows == 16 && part != 0 ? segments : 1});
+    }
+    for (int rows : {1, 4}) {
+        kernels.push_back({gemv + "_float_rows" + std::to_string(rows), rows, EXACT_GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
+    }
+    return kernels;
 }
 
 // All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there are two
 // copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
 template <int BITS>
-void test_linear(const char* element, int part, bool minimum, bool half, std::mt19937& random) {
+void test_linear(int part, bool minimum, bool half, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
     constexpr int N = 75;
     const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
@@ -207,7 +216,7 @@ void test_linear(const char* element, int part, bool minimum, bool half, std::mt
         LinearArgs a{};
         m.put_to(a);
         input.put_to(a);
-        for (const LinearKernel& kernel : linear_kernels(element, part, static_cast<unsigned>(a.segments()))) {
+        for (const LinearKernel& kernel : linear_kernels(BITS, part, static_cast<unsigned>(a.segments()))) {
             std::vector<float> out(integers.size(), -1.0f);
             std::vector<uint16_t> narrow_out(out.size(), 1);
             std::vector<float> partial(2 * SEGMENTS * out.size());
@@ -221,11 +230,11 @@ void test_linear(const char* element, int part, bool minimum, bool half, std::mt
             const unsigned repeat = repeats ? 1 + random() % 4 : 1;
             auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}, repeat}; };
             const unsigned each = blocks(N, kernel.outputs * static_cast<int>(repeat));
-            run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads, 98 << 10,
-                batch(each));
+            run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads,
+                kernel.shared_bytes, batch(each));
             if (kernel.splits > 1) {
-                const unsigned pieces = blocks(rows * N, 256);
-                run("linear_finish", {copies * pieces, 1, 1}, 256, 0, batch(pieces));
+                const unsigned pieces = blocks(rows * N, ELEMENT_THREADS);
+                run("linear_finish", {copies * pieces, 1, 1}, ELEMENT_THREADS, 0, batch(pieces));
             }
             const std::string what = kernel.name + ", " + std::to_string(rows) + " rows";
             const bool of_floats = kernel.name.find("_float") != std::string::npos;
@@ -249,17 +258,17 @@ void test_wgmma(std::mt19937& random) {
         m.put_to(a);
         input.put_to(a);
         a.out.to = expected.data();
-        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, 98 << 10,
+        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, gemm_shared_bytes(8, 0, 128),
             LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, 1});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
-            run("gemm_int8_row_wgmma", {grid, 1, 1}, Wgmma::THREADS, Wgmma::BYTES, a);
+            run("gemm_int8_row_wgmma", {grid, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
             check(out == expected, "gemm_int8_row_wgmma, " + std::to_string(k) + " columns: not the bits of gemm_int8");
         }
         std::vector<uint16_t> narrow(out.size());
         a.out = {narrow.data(), OutputType::BF16};
-        run("gemm_int8_row_wgmma", {2, 1, 1}, Wgmma::THREADS, Wgmma::BYTES, a);
+        run("gemm_int8_row_wgmma", {2, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
         check(narrow == narrowed(expected, OutputType::BF16),
               "gemm_int8_row_wgmma: 16-bit results are not those of FP32");
     }
@@ -275,7 +284,7 @@ struct AttentionShape {
 struct AttentionTest : AttentionShape {
     static constexpr int COUNT = 300;
     static constexpr int PAGES = COUNT / PAGE + 1;
-    const int padded = (dim + 15) / 16 * 16;
+    const int padded = padded_dim(dim);
     const int group = heads / kv_heads;
     const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
     std::string decode, prefill;  // kernels
@@ -285,16 +294,16 @@ struct AttentionTest : AttentionShape {
     KvPages kv{};
 
     AttentionTest(const AttentionShape& shape, std::mt19937& random) : AttentionShape(shape) {
-        const std::string most = padded <= 64 ? "64" : padded <= 128 ? "128" : "256";
+        const std::string most = std::to_string(prefill_dim(padded));
         prefill = std::string("attention_prefill_") + type + "_dim" + most;
         decode = std::string("attention_decode_") + type + "_heads" + std::to_string(width());
-        decode += element_bytes == 4 ? "" : dim <= 128 ? "_dim128" : "_dim256";
-        const int groups = (dim + SCALE_GROUP - 1) / SCALE_GROUP;
+        decode += element_bytes == 4 ? "" : "_dim" + std::to_string(decode_dim(element_bytes, dim));
+        const int groups = scale_groups(dim);
         keys.resize(static_cast<size_t>(PAGES * kv_heads * padded * PAGE * element_bytes));
         values.resize(keys.size());
         key_scales.resize(scaled ? static_cast<size_t>(PAGES * kv_heads * groups * PAGE) : 0);
         value_scales.resize(key_scales.size());
-        states.resize(static_cast<size_t>(COUNT * heads * segments * (4 + padded)));
+        states.resize(static_cast<size_t>(COUNT * heads * segments * (STATE_HEADER + padded)));
         for (int i = 0; i < PAGES; i++) {
             pages.push_back(PAGES - 1 - i);
         }
@@ -323,7 +332,7 @@ struct AttentionTest : AttentionShape {
         return x;
     }
 
-    int width() const { return element_bytes < 4 ? 8 : group == 1 ? 1 : 4; }
+    int width() const { return decode_heads(element_bytes, group); }
 
     // Position 0 gets nearly all the weight, and values of zero.
     void make_sink() {
@@ -340,7 +349,8 @@ struct AttentionTest : AttentionShape {
 
     void append(int first, int count, const std::vector<float>& new_keys, const std::vector<float>& new_values) {
         std::vector<float> to_turn = new_keys;  // kv_append may turn keys, in place
-        run(std::string("kv_append_") + type, {static_cast<unsigned>(count), static_cast<unsigned>(kv_heads), 1}, 64, 0,
+        run(std::string("kv_append_") + type, {static_cast<unsigned>(count), static_cast<unsigned>(kv_heads), 1},
+            APPEND_THREADS, 0,
             KvAppendArgs{kv, 0, to_turn.data(), new_values.data(), rows_from(first), {}, nullptr, 0});
     }
 
@@ -364,8 +374,8 @@ struct AttentionTest : AttentionShape {
         const AttentionArgs a = arguments(first, out.data());
         const auto rows = static_cast<unsigned>(count);
         run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width()), rows, static_cast<unsigned>(segments)},
-            element_bytes == 4 ? 128 : 256, 0, a);
-        run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, 256, 0, AttentionMergeArgs{a, {}});
+            static_cast<unsigned>(decode_threads(element_bytes)), 0, a);
+        run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, MERGE_THREADS, 0, AttentionMergeArgs{a, {}});
         return out;
     }
 
@@ -380,7 +390,8 @@ struct AttentionTest : AttentionShape {
         }
         AttentionArgs a = arguments(0, out.data());
         a.blocks = row_blocks.data();
-        run(prefill, {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / 4), 1}, 128, 98 << 10, a);
+        run(prefill, {static_cast<unsigned>(heads), static_cast<unsigned>(row_blocks.size() / PREFILL_WORDS), 1},
+            PREFILL_THREADS, static_cast<size_t>(prefill_shared_bytes(prefill_dim(padded))), a);
         return out;
     }
 
@@ -453,8 +464,8 @@ int main(int argc, char** argv) {
             const bool minimum = seed % 2 == 1;
             const bool half = seed / 2 == 1;
             for (int part : {32, 16, 0}) {
-                test_linear<8>("int8", part, minimum, half, random);
-                test_linear<4>("int4", part, minimum, half, random);
+                test_linear<8>(part, minimum, half, random);
+                test_linear<4>(part, minimum, half, random);
             }
             test_wgmma(random);
             if (seed > 1) {

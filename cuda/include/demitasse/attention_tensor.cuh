@@ -43,9 +43,10 @@ struct HalfPairs {
 // scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of it is used.
 template <KvType TYPE, int DIM>
 struct TensorAttention {
-    static constexpr int HEADS = 8;
-    static constexpr int WARPS = SEGMENT / PAGE;
     using Element = KvElement<TYPE>;
+    static constexpr int HEADS = decode_heads(Element::BYTES, 1);
+    static constexpr int WARPS = SEGMENT / PAGE;
+    static_assert(HEADS == 8 && WARPS * 32 == decode_threads(Element::BYTES) && DIM == decode_dim(Element::BYTES, DIM));
     static constexpr int CHUNK = Element::CHUNK;
     static constexpr int QUADS = DIM / (4 * CHUNK);  // of chunks of keys: 64 elements of 8 bits, 32 of 16
     static constexpr int STEPS = CHUNK / 4;          // of a quad: a lane gives four elements to each mma

@@ -25,8 +25,8 @@ DEVICE void touch_inputs(const LinearArgs& a, int first_row, int tile, int count
 // The sums between are of groups that do not meet. Two tiles of outputs share what is loaded of activations.
 template <int BITS, Part PART, bool MINIMUM>
 struct FourRows {
-    static constexpr int ROWS = 4;
-    static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
+    static constexpr int ROWS = gemv_rows(4);
+    static constexpr int OUTPUTS = GEMV_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
     static constexpr bool TOUCHES = true;
     static constexpr bool EXACT = false;
@@ -135,8 +135,8 @@ struct FourRows {
 // rows of activations. Lane 4 n + r finds outputs n and n + 8 of rows 2 r and 2 r + 1.
 template <int BITS, Part PART, bool MINIMUM>
 struct EightRows {
-    static constexpr int ROWS = 8;
-    static constexpr int OUTPUTS = 2 * TILE_OUTPUTS;
+    static constexpr int ROWS = gemv_rows(GEMV_ROWS);
+    static constexpr int OUTPUTS = GEMV_OUTPUTS;
     static constexpr bool WHOLE = PART == Part::ROW;  // sums are integers of whole rows
     static constexpr bool TOUCHES = true;
     static constexpr bool EXACT = false;
@@ -241,7 +241,7 @@ struct EightRows {
 template <int BITS, Part PART, bool MINIMUM, int ROWS_>
 struct FloatRows {
     static constexpr int ROWS = ROWS_;
-    static constexpr int OUTPUTS = TILE_OUTPUTS;
+    static constexpr int OUTPUTS = EXACT_GEMV_OUTPUTS;
     static constexpr bool WHOLE = false;
     static constexpr bool TOUCHES = false;
     static constexpr bool EXACT = true;  // activations are FP32
@@ -327,7 +327,7 @@ struct FloatRows {
 template <int BITS, Part PART, bool MINIMUM>
 using OneFloatRow = FloatRows<BITS, PART, MINIMUM, 1>;
 template <int BITS, Part PART, bool MINIMUM>
-using FourFloatRows = FloatRows<BITS, PART, MINIMUM, 4>;
+using FourFloatRows = FloatRows<BITS, PART, MINIMUM, EXACT_GEMV_ROWS>;
 
 // A thread's result: the sums of the segments, in their order. thread: [row][output].
 template <int BITS, class Rows, class Left>
@@ -355,7 +355,6 @@ DEVICE void finish_rows(const LinearArgs& a, const Left* left, int block, int fi
     a.out.store(row * a.outputs + output, a.with_bias(result, output));
 }
 
-constexpr int GEMV_WARPS = SEGMENTS;
 constexpr int RING_BYTES = 4608;  // of a warp: eight tiles of INT4 with FP16 scales
 
 // The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs. Tiles are asked for as many ahead as
@@ -420,7 +419,7 @@ DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first
         }
         __syncthreads();
         finish_rows<BITS, Rows>(a, buffer, first_block + b, first_row,
-                                (threadIdx.x + 32 * static_cast<unsigned>(b)) % 256);
+                                (threadIdx.x + 32 * static_cast<unsigned>(b)) % GEMV_THREADS);
     }
     copy_async_wait<0>();
 }
@@ -429,7 +428,7 @@ template <int BITS, template <int, Part, bool> class RowsOf, Part PART, class Le
 DEVICE void gemv(const LinearBatch& batch) {
     using Rows = RowsOf<BITS, PART, false>;
     SHARED(Left, left, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
-    SHARED(unsigned char, rings, GEMV_WARPS* RING_BYTES);
+    SHARED(unsigned char, rings, GEMV_THREADS / 32 * RING_BYTES);
     unsigned char* ring = rings + warp() * RING_BYTES;
     int block = static_cast<int>(blockIdx.x);  // of `repeat` times OUTPUTS outputs
     const LinearArgs& a = batch.of(block);
@@ -454,11 +453,11 @@ DEVICE void gemv(const LinearBatch& batch) {
 }  // namespace demitasse
 
 // BLOCKS of a multiprocessor, at least.
-#define GEMV(name, BITS, PART, BLOCKS, Rows, Left)                                      \
-    KERNEL_BLOCKS(256, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
-        using namespace demitasse;                                                      \
-        gemv<BITS, Rows, PART, Left>(batch);                                            \
-    }                                                                                   \
+#define GEMV(name, BITS, PART, BLOCKS, Rows, Left)                                                          \
+    KERNEL_BLOCKS(demitasse::GEMV_THREADS, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
+        using namespace demitasse;                                                                          \
+        gemv<BITS, Rows, PART, Left>(batch);                                                                \
+    }                                                                                                       \
     EXPORT(name)
 #define GEMV_ROWS(prefix, BITS, suffix, PART, BLOCKS4, BLOCKS8, Left)     \
     GEMV(prefix##suffix##_rows4, BITS, PART, BLOCKS4, FourRows, Left)     \

@@ -33,6 +33,8 @@
 
 #endif
 
+#include "demitasse/launch.cuh"
+
 namespace demitasse {
 
 constexpr unsigned ALL_LANES = 0xFFFFFFFFu;
@@ -49,7 +51,7 @@ DEVICE int warp() { return static_cast<int>(threadIdx.x) / 32; }
 // Of all threads of a grid with one dimension.
 DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
-DEVICE int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+constexpr DEVICE int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 constexpr DEVICE int minimum(int a, int b) { return a < b ? a : b; }
 DEVICE int maximum(int a, int b) { return a > b ? a : b; }
 

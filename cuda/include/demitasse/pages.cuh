@@ -10,10 +10,6 @@
 
 namespace demitasse {
 
-constexpr int PAGE = 32;         // positions of a page
-constexpr int SCALE_GROUP = 64;  // elements that share a scale
-constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
-constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
 constexpr float FP8_FACTOR = 256;
 
 enum class KvType : int64_t { F32, F16, INT8, FP8 };
@@ -27,7 +23,7 @@ struct KvPages {
     int64_t heads;
     int64_t head_dim;
 
-    DEVICE int padded() const { return round_up(static_cast<int>(head_dim), 16); }
+    DEVICE int padded() const { return round_up(static_cast<int>(head_dim), DIM_MULTIPLE); }
     DEVICE int scale_groups() const { return round_up(static_cast<int>(head_dim), SCALE_GROUP) / SCALE_GROUP; }
     DEVICE int64_t block(int64_t layer, int64_t page, int64_t head) const {
         return (layer * pages + page) * heads + head;

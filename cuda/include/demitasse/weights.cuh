@@ -21,19 +21,17 @@
 
 namespace demitasse {
 
-constexpr int TILE_OUTPUTS = 8;  // rows of a tile, of activations too
-constexpr int TILE_BYTES = 512;
-constexpr int INPUT_COLUMNS = 64;  // columns of a tile of activations
-constexpr int SEGMENTS = 8;
-
 // Where chunk c of row r of a tile lies.
 DEVICE int chunk_offset(int row, int c) { return row * 64 + (c ^ row / 2 % 4) * 16; }
 
 enum class Part { HALF, GROUP, ROW };  // 16 columns, 32, all
 
+// The columns that share a scale, 0 for all.
+constexpr DEVICE int columns_of(Part part) { return part == Part::HALF ? 16 : part == Part::GROUP ? 32 : 0; }
+
 template <int BITS>
 struct WeightTile {
-    static constexpr int COLUMNS = TILE_BYTES * 8 / TILE_OUTPUTS / BITS;
+    static constexpr int COLUMNS = tile_columns(BITS);
     static constexpr int GROUPS = COLUMNS / 32;
     static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
     static constexpr int FACTOR = BITS == 4 ? 16 : 1;       // of integers as they are unpacked
@@ -157,7 +155,7 @@ struct LinearArgs {
         return Fold<8, true>{s, scale(mins, output)}(static_cast<float>(products + (BITS == 4 ? 8 * input : 0)),
                                                      static_cast<float>(input), activation, 0);
     }
-    DEVICE int segments() const { return minimum(SEGMENTS, static_cast<int>(tiles)); }
+    DEVICE int segments() const { return row_segments(static_cast<int>(tiles)); }
     DEVICE int segment_begin(int segment) const { return segment * static_cast<int>(tiles) / segments(); }
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
@@ -178,5 +176,7 @@ struct LinearBatch {
         return each[i];
     }
 };
+static_assert(sizeof(LinearBatch) == LINEAR_BATCH * sizeof(LinearArgs) + (LINEAR_BATCH + 1) * 8);
+static_assert(sizeof(GroupPair) == 2 * GROUP_BYTES);
 
 }  // namespace demitasse

@@ -1,0 +1,124 @@
+// The shapes of launches, and of what lies in memory: what the host must know to launch a kernel. The build turns this
+// file into Java line by line, so it has nothing but constants of integers, and functions of one expression, of
+// + - * / % ?:, comparisons, and names declared here. Kernels take these numbers, or assert that theirs are the same.
+//
+// `bits` are those of a weight, 4 or 8; `group` is how many columns of a weight row share a scale: 16, 32, or 0 for the
+// whole row. `bytes` are those of an element of a key-value cache.
+#pragma once
+
+namespace demitasse {
+
+// ---- blocks of threads
+
+constexpr int ELEMENT_THREADS = 256;   // of the kernels of which a thread has an element: add, rope, soft_cap, …
+constexpr int ROW_THREADS = 256;       // of those of which a block has a row: embed, gather_rows, …
+constexpr int QUANTIZE_THREADS = 256;  // quantize_rows; a thread has a column
+constexpr int NORM_THREADS = 1024;     // rms_norm, at most
+constexpr DEVICE int rms_norm_threads(int columns) { return columns > NORM_THREADS ? NORM_THREADS : 256; }
+constexpr int SAMPLE_THREADS = 512;
+constexpr int SAMPLE_COLUMNS = 512 * 512;  // at most: weights are multiples of 2^-40, and their sums have 64 bits
+constexpr int MOST_GRID_ROWS = 65535;      // blocks along the second dimension of a grid
+
+// ---- tiles of integer weights and activations (weights.cuh)
+
+constexpr int TILE_OUTPUTS = 8;  // rows of a tile, of activations too
+constexpr int TILE_BYTES = 512;
+constexpr int TILE_ROW_BYTES = TILE_BYTES / TILE_OUTPUTS;
+constexpr int INPUT_COLUMNS = 64;  // columns of a tile of activations
+constexpr int INPUT_GROUP = 32;    // columns of activations that share a scale, or repeat the row's
+constexpr int GROUP_BYTES = 8;
+constexpr int SEGMENTS = 8;      // of the columns of a row, at most
+constexpr int LINEAR_BATCH = 3;  // matrices of a launch, at most
+constexpr DEVICE int tile_columns(int bits) { return TILE_BYTES * 8 / TILE_OUTPUTS / bits; }
+// Groups of an output in a tile; 0 where scales are of whole rows, which do not lie by tiles.
+constexpr DEVICE int tile_groups(int bits, int group) { return group == 0 ? 0 : tile_columns(bits) / group; }
+constexpr DEVICE int row_segments(int tiles) { return tiles < SEGMENTS ? tiles : SEGMENTS; }
+
+// ---- gemv of integer weights: rows and outputs of a block
+
+constexpr int GEMV_THREADS = 32 * SEGMENTS;
+constexpr int GEMV_ROWS = 8;  // at most: the kernel of four rows or of eight
+constexpr DEVICE int gemv_rows(int rows) { return rows <= 4 ? 4 : 8; }
+constexpr int GEMV_OUTPUTS = 2 * TILE_OUTPUTS;
+constexpr int EXACT_GEMV_ROWS = 4;  // with FP32 activations: the kernel of one row or of four
+constexpr DEVICE int exact_gemv_rows(int rows) { return rows == 1 ? 1 : EXACT_GEMV_ROWS; }
+constexpr int EXACT_GEMV_OUTPUTS = TILE_OUTPUTS;
+
+// ---- gemm of integer weights: a block's tile of 16, 32, 64 or 128 rows, which is what `rows` is below
+
+constexpr int GEMM_STAGES = 3;
+// The smallest tile that takes so many rows, or the largest.
+constexpr DEVICE int gemm_rows(int rows) { return rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128; }
+constexpr DEVICE int gemm_outputs(int group, int rows) { return group == 0 ? (rows == 128 ? 128 : 64) : 64; }
+constexpr DEVICE int gemm_threads(int rows) { return rows <= 32 ? 128 : 256; }
+// Bytes of a stage of shared memory: tiles of activations and of weights; scales of weights in FP32, and as many of
+// minimums; and the groups of activations.
+constexpr DEVICE int gemm_input_bytes(int bits, int rows) { return rows * tile_columns(bits); }
+constexpr DEVICE int gemm_weight_bytes(int outputs) { return outputs * TILE_ROW_BYTES; }
+constexpr DEVICE int gemm_scale_bytes(int bits, int group, int outputs) {
+    return outputs * tile_groups(bits, group) * 4;
+}
+constexpr DEVICE int gemm_group_bytes(int bits, int group, int rows) {
+    return group == 0 ? 0 : rows * (tile_columns(bits) / INPUT_GROUP) * GROUP_BYTES;
+}
+constexpr DEVICE int gemm_fold_bytes(int bits, int group, int rows) {
+    return 2 * gemm_scale_bytes(bits, group, gemm_outputs(group, rows)) + gemm_group_bytes(bits, group, rows);
+}
+constexpr DEVICE int gemm_tile_bytes(int bits, int group, int rows) {
+    return gemm_input_bytes(bits, rows) + gemm_weight_bytes(gemm_outputs(group, rows));
+}
+constexpr DEVICE int gemm_shared_bytes(int bits, int group, int rows) {
+    return GEMM_STAGES * (gemm_tile_bytes(bits, group, rows) + gemm_fold_bytes(bits, group, rows));
+}
+
+// ---- gemm_int8.sm90a
+
+constexpr int WGMMA_ROWS = 128;
+constexpr int WGMMA_OUTPUTS = 128;
+constexpr int WGMMA_CLUSTER = 2;  // blocks of a cluster, which have rows one after the other
+constexpr int WGMMA_GROUPS = 2;   // of four warps each that multiply; one warp more fetches operands
+constexpr int WGMMA_THREADS = 128 * WGMMA_GROUPS + 32;
+constexpr int WGMMA_TILES = 4;  // of columns, a stage
+constexpr int WGMMA_STAGES = 3;
+constexpr int WGMMA_STAGE_BYTES = (WGMMA_ROWS + WGMMA_OUTPUTS) / TILE_OUTPUTS * WGMMA_TILES * TILE_BYTES;
+constexpr int WGMMA_BYTES = WGMMA_STAGES * WGMMA_STAGE_BYTES + (2 * WGMMA_STAGES + WGMMA_GROUPS) * 8;
+
+// ---- dense weights
+
+constexpr int FLOAT_GEMV_THREADS = 256;
+constexpr int FLOAT_GEMV_OUTPUTS = FLOAT_GEMV_THREADS / 32;
+constexpr int FLOAT_GEMV_ROWS = 4;  // of a block: the kernel of one row or of four
+constexpr DEVICE int float_gemv_rows(int rows) { return rows == 1 ? 1 : FLOAT_GEMV_ROWS; }
+constexpr int FLOAT_GEMM_THREADS = 256;
+// Rows, and outputs, of a block: the kernel of 64 or of 128.
+constexpr DEVICE int float_gemm_edge(int rows) { return rows <= 64 ? 64 : 128; }
+constexpr int FLOAT_ROW_MULTIPLE = 16;  // bytes to which a row of dense weights is padded
+
+// ---- attention (pages.cuh)
+
+constexpr int PAGE = 32;         // positions of a page
+constexpr int SCALE_GROUP = 64;  // elements of a head that share a scale
+constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
+constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
+constexpr int MOST_HEAD_DIM = 256;
+constexpr int DIM_MULTIPLE = 16;  // elements to which those of a head are padded
+constexpr DEVICE int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_MULTIPLE; }
+constexpr DEVICE int scale_groups(int dim) { return (dim + SCALE_GROUP - 1) / SCALE_GROUP; }
+
+constexpr int APPEND_THREADS = 64;  // kv_append
+// attention_decode: query heads of a block, of which a KV head has `query_heads`.
+constexpr DEVICE int decode_heads(int bytes, int query_heads) { return bytes < 4 ? 8 : query_heads == 1 ? 1 : 4; }
+constexpr DEVICE int decode_threads(int bytes) { return bytes < 4 ? 256 : 128; }
+// The kernel's elements of a head, at most; FP32 has one for all.
+constexpr DEVICE int decode_dim(int bytes, int dim) { return bytes < 4 ? (dim <= 128 ? 128 : 256) : MOST_HEAD_DIM; }
+constexpr int MERGE_THREADS = 256;  // attention_merge
+
+constexpr int PREFILL_ROWS = 64;  // attention_prefill: of a block
+constexpr int PREFILL_THREADS = 128;
+constexpr int PREFILL_WORDS = 4;  // of 32 bits that describe a block's rows
+constexpr DEVICE int prefill_dim(int dim) { return dim <= 64 ? 64 : dim <= 128 ? 128 : 256; }
+constexpr DEVICE int prefill_stride(int dim) { return dim + 8; }  // elements: eight rows meet all banks
+constexpr DEVICE int prefill_elements(int dim) { return dim * PAGE + prefill_stride(dim) * (PAGE + PREFILL_ROWS); }
+constexpr DEVICE int prefill_shared_bytes(int dim) { return 2 * prefill_elements(dim); }
+
+}  // namespace demitasse
