@@ -213,7 +213,7 @@ inline void cluster_barrier() {
 // Lets all others run as far as they can.
 inline void let_others_run() { wait_for(&block->cluster->rounds, "the scheduler"); }
 
-inline void leave() {
+inline void end_thread() {
     Block* b = block;
     if (!fiber->open_copies.empty() || !fiber->copy_groups.empty()) {
         fault("a thread ends with asynchronous copies under way");
@@ -232,7 +232,7 @@ inline void leave() {
 
 inline void enter() {
     (*block->body)();
-    leave();
+    end_thread();
     give_way();
 }
 
@@ -390,7 +390,7 @@ inline std::unique_ptr<unsigned char, void (*)(void*)> poisoned_memory(size_t by
     return {memory, std::free};
 }
 
-// Runs a grid, one cluster of `cluster_blocks` neighbours along x after the other; returns the fault, or an empty string.
+// Runs a grid, one cluster of `cluster_blocks` neighbors along x after the other; returns the fault, or an empty string.
 inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, const std::function<void()>& body,
                           unsigned cluster_blocks = 1) {
     if (grid.x % cluster_blocks != 0) {

@@ -12,7 +12,7 @@ enum Operation { PLAIN = 0, TRANSPOSED = 1 };
 constexpr int COMPUTE_FP32 = 68;
 
 float element(const void* from, int type, int64_t at) {
-    return type == FP16 ? demitasse::half_to_float(static_cast<const uint16_t*>(from)[at])
+    return type == FP16 ? demitasse::fp16_to_float(static_cast<const uint16_t*>(from)[at])
                         : static_cast<const float*>(from)[at];
 }
 

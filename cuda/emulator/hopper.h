@@ -14,7 +14,7 @@ namespace emulator {
 inline CountingBarrier& counting_barrier(Block* b, const void* address) {
     auto found = b->counting_barriers.find(address);
     if (found == b->counting_barriers.end()) {
-        fault("a barrier that was not initialised");
+        fault("a barrier that was not initialized");
     }
     return found->second;
 }

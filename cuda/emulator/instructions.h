@@ -14,7 +14,7 @@ struct Words4 {
 
 // ---- numbers
 
-inline float half_to_float(uint16_t h) {
+inline float fp16_to_float(uint16_t h) {
     int exponent = h >> 10 & 31;
     int mantissa = h & 0x3FF;
     float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
@@ -24,7 +24,7 @@ inline float half_to_float(uint16_t h) {
 }
 
 // Nearest, ties to even.
-inline uint16_t float_to_half(float f) {
+inline uint16_t float_to_fp16(float f) {
     uint16_t sign = std::signbit(f) ? 0x8000 : 0;
     float magnitude = std::fabs(f);
     if (std::isnan(f)) {
@@ -38,18 +38,18 @@ inline uint16_t float_to_half(float f) {
     return static_cast<uint16_t>(sign | ((static_cast<uint32_t>(exponent + 24) << 10) + units));
 }
 
-inline uint32_t floats_to_halves(float low, float high) {
-    return float_to_half(low) | static_cast<uint32_t>(float_to_half(high)) << 16;
+inline uint32_t floats_to_fp16(float low, float high) {
+    return float_to_fp16(low) | static_cast<uint32_t>(float_to_fp16(high)) << 16;
 }
 
-inline uint16_t float_to_bfloat(float f) {
+inline uint16_t float_to_bf16(float f) {
     uint32_t bits;
     std::memcpy(&bits, &f, 4);
     return std::isnan(f) ? 0x7FFF : static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-inline uint32_t floats_to_bfloats(float low, float high) {
-    return float_to_bfloat(low) | static_cast<uint32_t>(float_to_bfloat(high)) << 16;
+inline uint32_t floats_to_bf16(float low, float high) {
+    return float_to_bf16(low) | static_cast<uint32_t>(float_to_bf16(high)) << 16;
 }
 
 inline uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) {
@@ -61,12 +61,12 @@ inline uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) {
     return result;
 }
 
-inline uint32_t subtract_halves(uint32_t a, uint32_t b) {
-    auto half = [](uint32_t word, int i) { return half_to_float(static_cast<uint16_t>(word >> 16 * i)); };
-    return floats_to_halves(half(a, 0) - half(b, 0), half(a, 1) - half(b, 1));
+inline uint32_t subtract_fp16(uint32_t a, uint32_t b) {
+    auto element = [](uint32_t word, int i) { return fp16_to_float(static_cast<uint16_t>(word >> 16 * i)); };
+    return floats_to_fp16(element(a, 0) - element(b, 0), element(a, 1) - element(b, 1));
 }
 
-inline int sum_of_halves(uint32_t halves) { return static_cast<int16_t>(halves) + static_cast<int16_t>(halves >> 16); }
+inline int sum_of_int16(uint32_t pair) { return static_cast<int16_t>(pair) + static_cast<int16_t>(pair >> 16); }
 
 // ---- memory
 
@@ -120,7 +120,7 @@ inline void copy_async16(void* to, const void* from, int bytes) {
 
 inline uint64_t once_policy() { return 0; }
 inline void copy_async_once16(void* to, const void* from, uint64_t) { copy_async16(to, from, 16); }
-inline void touch(const void*) {}
+inline void prefetch(const void*) {}
 
 inline void copy_async_commit() {
     emulator::fiber->copy_groups.push_back(std::move(emulator::fiber->open_copies));
@@ -141,7 +141,7 @@ void copy_async_wait() {
 // ---- tensor cores
 
 // One warp's matrix product d (16 x 8) += a (16 x K) b (K x 8) of elements E, by the fragment layouts of the PTX ISA:
-// lane l has, of each 8 rows of a, row l / 4, and of b column l / 4; a register holds neighbouring elements.
+// lane l has, of each 8 rows of a, row l / 4, and of b column l / 4; a register holds neighboring elements.
 template <class E, class Sum, int K, int A_REGISTERS, class Convert>
 void multiply_fragments(Sum (&d)[4], const uint32_t* a, const uint32_t* b, const char* operation, Convert convert) {
     constexpr int PER_WORD = 4 / static_cast<int>(sizeof(E));
@@ -161,10 +161,10 @@ void multiply_fragments(Sum (&d)[4], const uint32_t* a, const uint32_t* b, const
         for (int l = 0; l < 32; l++) {
             for (int s = 0; s < SLICES; s++) {
                 const int k = s * 4 * PER_WORD + l % 4 * PER_WORD;
-                for (int half = 0; half < 2; half++) {
-                    std::memcpy(elements, &in[l]->a[2 * s + half], 4);
+                for (int r = 0; r < 2; r++) {
+                    std::memcpy(elements, &in[l]->a[2 * s + r], 4);
                     for (int i = 0; i < PER_WORD; i++) {
-                        rows[l / 4 + 8 * half][k + i] = convert(elements[i]);
+                        rows[l / 4 + 8 * r][k + i] = convert(elements[i]);
                     }
                 }
                 std::memcpy(elements, &in[l]->b[s], 4);
@@ -205,7 +205,7 @@ inline void mma_int8_k16_onto(int (&d)[4], int base, uint32_t a0, uint32_t a1, u
 inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     const uint32_t b[] = {b0, b1};
     multiply_fragments<uint16_t, float, 16, 4>(d, a, b, "mma.m16n8k16.f16",
-                                               [](uint16_t x) { return half_to_float(x); });
+                                               [](uint16_t x) { return fp16_to_float(x); });
 }
 
 template <bool TRANSPOSED>

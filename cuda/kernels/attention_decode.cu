@@ -5,13 +5,12 @@
 // Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment of 256
 //           positions is computed alone, and what its warps have and segments are added in order: a query has the same
 //           bits in any batch and chunk.
-// Launch:   (key heads x groups of HEADS query heads, rows, segments) blocks of 256 threads, a page a warp, for FP32 pages of
+// Launch:   (KV heads x their query heads / HEADS, rows, segments) blocks of 256 threads, a page a warp, for FP32 pages of
 //           128; those beyond a row's position end at once, so that the launch does not depend on positions.
-//           attention_merge: (heads, rows) blocks of 256; it also quantises its rows (quantize.cuh), where wanted and heads
+//           attention_merge: (heads, rows) blocks of 256; it also quantizes its rows (quantize.cuh), where wanted and heads
 //           are whole groups of 32 elements.
 // Moves:    keys and values once for HEADS query heads; 4 operations an element, position and query head.
-// Why:      bound by memory, if latency and operations do not come first: a warp asks for all of its page before it uses any of
-//           it, and queries are made ready meanwhile. An H200 reads 8-bit pages at 1.8 TB/s (32 sequences of 8,192 positions,
+// Why:      bound by memory, if latency and operations do not come first: a warp prefetches all of its page, and queries are made ready meanwhile. An H200 reads 8-bit pages at 1.8 TB/s (32 sequences of 8,192 positions,
 //           128 elements) and issues an instruction every second cycle, about 2,000 a page; half of them are not the page's
 //           but the block's: queries, and adding up.
 #include "demitasse/attention_float.cuh"
@@ -49,7 +48,7 @@ DEVICE void attention_decode_float(const AttentionArgs& a) {
         }
     }
     const int size = STATE_HEADER + padded;
-    attention.leave(states + warp() * HEADS * size);
+    attention.store_states(states + warp() * HEADS * size);
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < block.heads * padded; i += WARPS * 32) {
         const int h = i / padded;

@@ -35,8 +35,8 @@ struct Prefill {
     uint16_t* queries;
     int first_row, rows, head;
 
-    // A row of this lane: half 0 is row lane / 4 of the warp's sixteen, half 1 that eight further.
-    DEVICE int row_of(int half) const { return warp() * 16 + lane() / 4 + half * 8; }
+    // Row r of this lane, of two: the first is row lane / 4 of the warp's sixteen, the second that eight further.
+    DEVICE int row_of(int r) const { return warp() * 16 + lane() / 4 + r * 8; }
     DEVICE int position_of(int row) const { return a.rows.positions[first_row + minimum(row, rows - 1)]; }
     DEVICE void load_queries() const {
         const int dim = static_cast<int>(a.kv.head_dim);
@@ -45,11 +45,11 @@ struct Prefill {
             const int d = i % DIM;
             const float value =
                 row < rows && d < dim ? a.q[(static_cast<int64_t>(first_row + row) * a.heads + head) * dim + d] : 0;
-            queries[row * Shape::QUERY_STRIDE + d] = float_to_half(value);
+            queries[row * Shape::QUERY_STRIDE + d] = float_to_fp16(value);
         }
     }
 
-    // A page as FP16, 8 elements of a position at a time; zeros from position `limit` on, where there may be no numbers.
+    // A page as FP16, 8 elements of a position at a time; zeros from position `limit` on, where there may be NaN.
     DEVICE void load_page(int64_t block, int limit) const {
         const int padded = a.kv.padded();
         const int64_t bytes = static_cast<int64_t>(padded) * PAGE * Element::BYTES;
@@ -60,7 +60,7 @@ struct Prefill {
             Words4 value{0, 0, 0, 0};
             if (d < padded && position < limit) {
                 const uint8_t* from = a.kv.keys + block * bytes;
-                key = to_halves(
+                key = to_fp16(
                     [&](int e) {
                         return from + (static_cast<int64_t>((d + e) / Element::CHUNK) * PAGE + position) * 16 +
                                (d + e) % Element::CHUNK * Element::BYTES;
@@ -68,8 +68,8 @@ struct Prefill {
                     scale(a.kv.key_scales, block, d, position));
                 const uint8_t* row =
                     a.kv.values + block * bytes + static_cast<int64_t>(position) * padded * Element::BYTES;
-                value = to_halves([&](int e) { return row + (d + e) * Element::BYTES; },
-                                  scale(a.kv.value_scales, block, d, position));
+                value = to_fp16([&](int e) { return row + (d + e) * Element::BYTES; },
+                                scale(a.kv.value_scales, block, d, position));
             }
             store16(keys + (d / 8 * PAGE + position) * 8, key);
             store16(values + position * Shape::VALUE_STRIDE + d, value);
@@ -80,13 +80,13 @@ struct Prefill {
         return Element::SCALED ? scales[(block * a.kv.scale_groups() + d / SCALE_GROUP) * PAGE + position] : 1;
     }
 
-    // Eight elements; at(e) is where element e lies, four neighbours side by side.
+    // Eight elements; at(e) is where element e lies, four neighbors side by side.
     template <class At>
-    DEVICE static Words4 to_halves(At at, float factor) {
+    DEVICE static Words4 to_fp16(At at, float factor) {
         uint32_t words[4];
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            words[i] = floats_to_halves(element(at(2 * i)) * factor, element(at(2 * i + 1)) * factor);
+            words[i] = floats_to_fp16(element(at(2 * i)) * factor, element(at(2 * i + 1)) * factor);
         }
         return {words[0], words[1], words[2], words[3]};
     }
@@ -124,8 +124,8 @@ struct Prefill {
         for (int k = 0; k < PAGE; k += 16) {
             const float(&low)[4] = weights[k / 8];
             const float(&high)[4] = weights[k / 8 + 1];
-            const uint32_t p[4] = {floats_to_halves(low[0], low[1]), floats_to_halves(low[2], low[3]),
-                                   floats_to_halves(high[0], high[1]), floats_to_halves(high[2], high[3])};
+            const uint32_t p[4] = {floats_to_fp16(low[0], low[1]), floats_to_fp16(low[2], low[3]),
+                                   floats_to_fp16(high[0], high[1]), floats_to_fp16(high[2], high[3])};
 #pragma unroll
             for (int n = 0; n < DIM; n += 16) {
                 uint32_t v[4];  // positions k to k + 7 and on, elements n to n + 7; then elements n + 8 and on
@@ -169,44 +169,44 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
         float highest[2] = {largest[0], largest[1]};
 #pragma unroll
         for (int i = 0; i < PAGE / 8 * 4; i++) {
-            const int half = i % 4 / 2;
+            const int r = i % 4 / 2;
             const int position = page * PAGE + i / 4 * 8 + lane() % 4 * 2 + i % 2;
             const float score = a.score(scores[i / 4][i % 4], inverse_cap);
-            const bool seen = position <= positions[half] && position >= a.first_seen(positions[half]);
+            const bool seen = position <= positions[r] && position >= a.first_seen(positions[r]);
             scores[i / 4][i % 4] = seen ? score : -INFINITY;
-            highest[half] = fmaxf(highest[half], scores[i / 4][i % 4]);
+            highest[r] = fmaxf(highest[r], scores[i / 4][i % 4]);
         }
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            highest[half] = quad_max(highest[half]);
-            const float correction = highest[half] == largest[half] ? 1 : expf(largest[half] - highest[half]);
-            largest[half] = highest[half];
-            sums[half] *= correction;
+        for (int r = 0; r < 2; r++) {
+            highest[r] = quad_max(highest[r]);
+            const float correction = highest[r] == largest[r] ? 1 : expf(largest[r] - highest[r]);
+            largest[r] = highest[r];
+            sums[r] *= correction;
 #pragma unroll
             for (int n = 0; n < DIM / 8; n++) {
-                out[n][2 * half] *= correction;
-                out[n][2 * half + 1] *= correction;
+                out[n][2 * r] *= correction;
+                out[n][2 * r + 1] *= correction;
             }
         }
 #pragma unroll
         for (int i = 0; i < PAGE / 8 * 4; i++) {
-            const int half = i % 4 / 2;
+            const int r = i % 4 / 2;
             float& score = scores[i / 4][i % 4];
-            score = score == -INFINITY ? 0 : expf(score - largest[half]);
-            sums[half] += score;
+            score = score == -INFINITY ? 0 : expf(score - largest[r]);
+            sums[r] += score;
         }
         prefill.multiply_values(scores, out);
     }
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const float sum = quad_sum(sums[half]);
-        const int row = prefill.row_of(half);
+    for (int r = 0; r < 2; r++) {
+        const float sum = quad_sum(sums[r]);
+        const int row = prefill.row_of(r);
 #pragma unroll
         for (int i = 0; i < DIM / 8 * 2; i++) {
             const int d = i / 2 * 8 + lane() % 4 * 2 + i % 2;
             if (row < prefill.rows && d < a.kv.head_dim) {
                 a.out[(static_cast<int64_t>(prefill.first_row + row) * a.heads + prefill.head) * a.kv.head_dim + d] =
-                    out[i / 2][2 * half + i % 2] / sum;
+                    out[i / 2][2 * r + i % 2] / sum;
             }
         }
     }
@@ -222,12 +222,15 @@ using demitasse::KvType;
         demitasse::attention_prefill<KvType::TYPE, DIM>(a);                            \
     }                                                                                  \
     EXPORT(name)
-#define ATTENTION_PREFILL_TYPES(DIM)                              \
-    ATTENTION_PREFILL(attention_prefill_f32_dim##DIM, F32, DIM)   \
-    ATTENTION_PREFILL(attention_prefill_f16_dim##DIM, F16, DIM)   \
-    ATTENTION_PREFILL(attention_prefill_int8_dim##DIM, INT8, DIM) \
-    ATTENTION_PREFILL(attention_prefill_fp8_dim##DIM, FP8, DIM)
-
-ATTENTION_PREFILL_TYPES(64)
-ATTENTION_PREFILL_TYPES(128)
-ATTENTION_PREFILL_TYPES(256)
+ATTENTION_PREFILL(attention_prefill_f32_dim64, F32, 64)
+ATTENTION_PREFILL(attention_prefill_f16_dim64, F16, 64)
+ATTENTION_PREFILL(attention_prefill_int8_dim64, INT8, 64)
+ATTENTION_PREFILL(attention_prefill_fp8_dim64, FP8, 64)
+ATTENTION_PREFILL(attention_prefill_f32_dim128, F32, 128)
+ATTENTION_PREFILL(attention_prefill_f16_dim128, F16, 128)
+ATTENTION_PREFILL(attention_prefill_int8_dim128, INT8, 128)
+ATTENTION_PREFILL(attention_prefill_fp8_dim128, FP8, 128)
+ATTENTION_PREFILL(attention_prefill_f32_dim256, F32, 256)
+ATTENTION_PREFILL(attention_prefill_f16_dim256, F16, 256)
+ATTENTION_PREFILL(attention_prefill_int8_dim256, INT8, 256)
+ATTENTION_PREFILL(attention_prefill_fp8_dim256, FP8, 256)

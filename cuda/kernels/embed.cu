@@ -18,8 +18,8 @@ struct EmbedArgs {
     const void* mins;  // or null
     int64_t stride;    // floating point: bytes of a row
     int64_t tiles;     // integers: tiles of a row
-    int64_t part;      // integers: columns of a part, 16 or 32; 0 for one part a row
-    int64_t half_scales;
+    int64_t group;     // integers: columns that share a scale, 16 or 32; 0 for the whole row
+    int64_t fp16_scales;
     int64_t columns;
     const int32_t* ids;
     Real scale;
@@ -41,10 +41,10 @@ DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
         q = static_cast<int8_t>(at[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
         q += a.mins != nullptr ? 8 : 0;
     }
-    const int64_t parts = a.part == 0 ? 1 : Tile::COLUMNS / a.part;
-    const int64_t scale = a.part == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * parts + in_tile / a.part;
+    const int64_t groups = a.group == 0 ? 1 : Tile::COLUMNS / a.group;
+    const int64_t scale = a.group == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * groups + in_tile / a.group;
     auto number = [&](const void* from) {
-        return a.half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[scale])
+        return a.fp16_scales != 0 ? fp16_to_float(static_cast<const uint16_t*>(from)[scale])
                                   : static_cast<const float*>(from)[scale];
     };
     const float value = number(a.scales) * static_cast<float>(q);
@@ -56,7 +56,7 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
         case Table::F32:
             return reinterpret_cast<const float*>(a.weights + row * a.stride)[k];
         case Table::F16:
-            return half_to_float(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]);
+            return fp16_to_float(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]);
         case Table::BF16:
             return __uint_as_float(
                 static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]) << 16);

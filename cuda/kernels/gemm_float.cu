@@ -39,7 +39,7 @@ struct FloatGemm {
     // Row or output i of the t-th of 16 threads: in fours, so that the threads' loads of 16 bytes meet all banks.
     DEVICE static int spot(unsigned t, int i) { return i / 4 * 64 + static_cast<int>(t) * 4 + i % 4; }
 
-    // Lanes have neighbouring rows, so that stores to shared memory meet all banks.
+    // Lanes have neighboring rows, so that stores to shared memory meet all banks.
     DEVICE void load(int step) {
 #pragma unroll
         for (int i = 0; i < X_LOADS; i++) {
@@ -108,12 +108,12 @@ struct FloatGemm {
             for (int j = 0; j < EACH; j++) {
                 finite &= is_finite(sums[i][j]);
             }
-            const bool spoilt = !finite && row < a.rows && is_spoilt(a.x + row * a.columns, a.columns);
+            const bool non_finite = !finite && row < a.rows && has_non_finite(a.x + row * a.columns, a.columns);
 #pragma unroll
             for (int j = 0; j < EACH; j++) {
                 const int64_t output = first_output + spot(threadIdx.x % 16, j);
                 if (row < a.rows && output < a.outputs) {
-                    const float sum = spoilt ? not_a_number() : sums[i][j];
+                    const float sum = non_finite ? not_a_number() : sums[i][j];
                     a.out.store(row * a.outputs + output, a.bias == nullptr ? sum : sum + a.bias[output]);
                 }
             }

@@ -1,9 +1,9 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s n, or s q + m (weights.cuh); weights INT8 or INT4.
 // Layout:   weights.cuh; output.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
 // Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: gemm_shared_bytes.
-// Accuracy: sums of a part are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
+// Accuracy: sums of a group are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
 //           folds in the order of weights.cuh: the bits of gemv.
-// Launch:   (outputs / N of all matrices, rows / M) blocks; or (…, …, segments), each of which leaves its sums in
+// Launch:   (outputs / N of all matrices, rows / M) blocks; or (…, …, segments), each of which stores its sums in
 //           `partial` for linear_finish.
 // Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
 // Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they are
@@ -26,11 +26,11 @@ struct GemmTile {
 };
 
 // What lies in a stage of shared memory.
-template <int BITS, Part PART, class T>
+template <int BITS, Reach REACH, class T>
 struct GemmShape {
     using Tile = WeightTile<BITS>;
-    static constexpr int GROUP = columns_of(PART);
-    static constexpr int PARTS = Tile::parts(PART);
+    static constexpr int GROUP = columns_of(REACH);
+    static constexpr int OUTPUT_SCALES = Tile::scales(REACH);
     static constexpr int ACTIVATIONS = gemm_input_bytes(BITS, T::M);
     static constexpr int WEIGHTS = gemm_weight_bytes(T::N);
     static constexpr int SCALES = gemm_scale_bytes(BITS, GROUP, T::N);
@@ -79,13 +79,13 @@ struct Copies {
 };
 
 // Tiles of columns on their way to shared memory. Minimums lie as scales do, in memory too.
-template <int BITS, Part PART, bool MINIMUM, class T>
+template <int BITS, Reach REACH, bool MINIMUM, class T>
 struct GemmLoads {
     using Tile = WeightTile<BITS>;
-    using Shape = GemmShape<BITS, PART, T>;
+    using Shape = GemmShape<BITS, REACH, T>;
     static constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
     static constexpr int GROUP_BYTES = Tile::INPUTS * static_cast<int>(sizeof(GroupPair));
-    static constexpr int SCALE_BYTES = TILE_OUTPUTS * Shape::PARTS * 4;
+    static constexpr int SCALE_BYTES = TILE_OUTPUTS * Shape::OUTPUT_SCALES * 4;
     static constexpr int TILES = T::N / TILE_OUTPUTS;
 
     Copies<T::M / TILE_OUTPUTS, INPUT_BYTES, T::THREADS> inputs;
@@ -109,16 +109,16 @@ struct GemmLoads {
           to_mins(static_cast<const unsigned char*>(a.mins) - static_cast<const unsigned char*>(a.scales)) {}
 
     DEVICE static decltype(scales) scales_of(const LinearArgs& a, int first_output, int tile) {
-        const int bytes = a.half_scales != 0 ? SCALE_BYTES / 2 : SCALE_BYTES;
+        const int bytes = a.fp16_scales != 0 ? SCALE_BYTES / 2 : SCALE_BYTES;
         return {static_cast<const unsigned char*>(a.scales) + (first_output / TILE_OUTPUTS * a.tiles + tile) * bytes,
                 tiles_of(a.outputs, first_output), bytes, a.tiles * bytes, bytes};
     }
 
-    // Asks for everything of the next tile of columns.
+    // Starts the copies of the next tile of columns.
     DEVICE void next(unsigned char* to) {
         inputs.next(to);
         weights.next(to + Shape::ACTIVATIONS);
-        if constexpr (PART != Part::ROW) {
+        if constexpr (REACH != Reach::PER_ROW) {
             to += Shape::ACTIVATIONS + Shape::WEIGHTS;
             if constexpr (MINIMUM) {
                 scales.copy(to + Shape::SCALES, to_mins);
@@ -130,17 +130,17 @@ struct GemmLoads {
 };
 
 // Where a warp is, and what its lanes take from a stage.
-template <int BITS, Part PART, class T>
+template <int BITS, Reach REACH, class T>
 struct Gemm {
     using Tile = WeightTile<BITS>;
-    using Shape = GemmShape<BITS, PART, T>;
+    using Shape = GemmShape<BITS, REACH, T>;
     static constexpr int FRAGMENTS_M = T::WARP_M / 16;
     static constexpr int FRAGMENTS_N = T::WARP_N / 8;
 
     const LinearArgs& a;
     int first_row, first_output;  // of the block
     int warp_m, warp_n;           // of the warp, within the block
-    bool halves;                  // scales are FP16
+    bool fp16_scales;
 
     DEVICE Gemm(const LinearArgs& args, int block)
         : a(args),
@@ -148,7 +148,7 @@ struct Gemm {
           first_output(block * T::N),
           warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
           warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N),
-          halves(args.half_scales != 0) {}
+          fp16_scales(args.fp16_scales != 0) {}
 
     // First operands of two groups: fragment m of rows.
     DEVICE void load_rows(uint32_t (&rows)[2][4], const unsigned char* stage, int m, int input) const {
@@ -174,18 +174,18 @@ struct Gemm {
         }
     }
 
-    // The folds of two parts, of the lane's two outputs of fragment n.
+    // The folds of scale i and the next, of the lane's two outputs of fragment n.
     template <bool MINIMUM>
-    DEVICE void load_folds(Fold<BITS, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int part) const {
+    DEVICE void load_folds(Fold<BITS, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int i) const {
         const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             float scale[2];
             float low[2] = {};
-            const int at = (warp_n + n * 8 + lane() % 4 * 2 + c) * Shape::PARTS + part;
-            load_numbers(scale, scales, at, halves);
+            const int at = (warp_n + n * 8 + lane() % 4 * 2 + c) * Shape::OUTPUT_SCALES + i;
+            load_scale_pair(scale, scales, at, fp16_scales);
             if constexpr (MINIMUM) {
-                load_numbers(low, scales + Shape::SCALES, at, halves);
+                load_scale_pair(low, scales + Shape::SCALES, at, fp16_scales);
             }
             folds[c][0] = {scale[0], low[0]};
             folds[c][1] = {scale[1], low[1]};
@@ -201,13 +201,13 @@ struct Gemm {
     }
 };
 
-// Sums with a fold for each part: those of the segment, and of the segments before it.
-template <int BITS, Part PART, bool MINIMUM, class T>
+// Sums with a fold for each group: those of the segment, and of the segments before it.
+template <int BITS, Reach REACH, bool MINIMUM, class T>
 struct GroupedSums {
-    using G = Gemm<BITS, PART, T>;
+    using G = Gemm<BITS, REACH, T>;
     using F = Fold<BITS, MINIMUM>;
     using Pair = HeldPair<MINIMUM>;
-    static constexpr int PARTS = PART == Part::HALF ? 2 : 1;  // of a group
+    static constexpr int FOLDS = REACH == Reach::PER16 ? 2 : 1;  // of 32 columns
     static constexpr int FACTOR = G::Tile::FACTOR;
     float segment[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
     float total[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
@@ -226,12 +226,12 @@ struct GroupedSums {
 #pragma unroll
             for (int n = 0; n < G::FRAGMENTS_N; n++) {
                 uint32_t words[2][2];
-                F folds[2][2];  // [output][part]: two groups, or the halves of one
+                F folds[2][2];  // [output][fold]: of two times 32 columns, or of two times 16
                 gemm.load_weights(words, stage, n, input);
 #pragma unroll
                 for (int k = 0; k < 2; k++) {
-                    if (k % (2 / PARTS) == 0) {
-                        gemm.load_folds(folds, stage, n, (2 * input + k) * PARTS);
+                    if (k % (2 / FOLDS) == 0) {
+                        gemm.load_folds(folds, stage, n, (2 * input + k) * FOLDS);
                     }
 #pragma unroll
                     for (int m = 0; m < G::FRAGMENTS_M; m++) {
@@ -245,20 +245,20 @@ struct GroupedSums {
     // Multiplies group k of two, and folds its four sums.
     DEVICE static void add_group(float (&sums)[4], const uint32_t (&rows)[4], const uint32_t (&words)[2],
                                  const F (&folds)[2][2], const Pair (&pairs)[2], int k) {
-        int bits[PARTS][4];
-        if constexpr (PART == Part::HALF) {
+        int bits[FOLDS][4];
+        if constexpr (REACH == Reach::PER16) {
             mma_int8_k16_onto(bits[0], SUM_BASE, rows[0], rows[1], words[0]);
             mma_int8_k16_onto(bits[1], SUM_BASE, rows[2], rows[3], words[1]);
         } else {
             mma_int8_k32_onto(bits[0], SUM_BASE, rows, words[0], words[1]);
         }
 #pragma unroll
-        for (int part = 0; part < PARTS; part++) {
+        for (int f = 0; f < FOLDS; f++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 const Pair& pair = pairs[i / 2];
-                sums[i] = folds[i % 2][PARTS == 2 ? part : k](
-                    number_of_sum(bits[part][i]), pair.template input<FACTOR>(PART, k, part), pair.scale(k), sums[i]);
+                sums[i] = folds[i % 2][FOLDS == 2 ? f : k](
+                    number_of_sum(bits[f][i]), pair.template input<FACTOR>(REACH, k, f), pair.scale(k), sums[i]);
             }
         }
     }
@@ -282,10 +282,10 @@ struct GroupedSums {
     DEVICE float result(const G&, int m, int n, int i, int, int, int) const { return total[m][n][i]; }
 };
 
-// Integer sums of whole rows.
+// Integer sums of whole rows, where they share a scale.
 template <int BITS, class T>
-struct WholeSums {
-    using G = Gemm<BITS, Part::ROW, T>;
+struct RowSums {
+    using G = Gemm<BITS, Reach::PER_ROW, T>;
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
@@ -321,16 +321,16 @@ struct WholeSums {
     }
 };
 
-template <int BITS, Part PART, bool MINIMUM, class T, class Sums>
+template <int BITS, Reach REACH, bool MINIMUM, class T, class Sums>
 DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
-    using Shape = GemmShape<BITS, PART, T>;
-    const Gemm<BITS, PART, T> gemm(a, block);
+    using Shape = GemmShape<BITS, REACH, T>;
+    const Gemm<BITS, REACH, T> gemm(a, block);
     const bool split = gridDim.z > 1;
     const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
     const int last_segment = split ? first_segment + 1 : a.segments();
     const int begin = a.segment_begin(first_segment);
     const int end = a.segment_begin(last_segment);
-    GemmLoads<BITS, PART, MINIMUM, T> loads(a, gemm.first_row, gemm.first_output, begin);
+    GemmLoads<BITS, REACH, MINIMUM, T> loads(a, gemm.first_row, gemm.first_output, begin);
     Sums sums;
 #pragma unroll
     for (int ahead = 0; ahead < Shape::STAGES - 1; ahead++) {
@@ -365,8 +365,8 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
 #pragma unroll
     for (int m = 0; m < T::WARP_M / 16; m++) {
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + half * 8;
+        for (int r = 0; r < 2; r++) {
+            const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + r * 8;
             const int input = row < a.rows ? sums.input(gemm, row) : 0;
 #pragma unroll
             for (int n = 0; n < T::WARP_N / 8; n++) {
@@ -376,7 +376,7 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
 #pragma unroll
                 for (int i = 0; i < 2; i++) {
                     if (i < count) {
-                        const float sum = sums.result(gemm, m, n, 2 * half + i, input, row, output + i);
+                        const float sum = sums.result(gemm, m, n, 2 * r + i, input, row, output + i);
                         pair[i] = split ? sum : a.with_bias(sum, output + i);
                     }
                 }
@@ -386,62 +386,72 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
     }
 }
 
-template <int BITS, Part PART, class T>
+template <int BITS, Reach REACH, class T>
 DEVICE void gemm_groups(const LinearBatch& batch) {
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
     if (a.mins == nullptr) {
-        gemm<BITS, PART, false, T, GroupedSums<BITS, PART, false, T>>(a, block, shared);
+        gemm<BITS, REACH, false, T, GroupedSums<BITS, REACH, false, T>>(a, block, shared);
     } else {
-        gemm<BITS, PART, true, T, GroupedSums<BITS, PART, true, T>>(a, block, shared);
+        gemm<BITS, REACH, true, T, GroupedSums<BITS, REACH, true, T>>(a, block, shared);
     }
 }
 
 template <int BITS, class T>
-DEVICE void gemm_whole(const LinearBatch& batch) {
+DEVICE void gemm_per_row(const LinearBatch& batch) {
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
-    gemm<BITS, Part::ROW, false, T, WholeSums<BITS, T>>(a, block, shared);
+    gemm<BITS, Reach::PER_ROW, false, T, RowSums<BITS, T>>(a, block, shared);
 }
 
 using Rows16 = GemmTile<16, 64, 16, 16, 4>;
 using Rows32 = GemmTile<32, 64, 32, 16, 3>;
-using WholeRows32 = GemmTile<32, 64, 32, 16, 4>;
+using PerRow32 = GemmTile<32, 64, 32, 16, 4>;
 using Rows64 = GemmTile<64, 64, 32, 16, 1>;
-using WholeRows64 = GemmTile<64, 64, 32, 16, 2>;
+using PerRow64 = GemmTile<64, 64, 32, 16, 2>;
 using Rows128 = GemmTile<128, 64, 32, 32, 1>;
-using WholeRows128 = GemmTile<128, 128, 64, 32, 2>;
+using PerRow128 = GemmTile<128, 128, 64, 32, 2>;
 
 }  // namespace demitasse
 
 using demitasse::LinearBatch;
-using demitasse::Part;
+using demitasse::Reach;
 
-#define GEMM_GROUPS(name, BITS, PART, TILE)                                                                        \
+#define GEMM_GROUPS(name, BITS, REACH, TILE)                                                                       \
     KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
-        demitasse::gemm_groups<BITS, PART, demitasse::TILE>(batch);                                                \
+        demitasse::gemm_groups<BITS, REACH, demitasse::TILE>(batch);                                               \
     }                                                                                                              \
     EXPORT(name)
-#define GEMM_WHOLE(name, BITS, TILE)                                                                               \
+#define GEMM_PER_ROW(name, BITS, TILE)                                                                             \
     KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS) name(const GRID_CONSTANT LinearBatch batch) { \
-        demitasse::gemm_whole<BITS, demitasse::TILE>(batch);                                                       \
+        demitasse::gemm_per_row<BITS, demitasse::TILE>(batch);                                                     \
     }                                                                                                              \
     EXPORT(name)
-#define GEMM(BITS, element)                                              \
-    GEMM_GROUPS(gemm_##element##_group_m16, BITS, Part::GROUP, Rows16)   \
-    GEMM_GROUPS(gemm_##element##_group_m32, BITS, Part::GROUP, Rows32)   \
-    GEMM_GROUPS(gemm_##element##_group_m64, BITS, Part::GROUP, Rows64)   \
-    GEMM_GROUPS(gemm_##element##_group_m128, BITS, Part::GROUP, Rows128) \
-    GEMM_GROUPS(gemm_##element##_half_m16, BITS, Part::HALF, Rows16)     \
-    GEMM_GROUPS(gemm_##element##_half_m32, BITS, Part::HALF, Rows32)     \
-    GEMM_GROUPS(gemm_##element##_half_m64, BITS, Part::HALF, Rows64)     \
-    GEMM_GROUPS(gemm_##element##_half_m128, BITS, Part::HALF, Rows128)   \
-    GEMM_WHOLE(gemm_##element##_row_m16, BITS, Rows16)                   \
-    GEMM_WHOLE(gemm_##element##_row_m32, BITS, WholeRows32)              \
-    GEMM_WHOLE(gemm_##element##_row_m64, BITS, WholeRows64)              \
-    GEMM_WHOLE(gemm_##element##_row_m128, BITS, WholeRows128)
 
-GEMM(8, int8)
-GEMM(4, int4)
+GEMM_GROUPS(gemm_int8_per32_m16, 8, Reach::PER32, Rows16)
+GEMM_GROUPS(gemm_int8_per32_m32, 8, Reach::PER32, Rows32)
+GEMM_GROUPS(gemm_int8_per32_m64, 8, Reach::PER32, Rows64)
+GEMM_GROUPS(gemm_int8_per32_m128, 8, Reach::PER32, Rows128)
+GEMM_GROUPS(gemm_int8_per16_m16, 8, Reach::PER16, Rows16)
+GEMM_GROUPS(gemm_int8_per16_m32, 8, Reach::PER16, Rows32)
+GEMM_GROUPS(gemm_int8_per16_m64, 8, Reach::PER16, Rows64)
+GEMM_GROUPS(gemm_int8_per16_m128, 8, Reach::PER16, Rows128)
+GEMM_PER_ROW(gemm_int8_per_row_m16, 8, Rows16)
+GEMM_PER_ROW(gemm_int8_per_row_m32, 8, PerRow32)
+GEMM_PER_ROW(gemm_int8_per_row_m64, 8, PerRow64)
+GEMM_PER_ROW(gemm_int8_per_row_m128, 8, PerRow128)
+
+GEMM_GROUPS(gemm_int4_per32_m16, 4, Reach::PER32, Rows16)
+GEMM_GROUPS(gemm_int4_per32_m32, 4, Reach::PER32, Rows32)
+GEMM_GROUPS(gemm_int4_per32_m64, 4, Reach::PER32, Rows64)
+GEMM_GROUPS(gemm_int4_per32_m128, 4, Reach::PER32, Rows128)
+GEMM_GROUPS(gemm_int4_per16_m16, 4, Reach::PER16, Rows16)
+GEMM_GROUPS(gemm_int4_per16_m32, 4, Reach::PER16, Rows32)
+GEMM_GROUPS(gemm_int4_per16_m64, 4, Reach::PER16, Rows64)
+GEMM_GROUPS(gemm_int4_per16_m128, 4, Reach::PER16, Rows128)
+GEMM_PER_ROW(gemm_int4_per_row_m16, 4, Rows16)
+GEMM_PER_ROW(gemm_int4_per_row_m32, 4, PerRow32)
+GEMM_PER_ROW(gemm_int4_per_row_m64, 4, PerRow64)
+GEMM_PER_ROW(gemm_int4_per_row_m128, 4, PerRow128)

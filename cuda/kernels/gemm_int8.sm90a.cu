@@ -1,18 +1,18 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
 //           row (W8A8); w = s q. The bits of gemm_int8.cu.
 // Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
-// Requires: sm_90a; part ROW; no minimums; an even number of outputs. Dynamic shared memory: WGMMA_BYTES. An even number of blocks.
+// Requires: sm_90a; scales of whole rows; no minimums; an even number of outputs. Dynamic shared memory: WGMMA_BYTES. An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
 // Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
-//           neighbouring rows.
+//           neighboring rows.
 // Moves:    a cluster reads weights once for each 256 rows, activations once for each 128 outputs; 2 operations an element
 //           and row.
-// Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp asks for the operands of three stages ahead; a bulk
+// Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp prefetches the operands of three stages; a bulk
 //           copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants,
 //           and each block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole
 //           results (128 x 128), so that one stores while the other multiplies. Weights with a scale for each 32 columns
 //           gain nothing here: their folds cost three times what wgmma does. On an H200
-//           828 TOP/s (4096 x 14336 x 4096, quantising included; torch._int_mm: 759), 1.3 to 2 times gemm_int8.cu from 512
+//           828 TOP/s (4096 x 14336 x 4096, quantizing included; torch._int_mm: 759), 1.3 to 2 times gemm_int8.cu from 512
 //           rows on. Operands then come from the second-level cache at about what that gives: larger tiles would help.
 #include "demitasse/hopper.cuh"
 #include "demitasse/weights.cuh"
@@ -49,11 +49,11 @@ struct Wgmma {
     // Where the operands of a stage are complete, and where all have read them.
     DEVICE uint64_t* full(int count) const { return reinterpret_cast<uint64_t*>(shared + BARRIERS) + count % STAGES; }
     DEVICE uint64_t* empty(int count) const { return full(count) + STAGES; }
-    // Where a group waits until the other one has asked for its last product: only then is no stage that it waits for two
+    // Where a group waits until the other one has started its last product: only then is no stage that it waits for two
     // phases ahead, which a parity cannot tell from none.
     DEVICE uint64_t* turn(int group) const { return full(0) + 2 * STAGES + group; }
 
-    // Units of work go round the clusters; neighbours have the same outputs.
+    // Units of work go round the clusters; neighbors have the same outputs.
     DEVICE int first_unit() const { return static_cast<int>(blockIdx.x) / BLOCKS; }
     DEVICE int unit_step() const { return static_cast<int>(gridDim.x) / BLOCKS; }
     DEVICE int first_row(int unit) const { return (unit % row_pairs * BLOCKS + rank) * M; }
@@ -78,8 +78,8 @@ struct Wgmma {
         return maximum(0, minimum(16, (static_cast<int>(rows) - first + TILE_OUTPUTS - 1) / TILE_OUTPUTS));
     }
 
-    // One warp.
-    DEVICE void ask() const {
+    // One warp starts all copies.
+    DEVICE void fetch() const {
         int count = 0;
         for (int unit = first_unit(); unit < units; unit += unit_step()) {
             const int row_lines = lines(a.rows, first_row(unit));
@@ -159,8 +159,8 @@ struct Wgmma {
             for (int k = 0; k < 64; k += 32) {
                 const uint64_t weights = wgmma_operand(at + ACTIVATIONS + t * TILE_BYTES + k, LINE);
 #pragma unroll
-                for (int half = 0; half < 2; half++) {
-                    wgmma_int8(sums[half], wgmma_operand(at + half * 8 * LINE + t * TILE_BYTES + k, LINE), weights);
+                for (int m = 0; m < 2; m++) {
+                    wgmma_int8(sums[m], wgmma_operand(at + m * 8 * LINE + t * TILE_BYTES + k, LINE), weights);
                 }
             }
         }
@@ -209,11 +209,11 @@ struct Wgmma {
         float activations[4];
         bool there[4];
 #pragma unroll
-        for (int part = 0; part < 4; part++) {
-            const int row = first_row(unit) + part / 2 * 64 + warp() % 4 * 16 + part % 2 * 8 + lane() / 4;
-            there[part] = row <= last_row;
-            to[part] = static_cast<unsigned char*>(a.out.to) + (row * a.outputs + output) * BYTES;
-            activations[part] = a.groups_of<8>(minimum(row, last_row))->scales[0];
+        for (int r = 0; r < 4; r++) {
+            const int row = first_row(unit) + r / 2 * 64 + warp() % 4 * 16 + r % 2 * 8 + lane() / 4;
+            there[r] = row <= last_row;
+            to[r] = static_cast<unsigned char*>(a.out.to) + (row * a.outputs + output) * BYTES;
+            activations[r] = a.groups_of<8>(minimum(row, last_row))->scales[0];
         }
 #pragma unroll
         for (int n = 0; n < N / 8; n++) {
@@ -221,29 +221,29 @@ struct Wgmma {
                 break;
             }
             float scales[2];
-            load_numbers(scales, a.scales, output + n * 8, a.half_scales != 0);  // there are some for whole tiles
-            float biases[2] = {-0.0f, -0.0f};                                    // what changes no number
+            load_scale_pair(scales, a.scales, output + n * 8, a.fp16_scales != 0);  // there are some for whole tiles
+            float biases[2] = {-0.0f, -0.0f};                                       // what changes no number
             if (a.bias != nullptr) {
                 biases[0] = a.bias[output + n * 8];
                 biases[1] = a.bias[output + n * 8 + 1];
             }
 #pragma unroll
-            for (int part = 0; part < 4; part++) {
+            for (int r = 0; r < 4; r++) {
                 float pair[2];
 #pragma unroll
                 for (int i = 0; i < 2; i++) {
-                    const int sum = sums[part / 2][n * 4 + part % 2 * 2 + i];
-                    const float result = Fold<8, false>{scales[i], 0}(static_cast<float>(sum), 0, activations[part], 0);
+                    const int sum = sums[r / 2][n * 4 + r % 2 * 2 + i];
+                    const float result = Fold<8, false>{scales[i], 0}(static_cast<float>(sum), 0, activations[r], 0);
                     pair[i] = result + biases[i];
                 }
-                if (!there[part]) {
+                if (!there[r]) {
                     continue;
                 }
                 if constexpr (TYPE == OutputType::F32) {
-                    store_floats(reinterpret_cast<float*>(to[part]) + n * 8, pair[0], pair[1]);
+                    store_floats(reinterpret_cast<float*>(to[r]) + n * 8, pair[0], pair[1]);
                 } else {
                     const Output narrow{nullptr, TYPE};
-                    reinterpret_cast<uint32_t*>(to[part])[n * 4] = narrow.narrow(pair[0], pair[1]);
+                    reinterpret_cast<uint32_t*>(to[r])[n * 4] = narrow.narrow(pair[0], pair[1]);
                 }
             }
         }
@@ -253,7 +253,7 @@ struct Wgmma {
 }  // namespace demitasse
 
 KERNEL_CLUSTER(demitasse::WGMMA_THREADS, demitasse::WGMMA_CLUSTER)
-gemm_int8_row_wgmma(const demitasse::LinearArgs a) {
+gemm_int8_per_row_wgmma(const demitasse::LinearArgs a) {
     using namespace demitasse;
     DYNAMIC_SHARED(shared);
     const Wgmma gemm(a, shared);
@@ -261,9 +261,9 @@ gemm_int8_row_wgmma(const demitasse::LinearArgs a) {
     if (warp() < Wgmma::GROUPS * 4) {
         gemm.multiply(warp() / 4);
     } else {
-        gemm.ask();
+        gemm.fetch();
     }
     __syncwarp();
-    cluster_sync();  // a block stays until its neighbour has no more to send to it
+    cluster_sync();  // a block stays until its neighbor has no more to send to it
 }
-EXPORT_CLUSTER(gemm_int8_row_wgmma, demitasse::WGMMA_CLUSTER)
+EXPORT_CLUSTER(gemm_int8_per_row_wgmma, demitasse::WGMMA_CLUSTER)

@@ -50,8 +50,8 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
     for (int r = 0; r < ROWS; r++) {
         const float sum = warp_sum(sums[r]);
         if (lane() == 0 && first_row + r < a.rows) {
-            const bool spoilt = !is_finite(sum) && is_spoilt(a.x + (first_row + r) * a.columns, a.columns);
-            const float result = spoilt ? not_a_number() : sum;
+            const bool non_finite = !is_finite(sum) && has_non_finite(a.x + (first_row + r) * a.columns, a.columns);
+            const float result = non_finite ? not_a_number() : sum;
             a.out.store((first_row + r) * a.outputs + output, a.bias == nullptr ? result : result + a.bias[output]);
         }
     }

@@ -10,11 +10,22 @@
 // Why:      bound by memory. A warp's lanes copy 16 bytes each to a ring in shared memory, three pairs of tiles ahead; weights
 //           leave the second-level cache first. A ring and not registers, since a compiler waits for all loads under way
 //           where it wants one: with registers an H200 read 1.1 TB/s here, with the ring 1.9 (14336 x 4096, one row,
-//           quantising included; it reads 4.3). One `mma` takes two groups of eight outputs for up to four rows, or a
+//           quantizing included; it reads 4.3). One `mma` takes two groups of eight outputs for up to four rows, or a
 //           group of sixteen for up to eight, and adds up lanes; sums come out as FP32 bits, and nibbles as signed bytes,
 //           so that a group costs three operations: about 65 instructions a tile of 512 bytes on sm_90a, of 120 that an
 //           H200 issues in the time in which it reads one. Two tiles share activations, which stay in the first-level
 //           cache. Eight segments keep eight warps of one block reading, so that small matrices also fill the chip.
 #include "demitasse/gemv.cuh"
 
-GEMV_PARTS(gemv_int4, 4)
+GEMV(gemv_int4_per32_rows4, 4, PER32, FourRows, 3)
+GEMV(gemv_int4_per32_rows8, 4, PER32, EightRows, 2)
+GEMV(gemv_int4_per32_float_rows1, 4, PER32, OneFloatRow, 2)
+GEMV(gemv_int4_per32_float_rows4, 4, PER32, FourFloatRows, 1)
+GEMV(gemv_int4_per16_rows4, 4, PER16, FourRows, 2)
+GEMV(gemv_int4_per16_rows8, 4, PER16, EightRows, 1)
+GEMV(gemv_int4_per16_float_rows1, 4, PER16, OneFloatRow, 2)
+GEMV(gemv_int4_per16_float_rows4, 4, PER16, FourFloatRows, 1)
+GEMV(gemv_int4_per_row_rows4, 4, PER_ROW, FourRows, 4)
+GEMV(gemv_int4_per_row_rows8, 4, PER_ROW, EightRows, 3)
+GEMV(gemv_int4_per_row_float_rows1, 4, PER_ROW, OneFloatRow, 2)
+GEMV(gemv_int4_per_row_float_rows4, 4, PER_ROW, FourFloatRows, 1)

@@ -10,4 +10,15 @@
 // Why:      bound by memory, as gemv_int4, which says the rest. An H200 reads 2.7 TB/s (14336 x 4096, one row).
 #include "demitasse/gemv.cuh"
 
-GEMV_PARTS(gemv_int8, 8)
+GEMV(gemv_int8_per32_rows4, 8, PER32, FourRows, 4)
+GEMV(gemv_int8_per32_rows8, 8, PER32, EightRows, 3)
+GEMV(gemv_int8_per32_float_rows1, 8, PER32, OneFloatRow, 2)
+GEMV(gemv_int8_per32_float_rows4, 8, PER32, FourFloatRows, 1)
+GEMV(gemv_int8_per16_rows4, 8, PER16, FourRows, 2)
+GEMV(gemv_int8_per16_rows8, 8, PER16, EightRows, 2)
+GEMV(gemv_int8_per16_float_rows1, 8, PER16, OneFloatRow, 2)
+GEMV(gemv_int8_per16_float_rows4, 8, PER16, FourFloatRows, 1)
+GEMV(gemv_int8_per_row_rows4, 8, PER_ROW, FourRows, 4)
+GEMV(gemv_int8_per_row_rows8, 8, PER_ROW, EightRows, 3)
+GEMV(gemv_int8_per_row_float_rows1, 8, PER_ROW, OneFloatRow, 2)
+GEMV(gemv_int8_per_row_float_rows4, 8, PER_ROW, FourFloatRows, 1)

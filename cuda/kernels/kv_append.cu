@@ -1,6 +1,6 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a head.
-//           Before that, where wanted, turns the keys, and queries of the same rows, by their positions (rope.cuh).
+//           Before that, where wanted, rotates the keys, and queries of the same rows, by their positions (rope.cuh).
 //           Numbers that cannot be rounded so: Rounding in quantize.cuh.
 // Layout:   keys and values rows x heads x head_dim FP32; pages.cuh.
 // Requires: pages hold the rows' positions.
@@ -21,9 +21,8 @@ struct KvAppendArgs {
     float* keys;
     const float* values;
     BatchRows rows;
-    // Where angles are given, the keys and these queries are turned first, in place.
-    RopeAngles angles;
-    float* queries;  // rows x query_heads x head_dim
+    RopeAngles angles;  // where given, the keys and these queries are rotated first, in place
+    float* queries;     // rows x query_heads x head_dim
     int64_t query_heads;
 };
 
@@ -52,14 +51,14 @@ DEVICE void append(const KvAppendArgs& a) {
     if (head >= a.kv.heads) {
         float* query = a.queries + (row * a.query_heads + head - a.kv.heads) * dim;
         for (int64_t pair = threadIdx.x; pair < a.angles.rope_dim / 2; pair += APPEND_THREADS) {
-            a.angles.turn(query, row, pair);
+            a.angles.apply(query, row, pair);
         }
         return;
     }
     const bool keys = warp() == 0;
     if (keys && a.angles.angles != nullptr) {
         for (int64_t pair = lane(); pair < a.angles.rope_dim / 2; pair += 32) {
-            a.angles.turn(a.keys + (row * a.kv.heads + head) * dim, row, pair);
+            a.angles.apply(a.keys + (row * a.kv.heads + head) * dim, row, pair);
         }
         __syncwarp();
     }
@@ -98,7 +97,7 @@ DEVICE void append(const KvAppendArgs& a) {
             if constexpr (TYPE == KvType::F32) {
                 *reinterpret_cast<float*>(at) = value;
             } else if constexpr (TYPE == KvType::F16) {
-                *reinterpret_cast<uint16_t*>(at) = float_to_half(value);
+                *reinterpret_cast<uint16_t*>(at) = float_to_fp16(value);
             } else if constexpr (TYPE == KvType::INT8) {
                 *at = static_cast<uint8_t>(__float2int_rn(value));
             } else {

@@ -1,5 +1,5 @@
 // Computes: out[r][n] = sum over segments of partial[segment][r][n], in their order, + bias[n].
-// Layout:   partial as gemm_int8 leaves it; out rows x outputs, output.cuh.
+// Layout:   partial as gemm_int8 stores it; out rows x outputs, output.cuh.
 // Requires: nothing.
 // Accuracy: FP32, the order of weights.cuh; 16-bit results are rounded once.
 // Launch:   one thread an element, blocks of 256, of all matrices.

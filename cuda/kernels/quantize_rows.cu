@@ -28,7 +28,7 @@ KERNEL(demitasse::QUANTIZE_THREADS) quantize_rows(const demitasse::QuantizeRowsA
     const float* x = a.x + row * a.columns;
     const int columns = static_cast<int>(a.columns);
     float row_largest = 0;
-    if (a.to.whole_rows != 0) {
+    if (a.to.per_row != 0) {
 #pragma unroll 8
         for (int k = static_cast<int>(threadIdx.x); k < columns; k += static_cast<int>(blockDim.x)) {
             row_largest = larger_magnitude(row_largest, x[k]);

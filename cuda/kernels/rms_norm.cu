@@ -48,7 +48,7 @@ struct NormRow {
     }
     // What was loaded, after store_sum of it.
     DEVICE float again(int k) const { return k < columns ? a.x[first + k] : 0; }
-    // Stores a normalised element, and a warp's 32 of them as integers up to column `end`.
+    // Stores a normalized element, and a warp's 32 of them as integers up to column `end`.
     DEVICE void finish(int k, int end, float value, float largest) const {
         if (k < columns) {
             a.out[first + k] = value;
@@ -70,7 +70,7 @@ KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs 
     const NormRow x{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
     const int threads = static_cast<int>(blockDim.x);
     const int rest = NORM_HELD * threads;
-    float held[NORM_HELD];  // the thread's first elements, all asked for before any is used
+    float held[NORM_HELD];  // the thread's first elements, all loaded before any is used
     float weights[NORM_HELD];
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
@@ -101,7 +101,7 @@ KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs 
         held[i] = held[i] * factor * weights[i];
         largest = larger_magnitude(largest, held[i]);
     }
-    if (a.quantized.whole_rows != 0) {
+    if (a.quantized.per_row != 0) {
         for (int k = thread + rest; k < columns; k += threads) {
             largest = larger_magnitude(largest, x.again(k) * factor * x.weight(k));
         }

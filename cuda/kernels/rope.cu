@@ -24,7 +24,7 @@ KERNEL(demitasse::ELEMENT_THREADS) rope(const demitasse::RopeArgs a) {
     const int64_t i = demitasse::thread_index();
     if (i < a.rows * a.heads * pairs) {
         const int64_t head = i / pairs;  // of all rows
-        a.angles.turn(a.x + head * a.head_dim, head / a.heads, i % pairs);
+        a.angles.apply(a.x + head * a.head_dim, head / a.heads, i % pairs);
     }
 }
 EXPORT(rope)

@@ -37,7 +37,7 @@ constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 constexpr int32_t NO_TOKEN = -1;  // Draw.NONE
 constexpr int BINS = 256;
 constexpr int MOST_LISTED = 4096;
-constexpr int AHEAD = 16;                        // loads of a thread on their way
+constexpr int LOADS = 16;                        // loads of a thread on their way
 constexpr float WEIGHT_UNIT = 1099511627776.0f;  // 2^40
 
 // Number `number` of SplitMix64 from a seed (Steele, Lea, Flood 2014): 53 random bits.
@@ -84,14 +84,14 @@ struct SampleBlock {
     // f(token, logit) of a thread's share of the tokens from `first` to `end`, `step` apart.
     template <class F>
     DEVICE void each(int first, int end, int step, F f) const {
-        for (; first < end; first += AHEAD * step) {
-            float some[AHEAD];
+        for (; first < end; first += LOADS * step) {
+            float some[LOADS];
 #pragma unroll
-            for (int i = 0; i < AHEAD; i++) {
+            for (int i = 0; i < LOADS; i++) {
                 some[i] = first + i * step < end ? logits[first + i * step] : 0;
             }
 #pragma unroll
-            for (int i = 0; i < AHEAD; i++) {
+            for (int i = 0; i < LOADS; i++) {
                 if (first + i * step < end) {
                     f(first + i * step, some[i]);
                 }
@@ -130,7 +130,7 @@ struct SampleBlock {
         listed = s.listed <= MOST_LISTED ? static_cast<int>(s.listed) : -1;
     }
 
-    // 0 for what is no number.
+    // 0 for NaN.
     DEVICE uint64_t weight(float logit, float inverse_temperature) const {
         const float w = expf((logit - largest) * inverse_temperature);
         return w > 0 ? static_cast<uint64_t>(w * WEIGHT_UNIT) : 0;
@@ -174,8 +174,8 @@ struct SampleBlock {
         return most;
     }
 
-    // Leaves a sum of each warp in s.warps.
-    DEVICE void leave_sum(uint64_t sum) const {
+    // Stores the sum of each warp in s.warps.
+    DEVICE void store_sum(uint64_t sum) const {
         sum = sum_of_warp(sum);
         if (lane() == 0) {
             s.warps[warp()] = sum;
@@ -191,7 +191,7 @@ struct SampleBlock {
         return sum;
     }
 
-    // Columns of a warp where it takes a part of `count`.
+    // Columns of a warp where it takes a share of `count`.
     static DEVICE int share_of(int count) { return round_up((count + SAMPLE_WARPS - 1) / SAMPLE_WARPS, 32); }
 
     // Sums of the warps' shares of the tokens from `first` to `end`, in their order, in s.warps; weight(token, logit) of each.
@@ -201,7 +201,7 @@ struct SampleBlock {
         uint64_t sum = 0;
         each(first + warp() * share + lane(), minimum(end, first + (warp() + 1) * share), 32,
              [&](int id, float logit) { sum += weight_of(id, logit); });
-        leave_sum(sum);
+        store_sum(sum);
     }
 
     // After sum_shares of the same: the share with which the sum is more than `target`, which becomes what is left for it.
@@ -354,7 +354,7 @@ struct SampleBlock {
         if (row.top_p < 1) {
             uint64_t sum = 0;
             each([&](int id, float logit) { sum += kept.keeps(order(logit), id) ? plain(logit) : 0; });
-            leave_sum(sum);
+            store_sum(sum);
             const double all = static_cast<double>(sum_of_warps());
             __syncthreads();
             kept = cut(kept, static_cast<uint64_t>(ceil(static_cast<double>(row.top_p) * all)), plain);

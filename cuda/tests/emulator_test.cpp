@@ -154,23 +154,23 @@ void faults() {
           "shared memory does not begin as zeros");
 }
 
-void halves() {
+void fp16() {
     for (uint32_t bits = 0; bits < 65536; bits++) {
-        const auto half = static_cast<uint16_t>(bits);
-        const float value = half_to_float(half);
-        if (std::isnan(value) ? (half & 0x7C00) != 0x7C00 : float_to_half(value) != half) {
+        const auto number = static_cast<uint16_t>(bits);
+        const float value = fp16_to_float(number);
+        if (std::isnan(value) ? (number & 0x7C00) != 0x7C00 : float_to_fp16(value) != number) {
             check(false, "every FP16 number survives the way to FP32 and back");
             return;
         }
     }
-    check(true, "halves");
-    check(float_to_half(1.0f + 1.0f / 2048) == 0x3C00 && float_to_half(1.0f + 3.0f / 2048) == 0x3C02,
+    check(true, "FP16 numbers");
+    check(float_to_fp16(1.0f + 1.0f / 2048) == 0x3C00 && float_to_fp16(1.0f + 3.0f / 2048) == 0x3C02,
           "ties go to even");
-    check(float_to_half(65519.9f) == 0x7BFF && float_to_half(65520.0f) == 0x7C00, "what is too large is infinite");
-    check(float_to_bfloat(1.0f + 1.0f / 256) == 0x3F80 && float_to_bfloat(1.0f + 3.0f / 256) == 0x3F82,
+    check(float_to_fp16(65519.9f) == 0x7BFF && float_to_fp16(65520.0f) == 0x7C00, "what is too large is infinite");
+    check(float_to_bf16(1.0f + 1.0f / 256) == 0x3F80 && float_to_bf16(1.0f + 3.0f / 256) == 0x3F82,
           "BF16's ties go to the even number");
-    check(float_to_bfloat(-3.4e38f) == 0xFF80 && std::isnan(half_to_float(float_to_half(NAN))) &&
-              float_to_bfloat(NAN) == 0x7FFF,
+    check(float_to_bf16(-3.4e38f) == 0xFF80 && std::isnan(fp16_to_float(float_to_fp16(NAN))) &&
+              float_to_bf16(NAN) == 0x7FFF,
           "what is too large for BF16 is infinite, and NaN stays one");
 }
 
@@ -193,7 +193,7 @@ void tensor_cores() {
         }
     }
     int sums[16][8];
-    int halves[16][8];
+    int first_sums[16][8];
     const std::string fault = run(
         [&] {
             SHARED(int8_t, rows, 16 * 48);
@@ -214,7 +214,7 @@ void tensor_cores() {
             mma_int8_k16_onto(low, 0, fragment[0], fragment[1], words[0]);
             for (int i = 0; i < 4; i++) {
                 sums[lane() / 4 + i / 2 * 8][lane() % 4 * 2 + i % 2] = d[i];
-                halves[lane() / 4 + i / 2 * 8][lane() % 4 * 2 + i % 2] = low[i];
+                first_sums[lane() / 4 + i / 2 * 8][lane() % 4 * 2 + i % 2] = low[i];
             }
         },
         32);
@@ -222,12 +222,12 @@ void tensor_cores() {
     for (int r = 0; r < 16; r++) {
         for (int n = 0; n < 8; n++) {
             int sum = 0;
-            int half = 0;
+            int first_sum = 0;
             for (int k = 0; k < 32; k++) {
                 sum += a[r][k] * b[n][k];
-                half += k < 16 ? a[r][k] * b[n][k] : 0;
+                first_sum += k < 16 ? a[r][k] * b[n][k] : 0;
             }
-            right &= sums[r][n] == sum && halves[r][n] == half;
+            right &= sums[r][n] == sum && first_sums[r][n] == first_sum;
         }
     }
     check(right, "mma of bytes and ldmatrix");
@@ -238,7 +238,7 @@ void tensor_cores() {
 int main() {
     asynchronous_copies();
     faults();
-    halves();
+    fp16();
     tensor_cores();
     std::printf("%d checks, %d failed\n", checks, failures);
     return failures == 0 ? 0 : 1;

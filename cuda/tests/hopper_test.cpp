@@ -1,4 +1,4 @@
-// The emulator's sm_90a parts against planted faults: a cluster of two blocks, in each of which a warp asks for operands and four warps
+// The emulator's sm_90a parts against planted faults: a cluster of two blocks, in each of which a warp fetches operands and four warps
 // multiply them by wgmma. Each fault must be caught, as a fault or a wrong result, in at least one of five orders of threads and both
 // landings.
 #include "demitasse/hopper.cuh"
@@ -21,12 +21,12 @@ enum Planted {
     WRONG_PARITY,
     TOO_FEW_BYTES,
     TOO_MANY_BYTES,
-    NEIGHBOUR_NOT_RELEASED,
+    NEIGHBOR_NOT_RELEASED,
     NOT_FENCED,
     SUMS_NOT_WAITED_FOR,
     SUMS_READ_TOO_EARLY,
-    NEIGHBOUR_ENDS,
-    UNINITIALISED_BARRIER,
+    NEIGHBOR_ENDS,
+    UNINITIALIZED_BARRIER,
     PLANTED_COUNT
 };
 
@@ -37,12 +37,12 @@ constexpr const char* NAMES[] = {"nothing",
                                  "a wait for the wrong parity",
                                  "too few bytes announced",
                                  "too many bytes announced",
-                                 "a neighbour that is not told",
+                                 "a neighbor that is not told",
                                  "sums without a fence",
                                  "products that a thread leaves under way",
                                  "sums that are read before the wait",
-                                 "a neighbour that ends too soon",
-                                 "a barrier that is not initialised"};
+                                 "a neighbor that ends too soon",
+                                 "a barrier that is not initialized"};
 
 constexpr int ROUNDS = 5, STAGES = 2;
 constexpr int ROWS = 64, OUTPUTS = 128, COLUMNS = 64;
@@ -55,7 +55,7 @@ struct Args {
     Planted planted;
 };
 
-void ask(const Args& args, unsigned char* shared, uint64_t* full, uint64_t* empty) {
+void fetch(const Args& args, unsigned char* shared, uint64_t* full, uint64_t* empty) {
     const auto rank = static_cast<int>(cluster_rank());
     for (int round = 0; round < ROUNDS; round++) {
         const int s = round % STAGES;
@@ -75,7 +75,7 @@ void ask(const Args& args, unsigned char* shared, uint64_t* full, uint64_t* empt
 
 void release(const Args& args, uint64_t* empty) {
     __syncwarp();
-    if (lane() < 2 && (args.planted != NEIGHBOUR_NOT_RELEASED || lane() == static_cast<int>(cluster_rank()))) {
+    if (lane() < 2 && (args.planted != NEIGHBOR_NOT_RELEASED || lane() == static_cast<int>(cluster_rank()))) {
         mbarrier_arrive_at(empty, static_cast<unsigned>(lane()));
     }
 }
@@ -122,7 +122,7 @@ void kernel(const Args& args) {
     if (threadIdx.x == 0) {
         for (int s = 0; s < STAGES; s++) {
             mbarrier_init(&full[s], 1);
-            if (args.planted != UNINITIALISED_BARRIER) {
+            if (args.planted != UNINITIALIZED_BARRIER) {
                 mbarrier_init(&empty[s], 8);
             }
         }
@@ -132,10 +132,10 @@ void kernel(const Args& args) {
     if (warp() < 4) {
         multiply(args, shared, full, empty);
     } else {
-        ask(args, shared, full, empty);
+        fetch(args, shared, full, empty);
     }
     __syncwarp();
-    if (args.planted != NEIGHBOUR_ENDS) {
+    if (args.planted != NEIGHBOR_ENDS) {
         cluster_sync();
     }
 }

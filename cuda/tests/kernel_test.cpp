@@ -44,19 +44,19 @@ bool close(const std::vector<float>& actual, const std::vector<double>& expected
 template <int BITS>
 struct RandomMatrix {
     using Tile = WeightTile<BITS>;
-    int outputs, columns, part;
+    int outputs, columns, group;
     int64_t tiles;
     std::vector<uint8_t> quants;
     std::vector<float> scales, mins;
-    std::vector<uint16_t> halves;  // scales and minimums, where they are FP16
-    std::vector<double> values;    // outputs x columns
+    std::vector<uint16_t> fp16_scales;  // and minimums, where they are FP16
+    std::vector<double> values;         // outputs x columns
 
-    RandomMatrix(int n, int k, int part_columns, bool minimum, bool half, std::mt19937& random)
-        : outputs(n), columns(k), part(part_columns), tiles(blocks(k, Tile::COLUMNS)) {
+    RandomMatrix(int n, int k, int group_columns, bool minimum, bool fp16, std::mt19937& random)
+        : outputs(n), columns(k), group(group_columns), tiles(blocks(k, Tile::COLUMNS)) {
         const int64_t output_tiles = blocks(n, TILE_OUTPUTS);
-        const int parts = part == 0 ? 0 : Tile::COLUMNS / part;
+        const int groups = group == 0 ? 0 : Tile::COLUMNS / group;
         quants.resize(static_cast<size_t>(output_tiles * tiles * TILE_BYTES));
-        scales.resize(static_cast<size_t>(part == 0 ? output_tiles * 8 : output_tiles * tiles * 8 * parts));
+        scales.resize(static_cast<size_t>(group == 0 ? output_tiles * 8 : output_tiles * tiles * 8 * groups));
         mins.resize(minimum ? scales.size() : 0);
         std::uniform_real_distribution<float> real(0.01f, 0.1f);
         for (float& s : scales) {
@@ -67,9 +67,9 @@ struct RandomMatrix {
         }
         for (std::vector<float>* numbers : {&scales, &mins}) {
             for (float& number : *numbers) {
-                if (half) {
-                    halves.push_back(float_to_half(number));
-                    number = half_to_float(halves.back());
+                if (fp16) {
+                    fp16_scales.push_back(float_to_fp16(number));
+                    number = fp16_to_float(fp16_scales.back());
                 }
             }
         }
@@ -79,7 +79,7 @@ struct RandomMatrix {
                 put(row, c, q);
                 const int64_t tile = row / 8 * tiles + c / Tile::COLUMNS;
                 const auto at =
-                    static_cast<size_t>(part == 0 ? row : (tile * 8 + row % 8) * parts + c % Tile::COLUMNS / part);
+                    static_cast<size_t>(group == 0 ? row : (tile * 8 + row % 8) * groups + c % Tile::COLUMNS / group);
                 const double value = static_cast<double>(scales[at]) * (q - zero());
                 values.push_back(minimum ? value + mins[at] : value);
             }
@@ -87,11 +87,13 @@ struct RandomMatrix {
     }
 
     void put_to(LinearArgs& a) const {
-        const bool half = !halves.empty();
+        const bool fp16 = !fp16_scales.empty();
         a.quants = quants.data();
-        a.scales = half ? static_cast<const void*>(halves.data()) : scales.data();
-        a.mins = mins.empty() ? nullptr : half ? static_cast<const void*>(halves.data() + scales.size()) : mins.data();
-        a.half_scales = half ? 1 : 0;
+        a.scales = fp16 ? static_cast<const void*>(fp16_scales.data()) : scales.data();
+        a.mins = mins.empty() ? nullptr
+                 : fp16       ? static_cast<const void*>(fp16_scales.data() + scales.size())
+                              : mins.data();
+        a.fp16_scales = fp16 ? 1 : 0;
         a.outputs = outputs;
         a.tiles = tiles;
         a.columns = columns;
@@ -119,7 +121,7 @@ struct RandomInput {
     std::vector<int8_t> q;
     std::vector<GroupPair> groups;
 
-    RandomInput(int rows, int columns, int64_t padded, bool whole_rows, std::mt19937& random)
+    RandomInput(int rows, int columns, int64_t padded, bool per_row, std::mt19937& random)
         : count(rows),
           x(static_cast<size_t>(rows * columns)),
           q(static_cast<size_t>(round_up(rows, TILE_OUTPUTS) * padded)),
@@ -129,7 +131,7 @@ struct RandomInput {
             v = normal(random);
         }
         run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, QUANTIZE_THREADS, 0,
-            QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, whole_rows}});
+            QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, per_row}});
     }
 
     void put_to(LinearArgs& a) const {
@@ -143,7 +145,7 @@ struct RandomInput {
 std::vector<uint16_t> narrowed(const std::vector<float>& values, OutputType type) {
     std::vector<uint16_t> bits;
     for (float v : values) {
-        bits.push_back(type == OutputType::F16 ? float_to_half(v) : float_to_bfloat(v));
+        bits.push_back(type == OutputType::F16 ? float_to_fp16(v) : float_to_bf16(v));
     }
     return bits;
 }
@@ -178,9 +180,9 @@ struct LinearKernel {
     unsigned splits;
 };
 
-std::vector<LinearKernel> linear_kernels(int bits, int part, unsigned segments) {
+std::vector<LinearKernel> linear_kernels(int bits, int group, unsigned segments) {
     const std::string element = "int" + std::to_string(bits);
-    const std::string suffix = part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+    const std::string suffix = group == 0 ? "_per_row" : group == 16 ? "_per16" : "_per32";
     const std::string gemv = "gemv_" + element + suffix;
     const std::string gemm = "gemm_" + element + suffix;
     std::vector<LinearKernel> kernels;
@@ -188,10 +190,10 @@ std::vector<LinearKernel> linear_kernels(int bits, int part, unsigned segments) 
         kernels.push_back({gemv + "_rows" + std::to_string(rows), rows, GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
     }
     for (int rows : {16, 32, 64, 128}) {
-        kernels.push_back({gemm + "_m" + std::to_string(rows), rows, gemm_outputs(part, rows),
+        kernels.push_back({gemm + "_m" + std::to_string(rows), rows, gemm_outputs(group, rows),
                            static_cast<unsigned>(gemm_threads(rows)),
-                           static_cast<size_t>(gemm_shared_bytes(bits, part, rows)),
-                           rows == 16 && part != 0 ? segments : 1});
+                           static_cast<size_t>(gemm_shared_bytes(bits, group, rows)),
+                           rows == 16 && group != 0 ? segments : 1});
     }
     for (int rows : {1, 4}) {
         kernels.push_back({gemv + "_float_rows" + std::to_string(rows), rows, EXACT_GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
@@ -202,21 +204,21 @@ std::vector<LinearKernel> linear_kernels(int bits, int part, unsigned segments) 
 // All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there are two
 // copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
 template <int BITS>
-void test_linear(int part, bool minimum, bool half, std::mt19937& random) {
-    constexpr int K = 460;  // seven tiles of 64, or three of 128 and a part
+void test_linear(int group, bool minimum, bool fp16, std::mt19937& random) {
+    constexpr int K = 460;  // seven tiles of 64, or three of 128 and a rest
     constexpr int N = 75;
     const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
     const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
-    const RandomMatrix<BITS> m(N, K, part, minimum, half, random);
+    const RandomMatrix<BITS> m(N, K, group, minimum, fp16, random);
     for (int rows : copies == 2 ? std::vector<int>{1, 3, 17, 130} : std::vector<int>{5, 70}) {
-        const RandomInput input(rows, K, m.tiles * WeightTile<BITS>::COLUMNS, part == 0, random);
+        const RandomInput input(rows, K, m.tiles * WeightTile<BITS>::COLUMNS, group == 0, random);
         std::vector<double> integers, floats;
         multiply_exactly(m, input, integers, floats);
         std::vector<float> first_bits;
         LinearArgs a{};
         m.put_to(a);
         input.put_to(a);
-        for (const LinearKernel& kernel : linear_kernels(BITS, part, static_cast<unsigned>(a.segments()))) {
+        for (const LinearKernel& kernel : linear_kernels(BITS, group, static_cast<unsigned>(a.segments()))) {
             std::vector<float> out(integers.size(), -1.0f);
             std::vector<uint16_t> narrow_out(out.size(), 1);
             std::vector<float> partial(2 * SEGMENTS * out.size());
@@ -258,19 +260,20 @@ void test_wgmma(std::mt19937& random) {
         m.put_to(a);
         input.put_to(a);
         a.out.to = expected.data();
-        run("gemm_int8_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, gemm_shared_bytes(8, 0, 128),
+        run("gemm_int8_per_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, 256, gemm_shared_bytes(8, 0, 128),
             LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, 1});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
-            run("gemm_int8_row_wgmma", {grid, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
-            check(out == expected, "gemm_int8_row_wgmma, " + std::to_string(k) + " columns: not the bits of gemm_int8");
+            run("gemm_int8_per_row_wgmma", {grid, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
+            check(out == expected,
+                  "gemm_int8_per_row_wgmma, " + std::to_string(k) + " columns: not the bits of gemm_int8");
         }
         std::vector<uint16_t> narrow(out.size());
         a.out = {narrow.data(), OutputType::BF16};
-        run("gemm_int8_row_wgmma", {2, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
+        run("gemm_int8_per_row_wgmma", {2, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
         check(narrow == narrowed(expected, OutputType::BF16),
-              "gemm_int8_row_wgmma: 16-bit results are not those of FP32");
+              "gemm_int8_per_row_wgmma: 16-bit results are not those of FP32");
     }
 }
 
@@ -285,7 +288,7 @@ struct AttentionTest : AttentionShape {
     static constexpr int COUNT = 300;
     static constexpr int PAGES = COUNT / PAGE + 1;
     const int padded = padded_dim(dim);
-    const int group = heads / kv_heads;
+    const int query_heads = heads / kv_heads;  // of a KV head
     const int64_t segments = (COUNT + SEGMENT - 1) / SEGMENT;
     std::string decode, prefill;  // kernels
     std::vector<uint8_t> keys, values;
@@ -332,7 +335,7 @@ struct AttentionTest : AttentionShape {
         return x;
     }
 
-    int width() const { return decode_heads(element_bytes, group); }
+    int width() const { return decode_heads(element_bytes, query_heads); }
 
     // Position 0 gets nearly all the weight, and values of zero.
     void make_sink() {
@@ -348,10 +351,10 @@ struct AttentionTest : AttentionShape {
     BatchRows rows_from(int first) const { return {positions.data() + first, tables.data() + first, pages.data()}; }
 
     void append(int first, int count, const std::vector<float>& new_keys, const std::vector<float>& new_values) {
-        std::vector<float> to_turn = new_keys;  // kv_append may turn keys, in place
+        std::vector<float> rotated = new_keys;  // kv_append may rotate keys, in place
         run(std::string("kv_append_") + type, {static_cast<unsigned>(count), static_cast<unsigned>(kv_heads), 1},
             APPEND_THREADS, 0,
-            KvAppendArgs{kv, 0, to_turn.data(), new_values.data(), rows_from(first), {}, nullptr, 0});
+            KvAppendArgs{kv, 0, rotated.data(), new_values.data(), rows_from(first), {}, nullptr, 0});
     }
 
     AttentionArgs arguments(int first, float* out) {
@@ -373,7 +376,8 @@ struct AttentionTest : AttentionShape {
         std::vector<float> out(static_cast<size_t>(count * heads * dim));
         const AttentionArgs a = arguments(first, out.data());
         const auto rows = static_cast<unsigned>(count);
-        run(decode, {static_cast<unsigned>(kv_heads) * blocks(group, width()), rows, static_cast<unsigned>(segments)},
+        run(decode,
+            {static_cast<unsigned>(kv_heads) * blocks(query_heads, width()), rows, static_cast<unsigned>(segments)},
             static_cast<unsigned>(decode_threads(element_bytes)), 0, a);
         run("attention_merge", {static_cast<unsigned>(heads), rows, 1}, MERGE_THREADS, 0, AttentionMergeArgs{a, {}});
         return out;
@@ -398,8 +402,8 @@ struct AttentionTest : AttentionShape {
     // One row in FP64, over keys and values as they are stored where they have no scales.
     std::vector<double> exact(int row) const {
         auto stored = [&](const std::vector<float>& x, int t, int h, int d) {
-            const float value = x[static_cast<size_t>((t * kv_heads + h / group) * dim + d)];
-            return static_cast<double>(element_bytes == 2 ? half_to_float(float_to_half(value)) : value);
+            const float value = x[static_cast<size_t>((t * kv_heads + h / query_heads) * dim + d)];
+            return static_cast<double>(element_bytes == 2 ? fp16_to_float(float_to_fp16(value)) : value);
         };
         std::vector<double> right;
         for (int h = 0; h < heads; h++) {
@@ -439,7 +443,7 @@ void test_attention(const AttentionShape& shape, std::mt19937& random) {
         const float* out = decoded.data() + row * size;
         check(shape.scaled || close(std::vector<float>(out, out + size), test.exact(row), 1e-10), test.decode);
     }
-    // What a row does not see, be it no number or very large, has no part in its bits.
+    // What a row does not see, be it NaN or very large, does not change its bits.
     constexpr int ROW = 40;
     const std::vector<float> stale(static_cast<size_t>(PAGE * shape.kv_heads * shape.dim), shape.scaled ? 1e30f : NAN);
     test.append(ROW + 1, 2 * PAGE - ROW - 1, stale, stale);
@@ -462,10 +466,10 @@ int main(int argc, char** argv) {
             emulator::settings = {seed, early};
             std::mt19937 random(20261125 + seed);
             const bool minimum = seed % 2 == 1;
-            const bool half = seed / 2 == 1;
-            for (int part : {32, 16, 0}) {
-                test_linear<8>(part, minimum, half, random);
-                test_linear<4>(part, minimum, half, random);
+            const bool fp16 = seed / 2 == 1;
+            for (int group : {32, 16, 0}) {
+                test_linear<8>(group, minimum, fp16, random);
+                test_linear<4>(group, minimum, fp16, random);
             }
             test_wgmma(random);
             if (seed > 1) {

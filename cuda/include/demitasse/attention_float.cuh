@@ -6,7 +6,7 @@
 
 namespace demitasse {
 
-// A warp's part of a segment for HEADS query heads of one key head.
+// A warp's part of a segment for HEADS query heads of one KV head.
 template <int HEADS_>
 struct FloatAttention {
     static constexpr int HEADS = HEADS_;
@@ -101,7 +101,7 @@ struct FloatAttention {
 #pragma unroll 2
         for (int p = first; p < PAGE; p += step) {
             if (p < from || p >= to) {
-                continue;  // there may be no numbers
+                continue;  // there may be NaN
             }
 #pragma unroll
             for (int round = 0; round < ROUNDS; round++) {
@@ -122,8 +122,8 @@ struct FloatAttention {
         }
     }
 
-    // Leaves the warp's states: [head][maximum, sum, 2 unused][padded], shared.
-    DEVICE void leave(float* states) const {
+    // Stores the warp's states: [head][maximum, sum, 2 unused][padded], shared.
+    DEVICE void store_states(float* states) const {
         const int padded = a.kv.padded();
         const int chunks = padded / CHUNK;
         const int step = chunks < 32 ? 32 / chunks : 1;

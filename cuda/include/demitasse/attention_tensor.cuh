@@ -15,15 +15,15 @@ namespace demitasse {
 struct SplitPair {
     uint32_t high, low;
 
-    DEVICE SplitPair(float first, float second) : high(floats_to_halves(first, second)) {
-        low = floats_to_halves(first - half_to_float(static_cast<uint16_t>(high)),
-                               second - half_to_float(static_cast<uint16_t>(high >> 16)));
+    DEVICE SplitPair(float first, float second) : high(floats_to_fp16(first, second)) {
+        low = floats_to_fp16(first - fp16_to_float(static_cast<uint16_t>(high)),
+                             second - fp16_to_float(static_cast<uint16_t>(high >> 16)));
     }
 };
 
 // Elements as pairs of FP16 numbers.
 template <KvType TYPE>
-struct HalfPairs {
+struct Fp16Pairs {
     // Element i of word a and element k of word b.
     static DEVICE uint32_t of(uint32_t a, int i, uint32_t b, int k) {
         if constexpr (TYPE == KvType::F16) {
@@ -31,7 +31,7 @@ struct HalfPairs {
         } else if constexpr (TYPE == KvType::INT8) {
             // 1024 + 128 + x, whose bits are 0x6400 + (x ^ 0x80), less 1152
             const uint32_t bytes = byte_perm(a, b, static_cast<unsigned>(i | (4 + k) << 8));
-            return subtract_halves(((bytes ^ 0x00800080u) & 0x00FF00FFu) | 0x64006400u, 0x64806480u);
+            return subtract_fp16(((bytes ^ 0x00800080u) & 0x00FF00FFu) | 0x64006400u, 0x64806480u);
         } else {
             const uint32_t bytes = byte_perm(a, b, static_cast<unsigned>(i << 4 | (4 + k) << 12));
             return (bytes & 0x80008000u) | (bytes >> 1 & 0x3F803F80u);
@@ -39,7 +39,7 @@ struct HalfPairs {
     }
 };
 
-// A warp's page of a segment for up to eight query heads, of at most DIM elements, of one key head. Lane 4 g + c has head g: the
+// A warp's page of a segment for up to eight query heads, of at most DIM elements, of one KV head. Lane 4 g + c has head g: the
 // scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of it is used.
 template <KvType TYPE, int DIM>
 struct TensorAttention {
@@ -63,7 +63,7 @@ struct TensorAttention {
     using Values = uint32_t[8][VALUE_WORDS];
 
     const AttentionArgs& a;
-    int64_t block;  // the page's, of the key head
+    int64_t block;  // the page's, of the KV head
     int from, to;   // positions of it that the row sees
     uint32_t k[QUADS][4][4] = {};
     Values v[EARLY ? GROUPS : 1] = {};
@@ -152,7 +152,7 @@ struct TensorAttention {
         const uint8_t* values = a.kv.values + block * padded * (PAGE * Element::BYTES) + element * Element::BYTES;
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            // FP16 that is not seen may be no number; integers and FP8 are finite, and have a weight of zero.
+            // FP16 that is not seen may be NaN; integers and FP8 are finite, and have a weight of zero.
             if (element < padded && (Element::SCALED || sees(i))) {
                 load_words(to_words[i], values + position_of(i) * stride);
             }
@@ -180,8 +180,8 @@ struct TensorAttention {
                     if constexpr (TYPE == KvType::F16) {
                         mma_f16(products[i], rows, k[j][i][2 * step], k[j][i][2 * step + 1]);
                     } else {
-                        mma_f16(products[i], rows, HalfPairs<TYPE>::of(k[j][i][step], 0, k[j][i][step], 1),
-                                HalfPairs<TYPE>::of(k[j][i][step], 2, k[j][i][step], 3));
+                        mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(k[j][i][step], 0, k[j][i][step], 1),
+                                Fp16Pairs<TYPE>::of(k[j][i][step], 2, k[j][i][step], 3));
                     }
                 }
             }
@@ -236,17 +236,17 @@ struct TensorAttention {
         }
         float products[8][4] = {};
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const SplitPair first(scaled[4 * half], scaled[4 * half + 1]);
-            const SplitPair second(scaled[4 * half + 2], scaled[4 * half + 3]);
+        for (int k = 0; k < 8; k += 4) {
+            const SplitPair first(scaled[k], scaled[k + 1]);
+            const SplitPair second(scaled[k + 2], scaled[k + 3]);
             const uint32_t rows[4] = {first.high, first.low, second.high, second.low};
-            const auto* w = words + 4 * half;
+            const auto* w = words + k;
 #pragma unroll
             for (int e = 0; e < 8; e++) {
                 constexpr int EACH = 4 / Element::BYTES;  // elements of a word
                 const int word = e / EACH;
-                mma_f16(products[e], rows, HalfPairs<TYPE>::of(w[0][word], e % EACH, w[1][word], e % EACH),
-                        HalfPairs<TYPE>::of(w[2][word], e % EACH, w[3][word], e % EACH));
+                mma_f16(products[e], rows, Fp16Pairs<TYPE>::of(w[0][word], e % EACH, w[1][word], e % EACH),
+                        Fp16Pairs<TYPE>::of(w[2][word], e % EACH, w[3][word], e % EACH));
             }
         }
 #pragma unroll

@@ -27,7 +27,7 @@ struct F16 {
     static constexpr int BYTES = 2;
     static DEVICE float get(const Words4& w, int i) {
         const uint32_t word = i < 2 ? w.x : i < 4 ? w.y : i < 6 ? w.z : w.w;
-        return half_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
+        return fp16_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
     }
 };
 

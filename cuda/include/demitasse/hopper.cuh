@@ -7,7 +7,7 @@
 
 #if defined(__CUDACC__)
 
-// A kernel whose blocks run in clusters of `blocks` neighbours along x.
+// A kernel whose blocks run in clusters of `blocks` neighbors along x.
 #define KERNEL_CLUSTER(threads, blocks) \
     extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1)
 #define EXPORT_CLUSTER(name, blocks)

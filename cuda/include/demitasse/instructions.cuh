@@ -12,23 +12,23 @@ DEVICE uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__c
 
 // ---- numbers
 
-DEVICE float half_to_float(uint16_t h) {
+DEVICE float fp16_to_float(uint16_t h) {
     float f;
     asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
     return f;
 }
-DEVICE uint16_t float_to_half(float f) {
+DEVICE uint16_t float_to_fp16(float f) {
     uint16_t h;
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
     return h;
 }
-// Two numbers in a word, the first in its low half.
-DEVICE uint32_t floats_to_halves(float low, float high) {
+// Two numbers in a word, the first in its low 16 bits.
+DEVICE uint32_t floats_to_fp16(float low, float high) {
     uint32_t h;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(h) : "f"(high), "f"(low));
     return h;
 }
-DEVICE uint32_t floats_to_bfloats(float low, float high) {
+DEVICE uint32_t floats_to_bf16(float low, float high) {
     uint32_t b;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(b) : "f"(high), "f"(low));
     return b;
@@ -37,13 +37,13 @@ DEVICE uint32_t floats_to_bfloats(float low, float high) {
 // Bytes of two words, numbered 0 to 3 and 4 to 7: the i-th of the result is the one that hexadecimal digit i names.
 DEVICE uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) { return __byte_perm(a, b, digits); }
 // Two FP16 differences.
-DEVICE uint32_t subtract_halves(uint32_t a, uint32_t b) {
+DEVICE uint32_t subtract_fp16(uint32_t a, uint32_t b) {
     uint32_t d;
     asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
     return d;
 }
 // The sum of a word's two 16-bit integers.
-DEVICE int sum_of_halves(uint32_t halves) { return __dp2a_lo(static_cast<int>(halves), 0x0101, 0); }
+DEVICE int sum_of_int16(uint32_t pair) { return __dp2a_lo(static_cast<int>(pair), 0x0101, 0); }
 
 // ---- memory
 
@@ -112,7 +112,7 @@ DEVICE void copy_async_once16(void* to, const void* from, uint64_t policy) {
                  : "memory");
 }
 // A line of memory to the first-level cache.
-DEVICE void touch(const void* p) { asm volatile("prefetch.global.L1 [%0];" : : "l"(p)); }
+DEVICE void prefetch(const void* p) { asm volatile("prefetch.global.L1 [%0];" : : "l"(p)); }
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>
 DEVICE void copy_async_wait() {

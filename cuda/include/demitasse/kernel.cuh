@@ -9,7 +9,7 @@
 //   DEVICE                            a function of the device
 //   GRID_CONSTANT                     an argument whose address may be taken
 //
-// Kernels take one structure of 64-bit words: addresses, integers, and FP32 numbers in a word's low half. The caller
+// Kernels take one structure of 64-bit words: addresses, integers, and FP32 numbers in a word's low 32 bits. The caller
 // writes words and needs to know no other layout.
 #pragma once
 
@@ -75,9 +75,9 @@ DEVICE float larger_magnitude(float magnitude, float x) {
     return __uint_as_float(a > b ? a : b);
 }
 
-// Whether a row of `columns` activations has an element that is not finite. Asked only where a sum of the row is not finite,
+// Whether a row of `columns` activations has an element that is not finite. Called only where a sum of the row is not finite,
 // as every sum is then: an infinity times a weight is infinite or NaN.
-DEVICE bool is_spoilt(const float* x, int64_t columns) {
+DEVICE bool has_non_finite(const float* x, int64_t columns) {
     for (int64_t k = 0; k < columns; k++) {
         if (!is_finite(x[k])) {
             return true;

@@ -20,7 +20,7 @@ struct Output {
         }
     }
 
-    // The first `count` of two neighbours.
+    // The first `count` of two neighbors.
     DEVICE void store_pair(int64_t at, const float (&pair)[2], int count) const {
         if (count < 2 || at % 2 != 0) {
             if (count > 0) {
@@ -34,7 +34,7 @@ struct Output {
         }
     }
 
-    // Two neighbours of which the first has an even number.
+    // Two neighbors of which the first has an even number.
     DEVICE void store_aligned(int64_t at, const float (&pair)[2]) const {
         if (type == OutputType::F32) {
             store_floats(static_cast<float*>(to) + at, pair[0], pair[1]);
@@ -43,9 +43,9 @@ struct Output {
         }
     }
 
-    // Two numbers of a 16-bit type in a word, the first in its low half.
+    // Two numbers of a 16-bit type in a word, the first in its low 16 bits.
     DEVICE uint32_t narrow(float first, float second) const {
-        return type == OutputType::F16 ? floats_to_halves(first, second) : floats_to_bfloats(first, second);
+        return type == OutputType::F16 ? floats_to_fp16(first, second) : floats_to_bf16(first, second);
     }
 };
 

@@ -66,7 +66,7 @@ struct AttentionArgs {
     }
 };
 
-// What a block of attention_decode computes: a segment of a row, for up to `most_heads` query heads of one key head.
+// What a block of attention_decode computes: a segment of a row, for up to `most_heads` query heads of one KV head.
 struct DecodeBlock {
     const AttentionArgs& a;
     int segment, begin, end;  // positions that it sees, none where the row ends before
@@ -80,12 +80,12 @@ struct DecodeBlock {
         const int position = a.rows.positions[row];
         begin = maximum(a.first_seen(position), segment * SEGMENT);
         end = minimum(position + 1, (segment + 1) * SEGMENT);
-        const int group = static_cast<int>(a.heads / a.kv.heads);
-        const int passes = (group + most_heads - 1) / most_heads;
+        const int query_heads = static_cast<int>(a.heads / a.kv.heads);  // of a KV head
+        const int passes = (query_heads + most_heads - 1) / most_heads;
         kv_head = blockIdx.x / passes;
         const int first = static_cast<int>(blockIdx.x % passes) * most_heads;
-        first_head = kv_head * group + first;
-        heads = minimum(most_heads, group - first);
+        first_head = kv_head * query_heads + first;
+        heads = minimum(most_heads, query_heads - first);
         q = a.q + (row * a.heads + first_head) * a.kv.head_dim;
     }
 
@@ -107,12 +107,12 @@ struct KvElement {
         if constexpr (TYPE == KvType::F32) {
             return __uint_as_float(word);
         } else if constexpr (TYPE == KvType::F16) {
-            return half_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
+            return fp16_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
         } else if constexpr (TYPE == KvType::INT8) {
             return static_cast<float>(static_cast<int8_t>(word >> 8 * (i % 4)));
         } else {
             const uint32_t byte = word >> 8 * (i % 4) & 0xFF;
-            return half_to_float(static_cast<uint16_t>((byte & 0x80) << 8 | (byte & 0x7F) << 7));
+            return fp16_to_float(static_cast<uint16_t>((byte & 0x80) << 8 | (byte & 0x7F) << 7));
         }
     }
 };

@@ -1,5 +1,5 @@
 // Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)), ties to
-// even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each half group of 32 columns. Where 127 / max|x|
+// even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
 // is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers are 0 and
 // the scale is NaN, which makes all results of the row NaN.
 #pragma once
@@ -10,10 +10,10 @@ namespace demitasse {
 
 // Where rows of activations go as integers.
 struct QuantizedRows {
-    int8_t* q;           // or null: nowhere
-    GroupPair* groups;   // [row][padded / 64]
-    int64_t padded;      // columns with those that fill the last tile, which are zeros
-    int64_t whole_rows;  // 1: a row has one scale, which its groups repeat
+    int8_t* q;          // or null: nowhere
+    GroupPair* groups;  // [row][padded / 64]
+    int64_t padded;     // columns with those that fill the last tile, which are zeros
+    int64_t per_row;    // 1: a row has one scale, which its groups repeat
 };
 
 // Where column k of a row of activations lies in tiles.
@@ -41,7 +41,7 @@ struct Rounding {
 };
 
 // Sums of lanes 0 to 15 and of lanes 16 to 31, each in its lanes.
-DEVICE int half_warp_sum(int value) {
+DEVICE int sum_of_16_lanes(int value) {
     for (int distance = 8; distance > 0; distance /= 2) {
         value += __shfl_xor_sync(ALL_LANES, value, distance);
     }
@@ -50,15 +50,15 @@ DEVICE int half_warp_sum(int value) {
 
 // A warp stores group `group` of a row, of which a lane has one column; `row_largest` where the row has one scale.
 DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int group, float x, float row_largest) {
-    const Rounding rounding(to.whole_rows != 0 ? row_largest : warp_magnitude(fabsf(x)), 127);
+    const Rounding rounding(to.per_row != 0 ? row_largest : warp_magnitude(fabsf(x)), 127);
     const int q = rounding.integer(x);
     to.q[tiled_offset(row, group * 32 + lane(), to.padded)] = static_cast<int8_t>(q);
-    const int sum = half_warp_sum(q);
+    const int sum = sum_of_16_lanes(q);
     const int second = __shfl_sync(ALL_LANES, sum, 16);
     if (lane() == 0) {
         GroupPair& pair = to.groups[row * (to.padded / 64) + group / 2];
         pair.scales[group % 2] = rounding.scale;
-        pair.halves[group % 2] = (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16;
+        pair.sums16[group % 2] = (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16;
     }
 }
 

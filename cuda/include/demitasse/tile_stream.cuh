@@ -6,37 +6,38 @@
 namespace demitasse {
 
 // What a lane takes of a tile: a chunk of 16 bytes of output lane() / 4, and all scales and minimums of that output.
-template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
+template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileSlot {
     using Tile = WeightTile<BITS>;
-    static constexpr int WORDS = PART == Part::ROW ? 1 : Tile::parts(PART) / (HALF_SCALES ? 2 : 1);
+    static constexpr int WORDS = REACH == Reach::PER_ROW ? 1 : Tile::scales(REACH) / (FP16_SCALES ? 2 : 1);
     uint32_t weights[4];
     uint32_t scales[WORDS];
     uint32_t mins[MINIMUM ? WORDS : 1];
 
-    DEVICE static float number(const uint32_t* words, int part) {
-        return HALF_SCALES ? half_to_float(static_cast<uint16_t>(words[part / 2] >> 16 * (part % 2)))
-                           : __uint_as_float(words[part]);
+    DEVICE static float number(const uint32_t* words, int i) {
+        return FP16_SCALES ? fp16_to_float(static_cast<uint16_t>(words[i / 2] >> 16 * (i % 2)))
+                           : __uint_as_float(words[i]);
     }
-    DEVICE Fold<BITS, MINIMUM> fold(int part) const { return {number(scales, part), MINIMUM ? number(mins, part) : 0}; }
+    // The fold of scale i of the output.
+    DEVICE Fold<BITS, MINIMUM> fold(int i) const { return {number(scales, i), MINIMUM ? number(mins, i) : 0}; }
 };
 
 // Tiles of a segment on their way from memory to a warp's ring of slots in shared memory: 512 bytes, their scales, their
 // minimums. Registers would not do: a compiler waits for all loads under way where it wants one, asynchronous copies are
 // waited for in their order.
-template <int BITS, Part PART, bool HALF_SCALES, bool MINIMUM>
+template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileStream {
-    using Slot = TileSlot<BITS, PART, HALF_SCALES, MINIMUM>;
-    static constexpr int SCALES = PART == Part::ROW ? 0 : TILE_OUTPUTS * Slot::WORDS * 4;  // bytes
+    using Slot = TileSlot<BITS, REACH, FP16_SCALES, MINIMUM>;
+    static constexpr int SCALES = REACH == Reach::PER_ROW ? 0 : TILE_OUTPUTS * Slot::WORDS * 4;  // bytes
     static constexpr int BYTES = TILE_BYTES + SCALES * (MINIMUM ? 2 : 1);
-    const uint8_t* weights;  // the lane's part of the next tile
+    const uint8_t* weights;  // the lane's chunk of the next tile
     const uint8_t* scales = nullptr;
 
     // Goes to a tile of a row of tiles.
     DEVICE void start(const LinearArgs& a, int block, int tile) {
         const int64_t at = block * a.tiles + tile;
         weights = a.quants + at * TILE_BYTES + lane() * 16;
-        if constexpr (PART != Part::ROW) {
+        if constexpr (REACH != Reach::PER_ROW) {
             scales = static_cast<const uint8_t*>(a.scales) + at * SCALES + lane() * 16;
         }
     }
@@ -44,7 +45,7 @@ struct TileStream {
     // The tile that lies `ahead` tiles further.
     DEVICE void copy(const LinearArgs& a, unsigned char* slot, int ahead, uint64_t policy) const {
         copy_async_once16(slot + lane() * 16, weights + static_cast<int64_t>(ahead) * TILE_BYTES, policy);
-        if constexpr (PART != Part::ROW) {
+        if constexpr (REACH != Reach::PER_ROW) {
             if (lane() * 16 < SCALES) {
                 const uint8_t* from = scales + static_cast<int64_t>(ahead) * SCALES;
                 copy_async_once16(slot + TILE_BYTES + lane() * 16, from, policy);
@@ -62,12 +63,12 @@ struct TileStream {
     }
     DEVICE void advance() {
         weights += TILE_BYTES;
-        scales += PART == Part::ROW ? 0 : SCALES;
+        scales += REACH == Reach::PER_ROW ? 0 : SCALES;
     }
 
     DEVICE static void load(Slot& to, const unsigned char* slot) {
         load_words(to.weights, slot + chunk_offset(lane() / 4, lane() % 4));
-        if constexpr (PART != Part::ROW) {
+        if constexpr (REACH != Reach::PER_ROW) {
             const unsigned char* own = slot + TILE_BYTES + lane() / 4 * Slot::WORDS * 4;
             load_words(to.scales, own);
             if constexpr (MINIMUM) {

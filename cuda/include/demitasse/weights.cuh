@@ -1,4 +1,4 @@
-// How integer weights and quantised activations lie in memory, and how their products are folded: what gemv and
+// How integer weights and quantized activations lie in memory, and how their products are folded: what gemv and
 // gemm_int8 share, so that one row has the same bits in both.
 //
 // Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns, activations 8
@@ -10,8 +10,8 @@
 // that it becomes a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end, which costs nothing
 // and changes no bit. Weights are s n, or with minimums s q + m.
 //
-// Scales and minimums: [tile][output][part], FP16 or FP32; parts are groups of 32 or of 16 columns. Weights with one
-// scale a row have [output].
+// Scales and minimums: [tile][output][group], FP16 or FP32; a group is 32 or 16 columns (Reach). Weights with one scale
+// a row have [output].
 //
 // The tiles of a row are cut into at most SEGMENTS segments, by the number of tiles alone. Groups are folded one after
 // the other within a segment, and segments added in their order, whatever computes them.
@@ -24,15 +24,16 @@ namespace demitasse {
 // Where chunk c of row r of a tile lies.
 DEVICE int chunk_offset(int row, int c) { return row * 64 + (c ^ row / 2 % 4) * 16; }
 
-enum class Part { HALF, GROUP, ROW };  // 16 columns, 32, all
+// Which columns of a weight row share a scale: 16, 32, or all.
+enum class Reach { PER16, PER32, PER_ROW };
 
-// The columns that share a scale, 0 for all.
-constexpr DEVICE int columns_of(Part part) { return part == Part::HALF ? 16 : part == Part::GROUP ? 32 : 0; }
+// The same as a number; 0 for all.
+constexpr DEVICE int columns_of(Reach reach) { return reach == Reach::PER16 ? 16 : reach == Reach::PER32 ? 32 : 0; }
 
 template <int BITS>
 struct WeightTile {
     static constexpr int COLUMNS = tile_columns(BITS);
-    static constexpr int GROUPS = COLUMNS / 32;
+    static constexpr int GROUPS = COLUMNS / INPUT_GROUP;
     static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
     static constexpr int FACTOR = BITS == 4 ? 16 : 1;       // of integers as they are unpacked
 
@@ -42,15 +43,16 @@ struct WeightTile {
         second = BITS == 8 ? words[2 * g + 1] : words[g] & 0xF0F0F0F0u;
     }
 
-    static constexpr DEVICE int parts(Part part) { return part == Part::HALF ? 2 * GROUPS : GROUPS; }
+    // Scales of an output, where they are not of whole rows.
+    static constexpr DEVICE int scales(Reach reach) { return reach == Reach::PER16 ? 2 * GROUPS : GROUPS; }
 };
 
 // Two groups of 32 columns of a row of activations, beside their integers.
 struct alignas(16) GroupPair {
     float scales[2];
-    uint32_t halves[2];  // sums of 16 columns each, as 16-bit integers
+    uint32_t sums16[2];  // sums of 16 columns each, as 16-bit integers
 
-    DEVICE int sum(int group) const { return sum_of_halves(halves[group]); }
+    DEVICE int sum(int group) const { return sum_of_int16(sums16[group]); }
 };
 
 // The same as a lane holds it; without the sums where no minimum wants them.
@@ -60,24 +62,24 @@ struct HeldPair {
 
     DEVICE void load(const void* from) { load_words(words, from); }
     DEVICE float scale(int group) const { return __uint_as_float(words[group]); }
-    // FACTOR times the sum of a part: of a half group `i`, or of a whole group.
+    // FACTOR times the sum of the activations that meet a scale: of the i-th 16 columns of the group, or of all 32.
     template <int FACTOR>
-    DEVICE float input(Part part, int group, int i) const {
+    DEVICE float input(Reach reach, int group, int i) const {
         if constexpr (SUMS) {
-            const uint32_t halves = words[2 + group];
+            const uint32_t sums16 = words[2 + group];
             return static_cast<float>(
-                FACTOR * (part == Part::HALF ? static_cast<int16_t>(halves >> 16 * i) : sum_of_halves(halves)));
+                FACTOR * (reach == Reach::PER16 ? static_cast<int16_t>(sums16 >> 16 * i) : sum_of_int16(sums16)));
         }
         return 0;
     }
 };
 
-// Sums of a part begin as the bits of 3 x 2^22, so that they are the bits of FP32 numbers, and a subtraction converts them;
-// a part's sum is at most 32 x 128 x 128.
+// Sums of a group begin as the bits of 3 x 2^22, so that they are the bits of FP32 numbers, and a subtraction converts them;
+// a group's sum is at most 32 x 128 x 128.
 constexpr int SUM_BASE = 0x4B400000;
 DEVICE float number_of_sum(int bits) { return __uint_as_float(static_cast<uint32_t>(bits)) - 12582912.0f; }
 
-// What happens to a part's sum: it meets its scale, and a minimum is added to each of its weights.
+// What happens to a group's sum: it meets its scale, and a minimum is added to each of its weights.
 template <int BITS, bool MINIMUM>
 struct Fold {
     float scale;
@@ -95,12 +97,12 @@ struct Fold {
 };
 
 // Scales or minimums `at`, an even number, and the next.
-DEVICE void load_numbers(float (&to)[2], const void* from, int64_t at, bool halves) {
-    if (halves) {
+DEVICE void load_scale_pair(float (&to)[2], const void* from, int64_t at, bool fp16) {
+    if (fp16) {
         uint32_t word[1];
         load_words(word, static_cast<const uint16_t*>(from) + at);
-        to[0] = half_to_float(static_cast<uint16_t>(word[0]));
-        to[1] = half_to_float(static_cast<uint16_t>(word[0] >> 16));
+        to[0] = fp16_to_float(static_cast<uint16_t>(word[0]));
+        to[1] = fp16_to_float(static_cast<uint16_t>(word[0] >> 16));
     } else {
         uint32_t words[2];
         load_words(words, static_cast<const float*>(from) + at);
@@ -115,7 +117,7 @@ struct LinearArgs {
     const void* mins;  // or null
     int64_t outputs;
     int64_t tiles;            // of a row
-    int64_t half_scales;      // 1: FP16, 0: FP32
+    int64_t fp16_scales;      // 1: FP16, 0: FP32
     const float* x;           // FP32 activations, rows x columns
     const uint8_t* q;         // or integers in tiles, with zeros beyond the columns
     const GroupPair* groups;  // [row][tile of activations]
@@ -126,7 +128,7 @@ struct LinearArgs {
     float* partial;     // room for [segment][row][output], where the launch is split over segments
 
     DEVICE float scale(const void* from, int64_t at) const {
-        return half_scales != 0 ? half_to_float(static_cast<const uint16_t*>(from)[at])
+        return fp16_scales != 0 ? fp16_to_float(static_cast<const uint16_t*>(from)[at])
                                 : static_cast<const float*>(from)[at];
     }
     // Where the groups of a row begin.

@@ -54,7 +54,7 @@ final class CudaWeight implements LinearWeight {
     }
 
     private String suffix() {
-        return !layout.element().quantized() ? "" : part == 0 ? "_row" : part == 16 ? "_half" : "_group";
+        return !layout.element().quantized() ? "" : part == 0 ? "_per_row" : part == 16 ? "_per16" : "_per32";
     }
 
     /** The kernel for few rows of FP32, four at a time or one. Names are made once: they are asked for in every step. */

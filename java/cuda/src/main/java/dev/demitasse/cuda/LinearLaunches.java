@@ -183,7 +183,7 @@ final class LinearLaunches implements AutoCloseable {
     private long halves(long x, long count) {
         if (halved == 0) {
             halved = halves.address(count * Short.BYTES);
-            launches.add("to_half", pieces(count, 256), 1, 1, 256, 0, x, count, halved);
+            launches.add("to_fp16", pieces(count, 256), 1, 1, 256, 0, x, count, halved);
         }
         return halved;
     }
@@ -196,7 +196,7 @@ final class LinearLaunches implements AutoCloseable {
         long sums = wide ? to.out : wideSums.address(count * Float.BYTES);
         launches.call(() -> library.multiply(weight, operand, rows, sums));
         if (!half) { // FP16 activations that are not finite are NaN already
-            launches.add("spoil_rows", rows, 1, 1, 256, 0, x, weight.columns(), sums, weight.rows());
+            launches.add("propagate_nan", rows, 1, 1, 256, 0, x, weight.columns(), sums, weight.rows());
         }
         if (to.bias != 0 || !wide) {
             launches.add(
