@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the folder of a CUDA 13.0 toolchain (nvcc, headers, cuobjdump): an installed one (CUDA_HOME, or nvcc on the PATH), else
-# NVIDIA's own Python packages in Demitasse's cache, fetched at the first run (about 130 MB). No GPU and no driver are needed. With
-# --installed nothing is fetched, and it fails where there is no toolchain.
+# Prints the folder of a CUDA 13.0 toolchain (nvcc, headers, cuobjdump): an installed one (CUDA_HOME, or nvcc on the
+# PATH), else NVIDIA's own Python packages in Demitasse's cache, fetched at the first run (about 130 MB). No GPU and no
+# driver are needed. With --installed nothing is fetched, and it fails where there is no toolchain.
 set -euo pipefail
 
 for root in "${CUDA_HOME:-}" "$(dirname "$(dirname "$(command -v nvcc || echo /none/bin/nvcc)")")"; do

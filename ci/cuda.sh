@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What can be tested of the CUDA kernels without a GPU: the emulator against itself with planted faults; the kernels on it with five
-# orders of threads and both landings of asynchronous copies; both under AddressSanitizer and UndefinedBehaviorSanitizer, there with
-# two orders and one landing; and the machine code that nvcc made (table: cuda/results/resources.md). The Java device is tested by Maven.
+# What can be tested of the CUDA kernels without a GPU: their format; the emulator against itself with planted faults;
+# the kernels on it with five orders of threads and both landings of asynchronous copies; both under AddressSanitizer
+# and UndefinedBehaviorSanitizer, there with two orders and one landing; and the machine code that nvcc made (table:
+# cuda/results/resources.md). The Java device is tested by Maven.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,6 +21,20 @@ run() { # a name and CMake's arguments
   fi
 }
 
+sources=$(find cuda -path cuda/build -prune -o -name '*.cu' -print -o -name '*.cuh' -print -o -name '*.h' -print \
+  -o -name '*.cpp' -print)
+if command -v clang-format >/dev/null; then
+  # shellcheck disable=SC2086 # names without blanks
+  clang-format --dry-run -Werror $sources
+else
+  echo "The format of the CUDA files is not checked: clang-format is missing"
+fi
+# clang-format lets comments be as long as they are.
+# shellcheck disable=SC2086
+if LC_ALL=C.UTF-8 grep -nE '^.{121,}' $sources cuda/CMakeLists.txt cuda/bench/*.py ci/cuda*; then
+  echo "FAILED: lines of more than 120 columns"
+  exit 1
+fi
 for tool in cmake ninja g++; do
   command -v "$tool" >/dev/null || { echo "cuda kernels: not tested, $tool is missing"; exit 0; }
 done

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Looks into the compiled CUDA kernels: writes a table of registers, shared and local memory, and fails where the machine code does not
-hold what was meant.
+"""Looks into the compiled CUDA kernels: writes a table of registers, shared and local memory, and fails where the
+machine code does not hold what was meant.
 
   ci/cuda_resources.py CUDA_ROOT FOLDER_OF_FATBINS cuda/results/resources.md
 
-Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in every gemm of
-integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA)
-in every attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
+Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in
+every gemm of integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA) in every
+attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
 LDGSTS.E….128 to shared memory) in every gemv and attention_decode kernel.
 """
 import collections
@@ -16,9 +16,14 @@ import subprocess
 import sys
 
 # By the beginning of a kernel's name, and what is not in it.
-MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."), (r"gemv_int.*(?<!float)_rows4$", r"IMMA\."), (r"gemm_.*_wgmma", r"IGMMA\."), (r"gemm_.*_wgmma", r"UBLKCP\."),
+MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."),
+         (r"gemv_int.*(?<!_float)_rows[48]$", r"IMMA\."),
+         (r"gemm_.*_wgmma", r"IGMMA\."),
+         (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."),
-         (r"attention_decode_.*_heads8_", r"HMMA\."), (r"gemv_", r"LDG(STS)?\.E\S*\.128"), (r"attention_decode_", r"LDG\.E\S*\.128"))
+         (r"attention_decode_.*_heads8_", r"HMMA\."),
+         (r"gemv_", r"LDG(STS)?\.E\S*\.128"),
+         (r"attention_decode_", r"LDG\.E\S*\.128"))
 
 
 def output(root, *arguments):
@@ -70,7 +75,8 @@ def main():
         faults.append(f"there are no kernels in {folder}")
     architectures = sorted({a for row in table.values() for a in row}, key=lambda a: int(re.sub(r"\D", "", a)))
     lines = ["# Registers and memory of the CUDA kernels", "",
-             "nvcc 13.0.88; written by `ci/cuda_resources.py`. Registers a thread; shared bytes a block without dynamic ones; local bytes"
+             "nvcc 13.0.88; written by `ci/cuda_resources.py`. Registers a thread; shared bytes a block without "
+             "dynamic ones; local bytes"
              + (" are 0 everywhere (nothing is spilled)." if not faults else ": see the end."), "",
              "| kernel | " + " | ".join(architectures) + " | shared |", "|---" * (len(architectures) + 2) + "|"]
     for kernel in sorted(table):

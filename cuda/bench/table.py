@@ -3,8 +3,8 @@
 
   cuda/bench/table.py FILE.jsonl ... > table.md
 
-Bandwidth is per cent of the read-only bandwidth that PyTorch measured in the same run; `x` is the peer's time over Demitasse's, for
-the quickest peer of that shape. A dash: there is no such figure in the files.
+Bandwidth is per cent of the read-only bandwidth that PyTorch measured in the same run; `x` is the peer's time over
+Demitasse's, for the quickest peer of that shape. A dash: there is no such figure in the files.
 """
 import json
 import sys
@@ -51,7 +51,8 @@ def operations(figures, operation, columns, limit):
     for f in own:
         peer = peers.get(tuple(f[name] for name in SHAPE[operation]))
         line(*(f[c] for c in columns), *(f[c] for c in SHAPE[operation]), number(f["microseconds"], 2),
-             number(f["gigabytesPerSecond"]), share(f["gigabytesPerSecond"], limit), number(f.get("teraoperationsPerSecond"), 2),
+             number(f["gigabytesPerSecond"]), share(f["gigabytesPerSecond"], limit),
+             number(f.get("teraoperationsPerSecond"), 2),
              "–" if peer is None else f"{peer['operation']} {peer['microseconds']:.2f} µs",
              "–" if peer is None else f"{peer['microseconds'] / f['microseconds']:.2f}")
 
@@ -73,8 +74,8 @@ def models(figures, limit):
         for f in prefill:
             line(*(f[c] for c in columns), f["tokens"], number(f["tokensPerSecond"]))
     if decode:
-        head("decode", *columns, "sequences", "depth", "tokens/s", "ms a step", "weights GB/s", "of read", "kernels a step",
-             "ms on the GPU", "ms elsewhere")
+        head("decode", *columns, "sequences", "depth", "tokens/s", "ms a step", "weights GB/s", "of read",
+             "kernels a step", "ms on the GPU", "ms elsewhere")
         for f in decode:
             line(*(f[c] for c in columns), f["sequences"], f["depth"], number(f["tokensPerSecond"]),
                  number(f["millisecondsPerStep"], 3), number(f["weightGigabytesPerSecond"]),
@@ -87,7 +88,8 @@ def main():
     for name in sys.argv[1:]:
         with open(name, encoding="utf-8") as file:
             figures += [json.loads(text) for text in file if text.strip()]
-    bandwidth = {f["operation"]: f["gigabytesPerSecond"] for f in figures if f.get("operation", "").endswith("Bandwidth")}
+    bandwidth = {f["operation"]: f["gigabytesPerSecond"] for f in figures
+                 if f.get("operation", "").endswith("Bandwidth")}
     limit = bandwidth.get("readBandwidth")
     print("# Figures of one run\n")
     print(f"Read-only bandwidth {number(limit)} GB/s, copies {number(bandwidth.get('copyBandwidth'))} GB/s (PyTorch).")

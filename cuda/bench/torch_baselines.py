@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """PyTorch's own kernels on this GPU, one JSON line each: the peers of Demitasse's in the same run.
 
-Read-only and copy bandwidth; INT8 products (torch._int_mm), FP8 (torch._scaled_mm), packed INT4 (torch._weight_int4pack_mm), FP16
-matmul; decode attention (scaled_dot_product_attention). Operands rotate through more memory than the second-level cache holds; all
-operations of a shape are one CUDA graph; median of 20. What this build of PyTorch lacks is named on standard error.
+Read-only and copy bandwidth; INT8 products (torch._int_mm), FP8 (torch._scaled_mm), packed INT4
+(torch._weight_int4pack_mm), FP16 matmul; decode attention (scaled_dot_product_attention). Operands rotate through more
+memory than the second-level cache holds; all operations of a shape are one CUDA graph; median of 20. What this build of
+PyTorch lacks is named on standard error.
 """
 import json
 import statistics
@@ -18,7 +19,7 @@ LIST_SECONDS = 4e-3
 
 
 def as_graph(operations):
-    """A call that runs all operations: a CUDA graph, so that the host costs nothing; one by one where PyTorch cannot capture them."""
+    """A call that runs all operations: a CUDA graph, so that the host costs nothing; one by one where that fails."""
     def one_by_one():
         for operation in operations:
             operation()
@@ -47,7 +48,7 @@ def seconds_of(run, times):
 
 
 def median_seconds(operations):
-    """Seconds of one of the operations, each of which reads operands of its own; lists are repeated to about LIST_SECONDS."""
+    """Seconds of one of the operations, each with operands of its own; lists are repeated to about LIST_SECONDS."""
     run = as_graph(operations)
     seconds_of(run, 1)
     times = max(1, min(32, int(LIST_SECONDS / seconds_of(run, 1))))

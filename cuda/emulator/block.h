@@ -2,9 +2,9 @@
 // waits for others.
 //
 // A warp runs as far as it can before the next one starts, so warps drift as far apart as the program allows; the order
-// of warps and of lanes is shuffled by a seed. What a real device does not define (shared memory at the start of a block,
-// bytes of a copy that is under way) is poisoned or withheld, so that a kernel that relies on it gets wrong results here.
-// A fault ends the launch with a message; it does not end the process.
+// of warps and of lanes is shuffled by a seed. What a real device does not define (shared memory at the start of a
+// block, bytes of a copy that is under way) is poisoned or withheld, so that a kernel that relies on it gets wrong
+// results here. A fault ends the launch with a message; it does not end the process.
 #pragma once
 
 #include <cstdint>
@@ -390,7 +390,8 @@ inline std::unique_ptr<unsigned char, void (*)(void*)> poisoned_memory(size_t by
     return {memory, std::free};
 }
 
-// Runs a grid, one cluster of `cluster_blocks` neighbors along x after the other; returns the fault, or an empty string.
+// Runs a grid, one cluster of `cluster_blocks` neighbors along x after the other; returns the fault, or an empty
+// string.
 inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, const std::function<void()>& body,
                           unsigned cluster_blocks = 1) {
     if (grid.x % cluster_blocks != 0) {

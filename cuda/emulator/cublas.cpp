@@ -1,5 +1,5 @@
-// A stand-in for libcublas.so.12: the four functions that Demitasse calls, on the host, so that its use of JCublas runs without a GPU. The
-// stand-in for the driver runs everything at once, so that nothing is to be waited for.
+// A stand-in for libcublas.so.12: the four functions that Demitasse calls, on the host, so that its use of JCublas runs
+// without a GPU. The stand-in for the driver runs everything at once, so that nothing is to be waited for.
 #include <dlfcn.h>
 
 #include "instructions.h"

@@ -1,5 +1,5 @@
-// A stand-in for libcuda.so.1: the part of the CUDA driver API that Demitasse uses, over the emulator, so that the Java device runs
-// unchanged, graphs included, on a machine without a GPU. Test equipment: nothing here is quick.
+// A stand-in for libcuda.so.1: the part of the CUDA driver API that Demitasse uses, over the emulator, so that the Java
+// device runs unchanged, graphs included, on a machine without a GPU. Test equipment: nothing here is quick.
 //
 // The environment sets what the device says of itself and how it runs:
 //   EMULATOR_DEVICES      how many there are (1)

@@ -105,8 +105,8 @@ inline void store16(void* p, Words4 v) {
     std::memcpy(p, &v, 16);
 }
 
-// Lands when it is waited for (a missing wait or barrier then reads old bytes) or, with copies_early, at once (a missing
-// barrier before shared memory is used again then loses bytes).
+// Lands when it is waited for (a missing wait or barrier then reads old bytes) or, with copies_early, at once (a
+// missing barrier before shared memory is used again then loses bytes).
 inline void copy_async16(void* to, const void* from, int bytes) {
     require_aligned(to, "an asynchronous copy");
     require_aligned(from, "an asynchronous copy");

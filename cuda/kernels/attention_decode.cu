@@ -1,18 +1,20 @@
-// Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov and
-//           Gimelshein, 2018); one row at a time.
-// Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded elements].
+// Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov
+//           and Gimelshein, 2018); one row at a time.
+// Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded
+//           elements].
 // Requires: padding of pages is zero; head_dim at most 256, or what the kernel's name says.
-// Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment of 256
-//           positions is computed alone, and what its warps have and segments are added in order: a query has the same
-//           bits in any batch and chunk.
-// Launch:   (KV heads x their query heads / HEADS, rows, segments) blocks of 256 threads, a page a warp, for FP32 pages of
-//           128; those beyond a row's position end at once, so that the launch does not depend on positions.
-//           attention_merge: (heads, rows) blocks of 256; it also quantizes its rows (quantize.cuh), where wanted and heads
-//           are whole groups of 32 elements.
+// Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment
+//           of 256 positions is computed alone, and what its warps have and segments are added in order: a query has
+//           the same bits in any batch and chunk.
+// Launch:   (KV heads x their query heads / HEADS, rows, segments) blocks of 256 threads, a page a warp, for FP32 pages
+//           of 128; those beyond a row's position end at once, so that the launch does not depend on positions.
+//           attention_merge: (heads, rows) blocks of 256; it also quantizes its rows (quantize.cuh), where wanted and
+//           heads are whole groups of 32 elements.
 // Moves:    keys and values once for HEADS query heads; 4 operations an element, position and query head.
-// Why:      bound by memory, if latency and operations do not come first: a warp prefetches all of its page, and queries are made ready meanwhile. An H200 reads 8-bit pages at 1.8 TB/s (32 sequences of 8,192 positions,
-//           128 elements) and issues an instruction every second cycle, about 2,000 a page; half of them are not the page's
-//           but the block's: queries, and adding up.
+// Why:      bound by memory, if latency and operations do not come first: a warp prefetches all of its page, and
+//           queries are made ready meanwhile. An H200 reads 8-bit pages at 1.8 TB/s (32 sequences of 8,192 positions,
+//           128 elements) and issues an instruction every second cycle, about 2,000 a page; half of them are not the
+//           page's but the block's: queries, and adding up.
 #include "demitasse/attention_float.cuh"
 #include "demitasse/attention_tensor.cuh"
 #include "demitasse/quantize.cuh"

@@ -1,14 +1,16 @@
 // Computes: softmax(cap(scale q.k)) v for the rows of one sequence that come together, by the online softmax; flash
 //           attention on tensor cores (Dao, "FlashAttention-2", 2023).
-// Layout:   queries and out rows x heads x head_dim FP32; pages.cuh. A block of rows: [first row, rows, unused, unused].
-// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most DIM.
+// Layout:   queries and out rows x heads x head_dim FP32; pages.cuh. A block of rows: [first row, rows, unused,
+//           unused].
+// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most
+//           DIM.
 // Accuracy: operands in FP16, sums in FP32: NMSE at most 1e-5 against FP64 on the same operands. Not the bits of
 //           attention_decode; with --batch-invariant that kernel takes its place.
 // Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: prefill_shared_bytes.
 // Moves:    keys and values once for 64 rows and a query head; 4 operations an element, position and query.
-// Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand; values
-//           go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales. Weights are
-//           at most 1, so FP16 holds them.
+// Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand;
+//           values go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales.
+//           Weights are at most 1, so FP16 holds them.
 #include "demitasse/pages.cuh"
 
 namespace demitasse {

@@ -1,4 +1,5 @@
-// Computes: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form. Where wanted it also quantizes what it writes.
+// Computes: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form. Where wanted it also quantizes what it
+//           writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.

@@ -5,9 +5,10 @@
 // Accuracy: FP32, columns in order.
 // Launch:   (outputs / EDGE, rows / EDGE) blocks of 256 threads, EDGE = 16 EACH.
 // Moves:    weights once for each EDGE rows, activations once for each EDGE outputs; 2 operations an element and row.
-// Why:      for dense weights where there is no cuBLAS, and for BF16: activations stay FP32, so a tensor core would need
-//           them in two or three parts. Bound by FP32 arithmetic: a thread has EACH x EACH sums, for which it reads 2 EACH
-//           numbers of shared memory a column; the next columns are on their way to registers meanwhile. 27 TFLOP/s on an H200.
+// Why:      for dense weights where there is no cuBLAS, and for BF16: activations stay FP32, so a tensor core would
+//           need them in two or three parts. Bound by FP32 arithmetic: a thread has EACH x EACH sums, for which it
+//           reads 2 EACH numbers of shared memory a column; the next columns are on their way to registers meanwhile.
+//           27 TFLOP/s on an H200.
 #include "demitasse/float_weights.cuh"
 
 namespace demitasse {

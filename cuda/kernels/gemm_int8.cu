@@ -1,24 +1,26 @@
-// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s n, or s q + m (weights.cuh); weights INT8 or INT4.
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows; w = s n, or s q + m (weights.cuh); weights INT8
+//           or INT4.
 // Layout:   weights.cuh; output.cuh; activations INT8 with a scale for 32 columns or for a row (quantize_rows).
-// Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory: gemm_shared_bytes.
-// Accuracy: sums of a group are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns); FP32
-//           folds in the order of weights.cuh: the bits of gemv.
+// Requires: integers of activations padded to whole tiles, columns with zeros. Dynamic shared memory:
+//           gemm_shared_bytes.
+// Accuracy: sums of a group are integers and exact (32 x 128 x 127 fits 32 bits; whole rows: up to 131,072 columns);
+//           FP32 folds in the order of weights.cuh: the bits of gemv.
 // Launch:   (outputs / N of all matrices, rows / M) blocks; or (…, …, segments), each of which stores its sums in
 //           `partial` for linear_finish.
 // Moves:    weights once for each M rows, activations once for each N outputs; 2 operations an element and row.
-// Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they are
-//           and to registers in loads of 16 bytes, which hold two groups. Three stages of asynchronous copies; a thread's
-//           addresses are worked out once and move on by a tile. One group of 32 columns is one mma; its four sums a lane
-//           then cost three operations each: 22 instructions an mma on sm_90a (m128), where scales, converted once, meet
-//           two fragments of rows. That is what bounds grouped weights: 165 TOP/s on an H200 (4096 rows), where FP16
-//           matrices of cuBLAS run at 718. With one scale a row (W8A8) there is one fold at the end, and 5.7
-//           instructions an mma: 448 TOP/s.
+// Why:      INT8 tensor cores by mma.m16n8k32. Both operands lie in fragment order, so they go to shared memory as they
+//           are and to registers in loads of 16 bytes, which hold two groups. Three stages of asynchronous copies; a
+//           thread's addresses are worked out once and move on by a tile. One group of 32 columns is one mma; its four
+//           sums a lane then cost three operations each: 22 instructions an mma on sm_90a (m128), where scales,
+//           converted once, meet two fragments of rows. That is what bounds grouped weights: 165 TOP/s on an H200 (4096
+//           rows), where FP16 matrices of cuBLAS run at 718. With one scale a row (W8A8) there is one fold at the end,
+//           and 5.7 instructions an mma: 448 TOP/s.
 #include "demitasse/weights.cuh"
 
 namespace demitasse {
 
-// A block computes M rows by N outputs, a warp WARP_M by WARP_N of them. BLOCKS of a multiprocessor, at least: that is how
-// many registers a thread has.
+// A block computes M rows by N outputs, a warp WARP_M by WARP_N of them. BLOCKS of a multiprocessor, at least: that is
+// how many registers a thread has.
 template <int M_, int N_, int WARP_M_, int WARP_N_, int BLOCKS_>
 struct GemmTile {
     static constexpr int M = M_, N = N_, WARP_M = WARP_M_, WARP_N = WARP_N_, BLOCKS = BLOCKS_;
@@ -39,8 +41,8 @@ struct GemmShape {
     static_assert(T::M == gemm_rows(T::M) && T::N == gemm_outputs(GROUP, T::M) && T::THREADS == gemm_threads(T::M));
 };
 
-// What a thread copies of each tile of columns, one tile after the other: chunks of 16 bytes of LINES lines, which lie one
-// after the other in shared memory. Lines beyond `limit` become zeros.
+// What a thread copies of each tile of columns, one tile after the other: chunks of 16 bytes of LINES lines, which lie
+// one after the other in shared memory. Lines beyond `limit` become zeros.
 template <int LINES, int MOST_BYTES, int THREADS>
 struct Copies {
     static constexpr int PASSES = (LINES * MOST_BYTES / 16 + THREADS - 1) / THREADS;

@@ -1,19 +1,21 @@
-// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one scale a
-//           row (W8A8); w = s q. The bits of gemm_int8.cu.
+// Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for many rows, INT8 weights and activations, each with one
+//           scale a row (W8A8); w = s q. The bits of gemm_int8.cu.
 // Layout:   output.cuh; weights.cuh, whose tiles are operands of wgmma as they lie.
-// Requires: sm_90a; scales of whole rows; no minimums; an even number of outputs. Dynamic shared memory: WGMMA_BYTES. An even number of blocks.
+// Requires: sm_90a; scales of whole rows; no minimums; an even number of outputs. Dynamic shared memory: WGMMA_BYTES.
+//           An even number of blocks.
 // Accuracy: integer sums are exact (up to 131,072 columns); one FP32 fold.
 // Launch:   at most as many blocks of 288 threads as multiprocessors, in clusters of two that share outputs and have
 //           neighboring rows.
-// Moves:    a cluster reads weights once for each 256 rows, activations once for each 128 outputs; 2 operations an element
-//           and row.
+// Moves:    a cluster reads weights once for each 256 rows, activations once for each 128 outputs; 2 operations an
+//           element and row.
 // Why:      wgmma, which alone reaches the INT8 peak of sm_90. One warp prefetches the operands of three stages; a bulk
-//           copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants,
-//           and each block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole
-//           results (128 x 128), so that one stores while the other multiplies. Weights with a scale for each 32 columns
-//           gain nothing here: their folds cost three times what wgmma does. On an H200
-//           828 TOP/s (4096 x 14336 x 4096, quantizing included; torch._int_mm: 759), 1.3 to 2 times gemm_int8.cu from 512
-//           rows on. Operands then come from the second-level cache at about what that gives: larger tiles would help.
+//           copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma
+//           wants, and each block of a cluster fetches half of the weights for both. Two groups of four warps take
+//           turns by whole results (128 x 128), so that one stores while the other multiplies. Weights with a scale for
+//           each 32 columns gain nothing here: their folds cost three times what wgmma does. On an H200
+//           828 TOP/s (4096 x 14336 x 4096, quantizing included; torch._int_mm: 759), 1.3 to 2 times gemm_int8.cu from
+//           512 rows on. Operands then come from the second-level cache at about what that gives: larger tiles would
+//           help.
 #include "demitasse/hopper.cuh"
 #include "demitasse/weights.cuh"
 
@@ -197,8 +199,8 @@ struct Wgmma {
         }
     }
 
-    // What varies little is decided before, so that the code for 128 sums fits the instruction cache: it did not, and was what this
-    // kernel waited for.
+    // What varies little is decided before, so that the code for 128 sums fits the instruction cache: it did not, and
+    // was what this kernel waited for.
     template <OutputType TYPE>
     DEVICE void store_as(const int (&sums)[2][64], int unit) const {
         constexpr int BYTES = TYPE == OutputType::F32 ? 4 : 2;

@@ -1,20 +1,22 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; w = s n, or s q + m (weights.cuh).
 // Layout:   weights.cuh. Activations INT8 in tiles, scales in groups of 32 (quantize_rows), or FP32 rows in order.
 // Requires: integers of activations padded to whole tiles, columns with zeros; at most SEGMENTS warps a block.
-// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
-//           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
-//           its columns in FP32.
-// Launch:   (outputs / 16 / repeat of all matrices, rows / 4 or 8) blocks of 256 threads; with FP32 activations (outputs / 8 /
-//           repeat, rows / 1 or 4). A warp takes a segment of the columns.
-// Moves:    weights once for each four or eight rows: 0.5 bytes an element, and their scales; 2 operations an element and row.
-// Why:      bound by memory. A warp's lanes copy 16 bytes each to a ring in shared memory, three pairs of tiles ahead; weights
-//           leave the second-level cache first. A ring and not registers, since a compiler waits for all loads under way
-//           where it wants one: with registers an H200 read 1.1 TB/s here, with the ring 1.9 (14336 x 4096, one row,
-//           quantizing included; it reads 4.3). One `mma` takes two groups of eight outputs for up to four rows, or a
-//           group of sixteen for up to eight, and adds up lanes; sums come out as FP32 bits, and nibbles as signed bytes,
-//           so that a group costs three operations: about 65 instructions a tile of 512 bytes on sm_90a, of 120 that an
-//           H200 issues in the time in which it reads one. Two tiles share activations, which stay in the first-level
-//           cache. Eight segments keep eight warps of one block reading, so that small matrices also fill the chip.
+// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of
+//           weights.cuh, so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32
+//           activations a lane sums its columns in FP32.
+// Launch:   (outputs / 16 / repeat of all matrices, rows / 4 or 8) blocks of 256 threads; with FP32 activations
+//           (outputs / 8 / repeat, rows / 1 or 4). A warp takes a segment of the columns.
+// Moves:    weights once for each four or eight rows: 0.5 bytes an element, and their scales; 2 operations an element
+//           and row.
+// Why:      bound by memory. A warp's lanes copy 16 bytes each to a ring in shared memory, three pairs of tiles ahead;
+//           weights leave the second-level cache first. A ring and not registers, since a compiler waits for all loads
+//           under way where it wants one: with registers an H200 read 1.1 TB/s here, with the ring 1.9 (14336 x 4096,
+//           one row, quantizing included; it reads 4.3). One `mma` takes two groups of eight outputs for up to four
+//           rows, or a group of sixteen for up to eight, and adds up lanes; sums come out as FP32 bits, and nibbles as
+//           signed bytes, so that a group costs three operations: about 65 instructions a tile of 512 bytes on sm_90a,
+//           of 120 that an H200 issues in the time in which it reads one. Two tiles share activations, which stay in
+//           the first-level cache. Eight segments keep eight warps of one block reading, so that small matrices also
+//           fill the chip.
 #include "demitasse/gemv.cuh"
 
 GEMV(gemv_int4_per32_rows4, 4, PER32, FourRows, 3)

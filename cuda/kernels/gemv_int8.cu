@@ -1,12 +1,13 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n] for few rows; w = s n, or s q + m (weights.cuh).
 // Layout:   weights.cuh. Activations INT8 in tiles, scales in groups of 32 (quantize_rows), or FP32 rows in order.
 // Requires: integers of activations padded to whole tiles, columns with zeros; at most SEGMENTS warps a block.
-// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of weights.cuh,
-//           so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32 activations a lane sums
-//           its columns in FP32.
-// Launch:   (outputs / 16 / repeat of all matrices, rows / 4 or 8) blocks of 256 threads; with FP32 activations (outputs / 8 /
-//           repeat, rows / 1 or 4). A warp takes a segment of the columns.
-// Moves:    weights once for each four or eight rows: 1 byte an element, and their scales; 2 operations an element and row.
+// Accuracy: products of a group are integers, 32 x 128 x 127 at most, and exact; FP32 folds in the order of
+//           weights.cuh, so a row has the same bits here, in any number of rows, and in gemm_int8. With FP32
+//           activations a lane sums its columns in FP32.
+// Launch:   (outputs / 16 / repeat of all matrices, rows / 4 or 8) blocks of 256 threads; with FP32 activations
+//           (outputs / 8 / repeat, rows / 1 or 4). A warp takes a segment of the columns.
+// Moves:    weights once for each four or eight rows: 1 byte an element, and their scales; 2 operations an element and
+//           row.
 // Why:      bound by memory, as gemv_int4, which says the rest. An H200 reads 2.7 TB/s (14336 x 4096, one row).
 #include "demitasse/gemv.cuh"
 

@@ -1,7 +1,7 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
-//           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a head.
-//           Before that, where wanted, rotates the keys, and queries of the same rows, by their positions (rope.cuh).
-//           Numbers that cannot be rounded so: Rounding in quantize.cuh.
+//           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a
+//           head. Before that, where wanted, rotates the keys, and queries of the same rows, by their positions
+//           (rope.cuh). Numbers that cannot be rounded so: Rounding in quantize.cuh.
 // Layout:   keys and values rows x heads x head_dim FP32; pages.cuh.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even, as on the CPU.

@@ -1,6 +1,6 @@
 // Computes: what is done around a product of dense weights by cuBLAS. to_fp16: out = the nearest FP16 of x, the largest
-//           for what is larger, NaN for what is not finite. propagate_nan: out = NaN in rows where x has an element that is not
-//           finite. add_bias: out = x + bias in every row, also in 16 bits.
+//           for what is larger, NaN for what is not finite. propagate_nan: out = NaN in rows where x has an element
+//           that is not finite. add_bias: out = x + bias in every row, also in 16 bits.
 // Layout:   rows in order, FP32; out of add_bias as output.cuh says.
 // Requires: nothing.
 // Accuracy: one rounding each; the rule for rows that are not finite is that of every kernel of linear.

@@ -1,12 +1,13 @@
 // Computes: INT8 activations per group of 32 columns, or per row (quantize.cuh).
-// Layout:   x rows in order; integers in tiles with their groups, or rows in order with plain scales [row][columns / 32].
+// Layout:   x rows in order; integers in tiles with their groups, or rows in order with plain scales [row][columns /
+//           32].
 // Requires: columns with padding a multiple of 32; of 64 for tiles.
 // Accuracy: the reference's integers exactly.
-// Launch:   (rows, blocks that share a row's groups) blocks of 256 threads; one block where a row has one scale. A lane has a
-//           column.
+// Launch:   (rows, blocks that share a row's groups) blocks of 256 threads; one block where a row has one scale. A lane
+//           has a column.
 // Moves:    4 bytes read and 1.25 written a column.
-// Why:      a group is a warp's width, so that its maximum and its sums are shuffles. Kernels that make activations do the
-//           same as they write them; this one is for those of other kernels.
+// Why:      a group is a warp's width, so that its maximum and its sums are shuffles. Kernels that make activations do
+//           the same as they write them; this one is for those of other kernels.
 #include "demitasse/quantize.cuh"
 
 namespace demitasse {

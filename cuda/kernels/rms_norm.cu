@@ -1,14 +1,14 @@
-// Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of every row; where wanted x += addend before it. NaN in the whole row
-//           where the sum of squares is beyond FP32. Where wanted it also quantizes what it writes.
+// Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of every row; where wanted x += addend before it. NaN in the
+//           whole row where the sum of squares is beyond FP32. Where wanted it also quantizes what it writes.
 // Layout:   x, addend and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: nothing; the integers' padded columns are a multiple of 32.
-// Accuracy: FP32; a thread sums its columns in order, lanes and warps are added in a fixed order. Rows of up to 1,024 columns
-//           have another order than longer ones, and each the same in any number of rows. The bits of add, rms_norm and
-//           quantize_rows one after the other.
+// Accuracy: FP32; a thread sums its columns in order, lanes and warps are added in a fixed order. Rows of up to 1,024
+//           columns have another order than longer ones, and each the same in any number of rows. The bits of add,
+//           rms_norm and quantize_rows one after the other.
 // Launch:   a block a row, of 256 threads; of 1,024 where there are more columns than that.
 // Moves:    4 bytes read (8 with an addend) and 4 written an element, and 4 for its sum, 1.25 for its integer.
-// Why:      bound by memory and by the launch: what follows on the same row is done on the way. A thread loads its first eight
-//           elements before it uses any.
+// Why:      bound by memory and by the launch: what follows on the same row is done on the way. A thread loads its
+//           first eight elements before it uses any.
 #include "demitasse/quantize.cuh"
 
 namespace demitasse {

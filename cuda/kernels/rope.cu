@@ -1,4 +1,5 @@
-// Computes: pairs (a, b) of a head become (a c - b s, a s + b c), c and s the cosine and sine of the row's angle (rope.cuh).
+// Computes: pairs (a, b) of a head become (a c - b s, a s + b c), c and s the cosine and sine of the row's angle
+//           (rope.cuh).
 // Layout:   x rows x heads x head_dim FP32, in place; angles [row][pair] (cosine, sine).
 // Requires: an even rope_dim of at most head_dim.
 // Accuracy: FP32, no fused multiply-add: the bits of kv_append, which does the same where it follows.

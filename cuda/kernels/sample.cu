@@ -1,6 +1,7 @@
-// Computes: a token for each row of logits. Temperature 0: the largest, the first of equals. Else of the tokens that top-k,
-//           top-p and min-p keep, in this order, the one whose interval of exp(logit / temperature), tokens in the order of
-//           their numbers, holds a random point. NaN is never chosen; -1 where all logits are. `Draw` in Java is the definition.
+// Computes: a token for each row of logits. Temperature 0: the largest, the first of equals. Else of the tokens that
+//           top-k, top-p and min-p keep, in this order, the one whose interval of exp(logit / temperature), tokens in
+//           the order of their numbers, holds a random point. NaN is never chosen; -1 where all logits are. `Draw` in
+//           Java is the definition.
 // Layout:   logits rows in order, FP32; one SampleRow a row, in device memory.
 // Requires: at most SAMPLE_COLUMNS (2^18) columns, so that sums of weights fit 64 bits.
 // Accuracy: weights are FP32 exponentials rounded to multiples of 2^-40 of the largest; sums of those are exact, in any
@@ -8,11 +9,11 @@
 //           the batch.
 // Launch:   one block of 512 threads a row.
 // Moves:    a row once for the largest logit, and 4 times more to draw, from the second-level cache; 4 bytes return.
-// Why:      four bytes a sequence come back, not a row of logits. One multiprocessor reads a row, so that threads have sixteen
-//           loads on their way. Thresholds are found digit by digit by histograms, the first of which counts distances from
-//           the largest logit, over which logits spread, so that few threads add to the same count (64-bit additions in
-//           shared memory are loops); what is far from it is added up by warps. The tokens that can still be kept then fit
-//           a list in shared memory, as a rule, and only they are looked at again.
+// Why:      four bytes a sequence come back, not a row of logits. One multiprocessor reads a row, so that threads have
+//           sixteen loads on their way. Thresholds are found digit by digit by histograms, the first of which counts
+//           distances from the largest logit, over which logits spread, so that few threads add to the same count
+//           (64-bit additions in shared memory are loops); what is far from it is added up by warps. The tokens that
+//           can still be kept then fit a list in shared memory, as a rule, and only they are looked at again.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {
@@ -194,7 +195,8 @@ struct SampleBlock {
     // Columns of a warp where it takes a share of `count`.
     static DEVICE int share_of(int count) { return round_up((count + SAMPLE_WARPS - 1) / SAMPLE_WARPS, 32); }
 
-    // Sums of the warps' shares of the tokens from `first` to `end`, in their order, in s.warps; weight(token, logit) of each.
+    // Sums of the warps' shares of the tokens from `first` to `end`, in their order, in s.warps; weight(token, logit)
+    // of each.
     template <class Weight>
     DEVICE void sum_shares(int first, int end, Weight weight_of) const {
         const int share = share_of(end - first);
@@ -204,7 +206,8 @@ struct SampleBlock {
         store_sum(sum);
     }
 
-    // After sum_shares of the same: the share with which the sum is more than `target`, which becomes what is left for it.
+    // After sum_shares of the same: the share with which the sum is more than `target`, which becomes what is left for
+    // it.
     DEVICE int find_share(uint64_t& target) const {
         for (int w = 0; w < SAMPLE_WARPS; w++) {
             if (target < s.warps[w]) {
@@ -215,8 +218,8 @@ struct SampleBlock {
         return -1;
     }
 
-    // After sum_shares of all tokens with the same weights: the first one at which their sum is more than `target`; -1 if
-    // nowhere. The share is searched by its own shares, and of those one by a warp.
+    // After sum_shares of all tokens with the same weights: the first one at which their sum is more than `target`; -1
+    // if nowhere. The share is searched by its own shares, and of those one by a warp.
     template <class Weight>
     DEVICE int find(uint64_t target, Weight weight_of) const {
         const int share = find_share(target);
@@ -281,8 +284,8 @@ struct SampleBlock {
         }
     }
 
-    // Counts in the histogram what `before` keeps and has the digits of `key` above the level; in `far`, which is returned, what
-    // is in the last bin of level 0, where most may be.
+    // Counts in the histogram what `before` keeps and has the digits of `key` above the level; in `far`, which is
+    // returned, what is in the last bin of level 0, where most may be.
     template <class Weight>
     DEVICE uint64_t count(int level, int near, uint32_t key, const Cut& before, Weight weight_of) const {
         uint64_t far = 0;

@@ -1,5 +1,5 @@
-// The emulator against itself: its instructions compute what the PTX ISA says, and planted faults are caught. A fault that shows as a
-// wrong result must show in at least one of five seeds and both landing modes of asynchronous copies.
+// The emulator against itself: its instructions compute what the PTX ISA says, and planted faults are caught. A fault
+// that shows as a wrong result must show in at least one of five seeds and both landing modes of asynchronous copies.
 #include <cstdio>
 #include <vector>
 
@@ -26,8 +26,8 @@ struct Args {
     int64_t variant;  // 0: right
 };
 
-// Two stages of asynchronous copies; each thread reads what another one has copied. Planted: 1: no wait, 2: no barrier after the wait,
-// 3: no barrier before a stage is filled again, 4: the last copies are not waited for.
+// Two stages of asynchronous copies; each thread reads what another one has copied. Planted: 1: no wait, 2: no barrier
+// after the wait, 3: no barrier before a stage is filled again, 4: the last copies are not waited for.
 constexpr int ROUNDS = 6;
 constexpr int THREADS = 64;
 

@@ -1,6 +1,6 @@
-// The emulator's sm_90a parts against planted faults: a cluster of two blocks, in each of which a warp fetches operands and four warps
-// multiply them by wgmma. Each fault must be caught, as a fault or a wrong result, in at least one of five orders of threads and both
-// landings.
+// The emulator's sm_90a parts against planted faults: a cluster of two blocks, in each of which a warp fetches operands
+// and four warps multiply them by wgmma. Each fault must be caught, as a fault or a wrong result, in at least one of
+// five orders of threads and both landings.
 #include "demitasse/hopper.cuh"
 
 #include <cstdio>

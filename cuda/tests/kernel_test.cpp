@@ -1,5 +1,6 @@
-// The kernels whose threads work together, against FP64, in both landing modes of asynchronous copies and with five orders of threads;
-// and one row against many. All kernels are tested through Java by the contract tests; this adds the orders, and sanitizers.
+// The kernels whose threads work together, against FP64, in both landing modes of asynchronous copies and with five
+// orders of threads; and one row against many. All kernels are tested through Java by the contract tests; this adds the
+// orders, and sanitizers.
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -201,8 +202,8 @@ std::vector<LinearKernel> linear_kernels(int bits, int group, unsigned segments)
     return kernels;
 }
 
-// All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there are two
-// copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
+// All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there
+// are two copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
 template <int BITS>
 void test_linear(int group, bool minimum, bool fp16, std::mt19937& random) {
     constexpr int K = 460;  // seven tiles of 64, or three of 128 and a rest
@@ -457,8 +458,8 @@ void test_attention(const AttentionShape& shape, std::mt19937& random) {
 
 }  // namespace
 
-// With the argument "late" one landing and two orders, which meet all kernels and numbers of rows: what sanitizers look for does
-// not depend on when a copy lands, and they take five times as long.
+// With the argument "late" one landing and two orders, which meet all kernels and numbers of rows: what sanitizers look
+// for does not depend on when a copy lands, and they take five times as long.
 int main(int argc, char** argv) {
     const bool only_late = argc > 1 && std::string(argv[1]) == "late";
     for (bool early : only_late ? std::vector<bool>{false} : std::vector<bool>{false, true}) {

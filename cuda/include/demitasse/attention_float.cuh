@@ -1,5 +1,5 @@
-// Decode attention over FP32 pages. A lane is a position for the scores, so that no sum crosses lanes, and holds 16 bytes of
-// elements for the values; both read side by side.
+// Decode attention over FP32 pages. A lane is a position for the scores, so that no sum crosses lanes, and holds 16
+// bytes of elements for the values; both read side by side.
 #pragma once
 
 #include "demitasse/pages.cuh"

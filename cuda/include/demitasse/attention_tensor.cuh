@@ -1,10 +1,10 @@
-// Decode attention over FP16, INT8 and FP8 pages by tensor cores, which FP32 queries and weights enter as two FP16 numbers
-// each: the nearest one, and the nearest to what is left.
+// Decode attention over FP16, INT8 and FP8 pages by tensor cores, which FP32 queries and weights enter as two FP16
+// numbers each: the nearest one, and the nearest to what is left.
 //
-// One `mma` multiplies sixteen rows: eight query heads' first numbers, and their second ones; both sums are added. 16-bit and
-// 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32 operand, or an error of
-// 2^-40 of the largest weight of a page. To keep operands in FP16's range, queries of a head are divided by a power of two,
-// and weights times the scales of values by the largest of a page.
+// One `mma` multiplies sixteen rows: eight query heads' first numbers, and their second ones; both sums are added.
+// 16-bit and 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32
+// operand, or an error of 2^-40 of the largest weight of a page. To keep operands in FP16's range, queries of a head
+// are divided by a power of two, and weights times the scales of values by the largest of a page.
 #pragma once
 
 #include "demitasse/pages.cuh"
@@ -39,8 +39,9 @@ struct Fp16Pairs {
     }
 };
 
-// A warp's page of a segment for up to eight query heads, of at most DIM elements, of one KV head. Lane 4 g + c has head g: the
-// scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of it is used.
+// A warp's page of a segment for up to eight query heads, of at most DIM elements, of one KV head. Lane 4 g + c has
+// head g: the scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of
+// it is used.
 template <KvType TYPE, int DIM>
 struct TensorAttention {
     using Element = KvElement<TYPE>;
@@ -53,7 +54,8 @@ struct TensorAttention {
     static constexpr int GROUPS = DIM / 64;
     static constexpr int VALUE_WORDS = 2 * Element::BYTES;      // eight elements of a position
     static constexpr bool EARLY = DIM * Element::BYTES <= 256;  // registers hold keys and values
-    // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal number.
+    // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal
+    // number.
     static constexpr float WEIGHT_FACTOR = 32768;
     static constexpr int OPERANDS = DIM / 16 * 32 * 4;
     static constexpr int QUERY_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
@@ -200,8 +202,8 @@ struct TensorAttention {
         }
     }
 
-    // Weights times the scales of 64 elements of values, brought to at most WEIGHT_FACTOR; what they are to be multiplied by is
-    // returned. What is not seen is left out: its scale is of another sequence, or of none.
+    // Weights times the scales of 64 elements of values, brought to at most WEIGHT_FACTOR; what they are to be
+    // multiplied by is returned. What is not seen is left out: its scale is of another sequence, or of none.
     DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], int j) const {
         if constexpr (!Element::SCALED) {
 #pragma unroll

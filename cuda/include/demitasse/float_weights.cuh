@@ -1,4 +1,5 @@
-// Weights in FP32, FP16 or BF16: rows in order, each padded to 16 bytes with zeros. What gemv_float and gemm_float share.
+// Weights in FP32, FP16 or BF16: rows in order, each padded to 16 bytes with zeros. What gemv_float and gemm_float
+// share.
 #pragma once
 
 #include "demitasse/output.cuh"

@@ -21,10 +21,11 @@ DEVICE void prefetch_inputs(const LinearArgs& a, int first_row, int tile, int co
     }
 }
 
-// Up to four rows of INT8 activations by one `mma` for two groups: the rows of its first operand are eight outputs in a first
-// group, and in a second; the columns of its second operand are row 0 in the first group, row 0 in the second, row 1, … So
-// lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds them in order.
-// The sums between are of groups that do not meet. Two tiles of outputs share what is loaded of activations.
+// Up to four rows of INT8 activations by one `mma` for two groups: the rows of its first operand are eight outputs in a
+// first group, and in a second; the columns of its second operand are row 0 in the first group, row 0 in the second,
+// row 1, … So lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds
+// them in order. The sums between are of groups that do not meet. Two tiles of outputs share what is loaded of
+// activations.
 template <int BITS, Reach REACH, bool MINIMUM>
 struct FourRows {
     static constexpr int ROWS = gemv_rows(4);
@@ -133,8 +134,8 @@ struct FourRows {
     }
 };
 
-// Up to eight rows by one `mma` for a group: the rows of its first operand are sixteen outputs, the columns of its second are
-// rows of activations. Lane 4 n + r finds outputs n and n + 8 of rows 2 r and 2 r + 1.
+// Up to eight rows by one `mma` for a group: the rows of its first operand are sixteen outputs, the columns of its
+// second are rows of activations. Lane 4 n + r finds outputs n and n + 8 of rows 2 r and 2 r + 1.
 template <int BITS, Reach REACH, bool MINIMUM>
 struct EightRows {
     static constexpr int ROWS = gemv_rows(GEMV_ROWS);
@@ -360,8 +361,8 @@ DEVICE void epilogue(const LinearArgs& a, const typename Rows::Partial* partials
 
 constexpr int RING_BYTES = 4608;  // of a warp: eight tiles of INT4 with FP16 scales
 
-// The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs. As many tiles are prefetched as
-// the ring has room for, also from one block of outputs to the next.
+// The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs. As many tiles are prefetched
+// as the ring has room for, also from one block of outputs to the next.
 template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row,
                      typename RowsOf<BITS, REACH, MINIMUM>::Partial* partials, unsigned char* ring) {

@@ -42,7 +42,8 @@ DEVICE void mbarrier_arrive(uint64_t* barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" : : "r"(shared_address(barrier)) : "memory");
 }
 // Arrives at the same barrier of a block of the cluster. Only for what asynchronous copies and wgmma read and wrote: to
-// order other reads and writes between blocks it would have to say .release.cluster, which costs a fence of the whole GPU.
+// order other reads and writes between blocks it would have to say .release.cluster, which costs a fence of the whole
+// GPU.
 DEVICE void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
     asm volatile(
         "{\n.reg .b32 remote;\nmapa.shared::cluster.u32 remote, %0, %1;\n"
@@ -80,7 +81,8 @@ DEVICE void copy_bulk_multicast(void* to, const void* from, unsigned bytes, uint
 
 // ---- wgmma
 
-// An operand of rows of 64 bytes with the 64-byte swizzle, eight of them in 512 bytes; groups of eight are `stride` apart.
+// An operand of rows of 64 bytes with the 64-byte swizzle, eight of them in 512 bytes; groups of eight are `stride`
+// apart.
 DEVICE uint64_t wgmma_operand(const void* p, int stride) {
     return static_cast<uint64_t>((shared_address(p) & 0x3FFFF) >> 4) | uint64_t{1} << 16 |
            static_cast<uint64_t>(stride >> 4) << 32 | uint64_t{2} << 62;

@@ -129,7 +129,8 @@ DEVICE void mma_int8_k32(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint3
         : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-// The same with sums that begin at `base`: registers that stay as they are, where zeros would be moved for each product.
+// The same with sums that begin at `base`: registers that stay as they are, where zeros would be moved for each
+// product.
 DEVICE void mma_int8_k32_onto(int (&d)[4], int base, const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     asm volatile(
         "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, "

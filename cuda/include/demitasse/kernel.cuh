@@ -68,15 +68,16 @@ DEVICE bool is_finite(float x) { return (__float_as_uint(x) & 0x7F800000u) != 0x
 
 DEVICE float not_a_number() { return __uint_as_float(0x7FFFFFFFu); }
 
-// The larger of a magnitude and that of x; NaN where one is: bits of magnitudes are ordered as integers, and NaN is the largest.
+// The larger of a magnitude and that of x; NaN where one is: bits of magnitudes are ordered as integers, and NaN is the
+// largest.
 DEVICE float larger_magnitude(float magnitude, float x) {
     const uint32_t a = __float_as_uint(magnitude);
     const uint32_t b = __float_as_uint(x) & 0x7FFFFFFFu;
     return __uint_as_float(a > b ? a : b);
 }
 
-// Whether a row of `columns` activations has an element that is not finite. Called only where a sum of the row is not finite,
-// as every sum is then: an infinity times a weight is infinite or NaN.
+// Whether a row of `columns` activations has an element that is not finite. Called only where a sum of the row is not
+// finite, as every sum is then: an infinity times a weight is infinite or NaN.
 DEVICE bool has_non_finite(const float* x, int64_t columns) {
     for (int64_t k = 0; k < columns; k++) {
         if (!is_finite(x[k])) {

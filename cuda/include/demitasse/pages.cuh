@@ -1,9 +1,9 @@
 // The pages of a key-value cache in device memory.
 //
-// Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so that
-// lanes that stand for positions read side by side; values [position][element], elements padded to 16; and for INT8 and
-// FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. Scales of FP8 are stored times 2^8: an E4M3 byte that is
-// shifted into FP16 is its value times 2^-8.
+// Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so
+// that lanes that stand for positions read side by side; values [position][element], elements padded to 16; and for
+// INT8 and FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. Scales of FP8 are stored times 2^8: an
+// E4M3 byte that is shifted into FP16 is its value times 2^-8.
 #pragma once
 
 #include "demitasse/kernel.cuh"

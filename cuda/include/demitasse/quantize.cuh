@@ -1,7 +1,7 @@
-// Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)), ties to
-// even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
-// is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers are 0 and
-// the scale is NaN, which makes all results of the row NaN.
+// Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)),
+// ties to even, in tiles (weights.cuh), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
+// is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers
+// are 0 and the scale is NaN, which makes all results of the row NaN.
 #pragma once
 
 #include "demitasse/weights.cuh"
@@ -23,8 +23,8 @@ DEVICE int64_t tiled_offset(int64_t row, int k, int64_t padded) {
     return tile * TILE_BYTES + chunk + k % INPUT_COLUMNS / 32 * 8 + k % 32 / 16 * 4 + k % 4;
 }
 
-// What numbers of which the largest magnitude is `largest` are multiplied by and rounded, and what stands for one of the
-// results; 0 and 0, or 0 and NaN, where they cannot be.
+// What numbers of which the largest magnitude is `largest` are multiplied by and rounded, and what stands for one of
+// the results; 0 and 0, or 0 and NaN, where they cannot be.
 struct Rounding {
     float inverse;
     float scale;

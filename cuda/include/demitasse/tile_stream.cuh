@@ -22,9 +22,9 @@ struct TileSlot {
     DEVICE Fold<BITS, MINIMUM> fold(int i) const { return {number(scales, i), MINIMUM ? number(mins, i) : 0}; }
 };
 
-// Tiles of a segment on their way from memory to a warp's ring of slots in shared memory: 512 bytes, their scales, their
-// minimums. Registers would not do: a compiler waits for all loads under way where it wants one, asynchronous copies are
-// waited for in their order.
+// Tiles of a segment on their way from memory to a warp's ring of slots in shared memory: 512 bytes, their scales,
+// their minimums. Registers would not do: a compiler waits for all loads under way where it wants one, asynchronous
+// copies are waited for in their order.
 template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileStream {
     using Slot = TileSlot<BITS, REACH, FP16_SCALES, MINIMUM>;

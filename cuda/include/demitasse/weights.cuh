@@ -1,14 +1,14 @@
 // How integer weights and quantized activations lie in memory, and how their products are folded: what gemv and
 // gemm_int8 share, so that one row has the same bits in both.
 //
-// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns, activations 8
-// rows by 64 columns. Tiles of the same outputs, or rows, follow each other. A row of a tile is four chunks of 16 bytes;
-// chunk c of row r is the (c ^ r / 2 % 4)-th. That is the 64-byte swizzle of tensor-core operands in shared memory, so
-// `wgmma` takes tiles as they are; and a warp that reads the 32 chunks of a tile, one a lane, meets every bank once.
-// For each group of 32 columns a chunk has what `mma` wants of one lane: the columns 4 c to 4 c + 3, and those 16
-// further; INT8 as two words, INT4 as the low and the high nibbles of one. A nibble is n = q - 8 as a signed integer, so
-// that it becomes a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end, which costs nothing
-// and changes no bit. Weights are s n, or with minimums s q + m.
+// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns, activations
+// 8 rows by 64 columns. Tiles of the same outputs, or rows, follow each other. A row of a tile is four chunks of 16
+// bytes; chunk c of row r is the (c ^ r / 2 % 4)-th. That is the 64-byte swizzle of tensor-core operands in shared
+// memory, so `wgmma` takes tiles as they are; and a warp that reads the 32 chunks of a tile, one a lane, meets every
+// bank once. For each group of 32 columns a chunk has what `mma` wants of one lane: the columns 4 c to 4 c + 3, and
+// those 16 further; INT8 as two words, INT4 as the low and the high nibbles of one. A nibble is n = q - 8 as a signed
+// integer, so that it becomes a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end,
+// which costs nothing and changes no bit. Weights are s n, or with minimums s q + m.
 //
 // Scales and minimums: [tile][output][group], FP16 or FP32; a group is 32 or 16 columns (Reach). Weights with one scale
 // a row have [output].
@@ -74,8 +74,8 @@ struct HeldPair {
     }
 };
 
-// Sums of a group begin as the bits of 3 x 2^22, so that they are the bits of FP32 numbers, and a subtraction converts them;
-// a group's sum is at most 32 x 128 x 128.
+// Sums of a group begin as the bits of 3 x 2^22, so that they are the bits of FP32 numbers, and a subtraction converts
+// them; a group's sum is at most 32 x 128 x 128.
 constexpr int SUM_BASE = 0x4B400000;
 DEVICE float number_of_sum(int bits) { return __uint_as_float(static_cast<uint32_t>(bits)) - 12582912.0f; }
 
@@ -162,8 +162,8 @@ struct LinearArgs {
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
 
-// Up to three matrices with the same activations and of the same kind, in one launch: blocks along x take the outputs of
-// the first, then of the second, …
+// Up to three matrices with the same activations and of the same kind, in one launch: blocks along x take the outputs
+// of the first, then of the second, …
 struct LinearBatch {
     LinearArgs each[3];
     int64_t blocks[3];  // along x, of each
