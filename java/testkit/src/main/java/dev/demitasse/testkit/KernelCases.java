@@ -4,14 +4,21 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.Function;
 
-/** The one list of cases of each operation: contract tests run them on every device, and benchmarks time them. */
+/** The one list of cases of each operation, {@code cases.txt}: contract tests run them on every device, and benchmarks time them. */
 public final class KernelCases {
     /** How numbers are filled in. */
     public enum Fill {
@@ -34,76 +41,157 @@ public final class KernelCases {
         @Override
         public String toString() {
             return "heads " + heads + "/" + kvHeads + "×" + headDim + " window " + window + " cap " + softCap + " past "
-                    + java.util.Arrays.toString(past) + " rows " + java.util.Arrays.toString(rows);
+                    + Arrays.toString(past) + " rows " + Arrays.toString(rows);
+        }
+    }
+
+    /** What a set of benchmarks times: {@code sizes} as {@code cases.txt} lists them, with each of {@code rows} rows or sequences. */
+    public record BenchmarkCase(String set, String operation, int[] sizes, int[] rows) {}
+
+    private static final List<WeightLayout> LAYOUTS = new ArrayList<>();
+    private static final List<Function<WeightLayout, LinearCase>> LINEAR = new ArrayList<>();
+    private static final List<AttentionCase> ATTENTION = new ArrayList<>();
+    private static final List<Integer> LENGTHS = new ArrayList<>();
+    private static final List<BenchmarkCase> BENCHMARKS = new ArrayList<>();
+
+    static {
+        try (InputStream in = Objects.requireNonNull(KernelCases.class.getResourceAsStream("cases.txt"))) {
+            List<String> lines = new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .toList();
+            for (int i = 0; i < lines.size(); i++) {
+                read(lines.get(i), i + 1);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
     private KernelCases() {}
 
+    private static void read(String line, int number) {
+        String text = line.replaceFirst("#.*", "").strip();
+        if (text.isEmpty()) {
+            return;
+        }
+        String[] words = text.split(" +", -1);
+        try {
+            switch (words[0]) {
+                case "layout" -> LAYOUTS.add(layout(words));
+                case "linear" -> LINEAR.add(linear(words));
+                case "attention" -> {
+                    require(words, 8, 8);
+                    int[] past = numbers(words[6]);
+                    int[] rows = numbers(words[7]);
+                    if (past.length != rows.length) {
+                        throw new IllegalArgumentException(
+                                "expected as many numbers of new rows as of positions before");
+                    }
+                    ATTENTION.add(new AttentionCase(
+                            number(words[1]),
+                            number(words[2]),
+                            number(words[3]),
+                            number(words[4]),
+                            Float.parseFloat(words[5]),
+                            past,
+                            rows));
+                }
+                case "length" -> {
+                    require(words, 2, 2);
+                    LENGTHS.add(number(words[1]));
+                }
+                case "benchmark" -> BENCHMARKS.add(benchmark(words));
+                default -> throw new IllegalArgumentException("expected a kind that is described at the top");
+            }
+        } catch (RuntimeException e) {
+            throw new IllegalStateException("cases.txt, line " + number + ": \"" + line + "\": " + e.getMessage(), e);
+        }
+    }
+
+    private static void require(String[] words, int least, int most) {
+        if (words.length < least || words.length > most) {
+            throw new IllegalArgumentException(
+                    "expected " + least + (least == most ? "" : " to " + most) + " words, not " + words.length);
+        }
+    }
+
+    private static int number(String word) {
+        return Integer.parseInt(word);
+    }
+
+    private static int[] numbers(String word) {
+        return Arrays.stream(word.split(",", -1)).mapToInt(KernelCases::number).toArray();
+    }
+
+    /** Whether the word at {@code index} is there; where it is, it must be {@code word}. */
+    private static boolean option(String[] words, int index, String word) {
+        if (words.length > index && !words[index].equals(word)) {
+            throw new IllegalArgumentException("expected " + word + ", not " + words[index]);
+        }
+        return words.length > index;
+    }
+
+    private static WeightLayout layout(String[] words) {
+        require(words, 2, 4);
+        int group = words.length == 2 ? 0 : words[2].equals("row") ? WeightLayout.ROW : number(words[2]);
+        return new WeightLayout(WeightLayout.Element.valueOf(words[1]), group, option(words, 3, "minimum"));
+    }
+
+    private static Function<WeightLayout, LinearCase> linear(String[] words) {
+        require(words, 5, 6);
+        int rows = number(words[1]);
+        int outputs = number(words[2]);
+        int columns = number(words[3]);
+        Fill fill = Fill.valueOf(words[4]);
+        boolean bias = option(words, 5, "bias");
+        return layout -> new LinearCase(layout, outputs, columns, rows, fill, bias);
+    }
+
+    private static BenchmarkCase benchmark(String[] words) {
+        require(words, 3, 8);
+        int sizes = switch (words[2]) {
+            case "linear" -> 2;
+            case "attention" -> 4;
+            case "sample" -> 1;
+            default -> throw new IllegalArgumentException("expected an operation that is described at the top");
+        };
+        require(words, 4 + sizes, 4 + sizes);
+        int[] numbers = new int[sizes];
+        for (int i = 0; i < sizes; i++) {
+            numbers[i] = number(words[3 + i]);
+        }
+        return new BenchmarkCase(words[1], words[2], numbers, numbers(words[3 + sizes]));
+    }
+
     /** Every layout that has a kernel of its own. */
     public static List<WeightLayout> layouts() {
-        return List.of(
-                WeightLayout.F32,
-                WeightLayout.F16,
-                WeightLayout.BF16,
-                WeightLayout.int8(16),
-                WeightLayout.int8(32),
-                WeightLayout.int8(64),
-                WeightLayout.int8(WeightLayout.ROW),
-                WeightLayout.int8(32).withMinimum(),
-                WeightLayout.int4(16),
-                WeightLayout.int4(32),
-                WeightLayout.int4(128),
-                WeightLayout.int4(WeightLayout.ROW),
-                WeightLayout.int4(16).withMinimum(),
-                WeightLayout.int4(32).withMinimum());
+        return List.copyOf(LAYOUTS);
     }
 
     /** Every layout, with sizes around panels (16), groups (32), tiles (4) and blocks, and extreme values. */
     public static List<LinearCase> linear() {
         List<LinearCase> cases = new ArrayList<>();
-        for (WeightLayout layout : layouts()) {
-            int[][] sizes = {
-                {1, 32, 1},
-                {15, 32, 1},
-                {16, 64, 3},
-                {17, 96, 4},
-                {33, 31, 2},
-                {48, 33, 5},
-                {64, 256, 7},
-                {80, 257, 8},
-                {130, 1, 1},
-                {70, 200, 21},
-                {31, 544, 65},
-                {100, 1088, 66}
-            };
-            for (int[] size : sizes) {
-                cases.add(new LinearCase(layout, size[0], size[1], size[2], Fill.RANDOM, size[2] % 2 == 1));
-            }
-            for (Fill fill : List.of(Fill.MAXIMUM, Fill.MINIMUM, Fill.ZERO)) {
-                cases.add(new LinearCase(layout, 17, 160, 5, fill, false));
-            }
+        for (WeightLayout layout : LAYOUTS) {
+            LINEAR.forEach(c -> cases.add(c.apply(layout)));
         }
         return cases;
     }
 
-    /** Lengths around a vector, a page (32) and a segment (512), grouped heads, windows and soft caps. */
+    /** Lengths around a vector, a page (32) and a segment (512), query heads that share KV heads, windows and soft caps. */
     public static List<AttentionCase> attention() {
-        return List.of(
-                new AttentionCase(1, 1, 8, 0, 0, new int[] {0}, new int[] {1}),
-                new AttentionCase(2, 2, 10, 0, 0, new int[] {0}, new int[] {33}),
-                new AttentionCase(9, 3, 64, 0, 0, new int[] {31, 0, 600}, new int[] {1, 7, 1}),
-                new AttentionCase(4, 1, 16, 0, 50, new int[] {100}, new int[] {17}),
-                new AttentionCase(4, 2, 40, 16, 0, new int[] {0, 530}, new int[] {40, 2}),
-                new AttentionCase(8, 8, 128, 0, 0, new int[] {511}, new int[] {2}),
-                new AttentionCase(4, 4, 256, 512, 0, new int[] {1030}, new int[] {1}),
-                new AttentionCase(6, 2, 24, 20, 30, new int[] {1020}, new int[] {9}),
-                new AttentionCase(3, 1, 72, 0, 0, new int[] {1023, 1024}, new int[] {1, 1}));
+        return List.copyOf(ATTENTION);
     }
 
     /** Element counts around vector widths and block sizes. */
     public static List<Integer> lengths() {
-        return List.of(1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 257, 576, 1000, 4097, 20_000);
+        return List.copyOf(LENGTHS);
+    }
+
+    /** What the benchmarks of a set time of an operation: {@code linear}, {@code attention} or {@code sample}. */
+    public static List<BenchmarkCase> benchmarks(String set, String operation) {
+        return BENCHMARKS.stream()
+                .filter(c -> c.set().equals(set) && c.operation().equals(operation))
+                .toList();
     }
 
     /** Numbers filled as {@code fill} says. */
