@@ -24,7 +24,9 @@ void check(bool holds, const std::string& what) {
     }
 }
 
-void check_close(const Numbers& actual, const std::vector<double>& expected, double bound, const std::string& what) {
+// least_power: what the error is measured by at least, where results cancel out.
+void check_close(const Numbers& actual, const std::vector<double>& expected, double bound, const std::string& what,
+                 double least_power = 0) {
     double error = 0;
     double power = 0;
     for (size_t i = 0; i < expected.size(); i++) {
@@ -32,6 +34,7 @@ void check_close(const Numbers& actual, const std::vector<double>& expected, dou
         error += difference * difference;
         power += expected[i] * expected[i];
     }
+    power = std::max(power, least_power);
     check(error <= bound * power + 1e-30, what + ": NMSE " + std::to_string(error / (power + 1e-30) * 1e10) + "e-10");
 }
 
@@ -82,16 +85,16 @@ Numbers linear(const Device& device, const PackedCase& c, const Numbers& x, cons
 }
 
 // Rows with NaN, infinities and the smallest numbers, beside a plain one, for every layout and rounding.
-void test_special_values(const Device& device, std::mt19937& random) {
+void test_special_values(const Device& device, const Cases& cases, std::mt19937& random) {
     const float nan = std::nanf("");
     const float inf = std::numeric_limits<float>::infinity();
     constexpr int64_t COLUMNS = 100;
     constexpr int64_t OUTPUTS = 21;
     const Numbers plain = numbers(COLUMNS, random);
-    for (const Layout& layout : layouts()) {
-        PackedCase c = packed(layout, OUTPUTS, COLUMNS, random);
+    for (const Layout& layout : layouts(cases.layouts)) {
+        PackedCase c = packed(layout, {0, OUTPUTS, COLUMNS, Fill::RANDOM, false}, random);
         for (Rounding rounding : {Rounding::NONE, Rounding::GROUPS, Rounding::ROWS}) {
-            if (rounding != Rounding::NONE && layout.element == Element::F32) {
+            if (rounding != Rounding::NONE && !layout.integers()) {
                 continue;
             }
             const Numbers alone = linear(device, c, plain, {}, 1, rounding);
@@ -124,52 +127,62 @@ void test_special_values(const Device& device, std::mt19937& random) {
     }
 }
 
-void test_linear(const Device& device, std::mt19937& random) {
-    constexpr int64_t SIZES[][3] = {{1, 32, 1}, {15, 31, 2}, {16, 64, 3}, {17, 257, 1}, {40, 96, 9}, {33, 544, 66}};
-    for (const Layout& layout : layouts()) {
-        for (const auto& size : SIZES) {
-            auto [outputs, columns, rows] = size;
-            PackedCase c = packed(layout, outputs, columns, random);
-            Numbers x = numbers(static_cast<size_t>(rows * columns), random);
-            Numbers bias = numbers(static_cast<size_t>(rows % 2 == 0 ? 0 : outputs), random);
-            for (Rounding rounding : {Rounding::NONE, Rounding::GROUPS, Rounding::ROWS}) {
-                if (rounding != Rounding::NONE && layout.element == Element::F32) {
-                    continue;
+// Products of rows and a matrix in FP64, with the bias.
+struct Products {
+    std::vector<double> sums;
+    double power = 0;  // of all terms: that of the sums, were their signs random
+
+    Products(const PackedCase& c, const Numbers& x, const Numbers& bias, int64_t rows) {
+        const int64_t columns = c.matrix.columns;
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t n = 0; n < c.matrix.rows; n++) {
+                double sum = bias.empty() ? 0 : static_cast<double>(bias[static_cast<size_t>(n)]);
+                power += sum * sum;
+                const double* weights = c.weights.data() + n * columns;
+                const float* values = x.data() + r * columns;
+                for (int64_t k = 0; k < columns; k++) {
+                    const double term = static_cast<double>(values[k]) * weights[k];
+                    sum += term;
+                    power += term * term;
                 }
-                std::string what = "linear element " + std::to_string(static_cast<int>(layout.element)) + " group " +
-                                   std::to_string(layout.group) + " " + std::to_string(outputs) + "x" +
-                                   std::to_string(columns);
-                Numbers out = linear(device, c, x, bias, rows, rounding);
-                Numbers values = rounding == Rounding::NONE ? x : rounded(x, rows, columns, rounding);
-                std::vector<double> expected;
-                for (int64_t r = 0; r < rows; r++) {
-                    for (int64_t n = 0; n < outputs; n++) {
-                        double sum = bias.empty() ? 0 : static_cast<double>(bias[static_cast<size_t>(n)]);
-                        for (int64_t k = 0; k < columns; k++) {
-                            sum += static_cast<double>(values[static_cast<size_t>(r * columns + k)]) * c.weight(n, k);
-                        }
-                        expected.push_back(sum);
-                    }
-                }
-                check_close(out, expected, 1e-10,
-                            what + (rounding == Rounding::NONE   ? " F32"
-                                    : rounding == Rounding::ROWS ? " INT8 rows"
-                                                                 : " INT8"));
-                Numbers last(x.end() - columns, x.end());
-                Numbers alone = linear(device, c, last, bias, 1, rounding);
-                check(std::equal(alone.begin(), alone.end(), out.end() - outputs),
-                      what + ": a row alone has other bits");
-                for (OutputType type : {OutputType::F16, OutputType::BF16}) {
-                    check(linear<uint16_t>(device, c, x, bias, rows, rounding, type) == narrowed(out, type),
-                          what + ": 16-bit results are not those of FP32, rounded");
-                }
+                sums.push_back(sum);
             }
+        }
+    }
+};
+
+// On one device, and the same bits on one with more threads.
+void test_linear(const Device& device, const Device& more, const Layout& layout, const LinearCase& size,
+                 std::mt19937& random) {
+    const auto [rows, outputs, columns, fill, with_bias] = size;
+    PackedCase c = packed(layout, size, random);
+    Numbers x = numbers(static_cast<size_t>(rows * columns), fill, random);
+    Numbers bias = numbers(static_cast<size_t>(with_bias ? outputs : 0), random);
+    for (Rounding rounding : {Rounding::NONE, Rounding::GROUPS, Rounding::ROWS}) {
+        if (rounding != Rounding::NONE && !layout.integers()) {
+            continue;
+        }
+        std::string what = "linear element " + std::to_string(static_cast<int>(layout.element)) + " group " +
+                           std::to_string(layout.group) + " fill " + std::to_string(static_cast<int>(fill)) + " " +
+                           std::to_string(rows) + "x" + std::to_string(outputs) + "x" + std::to_string(columns);
+        Numbers out = linear(device, c, x, bias, rows, rounding);
+        Numbers values = rounding == Rounding::NONE ? x : rounded(x, rows, columns, rounding);
+        const Products expected(c, values, bias, rows);
+        const char* name = rounding == Rounding::NONE ? " F32" : rounding == Rounding::ROWS ? " INT8 rows" : " INT8";
+        check_close(out, expected.sums, 1e-10, what + name, expected.power);
+        check(linear(more, c, x, bias, rows, rounding) == out, what + ": more threads have other bits");
+        Numbers last(x.end() - columns, x.end());
+        Numbers alone = linear(device, c, last, bias, 1, rounding);
+        check(std::equal(alone.begin(), alone.end(), out.end() - outputs), what + ": a row alone has other bits");
+        for (OutputType type : {OutputType::F16, OutputType::BF16}) {
+            check(linear<uint16_t>(device, c, x, bias, rows, rounding, type) == narrowed(out, type),
+                  what + ": 16-bit results are not those of FP32, rounded");
         }
     }
 }
 
-void test_small_operations(const Device& device, std::mt19937& random) {
-    for (int64_t columns : {1, 7, 16, 33, 576, 4097}) {
+void test_small_operations(const Device& device, const Cases& cases, std::mt19937& random) {
+    for (int64_t columns : cases.lengths) {
         int64_t rows = 3;
         size_t count = static_cast<size_t>(rows * columns);
         Numbers x = numbers(count, random);
@@ -208,19 +221,12 @@ void test_small_operations(const Device& device, std::mt19937& random) {
 }
 
 // Sequences with some positions in the cache already and some new rows.
-struct KvCase {
-    int64_t heads;
-    int64_t kv_heads;
-    int64_t dim;
-    int64_t window;
-    float soft_cap;
-    std::vector<int32_t> past;  // positions before the new rows
-    std::vector<int32_t> rows;  // new rows
+struct KvCase : AttentionCase {
     KvType type;
     double bound;  // NMSE against FP64 attention over the unrounded cache
 
-    size_t width() const { return static_cast<size_t>(kv_heads * dim); }
-    double scale() const { return 1 / std::sqrt(static_cast<double>(dim)); }
+    size_t width() const { return static_cast<size_t>(kv_heads * head_dim); }
+    double scale() const { return 1 / std::sqrt(static_cast<double>(head_dim)); }
     int32_t first_seen(int32_t position) const {
         return window == 0 ? 0 : std::max(0, position - static_cast<int32_t>(window) + 1);
     }
@@ -250,7 +256,7 @@ struct Cache {
                 page = all[static_cast<size_t>(page)];
             }
         }
-        pages = {nullptr, nullptr, nullptr, nullptr, static_cast<int64_t>(all.size()), c.kv_heads, c.dim, c.type};
+        pages = {nullptr, nullptr, nullptr, nullptr, static_cast<int64_t>(all.size()), c.kv_heads, c.head_dim, c.type};
         keys.resize(static_cast<size_t>(pages.pages * pages.heads * pages.block_bytes()));
         values.resize(keys.size());
         pages.keys = keys.data();
@@ -268,21 +274,22 @@ struct Cache {
 void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t position, const Numbers& keys,
                  const Numbers& values, std::vector<double>& expected) {
     auto element = [&](const Numbers& x, int32_t t, int64_t d) {
-        return static_cast<double>(x[static_cast<size_t>(t) * c.width() + static_cast<size_t>(kv_head * c.dim + d)]);
+        return static_cast<double>(
+            x[static_cast<size_t>(t) * c.width() + static_cast<size_t>(kv_head * c.head_dim + d)]);
     };
     std::vector<double> weights;
     double total = 0;
     int32_t from = c.first_seen(position);
     for (int32_t t = from; t <= position; t++) {
         double score = 0;
-        for (int64_t d = 0; d < c.dim; d++) {
+        for (int64_t d = 0; d < c.head_dim; d++) {
             score += static_cast<double>(query[d]) * element(keys, t, d) * c.scale();
         }
         double cap = static_cast<double>(c.soft_cap);
         weights.push_back(std::exp(cap == 0 ? score : cap * std::tanh(score / cap)));
         total += weights.back();
     }
-    for (int64_t d = 0; d < c.dim; d++) {
+    for (int64_t d = 0; d < c.head_dim; d++) {
         double sum = 0;
         for (int32_t t = from; t <= position; t++) {
             sum += weights[static_cast<size_t>(t - from)] * element(values, t, d);
@@ -317,9 +324,9 @@ struct AttentionBatch {
         for (int32_t position = past; position < length; position++) {
             positions.push_back(position);
             tables.push_back(table);
-            Numbers query = numbers(static_cast<size_t>(c.heads * c.dim), random);
+            Numbers query = numbers(static_cast<size_t>(c.heads * c.head_dim), random);
             for (int64_t head = 0; head < c.heads; head++) {
-                expect_head(c, query.data() + head * c.dim, head / (c.heads / c.kv_heads), position, all_keys,
+                expect_head(c, query.data() + head * c.head_dim, head / (c.heads / c.kv_heads), position, all_keys,
                             all_values, expected);
             }
             q.insert(q.end(), query.begin(), query.end());
@@ -376,21 +383,21 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     merge.op = Op::ATTENTION_MERGE;
     merge.after = 1;
     device.run({append, attend, merge});
-    check_close(out, batch.expected, c.bound,
-                "attention, cache type " + std::to_string(static_cast<int>(c.type)) + ", dim " + std::to_string(c.dim));
+    check_close(
+        out, batch.expected, c.bound,
+        "attention, cache type " + std::to_string(static_cast<int>(c.type)) + ", dim " + std::to_string(c.head_dim));
 }
 
-void test_attention(const Device& device, std::mt19937& random) {
+void test_attention(const Device& device, const Cases& cases, std::mt19937& random) {
     struct TypeBound {
         KvType type;
         double bound;
     };
     for (TypeBound t :
          {TypeBound{KvType::F32, 1e-10}, {KvType::F16, 1e-6}, {KvType::INT8, 1e-3}, {KvType::FP8, 1e-2}}) {
-        test_attention(device, {1, 1, 8, 0, 0, {0}, {1}, t.type, t.bound}, random);
-        test_attention(device, {9, 3, 64, 0, 0, {31, 0, 600}, {1, 7, 1}, t.type, t.bound}, random);
-        test_attention(device, {4, 2, 40, 16, 30, {0, 530}, {40, 2}, t.type, t.bound}, random);
-        test_attention(device, {4, 1, 72, 512, 0, {1030}, {1}, t.type, t.bound}, random);
+        for (const AttentionCase& c : cases.attention) {
+            test_attention(device, {c, t.type, t.bound}, random);
+        }
     }
 }
 
@@ -426,6 +433,7 @@ int main(int argc, char** argv) {
     using namespace demitasse;
     using namespace demitasse::test;
     const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "neon", "dotprod", "i8mm"};
+    const Cases cases = read_cases(DEMITASSE_CASES);
     unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 20261124;
     for (int set = 0; set < static_cast<int>(InstructionSet::COUNT); set++) {
         if ((instruction_sets() >> set & 1) == 0) {
@@ -433,16 +441,22 @@ int main(int argc, char** argv) {
             check(open_device(set, 1) == 0, "an instruction set that is not there opens no device");
             continue;
         }
-        for (int threads : {1, 3}) {
-            where = std::string(names[set]) + ", " + std::to_string(threads) + " threads, seed " + std::to_string(seed);
-            std::mt19937 random(seed);
-            Device device(set, threads);
-            test_linear(device, random);
-            test_special_values(device, random);
-            test_small_operations(device, random);
-            test_attention(device, random);
-        }
         std::mt19937 random(seed);
+        const Device one(set, 1);
+        const Device three(set, 3);
+        where = std::string(names[set]) + ", seed " + std::to_string(seed);
+        for (const Layout& layout : layouts(cases.layouts)) {
+            for (const LinearCase& size : cases.linear) {
+                test_linear(one, three, layout, size, random);
+            }
+        }
+        for (const Device* device : {&one, &three}) {
+            where = std::string(names[set]) + (device == &one ? ", 1 thread" : ", 3 threads") + ", seed " +
+                    std::to_string(seed);
+            test_special_values(*device, cases, random);
+            test_small_operations(*device, cases, random);
+            test_attention(*device, cases, random);
+        }
         test_order(set, random);
         std::printf("%s: run\n", names[set]);
     }

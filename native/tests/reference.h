@@ -1,4 +1,4 @@
-// Plain FP64 versions of the operations, and the cases of the tests.
+// Plain FP64 versions of the operations, and operands made of the cases of the tests.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cases.h"
 #include "demitasse/command.h"
 
 namespace demitasse::test {
@@ -42,24 +43,36 @@ inline std::vector<uint16_t> narrowed(const Numbers& values, OutputType type) {
     return bits;
 }
 
-// A matrix of random integers, and its packed form.
+struct Layout {
+    Element element;
+    int64_t group;  // 0: the whole row, for integers
+    bool minimum;
+    int maximum;  // of the integers
+    bool half_scales = false;
+
+    bool integers() const { return element == Element::INT8 || element == Element::INT4; }
+};
+
+// A matrix, its packed form, and the values that it stands for.
 struct PackedCase {
     std::vector<uint8_t> quants;
     Numbers scales;
     Numbers mins;
     std::vector<uint16_t> halves;
-    std::vector<int> integers;  // rows x padded
+    std::vector<int> integers;    // rows x padded
+    std::vector<double> weights;  // rows x columns
     Matrix matrix{};
 
-    // Points the matrix to the scales, which become powers of two where they are stored as FP16.
+    // Points the matrix to the scales, which become powers of two (or stay zero) where they are stored as FP16.
     void store_scales() {
         const bool half = matrix.half_scales != 0;
         for (Numbers* values : {&scales, &mins}) {
             for (float& value : *values) {
                 if (half) {
                     int exponent = static_cast<int>(value) % 4;
-                    value = std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
-                    halves.push_back(static_cast<uint16_t>((value < 0 ? 0x8000 : 0) | (15 + exponent) << 10));
+                    int bits = value == 0 ? 0 : (value < 0 ? 0x8000 : 0) | (15 + exponent) << 10;
+                    value = value == 0 ? 0 : std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
+                    halves.push_back(static_cast<uint16_t>(bits));
                 }
             }
         }
@@ -69,13 +82,8 @@ struct PackedCase {
         matrix.mins = mins.empty() ? nullptr : static_cast<const uint8_t*>(second);
     }
 
-    double weight(int64_t row, int64_t k) const {
+    double integer_weight(int64_t row, int64_t k) const {
         const Matrix& m = matrix;
-        if (m.group == 0) {
-            float value;
-            std::memcpy(&value, quants.data() + 4 * ((row / PANEL * m.columns + k) * PANEL + row % PANEL), 4);
-            return static_cast<double>(value);
-        }
         size_t at = static_cast<size_t>((row / PANEL * m.groups() + k / m.group) * PANEL + row % PANEL);
         int zero = m.element == Element::INT4 && mins.empty() ? 8 : 0;
         double value = static_cast<double>(scales[at]) * (integers[static_cast<size_t>(row * m.padded() + k)] - zero);
@@ -83,48 +91,80 @@ struct PackedCase {
     }
 };
 
-struct Layout {
-    Element element;
-    int64_t group;  // 0: the whole row, for integers
-    bool minimum;
-    int maximum;  // of the integers
-    bool half_scales = false;
-};
-
-inline std::vector<Layout> layouts() {
-    return {{Element::F32, 0, false, 0},          {Element::INT8, 16, false, 127},
-            {Element::INT8, 32, false, 128},      {Element::INT8, 16, false, 32},
-            {Element::INT8, 32, true, 31},        {Element::INT8, 64, false, 127},
-            {Element::INT8, 0, false, 127},       {Element::INT4, 32, false, 15},
-            {Element::INT4, 32, true, 15},        {Element::INT4, 16, true, 15},
-            {Element::INT4, 128, false, 15},      {Element::INT4, 0, true, 15},
-            {Element::INT4, 32, false, 15, true}, {Element::INT4, 32, true, 15, true},
-            {Element::INT8, 32, false, 127, true}};
+// Layouts of the list of cases, and what packers of files make of them besides: integers of another size, a scale a row
+// with a minimum, scales as FP16.
+inline std::vector<Layout> layouts(const std::vector<LayoutCase>& cases) {
+    const char* names[] = {"F32", "F16", "BF16", "INT8", "INT4"};
+    std::vector<Layout> all;
+    for (const LayoutCase& c : cases) {
+        const auto element = static_cast<Element>(std::find(names, names + 5, c.element) - names);
+        const int maximum = element == Element::INT4 ? 15 : c.minimum ? 31 : 127;
+        all.push_back({element, std::max<int64_t>(c.group, 0), c.minimum, maximum});
+    }
+    all.insert(all.end(), {{Element::INT8, 32, false, 128},
+                           {Element::INT8, 16, false, 32},
+                           {Element::INT4, 0, true, 15},
+                           {Element::INT4, 32, false, 15, true},
+                           {Element::INT4, 32, true, 15, true},
+                           {Element::INT8, 32, false, 127, true}});
+    return all;
 }
 
-inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, std::mt19937& random) {
+// Numbers as the list of cases says.
+inline Numbers numbers(size_t count, Fill fill, std::mt19937& random) {
+    return fill == Fill::RANDOM ? numbers(count, random)
+                                : Numbers(count, fill == Fill::MAXIMUM   ? 3.5f
+                                                 : fill == Fill::MINIMUM ? -3.5f
+                                                                         : 0.0f);
+}
+
+// A matrix of floating-point elements.
+inline PackedCase packed_floats(const Layout& layout, const LinearCase& size, std::mt19937& random) {
     PackedCase c;
     Matrix& m = c.matrix;
-    m = {nullptr, nullptr, nullptr, rows, columns, layout.group, layout.element, layout.maximum, 0};
-    if (layout.element == Element::F32) {
-        Numbers values = numbers(static_cast<size_t>(m.panels() * PANEL * columns), random);
+    m = {nullptr, nullptr, nullptr, size.outputs, size.columns, 0, layout.element, 0, 0};
+    Numbers values = numbers(static_cast<size_t>(m.panels() * PANEL * m.columns), size.fill, random);
+    if (layout.element != Element::F32) {
+        const bool f16 = layout.element == Element::F16;
+        const std::vector<uint16_t> bits = narrowed(values, f16 ? OutputType::F16 : OutputType::BF16);
+        for (size_t i = 0; i < bits.size(); i++) {  // the value that the bits stand for
+            const int exponent = f16 ? bits[i] >> 10 & 31 : bits[i] >> 7 & 255;
+            const int mantissa = (bits[i] & (f16 ? 1023 : 127)) + (exponent == 0 ? 0 : f16 ? 1024 : 128);
+            const double magnitude = std::ldexp(mantissa, std::max(exponent, 1) - (f16 ? 25 : 134));
+            values[i] = static_cast<float>((bits[i] & 0x8000) != 0 ? -magnitude : magnitude);
+        }
+        c.quants.resize(bits.size() * 2);
+        std::memcpy(c.quants.data(), bits.data(), c.quants.size());
+    } else {
         c.quants.resize(values.size() * 4);
         std::memcpy(c.quants.data(), values.data(), c.quants.size());
-        m.quants = c.quants.data();
-        return c;
     }
-    m.group = layout.group == 0 ? (columns + GROUP - 1) / GROUP * GROUP : layout.group;
+    m.quants = c.quants.data();
+    for (int64_t row = 0; row < m.rows; row++) {
+        for (int64_t k = 0; k < m.columns; k++) {
+            int64_t at = (row / PANEL * m.columns + k) * PANEL + row % PANEL;
+            c.weights.push_back(static_cast<double>(values[static_cast<size_t>(at)]));
+        }
+    }
+    return c;
+}
+
+// Integers of a layout; where they are random, the first row has the extremes side by side, where narrow sums would
+// overflow first.
+inline void fill_integers(const Layout& layout, Fill fill, std::mt19937& random, PackedCase& c) {
+    const Matrix& m = c.matrix;
     const bool int4 = layout.element == Element::INT4;
-    std::uniform_int_distribution<int> integer(int4                   ? 0
-                                               : layout.maximum == 31 ? 0
-                                                                      : -layout.maximum,
-                                               layout.maximum == 128 ? 127 : layout.maximum);
+    const int least = int4 || layout.maximum == 31 ? 0 : -layout.maximum;
+    const int most = layout.maximum == 128 ? 127 : layout.maximum;
+    std::uniform_int_distribution<int> integer(least, most);
     c.quants.resize(static_cast<size_t>(m.panels() * PANEL * m.padded() / (int4 ? 2 : 1)));
-    c.integers.resize(static_cast<size_t>(rows * m.padded()));
-    for (int64_t row = 0; row < rows; row++) {
+    c.integers.resize(static_cast<size_t>(m.rows * m.padded()));
+    for (int64_t row = 0; row < m.rows; row++) {
         for (int64_t k = 0; k < m.padded(); k++) {
-            // The extremes side by side, where narrow sums would overflow first.
-            int value = row == 0 ? (int4 || layout.maximum == 31 ? layout.maximum : -layout.maximum) : integer(random);
+            int value = fill == Fill::MAXIMUM   ? most
+                        : fill == Fill::MINIMUM ? least
+                        : row == 0              ? (least == 0 ? most : least)
+                                                : integer(random);
             c.integers[static_cast<size_t>(row * m.padded() + k)] = value;
             int64_t panel = row / PANEL * PANEL * m.padded();
             int64_t r = row % PANEL * 4 + k % 4;
@@ -136,13 +176,30 @@ inline PackedCase packed(const Layout& layout, int64_t rows, int64_t columns, st
             }
         }
     }
-    c.scales = numbers(static_cast<size_t>(m.panels() * m.groups() * PANEL), random);
+}
+
+inline PackedCase packed(const Layout& layout, const LinearCase& size, std::mt19937& random) {
+    if (!layout.integers()) {
+        return packed_floats(layout, size, random);
+    }
+    PackedCase c;
+    Matrix& m = c.matrix;
+    const int64_t group = layout.group == 0 ? (size.columns + GROUP - 1) / GROUP * GROUP : layout.group;
+    m = {nullptr, nullptr, nullptr, size.outputs, size.columns, group, layout.element, layout.maximum, 0};
+    fill_integers(layout, size.fill, random, c);
+    const Fill scales = size.fill == Fill::ZERO ? Fill::ZERO : Fill::RANDOM;
+    c.scales = numbers(static_cast<size_t>(m.panels() * m.groups() * PANEL), scales, random);
     if (layout.minimum) {
-        c.mins = numbers(c.scales.size(), random);
+        c.mins = numbers(c.scales.size(), scales, random);
     }
     m.quants = c.quants.data();
     m.half_scales = layout.half_scales ? 1 : 0;
     c.store_scales();
+    for (int64_t row = 0; row < m.rows; row++) {
+        for (int64_t k = 0; k < m.columns; k++) {
+            c.weights.push_back(c.integer_weight(row, k));
+        }
+    }
     return c;
 }
 
