@@ -1,243 +1,134 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.device.AttentionShape;
-import dev.demitasse.device.BatchRows;
-import dev.demitasse.kv.KvShape;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import org.jspecify.annotations.Nullable;
+import static dev.demitasse.cuda.KernelTable.pieces;
 
-/** {@code kvAppend} and {@code attention} as launches: which rows go through tensor cores, and over how many segments the others. */
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.Step;
+import java.util.List;
+
+/** {@link Step.KvAppend} and {@link Step.Attention} as launches. */
 final class AttentionLaunches implements AutoCloseable {
-    private static final int SEGMENT = 256;
-    private static final int STATE_HEADER = 4;
-    private static final int PREFILL_ROWS = 64;
     /** Rows of a sequence from which on tensor cores are worth their setting up. */
     private static final int LEAST_PREFILL_ROWS = 8;
 
-    private static final int PREFILL_THREADS = 128;
     /** Bytes of states that a launch may take; more rows are taken in slices. */
     private static final long STATE_BYTES = 64L << 20;
 
-    private static final int MOST_ROWS = 65535; // of a grid's second dimension
-
-    private static final int ROPE_HEADS = 2; // words of RopeArgs
-    private static final int ROPE_ANGLES = 4;
-
-    private final LaunchList launches;
-    private final BatchTables tables;
     private final Workspace states;
-    private final boolean batchInvariant;
+    private final LinearLaunches linear;
 
-    AttentionLaunches(CudaContext context, LaunchList launches, boolean batchInvariant) {
-        this.launches = launches;
-        this.tables = new BatchTables(launches);
-        this.states = new Workspace(context, launches);
-        this.batchInvariant = batchInvariant;
+    AttentionLaunches(CudaContext context, LinearLaunches linear) {
+        this.states = new Workspace(context);
+        this.linear = linear;
     }
 
-    private static long[] words(long[]... parts) {
-        int count = 0;
-        for (long[] part : parts) {
-            count += part.length;
-        }
-        long[] all = new long[count];
-        int at = 0;
-        for (long[] part : parts) {
-            System.arraycopy(part, 0, all, at, part.length);
-            at += part.length;
-        }
-        return all;
+    /** What the kernels take; with {@code batchInvariant} every row goes to the kernel of decode. */
+    static AttentionPlan.Limits limits(boolean batchInvariant) {
+        return new AttentionPlan.Limits(
+                Boundary.SEGMENT,
+                Boundary.PREFILL_ROWS,
+                batchInvariant ? Integer.MAX_VALUE : LEAST_PREFILL_ROWS,
+                Boundary.MOST_GRID_ROWS,
+                STATE_BYTES);
     }
 
-    /** Records the storing of keys and values, and with it their turning and that of the queries, where that came just before. */
-    void append(CudaKvStore store, int layer, long keys, long values, BatchRows rows) {
-        launches.reserve(BatchTables.bytes(rows));
-        tables.use(rows);
+    /** Bytes of the states of a row's segment, of all heads. */
+    static long stateBytes(AttentionShape shape) {
+        int state = Boundary.STATE_HEADER + Boundary.padded_dim(shape.headDim());
+        return (long) Float.BYTES * shape.heads() * state;
+    }
+
+    /** Makes the workspace large enough for a step; whether it has moved. */
+    boolean reserve(Step.Attention step) {
+        AttentionPlan plan = step.plan();
+        return states.reserve(plan.mostSingles() * plan.segments() * stateBytes(step.shape()));
+    }
+
+    void lower(Step.KvAppend step, List<Launch> out) {
+        CudaKvStore store = (CudaKvStore) step.store();
+        Words words = new Words(Boundary.KvAppendArgs.WORDS)
+                .set(Boundary.KvAppendArgs.KV, store.pages())
+                .set(Boundary.KvAppendArgs.LAYER, step.layer())
+                .set(Boundary.KvAppendArgs.KEYS, step.keys())
+                .set(Boundary.KvAppendArgs.VALUES, step.values())
+                .set(Boundary.KvAppendArgs.ROWS, step.rows(), 0);
         int heads = store.shape().kvHeads();
-        long[] angles = new long[3];
-        long queries = 0;
-        int queryHeads = 0;
-        LaunchList.Launch keyRope = launches.last(0, "rope");
-        if (keyRope != null && keyRope.arguments()[0] == keys && turns(keyRope, rows.count(), store.shape())) {
-            angles = Arrays.copyOfRange(keyRope.arguments(), ROPE_ANGLES, ROPE_ANGLES + 3);
-            LaunchList.Launch queryRope = launches.last(1, "rope");
-            if (queryRope != null
-                    && queryRope.arguments()[0] != keys
-                    && turns(queryRope, rows.count(), store.shape())
-                    && Arrays.equals(angles, 0, 3, queryRope.arguments(), ROPE_ANGLES, ROPE_ANGLES + 3)) {
-                queries = queryRope.arguments()[0];
-                queryHeads = (int) queryRope.arguments()[ROPE_HEADS];
-            }
-            launches.removeLast(queryHeads == 0 ? 1 : 2);
+        if (step.keyRope() != null) {
+            words.set(Boundary.KvAppendArgs.ANGLES, step.keyRope());
         }
-        launches.add(
-                store.appendKernel(),
-                rows.count(),
-                heads + queryHeads,
+        Step.Rope queries = step.queryRope();
+        if (queries != null) {
+            words.set(Boundary.KvAppendArgs.QUERIES, queries.x())
+                    .set(Boundary.KvAppendArgs.QUERY_HEADS, queries.heads());
+            heads += queries.heads();
+        }
+        Launch.Grid grid = new Launch.Grid(step.rows().count(), heads, 1, Boundary.APPEND_THREADS, 0);
+        out.add(new Launch.Kernel(KernelTable.append(store.shape().type()), grid, words.done()));
+    }
+
+    void lower(Step.Attention step, List<Launch> out) {
+        for (AttentionPlan.Range range : step.plan().singles()) {
+            int slice = step.plan().slice();
+            for (int at = 0; at < range.count(); at += slice) { // one after the other on the same states
+                decode(step, range.first() + at, Math.min(slice, range.count() - at), out);
+            }
+        }
+        if (step.plan().blocks() > 0) {
+            prefill(step, out);
+        }
+    }
+
+    /** The structure {@code AttentionArgs}, of the rows from {@code first} on. */
+    private static Words arguments(Step.Attention step, int first) {
+        AttentionShape shape = step.shape();
+        long offset = (long) Float.BYTES * first * shape.heads() * shape.headDim();
+        return new Words(Boundary.AttentionArgs.WORDS)
+                .set(Boundary.AttentionArgs.Q, step.q() + offset)
+                .set(Boundary.AttentionArgs.KV, ((CudaKvStore) step.store()).pages())
+                .set(Boundary.AttentionArgs.LAYER, step.layer())
+                .set(Boundary.AttentionArgs.HEADS, shape.heads())
+                .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
+                .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
+                .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
+                .set(Boundary.AttentionArgs.OUT, step.out() + offset);
+    }
+
+    private void decode(Step.Attention step, int first, int count, List<Launch> out) {
+        AttentionShape shape = step.shape();
+        CudaKvStore store = (CudaKvStore) step.store();
+        long[] words = arguments(step, first)
+                .set(Boundary.AttentionArgs.STATES, states.address())
+                .set(Boundary.AttentionArgs.SEGMENTS, step.plan().segments())
+                .done();
+        int bytes = store.shape().type().bytes();
+        int queryHeads = shape.heads() / shape.kvHeads();
+        int blocks = shape.kvHeads() * pieces(queryHeads, Boundary.decode_heads(bytes, queryHeads));
+        Launch.Grid grid = new Launch.Grid(blocks, count, step.plan().segments(), Boundary.decode_threads(bytes), 0);
+        String kernel = KernelTable.decode(store.shape().type(), shape.headDim(), queryHeads);
+        out.add(new Launch.Kernel(kernel, grid, words));
+        long[] merge = new Words(Boundary.AttentionMergeArgs.WORDS)
+                .set(Boundary.AttentionMergeArgs.ATTENTION, words)
+                .set(Boundary.AttentionMergeArgs.QUANTIZED, linear.quantizedRows(step.quantize()))
+                .done();
+        Launch.Grid merging = new Launch.Grid(shape.heads(), count, 1, Boundary.MERGE_THREADS, 0);
+        out.add(new Launch.Kernel("attention_merge", merging, merge));
+    }
+
+    private static void prefill(Step.Attention step, List<Launch> out) {
+        CudaKvStore store = (CudaKvStore) step.store();
+        int dim = Boundary.prefill_dim(step.shape().headDim());
+        long[] words = arguments(step, 0)
+                .set(Boundary.AttentionArgs.BLOCKS, step.plan().blockAddress())
+                .done();
+        Launch.Grid grid = new Launch.Grid(
+                step.shape().heads(),
+                step.plan().blocks(),
                 1,
-                64,
-                0,
-                words(store.words(), new long[] {layer, keys, values}, tables.words(0), angles, new long[] {
-                    queries, queryHeads
-                }));
-    }
-
-    /** Whether a launch of {@code rope} turns so many rows of heads like those of the cache. */
-    private static boolean turns(LaunchList.Launch rope, int rows, KvShape shape) {
-        return rope.arguments()[1] == rows && rope.arguments()[ROPE_HEADS + 1] == shape.headDim();
-    }
-
-    /** Neighbouring rows. */
-    private record Range(int first, int count) {}
-
-    /** Records attention of all rows. */
-    void attend(CudaKvStore store, int layer, AttentionShape shape, long q, long out, BatchRows rows) {
-        List<Range> singles = new ArrayList<>();
-        List<Range> blocks = new ArrayList<>();
-        divide(rows, singles, blocks);
-        int capacity = segments(longest(rows, singles));
-        long stateBytes = 4L * shape.heads() * capacity * (STATE_HEADER + store.paddedDim());
-        int slice = Math.clamp(STATE_BYTES / stateBytes, 1, MOST_ROWS);
-        int most = singles.stream().mapToInt(Range::count).max().orElse(0);
-        long stateAddress = most == 0 ? 0 : states.address(Math.min(most, slice) * stateBytes);
-        // After what may have run the list, and with room for all that this operation brings.
-        launches.reserve(BatchTables.bytes(rows) + 16L * blocks.size() + 64);
-        tables.use(rows);
-        for (Range range : singles) {
-            for (int at = 0; at < range.count; at += slice) { // one after the other on the same states
-                Range part = new Range(range.first + at, Math.min(slice, range.count - at));
-                decode(store, layer, shape, q, out, part, capacity, stateAddress);
-            }
-        }
-        if (!blocks.isEmpty()) {
-            prefill(store, layer, shape, q, out, blocks);
-        }
-    }
-
-    private static int longest(BatchRows rows, List<Range> ranges) {
-        int longest = 0;
-        for (Range range : ranges) {
-            for (int i = 0; i < range.count; i++) {
-                longest = Math.max(longest, rows.positions()[range.first + i]);
-            }
-        }
-        return longest;
-    }
-
-    /** Segments of a launch: a power of two, so that launches stay the same while a sequence grows. */
-    private static int segments(int longest) {
-        int needed = longest / SEGMENT + 1;
-        return needed == 1 ? 1 : Integer.highestOneBit(needed - 1) * 2;
-    }
-
-    private void divide(BatchRows rows, List<Range> singles, List<Range> blocks) {
-        int alone = 0; // first row that waits to be taken alone
-        for (int first = 0; first < rows.count(); ) {
-            int last = first + 1;
-            while (last < rows.count() && rows.pages()[last] == rows.pages()[first]) {
-                last++;
-            }
-            if (!batchInvariant && last - first >= LEAST_PREFILL_ROWS) {
-                if (first > alone) {
-                    singles.add(new Range(alone, first - alone));
-                }
-                for (int at = first; at < last; at += PREFILL_ROWS) {
-                    blocks.add(new Range(at, Math.min(PREFILL_ROWS, last - at)));
-                }
-                alone = last;
-            }
-            first = last;
-        }
-        if (rows.count() > alone) {
-            singles.add(new Range(alone, rows.count() - alone));
-        }
-    }
-
-    private static long bits(float value) {
-        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
-    }
-
-    private long[] arguments(CudaKvStore store, int layer, AttentionShape shape, long q, long out, int firstRow) {
-        return words(
-                new long[] {q},
-                store.words(),
-                new long[] {layer, shape.heads(), bits(shape.scale()), bits(shape.softCap()), shape.window()},
-                tables.words(firstRow),
-                new long[] {out});
-    }
-
-    private void decode(
-            CudaKvStore store,
-            int layer,
-            AttentionShape shape,
-            long q,
-            long out,
-            Range range,
-            int segments,
-            long stateAddress) {
-        long offset = 4L * range.first * shape.heads() * shape.headDim();
-        long[] arguments = words(
-                arguments(store, layer, shape, q + offset, out + offset, range.first),
-                new long[] {stateAddress, segments, 0});
-        int group = shape.heads() / shape.kvHeads();
-        int heads = store.decodeHeads(group);
-        launches.add(
-                store.decodeKernel(group),
-                shape.kvHeads() * ((group + heads - 1) / heads),
-                range.count,
-                segments,
-                store.decodeThreads(),
-                0,
-                arguments);
-        int columns = shape.heads() * shape.headDim();
-        launches.add(merge(
-                shape,
-                range.count,
-                arguments,
-                QuantizedRows.NOWHERE,
-                (x, wanted, count, to) -> x == out + offset
-                                && wanted == range.count
-                                && count == columns
-                                && to.padded() == columns
-                                && shape.headDim() % 32 == 0
-                                && !to.wholeRows()
-                        ? merge(shape, range.count, arguments, to, null)
-                        : null));
-    }
-
-    private static LaunchList.Launch merge(
-            AttentionShape shape,
-            int rows,
-            long[] arguments,
-            QuantizedRows to,
-            LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch(
-                "attention_merge", shape.heads(), rows, 1, 256, 0, to.after(arguments), quantising);
-    }
-
-    private void prefill(CudaKvStore store, int layer, AttentionShape shape, long q, long out, List<Range> blocks) {
-        int[] words = new int[4 * blocks.size()];
-        for (int i = 0; i < blocks.size(); i++) {
-            words[4 * i] = blocks.get(i).first;
-            words[4 * i + 1] = blocks.get(i).count;
-        }
-        int dim = store.paddedDim() <= 64 ? 64 : store.paddedDim() <= 128 ? 128 : 256;
-        long blockAddress = launches.put(words, words.length, words.length);
-        launches.add(
-                store.prefillKernel(dim),
-                shape.heads(),
-                blocks.size(),
-                1,
-                PREFILL_THREADS,
-                prefillSharedBytes(dim),
-                words(arguments(store, layer, shape, q, out, 0), new long[] {0, 0, blockAddress}));
-    }
-
-    /** Dynamic shared memory: {@code PrefillShape::BYTES}. */
-    private static int prefillSharedBytes(int dim) {
-        return 2 * (dim * KvShape.PAGE + (dim + 8) * KvShape.PAGE + (dim + 8) * PREFILL_ROWS);
+                Boundary.PREFILL_THREADS,
+                Boundary.prefill_shared_bytes(dim));
+        out.add(new Launch.Kernel(KernelTable.prefill(store.shape().type(), dim), grid, words));
     }
 
     @Override

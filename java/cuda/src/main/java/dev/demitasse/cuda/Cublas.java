@@ -19,7 +19,6 @@ final class Cublas implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Cublas.class.getName());
     private static final Pointer ONE = constant(1);
     private static final Pointer ZERO = constant(0);
-    private static final DevicePointer ORIGIN = new DevicePointer();
 
     private final CudaContext context;
     private final cublasHandle handle = new cublasHandle();
@@ -70,8 +69,8 @@ final class Cublas implements AutoCloseable {
      * @param out address of rows × outputs FP32 numbers
      */
     void multiply(CudaWeight weight, long x, int rows, long out) {
-        boolean half = weight.layout().element() == WeightLayout.Element.F16;
-        int type = half ? cudaDataType.CUDA_R_16F : cudaDataType.CUDA_R_32F;
+        boolean narrow = weight.layout().element() == WeightLayout.Element.F16;
+        int type = narrow ? cudaDataType.CUDA_R_16F : cudaDataType.CUDA_R_32F;
         // cuBLAS has columns in order: to it rows of weights are columns of a transposed matrix.
         check(
                 JCublas2.cublasGemmEx(
@@ -82,14 +81,14 @@ final class Cublas implements AutoCloseable {
                         rows,
                         weight.columns(),
                         ONE,
-                        ORIGIN.at(weight.elements()),
+                        DevicePointer.of(weight.elements()),
                         type,
-                        Math.toIntExact(weight.stride() / (half ? 2 : 4)),
-                        ORIGIN.at(x),
+                        Math.toIntExact(weight.stride() / (narrow ? 2 : 4)),
+                        DevicePointer.of(x),
                         type,
                         weight.columns(),
                         ZERO,
-                        ORIGIN.at(out),
+                        DevicePointer.of(out),
                         cudaDataType.CUDA_R_32F,
                         weight.rows(),
                         cudaDataType.CUDA_R_32F, // JCublas takes cuBLAS's older form of the function

@@ -9,11 +9,11 @@ final class CudaBuffer implements Buffer {
     private static final long RECORDED_BYTES = 1 << 20;
 
     private final CudaMemory memory;
-    private final LaunchList launches;
+    private final GraphRunner runner;
 
-    CudaBuffer(CudaMemory memory, LaunchList launches) {
+    CudaBuffer(CudaMemory memory, GraphRunner runner) {
         this.memory = memory;
-        this.launches = launches;
+        this.runner = runner;
     }
 
     /** The address of the first byte. */
@@ -32,7 +32,7 @@ final class CudaBuffer implements Buffer {
             return;
         }
         if (source.byteSize() <= RECORDED_BYTES) {
-            launches.put(source, memory.pointer().at(offset));
+            runner.steps().copy(source, memory.address() + offset);
         } else {
             memory.write(offset, source);
         }

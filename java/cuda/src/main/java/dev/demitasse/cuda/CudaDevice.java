@@ -12,13 +12,18 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.StepList;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.stream.IntStream;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,20 +31,15 @@ import org.jspecify.annotations.Nullable;
  * when a buffer is read.
  */
 final class CudaDevice implements Device {
-    private static final int THREADS = 256;
-    private static final int MOST_BLOCKS = 65535; // along the second dimension of a launch
-    private static final int SAMPLE_THREADS = 512;
-    /** Columns whose weights, multiples of 2^-40, have a sum of 64 bits. */
-    private static final int SAMPLE_COLUMNS = 1 << 18;
-
     private final ActivationType activations;
     private final Driver.Gpu gpu;
     private final CudaContext context;
     private final KernelModules kernels;
-    private final LaunchList launches;
-    private final LinearLaunches linear;
-    private final AttentionLaunches attention;
-    private final Workspace results;
+    private final StepLaunches launches;
+    private final GraphRunner runner;
+    private final StepList steps;
+    private final AttentionPlan.Limits attentionLimits;
+    private @Nullable CudaMemory tokens; // of sample
 
     CudaDevice(DeviceOptions options, Driver.Gpu gpu) {
         ActivationType wanted = options.activations();
@@ -47,19 +47,18 @@ final class CudaDevice implements Device {
         this.gpu = gpu;
         boolean wgmma = TensorCores.of(options.instructionSet(), gpu) == TensorCores.WGMMA;
         this.context = new CudaContext(gpu);
+        KernelTable.Settings settings =
+                new KernelTable.Settings(activations, gpu.multiprocessors(), wgmma, options.batchInvariant());
         try {
             this.kernels = new KernelModules(wgmma);
-            this.launches = new LaunchList(context, kernels);
+            this.launches = new StepLaunches(context, settings);
+            this.runner = new GraphRunner(context, kernels, launches);
         } catch (RuntimeException | Error e) {
             context.close();
             throw e;
         }
-        this.linear = new LinearLaunches(
-                context,
-                launches,
-                new LinearLaunches.Choice(activations, gpu.multiprocessors(), wgmma, options.batchInvariant()));
-        this.attention = new AttentionLaunches(context, launches, options.batchInvariant());
-        this.results = new Workspace(context, launches);
+        this.steps = runner.steps();
+        this.attentionLimits = AttentionLaunches.limits(options.batchInvariant());
     }
 
     @Override
@@ -84,230 +83,186 @@ final class CudaDevice implements Device {
 
     /** How many steps were replayed as graphs, for tests. */
     int replays() {
-        return launches.replays();
+        return runner.replays();
     }
 
     /** How many kernels were started, for tests. */
     int started() {
-        return launches.started();
+        return runner.started();
     }
 
     @Override
     public Buffer allocate(long bytes) {
-        return new CudaBuffer(new CudaMemory(bytes, context, launches, CudaContext.Purpose.BUFFERS), launches);
+        return new CudaBuffer(new CudaMemory(bytes, context, runner, CudaContext.Purpose.BUFFERS), runner);
     }
 
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return CudaWeight.upload(source, layout, activations == ActivationType.INT8_ROW, context, launches);
+        return CudaWeight.upload(source, layout, activations == ActivationType.INT8_ROW, context, runner);
     }
 
     @Override
     public KvStore allocateKv(KvShape shape) {
-        return new CudaKvStore(shape, context, launches);
+        return new CudaKvStore(shape, context, runner);
     }
 
     private static long address(Buffer buffer) {
         return ((CudaBuffer) buffer).address();
     }
 
-    /** One thread an element. */
-    private void elements(String kernel, long count, long... arguments) {
+    private void record(Step step) {
         context.requireUsable();
-        launches.add(kernel, Math.toIntExact((count + THREADS - 1) / THREADS), 1, 1, THREADS, 0, arguments);
-    }
-
-    /** One block a row. */
-    private void rows(String kernel, int rows, long... arguments) {
-        context.requireUsable();
-        launches.add(kernel, rows, 1, 1, THREADS, 0, arguments);
-    }
-
-    private static long bits(float value) {
-        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
+        steps.add(step);
     }
 
     @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        CudaWeight weight = (CudaWeight) table;
         long target = address(out);
-        rows(
-                "embed",
-                rows,
-                weight.layout().element().ordinal(),
-                weight.elements(),
-                weight.scales(),
-                weight.mins(),
-                weight.stride(),
-                weight.tiles(),
-                weight.part(),
-                weight.halfScales(),
-                weight.columns(),
-                launches.put(ids, rows, rows),
-                bits(scale),
-                target);
+        record(new Step.Embed(table, steps.put(ids, rows, rows), rows, scale, target));
     }
 
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
         long source = address(x);
         long target = address(out);
-        long ids = launches.put(rows, rows.length, rows.length);
-        rows("gather_rows", rows.length, source, columns, ids, target);
+        long ids = steps.put(rows, rows.length, rows.length);
+        record(new Step.GatherRows(source, columns, ids, rows.length, target));
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        long count = (long) rows * columns;
-        context.requireUsable();
-        long in = address(x);
-        long scale = address(weight);
-        long result = address(out);
-        long addend = takeAddition(in, count);
-        long[] arguments = {in, scale, columns, bits(epsilon), result, addend == 0 ? 0 : in, addend};
-        launches.add(norm(
-                rows,
-                columns,
-                QuantizedRows.NOWHERE.after(arguments),
-                (from, wanted, width, to) -> from == result && wanted == rows && width == columns
-                        ? norm(rows, columns, to.after(arguments), null)
-                        : null));
-    }
-
-    /** The address of what was to be added to {@code count} numbers at {@code x} just before, which is taken over; 0 if nothing was. */
-    private long takeAddition(long x, long count) {
-        LaunchList.Launch add = launches.last(0, "add");
-        if (add == null || add.arguments()[0] != x || add.arguments()[2] != count) {
-            return 0;
-        }
-        launches.removeLast(1);
-        return add.arguments()[1];
-    }
-
-    private static LaunchList.Launch norm(
-            int rows, int columns, long[] arguments, LaunchList.@Nullable Quantising quantising) {
-        return new LaunchList.Launch("rms_norm", rows, 1, 1, columns > 1024 ? 1024 : THREADS, 0, arguments, quantising);
+        record(new Step.RmsNorm(address(x), address(weight), rows, columns, epsilon, address(out), 0, null));
     }
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        long[] arguments = QuantizedRows.NOWHERE.after(address(x), columns, address(q), address(scales));
-        rows("quantize_rows", rows, arguments);
+        record(new Step.QuantizeRows(address(x), rows, columns, address(q), address(scales)));
     }
 
+    /** Matrices whose activations are alike make one step; those that are integers are quantized before. */
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
         context.requireUsable();
-        linear.add(x, rows, projections);
+        if (rows == 0) {
+            return;
+        }
+        if (rows > LinearLaunches.MOST_ROWS) {
+            throw new UsageException(
+                    "cuda: linear takes at most " + LinearLaunches.MOST_ROWS + " rows at once, not " + rows + ".");
+        }
+        Map<Integer, List<Step.Product>> byPadding = new LinkedHashMap<>(); // 0 for FP32 activations
+        for (Projection projection : projections) {
+            CudaWeight weight = (CudaWeight) projection.weight();
+            boolean integers =
+                    activations.integers() && weight.layout().element().quantized();
+            Buffer bias = projection.bias();
+            byPadding
+                    .computeIfAbsent(integers ? weight.paddedColumns() : 0, padded -> new ArrayList<>())
+                    .add(new Step.Product(
+                            weight, bias == null ? 0 : address(bias), address(projection.out()), projection.type()));
+        }
+        long in = address(x);
+        int columns = projections[0].weight().columns();
+        boolean perRow = activations == ActivationType.INT8_ROW;
+        byPadding.forEach((padded, products) -> {
+            if (padded != 0) {
+                steps.add(new Step.Quantize(in, rows, columns, padded, perRow));
+            }
+            steps.add(new Step.Linear(in, rows, padded != 0, products));
+        });
     }
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        elements(
-                "rope",
-                (long) rows * heads * (ropeDim / 2),
-                address(x),
-                rows,
-                heads,
-                headDim,
-                ropeDim,
-                kind == Rope.NEIGHBOURS ? 1 : 0,
-                address(angles));
+        boolean interleaved = kind == Rope.NEIGHBOURS;
+        record(new Step.Rope(address(x), rows, heads, headDim, ropeDim, interleaved, address(angles)));
     }
 
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        CudaKvStore store = (CudaKvStore) kv;
         context.requireUsable();
-        attention.append(store, layer, address(keys), address(values), rows);
+        steps.append(kv, layer, address(keys), address(values), rows);
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        CudaKvStore store = (CudaKvStore) kv;
         context.requireUsable();
-        attention.attend(store, layer, shape, address(q), address(out), rows);
+        long stateBytes = AttentionLaunches.stateBytes(shape);
+        steps.attend(kv, layer, shape, address(q), address(out), rows, attentionLimits, stateBytes);
     }
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        context.requireUsable();
-        long[] inputs = {gate == Gate.GELU ? 1 : 0, address(g), address(up)};
-        long result = address(out);
-        launches.add(gated(
-                inputs,
-                count,
-                1,
-                result,
-                QuantizedRows.NOWHERE,
-                (x, rows, columns, to) ->
-                        x == result && (long) rows * columns == count && !to.wholeRows() && rows <= MOST_BLOCKS
-                                ? gated(inputs, columns, rows, result, to, null)
-                                : null));
-    }
-
-    private static LaunchList.Launch gated(
-            long[] inputs,
-            long columns,
-            int rows,
-            long out,
-            QuantizedRows to,
-            LaunchList.@Nullable Quantising quantising) {
-        long[] arguments = to.after(inputs[0], inputs[1], inputs[2], columns, out);
-        int blocks = LinearLaunches.pieces(Math.max(columns, to.padded()), THREADS);
-        return new LaunchList.Launch("gated_activation", blocks, rows, 1, THREADS, 0, arguments, quantising);
+        record(new Step.GatedActivation(gate, address(g), address(up), count, address(out), null));
     }
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        elements("add", count, address(x), address(y), count);
+        record(new Step.Add(address(x), address(y), count));
     }
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        elements("soft_cap", count, address(x), count, bits(cap));
+        record(new Step.SoftCap(address(x), count, cap));
     }
 
     @Override
     public void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
         int rows = draws.size();
-        if (columns > SAMPLE_COLUMNS) {
+        if (columns > Boundary.SAMPLE_COLUMNS) {
             throw new UsageException(
-                    "cuda: sample takes rows of 1 to " + SAMPLE_COLUMNS + " columns, not " + columns + ".");
+                    "cuda: sample takes rows of 1 to " + Boundary.SAMPLE_COLUMNS + " columns, not " + columns + ".");
         }
-        long from = address(logits);
-        CudaMemory tokens = results.memory(rows * 4L);
-        int[] words = draws.stream().flatMapToInt(CudaDevice::words).toArray();
-        long parameters = launches.put(words, words.length, words.length);
-        launches.add("sample", rows, 1, 1, SAMPLE_THREADS, 0, from, columns, parameters, tokens.address());
-        tokens.read(0, MemorySegment.ofArray(out).asSlice(0, rows * 4L));
+        CudaMemory results = tokens(rows);
+        int[] ints = new int[rows * Boundary.SampleRow.INTS];
+        for (int row = 0; row < rows; row++) {
+            put(draws.get(row), ints, row * Boundary.SampleRow.INTS);
+        }
+        long parameters = steps.put(ints, ints.length, ints.length);
+        record(new Step.Sample(address(logits), columns, rows, parameters, results.address()));
+        results.read(0, MemorySegment.ofArray(out).asSlice(0, (long) rows * Integer.BYTES));
     }
 
-    /** A {@code SampleRow}. */
-    private static IntStream words(Draw draw) {
-        return IntStream.of(
-                Float.floatToRawIntBits(draw.temperature()),
-                Float.floatToRawIntBits(draw.topP()),
-                Float.floatToRawIntBits(draw.minP()),
-                draw.topK(),
-                (int) draw.seed(),
-                (int) (draw.seed() >>> 32),
-                (int) draw.number(),
-                (int) (draw.number() >>> 32));
+    private CudaMemory tokens(int rows) {
+        long bytes = (long) rows * Integer.BYTES;
+        CudaMemory current = tokens;
+        if (current == null || current.bytes() < bytes) {
+            if (current != null) {
+                tokens = null; // should the allocation fail
+                current.close();
+            }
+            current = new CudaMemory(bytes + bytes / 2, context, runner, CudaContext.Purpose.WORKSPACE);
+            tokens = current;
+        }
+        return current;
+    }
+
+    /** Writes the structure {@code SampleRow}. */
+    private static void put(Draw draw, int[] ints, int at) {
+        ints[at + Boundary.SampleRow.TEMPERATURE] = Float.floatToRawIntBits(draw.temperature());
+        ints[at + Boundary.SampleRow.TOP_P] = Float.floatToRawIntBits(draw.topP());
+        ints[at + Boundary.SampleRow.MIN_P] = Float.floatToRawIntBits(draw.minP());
+        ints[at + Boundary.SampleRow.TOP_K] = draw.topK();
+        ints[at + Boundary.SampleRow.SEED] = (int) draw.seed();
+        ints[at + Boundary.SampleRow.SEED + 1] = (int) (draw.seed() >>> Integer.SIZE);
+        ints[at + Boundary.SampleRow.NUMBER] = (int) draw.number();
+        ints[at + Boundary.SampleRow.NUMBER + 1] = (int) (draw.number() >>> Integer.SIZE);
     }
 
     @Override
     public void discard() {
-        launches.discard();
+        steps.discard();
     }
 
     @Override
     public void close() {
         try {
-            linear.close();
-            attention.close();
-            results.close();
+            if (tokens != null) {
+                tokens.close();
+            }
+            steps.discard();
             launches.close();
+            runner.close();
             if (context.usable()) {
                 kernels.close();
             }

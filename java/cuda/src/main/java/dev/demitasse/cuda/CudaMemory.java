@@ -13,15 +13,15 @@ final class CudaMemory implements AutoCloseable {
     private static final long CHUNK_BYTES = 16L << 20;
 
     private final CudaContext context;
-    private final LaunchList launches;
+    private final GraphRunner runner;
     private final CudaContext.Purpose purpose;
     private final DevicePointer pointer;
     private final long bytes;
     private boolean closed;
 
-    CudaMemory(long bytes, CudaContext context, LaunchList launches, CudaContext.Purpose purpose) {
+    CudaMemory(long bytes, CudaContext context, GraphRunner runner, CudaContext.Purpose purpose) {
         this.context = context;
-        this.launches = launches;
+        this.runner = runner;
         this.purpose = purpose;
         this.bytes = bytes;
         this.pointer = context.allocate(bytes, purpose);
@@ -41,15 +41,15 @@ final class CudaMemory implements AutoCloseable {
 
     /** Copies host memory here, before this returns. */
     void write(long offset, MemorySegment source) {
-        launches.synchronize();
+        runner.synchronize();
         copy(offset, source, true);
     }
 
     /** Copies from here to host memory, before this returns. */
     void read(long offset, MemorySegment target) {
-        launches.run();
+        runner.steps().run();
         copy(offset, target, false);
-        launches.synchronize();
+        runner.synchronize();
     }
 
     private void copy(long offset, MemorySegment host, boolean toDevice) {
@@ -81,7 +81,7 @@ final class CudaMemory implements AutoCloseable {
         }
         closed = true;
         if (context.usable()) {
-            launches.synchronize();
+            runner.synchronize();
             context.free(pointer, bytes, purpose);
         }
     }

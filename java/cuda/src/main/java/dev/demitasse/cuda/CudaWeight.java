@@ -6,7 +6,6 @@ import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
-import java.util.Locale;
 
 /** A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows. */
 final class CudaWeight implements LinearWeight {
@@ -15,75 +14,46 @@ final class CudaWeight implements LinearWeight {
     private final int columns;
     private final CudaMemory memory;
     private final int tiles;
-    private final boolean halfScales;
+    private final boolean fp16Scales;
     private final long scales;
     private final long mins;
     private final long stride;
-    private final int part;
-    private final String[] floatKernels; // for one row of FP32 activations, and for more
-    private final String[] integerKernels; // for up to four rows, and for up to eight
+    private final int group;
 
     private CudaWeight(
             MatrixSource source,
             WeightLayout layout,
             CudaMemory memory,
             int tiles,
-            boolean halfScales,
+            boolean fp16Scales,
             long scales,
             long mins,
             long stride,
-            int part) {
+            int group) {
         this.layout = layout;
         this.rows = source.rows();
         this.columns = source.columns();
         this.memory = memory;
         this.tiles = tiles;
-        this.halfScales = halfScales;
+        this.fp16Scales = fp16Scales;
         this.scales = scales;
         this.mins = mins;
         this.stride = stride;
-        this.part = part;
-        String stem = "gemv_" + element() + suffix() + (layout.element().quantized() ? "_float" : "");
-        this.floatKernels = new String[] {stem + "_rows1", stem + "_rows4"};
-        String integers = "gemv_" + element() + suffix();
-        this.integerKernels = new String[] {integers + "_rows4", integers + "_rows8"};
-    }
-
-    private String element() {
-        return layout.element().name().toLowerCase(Locale.ROOT);
-    }
-
-    private String suffix() {
-        return !layout.element().quantized() ? "" : part == 0 ? "_per_row" : part == 16 ? "_per16" : "_per32";
-    }
-
-    /** The kernel for few rows of FP32, four at a time or one. Names are made once: they are asked for in every step. */
-    String floatGemvKernel(int rows) {
-        return floatKernels[rows == 1 ? 0 : 1];
-    }
-
-    /** The kernel for few rows of integers, four or eight at a time. */
-    String integerGemvKernel(boolean eight) {
-        return integerKernels[eight ? 1 : 0];
-    }
-
-    /** The kernel for many rows: of that tile, or by that instruction. */
-    String gemmKernel(String tile) {
-        return "gemm_" + element() + suffix() + tile;
+        this.group = group;
     }
 
     /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
     static CudaWeight upload(
-            MatrixSource source, WeightLayout layout, boolean perRow, CudaContext context, LaunchList launches) {
+            MatrixSource source, WeightLayout layout, boolean perRow, CudaContext context, GraphRunner runner) {
         if (!layout.element().quantized()) {
             try (WeightRows rows = new WeightRows(source, layout)) {
-                CudaMemory memory = memory(context, launches, rows.segment());
+                CudaMemory memory = memory(context, runner, rows.segment());
                 return new CudaWeight(source, layout, memory, 0, false, 0, 0, rows.stride(), 0);
             }
         }
         int group = WeightTiles.groupOf(layout, perRow);
         try (WeightTiles tiles = new WeightTiles(source, layout, group)) {
-            CudaMemory memory = memory(context, launches, tiles.quants(), tiles.scales());
+            CudaMemory memory = memory(context, runner, tiles.quants(), tiles.scales());
             long scales = memory.address() + tiles.quants().byteSize();
             return new CudaWeight(
                     source,
@@ -99,12 +69,12 @@ final class CudaWeight implements LinearWeight {
     }
 
     /** Device memory that holds the sources one after the other. */
-    private static CudaMemory memory(CudaContext context, LaunchList launches, MemorySegment... sources) {
+    private static CudaMemory memory(CudaContext context, GraphRunner runner, MemorySegment... sources) {
         long bytes = 0;
         for (MemorySegment source : sources) {
             bytes += source.byteSize();
         }
-        CudaMemory memory = new CudaMemory(bytes, context, launches, CudaContext.Purpose.WEIGHTS);
+        CudaMemory memory = new CudaMemory(bytes, context, runner, CudaContext.Purpose.WEIGHTS);
         try {
             long at = 0;
             for (MemorySegment source : sources) {
@@ -138,14 +108,14 @@ final class CudaWeight implements LinearWeight {
         return tiles;
     }
 
-    /** 1 where scales and minimums are FP16. */
-    int halfScales() {
-        return halfScales ? 1 : 0;
+    /** Whether scales and minimums are FP16. */
+    boolean fp16Scales() {
+        return fp16Scales;
     }
 
     /** Columns that share a scale: 16 or 32, or 0 for all. */
-    int part() {
-        return part;
+    int group() {
+        return group;
     }
 
     /** Bytes of a row of floating-point numbers. */

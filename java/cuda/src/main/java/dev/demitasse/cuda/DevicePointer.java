@@ -7,6 +7,11 @@ final class DevicePointer extends CUdeviceptr {
     /** Where {@code cuMemAlloc} will write. */
     DevicePointer() {}
 
+    /** The pointer to an address. */
+    static DevicePointer of(long address) {
+        return new DevicePointer(new DevicePointer(), address);
+    }
+
     private DevicePointer(DevicePointer base, long offset) {
         super(base, offset);
     }

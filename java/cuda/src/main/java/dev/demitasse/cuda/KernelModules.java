@@ -40,7 +40,8 @@ final class KernelModules implements AutoCloseable {
 
     /** Loads them into the current context; {@code wgmma}: those of sm_90a, too. */
     KernelModules(boolean wgmma) {
-        for (String file : new String(resource(LIST), StandardCharsets.UTF_8).lines().toList()) {
+        for (String file :
+                new String(resource(LIST), StandardCharsets.UTF_8).lines().toList()) {
             if (file.endsWith(WGMMA_SUFFIX) && !wgmma) {
                 continue;
             }

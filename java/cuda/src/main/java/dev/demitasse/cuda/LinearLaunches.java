@@ -1,177 +1,220 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.device.ActivationType;
-import dev.demitasse.device.Buffer;
+import static dev.demitasse.cuda.KernelTable.pieces;
+
 import dev.demitasse.device.OutputType;
-import dev.demitasse.device.Projection;
-import dev.demitasse.exception.UsageException;
-import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.gpu.Step;
 import dev.demitasse.quant.WeightLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** {@code linear} as launches: which kernel takes a matrix and a number of rows. */
+/** {@link Step.Quantize} and {@link Step.Linear} as launches. */
 final class LinearLaunches implements AutoCloseable {
-    /** Rows of integers up to which the kernels are bound by reading weights; above, blocks share them. */
-    private static final int GEMV_ROWS = 8;
-
-    /** Rows up to which several blocks quantise one. */
+    /** Rows up to which several blocks quantize one. */
     private static final int MOST_SHARED_ROWS = 64;
 
     /** Blocks of gemv that a multiprocessor holds. */
     private static final int GEMV_BLOCKS = 3;
 
-    /** Rows of FP32 activations of a block. */
-    private static final int FLOAT_GEMV_ROWS = 4;
+    /** How often a block of gemv does its work at most: then starting it costs little. */
+    private static final int MOST_REPEATS = 16;
 
-    /** Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows. */
-    private static final int FLOAT_GEMM_ROWS = 16;
+    private static final int ALIGNMENT = 16; // partial sums are stored in pairs
 
-    /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
-    private static final int WGMMA_ROWS = 64;
-
-    private static final int SEGMENTS = 8;
-    private static final int OUTPUTS = WeightTiles.OUTPUTS;
-    private static final int GROUP_BYTES = 8;
-    private static final int ALIGNMENT = 16;
-
-    /** Rows of one call: blocks of four along a dimension of 65,535. */
-    private static final int MOST_ROWS = 65535 * FLOAT_GEMV_ROWS;
+    /** Rows of one call: blocks of four along a dimension. */
+    static final int MOST_ROWS = Boundary.MOST_GRID_ROWS * Boundary.EXACT_GEMV_ROWS;
 
     private final CudaContext context;
-    private final LaunchList launches;
-    private final Choice choice;
+    private final KernelTable.Settings settings;
     private final Workspace integers;
     private final Workspace partial;
-    private final Workspace halves;
+    private final Workspace fp16;
     private final Workspace wideSums; // of cuBLAS, where results are 16 bits
     private @Nullable Cublas cublas;
     private boolean cublasSought;
-    private long halved; // address of the call's activations in FP16, or 0
 
-    /**
-     * What decides which kernel takes a matrix.
-     *
-     * @param activations how integer weights meet their input
-     * @param multiprocessors of the GPU
-     * @param wgmma whether whole rows of INT8 are multiplied by wgmma
-     * @param batchInvariant whether a row's sums may not depend on the number of rows
-     */
-    record Choice(ActivationType activations, int multiprocessors, boolean wgmma, boolean batchInvariant) {}
+    /** A matrix that waits to share a launch with others of the same input. */
+    private record Waiting(KernelTable.Choice choice, long[] arguments, long elements) {}
 
-    /**
-     * Where results go.
-     *
-     * @param bias address, or 0
-     * @param out address
-     */
-    private record Target(long bias, long out, OutputType type) {}
-
-    LinearLaunches(CudaContext context, LaunchList launches, Choice choice) {
+    LinearLaunches(CudaContext context, KernelTable.Settings settings) {
         this.context = context;
-        this.launches = launches;
-        this.choice = choice;
-        this.integers = new Workspace(context, launches);
-        this.partial = new Workspace(context, launches);
-        this.halves = new Workspace(context, launches);
-        this.wideSums = new Workspace(context, launches);
+        this.settings = settings;
+        this.integers = new Workspace(context);
+        this.partial = new Workspace(context);
+        this.fp16 = new Workspace(context);
+        this.wideSums = new Workspace(context);
     }
 
-    /** Records a multiplication of {@code rows} rows by each projection's weight. */
-    void add(Buffer x, int rows, Projection... projections) {
-        int columns = projections[0].weight().columns();
-        long in = ((CudaBuffer) x).address();
-        if (rows == 0) {
-            return;
-        }
-        if (rows > MOST_ROWS) {
-            throw new UsageException("cuda: linear takes at most " + MOST_ROWS + " rows at once, not " + rows + ".");
-        }
-        CudaWeight[] weights = new CudaWeight[projections.length];
-        long splitBytes = 0;
-        for (int i = 0; i < projections.length; i++) {
-            weights[i] = (CudaWeight) projections[i].weight();
-            splitBytes += partialBytes(weights[i], rows);
-        }
-        long split = splitBytes == 0 ? 0 : partial.address(splitBytes);
-        halved = 0;
-        QuantizedRows quantized = QuantizedRows.NOWHERE;
-        LinearBatch batch = new LinearBatch(launches, GEMV_BLOCKS * choice.multiprocessors());
-        for (int i = 0; i < projections.length; i++) {
-            CudaWeight weight = weights[i];
-            Target to = target(projections[i]);
-            if (!weight.layout().element().quantized()) {
-                addFloat(weight, in, rows, to);
-                continue;
+    /** Makes the workspaces large enough for a step; whether one has moved. */
+    boolean reserve(Step.Quantize step) {
+        return integers.reserve(integerBytes(step.rows(), step.padded())
+                + (long) step.rows() * step.padded() / Boundary.INPUT_GROUP * Boundary.GROUP_BYTES);
+    }
+
+    /** Makes the workspaces large enough for a step; whether one has moved. */
+    boolean reserve(Step.Linear step) {
+        long partialBytes = 0;
+        boolean moved = false;
+        for (Step.Product product : step.products()) {
+            CudaWeight weight = (CudaWeight) product.weight();
+            partialBytes += partialBytes(weight, step.rows());
+            if (usesLibrary(weight, step.rows())) {
+                if (weight.layout().element() == WeightLayout.Element.F16) {
+                    moved |= fp16.reserve((long) step.rows() * weight.columns() * Short.BYTES);
+                }
+                if (product.type() != OutputType.F32) {
+                    moved |= wideSums.reserve((long) step.rows() * weight.rows() * Float.BYTES);
+                }
             }
-            if (choice.activations().integers() && quantized.padded() != weight.paddedColumns()) {
-                batch.flush();
-                quantized = quantise(in, rows, columns, weight.paddedColumns());
+        }
+        moved |= partial.reserve(partialBytes);
+        return moved;
+    }
+
+    private static long integerBytes(int rows, int padded) {
+        return (long) pieces(rows, Boundary.TILE_OUTPUTS) * Boundary.TILE_OUTPUTS * padded;
+    }
+
+    /** The structure {@code QuantizedRows} of what a step quantizes; of nothing for null. */
+    long[] quantizedRows(Step.@Nullable Quantize step) {
+        Words words = new Words(Boundary.QuantizedRows.WORDS);
+        if (step != null) {
+            words.set(Boundary.QuantizedRows.Q, integers.address())
+                    .set(Boundary.QuantizedRows.GROUPS, integers.address() + integerBytes(step.rows(), step.padded()))
+                    .set(Boundary.QuantizedRows.PADDED, step.padded())
+                    .set(Boundary.QuantizedRows.PER_ROW, step.perRow() ? 1 : 0);
+        }
+        return words.done();
+    }
+
+    void lower(Step.Quantize step, List<Launch> out) {
+        // A row's groups are shared by blocks, unless they share a scale; many rows need no more blocks.
+        int blocks =
+                step.perRow() || step.rows() > MOST_SHARED_ROWS ? 1 : pieces(step.padded(), Boundary.QUANTIZE_THREADS);
+        long[] words = new Words(Boundary.QuantizeRowsArgs.WORDS)
+                .set(Boundary.QuantizeRowsArgs.X, step.x())
+                .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
+                .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step))
+                .done();
+        Launch.Grid grid = new Launch.Grid(step.rows(), blocks, 1, Boundary.QUANTIZE_THREADS, 0);
+        out.add(new Launch.Kernel("quantize_rows", grid, words));
+    }
+
+    void lower(Step.Linear step, List<Launch> out) {
+        List<Waiting> waiting = new ArrayList<>();
+        long split = partial.address();
+        boolean narrowed = false;
+        for (Step.Product product : step.products()) {
+            CudaWeight weight = (CudaWeight) product.weight();
+            KernelTable.Choice choice = choose(weight, step.rows());
+            if (choice.isCublas()) {
+                narrowed = multiply(library(), product, step, narrowed, out);
+            } else if (!weight.layout().element().quantized()) {
+                out.add(new Launch.Kernel(choice.kernel(), choice.grid(), denseArguments(step, product)));
+            } else {
+                long[] arguments = arguments(step, product, split);
+                split += partialBytes(weight, step.rows());
+                Waiting next = new Waiting(choice, arguments, (long) step.rows() * weight.rows());
+                if (!waiting.isEmpty() && !sharesLaunch(waiting, choice)) {
+                    flush(waiting, out);
+                }
+                waiting.add(next);
+                if (!choice.shared()) {
+                    flush(waiting, out);
+                }
             }
-            long[] arguments = arguments(weight, in, quantized, rows, to, split);
-            split += partialBytes(weight, rows);
-            addInteger(batch, weight, rows, arguments);
         }
-        batch.flush();
+        flush(waiting, out);
     }
 
-    private static Target target(Projection projection) {
-        Buffer bias = projection.bias();
-        return new Target(
-                bias == null ? 0 : ((CudaBuffer) bias).address(),
-                ((CudaBuffer) projection.out()).address(),
-                projection.type());
+    private static boolean sharesLaunch(List<Waiting> waiting, KernelTable.Choice choice) {
+        KernelTable.Choice first = waiting.getFirst().choice;
+        return waiting.size() < Boundary.LINEAR_BATCH
+                && choice.shared()
+                && first.kernel().equals(choice.kernel())
+                && first.grid().y() == choice.grid().y()
+                && first.grid().z() == choice.grid().z();
     }
 
-    private QuantizedRows quantise(long x, int rows, int columns, int padded) {
-        long bytes = (long) pieces(rows, WeightTiles.OUTPUTS) * WeightTiles.OUTPUTS * padded;
-        long q = integers.address(bytes + (long) rows * padded / 32 * GROUP_BYTES);
-        QuantizedRows to = new QuantizedRows(q, q + bytes, padded, choice.activations() == ActivationType.INT8_ROW);
-        if (!launches.quantiseByLast(x, rows, columns, to)) {
-            // A row's groups are shared by blocks, unless they share a scale; many rows need no more blocks.
-            int blocks = to.wholeRows() || rows > MOST_SHARED_ROWS ? 1 : pieces(padded, 256);
-            launches.add("quantize_rows", rows, blocks, 1, 256, 0, to.after(x, columns, 0, 0));
-        }
-        return to;
-    }
-
-    private void addFloat(CudaWeight weight, long x, int rows, Target to) {
-        long[] arguments = {
-            weight.elements(),
-            weight.stride(),
-            weight.rows(),
-            weight.columns(),
-            x,
-            rows,
-            to.bias,
-            to.out,
-            to.type.ordinal()
-        };
-        if (rows < FLOAT_GEMM_ROWS || choice.batchInvariant()) {
-            int rowsEach = rows == 1 ? 1 : FLOAT_GEMV_ROWS;
-            launches.add(
-                    weight.floatGemvKernel(rows),
-                    pieces(weight.rows(), OUTPUTS),
-                    pieces(rows, rowsEach),
-                    1,
-                    256,
-                    0,
-                    arguments);
+    /** What waits, as one launch; and where it left sums of segments, one more that adds them up. */
+    private void flush(List<Waiting> waiting, List<Launch> out) {
+        if (waiting.isEmpty()) {
             return;
         }
-        Cublas library = cublas(weight);
-        if (library != null) {
-            multiply(library, weight, x, rows, to);
+        KernelTable.Choice first = waiting.getFirst().choice;
+        if (!first.shared()) {
+            out.add(new Launch.Kernel(first.kernel(), first.grid(), waiting.getFirst().arguments));
+            waiting.clear();
             return;
         }
-        int edge = rows <= 64 ? 64 : 128;
-        launches.add(
-                weight.gemmKernel("_m" + edge), pieces(weight.rows(), edge), pieces(rows, edge), 1, 256, 0, arguments);
+        int[] blocks = waiting.stream().mapToInt(each -> each.choice.grid().x()).toArray();
+        int repeat = first.repeats() ? repeat(blocks) : 1;
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = pieces(blocks[i], repeat);
+        }
+        out.add(together(first.kernel(), first.grid(), waiting, blocks, repeat));
+        if (first.grid().z() > 1) {
+            int[] pieces = waiting.stream()
+                    .mapToInt(each -> pieces(each.elements, Boundary.ELEMENT_THREADS))
+                    .toArray();
+            Launch.Grid grid = Launch.Grid.of(0, Boundary.ELEMENT_THREADS);
+            out.add(together("linear_finish", grid, waiting, pieces, 1));
+        }
+        waiting.clear();
     }
 
-    private @Nullable Cublas cublas(CudaWeight weight) {
-        if (weight.layout().element() == WeightLayout.Element.BF16) {
-            return null; // activations in BF16 would lose 16 of 24 bits
+    /** How often a block works, so that there are still twice as many as a GPU holds. */
+    private int repeat(int[] blocks) {
+        int resident = GEMV_BLOCKS * settings.multiprocessors();
+        return Math.clamp(Arrays.stream(blocks).sum() / (2 * resident), 1, MOST_REPEATS);
+    }
+
+    /** A launch over the structure {@code LinearBatch}. */
+    private static Launch together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks, int repeat) {
+        Words words = new Words(Boundary.LinearBatch.WORDS).set(Boundary.LinearBatch.REPEAT, repeat);
+        int total = 0;
+        for (int i = 0; i < blocks.length; i++) {
+            words.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, matrices.get(i).arguments);
+            words.set(Boundary.LinearBatch.BLOCKS + i, blocks[i]);
+            total += blocks[i];
         }
+        return new Launch.Kernel(
+                kernel, new Launch.Grid(total, grid.y(), grid.z(), grid.threads(), grid.sharedBytes()), words.done());
+    }
+
+    private KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+        return new KernelTable.Multiplication(
+                settings,
+                weight.layout(),
+                weight.group(),
+                weight.rows(),
+                weight.tiles(),
+                rows,
+                usesLibrary(weight, rows));
+    }
+
+    private KernelTable.Choice choose(CudaWeight weight, int rows) {
+        return KernelTable.choose(multiplication(weight, rows));
+    }
+
+    private long partialBytes(CudaWeight weight, int rows) {
+        int segments = multiplication(weight, rows).segments();
+        long bytes = segments > 1 ? (long) segments * rows * weight.rows() * Float.BYTES : 0;
+        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+
+    private boolean usesLibrary(CudaWeight weight, int rows) {
+        // Activations in BF16 would lose 16 of 24 bits.
+        return rows >= KernelTable.DENSE_TILE_ROWS
+                && !weight.layout().element().quantized()
+                && weight.layout().element() != WeightLayout.Element.BF16
+                && !settings.batchInvariant()
+                && findLibrary() != null;
+    }
+
+    private @Nullable Cublas findLibrary() {
         if (!cublasSought) {
             cublasSought = true;
             cublas = Cublas.open(context);
@@ -179,149 +222,106 @@ final class LinearLaunches implements AutoCloseable {
         return cublas;
     }
 
-    /** The address of {@code count} numbers in FP16; once for all matrices of a call. */
-    private long halves(long x, long count) {
-        if (halved == 0) {
-            halved = halves.address(count * Short.BYTES);
-            launches.add("to_fp16", pieces(count, 256), 1, 1, 256, 0, x, count, halved);
+    private Cublas library() {
+        Cublas found = findLibrary();
+        if (found == null) {
+            throw new IllegalStateException("a library was chosen that is not there");
         }
-        return halved;
+        return found;
     }
 
-    private void multiply(Cublas library, CudaWeight weight, long x, int rows, Target to) {
-        boolean half = weight.layout().element() == WeightLayout.Element.F16;
-        long operand = half ? halves(x, (long) rows * weight.columns()) : x;
-        long count = (long) rows * weight.rows();
-        boolean wide = to.type == OutputType.F32;
-        long sums = wide ? to.out : wideSums.address(count * Float.BYTES);
-        launches.call(() -> library.multiply(weight, operand, rows, sums));
-        if (!half) { // FP16 activations that are not finite are NaN already
-            launches.add("propagate_nan", rows, 1, 1, 256, 0, x, weight.columns(), sums, weight.rows());
+    /** Multiplication by cuBLAS; whether the input is in FP16 afterwards, as it may have been before. */
+    private boolean multiply(
+            Cublas library, Step.Product product, Step.Linear step, boolean narrowed, List<Launch> out) {
+        CudaWeight weight = (CudaWeight) product.weight();
+        int rows = step.rows();
+        boolean narrow = weight.layout().element() == WeightLayout.Element.F16;
+        if (narrow && !narrowed) {
+            long count = (long) rows * weight.columns();
+            long[] words = new Words(Boundary.ToFp16Args.WORDS)
+                    .set(Boundary.ToFp16Args.X, step.x())
+                    .set(Boundary.ToFp16Args.COUNT, count)
+                    .set(Boundary.ToFp16Args.OUT, fp16.address())
+                    .done();
+            out.add(new Launch.Kernel("to_fp16", elements(count), words));
         }
-        if (to.bias != 0 || !wide) {
-            launches.add(
-                    "add_bias",
-                    pieces(count, 256),
-                    1,
-                    1,
-                    256,
-                    0,
-                    sums,
-                    count,
-                    to.bias,
-                    weight.rows(),
-                    to.out,
-                    to.type.ordinal());
+        boolean wide = product.type() == OutputType.F32;
+        long operand = narrow ? fp16.address() : step.x();
+        long sums = wide ? product.out() : wideSums.address();
+        out.add(new Launch.Call(() -> library.multiply(weight, operand, rows, sums)));
+        if (!narrow) { // FP16 activations that are not finite are NaN already
+            long[] words = new Words(Boundary.PropagateNanArgs.WORDS)
+                    .set(Boundary.PropagateNanArgs.X, step.x())
+                    .set(Boundary.PropagateNanArgs.COLUMNS, weight.columns())
+                    .set(Boundary.PropagateNanArgs.OUT, sums)
+                    .set(Boundary.PropagateNanArgs.OUTPUTS, weight.rows())
+                    .done();
+            out.add(new Launch.Kernel("propagate_nan", Launch.Grid.of(rows, Boundary.ROW_THREADS), words));
         }
-    }
-
-    /** The words of {@code LinearArgs}. */
-    private static long[] arguments(
-            CudaWeight weight, long x, QuantizedRows quantized, int rows, Target to, long split) {
-        return new long[] {
-            weight.elements(),
-            weight.scales(),
-            weight.mins(),
-            weight.rows(),
-            weight.tiles(),
-            weight.halfScales(),
-            x,
-            quantized.q(),
-            quantized.groups(),
-            weight.columns(),
-            rows,
-            to.bias,
-            to.out,
-            to.type.ordinal(),
-            split
-        };
-    }
-
-    private boolean byGemm(int rows) {
-        return choice.activations().integers() && rows > GEMV_ROWS;
-    }
-
-    private static int segments(CudaWeight weight) {
-        return Math.min(SEGMENTS, weight.tiles());
-    }
-
-    /** Whether so few blocks would multiply that each is to take one segment of the columns only. */
-    private boolean splits(CudaWeight weight, int rows) {
-        GemmTile tile = GemmTile.of(rows, weight.part());
-        return byGemm(rows)
-                && weight.layout().element().quantized()
-                && weight.part() != 0
-                && segments(weight) > 1
-                && (long) pieces(weight.rows(), tile.outputs()) * pieces(rows, tile.rows())
-                        < 2L * choice.multiprocessors();
-    }
-
-    private long partialBytes(CudaWeight weight, int rows) {
-        long bytes = splits(weight, rows) ? (long) segments(weight) * rows * weight.rows() * Float.BYTES : 0;
-        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // sums are stored in pairs
-    }
-
-    private boolean takesWgmma(CudaWeight weight) {
-        return choice.wgmma()
-                && weight.part() == 0
-                && !weight.int4()
-                && !weight.layout().minimum()
-                && weight.rows() % 2 == 0;
-    }
-
-    private void addInteger(LinearBatch batch, CudaWeight weight, int rows, long[] arguments) {
-        int part = weight.part();
-        if (!choice.activations().integers()) {
-            int rowsEach = rows == 1 ? 1 : FLOAT_GEMV_ROWS;
-            batch.add(
-                    weight.floatGemvKernel(rows),
-                    pieces(weight.rows(), OUTPUTS),
-                    pieces(rows, rowsEach),
-                    1,
-                    256,
-                    0,
-                    arguments);
-            return;
+        if (product.bias() != 0 || !wide) {
+            long count = (long) rows * weight.rows();
+            long[] words = new Words(Boundary.AddBiasArgs.WORDS)
+                    .set(Boundary.AddBiasArgs.X, sums)
+                    .set(Boundary.AddBiasArgs.COUNT, count)
+                    .set(Boundary.AddBiasArgs.BIAS, product.bias())
+                    .set(Boundary.AddBiasArgs.COLUMNS, weight.rows())
+                    .set(Boundary.AddBiasArgs.OUT_TO, product.out())
+                    .set(Boundary.AddBiasArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
+                    .done();
+            out.add(new Launch.Kernel("add_bias", elements(count), words));
         }
-        if (rows <= GEMV_ROWS) {
-            boolean eight = rows > 4;
-            batch.add(weight.integerGemvKernel(eight), pieces(weight.rows(), 2 * OUTPUTS), 1, 1, 256, 0, arguments);
-            return;
-        }
-        if (takesWgmma(weight) && rows > WGMMA_ROWS) {
-            batch.flush();
-            int units = pieces(rows, 2 * GemmTile.WGMMA.rows()) * pieces(weight.rows(), GemmTile.WGMMA.outputs());
-            int blocks = Math.max(1, Math.min(units, choice.multiprocessors() / 2)) * 2;
-            launches.add(
-                    weight.gemmKernel("_wgmma"),
-                    blocks,
-                    1,
-                    1,
-                    GemmTile.WGMMA.threads(),
-                    GemmTile.WGMMA_BYTES,
-                    arguments);
-            return;
-        }
-        GemmTile tile = GemmTile.of(rows, part);
-        batch.add(
-                weight.gemmKernel("_m" + tile.rows()),
-                pieces(weight.rows(), tile.outputs()),
-                pieces(rows, tile.rows()),
-                splits(weight, rows) ? segments(weight) : 1,
-                tile.threads(),
-                tile.sharedBytes(weight.int4(), part),
-                arguments);
+        return narrowed || narrow;
     }
 
-    static int pieces(long count, int size) {
-        return Math.toIntExact((count + size - 1) / size);
+    private static Launch.Grid elements(long count) {
+        return Launch.Grid.of(pieces(count, Boundary.ELEMENT_THREADS), Boundary.ELEMENT_THREADS);
+    }
+
+    private static long[] denseArguments(Step.Linear step, Step.Product product) {
+        CudaWeight weight = (CudaWeight) product.weight();
+        return new Words(Boundary.FloatLinearArgs.WORDS)
+                .set(Boundary.FloatLinearArgs.WEIGHTS, weight.elements())
+                .set(Boundary.FloatLinearArgs.STRIDE, weight.stride())
+                .set(Boundary.FloatLinearArgs.OUTPUTS, weight.rows())
+                .set(Boundary.FloatLinearArgs.COLUMNS, weight.columns())
+                .set(Boundary.FloatLinearArgs.X, step.x())
+                .set(Boundary.FloatLinearArgs.ROWS, step.rows())
+                .set(Boundary.FloatLinearArgs.BIAS, product.bias())
+                .set(Boundary.FloatLinearArgs.OUT_TO, product.out())
+                .set(Boundary.FloatLinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
+                .done();
+    }
+
+    private long[] arguments(Step.Linear step, Step.Product product, long split) {
+        CudaWeight weight = (CudaWeight) product.weight();
+        Words words = new Words(Boundary.LinearArgs.WORDS)
+                .set(Boundary.LinearArgs.QUANTS, weight.elements())
+                .set(Boundary.LinearArgs.SCALES, weight.scales())
+                .set(Boundary.LinearArgs.MINS, weight.mins())
+                .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
+                .set(Boundary.LinearArgs.TILES, weight.tiles())
+                .set(Boundary.LinearArgs.FP16_SCALES, weight.fp16Scales() ? 1 : 0)
+                .set(Boundary.LinearArgs.X, step.x())
+                .set(Boundary.LinearArgs.COLUMNS, weight.columns())
+                .set(Boundary.LinearArgs.ROWS, step.rows())
+                .set(Boundary.LinearArgs.BIAS, product.bias())
+                .set(Boundary.LinearArgs.OUT_TO, product.out())
+                .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
+                .set(Boundary.LinearArgs.PARTIAL, split);
+        if (step.integers()) {
+            words.set(Boundary.LinearArgs.Q, integers.address())
+                    .set(
+                            Boundary.LinearArgs.GROUPS,
+                            integers.address() + integerBytes(step.rows(), weight.paddedColumns()));
+        }
+        return words.done();
     }
 
     @Override
     public void close() {
         integers.close();
         partial.close();
-        halves.close();
+        fp16.close();
         wideSums.close();
         if (cublas != null) {
             cublas.close();

@@ -2,40 +2,44 @@ package dev.demitasse.cuda;
 
 import org.jspecify.annotations.Nullable;
 
-/** Device memory that grows to what was asked for most. */
+/** Device memory that grows to what was wanted most. What launches use it must have been started before it grows. */
 final class Workspace implements AutoCloseable {
     private final CudaContext context;
-    private final LaunchList launches;
-    private @Nullable CudaMemory memory;
+    private @Nullable DevicePointer memory;
+    private long bytes;
 
-    Workspace(CudaContext context, LaunchList launches) {
+    Workspace(CudaContext context) {
         this.context = context;
-        this.launches = launches;
     }
 
-    /** The address of at least {@code bytes}. What was recorded on smaller memory is run before that goes. */
-    long address(long bytes) {
-        return memory(bytes).address();
-    }
-
-    /** The same as memory that can be read. */
-    CudaMemory memory(long bytes) {
-        CudaMemory current = memory;
-        if (current == null || current.bytes() < bytes) {
-            if (current != null) {
-                memory = null; // should the allocation fail
-                current.close();
-            }
-            current = new CudaMemory(bytes + bytes / 2, context, launches, CudaContext.Purpose.WORKSPACE);
-            memory = current;
+    /** Makes room for {@code wanted} bytes, whose content is not kept; whether the address has changed. */
+    boolean reserve(long wanted) {
+        if (wanted <= bytes) {
+            return false;
         }
-        return current;
+        close();
+        long larger = wanted + wanted / 2;
+        memory = context.allocate(larger, CudaContext.Purpose.WORKSPACE);
+        bytes = larger;
+        return true;
     }
 
+    /** The address; 0 where nothing was reserved. */
+    long address() {
+        return memory == null ? 0 : memory.address();
+    }
+
+    /** Gives the memory back, when what was started on it is complete. */
     @Override
     public void close() {
-        if (memory != null) {
-            memory.close();
+        DevicePointer old = memory;
+        if (old != null && context.usable()) {
+            long held = bytes;
+            memory = null; // should waiting or the next allocation fail
+            bytes = 0;
+            context.enter();
+            context.synchronize("waiting for a workspace");
+            context.free(old, held, CudaContext.Purpose.WORKSPACE);
         }
     }
 }

@@ -1,0 +1,306 @@
+package dev.demitasse.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static jcuda.driver.JCudaDriver.cuGraphDestroy;
+import static jcuda.driver.JCudaDriver.cuGraphExecDestroy;
+import static jcuda.driver.JCudaDriver.cuGraphInstantiate;
+import static jcuda.driver.JCudaDriver.cuGraphLaunch;
+import static jcuda.driver.JCudaDriver.cuLaunchKernel;
+import static jcuda.driver.JCudaDriver.cuMemFreeHost;
+import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
+import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
+import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
+import static jcuda.driver.JCudaDriver.cuStreamBeginCapture;
+import static jcuda.driver.JCudaDriver.cuStreamEndCapture;
+
+import dev.demitasse.gpu.Fusions;
+import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.StepList;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import jcuda.Pointer;
+import jcuda.driver.CUgraph;
+import jcuda.driver.CUgraphExec;
+import jcuda.driver.CUstreamCaptureMode;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs lists of steps: fuses them, makes launches of them, and starts those. A list that comes a second time is captured into a CUDA
+ * graph, the copy of its data included, and from then on costs one call, without being looked at again.
+ */
+final class GraphRunner implements StepList.Runner, AutoCloseable {
+    private static final int DATA_BYTES = 8 << 20;
+    private static final int GRAPHS = 64;
+    /** Lists after which a graph is tried again, where one could not be made. */
+    private static final int GRAPH_RETRY_LISTS = 256;
+    /** Room for one kernel's argument structure, and its address before it. */
+    private static final long PARAMETER_BYTES = 1024;
+
+    private static final System.Logger LOG = System.getLogger(GraphRunner.class.getName());
+
+    private final CudaContext context;
+    private final KernelModules kernels;
+    private final StepLaunches launches;
+    private final StepList steps;
+    private final Pointer staging = new Pointer(); // pinned host memory
+    private final DevicePointer deviceData;
+    private final Map<Key, Graph> graphs = new LinkedHashMap<>(16, 0.75f, true);
+    private boolean underWay; // the staging memory may still be read
+    private final List<RunEvent> events = new ArrayList<>(); // of what is under way
+    private final MemorySegment parameters = Arena.ofAuto().allocate(PARAMETER_BYTES, Long.BYTES);
+    private final Pointer parameterPointer = Pointer.to(parameters.asByteBuffer());
+    private int listsWithoutGraphs; // how many are still launched one by one, after a graph could not be made
+    private boolean graphFailureSaid;
+    private int replays;
+    private int started; // launches, in graphs or alone
+
+    private record Key(List<Step> steps, int dataBytes) {}
+
+    /** A list that was seen; its graph from the second time on. */
+    private static final class Graph {
+        @Nullable
+        CUgraphExec executable;
+
+        int launches;
+    }
+
+    GraphRunner(CudaContext context, KernelModules kernels, StepLaunches launches) {
+        this.context = context;
+        this.kernels = kernels;
+        this.launches = launches;
+        context.check(cuMemHostAlloc(staging, DATA_BYTES, 0), "allocating pinned memory");
+        deviceData = context.allocate(DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+        steps = new StepList(this, MemorySegment.ofBuffer(staging.getByteBuffer(0, DATA_BYTES)), deviceData.address());
+    }
+
+    /** What waits to be run. */
+    StepList steps() {
+        return steps;
+    }
+
+    /** How often a graph was launched. */
+    int replays() {
+        return replays;
+    }
+
+    /** How many kernels were started. */
+    int started() {
+        return started;
+    }
+
+    @Override
+    public void prepare(Step step) {
+        if (launches.reserve(step)) {
+            forgetGraphs(); // they write to where the workspaces were
+        }
+    }
+
+    @Override
+    public void run(List<Step> recorded, int dataBytes) {
+        context.enter();
+        Key key = new Key(recorded, dataBytes);
+        Graph graph = listsWithoutGraphs > 0 ? null : graphs.get(key);
+        if (graph != null && graph.executable != null) {
+            replay(graph, graph.executable);
+            return;
+        }
+        List<Launch> list = launches.lower(Fusions.apply(recorded));
+        started += list.size();
+        RunEvent event = begin(list.size());
+        boolean replayed = launchAsGraph(key, graph, list);
+        if (!replayed) {
+            launchAll(list, dataBytes);
+        }
+        launched(event, replayed);
+    }
+
+    private void replay(Graph graph, CUgraphExec executable) {
+        started += graph.launches;
+        RunEvent event = begin(graph.launches);
+        context.check(cuGraphLaunch(executable, context.stream()), "launching a graph");
+        replays++;
+        launched(event, true);
+    }
+
+    private @Nullable RunEvent begin(int count) {
+        RunEvent event = new RunEvent();
+        if (!event.isEnabled()) {
+            return null;
+        }
+        event.begin(context, count);
+        return event;
+    }
+
+    private void launched(@Nullable RunEvent event, boolean replayed) {
+        if (event != null) {
+            event.launched(context, replayed);
+            events.add(event);
+        }
+        underWay = true;
+    }
+
+    /** Makes and launches the list's graph, where it can have one: the second time. */
+    private boolean launchAsGraph(Key key, @Nullable Graph seen, List<Launch> list) {
+        if (list.stream().anyMatch(launch -> launch instanceof Launch.Call)) {
+            return false;
+        }
+        if (listsWithoutGraphs > 0) {
+            listsWithoutGraphs--;
+            return false;
+        }
+        if (seen == null) {
+            remember(key);
+            return false;
+        }
+        seen.executable = capture(list, key.dataBytes);
+        seen.launches = list.size();
+        if (seen.executable == null) {
+            return false;
+        }
+        context.check(cuGraphLaunch(seen.executable, context.stream()), "launching a graph");
+        replays++;
+        return true;
+    }
+
+    @Override
+    public void awaitData() {
+        context.requireUsable(); // the staging memory is gone with the context
+        if (underWay) {
+            synchronize();
+        }
+    }
+
+    /** Runs what was recorded, and waits until it is complete. */
+    void synchronize() {
+        steps.run();
+        context.enter();
+        context.synchronize("running kernels");
+        underWay = false;
+        events.forEach(event -> event.complete(context));
+        events.clear();
+    }
+
+    private void remember(Key key) {
+        graphs.put(key, new Graph());
+        if (graphs.size() > GRAPHS) {
+            Map.Entry<Key, Graph> eldest = graphs.entrySet().iterator().next();
+            destroy(eldest.getValue());
+            graphs.remove(eldest.getKey());
+        }
+    }
+
+    /** The list as a graph; null where the driver cannot make one now. */
+    private @Nullable CUgraphExec capture(List<Launch> list, int dataBytes) {
+        for (Launch launch : list) {
+            if (launch instanceof Launch.Kernel kernel) {
+                kernels.get(kernel.kernel(), kernel.grid().sharedBytes()); // nothing is loaded during a capture
+            }
+        }
+        CUgraph graph = new CUgraph();
+        context.check(
+                cuStreamBeginCapture(context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                "beginning a capture");
+        try {
+            launchAll(list, dataBytes);
+        } catch (RuntimeException | Error e) {
+            if (cuStreamEndCapture(context.stream(), graph) == 0) {
+                cuGraphDestroy(graph);
+            }
+            throw e;
+        }
+        context.check(cuStreamEndCapture(context.stream(), graph), "ending a capture");
+        CUgraphExec executable = new CUgraphExec();
+        int failed = cuGraphInstantiate(executable, graph, 0);
+        context.check(cuGraphDestroy(graph), "making a graph");
+        if (failed != 0) {
+            listsWithoutGraphs = GRAPH_RETRY_LISTS;
+            LOG.log(
+                    graphFailureSaid ? System.Logger.Level.DEBUG : System.Logger.Level.WARNING,
+                    "cuda: {0} while making a graph; for a while kernels are launched one by one, which is slower",
+                    Driver.name(failed));
+            graphFailureSaid = true;
+            return null;
+        }
+        return executable;
+    }
+
+    private void launchAll(List<Launch> list, int dataBytes) {
+        if (dataBytes > 0) {
+            context.check(
+                    cuMemcpyHtoDAsync(deviceData, staging, dataBytes, context.stream()), "copying the step's data");
+        }
+        for (Launch launch : list) {
+            switch (launch) {
+                case Launch.Kernel kernel -> launch(kernel);
+                case Launch.Call call -> call.action().run();
+                case Launch.Copy copy ->
+                    context.check(
+                            cuMemcpyDtoDAsync(
+                                    DevicePointer.of(copy.to()),
+                                    deviceData.at(copy.from()),
+                                    copy.bytes(),
+                                    context.stream()),
+                            "copying to a buffer");
+            }
+        }
+    }
+
+    private void launch(Launch.Kernel kernel) {
+        Launch.Grid grid = kernel.grid();
+        context.check(
+                cuLaunchKernel(
+                        kernels.get(kernel.kernel(), grid.sharedBytes()),
+                        grid.x(),
+                        grid.y(),
+                        grid.z(),
+                        grid.threads(),
+                        1,
+                        1,
+                        grid.sharedBytes(),
+                        context.stream(),
+                        parameters(kernel.arguments()),
+                        null),
+                "launching " + kernel.kernel());
+    }
+
+    /**
+     * A kernel's one parameter, its structure, as the driver wants it: the address of its words. They lie outside of the heap, since
+     * JCuda would hold a Java array critical across further calls of JNI. The driver has copied them when the launch returns.
+     */
+    private Pointer parameters(long[] words) {
+        MemorySegment structure = parameters.asSlice(Long.BYTES);
+        MemorySegment.copy(words, 0, structure, JAVA_LONG, 0, words.length);
+        parameters.set(JAVA_LONG, 0, structure.address());
+        return parameterPointer;
+    }
+
+    private void destroy(Graph graph) {
+        if (graph.executable != null) {
+            context.synchronize("waiting for a graph");
+            cuGraphExecDestroy(graph.executable);
+        }
+    }
+
+    private void forgetGraphs() {
+        graphs.values().forEach(this::destroy);
+        graphs.clear();
+    }
+
+    /** Drops what was not run. */
+    @Override
+    public void close() {
+        steps.discard();
+        if (context.usable()) {
+            context.enter();
+            context.synchronize("closing");
+            forgetGraphs();
+            context.free(deviceData, DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+            cuMemFreeHost(staging);
+        }
+        graphs.clear();
+    }
+}

@@ -1,0 +1,361 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/** Which kernel takes which work: tables of names, and the rules by which {@code linear} chooses among them. */
+final class KernelTable {
+    /**
+     * Kernels of integer weights.
+     *
+     * @param rows4 a few rows of integers, up to four
+     * @param rows8 up to eight
+     * @param exactRow1 one row of FP32 activations
+     * @param exactRows4 more
+     * @param tiles many rows on tensor cores, in tiles of 16, 32, 64 and 128
+     * @param wgmma the same by wgmma, or null
+     */
+    private record Packed(
+            String rows4,
+            String rows8,
+            String exactRow1,
+            String exactRows4,
+            List<String> tiles,
+            @Nullable String wgmma) {}
+
+    /** Kernels of FP32, FP16 or BF16 weights: one row, more, and many in tiles of 64 and of 128. */
+    private record Dense(String row1, String rows4, String tile64, String tile128) {}
+
+    /** Kernels of a type of cache; those of decode attention for one query head of a KV head, and for more; of prefill by a head's elements. */
+    private record Cache(String append, List<String> decodeOneHead, List<String> decodeHeads, List<String> prefill) {}
+
+    private static final Packed INT4_PER16 = new Packed(
+            "gemv_int4_per16_rows4",
+            "gemv_int4_per16_rows8",
+            "gemv_int4_per16_float_rows1",
+            "gemv_int4_per16_float_rows4",
+            List.of("gemm_int4_per16_m16", "gemm_int4_per16_m32", "gemm_int4_per16_m64", "gemm_int4_per16_m128"),
+            null);
+    private static final Packed INT4_PER32 = new Packed(
+            "gemv_int4_per32_rows4",
+            "gemv_int4_per32_rows8",
+            "gemv_int4_per32_float_rows1",
+            "gemv_int4_per32_float_rows4",
+            List.of("gemm_int4_per32_m16", "gemm_int4_per32_m32", "gemm_int4_per32_m64", "gemm_int4_per32_m128"),
+            null);
+    private static final Packed INT4_PER_ROW = new Packed(
+            "gemv_int4_per_row_rows4",
+            "gemv_int4_per_row_rows8",
+            "gemv_int4_per_row_float_rows1",
+            "gemv_int4_per_row_float_rows4",
+            List.of(
+                    "gemm_int4_per_row_m16",
+                    "gemm_int4_per_row_m32",
+                    "gemm_int4_per_row_m64",
+                    "gemm_int4_per_row_m128"),
+            null);
+    private static final Packed INT8_PER16 = new Packed(
+            "gemv_int8_per16_rows4",
+            "gemv_int8_per16_rows8",
+            "gemv_int8_per16_float_rows1",
+            "gemv_int8_per16_float_rows4",
+            List.of("gemm_int8_per16_m16", "gemm_int8_per16_m32", "gemm_int8_per16_m64", "gemm_int8_per16_m128"),
+            null);
+    private static final Packed INT8_PER32 = new Packed(
+            "gemv_int8_per32_rows4",
+            "gemv_int8_per32_rows8",
+            "gemv_int8_per32_float_rows1",
+            "gemv_int8_per32_float_rows4",
+            List.of("gemm_int8_per32_m16", "gemm_int8_per32_m32", "gemm_int8_per32_m64", "gemm_int8_per32_m128"),
+            null);
+    private static final Packed INT8_PER_ROW = new Packed(
+            "gemv_int8_per_row_rows4",
+            "gemv_int8_per_row_rows8",
+            "gemv_int8_per_row_float_rows1",
+            "gemv_int8_per_row_float_rows4",
+            List.of(
+                    "gemm_int8_per_row_m16",
+                    "gemm_int8_per_row_m32",
+                    "gemm_int8_per_row_m64",
+                    "gemm_int8_per_row_m128"),
+            "gemm_int8_per_row_wgmma");
+
+    private static final Dense F32 = new Dense("gemv_f32_rows1", "gemv_f32_rows4", "gemm_f32_m64", "gemm_f32_m128");
+    private static final Dense F16 = new Dense("gemv_f16_rows1", "gemv_f16_rows4", "gemm_f16_m64", "gemm_f16_m128");
+    private static final Dense BF16 =
+            new Dense("gemv_bf16_rows1", "gemv_bf16_rows4", "gemm_bf16_m64", "gemm_bf16_m128");
+
+    private static final Cache CACHE_F32 = new Cache(
+            "kv_append_f32",
+            List.of("attention_decode_f32_heads1"),
+            List.of("attention_decode_f32_heads4"),
+            List.of("attention_prefill_f32_dim64", "attention_prefill_f32_dim128", "attention_prefill_f32_dim256"));
+    private static final Cache CACHE_F16 = new Cache(
+            "kv_append_f16",
+            List.of("attention_decode_f16_heads8_dim128", "attention_decode_f16_heads8_dim256"),
+            List.of("attention_decode_f16_heads8_dim128", "attention_decode_f16_heads8_dim256"),
+            List.of("attention_prefill_f16_dim64", "attention_prefill_f16_dim128", "attention_prefill_f16_dim256"));
+    private static final Cache CACHE_INT8 = new Cache(
+            "kv_append_int8",
+            List.of("attention_decode_int8_heads8_dim128", "attention_decode_int8_heads8_dim256"),
+            List.of("attention_decode_int8_heads8_dim128", "attention_decode_int8_heads8_dim256"),
+            List.of("attention_prefill_int8_dim64", "attention_prefill_int8_dim128", "attention_prefill_int8_dim256"));
+    private static final Cache CACHE_FP8 = new Cache(
+            "kv_append_fp8",
+            List.of("attention_decode_fp8_heads8_dim128", "attention_decode_fp8_heads8_dim256"),
+            List.of("attention_decode_fp8_heads8_dim128", "attention_decode_fp8_heads8_dim256"),
+            List.of("attention_prefill_fp8_dim64", "attention_prefill_fp8_dim128", "attention_prefill_fp8_dim256"));
+
+    /** Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows. */
+    static final int DENSE_TILE_ROWS = 16;
+
+    /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
+    private static final int WGMMA_LEAST_ROWS = 64;
+
+    private static final String CUBLAS = "cuBLAS";
+
+    private KernelTable() {}
+
+    /**
+     * What decides for all matrices of a device.
+     *
+     * @param activations how integer weights meet their input
+     * @param multiprocessors of the GPU
+     * @param wgmma whether whole rows of INT8 are multiplied by wgmma
+     * @param batchInvariant whether a row's sums may not depend on the number of rows
+     */
+    record Settings(ActivationType activations, int multiprocessors, boolean wgmma, boolean batchInvariant) {}
+
+    /**
+     * A multiplication: what decides which kernel takes it.
+     *
+     * @param layout of the weights
+     * @param group columns that share a scale on the device: 16, 32, or 0 for a row
+     * @param outputs of the weights
+     * @param tiles of a row of integers
+     * @param rows of activations
+     * @param cublas whether a library takes dense weights
+     */
+    record Multiplication(
+            Settings settings, WeightLayout layout, int group, int outputs, int tiles, int rows, boolean cublas) {
+        private boolean dense() {
+            return !layout.element().quantized();
+        }
+
+        private int bits() {
+            return layout.element().bits();
+        }
+
+        private Packed packed() {
+            boolean int4 = layout.element() == WeightLayout.Element.INT4;
+            return switch (group) {
+                case 0 -> int4 ? INT4_PER_ROW : INT8_PER_ROW;
+                case 16 -> int4 ? INT4_PER16 : INT8_PER16;
+                default -> int4 ? INT4_PER32 : INT8_PER32;
+            };
+        }
+
+        private Dense denseKernels() {
+            return switch (layout.element()) {
+                case F16 -> F16;
+                case BF16 -> BF16;
+                default -> F32;
+            };
+        }
+
+        private boolean takesWgmma() {
+            return settings.wgmma
+                    && rows > WGMMA_LEAST_ROWS
+                    && packed().wgmma != null
+                    && !layout.minimum()
+                    && outputs % 2 == 0;
+        }
+
+        /** Segments of the columns, where so few blocks would multiply that each takes one; else 1. */
+        int segments() {
+            if (dense()
+                    || !settings.activations.integers()
+                    || rows <= Boundary.GEMV_ROWS
+                    || group == 0
+                    || Boundary.row_segments(tiles) == 1) {
+                return 1;
+            }
+            int tileRows = Boundary.gemm_rows(rows);
+            long blocks = (long) pieces(outputs, Boundary.gemm_outputs(group, tileRows)) * pieces(rows, tileRows);
+            return blocks < 2L * settings.multiprocessors ? Boundary.row_segments(tiles) : 1;
+        }
+    }
+
+    /**
+     * A kernel and its blocks.
+     *
+     * @param shared whether matrices of the same input may share its launch
+     * @param repeats whether a block may take several pieces of outputs
+     */
+    record Choice(String kernel, Launch.Grid grid, boolean shared, boolean repeats) {
+        /** Whether a library does it. */
+        boolean isCublas() {
+            return kernel.equals(CUBLAS);
+        }
+    }
+
+    /** A line of the table: the first whose condition is true takes the multiplication. */
+    private record Rule(String condition, Predicate<Multiplication> applies, Chooser chooser) {}
+
+    private interface Chooser {
+        Choice choose(Multiplication m);
+    }
+
+    private static final List<Rule> RULES = List.of(
+            new Rule(
+                    "dense weights, fewer than " + DENSE_TILE_ROWS
+                            + " rows, or any number where the batch may not matter",
+                    m -> m.dense() && (m.rows < DENSE_TILE_ROWS || m.settings.batchInvariant),
+                    KernelTable::denseRows),
+            new Rule(
+                    "dense weights, where cuBLAS is installed",
+                    m -> m.dense() && m.cublas,
+                    m -> new Choice(CUBLAS, Launch.Grid.of(0, 0), false, false)),
+            new Rule("dense weights", Multiplication::dense, KernelTable::denseTiles),
+            new Rule("FP32 activations", m -> !m.settings.activations.integers(), KernelTable::exactRows),
+            new Rule("few rows: bound by reading weights", m -> m.rows <= Boundary.GEMV_ROWS, KernelTable::fewRows),
+            new Rule("whole rows of INT8 on compute capability 9.0", Multiplication::takesWgmma, KernelTable::wgmma),
+            new Rule("tensor cores", m -> true, KernelTable::tiles));
+
+    /** The kernel of a multiplication. */
+    static Choice choose(Multiplication m) {
+        return RULES.stream()
+                .filter(rule -> rule.applies.test(m))
+                .findFirst()
+                .orElseThrow()
+                .chooser
+                .choose(m);
+    }
+
+    private static Choice denseRows(Multiplication m) {
+        Dense kernels = m.denseKernels();
+        int each = Boundary.float_gemv_rows(m.rows);
+        Launch.Grid grid = new Launch.Grid(
+                pieces(m.outputs, Boundary.FLOAT_GEMV_OUTPUTS),
+                pieces(m.rows, each),
+                1,
+                Boundary.FLOAT_GEMV_THREADS,
+                0);
+        return new Choice(each == 1 ? kernels.row1 : kernels.rows4, grid, false, false);
+    }
+
+    private static Choice denseTiles(Multiplication m) {
+        Dense kernels = m.denseKernels();
+        int edge = Boundary.float_gemm_edge(m.rows);
+        Launch.Grid grid =
+                new Launch.Grid(pieces(m.outputs, edge), pieces(m.rows, edge), 1, Boundary.FLOAT_GEMM_THREADS, 0);
+        return new Choice(edge == 64 ? kernels.tile64 : kernels.tile128, grid, false, false);
+    }
+
+    private static Choice exactRows(Multiplication m) {
+        Packed kernels = m.packed();
+        int each = Boundary.exact_gemv_rows(m.rows);
+        Launch.Grid grid = new Launch.Grid(
+                pieces(m.outputs, Boundary.EXACT_GEMV_OUTPUTS), pieces(m.rows, each), 1, Boundary.GEMV_THREADS, 0);
+        return new Choice(each == 1 ? kernels.exactRow1 : kernels.exactRows4, grid, true, true);
+    }
+
+    private static Choice fewRows(Multiplication m) {
+        Packed kernels = m.packed();
+        Launch.Grid grid = Launch.Grid.of(pieces(m.outputs, Boundary.GEMV_OUTPUTS), Boundary.GEMV_THREADS);
+        return new Choice(Boundary.gemv_rows(m.rows) == 4 ? kernels.rows4 : kernels.rows8, grid, true, true);
+    }
+
+    private static Choice wgmma(Multiplication m) {
+        int cluster = Boundary.WGMMA_CLUSTER;
+        int units = pieces(m.rows, cluster * Boundary.WGMMA_ROWS) * pieces(m.outputs, Boundary.WGMMA_OUTPUTS);
+        int blocks = Math.max(1, Math.min(units, m.settings.multiprocessors / cluster)) * cluster;
+        Launch.Grid grid = new Launch.Grid(blocks, 1, 1, Boundary.WGMMA_THREADS, Boundary.WGMMA_BYTES);
+        String kernel = m.packed().wgmma;
+        return new Choice(kernel == null ? "" : kernel, grid, false, false);
+    }
+
+    private static Choice tiles(Multiplication m) {
+        int rows = Boundary.gemm_rows(m.rows);
+        Launch.Grid grid = new Launch.Grid(
+                pieces(m.outputs, Boundary.gemm_outputs(m.group, rows)),
+                pieces(m.rows, rows),
+                m.segments(),
+                Boundary.gemm_threads(rows),
+                Boundary.gemm_shared_bytes(m.bits(), m.group, rows));
+        List<String> kernels = m.packed().tiles;
+        return new Choice(kernels.get(Integer.numberOfTrailingZeros(rows / 16)), grid, true, false);
+    }
+
+    private static Cache cache(KvType type) {
+        return switch (type) {
+            case F32 -> CACHE_F32;
+            case F16 -> CACHE_F16;
+            case INT8 -> CACHE_INT8;
+            case FP8 -> CACHE_FP8;
+        };
+    }
+
+    /** The kernel that stores keys and values. */
+    static String append(KvType type) {
+        return cache(type).append;
+    }
+
+    /** The kernel of decode attention over heads of {@code dim} elements, of which a KV head has {@code queryHeads}. */
+    static String decode(KvType type, int dim, int queryHeads) {
+        List<String> kernels = queryHeads == 1 ? cache(type).decodeOneHead : cache(type).decodeHeads;
+        return kernels.get(kernels.size() == 1 || dim <= 128 ? 0 : 1);
+    }
+
+    /** The kernel of prefill attention over heads of {@code dim} elements. */
+    static String prefill(KvType type, int dim) {
+        return cache(type).prefill.get(Integer.numberOfTrailingZeros(Boundary.prefill_dim(dim) / 64));
+    }
+
+    /** Pieces of {@code size} that hold {@code count}. */
+    static int pieces(long count, int size) {
+        return Math.toIntExact((count + size - 1) / size);
+    }
+
+    /** The rules, and the kernel of every kind of weights by the number of rows, for people. */
+    static List<String> describe(Settings settings, boolean cublas) {
+        List<String> lines = new ArrayList<>();
+        RULES.forEach(rule -> lines.add("rule: " + rule.condition));
+        List<WeightLayout> layouts = List.of(
+                WeightLayout.F32,
+                WeightLayout.F16,
+                WeightLayout.BF16,
+                WeightLayout.int8(16),
+                WeightLayout.int8(32),
+                WeightLayout.int8(WeightLayout.ROW),
+                WeightLayout.int4(16),
+                WeightLayout.int4(32),
+                WeightLayout.int4(WeightLayout.ROW));
+        for (WeightLayout layout : layouts) {
+            StringBuilder line = new StringBuilder(layout + ":");
+            String last = "";
+            for (int rows = 1; rows <= 256; rows++) {
+                String kernel = choose(example(settings, layout, rows, cublas)).kernel;
+                if (!kernel.equals(last)) {
+                    line.append(" from ").append(rows).append(' ').append(kernel);
+                    last = kernel;
+                }
+            }
+            lines.add(line.toString());
+        }
+        return lines;
+    }
+
+    private static Multiplication example(Settings settings, WeightLayout layout, int rows, boolean cublas) {
+        boolean perRow = settings.activations == ActivationType.INT8_ROW;
+        int group = layout.element().quantized() ? WeightTiles.groupOf(layout, perRow) : 0;
+        boolean library = cublas && layout.element() != WeightLayout.Element.BF16;
+        return new Multiplication(settings, layout, group, 4096, 64, rows, library);
+    }
+}

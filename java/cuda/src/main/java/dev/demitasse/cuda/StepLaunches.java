@@ -1,0 +1,187 @@
+package dev.demitasse.cuda;
+
+import static dev.demitasse.cuda.KernelTable.pieces;
+
+import dev.demitasse.device.Gate;
+import dev.demitasse.gpu.Step;
+import dev.demitasse.quant.WeightLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Steps as launches: each kind of step by its kernel, which {@link KernelTable} names where there are several. */
+final class StepLaunches implements AutoCloseable {
+    private final LinearLaunches linear;
+    private final AttentionLaunches attention;
+
+    StepLaunches(CudaContext context, KernelTable.Settings settings) {
+        this.linear = new LinearLaunches(context, settings);
+        this.attention = new AttentionLaunches(context, linear);
+    }
+
+    /** Makes the workspaces large enough for a step; whether one has moved, so that graphs made before are of no use any more. */
+    boolean reserve(Step step) {
+        return switch (step) {
+            case Step.Quantize s -> linear.reserve(s);
+            case Step.Linear s -> linear.reserve(s);
+            case Step.Attention s -> attention.reserve(s);
+            default -> false;
+        };
+    }
+
+    /** The launches of steps, for which there must be room ({@link #reserve}). */
+    List<Launch> lower(List<Step> steps) {
+        List<Launch> out = new ArrayList<>(steps.size());
+        for (Step step : steps) {
+            switch (step) {
+                case Step.Embed s -> out.add(embed(s));
+                case Step.GatherRows s -> out.add(gatherRows(s));
+                case Step.Add s -> out.add(add(s));
+                case Step.SoftCap s -> out.add(softCap(s));
+                case Step.QuantizeRows s -> out.add(quantizeRows(s));
+                case Step.Quantize s -> linear.lower(s, out);
+                case Step.RmsNorm s -> out.add(rmsNorm(s));
+                case Step.GatedActivation s -> out.add(gatedActivation(s));
+                case Step.Linear s -> linear.lower(s, out);
+                case Step.Rope s -> out.add(rope(s));
+                case Step.KvAppend s -> attention.lower(s, out);
+                case Step.Attention s -> attention.lower(s, out);
+                case Step.Sample s -> out.add(sample(s));
+                case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
+            }
+        }
+        out.removeIf(launch ->
+                launch instanceof Launch.Kernel kernel && kernel.grid().isEmpty());
+        return out;
+    }
+
+    private static Launch elements(String kernel, long count, Words words) {
+        Launch.Grid grid = Launch.Grid.of(pieces(count, Boundary.ELEMENT_THREADS), Boundary.ELEMENT_THREADS);
+        return new Launch.Kernel(kernel, grid, words.done());
+    }
+
+    private static Launch rows(String kernel, int rows, Words words) {
+        return new Launch.Kernel(kernel, Launch.Grid.of(rows, Boundary.ROW_THREADS), words.done());
+    }
+
+    private static Launch embed(Step.Embed s) {
+        CudaWeight table = (CudaWeight) s.table();
+        WeightLayout.Element element = table.layout().element();
+        return rows(
+                "embed",
+                s.rows(),
+                new Words(Boundary.EmbedArgs.WORDS)
+                        .set(Boundary.EmbedArgs.ELEMENT, Boundary.Table.of(element))
+                        .set(Boundary.EmbedArgs.WEIGHTS, table.elements())
+                        .set(Boundary.EmbedArgs.SCALES, table.scales())
+                        .set(Boundary.EmbedArgs.MINS, table.mins())
+                        .set(Boundary.EmbedArgs.STRIDE, table.stride())
+                        .set(Boundary.EmbedArgs.TILES, table.tiles())
+                        .set(Boundary.EmbedArgs.GROUP, table.group())
+                        .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
+                        .set(Boundary.EmbedArgs.COLUMNS, table.columns())
+                        .set(Boundary.EmbedArgs.IDS, s.ids())
+                        .setFloat(Boundary.EmbedArgs.SCALE, s.scale())
+                        .set(Boundary.EmbedArgs.OUT, s.out()));
+    }
+
+    private static Launch gatherRows(Step.GatherRows s) {
+        return rows(
+                "gather_rows",
+                s.rows(),
+                new Words(Boundary.GatherRowsArgs.WORDS)
+                        .set(Boundary.GatherRowsArgs.X, s.x())
+                        .set(Boundary.GatherRowsArgs.COLUMNS, s.columns())
+                        .set(Boundary.GatherRowsArgs.IDS, s.ids())
+                        .set(Boundary.GatherRowsArgs.OUT, s.out()));
+    }
+
+    private static Launch add(Step.Add s) {
+        return elements(
+                "add",
+                s.count(),
+                new Words(Boundary.AddArgs.WORDS)
+                        .set(Boundary.AddArgs.X, s.x())
+                        .set(Boundary.AddArgs.Y, s.y())
+                        .set(Boundary.AddArgs.COUNT, s.count()));
+    }
+
+    private static Launch softCap(Step.SoftCap s) {
+        return elements(
+                "soft_cap",
+                s.count(),
+                new Words(Boundary.SoftCapArgs.WORDS)
+                        .set(Boundary.SoftCapArgs.X, s.x())
+                        .set(Boundary.SoftCapArgs.COUNT, s.count())
+                        .setFloat(Boundary.SoftCapArgs.CAP, s.cap()));
+    }
+
+    private static Launch quantizeRows(Step.QuantizeRows s) {
+        return rows(
+                "quantize_rows",
+                s.rows(),
+                new Words(Boundary.QuantizeRowsArgs.WORDS)
+                        .set(Boundary.QuantizeRowsArgs.X, s.x())
+                        .set(Boundary.QuantizeRowsArgs.COLUMNS, s.columns())
+                        .set(Boundary.QuantizeRowsArgs.PLAIN, s.q())
+                        .set(Boundary.QuantizeRowsArgs.SCALES, s.scales()));
+    }
+
+    private Launch rmsNorm(Step.RmsNorm s) {
+        Words words = new Words(Boundary.RmsNormArgs.WORDS)
+                .set(Boundary.RmsNormArgs.X, s.x())
+                .set(Boundary.RmsNormArgs.WEIGHT, s.weight())
+                .set(Boundary.RmsNormArgs.COLUMNS, s.columns())
+                .setFloat(Boundary.RmsNormArgs.EPSILON, s.epsilon())
+                .set(Boundary.RmsNormArgs.OUT, s.out())
+                .set(Boundary.RmsNormArgs.SUM, s.addend() == 0 ? 0 : s.x())
+                .set(Boundary.RmsNormArgs.ADDEND, s.addend())
+                .set(Boundary.RmsNormArgs.QUANTIZED, linear.quantizedRows(s.quantize()));
+        Launch.Grid grid = Launch.Grid.of(s.rows(), Boundary.rms_norm_threads(s.columns()));
+        return new Launch.Kernel("rms_norm", grid, words.done());
+    }
+
+    /** Rows where it also quantizes, else all elements as one. */
+    private Launch gatedActivation(Step.GatedActivation s) {
+        Step.Quantize quantize = s.quantize();
+        long columns = quantize == null ? s.count() : quantize.columns();
+        int rows = quantize == null ? 1 : quantize.rows();
+        Words words = new Words(Boundary.GatedActivationArgs.WORDS)
+                .set(Boundary.GatedActivationArgs.GELU, s.gate() == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.GATE, s.g())
+                .set(Boundary.GatedActivationArgs.UP, s.up())
+                .set(Boundary.GatedActivationArgs.COLUMNS, columns)
+                .set(Boundary.GatedActivationArgs.OUT, s.out())
+                .set(Boundary.GatedActivationArgs.QUANTIZED, linear.quantizedRows(quantize));
+        int blocks = pieces(Math.max(columns, quantize == null ? 0 : quantize.padded()), Boundary.ELEMENT_THREADS);
+        return new Launch.Kernel(
+                "gated_activation", new Launch.Grid(blocks, rows, 1, Boundary.ELEMENT_THREADS, 0), words.done());
+    }
+
+    private static Launch rope(Step.Rope s) {
+        return elements(
+                "rope",
+                (long) s.rows() * s.heads() * (s.ropeDim() / 2),
+                new Words(Boundary.RopeArgs.WORDS)
+                        .set(Boundary.RopeArgs.X, s.x())
+                        .set(Boundary.RopeArgs.ROWS, s.rows())
+                        .set(Boundary.RopeArgs.HEADS, s.heads())
+                        .set(Boundary.RopeArgs.HEAD_DIM, s.headDim())
+                        .set(Boundary.RopeArgs.ANGLES, s));
+    }
+
+    private static Launch sample(Step.Sample s) {
+        long[] words = new Words(Boundary.SampleArgs.WORDS)
+                .set(Boundary.SampleArgs.LOGITS, s.logits())
+                .set(Boundary.SampleArgs.COLUMNS, s.columns())
+                .set(Boundary.SampleArgs.ROWS, s.draws())
+                .set(Boundary.SampleArgs.OUT, s.out())
+                .done();
+        return new Launch.Kernel("sample", Launch.Grid.of(s.rows(), Boundary.SAMPLE_THREADS), words);
+    }
+
+    @Override
+    public void close() {
+        linear.close();
+        attention.close();
+    }
+}

@@ -1,0 +1,111 @@
+package dev.demitasse.gpu;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Rewrites a list of steps so that fewer kernels do the same, with the same bits: what follows on the same rows is done on the way.
+ *
+ * <ul>
+ *   <li>{@code add} before {@code rmsNorm} of its sum;
+ *   <li>rotary embedding of keys, and of queries before them, before {@code kvAppend} of those keys;
+ *   <li>{@code quantize} of the rows that a norm, a gated activation or the decode kernel of attention has just written.
+ * </ul>
+ */
+public final class Fusions {
+    /** Rows of a gated activation that quantizes: blocks along the second dimension of a grid. */
+    private static final int MOST_ROWS = 65535;
+    /** Columns that share a scale of activations. */
+    private static final int GROUP = 32;
+
+    private Fusions() {}
+
+    /** The rewritten list; the steps of {@code recorded} are not changed. */
+    public static List<Step> apply(List<Step> recorded) {
+        List<Step> steps = new ArrayList<>(recorded.size());
+        for (Step step : recorded) {
+            switch (step) {
+                case Step.RmsNorm norm -> steps.add(withAddition(norm, steps));
+                case Step.KvAppend append -> steps.add(withRopes(append, steps));
+                case Step.Quantize quantize -> {
+                    Step both = steps.isEmpty() ? null : quantizing(steps.getLast(), quantize);
+                    if (both == null) {
+                        steps.add(quantize);
+                    } else {
+                        steps.set(steps.size() - 1, both);
+                    }
+                }
+                default -> steps.add(step);
+            }
+        }
+        return steps;
+    }
+
+    private static Step.RmsNorm withAddition(Step.RmsNorm norm, List<Step> before) {
+        if (before.isEmpty()
+                || !(before.getLast() instanceof Step.Add add)
+                || add.x() != norm.x()
+                || add.count() != (long) norm.rows() * norm.columns()) {
+            return norm;
+        }
+        before.removeLast();
+        return new Step.RmsNorm(
+                norm.x(), norm.weight(), norm.rows(), norm.columns(), norm.epsilon(), norm.out(), add.y(), null);
+    }
+
+    private static Step.KvAppend withRopes(Step.KvAppend append, List<Step> before) {
+        Step.Rope keys = rope(append, before);
+        if (keys == null || keys.x() != append.keys()) {
+            return append;
+        }
+        before.removeLast();
+        Step.Rope queries = rope(append, before);
+        if (queries != null && queries.x() != append.keys() && sameAngles(queries, keys)) {
+            before.removeLast();
+        } else {
+            queries = null;
+        }
+        return new Step.KvAppend(
+                append.store(), append.layer(), append.keys(), append.values(), append.rows(), keys, queries);
+    }
+
+    /** The last step, where it rotates as many rows of heads as long as those of the cache. */
+    private static Step.@Nullable Rope rope(Step.KvAppend append, List<Step> before) {
+        return !before.isEmpty()
+                        && before.getLast() instanceof Step.Rope rope
+                        && rope.rows() == append.rows().count()
+                        && rope.headDim() == append.store().shape().headDim()
+                ? rope
+                : null;
+    }
+
+    private static boolean sameAngles(Step.Rope a, Step.Rope b) {
+        return a.angles() == b.angles() && a.ropeDim() == b.ropeDim() && a.interleaved() == b.interleaved();
+    }
+
+    /** The step that does both; null where {@code last} does not write the rows, or cannot quantize them so. */
+    private static @Nullable Step quantizing(Step last, Step.Quantize q) {
+        return switch (last) {
+            case Step.RmsNorm n ->
+                n.out() == q.x() && n.rows() == q.rows() && n.columns() == q.columns()
+                        ? new Step.RmsNorm(
+                                n.x(), n.weight(), n.rows(), n.columns(), n.epsilon(), n.out(), n.addend(), q)
+                        : null;
+            case Step.GatedActivation g ->
+                g.out() == q.x() && g.count() == (long) q.rows() * q.columns() && !q.perRow() && q.rows() <= MOST_ROWS
+                        ? new Step.GatedActivation(g.gate(), g.g(), g.up(), g.count(), g.out(), q)
+                        : null;
+            case Step.Attention a ->
+                a.out() == q.x()
+                                && a.plan().isOneLaunch(q.rows())
+                                && a.shape().heads() * a.shape().headDim() == q.columns()
+                                && q.padded() == q.columns()
+                                && a.shape().headDim() % GROUP == 0
+                                && !q.perRow()
+                        ? new Step.Attention(a.store(), a.layer(), a.shape(), a.q(), a.out(), a.rows(), a.plan(), q)
+                        : null;
+            default -> null;
+        };
+    }
+}

@@ -1,0 +1,122 @@
+package dev.demitasse.gpu;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.OutputType;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An operation that waits to be run, with all that decides how it runs: two equal steps do the same work on the same memory. Numbers of
+ * type {@code long} without a unit are addresses of device memory. What a step can do while it is at it, and {@link Fusions} asks of it,
+ * is in its nullable fields.
+ */
+public sealed interface Step {
+    /** {@code out[i] = scale * table[ids[i]]}. */
+    record Embed(LinearWeight table, long ids, int rows, float scale, long out) implements Step {}
+
+    /** {@code out[i] = x[ids[i]]}, rows of {@code columns}. */
+    record GatherRows(long x, int columns, long ids, int rows, long out) implements Step {}
+
+    /** {@code x += y}. */
+    record Add(long x, long y, long count) implements Step {}
+
+    /** {@code x = cap tanh(x / cap)}. */
+    record SoftCap(long x, long count, float cap) implements Step {}
+
+    /** Rows of {@code x} to integers and scales in the order of rows: the operation {@code quantizeRows}. */
+    record QuantizeRows(long x, int rows, int columns, long q, long scales) implements Step {}
+
+    /**
+     * Rows of {@code x} to integers in tiles, in the device's memory for that, where the next {@link Linear} finds them.
+     *
+     * @param padded columns with those that fill the last tile
+     * @param perRow whether a row has one scale, instead of one for 32 columns
+     */
+    record Quantize(long x, int rows, int columns, int padded, boolean perRow) implements Step {}
+
+    /**
+     * {@code out = x / sqrt(mean(x^2) + epsilon) * weight}.
+     *
+     * @param addend is added to x before, or 0
+     * @param quantize is done with what was written, or null
+     */
+    record RmsNorm(
+            long x,
+            long weight,
+            int rows,
+            int columns,
+            float epsilon,
+            long out,
+            long addend,
+            @Nullable Quantize quantize)
+            implements Step {}
+
+    /**
+     * {@code out = gate(g) * up}.
+     *
+     * @param quantize is done with what was written, or null
+     */
+    record GatedActivation(
+            Gate gate,
+            long g,
+            long up,
+            long count,
+            long out,
+            @Nullable Quantize quantize) implements Step {}
+
+    /** A matrix of a {@link Linear} with its bias, or 0. */
+    record Product(LinearWeight weight, long bias, long out, OutputType type) {}
+
+    /**
+     * Rows of {@code x} times matrices.
+     *
+     * @param integers whether activations are what {@link Quantize} left, else FP32
+     */
+    record Linear(long x, int rows, boolean integers, List<Product> products) implements Step {}
+
+    /** Rotary position embedding of rows × heads × headDim, in place. */
+    record Rope(long x, int rows, int heads, int headDim, int ropeDim, boolean interleaved, long angles)
+            implements Step {}
+
+    /**
+     * Stores keys and values in a layer of the cache.
+     *
+     * @param keyRope is done with the keys before, or null
+     * @param queryRope is done with queries of the same rows beside it, or null; only where there is a {@code keyRope}
+     */
+    record KvAppend(
+            KvStore store,
+            int layer,
+            long keys,
+            long values,
+            BatchTables.Rows rows,
+            @Nullable Rope keyRope,
+            @Nullable Rope queryRope)
+            implements Step {}
+
+    /**
+     * Attention of a batch's rows.
+     *
+     * @param plan which rows are taken how
+     * @param quantize is done with what was written, or null
+     */
+    record Attention(
+            KvStore store,
+            int layer,
+            AttentionShape shape,
+            long q,
+            long out,
+            BatchTables.Rows rows,
+            AttentionPlan plan,
+            @Nullable Quantize quantize)
+            implements Step {}
+
+    /** Chooses a token for each row of logits; {@code draws} are the rows' parameters. */
+    record Sample(long logits, int columns, int rows, long draws, long out) implements Step {}
+
+    /** {@code bytes} of the step's data, from {@code from} on, to {@code to}. */
+    record Copy(long to, int from, int bytes) implements Step {}
+}
