@@ -1,11 +1,10 @@
-package dev.demitasse.testkit;
+package dev.demitasse.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.tokenizer.TokenDecoder;
-import dev.demitasse.tokenizer.Tokenizer;
+import dev.demitasse.testkit.Golden;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;

@@ -1,9 +1,9 @@
-package dev.demitasse.testkit;
+package dev.demitasse.gguf;
 
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.exception.DemitasseException;
-import dev.demitasse.gguf.Gguf;
+import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;

@@ -1,11 +1,10 @@
-package dev.demitasse.testkit;
+package dev.demitasse.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.tokenizer.TokenDecoder;
-import dev.demitasse.tokenizer.Tokenizer;
+import dev.demitasse.testkit.Golden;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;

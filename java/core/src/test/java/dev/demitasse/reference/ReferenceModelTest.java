@@ -1,4 +1,6 @@
-package dev.demitasse.testkit;
+package dev.demitasse.reference;
+
+import dev.demitasse.testkit.ModelContractTest;
 
 class ReferenceModelTest extends ModelContractTest {
     ReferenceModelTest() {

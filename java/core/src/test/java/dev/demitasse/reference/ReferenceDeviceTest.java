@@ -1,4 +1,6 @@
-package dev.demitasse.testkit;
+package dev.demitasse.reference;
+
+import dev.demitasse.testkit.DeviceContractTest;
 
 class ReferenceDeviceTest extends DeviceContractTest {
     ReferenceDeviceTest() {

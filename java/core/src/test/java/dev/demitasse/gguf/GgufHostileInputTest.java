@@ -1,4 +1,4 @@
-package dev.demitasse.testkit;
+package dev.demitasse.gguf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -6,10 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
-import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufWriter;
-import dev.demitasse.gguf.MetadataType;
-import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -1,15 +1,14 @@
-package dev.demitasse.testkit;
+package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.Devices;
-import dev.demitasse.Linear;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

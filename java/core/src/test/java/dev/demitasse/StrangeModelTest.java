@@ -1,14 +1,8 @@
-package dev.demitasse.testkit;
+package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.Devices;
-import dev.demitasse.GenerationOptions;
-import dev.demitasse.Linear;
-import dev.demitasse.Model;
-import dev.demitasse.ModelOptions;
-import dev.demitasse.Session;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.ContextFullException;
@@ -24,6 +18,8 @@ import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.Golden;
+import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;

@@ -1,4 +1,4 @@
-package dev.demitasse.testkit;
+package dev.demitasse.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -14,10 +14,9 @@ import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
 import dev.demitasse.reference.ReferenceBackend;
-import dev.demitasse.runtime.Engine;
-import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
+import dev.demitasse.testkit.Golden;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;

@@ -1,14 +1,11 @@
-package dev.demitasse.testkit;
+package dev.demitasse.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.device.BatchRows;
-import dev.demitasse.device.Buffer;
-import dev.demitasse.device.CheckedDevice;
-import dev.demitasse.device.Device;
-import dev.demitasse.device.DeviceOptions;
-import dev.demitasse.device.KvStore;
+import dev.demitasse.exception.DeviceFailedException;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
@@ -16,6 +13,7 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.reference.ReferenceBackend;
 import dev.demitasse.sampling.Draw;
+import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;

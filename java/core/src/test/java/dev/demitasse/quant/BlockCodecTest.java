@@ -1,10 +1,9 @@
-package dev.demitasse.testkit;
+package dev.demitasse.quant;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.demitasse.quant.MatrixSource;
-import dev.demitasse.quant.TensorType;
+import dev.demitasse.testkit.Golden;
 import java.lang.foreign.MemorySegment;
 import java.util.Base64;
 import java.util.EnumSet;

@@ -1,7 +1,8 @@
-package dev.demitasse.testkit;
+package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

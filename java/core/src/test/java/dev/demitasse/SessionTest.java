@@ -1,15 +1,8 @@
-package dev.demitasse.testkit;
+package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.Devices;
-import dev.demitasse.Generation;
-import dev.demitasse.GenerationOptions;
-import dev.demitasse.Message;
-import dev.demitasse.Model;
-import dev.demitasse.ModelOptions;
-import dev.demitasse.Session;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.ContextFullException;
@@ -22,6 +15,7 @@ import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
+import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
