@@ -2,15 +2,15 @@ package dev.demitasse.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -42,11 +42,8 @@ class PreTokenizerTest {
     /** The golden pieces of every splitter. */
     @Test
     void splitsAsTheGoldenPiecesSay() throws IOException {
-        Path file = Path.of(
-                System.getProperty("demitasse.root", "."), "../shared/golden/tokenizers/pre-tokenizers.split.jsonl");
-        assumeTrue(Files.exists(file), "golden/tokenizers/pre-tokenizers.split.jsonl lies beside a checkout");
         int compared = 0;
-        for (String line : Files.readAllLines(file)) {
+        for (String line : Files.readAllLines(Golden.shared("tokenizers/pre-tokenizers.split.jsonl"))) {
             Row row = parse(line);
             if (LATER.contains(row.names.getFirst())
                     || BY_CASE.contains(row.names.getFirst())

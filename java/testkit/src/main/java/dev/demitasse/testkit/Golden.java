@@ -14,12 +14,74 @@ import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * Golden answers of independent implementations: some are resources of this module, some lie in a folder beside the
- * repository and are skipped, with a reason, where it is missing. The cached real models are found here too.
+ * Golden answers of independent implementations. What belongs to this project are resources of this module; third
+ * parties' texts (chat templates, vocabularies, the text of perplexity) lie in a folder beside the repository, and their
+ * tests are skipped, with a reason, where it is missing. The cached real models are found here too.
  */
 public final class Golden {
-    /** The tiny models, by architecture. */
+    /** The tiny models whose answers are checked, by architecture. */
     public static final List<String> TINY = List.of("llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3");
+
+    /** Tiny models that are refused until their architecture comes; then the name moves to {@link #TINY}. */
+    public static final List<String> TINY_TO_COME = List.of(
+            "cohere2",
+            "deepseek2",
+            "ernie4_5-moe",
+            "exaone4",
+            "gemma4-dense",
+            "gemma4-moe",
+            "gemma4-ple",
+            "glm4",
+            "glm4moe",
+            "gpt-oss",
+            "gpt-oss-mxfp4",
+            "granite",
+            "granitehybrid",
+            "granitemoe",
+            "lfm2",
+            "lfm2moe",
+            "llama4",
+            "mistral3",
+            "mixtral",
+            "nemotron_h",
+            "nemotron_h_moe",
+            "olmo2",
+            "olmo3",
+            "olmoe",
+            "qwen2moe",
+            "qwen2vl",
+            "qwen35",
+            "qwen35-mtp",
+            "qwen35moe",
+            "qwen3moe",
+            "qwen3moe-q4_k_m",
+            "qwen3moe-q8_0",
+            "qwen3next",
+            "qwen3vl",
+            "seed_oss",
+            "smollm3");
+
+    /** The tensor types of the one-layer models whose answers are checked. */
+    public static final List<String> TYPES = List.of(
+            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S",
+            "Q6_K", "Q8_0");
+
+    /** One-layer models that are refused until their tensor type comes; then the name moves to {@link #TYPES}. */
+    public static final List<String> TYPES_TO_COME = List.of("IQ2_XXS", "IQ3_S", "IQ3_XXS", "MXFP4", "NVFP4-scaled");
+
+    /** Embedding models whose answers are checked as far as logits show them. */
+    public static final List<String> EMBEDDINGS = List.of("qwen3-embedding");
+
+    /** Embedding models that are refused until their architecture comes; then the name moves to {@link #EMBEDDINGS}. */
+    public static final List<String> EMBEDDINGS_TO_COME = List.of(
+            "bert-cls",
+            "bert-mean",
+            "bert-rank",
+            "gemma-embedding",
+            "modern-bert",
+            "nomic-bert",
+            "nomic-bert-moe",
+            "qwen3-reranker");
 
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final String SHARED = "../shared/golden";
@@ -63,9 +125,44 @@ public final class Golden {
     }
 
     /** A tiny model as a file; deleted when the JVM ends. */
-    public static Path tiny(String architecture) {
-        try (InputStream in = open("tiny/tiny-" + architecture + ".gguf")) {
-            Path file = Files.createTempFile("tiny-" + architecture, ".gguf");
+    public static Path tiny(String name) {
+        return file(tinyResource(name, ".gguf"));
+    }
+
+    /** The one answer that goes with a tiny model. */
+    public static JsonNode tinyAnswer(String name) {
+        return lines(tinyResource(name, ".jsonl")).getFirst();
+    }
+
+    private static String tinyResource(String name, String ending) {
+        boolean first = Golden.class.getResource("golden/tiny/tiny-" + name + ending) != null;
+        return (first ? "tiny/tiny-" : "arch/tiny-") + name + ending;
+    }
+
+    /** The one-layer model of a tensor type as a file; deleted when the JVM ends. */
+    public static Path type(String name) {
+        return file("types/" + name + ".gguf");
+    }
+
+    /** The one answer that goes with a type's model. */
+    public static JsonNode typeAnswer(String name) {
+        return lines("types/" + name + ".jsonl").getFirst();
+    }
+
+    /** An embedding model as a file; deleted when the JVM ends. */
+    public static Path embedding(String name) {
+        return file("embed/tiny-" + name + ".gguf");
+    }
+
+    /** The texts and embeddings that go with an embedding model. */
+    public static List<JsonNode> embeddingAnswers(String name) {
+        return lines("embed/tiny-" + name + ".jsonl");
+    }
+
+    private static Path file(String resource) {
+        String name = resource.substring(resource.lastIndexOf('/') + 1, resource.lastIndexOf('.'));
+        try (InputStream in = open(resource)) {
+            Path file = Files.createTempFile(name, ".gguf");
             file.toFile().deleteOnExit();
             Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
             return file;
@@ -74,12 +171,7 @@ public final class Golden {
         }
     }
 
-    /** The one answer that goes with a tiny model. */
-    public static JsonNode tinyAnswer(String architecture) {
-        return lines("tiny/tiny-" + architecture + ".jsonl").getFirst();
-    }
-
-    /** A file of the golden folder beside the repository; the test is skipped where there is none. */
+    /** A third party's file in the golden folder beside the repository; the test is skipped where there is none. */
     public static Path shared(String name) {
         Path file = root().resolve(SHARED).resolve(name).normalize();
         Assumptions.assumeTrue(

@@ -31,9 +31,7 @@ public abstract class ModelContractTest {
     protected static final List<String> ARCHITECTURES = Golden.TINY;
 
     /** The tensor types of the one-layer models. */
-    protected static final List<String> TYPES = List.of(
-            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S",
-            "Q6_K", "Q8_0");
+    protected static final List<String> TYPES = Golden.TYPES;
 
     private final String backend;
 
@@ -86,7 +84,7 @@ public abstract class ModelContractTest {
     public void tensorTypesMatchTheGoldenAnswers(String type) {
         double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.16;
         ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
-        assertGolden(typeModel(type), typeAnswer(type), exact, tolerance, false);
+        assertGolden(Golden.type(type), Golden.typeAnswer(type), exact, tolerance, false);
     }
 
     /** The same with activations rounded to INT8: where both sides round, differently, the bound is wider. */
@@ -95,15 +93,15 @@ public abstract class ModelContractTest {
     public void tensorTypesMatchTheGoldenAnswersWithRoundedActivations(String type) {
         double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.25;
         ModelOptions rounded = options().withDevice(device().withActivations(ActivationType.INT8));
-        assertGolden(typeModel(type), typeAnswer(type), rounded, tolerance, false);
+        assertGolden(Golden.type(type), Golden.typeAnswer(type), rounded, tolerance, false);
     }
 
     /** Weights in their layout, with exact activations, give what the reference gives on dequantised weights. */
     @ParameterizedTest
     @FieldSource("TYPES")
     public void layoutsMatchTheReferenceOnDequantisedWeights(String type) {
-        Path file = typeModel(type);
-        int[] prompt = Golden.ints(typeAnswer(type).get("tokens"));
+        Path file = Golden.type(type);
+        int[] prompt = Golden.ints(Golden.typeAnswer(type).get("tokens"));
         ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
         float[] expected =
                 lastLogits(file, options().withBackend("reference").withForcedLayout(WeightLayout.F32), prompt);
@@ -111,14 +109,6 @@ public abstract class ModelContractTest {
         for (int i = 0; i < expected.length; i++) {
             assertThat(actual[i]).isCloseTo(expected[i], org.assertj.core.data.Offset.offset(1e-3f));
         }
-    }
-
-    private static Path typeModel(String type) {
-        return Golden.shared("types/" + type + ".gguf");
-    }
-
-    private static JsonNode typeAnswer(String type) {
-        return Golden.lines(Golden.shared("types/" + type + ".jsonl")).getFirst();
     }
 
     /** Compares the log-probabilities of every step, given the golden prefix, and the tokens of a greedy run. */

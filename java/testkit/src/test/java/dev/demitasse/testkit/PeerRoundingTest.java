@@ -1,6 +1,5 @@
 package dev.demitasse.testkit;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.kv.KvType;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,9 +27,7 @@ class PeerRoundingTest {
     @ParameterizedTest
     @ValueSource(strings = {"F16", "BF16"})
     void sixteenBitTypesMatchWithinTheStatedBound(String type) {
-        JsonNode answer =
-                Golden.lines(Golden.shared("types/" + type + ".jsonl")).getFirst();
         ModelContractTest.assertGolden(
-                Golden.shared("types/" + type + ".gguf"), answer, options(), type.equals("BF16") ? 0.01 : 1e-3, false);
+                Golden.type(type), Golden.typeAnswer(type), options(), type.equals("BF16") ? 0.01 : 1e-3, false);
     }
 }
