@@ -25,7 +25,10 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
-/** Golden models that nothing here computes yet: each is refused by the name of what is missing, and none runs as something else. */
+/**
+ * Golden models that nothing here computes yet: each is refused by the name of what is missing, and none runs as
+ * something else.
+ */
 class ModelsToComeTest {
     static final List<String> EMBEDDINGS = Golden.EMBEDDINGS;
 

@@ -33,7 +33,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Files that are whole and yet not what one expects: used as they say, or refused with the reason; never silently something else. */
+/**
+ * Files that are whole and yet not what one expects: used as they say, or refused with the reason; never silently
+ * something else.
+ */
 class StrangeModelTest {
     private static final ModelOptions OPTIONS =
             ModelOptions.DEFAULT.withBackend("reference").withContextLength(64);
@@ -231,7 +234,10 @@ class StrangeModelTest {
         }
     }
 
-    /** Weights so small that the reciprocal of their scale is infinite count as zeros, in every layout; all alike keep their value. */
+    /**
+     * Weights so small that the reciprocal of their scale is infinite count as zeros, in every layout; all alike keep
+     * their value.
+     */
     @Test
     void tinyWeightsDoNotGrow() {
         float[] weights = new float[2 * 32];

@@ -21,7 +21,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
-/** Small templates with what Jinja2 3.1.6 makes of them: the same text, or an error where it raises one; bytes are refused by name. */
+/**
+ * Small templates with what Jinja2 3.1.6 makes of them: the same text, or an error where it raises one; bytes are
+ * refused by name.
+ */
 class JinjaSnippetTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 

@@ -25,7 +25,10 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What the door to a device does besides refusing: it tells threads whose work was dropped, and keeps what a device may keep. */
+/**
+ * What the door to a device does besides refusing: it tells threads whose work was dropped, and keeps what a device
+ * may keep.
+ */
 class CheckedDeviceTest {
     private final List<BatchRows> seen = new ArrayList<>();
     private boolean fails;

@@ -7,8 +7,9 @@ import dev.demitasse.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The fuzz target of the file format. In a test run it takes the seeds only; with {@code JAZZER_FUZZ=1} in the environment it
- * searches: {@code JAZZER_FUZZ=1 mvn -pl java/core test -Dtest=GgufFuzzTest -Dsurefire.failIfNoSpecifiedTests=false}.
+ * The fuzz target of the file format. In a test run it takes the seeds only; with {@code JAZZER_FUZZ=1} in the
+ * environment it searches:
+ * {@code JAZZER_FUZZ=1 mvn -pl java/core test -Dtest=GgufFuzzTest -Dsurefire.failIfNoSpecifiedTests=false}.
  */
 class GgufFuzzTest {
     @FuzzTest(maxDuration = "5m")

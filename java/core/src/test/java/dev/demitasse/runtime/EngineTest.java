@@ -125,7 +125,10 @@ class EngineTest {
         return finish(engine, sequence);
     }
 
-    /** A prompt in chunks, then decoding: wherever the device fails, the same prompt again gives what a fresh sequence gives, bit for bit. */
+    /**
+     * A prompt in chunks, then decoding: wherever the device fails, the same prompt again gives what a fresh sequence
+     * gives, bit for bit.
+     */
     @Test
     void aFailureAtAnyOperationLeavesTheSequenceSound() {
         int[] prompt = prompt(20, 1);
@@ -152,7 +155,10 @@ class EngineTest {
         }
     }
 
-    /** Three sequences decode together, one is cancelled, the device fails: the others fail with it, and are right when asked again. */
+    /**
+     * Three sequences decode together, one is cancelled, the device fails: the others fail with it, and are right when
+     * asked again.
+     */
     @Test
     void aFailureInABatchLeavesEachSequenceSound() {
         int[][] prompts = {prompt(9, 1), prompt(14, 2), prompt(5, 3)};
@@ -226,7 +232,10 @@ class EngineTest {
         }
     }
 
-    /** Closing ends what runs, refuses what comes, and leaves nothing with the scheduler, in whichever order it is called. */
+    /**
+     * Closing ends what runs, refuses what comes, and leaves nothing with the scheduler, in whichever order it is
+     * called.
+     */
     @Test
     void aClosedSequenceIsForgotten() {
         try (Engine engine = engine(32)) {

@@ -99,7 +99,10 @@ class SamplerTest {
         }
     }
 
-    /** Number n of a seed is what a generator that began with the seed gives as its n-th, and needs none of those before. */
+    /**
+     * Number n of a seed is what a generator that began with the seed gives as its n-th, and needs none of those
+     * before.
+     */
     @Test
     void randomNumbersAreThoseOfSplitMix64() {
         for (long seed : new long[] {0, 7, -3, Long.MIN_VALUE}) {

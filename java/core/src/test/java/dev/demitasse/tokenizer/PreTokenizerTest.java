@@ -32,8 +32,8 @@ class PreTokenizerTest {
             "youtu");
 
     /**
-     * Splitters by case, whose golden pieces come from patterns that know the case of ASCII letters alone and no marks: they differ from
-     * those that the models were trained with wherever a text has other ones.
+     * Splitters by case, whose golden pieces come from patterns that know the case of ASCII letters alone and no
+     * marks: they differ from those that the models were trained with wherever a text has other ones.
      */
     private static final Set<String> BY_CASE = Set.of("tekken", "gpt-4o");
 

@@ -15,8 +15,8 @@ import org.junit.jupiter.api.Assumptions;
 
 /**
  * Golden answers of independent implementations. What belongs to this project are resources of this module; third
- * parties' texts (chat templates, vocabularies, the text of perplexity) lie in a folder beside the repository, and their
- * tests are skipped, with a reason, where it is missing. The cached real models are found here too.
+ * parties' texts (chat templates, vocabularies, the text of perplexity) lie in a folder beside the repository, and
+ * their tests are skipped, with a reason, where it is missing. The cached real models are found here too.
  */
 public final class Golden {
     /** The tiny models whose answers are checked, by architecture. */

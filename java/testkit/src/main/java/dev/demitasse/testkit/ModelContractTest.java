@@ -66,7 +66,8 @@ public abstract class ModelContractTest {
 
     /**
      * The golden tiny models: same tokens, log-probabilities within 1e-3; within 2e-3 for Gemma, whose GELU the golden
-     * implementation looks up in a table of 16-bit numbers. {@code PeerRoundingTest} shows that nothing else is behind it.
+     * implementation looks up in a table of 16-bit numbers. {@code PeerRoundingTest} shows that nothing else is behind
+     * it.
      */
     @ParameterizedTest
     @FieldSource("ARCHITECTURES")
@@ -76,8 +77,9 @@ public abstract class ModelContractTest {
     }
 
     /**
-     * The one-layer models of every tensor type, with exact activations, against the golden implementation, which rounds
-     * activations to 8 bits (16 for F16 and BF16) itself: the bounds are what that rounding was measured to make.
+     * The one-layer models of every tensor type, with exact activations, against the golden implementation, which
+     * rounds activations to 8 bits (16 for F16 and BF16) itself: the bounds are what that rounding was measured to
+     * make.
      */
     @ParameterizedTest
     @FieldSource("TYPES")
@@ -143,8 +145,8 @@ public abstract class ModelContractTest {
     }
 
     /**
-     * The most likely tokens of each step, empty where the answer has none: it leaves out steps whose text ended within a
-     * character. The first of a step's tokens is the one that was taken.
+     * The most likely tokens of each step, empty where the answer has none: it leaves out steps whose text ended
+     * within a character. The first of a step's tokens is the one that was taken.
      */
     static List<JsonNode> stepsOf(JsonNode answer, int[] expected) {
         List<JsonNode> steps = new ArrayList<>();

@@ -23,7 +23,10 @@ class PeerRoundingTest {
                 Golden.tiny(architecture), Golden.tinyAnswer(architecture), options(), 1e-3, true);
     }
 
-    /** BF16 has 8 bits of mantissa: a sum that differs in its last bit may round to the neighbour, which was up to 7e-3 here (0.023 without the rounding). */
+    /**
+     * BF16 has 8 bits of mantissa: a sum that differs in its last bit may round to the neighbour, which was up to 7e-3
+     * here (0.023 without the rounding).
+     */
     @ParameterizedTest
     @ValueSource(strings = {"F16", "BF16"})
     void sixteenBitTypesMatchWithinTheStatedBound(String type) {
