@@ -173,10 +173,17 @@ public final class Golden {
 
     /** A third party's file in the golden folder beside the repository; the test is skipped where there is none. */
     public static Path shared(String name) {
-        Path file = root().resolve(SHARED).resolve(name).normalize();
-        Assumptions.assumeTrue(
-                Files.exists(file), "golden file " + SHARED + "/" + name + " is not beside the repository");
-        return file;
+        Assumptions.assumeTrue(hasShared(name), "golden file " + SHARED + "/" + name + " is not beside the repository");
+        return sharedPath(name);
+    }
+
+    /** Whether there is such a file: for test factories, whose skips are reported for their tests alone. */
+    public static boolean hasShared(String name) {
+        return Files.exists(sharedPath(name));
+    }
+
+    private static Path sharedPath(String name) {
+        return root().resolve(SHARED).resolve(name).normalize();
     }
 
     /** A cached real model; the test is skipped where it was not pulled. */
