@@ -146,6 +146,23 @@ class EngineSharingTest {
         }
     }
 
+    /** A sequence that begins anew gives up what it does not use again, so that others run beside it. */
+    @Test
+    void anotherPromptFreesThePagesOfTheOneBefore() {
+        try (Engine engine = engine(32, id -> false)) {
+            Sequence first = new Sequence();
+            begin(engine, first, prompt(CONTEXT - 2, 7), 2);
+            finish(engine, first);
+            begin(engine, first, prompt(5, 8), 20);
+            engine.await(first, 0, () -> null);
+            Sequence second = new Sequence();
+            begin(engine, second, prompt(60, 9), 1);
+            assertThat(finish(engine, second).steps()).hasSize(1);
+            assertThat(first.finish()).isNull();
+            assertThat(finish(engine, first).steps()).hasSize(20);
+        }
+    }
+
     /** Scoring takes pages of idle sequences, never of running ones. */
     @Test
     void scoringIsRefusedWhileRunningSequencesHoldTheCache() {
