@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.kv.KvType;
@@ -97,7 +98,7 @@ class ModelsToComeTest {
         assertThat(embedding).hasSize(columns);
         assertThat(logits).hasSize(rows);
         for (int token = 0; token < rows; token++) {
-            source.dequantiseRow(token, row);
+            source.dequantizeRow(token, row);
             double expected = 0;
             for (int i = 0; i < columns; i++) {
                 expected += row[i] * embedding.get(i).asDouble();

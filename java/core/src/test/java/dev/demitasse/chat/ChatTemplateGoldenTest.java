@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.demitasse.exception.TemplateException;
 import dev.demitasse.template.ChatTemplate;
 import dev.demitasse.template.JinjaException;
 import dev.demitasse.testkit.Golden;

@@ -2,7 +2,6 @@ package dev.demitasse.gguf;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.demitasse.exception.DemitasseException;
-import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.lang.foreign.MemorySegment;
 

@@ -4,10 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
-import dev.demitasse.kv.KvCache;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.kv.PageTable;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.reference.ReferenceBackend;
 import dev.demitasse.testkit.Seeds;

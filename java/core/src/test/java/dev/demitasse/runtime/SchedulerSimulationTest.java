@@ -2,7 +2,6 @@ package dev.demitasse.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.kv.KvCache;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.testkit.Seeds;
 import java.util.ArrayList;

@@ -2,9 +2,9 @@ package dev.demitasse.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.ContextFullException;
-import dev.demitasse.kv.KvCache;
+import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.sampling.FinishReason;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.demitasse.exception.UnsupportedModelException;
-import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;

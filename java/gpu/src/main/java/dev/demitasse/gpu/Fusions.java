@@ -1,6 +1,5 @@
 package dev.demitasse.gpu;
 
-import dev.demitasse.device.Rope;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
