@@ -18,6 +18,7 @@ import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases;
+import dev.demitasse.testkit.KernelCases.BenchmarkCase;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -46,32 +47,25 @@ public final class DeviceBenchmark {
     /** What the host waits for takes about that long. */
     private static final double LIST_SECONDS = 4e-3;
 
-    private static final int[][] MATRICES = {{4096, 4096}, {14336, 4096}, {4096, 14336}, {2048, 8192}};
-    private static final int[] ROWS = {1, 4, 16, 64, 512, 4096};
-
     private final String backend;
     private final Mode mode;
     private @Nullable String instructions;
 
-    /** How much is measured. */
+    /** How much is measured; the sizes are those of the set of the same name in {@code cases.txt}. */
     private enum Mode {
-        FULL(MATRICES, ROWS, COLD_BYTES, 8192, 20),
+        FULL("full", COLD_BYTES, 20),
         /** Small sizes that only show that everything runs. */
-        QUICK(new int[][] {{96, 256}}, new int[] {1, 20}, 0, 70, 3),
+        QUICK("quick", 0, 3),
         /** Every kernel once, for a profiler. */
-        ONCE(new int[][] {{14336, 4096}}, new int[] {1, 8, 16, 64, 4096}, 0, 8192, 0);
+        ONCE("once", 0, 0);
 
-        private final int[][] matrices;
-        private final int[] rows;
+        private final String set;
         private final long coldBytes;
-        private final int depth;
         private final int runs;
 
-        Mode(int[][] matrices, int[] rows, long coldBytes, int depth, int runs) {
-            this.matrices = matrices;
-            this.rows = rows;
+        Mode(String set, long coldBytes, int runs) {
+            this.set = set;
             this.coldBytes = coldBytes;
-            this.depth = depth;
             this.runs = runs;
         }
     }
@@ -126,18 +120,20 @@ public final class DeviceBenchmark {
 
     /** Matrices in {@code layout}, of random blocks of a file's type. */
     private void linear(ActivationType activations, TensorType type, WeightLayout layout) {
-        for (int[] size : mode.matrices) {
+        for (BenchmarkCase c : KernelCases.benchmarks(mode.set, "linear")) {
+            int outputs = c.sizes()[0];
+            int columns = c.sizes()[1];
             try (Device device = open(activations);
                     Arena arena = Arena.ofShared()) {
-                MemorySegment blocks = ModelBenchmark.randomBlocks(arena, type, (long) size[0] * size[1]);
-                linear(device, new MatrixSource("random", type, size[0], size[1], blocks), layout);
+                MemorySegment blocks = ModelBenchmark.randomBlocks(arena, type, (long) outputs * columns);
+                linear(device, new MatrixSource("random", type, outputs, columns, blocks), layout, c.rows());
             }
         }
     }
 
-    private void linear(Device device, MatrixSource source, WeightLayout layout) {
+    private void linear(Device device, MatrixSource source, WeightLayout layout, int[] rowCounts) {
         int columns = source.columns();
-        int mostRows = mode.rows[mode.rows.length - 1];
+        int mostRows = Arrays.stream(rowCounts).max().orElseThrow();
         float[] input =
                 KernelCases.numbers(mostRows * columns, KernelCases.Fill.RANDOM, new SplittableRandom(20261125));
         List<LinearWeight> weights = new ArrayList<>();
@@ -150,7 +146,7 @@ public final class DeviceBenchmark {
             OutputType[] types = device.activations() == ActivationType.INT8_ROW
                     ? new OutputType[] {OutputType.F32, OutputType.F16}
                     : new OutputType[] {OutputType.F32};
-            for (int rows : mode.rows) {
+            for (int rows : rowCounts) {
                 for (OutputType type : types) {
                     if (type == OutputType.F32 || rows > 16) {
                         linear(device, weights, Arrays.copyOf(input, rows * columns), rows, type);
@@ -188,19 +184,22 @@ public final class DeviceBenchmark {
         }
     }
 
-    /** Decode of 1 and of 32 sequences with the heads of an 8B model. */
+    /** Decode of one and of some sequences. */
     private void attention(KvType type) {
-        for (int sequences : mode == Mode.QUICK ? new int[] {1, 3} : new int[] {1, 32}) {
-            try (Device device = open(ActivationType.INT8)) {
-                attention(device, type, sequences, mode.depth);
+        for (BenchmarkCase c : KernelCases.benchmarks(mode.set, "attention")) {
+            for (int sequences : c.rows()) {
+                try (Device device = open(ActivationType.INT8)) {
+                    attention(device, type, sequences, c.sizes());
+                }
             }
         }
     }
 
-    private void attention(Device device, KvType type, int sequences, int depth) {
-        int heads = 32;
-        int kvHeads = 8;
-        int dim = 128;
+    private void attention(Device device, KvType type, int sequences, int[] sizes) {
+        int heads = sizes[0];
+        int kvHeads = sizes[1];
+        int dim = sizes[2];
+        int depth = sizes[3];
         int pages = (depth + KvShape.PAGE - 1) / KvShape.PAGE;
         long layerBytes = 2L * sequences * kvHeads * dim * depth * type.bytes();
         int layers = (int) Math.max(1, mode.coldBytes / layerBytes);
@@ -240,31 +239,35 @@ public final class DeviceBenchmark {
         }
     }
 
-    /** A token of each of 1 and of 32 sequences, from logits of a large vocabulary to the host. */
+    /** A token of each of one and of some sequences, from logits of a large vocabulary to the host. */
     private void sample() {
-        int vocabulary = mode == Mode.QUICK ? 500 : 128256;
+        for (BenchmarkCase c : KernelCases.benchmarks(mode.set, "sample")) {
+            for (int sequences : c.rows()) {
+                sample(c.sizes()[0], sequences);
+            }
+        }
+    }
+
+    private void sample(int vocabulary, int sequences) {
         Map<String, Draw> draws = new LinkedHashMap<>();
         draws.put("greedy", Draw.GREEDY);
         draws.put("top-k", new Draw(0.7f, 40, 0.95f, 0.05f, 1, 1));
         draws.put("top-p", new Draw(1, 0, 0.9f, 0, 1, 1));
-        for (int sequences : new int[] {1, mode == Mode.QUICK ? 2 : 32}) {
-            float[] logits =
-                    KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));
-            try (Device device = open(ActivationType.INT8);
-                    Buffer x = device.upload(logits)) {
-                int[] tokens = new int[sequences];
-                draws.forEach((name, draw) -> {
-                    List<Draw> all = Collections.nCopies(sequences, draw);
-                    double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens));
-                    print(String.format(
-                            Locale.ROOT,
-                            "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,\"microseconds\":%.2f",
-                            name,
-                            sequences,
-                            vocabulary,
-                            seconds * 1e6));
-                });
-            }
+        float[] logits = KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));
+        try (Device device = open(ActivationType.INT8);
+                Buffer x = device.upload(logits)) {
+            int[] tokens = new int[sequences];
+            draws.forEach((name, draw) -> {
+                List<Draw> all = Collections.nCopies(sequences, draw);
+                double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens));
+                print(String.format(
+                        Locale.ROOT,
+                        "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,\"microseconds\":%.2f",
+                        name,
+                        sequences,
+                        vocabulary,
+                        seconds * 1e6));
+            });
         }
     }
 

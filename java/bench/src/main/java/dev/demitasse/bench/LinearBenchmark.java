@@ -9,6 +9,7 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -24,10 +25,18 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.CommandLineOptionException;
+import org.openjdk.jmh.runner.options.CommandLineOptions;
+import org.openjdk.jmh.runner.options.Options;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
- * {@code linear} of every layout: one row (bound by memory) and many (bound by arithmetic). Run with {@code java -cp … org.openjdk.jmh.Main
- * LinearBenchmark}; one row of 4096 × 4096 moves 8.4 MB (INT4) or 16.8 MB (INT8), 512 rows are 17 G multiply-adds.
+ * {@code linear} of every layout: one row (bound by memory) and many (bound by arithmetic), of the sizes that {@code cases.txt} lists as
+ * {@code square}. Run with {@code java -cp … dev.demitasse.bench.LinearBenchmark}, and JMH's options; one row of 4096 × 4096 moves 8.4 MB
+ * (INT4) or 16.8 MB (INT8), 512 rows are 17 G multiply-adds.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -46,13 +55,11 @@ public class LinearBenchmark {
     @Param({"INT4", "INT8", "F16"})
     public String layout = "INT4";
 
-    /** Rows of activations. */
-    @Param({"1", "512"})
-    public int rows = 1;
+    /** Rows, outputs and columns, with an x between them; {@link #main} gives those of {@code cases.txt}. */
+    @Param({"1x4096x4096"})
+    public String sizes = "1x4096x4096";
 
-    /** Rows and columns of the matrix. */
-    @Param({"1024", "4096"})
-    public int size = 1024;
+    private int rows;
 
     private Device device = Devices.open("reference", DeviceOptions.defaults());
     private LinearWeight weight = device.upload(KernelCases.matrix(new float[32], 1, 32), WeightLayout.F32);
@@ -64,9 +71,29 @@ public class LinearBenchmark {
     /** For JMH. */
     public LinearBenchmark() {}
 
+    /** Runs it; {@code -p sizes=1x4096x4096} times that size instead of those listed. */
+    public static void main(String[] arguments) throws RunnerException, CommandLineOptionException {
+        Options options = new CommandLineOptions(arguments);
+        ChainedOptionsBuilder builder = new OptionsBuilder().parent(options).include(LinearBenchmark.class.getName());
+        if (!options.getParameter("sizes").hasValue()) {
+            builder.param(
+                    "sizes",
+                    KernelCases.benchmarks("square", "linear").stream()
+                            .flatMap(c -> Arrays.stream(c.rows())
+                                    .mapToObj(rows -> rows + "x" + c.sizes()[0] + "x" + c.sizes()[1]))
+                            .toArray(String[]::new));
+        }
+        new Runner(builder.build()).run();
+    }
+
     /** Opens the device and fills the matrix. */
     @Setup(Level.Trial)
     public void open() {
+        int[] numbers =
+                Arrays.stream(sizes.split("x", -1)).mapToInt(Integer::parseInt).toArray();
+        rows = numbers[0];
+        int outputs = numbers[1];
+        int columns = numbers[2];
         SplittableRandom random = new SplittableRandom(1);
         device = Devices.open(backend, DeviceOptions.defaults());
         WeightLayout wanted = switch (layout) {
@@ -74,10 +101,10 @@ public class LinearBenchmark {
             case "INT8" -> WeightLayout.int8(32);
             default -> WeightLayout.F16;
         };
-        float[] values = KernelCases.numbers(size * size, KernelCases.Fill.RANDOM, random);
-        weight = device.upload(KernelCases.matrix(values, size, size), wanted);
-        input = device.upload(KernelCases.numbers(rows * size, KernelCases.Fill.RANDOM, random));
-        output = device.allocate((long) rows * size * Float.BYTES);
+        float[] values = KernelCases.numbers(outputs * columns, KernelCases.Fill.RANDOM, random);
+        weight = device.upload(KernelCases.matrix(values, outputs, columns), wanted);
+        input = device.upload(KernelCases.numbers(rows * columns, KernelCases.Fill.RANDOM, random));
+        output = device.allocate((long) rows * outputs * Float.BYTES);
     }
 
     /** One multiplication. */
