@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Packs what a machine with a GPU needs, and neither Java nor network is there: a Java runtime, the jars with the kernels, the tests of
-# the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in the folder given, default target/. A second
-# argument is a model's file, of which pieces of at most 45 MB are laid beside the bundle: for the test of a real model.
+# Packs what a machine with a GPU needs, and neither Java nor network is there: a Java runtime, the jars with the
+# kernels, the tests of the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in
+# the folder given, default target/. A second argument is a model's file, of which pieces of at most 45 MB are laid
+# beside the bundle: for the test of a real model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -34,13 +35,17 @@ os.replace(sys.argv[1] + ".new", sys.argv[1])
 END
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
-cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class "$bundle/main/bench-classes/dev/demitasse/bench/"
+cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class \
+  "$bundle/main/bench-classes/dev/demitasse/bench/"
 cp ci/gpu.sh "$bundle/main/ci/"
 cp -r cuda/bench "$bundle/main/cuda/"
-for set in tiny types models; do
-  [ ! -d "../shared/golden/$set" ] || { mkdir -p "$bundle/shared/golden" && cp -r "../shared/golden/$set" "$bundle/shared/golden/"; }
+for set in models; do
+  [ ! -d "../shared/golden/$set" ] ||
+    { mkdir -p "$bundle/shared/golden" && cp -r "../shared/golden/$set" "$bundle/shared/golden/"; }
 done
-"$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.xml,java.management,java.naming,java.sql,jdk.jfr,jdk.unsupported,jdk.incubator.vector \
+modules=java.base,java.logging,java.xml,java.management,java.naming,java.sql
+modules=$modules,jdk.jfr,jdk.unsupported,jdk.incubator.vector
+"$JAVA_HOME/bin/jlink" --add-modules $modules \
   --strip-debug --no-header-files --no-man-pages --output "$bundle/main/java"
 git rev-parse HEAD >"$bundle/main/commit"
 tar -C "$bundle" -c main shared | xz -T0 -6 >"$target/gpu-bundle.tar.xz"

@@ -7,7 +7,8 @@ jdk_major() { # the major version of the JDK in folder $1, or 0
 
 find_jdk() {
   on_path=$(command -v javac 2>/dev/null || true)
-  [ -z "$on_path" ] || on_path=$(CDPATH= cd -- "$(dirname -- "$(readlink -f "$on_path" 2>/dev/null || echo "$on_path")")/.." && pwd)
+  [ -z "$on_path" ] ||
+    on_path=$(CDPATH= cd -- "$(dirname -- "$(readlink -f "$on_path" 2>/dev/null || echo "$on_path")")/.." && pwd)
   for home in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* /opt/java/* /opt/jdk* \
     /Library/Java/JavaVirtualMachines/*/Contents/Home "${HOME:-}"/Library/Java/JavaVirtualMachines/*/Contents/Home \
     "${HOME:-}"/.sdkman/candidates/java/* "${HOME:-}"/.local/share/mise/installs/java/* "${HOME:-}"/.jdks/*; do
@@ -17,7 +18,8 @@ find_jdk() {
     fi
   done
   echo "demitasse: no JDK $jdk_version or later was found in JAVA_HOME, on the PATH, or in the usual places." >&2
-  echo "Install one (Temurin: https://adoptium.net, or: mise use -g java@25, or: sdk install java 25-tem) or set JAVA_HOME." >&2
+  echo "Install one (Temurin: https://adoptium.net, or: mise use -g java@25, or: sdk install java 25-tem)" \
+    "or set JAVA_HOME." >&2
   return 1
 }
 

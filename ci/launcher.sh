@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The launcher and its process as a shell sees them: every command's --help, locales, links, no HOME, a full disk, a closed pipe, what is
-# piped in. Builds what is missing. Needs the demo model only for what chats, which is left out, by name, where it is not there.
+# The launcher and its process as a shell sees them: every command's --help, locales, links, no HOME, a full disk, a
+# closed pipe, what is piped in. Builds what is missing. Needs the demo model only for what chats, which is left out, by
+# name, where it is not there.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 demitasse=$PWD/demitasse
@@ -16,7 +17,8 @@ check() {
   shift 3
   timeout 120 "$@" >"$work/out" 2>&1 </dev/null
   got=$?
-  if [ "$got" = "$code" ] && ! grep -q '^	at ' "$work/out" && { [ "$pattern" = - ] || grep -qE -- "$pattern" "$work/out"; }; then
+  if [ "$got" = "$code" ] && ! grep -q $'^\tat ' "$work/out" &&
+    { [ "$pattern" = - ] || grep -qE -- "$pattern" "$work/out"; }; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1))
@@ -36,25 +38,31 @@ done
 tokens() { "$demitasse" tokenize -m "$tiny" --json -- "$1"; }
 want=$(tokens 'é@x')
 for locale in C POSIX en_US.ISO-8859-1 ar_EG.UTF-8 th_TH.UTF-8; do
-  check "tokens under LC_ALL=$locale" 0 "^$(printf '%s' "$want" | sed 's/[][{}]/\\&/g')$" env LC_ALL=$locale "$demitasse" tokenize -m "$tiny" --json -- 'é@x'
+  check "tokens under LC_ALL=$locale" 0 "^$(printf '%s' "$want" | sed 's/[][{}]/\\&/g')$" \
+    env LC_ALL=$locale "$demitasse" tokenize -m "$tiny" --json -- 'é@x'
 done
 cp "$tiny" "$work/é ü.gguf"
 check "a file name beyond ASCII under LC_ALL=C" 0 'token_embd' env LC_ALL=C "$demitasse" show "$work/é ü.gguf"
-check "digits under an Arabic locale" 0 'GGUF version 3, 5[0-9,]+ bytes' env LC_ALL=ar_EG.UTF-8 "$demitasse" show "$tiny"
+check "digits under an Arabic locale" 0 'GGUF version 3, 5[0-9,]+ bytes' \
+  env LC_ALL=ar_EG.UTF-8 "$demitasse" show "$tiny"
 check "a text that begins with @" 0 tokens "$demitasse" tokenize -m "$tiny" --json '@@ -1 @@'
 check "a text @file after --" 0 tokens "$demitasse" tokenize -m "$tiny" --json -- @/etc/passwd
-check "a prompt that looks like an option" 0 '"promptTokens":\[[0-9]+,[0-9]+\]' "$demitasse" generate -m "$tiny" -p -n -n 1 --json
+check "a prompt that looks like an option" 0 '"promptTokens":\[[0-9]+,[0-9]+\]' \
+  "$demitasse" generate -m "$tiny" -p -n -n 1 --json
 ln -s "$demitasse" "$work/link"
 ln -s link "$work/link-of-link"
 check "a linked launcher" 0 tokens "$work/link-of-link" tokenize -m "$tiny" --json a
 check "no HOME" 0 tokens env -u HOME "$demitasse" tokenize -m "$tiny" --json a
 check "no environment but PATH" 0 tokens env -i PATH="$PATH" "$demitasse" tokenize -m "$tiny" --json a
 
-shell "a text piped in beside -p" 0 '"promptTokens":\[97,98,99\]' "printf bc | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
+shell "a text piped in beside -p" 0 '"promptTokens":\[97,98,99\]' \
+  "printf bc | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
 shell "a text piped in alone" 0 '"promptTokens":\[98,99\]' "printf bc | '$demitasse' generate -m '$tiny' -n 1 --json"
 shell "a folder as standard input" 2 'cannot be read' "'$demitasse' generate -m '$tiny' -p a -n 1 < /"
-shell "a slow text piped in" 0 '"promptTokens":\[97,98\]' "(sleep 4; printf b) | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
-shell "more than a context piped in" 2 'holds more than 64 MiB' "head -c 100M /dev/zero | '$demitasse' generate -m '$tiny' -p a -n 1"
+shell "a slow text piped in" 0 '"promptTokens":\[97,98\]' \
+  "(sleep 4; printf b) | '$demitasse' generate -m '$tiny' -p a -n 1 --json"
+shell "more than a context piped in" 2 'holds more than 64 MiB' \
+  "head -c 100M /dev/zero | '$demitasse' generate -m '$tiny' -p a -n 1"
 shell "a full disk" 1 'No space left on device' "'$demitasse' generate -m '$tiny' -p a -n 3 > /dev/full"
 shell "a full disk, JSON" 1 'No space left on device' "'$demitasse' show '$tiny' --json > /dev/full"
 begin=$SECONDS
@@ -76,13 +84,18 @@ check "a context beyond the model's" 2 'trained for' "$demitasse" generate -m "$
 
 model=${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/demitasse}/models/SmolLM2-135M-Instruct.Q4_1.gguf
 if [ -e "$model" ]; then
+  said="one\n/save $work\n/load $work/none\n/load $tiny\n/save $work/talk\n/load $work/talk\ntwo\n/save $work/talk\n"
   shell "the last line, and failing commands of a chat" 0 '^\{"role":"user","content":"two"\}' \
-    "printf 'one\n/save $work\n/load $work/none\n/load $tiny\n/save $work/talk\n/load $work/talk\ntwo\n/save $work/talk\n/save /dev/full\nthree' \
-      | '$demitasse' chat -m '$model' -n 4 --temp 0 > $work/said && [ \$(grep -c . $work/said) -ge 6 ] && cat $work/talk"
+    "printf '$said/save /dev/full\nthree' | '$demitasse' chat -m '$model' -n 4 --temp 0 > $work/said \
+      && [ \$(grep -c . $work/said) -ge 6 ] && cat $work/talk"
   if command -v script >/dev/null; then # a terminal
-    shell "colours on a terminal" 0 - "TERM=xterm NO_COLOR= script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | grep -q $'\x1b'"
-    shell "colours on a dumb terminal" 0 - "TERM=dumb script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | { ! grep -q $'\x1b'; }"
-    shell "colours that are not wanted" 0 - "TERM=xterm NO_COLOR=1 script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | { ! grep -q $'\x1b'; }"
+    shell "colors on a terminal" 0 - \
+      "TERM=xterm NO_COLOR= script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | grep -q $'\x1b'"
+    shell "colors on a dumb terminal" 0 - \
+      "TERM=dumb script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null | { ! grep -q $'\x1b'; }"
+    shell "colors that are not wanted" 0 - \
+      "TERM=xterm NO_COLOR=1 script -qec \"'$demitasse' chat -m '$model' -p hi -n 1\" /dev/null \
+        | { ! grep -q $'\x1b'; }"
   fi
 else
   echo "launcher: chats are not tried: the demo model was not fetched"

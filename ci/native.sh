@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests of the C++ kernels: on this machine, under AddressSanitizer and UndefinedBehaviorSanitizer, over SIMDe (AVX-VNNI and
-# AVX-512 VNNI on machines without them), and for AArch64 under qemu. Installs what is missing where it may (Debian, as root); what
-# cannot run is named. With the argument "tools" it only installs.
+# The tests of the C++ kernels: on this machine, under AddressSanitizer and UndefinedBehaviorSanitizer, over SIMDe
+# (AVX-VNNI and AVX-512 VNNI on machines without them), and for AArch64 under qemu. Installs what is missing where it
+# may (Debian, as root); what cannot run is named. With the argument "tools" it only installs.
 set -euo pipefail
 cd "$(dirname "$0")/../native"
 
@@ -24,7 +24,8 @@ run() { # a preset, if its tools (the other arguments) are there
   log=$(mktemp)
   if cmake --preset "$preset" >"$log" 2>&1 && cmake --build --preset "$preset" >>"$log" 2>&1 &&
     ctest --preset "$preset" --verbose >>"$log" 2>&1; then
-    echo "kernel_test, $preset: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log"); $(grep -oE '[a-z0-9-]+: run$' "$log" | sed 's/: run//' | tr '\n' ' ')"
+    sets=$(grep -oE '[a-z0-9-]+: run$' "$log" | sed 's/: run//' | tr '\n' ' ')
+    echo "kernel_test, $preset: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log"); $sets"
     rm -f "$log"
   else
     cat "$log"

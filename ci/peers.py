@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Demitasse beside llama.cpp, in turns, on the same files: prefill of 512 and decode of 128 tokens, at depths, threads, cache types.
+"""Demitasse beside llama.cpp, in turns, on the same files: prefill of 512 and decode of 128 tokens, at depths, threads,
+cache types.
 
   ci/peers.py                                  SmolLM2 as it is, and re-quantised to Q8_0 and Q4_0; Gemma
   ci/peers.py --models FILE.gguf … --depths 0 2048 --threads 1 2 --kv f16 q8
   ci/peers.py --synthetic llama-3.2-1b:Q4_0 qwen3-4b:Q4_K    random weights in real shapes, larger than any cache
 
-Installs llama-cpp-python (it compiles; minutes) and gguf into a virtual environment in the cache folder at the first run. Writes one
-JSON object a figure to --out (default: standard output) and a table of medians and ratios to standard error.
+Installs llama-cpp-python (it compiles; minutes) and gguf into a virtual environment in the cache folder at the first
+run. Writes one JSON object a figure to --out (default: standard output) and a table of medians and ratios to standard
+error.
 """
 import argparse
 import json
@@ -165,13 +167,14 @@ def synthesise(tokenizer, target, shape, kind):
 
 
 def run_child(python, **task):
-    out = subprocess.run([str(python), __file__, "--child", json.dumps(task)], check=True, stdout=subprocess.PIPE, text=True)
+    out = subprocess.run([str(python), __file__, "--child", json.dumps(task)], check=True, stdout=subprocess.PIPE,
+                         text=True)
     return json.loads(out.stdout) if out.stdout.strip() else None
 
 
 def measure_demitasse(model, test, depth, threads, kv, runs, backend):
-    command = [str(ROOT / "demitasse"), "bench", "-m", model, "-d", str(depth), "-t", str(threads), "-r", str(runs), "--json",
-               "--backend", backend, "--kv-type", "int8" if kv == "q8" else "f16",
+    command = [str(ROOT / "demitasse"), "bench", "-m", model, "-d", str(depth), "-t", str(threads), "-r", str(runs),
+               "--json", "--backend", backend, "--kv-type", "int8" if kv == "q8" else "f16",
                "-p", "512" if test == "pp512" else "0", "-n", "128" if test == "tg128" else "0"]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     figure = json.loads(out.stdout.strip().splitlines()[-1])
@@ -220,10 +223,11 @@ def main():
     parser.add_argument("--out", type=argparse.FileType("a"), default=sys.stdout)
     options = parser.parse_args()
     python = environment()
-    print("| model | test | threads | cache | demitasse | llama.cpp | ratio |\n|---|---|---|---|---|---|---|", file=sys.stderr)
+    print("| model | test | threads | cache | demitasse | llama.cpp | ratio |\n|---|---|---|---|---|---|---|",
+          file=sys.stderr)
     for name, path in files(python, options):
-        cells = [(test, depth, threads, kv) for test in options.tests for depth in options.depths if test == "tg128" or depth == 0
-                 for threads in options.threads for kv in options.kv]
+        cells = [(test, depth, threads, kv) for test in options.tests for depth in options.depths
+                 if test == "tg128" or depth == 0 for threads in options.threads for kv in options.kv]
         for test, depth, threads, kv in cells:
             ours, theirs = [], []
             for _ in range(options.turns):
@@ -233,10 +237,12 @@ def main():
                                     runs=options.runs)
             a, b = statistics.median(ours), statistics.median(theirs)
             figure.update(model=name, test=test, depth=depth, threads=threads, kv=kv, tokensPerSecond=a, min=min(ours),
-                          max=max(ours), llamaCpp=b, llamaCppMin=min(theirs), llamaCppMax=max(theirs), ratio=a / b, peer=PEER)
+                          max=max(ours), llamaCpp=b, llamaCppMin=min(theirs), llamaCppMax=max(theirs), ratio=a / b,
+                          peer=PEER)
             print(json.dumps(figure), file=options.out, flush=True)
             at = f"{test}@{depth}" if depth else test
-            print(f"| {name} | {at} | {threads} | {kv} | {a:.0f} | {b:.0f} | {a / b:.2f} |", file=sys.stderr, flush=True)
+            print(f"| {name} | {at} | {threads} | {kv} | {a:.0f} | {b:.0f} | {a / b:.2f} |", file=sys.stderr,
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-option(DEMITASSE_SIMDE "Build the kernels for VNNI over SIMDe, so that their tests run on any x86-64 with AVX2 (slowly)" OFF)
+option(DEMITASSE_SIMDE
+  "Build the kernels for VNNI over SIMDe, so that their tests run on any x86-64 with AVX2 (slowly)" OFF)
 
 # One translation unit an instruction set, each with its own flags; which of them runs is decided at start.
 function(demitasse_instruction_sets target)

@@ -1,5 +1,5 @@
-// The cases of java/testkit's cases.txt, as that file describes them. Needs nothing else, so that tests of other devices
-// can read them too.
+// The cases of java/testkit's cases.txt, as that file describes them. Needs nothing else, so that tests of other
+// devices can read them too.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What this machine can do at most, so that a figure can be given in per cent of it: INT8 and FP32 operations a second of one core
-// and of all, and bytes read a second from memory. x86-64.
+// What this machine can do at most, so that a figure can be given in per cent of it: INT8 and FP32 operations a second
+// of one core and of all, and bytes read a second from memory. x86-64.
 #include <immintrin.h>
 #include <sys/mman.h>
 
