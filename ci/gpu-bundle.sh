@@ -24,7 +24,7 @@ for module in ${modules//,/ }; do
 done
 # The console has JUnit in it; the others are for tests that do not run there.
 rm -f "$bundle"/main/lib/{junit-jupiter,junit-platform-commons,junit-platform-engine,jazzer,jqwik,byte-buddy}*.jar
-# A third of JCuda's libraries is a compiler of PTX that nothing here asks for.
+# A third of JCuda's libraries is a compiler of PTX that nothing here uses.
 python3 - "$bundle"/main/lib/jcuda-natives-*.jar <<'END'
 import os, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[1] + ".new", "w", zipfile.ZIP_DEFLATED) as new:

@@ -25,7 +25,7 @@ flags="$flags --sun-misc-unsafe-memory-access=allow -Xmx8g"
 } | tee "$results/machine.txt"
 rm -f "$results/demitasse.jsonl" "$results/torch.jsonl"
 
-# What the GPU is asked for by the class's own condition would be skipped elsewhere.
+# Classes that need a newer GPU, by their own condition, would be skipped elsewhere.
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 || true)
 classes=()
 for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest WeightTilesTest \

@@ -2,7 +2,7 @@
 """Demitasse beside llama.cpp, in turns, on the same files: prefill of 512 and decode of 128 tokens, at depths, threads,
 cache types.
 
-  ci/peers.py                                  SmolLM2 as it is, and re-quantised to Q8_0 and Q4_0; Gemma
+  ci/peers.py                                  SmolLM2 as it is, and re-quantized to Q8_0 and Q4_0; Gemma
   ci/peers.py --models FILE.gguf … --depths 0 2048 --threads 1 2 --kv f16 q8
   ci/peers.py --synthetic llama-3.2-1b:Q4_0 qwen3-4b:Q4_K    random weights in real shapes, larger than any cache
 
@@ -48,7 +48,7 @@ def environment():
 def child(arguments):
     """One of the steps that need the environment, as JSON on the command line."""
     task = json.loads(arguments)
-    {"measure": measure_llama, "quantise": quantise, "synthesise": synthesise}[task.pop("task")](**task)
+    {"measure": measure_llama, "quantize": quantize, "synthesize": synthesize}[task.pop("task")](**task)
 
 
 def measure_llama(model, test, depth, threads, kv, runs):
@@ -90,7 +90,7 @@ def measure_llama(model, test, depth, threads, kv, runs):
     print(json.dumps(sorted(speeds)))
 
 
-def quantise(source, target, kind):
+def quantize(source, target, kind):
     import llama_cpp as llama
 
     silent = llama.llama_log_callback(lambda *_: None)
@@ -102,7 +102,7 @@ def quantise(source, target, kind):
         sys.exit("llama_model_quantize failed")
 
 
-def synthesise(tokenizer, target, shape, kind):
+def synthesize(tokenizer, target, shape, kind):
     """A model of random weights; its vocabulary is that of the file tokenizer, filled up with unused tokens."""
     import gguf
     import numpy
@@ -194,7 +194,7 @@ def files(python, options):
             path = CACHE / "peers-models" / f"{shape}-{kind}.gguf"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                run_child(python, task="synthesise", tokenizer=str(smol), target=str(path), shape=shape, kind=kind)
+                run_child(python, task="synthesize", tokenizer=str(smol), target=str(path), shape=shape, kind=kind)
             found.append((path.stem, str(path)))
         return found
     found = [("SmolLM2 Q4_1", str(smol))]
@@ -202,7 +202,7 @@ def files(python, options):
         path = CACHE / "peers-models" / f"SmolLM2-135M-Instruct.{kind}.gguf"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            run_child(python, task="quantise", source=str(smol), target=str(path), kind=kind)
+            run_child(python, task="quantize", source=str(smol), target=str(path), kind=kind)
         found.append((f"SmolLM2 {kind}", str(path)))
     return found + [("gemma-3-270m Q4_K_M", str(models / "gemma-3-270m-q4_k_m.gguf"))]
 

@@ -2,7 +2,7 @@
 """The form of every tracked text file of ours: no line over 120 columns, no tab, no blank at a line's end; and names of
 kernel files that are OPERATION.cu or OPERATION.VARIANT.cu. Names every offender, and fails where there is one.
 
-Exempt: Markdown (a paragraph is a line), data (resources, results of measurements) and the licence.
+Exempt: Markdown (a paragraph is a line), data (resources, results of measurements) and the license.
 """
 import pathlib
 import re

@@ -6,11 +6,11 @@
 // Accuracy: FP32 sums. Positions are taken page by page from the page of the first one on; every segment of 512
 //           positions is computed alone, and segments are merged in order. So a query has the same bits alone, in a
 //           batch and in any chunk.
-// Launch:   one task the query heads of one key head by a block of 16 rows of a sequence or, for a row that stands
+// Launch:   one task the query heads of one KV head by a block of 16 rows of a sequence or, for a row that stands
 //           alone, by a segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
-// Why:      a page is widened to FP32 once for all queries that share it, or as it is read where they are few; scales of
-//           INT8 and FP8 are taken into the scores and weights, not into the elements, where a head has one scale.
+// Why:      a page is widened to FP32 once for all queries that share it, or as it is read where they are few; scales
+//           of INT8 and FP8 are taken into the scores and weights, not into the elements, where a head has one scale.
 //           Scores of 32 positions are whole registers and need no sums across lanes.
 #pragma once
 
@@ -66,7 +66,7 @@ inline void with_load(KvType type, F f) {
     }
 }
 
-// Pages lie apart from each other, so the processor cannot tell which comes next: it is asked for.
+// Pages lie apart from each other, so the processor cannot tell which comes next.
 inline void prefetch_lines(const uint8_t* from, int64_t bytes) {
     for (int64_t line = 0; line < bytes; line += 64) {
         __builtin_prefetch(from + line);
@@ -97,7 +97,7 @@ inline void scale_page(int64_t dim, const float* key_scales, const float* value_
     }
 }
 
-// A page as it lies, while the next one is asked for.
+// A page as it lies, while the next one is prefetched.
 inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head) {
     const int64_t bytes = kv.block_bytes();
     const int64_t block = kv.block(layer, page, head);
@@ -333,33 +333,33 @@ inline int32_t first_position(const AttentionArgs& a, int64_t row) {
 constexpr int MOST_QUERIES = LANES == 16 ? PAGE_QUERIES : 3;  // whose sums fit the registers
 constexpr int FEW_QUERIES = LANES == 16 ? 4 : 3;
 
-// One task: the query heads of one key head by a block.
+// One task: the query heads of one KV head by a block.
 struct AttentionTask {
     const AttentionArgs& a;
     const AttentionBlock& block;
     int64_t kv_head;
-    int64_t group;  // query heads of a key head
-    int64_t dim;    // padded elements
+    int64_t heads_per_kv;  // query heads per KV head
+    int64_t dim;           // padded elements
     int64_t state_size;
     float* pages;     // two widened pages
     float* scores;    // of up to PAGE_QUERIES queries
     float* totals;    // states of all segments so far: [row][query]
     float* segments;  // states of the segment: [row][query]
 
-    AttentionState state(float* states, int64_t row, int64_t g) const {
-        return {states + ((row - block.first) * group + g) * state_size};
+    AttentionState state(float* states, int64_t row, int64_t h) const {
+        return {states + ((row - block.first) * heads_per_kv + h) * state_size};
     }
 
     // Pages [from, to) in positions of one segment, for all rows that see some of it.
     void segment(int64_t from, int64_t to) {
         for (int64_t row = block.first; row < block.last; row++) {
-            for (int64_t g = 0; g < group; g++) {
-                reset_state(state(segments, row, g), dim);
+            for (int64_t h = 0; h < heads_per_kv; h++) {
+                reset_state(state(segments, row, h), dim);
             }
         }
         const int32_t* table = a.rows->pages[block.first];
         // A few queries read elements as they are; for many they are widened once.
-        const bool few = (block.last - block.first) * group <= FEW_QUERIES &&
+        const bool few = (block.last - block.first) * heads_per_kv <= FEW_QUERIES &&
                          (a.kv->key_scales == nullptr || a.kv->scale_groups() == 1);
         with_load(a.kv->type, [&](auto element_load) {
             using Load = decltype(element_load);
@@ -388,9 +388,9 @@ struct AttentionTask {
             if (begin >= end) {
                 continue;
             }
-            for (int64_t g = 0; g < group; g++) {
-                const float* q = a.q + (row * a.heads + kv_head * group + g) * a.kv->head_dim;
-                waiting[count++] = {q, state(segments, row, g), static_cast<int>(begin), static_cast<int>(end)};
+            for (int64_t h = 0; h < heads_per_kv; h++) {
+                const float* q = a.q + (row * a.heads + kv_head * heads_per_kv + h) * a.kv->head_dim;
+                waiting[count++] = {q, state(segments, row, h), static_cast<int>(begin), static_cast<int>(end)};
                 if (count == MOST) {
                     add_page<MOST, Load>(waiting, elements, a, a.kv->head_dim, dim, scores);
                     count = 0;
@@ -418,20 +418,20 @@ struct AttentionTask {
             segment(s * SEGMENT > from ? s * SEGMENT : from, (s + 1) * SEGMENT < to ? (s + 1) * SEGMENT : to);
             for (int64_t row = block.first; row < block.last; row++) {
                 const bool sees = a.rows->positions[row] >= s * SEGMENT && first_position(a, row) < (s + 1) * SEGMENT;
-                for (int64_t g = 0; sees && g < group; g++) {
-                    AttentionState total = state(totals, row, g);
+                for (int64_t h = 0; sees && h < heads_per_kv; h++) {
+                    AttentionState total = state(totals, row, h);
                     if (s == first_position(a, row) / SEGMENT) {
-                        std::memcpy(total.at, state(segments, row, g).at, static_cast<size_t>(state_size) * 4);
+                        std::memcpy(total.at, state(segments, row, h).at, static_cast<size_t>(state_size) * 4);
                     } else {
-                        merge_state(total, state(segments, row, g), dim);
+                        merge_state(total, state(segments, row, h), dim);
                     }
                 }
             }
         }
         for (int64_t row = block.first; row < block.last; row++) {
-            for (int64_t g = 0; g < group; g++) {
-                float* out = a.out + (row * a.heads + kv_head * group + g) * a.kv->head_dim;
-                finish_state(state(totals, row, g), a.kv->head_dim, out);
+            for (int64_t h = 0; h < heads_per_kv; h++) {
+                float* out = a.out + (row * a.heads + kv_head * heads_per_kv + h) * a.kv->head_dim;
+                finish_state(state(totals, row, h), a.kv->head_dim, out);
             }
         }
     }
@@ -442,7 +442,7 @@ struct AttentionTask {
         int64_t last = a.rows->positions[block.first] + 1;
         int64_t from = block.segment * SEGMENT;
         int64_t to = from + SEGMENT;
-        segments = a.states + (block.state * a.heads + kv_head * group) * state_size;
+        segments = a.states + (block.state * a.heads + kv_head * heads_per_kv) * state_size;
         segment(from > first ? from : first, to < last ? to : last);
     }
 };
@@ -452,13 +452,13 @@ inline void attention(const Command& command, int task, Worker& worker) {
     int64_t heads = a.kv->heads;
     const AttentionBlock& block = a.blocks[a.block_count - 1 - task / heads];  // later blocks see more positions
     int64_t dim = a.kv->padded();
-    int64_t group = a.heads / heads;
+    int64_t heads_per_kv = a.heads / heads;
     float* scratch = reinterpret_cast<float*>(worker.scratch);
     float* scores = scratch + 2 * dim * PAGE;
     float* totals = scores + PAGE_QUERIES * PAGE;
     int64_t size = STATE_HEADER + dim;
-    AttentionTask run{a,    block,   task % heads, group,  dim,
-                      size, scratch, scores,       totals, totals + QUERY_BLOCK * group * size};
+    AttentionTask run{a,    block,   task % heads, heads_per_kv, dim,
+                      size, scratch, scores,       totals,       totals + QUERY_BLOCK * heads_per_kv * size};
     if (block.segment >= 0) {
         run.run_segment();
     } else {

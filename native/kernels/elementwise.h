@@ -23,7 +23,7 @@ inline float table_value(const Matrix& m, int64_t row, int64_t k) {
         case Element::F32:
             return reinterpret_cast<const float*>(m.quants)[at];
         case Element::F16:
-            return half_to_float(reinterpret_cast<const uint16_t*>(m.quants)[at]);
+            return fp16_to_float(reinterpret_cast<const uint16_t*>(m.quants)[at]);
         case Element::BF16: {
             uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(m.quants)[at]) << 16;
             float value;
@@ -83,8 +83,8 @@ inline void soft_cap(const Command& command, int task, Worker&) {
 inline void rope(const Command& command, int task, Worker&) {
     const RopeArgs& a = command.rope;
     int64_t half = a.rope_dim / 2;
-    int64_t step = a.neighbours != 0 ? 2 : 1;
-    int64_t distance = a.neighbours != 0 ? 1 : half;
+    int64_t step = a.interleaved != 0 ? 2 : 1;
+    int64_t distance = a.interleaved != 0 ? 1 : half;
     int64_t last = (task + 1) * 4 < a.rows ? (task + 1) * 4 : a.rows;
     for (int64_t row = task * 4; row < last; row++) {
         const float* angles = a.angles + row * a.rope_dim;

@@ -1,8 +1,8 @@
-// Blocks of rows by panels whose weights stay in registers for all rows: what gemm_int4 and gemm_int8 are made of where the
-// instruction set has no dot product of four bytes.
+// Blocks of rows by panels whose weights stay in registers for all rows: what gemm_int4 and gemm_int8 are made of where
+// the instruction set has no dot product of four bytes.
 //
-// There are 16 registers, or products take several: two registers of outputs by half a group of columns stay, an
-// activation that is spread over a register serves both, and the sums of the first half wait in memory.
+// There are 16 registers, or products take several: two registers of outputs by 16 columns stay, an
+// activation that is spread over a register serves both, and the sums of the first 16 columns wait in memory.
 #pragma once
 
 #include "integer_weights.h"
@@ -15,7 +15,7 @@ namespace demitasse::DM_ISA {
 // Registers of outputs whose weights stay in registers for all rows of a block.
 constexpr int GEMM_REGISTERS = 2;
 
-// The weights of half a group of columns.
+// The weights of 16 columns.
 template <class W>
 struct GemmWeights {
     I32 w[GEMM_REGISTERS][4];
@@ -44,7 +44,7 @@ struct GemmFolds {
     }
 };
 
-// The sums of half a group for all rows of a block, [row][register].
+// The sums of 16 columns for all rows of a block, [row][register].
 template <class W>
 inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t* partial) {
     const GemmWeights<W> weights(at);
@@ -60,10 +60,11 @@ inline void gemm_first(const uint8_t* at, const int8_t* q, int64_t rows, int32_t
     }
 }
 
-// Adds the sums of half a group to whole-row sums of all rows of a block, totals [row][16] integers; partial as in gemm_part.
+// Adds the sums of 16 columns to the sums per row of all rows of a block, totals [row][16] integers; partial as in
+// gemm_part.
 template <class W>
-inline void gemm_part_whole(const uint8_t* at, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                            int32_t z, const int32_t* partial, int32_t* totals) {
+inline void gemm_part_per_row(const uint8_t* at, const int8_t* q, const GroupActivation* activations, int64_t rows,
+                              int32_t z, const int32_t* partial, int32_t* totals) {
     const GemmWeights<W> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         I32 sums[GEMM_REGISTERS];
@@ -73,15 +74,15 @@ inline void gemm_part_whole(const uint8_t* at, const int8_t* q, const GroupActiv
         weights.add(sums, q + r * GROUP);
         for (int v = 0; v < GEMM_REGISTERS; v++) {
             int32_t* to = totals + r * PANEL + v * LANES;
-            store_i(to, add_i(load_i(to), W::sum(sums[v], activations[r].half[0] + activations[r].half[1], z)));
+            store_i(to, add_i(load_i(to), W::sum(sums[v], activations[r].sums16[0] + activations[r].sums16[1], z)));
         }
     }
 }
 
 // A block of rows by a panel where both have one scale a row; arguments as for gemm_panel.
 template <class W>
-void gemm_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows,
-                      int32_t* partial, float* out) {
+void gemm_panel_per_row(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows,
+                        int32_t* partial, float* out) {
     int32_t* totals = reinterpret_cast<int32_t*>(out);
     int32_t inputs[ROW_BLOCK] = {};
     const int32_t z = weight_zero<W>(p);
@@ -94,10 +95,10 @@ void gemm_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivat
         for (int v = 0; v < REGISTERS; v += GEMM_REGISTERS) {
             const uint8_t* first = p.quants + g * W::GROUP_BYTES + v * LANES * 4;
             gemm_first<W>(first, x, rows, partial);
-            gemm_part_whole<W>(first + W::GROUP_BYTES / 2, x + 16, a, rows, z, partial, totals + v * LANES);
+            gemm_part_per_row<W>(first + W::GROUP_BYTES / 2, x + 16, a, rows, z, partial, totals + v * LANES);
         }
         for (int64_t r = 0; r < rows; r++) {
-            inputs[r] += a[r].half[0] + a[r].half[1];
+            inputs[r] += a[r].sums16[0] + a[r].sums16[1];
         }
     }
     for (int v = 0; v < REGISTERS; v++) {
@@ -111,16 +112,16 @@ void gemm_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivat
 }
 
 // Adds a part to the results of all rows of a block, out [row][16], which lie in the first-level cache.
-//   half      which half of the group the part is, or -1 for all of it
+//   part16    which 16 of the 32 columns the part is, or -1 for all of them
 //   partial   the sums of what the registers do not hold, where PARTIAL
 template <class W, bool PARTIAL>
 inline void gemm_part(const uint8_t* at, const GemmFolds& folds, const int8_t* q, const GroupActivation* activations,
-                      int64_t rows, int half, int32_t z, const int32_t* partial, float* out) {
+                      int64_t rows, int part16, int32_t z, const int32_t* partial, float* out) {
     const GemmWeights<W> weights(at);
     for (int64_t r = 0; r < rows; r++) {
         const GroupActivation& a = activations[r];
-        const int32_t sum = half < 0 ? a.half[0] + a.half[1] : a.half[half];
-        const float input = half < 0 ? a.sum : static_cast<float>(sum);
+        const int32_t sum = part16 < 0 ? a.sums16[0] + a.sums16[1] : a.sums16[part16];
+        const float input = part16 < 0 ? a.sum : static_cast<float>(sum);
         I32 sums[GEMM_REGISTERS];
         for (int v = 0; v < GEMM_REGISTERS; v++) {
             sums[v] = PARTIAL ? load_i(partial + (r * GEMM_REGISTERS + v) * LANES) : zero_i();
@@ -134,7 +135,7 @@ inline void gemm_part(const uint8_t* at, const GemmFolds& folds, const int8_t* q
 }
 
 // A block of rows by a panel; out: rows x 16; partial: room for rows x 16 integers.
-template <class W, bool HALVES>
+template <class W, bool PER16>
 void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, int64_t rows,
                 int32_t* partial, float* out) {
     const int32_t z = weight_zero<W>(p);
@@ -148,7 +149,7 @@ void gemm_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
             const uint8_t* first = p.quants + g * W::GROUP_BYTES + v * LANES * 4;
             const uint8_t* second = first + W::GROUP_BYTES / 2;
             float* to = out + v * LANES;
-            if constexpr (HALVES) {
+            if constexpr (PER16) {
                 gemm_part<W, false>(first, GemmFolds(p, 2 * g, v), x, a, rows, 0, z, nullptr, to);
                 gemm_part<W, false>(second, GemmFolds(p, 2 * g + 1, v), x + 16, a, rows, 1, z, nullptr, to);
             } else {
@@ -167,8 +168,8 @@ void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, i
     int32_t* partial = reinterpret_cast<int32_t*>(scratch + ROW_BLOCK * PANEL);
     for (int64_t panel = from; panel < to; panel++) {
         IntegerPanel p(m, panel, W::GROUP_BYTES);
-        if (a.whole_rows != 0 && whole_row_sums(m)) {
-            gemm_panel_whole<W>(p, q, activations, rows, partial, scratch);
+        if (a.per_row != 0 && sums_per_row(m)) {
+            gemm_panel_per_row<W>(p, q, activations, rows, partial, scratch);
         } else if (m.group == 16) {
             gemm_panel<W, true>(p, q, activations, rows, partial, scratch);
         } else {

@@ -1,10 +1,10 @@
-// Tiles of rows and panels whose integer sums stay in registers: what gemm_int4 and gemm_int8 are made of where the
-// instruction set has a dot product of four bytes.
+// Register tiles of rows and panels, whose integer sums stay in registers: what gemm_int4 and gemm_int8 are made of
+// where the instruction set has a dot product of four bytes.
 //
-// A tile is TILE_PANELS panels by TILE_ROWS rows. Per four columns it reads one register of weights for each register of
-// outputs and spreads one word of activations for each row; every register of weights serves all rows and every spread
-// word all panels, so that multiply-adds outnumber loads. The part's sums are folded into FP32 sums in the first-level
-// cache as one row alone folds them (integer_weights.h), and have the same bits.
+// A tile is TILE_PANELS panels by TILE_ROWS rows. Per four columns it reads one register of weights for each register
+// of outputs and spreads one word of activations for each row; every register of weights serves all rows and every
+// spread word all panels, so that multiply-adds outnumber loads. The part's sums are folded into FP32 sums in the
+// first-level cache as one row alone folds them (integer_weights.h), and have the same bits.
 #pragma once
 
 #include "integer_weights.h"
@@ -15,7 +15,7 @@ namespace demitasse::DM_ISA {
 #if defined(DM_DOT)
 
 // What a part of a tile is: 32 columns, 16 columns, or the whole row (weights and activations have one scale a row).
-enum class Part { GROUP, HALF, ROW };
+enum class Part { COLUMNS32, COLUMNS16, ROW };
 
 // Where the sums of a tile come from: rows of one block from `q` on, panels from `panels` on.
 struct TileInput {
@@ -26,7 +26,7 @@ struct TileInput {
 };
 
 template <class W, int P, int R>
-struct Tile {
+struct RegisterTile {
     static constexpr int V = P * REGISTERS;
     I32 sums[R][V];
 
@@ -70,12 +70,12 @@ struct Tile {
     }
 
 #if defined(DM_MMLA)
-    // Eight columns of two outputs by two rows of activations an instruction. Between pair_rows and part_rows the sums of
-    // rows r and r + 1 are those of the lower and upper half of a register's outputs, [output][row].
+    // Eight columns of two outputs by two rows of activations an instruction. Between pair_rows and part_rows the sums
+    // of rows r and r + 1 are those of the lower and upper lanes of a register's outputs, [output][row].
     void add_pairs(const I32 (*w)[V], const int8_t* q) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; r += 2) {
-            const I32 a = load_halves(q + r * GROUP, q + (r + 1) * GROUP);
+            const I32 a = load_pair(q + r * GROUP, q + (r + 1) * GROUP);
 #pragma GCC unroll 12
             for (int v = 0; v < V; v++) {
                 sums[r][v] = mmla(sums[r][v], low_lanes(w[0][v], w[1][v]), a);
@@ -137,7 +137,7 @@ inline I32 correction(int32_t z, int32_t sum) {
     return set1_i(-(W::OFFSET + z) * sum);
 }
 
-// The same of a whole group, from what is at hand: -128 sum, z being 0 or 8.
+// The same of 32 columns, from what is at hand: -128 sum, z being 0 or 8.
 template <class W>
 inline I32 group_correction(int32_t z, const GroupActivation& a) {
     static_assert(W::OFFSET == 0 || (W::OFFSET == 128 && W::ZERO == 0));
@@ -147,8 +147,8 @@ inline I32 group_correction(int32_t z, const GroupActivation& a) {
 // One tile over all columns, one fold a part; out: [row][panel][16].
 template <class W, Part PART, int P, int R>
 void gemm_tile(const TileInput& in, float* out) {
-    constexpr int PAIRS = PART == Part::HALF ? 2 : 4;
-    constexpr int PARTS = PART == Part::HALF ? 2 : 1;
+    constexpr int PAIRS = PART == Part::COLUMNS16 ? 2 : 4;
+    constexpr int PARTS = PART == Part::COLUMNS16 ? 2 : 1;
     const IntegerPanel* panels = in.panels;
     const int32_t z = weight_zero<W>(panels[0]);
     static_assert(W::ZERO == 0 || W::ZERO == 8);
@@ -159,10 +159,11 @@ void gemm_tile(const TileInput& in, float* out) {
         const GroupActivation* a = in.activations + g * in.stride;
 #pragma GCC unroll 2
         for (int part = 0; part < PARTS; part++) {
-            Tile<W, P, R> tile;
+            RegisterTile<W, P, R> tile;
 #pragma GCC unroll 8
             for (int r = 0; r < R; r++) {
-                tile.start(r, PART == Part::HALF ? correction<W>(z, a[r].half[part]) : group_correction<W>(z, a[r]));
+                tile.start(
+                    r, PART == Part::COLUMNS16 ? correction<W>(z, a[r].sums16[part]) : group_correction<W>(z, a[r]));
             }
             tile.pair_rows();
 #pragma GCC unroll 4
@@ -170,7 +171,9 @@ void gemm_tile(const TileInput& in, float* out) {
                 tile.add(panels, g, part * PAIRS + pair, in.q + g * in.stride * GROUP);
             }
             tile.part_rows();
-            auto input = [&](int r) { return PART == Part::HALF ? static_cast<float>(a[r].half[part]) : a[r].sum; };
+            auto input = [&](int r) {
+                return PART == Part::COLUMNS16 ? static_cast<float>(a[r].sums16[part]) : a[r].sum;
+            };
             tile.fold(panels, PARTS * g + part, input, a, out);
             asm volatile("" ::: "memory");  // else the compiler keeps all of `out` in registers, and lacks them
         }
@@ -179,17 +182,17 @@ void gemm_tile(const TileInput& in, float* out) {
 
 // The same where weights and activations have one scale a row: one fold at the end.
 template <class W, int P, int R>
-void gemm_tile_whole(const TileInput& in, float* out) {
+void gemm_tile_per_row(const TileInput& in, float* out) {
     const IntegerPanel* panels = in.panels;
     const int32_t z = weight_zero<W>(panels[0]);
     int32_t inputs[R] = {};
     for (int64_t g = 0; g < panels[0].groups; g++) {
         for (int r = 0; r < R; r++) {
             const GroupActivation& a = in.activations[g * in.stride + r];
-            inputs[r] += a.half[0] + a.half[1];
+            inputs[r] += a.sums16[0] + a.sums16[1];
         }
     }
-    Tile<W, P, R> tile;
+    RegisterTile<W, P, R> tile;
     for (int r = 0; r < R; r++) {
         tile.start(r, correction<W>(z, inputs[r]));
     }
@@ -207,13 +210,13 @@ void gemm_tile_whole(const TileInput& in, float* out) {
         panels, 0, [&](int r) { return static_cast<float>(inputs[r]); }, in.activations, out);
 }
 
-// All rows by P panels, in tiles of R rows and then of half as many.
+// All rows by P panels, in tiles of R rows and then of R / 2.
 template <class W, Part PART, int P, int R>
 void gemm_rows(TileInput in, int64_t rows, Results out) {
     alignas(64) float tile[R * P * PANEL];
     for (; rows >= R; rows -= R) {
         if constexpr (PART == Part::ROW) {
-            gemm_tile_whole<W, P, R>(in, tile);
+            gemm_tile_per_row<W, P, R>(in, tile);
         } else {
             gemm_tile<W, PART, P, R>(in, tile);
         }
@@ -252,12 +255,12 @@ void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, i
 
 template <class W>
 void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows, float*) {
-    if (a.whole_rows != 0 && whole_row_sums(*a.matrix)) {
+    if (a.per_row != 0 && sums_per_row(*a.matrix)) {
         gemm_panels<W, Part::ROW>(a, from, to, first, rows);
     } else if (a.matrix->group == 16) {
-        gemm_panels<W, Part::HALF>(a, from, to, first, rows);
+        gemm_panels<W, Part::COLUMNS16>(a, from, to, first, rows);
     } else {
-        gemm_panels<W, Part::GROUP>(a, from, to, first, rows);
+        gemm_panels<W, Part::COLUMNS32>(a, from, to, first, rows);
     }
 }
 

@@ -4,7 +4,7 @@
 // Requires: columns padded to 32; padding meets activations of zero.
 // Accuracy: 32 products of at most 15 x 127 fit 16 bits in pairs and 32 bits in all; FP32 folds, group after group.
 // Launch:   one task some panels, about 64 KiB of weights.
-// Moves:    half a byte, and 4 or 8 bytes of scale and minimum for 32 columns; 2 operations an element.
+// Moves:    4 bits, and 4 or 8 bytes of scale and minimum for 32 columns; 2 operations an element.
 // Why:      bound by memory: every byte of a line is used when it arrives, and nothing is summed across lanes.
 #pragma once
 
@@ -12,11 +12,11 @@
 
 namespace demitasse::DM_ISA {
 
-inline void gemv_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
-                      bool whole_rows, float* out) {
+inline void gemv_int4(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, bool per_row,
+                      float* out) {
     IntegerPanel p(m, panel, Int4Weights::GROUP_BYTES);
-    if (whole_rows) {
-        gemv_panel_whole<Int4Weights>(p, q, activations, out);
+    if (per_row) {
+        gemv_panel_per_row<Int4Weights>(p, q, activations, out);
     } else if (m.group == 16) {
         gemv_panel<Int4Weights, true>(p, q, activations, out);
     } else {

@@ -15,11 +15,11 @@
 namespace demitasse::DM_ISA {
 
 template <class W>
-inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
-                      bool whole_rows, float* out) {
+inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, bool per_row,
+                      float* out) {
     IntegerPanel p(m, panel, W::GROUP_BYTES);
-    if (whole_rows) {
-        gemv_panel_whole<W>(p, q, activations, out);
+    if (per_row) {
+        gemv_panel_per_row<W>(p, q, activations, out);
     } else if (m.group == 16) {
         gemv_panel<W, true>(p, q, activations, out);
     } else {
@@ -27,12 +27,12 @@ inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const Gro
     }
 }
 
-inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations,
-                      bool whole_rows, float* out) {
+inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const GroupActivation* activations, bool per_row,
+                      float* out) {
     if (m.maximum <= SMALL_MAXIMUM) {
-        gemv_int8<SmallInt8Weights>(m, panel, q, activations, whole_rows, out);
+        gemv_int8<SmallInt8Weights>(m, panel, q, activations, per_row, out);
     } else {
-        gemv_int8<Int8Weights>(m, panel, q, activations, whole_rows, out);
+        gemv_int8<Int8Weights>(m, panel, q, activations, per_row, out);
     }
 }
 

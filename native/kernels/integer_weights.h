@@ -1,6 +1,6 @@
-// Panels of integer weights by quantised activations: what gemv_int4, gemv_int8, gemm_int4 and gemm_int8 share.
+// Panels of integer weights by quantized activations: what gemv_int4, gemv_int8, gemm_int4 and gemm_int8 share.
 //
-// The sum of a part (a group of 32 columns, or half of it where weights have a scale for 16) is an integer and exact.
+// The sum of a part (32 columns, or 16 where weights have a scale for 16) is an integer and exact.
 // Parts are folded one after the other into out += s_a (s_w products + m_w inputs); where the layout has no minimum but
 // a zero, that is taken off the integers. One row and many are folded in the same order, so a row has the same bits
 // alone and in a batch.
@@ -18,7 +18,7 @@ struct IntegerPanel {
     const uint8_t* mins;  // or null
     int64_t groups;       // of 32 columns
     int shift;
-    bool half;  // scales and minimums are FP16
+    bool fp16;  // scales and minimums are FP16
 
     IntegerPanel() = default;
 
@@ -28,7 +28,7 @@ struct IntegerPanel {
           mins(m.mins == nullptr ? nullptr : m.mins + panel * m.groups() * PANEL * m.scale_bytes()),
           groups(m.padded() / GROUP),
           shift(0),
-          half(m.half_scales != 0) {
+          fp16(m.fp16_scales != 0) {
         while (m.group > 32 && shift < 30 && (int64_t{GROUP} << shift) < m.group) {
             shift++;
         }
@@ -96,7 +96,7 @@ constexpr int64_t SMALL_MAXIMUM = 32;
 
 // A scale or minimum.
 inline float scale_value(const Matrix& m, const uint8_t* scales, int64_t at) {
-    return m.half_scales != 0 ? half_to_float(reinterpret_cast<const uint16_t*>(scales)[at])
+    return m.fp16_scales != 0 ? fp16_to_float(reinterpret_cast<const uint16_t*>(scales)[at])
                               : reinterpret_cast<const float*>(scales)[at];
 }
 
@@ -110,12 +110,12 @@ struct Fold {
 
     [[gnu::always_inline]] Fold(const IntegerPanel& p, int64_t part, int v) : has_minimum(p.mins != nullptr) {
         int64_t at = (part >> p.shift) * PANEL + v * LANES;
-        scale = load_scales(p.scales, at, p.half);
-        minimum = has_minimum ? load_scales(p.mins, at, p.half) : zero();
+        scale = load_scales(p.scales, at, p.fp16);
+        minimum = has_minimum ? load_scales(p.mins, at, p.fp16) : zero();
     }
 
-    [[gnu::always_inline]] static F32 load_scales(const uint8_t* from, int64_t at, bool half) {
-        return half ? load_f16(reinterpret_cast<const uint16_t*>(from) + at)
+    [[gnu::always_inline]] static F32 load_scales(const uint8_t* from, int64_t at, bool fp16) {
+        return fp16 ? load_f16(reinterpret_cast<const uint16_t*>(from) + at)
                     : load(reinterpret_cast<const float*>(from) + at);
     }
 
@@ -130,12 +130,12 @@ struct Fold {
     }
 };
 
-// How far ahead weights are asked for: memory answers after about 100 ns, in which a core reads about 2 KiB; 4 KiB were
-// measured best.
+// How far ahead weights are prefetched: memory answers after about 100 ns, in which a core reads about 2 KiB; 4 KiB
+// were measured best.
 constexpr int64_t PREFETCH_BYTES = 4096;
 
 // Columns whose products fit 32 bits: 2^31 / (128 x 127).
-constexpr int64_t WHOLE_ROW_COLUMNS = 131072;
+constexpr int64_t ROW_SUM_COLUMNS = 131072;
 
 // The integer that stands for zero, where the layout has no minimum to say so.
 template <class W>
@@ -143,11 +143,11 @@ inline int32_t weight_zero(const IntegerPanel& p) {
     return p.mins == nullptr ? W::ZERO : 0;
 }
 
-inline bool whole_row_sums(const Matrix& m) { return m.group >= m.padded() && m.padded() <= WHOLE_ROW_COLUMNS; }
+inline bool sums_per_row(const Matrix& m) { return m.group >= m.padded() && m.padded() <= ROW_SUM_COLUMNS; }
 
 // One row of activations by a panel where both have one scale a row.
 template <class W>
-void gemv_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, float* out) {
+void gemv_panel_per_row(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, float* out) {
     I32 sums[REGISTERS];
     for (int v = 0; v < REGISTERS; v++) {
         sums[v] = zero_i();
@@ -156,7 +156,7 @@ void gemv_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivat
     int32_t input = 0;
     for (int64_t g = 0; g < p.groups; g++) {
         const uint8_t* at = p.quants + g * W::GROUP_BYTES;
-        const int32_t sum = activations[g].half[0] + activations[g].half[1];
+        const int32_t sum = activations[g].sums16[0] + activations[g].sums16[1];
         for (int64_t line = 0; line < W::GROUP_BYTES; line += 64) {
             __builtin_prefetch(at + PREFETCH_BYTES + line);
         }
@@ -175,7 +175,7 @@ void gemv_panel_whole(const IntegerPanel& p, const int8_t* q, const GroupActivat
 }
 
 // One row of activations by a panel.
-template <class W, bool HALVES>
+template <class W, bool PER16>
 void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* activations, float* out) {
     F32 sums[REGISTERS];
     for (int v = 0; v < REGISTERS; v++) {
@@ -192,18 +192,18 @@ void gemv_panel(const IntegerPanel& p, const int8_t* q, const GroupActivation* a
 #pragma GCC unroll 4
         for (int v = 0; v < REGISTERS; v++) {
             const uint8_t* from = at + v * LANES * 4;
-            if constexpr (HALVES) {
+            if constexpr (PER16) {
                 for (int h = 0; h < 2; h++) {
                     I32 w[4];
                     W::template unpack<4>(from + h * W::GROUP_BYTES / 2, w);
-                    I32 products = W::sum(W::template add<4>(zero_i(), w, x + h * 16), a.half[h], z);
+                    I32 products = W::sum(W::template add<4>(zero_i(), w, x + h * 16), a.sums16[h], z);
                     Fold fold(p, 2 * g + h, v);
-                    sums[v] = fold(products, static_cast<float>(a.half[h]), a.scale, sums[v]);
+                    sums[v] = fold(products, static_cast<float>(a.sums16[h]), a.scale, sums[v]);
                 }
             } else {
                 I32 w[8];
                 W::template unpack<8>(from, w);
-                I32 products = W::sum(W::template add<8>(zero_i(), w, x), a.half[0] + a.half[1], z);
+                I32 products = W::sum(W::template add<8>(zero_i(), w, x), a.sums16[0] + a.sums16[1], z);
                 sums[v] = Fold(p, g, v)(products, a.sum, a.scale, sums[v]);
             }
         }

@@ -1,8 +1,8 @@
 // Computes: stores the keys and values of a batch's rows in a layer of the cache; INT8: q = round(x / s) with
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a
 //           head.
-//           A group with limit / max|x| infinite counts as zeros, with scale 0; one with NaN or an infinity has elements 0
-//           and scale NaN. FP16: what is beyond 65,504 becomes infinite.
+//           A group with limit / max|x| infinite counts as zeros, with scale 0; one with NaN or an infinity has
+//           elements 0 and scale NaN. FP16: what is beyond 65,504 becomes infinite.
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
 // Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even.

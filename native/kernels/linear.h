@@ -10,16 +10,16 @@
 
 namespace demitasse::DM_ISA {
 
-// One row of quantised activations by a panel.
+// One row of quantized activations by a panel.
 inline void gemv(const LinearArgs& a, int64_t panel, int64_t row, float* out) {
     const Matrix& m = *a.matrix;
     const int8_t* q = a.activations.q + row * m.padded();
     const GroupActivation* activations = a.activations.groups + row * (m.padded() / GROUP);
-    const bool whole = a.whole_rows != 0 && whole_row_sums(m);
+    const bool per_row = a.per_row != 0 && sums_per_row(m);
     if (m.element == Element::INT4) {
-        gemv_int4(m, panel, q, activations, whole, out);
+        gemv_int4(m, panel, q, activations, per_row, out);
     } else {
-        gemv_int8(m, panel, q, activations, whole, out);
+        gemv_int8(m, panel, q, activations, per_row, out);
     }
 }
 

@@ -9,8 +9,8 @@ Plan linear_plan(const LinearArgs& a) {
     const Matrix& m = *a.matrix;
     int64_t blocks = pieces(a.rows, ROW_BLOCK);
     int64_t sums = ROW_BLOCK * 2 * PANEL * 4;
-    int64_t dequantised = FLOAT_COLUMNS * PANEL * 4;
-    return {static_cast<int>(pieces(m.panels(), panels_per_task(m, a.rows)) * blocks), sums + dequantised};
+    int64_t dequantized = FLOAT_COLUMNS * PANEL * 4;
+    return {static_cast<int>(pieces(m.panels(), panels_per_task(m, a.rows)) * blocks), sums + dequantized};
 }
 
 Plan attention_plan(const AttentionArgs& a) {

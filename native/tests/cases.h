@@ -74,7 +74,7 @@ class CaseLine {
         char* end = nullptr;
         const float value = std::strtof(from.c_str(), &end);
         if (*end != 0) {
-            fail(from + " is no number");
+            fail("a number was expected, not " + from);
         }
         return value;
     }
@@ -106,7 +106,7 @@ class CaseLine {
         char* end = nullptr;
         const int64_t value = std::strtoll(from.c_str(), &end, 10);
         if (from.empty() || *end != 0) {
-            fail(from + " is no integer");
+            fail("an integer was expected, not " + from);
         }
         return value;
     }

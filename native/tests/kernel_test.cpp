@@ -60,21 +60,21 @@ Command command(Op op, int64_t after = -1) {
 template <class Result>
 std::vector<Result> linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias,
                            int64_t rows, Rounding rounding, OutputType type) {
-    const bool quantise = rounding != Rounding::NONE;
-    const int64_t whole = rounding == Rounding::ROWS ? 1 : 0;
+    const bool integers = rounding != Rounding::NONE;
+    const int64_t per_row = rounding == Rounding::ROWS ? 1 : 0;
     const Matrix& m = c.matrix;
     int64_t groups = (m.columns + GROUP - 1) / GROUP;
     std::vector<int8_t> q(static_cast<size_t>(rows * groups * GROUP));
     std::vector<GroupActivation> activations(static_cast<size_t>(rows * groups));
     std::vector<Result> out(static_cast<size_t>(rows * m.rows));
     std::vector<Command> commands;
-    Activations a{quantise ? q.data() : nullptr, activations.data()};
-    if (quantise) {
+    Activations a{integers ? q.data() : nullptr, activations.data()};
+    if (integers) {
         commands.push_back(command(Op::QUANTIZE_PANELS));
-        commands.back().quantize_panels = {x.data(), rows, m.columns, whole, a};
+        commands.back().quantize_panels = {x.data(), rows, m.columns, per_row, a};
     }
     commands.push_back(command(Op::LINEAR, static_cast<int64_t>(commands.size()) - 1));
-    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows, whole, type};
+    commands.back().linear = {&m, x.data(), a, bias.empty() ? nullptr : bias.data(), out.data(), rows, per_row, type};
     device.run(commands);
     return out;
 }

@@ -27,12 +27,12 @@ inline Numbers numbers(size_t count, std::mt19937& random) {
     return values;
 }
 
-// The bits of finite numbers in a 16-bit type: the multiple of its unit in the last place that is nearest, ties to even.
+// The bits of finite numbers in a 16-bit type: the nearest multiple of its unit in the last place, ties to even.
 inline std::vector<uint16_t> narrowed(const Numbers& values, OutputType type) {
-    const bool half = type == OutputType::F16;
-    const int mantissa = half ? 10 : 7;
-    const int least = half ? -14 : -126;  // exponent of normal numbers
-    const int infinite = half ? 0x7C00 : 0x7F80;
+    const bool f16 = type == OutputType::F16;
+    const int mantissa = f16 ? 10 : 7;
+    const int least = f16 ? -14 : -126;  // exponent of normal numbers
+    const int infinite = f16 ? 0x7C00 : 0x7F80;
     std::vector<uint16_t> bits;
     for (float value : values) {
         const int exponent = value == 0 ? least : std::max(least, std::ilogb(value));
@@ -48,7 +48,7 @@ struct Layout {
     int64_t group;  // 0: the whole row, for integers
     bool minimum;
     int maximum;  // of the integers
-    bool half_scales = false;
+    bool fp16_scales = false;
 
     bool integers() const { return element == Element::INT8 || element == Element::INT4; }
 };
@@ -58,26 +58,26 @@ struct PackedCase {
     std::vector<uint8_t> quants;
     Numbers scales;
     Numbers mins;
-    std::vector<uint16_t> halves;
+    std::vector<uint16_t> fp16;   // the same, where they are FP16
     std::vector<int> integers;    // rows x padded
     std::vector<double> weights;  // rows x columns
     Matrix matrix{};
 
     // Points the matrix to the scales, which become powers of two (or stay zero) where they are stored as FP16.
     void store_scales() {
-        const bool half = matrix.half_scales != 0;
+        const bool as_fp16 = matrix.fp16_scales != 0;
         for (Numbers* values : {&scales, &mins}) {
             for (float& value : *values) {
-                if (half) {
+                if (as_fp16) {
                     int exponent = static_cast<int>(value) % 4;
                     int bits = value == 0 ? 0 : (value < 0 ? 0x8000 : 0) | (15 + exponent) << 10;
                     value = value == 0 ? 0 : std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
-                    halves.push_back(static_cast<uint16_t>(bits));
+                    fp16.push_back(static_cast<uint16_t>(bits));
                 }
             }
         }
-        const void* first = half ? static_cast<const void*>(halves.data()) : scales.data();
-        const void* second = half ? static_cast<const void*>(halves.data() + scales.size()) : mins.data();
+        const void* first = as_fp16 ? static_cast<const void*>(fp16.data()) : scales.data();
+        const void* second = as_fp16 ? static_cast<const void*>(fp16.data() + scales.size()) : mins.data();
         matrix.scales = static_cast<const uint8_t*>(first);
         matrix.mins = mins.empty() ? nullptr : static_cast<const uint8_t*>(second);
     }
@@ -193,7 +193,7 @@ inline PackedCase packed(const Layout& layout, const LinearCase& size, std::mt19
         c.mins = numbers(c.scales.size(), scales, random);
     }
     m.quants = c.quants.data();
-    m.half_scales = layout.half_scales ? 1 : 0;
+    m.fp16_scales = layout.fp16_scales ? 1 : 0;
     c.store_scales();
     for (int64_t row = 0; row < m.rows; row++) {
         for (int64_t k = 0; k < m.columns; k++) {

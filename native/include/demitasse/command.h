@@ -3,8 +3,8 @@
 // A caller writes a list of commands and has it run with one call: threads walk the list together, and no call, lock or
 // wake-up lies between two operations. A command is COMMAND_WORDS words of 64 bits: the operation, the index of the
 // command that must be complete before this one starts (all commands before that one are then complete too), and the
-// operation's arguments. Every argument takes a word: addresses, integers, and FP32 numbers in a word's low half. Both
-// sides are little-endian.
+// operation's arguments. Every argument takes a word: addresses, integers, and FP32 numbers in a word's low 32 bits.
+// Both sides are little-endian.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,17 @@
 namespace demitasse {
 
 constexpr int COMMAND_WORDS = 16;
-constexpr int PANEL = 16;         // rows of a weight panel
-constexpr int GROUP = 32;         // columns that share an activation scale
-constexpr int ROW_BLOCK = 64;     // activation rows whose groups lie together
-constexpr int PAGE = 32;          // positions of a page of the key-value cache
-constexpr int SCALE_GROUP = 64;   // elements of a head that share a scale in the 8-bit caches
-constexpr int SEGMENT = 512;      // positions whose attention is computed alone and then merged
-constexpr int QUERY_BLOCK = 16;   // rows of one sequence that a task of attention takes
-constexpr int STATE_HEADER = 16;  // FP32 elements of an attention state before its vector
+constexpr int PANEL = 16;                   // rows of a weight panel
+constexpr int GROUP = 32;                   // columns that share an activation scale
+constexpr int ROW_BLOCK = 64;               // activation rows whose groups lie together
+constexpr int PAGE = 32;                    // positions of a page of the key-value cache
+constexpr int SCALE_GROUP = 64;             // elements of a head that share a scale in the 8-bit caches
+constexpr int SEGMENT = 512;                // positions whose attention is computed alone and then merged
+constexpr int QUERY_BLOCK = 16;             // rows of one sequence that a task of attention takes
+constexpr int STATE_HEADER = 16;            // FP32 elements of an attention state before its vector
+constexpr int ELEMENT_MULTIPLE = 16;        // elements of a head in a cache are padded to that
+constexpr int GROUP_ACTIVATION_BYTES = 16;  // of a GroupActivation
+constexpr int BLOCK_INTS = 5;               // 32-bit words of an AttentionBlock
 
 enum class Op : int64_t {
     EMBED,
@@ -58,12 +61,12 @@ struct Matrix {
     int64_t group;  // columns of a weight group; 0 for floating-point elements
     Element element;
     int64_t maximum;      // largest magnitude among the integers
-    int64_t half_scales;  // 1: scales and minimums are FP16, 0: FP32
+    int64_t fp16_scales;  // 1: scales and minimums are FP16, 0: FP32
 
     int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }
     int64_t panels() const { return (rows + PANEL - 1) / PANEL; }
     int64_t groups() const { return group == 0 ? 0 : (padded() + group - 1) / group; }
-    int64_t scale_bytes() const { return half_scales != 0 ? 2 : 4; }
+    int64_t scale_bytes() const { return fp16_scales != 0 ? 2 : 4; }
 };
 
 // One group of 32 columns of one row of activations beside its integers.
@@ -71,10 +74,10 @@ struct GroupActivation {
     float scale;
     float sum;           // of the integers
     int32_t correction;  // -128 sum: what multipliers of unsigned by signed bytes sum too much
-    int16_t half[2];     // sums of 16 columns each
+    int16_t sums16[2];   // sums of 16 columns each
 };
 
-// Quantised activations: per block of ROW_BLOCK rows (the last one shorter), [group][row][32] integers, and beside them
+// Quantized activations: per block of ROW_BLOCK rows (the last one shorter), [group][row][32] integers, and beside them
 // [group][row] GroupActivation. With one row this is the row's natural order.
 struct Activations {
     int8_t* q;
@@ -118,7 +121,7 @@ struct QuantizePanelsArgs {
     const float* x;
     int64_t rows;
     int64_t columns;
-    int64_t whole_rows;  // 1: a row has one scale, which its groups repeat
+    int64_t per_row;  // 1: a row has one scale, which its groups repeat
     Activations out;
 };
 
@@ -129,7 +132,7 @@ struct LinearArgs {
     const float* bias;  // or null
     void* out;
     int64_t rows;
-    int64_t whole_rows;  // 1: the activations of a row have one scale
+    int64_t per_row;  // 1: the activations of a row have one scale
     OutputType type;
 };
 
@@ -139,12 +142,12 @@ struct RopeArgs {
     int64_t heads;
     int64_t head_dim;
     int64_t rope_dim;
-    int64_t neighbours;  // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
+    int64_t interleaved;  // 1: pairs (2 i, 2 i + 1); 0: (i, i + n / 2)
     const float* angles;
 };
 
 // The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded
-// to 16; and for INT8 and FP8 FP32 scales [group of elements][position] for each.
+// to ELEMENT_MULTIPLE; and for INT8 and FP8 FP32 scales [group of elements][position] for each.
 struct KvPages {
     uint8_t* keys;
     uint8_t* values;
@@ -155,7 +158,7 @@ struct KvPages {
     int64_t head_dim;
     KvType type;
 
-    int64_t padded() const { return (head_dim + 15) / 16 * 16; }
+    int64_t padded() const { return (head_dim + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE; }
     int64_t scale_groups() const { return (head_dim + SCALE_GROUP - 1) / SCALE_GROUP; }
     int64_t element_bytes() const { return type == KvType::F32 ? 4 : type == KvType::F16 ? 2 : 1; }
     int64_t block(int64_t layer, int64_t page, int64_t head) const { return (layer * pages + page) * heads + head; }
@@ -257,5 +260,7 @@ struct Command {
 };
 
 static_assert(sizeof(Command) == COMMAND_WORDS * 8, "a command is plain words");
+static_assert(sizeof(GroupActivation) == GROUP_ACTIVATION_BYTES, "its size is known to callers");
+static_assert(sizeof(AttentionBlock) == BLOCK_INTS * 4, "its size is known to callers");
 
 }  // namespace demitasse

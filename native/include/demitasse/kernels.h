@@ -37,12 +37,12 @@ constexpr int ADD_BLOCK = 4096;       // elements of a task of add
 constexpr int FUNCTION_BLOCK = 1024;  // elements of a task of an operation with exponentials
 constexpr int NORM_ELEMENTS = 4096;   // elements of a task of rms_norm, at least one row
 constexpr int APPEND_ROWS = 16;       // rows of a task of kv_append
-constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantisation
+constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantization
 constexpr int GEMV_TASKS = 16;        // tasks that a matrix by a few rows is cut into, within the limits of their bytes
 constexpr int64_t GEMV_LEAST_BYTES = 64 << 10;
 constexpr int64_t GEMV_MOST_BYTES = 512 << 10;
 constexpr int PAGE_QUERIES = 8;     // queries that attention takes a page to at once
-constexpr int FLOAT_COLUMNS = 256;  // columns that are dequantised at once
+constexpr int FLOAT_COLUMNS = 256;  // columns that are dequantized at once
 
 // Panels of a task of linear.
 inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
@@ -53,7 +53,7 @@ inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
                    : m.element == Element::INT8 ? 8
                    : m.element == Element::F32  ? 32
                                                 : 16;
-    // Each task begins with a read from memory that nobody asked for ahead, and asks for bytes beyond its end: long ones
+    // Each task begins with a read from memory that nothing prefetched, and prefetches bytes beyond its end: long ones
     // lose less by it, many share out better.
     const int64_t panel = PANEL * m.padded() * bits / 8 + 1;
     const int64_t share = panel * m.panels() / GEMV_TASKS;

@@ -9,7 +9,7 @@
 // Besides loads, stores and arithmetic each instruction set has
 //   fma(a, b, c)              a b + c, rounded once (SSE4.2 has no such instruction, and rounds twice)
 //   max(a, b), min(a, b)      the second where either is NaN (NEON: NaN)
-//   reduce_max, reduce_add    over the lanes, halves with halves
+//   reduce_max, reduce_add    over the lanes, upper with lower ones until one is left
 //   any_greater(a, b)         whether a > b in any lane
 //   load_f16, load_bf16       16-bit elements as FP32, exact
 //   store_f16                 FP16, nearest, ties to even
@@ -22,8 +22,10 @@
 //   add_bytes, add_small      the same of signed bytes, and of those of a magnitude of at most 32, after prepare_bytes
 //   sum_bytes(s, sum)         the sums; sum: the sum of the activations
 // and, where it has a dot product of four bytes (DM_DOT),
-//   dot(s, w, a)              adds four columns of weights 0 ... 15, or of prepared bytes, which are BYTE_OFFSET too large
-//   mmla(s, w, a)             where it has it (DM_MMLA): adds two rows of eight columns by two, [w0 a0, w0 a1, w1 a0, w1 a1]
+//   dot(s, w, a)              adds four columns of weights 0 ... 15, or of prepared bytes, which are BYTE_OFFSET too
+//                             large
+//   mmla(s, w, a)             where it has it (DM_MMLA): adds two rows of eight columns by two, [w0 a0, w0 a1, w1 a0,
+//                             w1 a1]
 //   TILE_PANELS, TILE_ROWS    what a tile takes so that its sums fit the registers
 #pragma once
 
@@ -60,23 +62,23 @@ namespace demitasse::DM_ISA {
 
 constexpr int REGISTERS = 16 / LANES;  // registers of a panel
 
-inline float half_to_float(uint16_t half) {
-    uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFF) << 13;
+inline float fp16_to_float(uint16_t fp16) {
+    uint32_t magnitude = static_cast<uint32_t>(fp16 & 0x7FFF) << 13;
     float value;
     std::memcpy(&value, &magnitude, 4);
     value *= 5.192296858534828e33f;  // 2^112: the difference of the exponents' biases
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
-    if ((half & 0x7C00) == 0x7C00) {
+    if ((fp16 & 0x7C00) == 0x7C00) {
         bits |= 0x7F800000;
     }
-    bits |= static_cast<uint32_t>(half & 0x8000) << 16;
+    bits |= static_cast<uint32_t>(fp16 & 0x8000) << 16;
     std::memcpy(&value, &bits, 4);
     return value;
 }
 
 // Nearest, ties to even; what is beyond FP16 becomes infinite.
-inline uint16_t float_to_half(float value) {
+inline uint16_t float_to_fp16(float value) {
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
     uint32_t sign = bits >> 16 & 0x8000;
@@ -93,8 +95,8 @@ inline uint16_t float_to_half(float value) {
         return static_cast<uint16_t>(sign | (rounded - 0x3F000000));
     }
     bits += 0xFFF + (bits >> 13 & 1);
-    uint32_t half = (bits >> 13) - (112 << 10);
-    return static_cast<uint16_t>(sign | (half > 0x7C00 ? 0x7C00 : half));
+    uint32_t fp16 = (bits >> 13) - (112 << 10);
+    return static_cast<uint16_t>(sign | (fp16 > 0x7C00 ? 0x7C00 : fp16));
 }
 
 #if !defined(DM_STORE_F16)
@@ -102,7 +104,7 @@ inline void store_f16(uint16_t* p, F32 v) {
     float lanes[LANES];
     store(lanes, v);
     for (int i = 0; i < LANES; i++) {
-        p[i] = float_to_half(lanes[i]);
+        p[i] = float_to_fp16(lanes[i]);
     }
 }
 #endif

@@ -24,16 +24,16 @@ inline F32 abs(F32 a) {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7FFFFFFF)));
 }
 
-inline __m256i upper_half(I32 v) { return _mm512_extracti64x4_epi64(v, 1); }
+inline __m256i upper_lanes(I32 v) { return _mm512_extracti64x4_epi64(v, 1); }
 
 inline float reduce_max(F32 v) {
-    __m256 a = _mm256_max_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_half(_mm512_castps_si512(v))));
+    __m256 a = _mm256_max_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_lanes(_mm512_castps_si512(v))));
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 inline float reduce_add(F32 v) {
-    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_half(_mm512_castps_si512(v))));
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castsi256_ps(upper_lanes(_mm512_castps_si512(v))));
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
@@ -54,7 +54,7 @@ inline bool any_greater(F32 a, F32 b) {
 #endif
 }
 inline int32_t reduce_add(I32 v) {
-    __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v), upper_half(v));
+    __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v), upper_lanes(v));
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
@@ -68,7 +68,7 @@ inline I32 add_i(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
 inline I32 max_i(I32 a, I32 b) { return _mm512_max_epi32(a, b); }
 inline int32_t reduce_max(I32 v) {
-    __m256i a = _mm256_max_epi32(_mm512_castsi512_si256(v), upper_half(v));
+    __m256i a = _mm256_max_epi32(_mm512_castsi512_si256(v), upper_lanes(v));
     __m128i m = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
     return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));

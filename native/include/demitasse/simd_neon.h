@@ -88,7 +88,7 @@ inline I32 even_lanes(I32 a, I32 b) { return vuzp1q_s32(a, b); }
 inline I32 odd_lanes(I32 a, I32 b) { return vuzp2q_s32(a, b); }
 inline I32 low_lanes(I32 a, I32 b) { return vzip1q_s32(a, b); }
 inline I32 high_lanes(I32 a, I32 b) { return vzip2q_s32(a, b); }
-inline I32 load_halves(const int8_t* a, const int8_t* b) {
+inline I32 load_pair(const int8_t* a, const int8_t* b) {
     return vreinterpretq_s32_s8(vcombine_s8(vld1_s8(a), vld1_s8(b)));
 }
 #endif
@@ -101,7 +101,7 @@ inline I32 add_bytes(I32 s, const I32* w, const int8_t* a) {
 #if defined(__ARM_FEATURE_DOTPROD)
         s = vdotq_s32(s, x, y);
 #else
-        // Products in 16 bits, then neighbouring pairs twice: four columns of a row.
+        // Products in 16 bits, then adjacent pairs twice: four columns of a row.
         int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
         int16x8_t high = vmull_high_s8(x, y);
         s = add_i(s, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
