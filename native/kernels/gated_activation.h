@@ -1,6 +1,5 @@
-// Computes: out = gate(g) up; SiLU: g sigmoid(g); GELU (tanh approximation): g sigmoid(2 u) with u = sqrt(2 / pi) (g +
-// 0.044715 g^3),
-//           since (1 + tanh u) / 2 = sigmoid(2 u).
+// Computes: out = gate(g) up; SiLU: g sigmoid(g); GELU (tanh approximation): g sigmoid(2 u) with
+//           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u).
 // Layout:   FP32; out may be either input.
 // Requires: nothing.
 // Accuracy: that of exp in simd.h.

@@ -1,13 +1,18 @@
 // The table of one instruction set's kernels, in the order of Op.
 #pragma once
 
+#include "add.h"
 #include "attention.h"
-#include "elementwise.h"
+#include "embed.h"
 #include "gated_activation.h"
+#include "gather_rows.h"
 #include "kv_append.h"
 #include "linear.h"
+#include "pack.h"
 #include "quantize_rows.h"
 #include "rms_norm.h"
+#include "rope.h"
+#include "soft_cap.h"
 
 namespace demitasse::DM_ISA {
 
