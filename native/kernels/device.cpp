@@ -94,6 +94,8 @@ const KernelTable* table_of(InstructionSet set) {
 
 int instruction_sets() { return on_machine(); }
 
+int64_t boundary_fingerprint() { return DEMITASSE_BOUNDARY; }
+
 int64_t open_device(int instruction_set, int threads) {
     if (instruction_set < 0 || instruction_set >= static_cast<int>(InstructionSet::COUNT) || threads < 1 ||
         (on_machine() >> instruction_set & 1) == 0) {

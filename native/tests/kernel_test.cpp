@@ -433,6 +433,7 @@ int main(int argc, char** argv) {
     using namespace demitasse;
     using namespace demitasse::test;
     const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "neon", "dotprod", "i8mm"};
+    std::printf("boundary %015llx\n", static_cast<unsigned long long>(boundary_fingerprint()));
     const Cases cases = read_cases(DEMITASSE_CASES);
     unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 20261124;
     for (int set = 0; set < static_cast<int>(InstructionSet::COUNT); set++) {
