@@ -18,7 +18,10 @@ import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 
-/** The one list of cases of each operation, {@code cases.txt}: contract tests run them on every device, and benchmarks time them. */
+/**
+ * The one list of cases of each operation, {@code cases.txt}: contract tests run them on every device, and benchmarks
+ * time them.
+ */
 public final class KernelCases {
     /** How numbers are filled in. */
     public enum Fill {
@@ -45,7 +48,10 @@ public final class KernelCases {
         }
     }
 
-    /** What a set of benchmarks times: {@code sizes} as {@code cases.txt} lists them, with each of {@code rows} rows or sequences. */
+    /**
+     * What a set of benchmarks times: {@code sizes} as {@code cases.txt} lists them, with each of {@code rows} rows or
+     * sequences.
+     */
     public record BenchmarkCase(String set, String operation, int[] sizes, int[] rows) {}
 
     private static final List<WeightLayout> LAYOUTS = new ArrayList<>();
@@ -177,7 +183,9 @@ public final class KernelCases {
         return cases;
     }
 
-    /** Lengths around a vector, a page (32) and a segment (512), query heads that share KV heads, windows and soft caps. */
+    /**
+     * Lengths around a vector, a page (32) and a segment (512), query heads that share KV heads, windows and soft caps.
+     */
     public static List<AttentionCase> attention() {
         return List.copyOf(ATTENTION);
     }
@@ -219,7 +227,10 @@ public final class KernelCases {
         return new MatrixSource("case", TensorType.F32, rows, columns, data);
     }
 
-    /** Rows of logits: as of a model, with ties, all equal, some infinite, one that outweighs the others, some NaN, and all NaN. */
+    /**
+     * Rows of logits: as of a model, with ties, all equal, some infinite, one that outweighs the others, some NaN, and
+     * all NaN.
+     */
     public static float[][] logits(int columns, SplittableRandom random) {
         float[][] rows = new float[7][columns];
         for (int c = 0; c < columns; c++) {
