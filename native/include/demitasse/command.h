@@ -12,6 +12,7 @@
 namespace demitasse {
 
 constexpr int COMMAND_WORDS = 16;
+constexpr int COMMAND_HEADER_WORDS = 2;     // before the arguments: the operation, and what must be complete
 constexpr int PANEL = 16;                   // rows of a weight panel
 constexpr int GROUP = 32;                   // columns that share an activation scale
 constexpr int ROW_BLOCK = 64;               // activation rows whose groups lie together
@@ -242,7 +243,7 @@ struct Command {
     Op op;
     int64_t after;
     union {
-        int64_t words[COMMAND_WORDS - 2];
+        int64_t words[COMMAND_WORDS - COMMAND_HEADER_WORDS];
         EmbedArgs embed;
         GatherRowsArgs gather_rows;
         RmsNormArgs rms_norm;

@@ -13,8 +13,8 @@ enum class InstructionSet : int64_t { SSE42, AVX2, AVX2_VNNI, AVX512_VNNI, NEON,
 // Bit i is set where instruction set i is built in and this machine has it.
 int instruction_sets();
 
-// The version of the boundary: the first 15 hexadecimal digits, as a number, of the SHA-256 of the bytes of command.h and
-// then demitasse.h. A caller that was built from other headers must not call anything else.
+// The version of the boundary: the first 15 hexadecimal digits, as a number, of the SHA-256 of the bytes of command.h
+// and then demitasse.h. A caller that was built from other headers must not call anything else.
 int64_t boundary_fingerprint();
 
 // A device, or 0 where the instruction set is not there or the machine gives no threads. One thread at a time may use

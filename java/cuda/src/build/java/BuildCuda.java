@@ -8,8 +8,9 @@ import java.util.Locale;
 import java.util.stream.Stream;
 
 /**
- * Builds the kernels' fatbins into the classes of the module, or, for tests, the emulator and the stand-in of cuBLAS beside them. Without a
- * CUDA toolchain, CMake or a C++ compiler it says so in one line and leaves them out; the module then reports that it has no kernels.
+ * Builds the kernels' fatbins into the classes of the module, or, for tests, the emulator and the stand-in of cuBLAS
+ * beside them. Without a CUDA toolchain, CMake or a C++ compiler it says so in one line and leaves them out; the module
+ * then reports that it has no kernels.
  */
 public class BuildCuda {
     /** Arguments: the repository, the module's target folder, and {@code kernels} or {@code emulator}. */

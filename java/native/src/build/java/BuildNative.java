@@ -10,8 +10,8 @@ import java.util.Locale;
 import java.util.stream.Stream;
 
 /**
- * Builds the native library into the classes of the module: JavaCPP writes the JNI source, CMake compiles it with the kernels.
- * Without CMake or a C++ compiler it says so in one line and leaves the library out.
+ * Builds the native library into the classes of the module: JavaCPP writes the JNI source, CMake compiles it with the
+ * kernels. Without CMake or a C++ compiler it says so in one line and leaves the library out.
  */
 public class BuildNative {
     /** Arguments: the folder native/, and the module's target folder. */

@@ -280,8 +280,8 @@ final class GgufReader {
     }
 
     /**
-     * An array's strings. A vocabulary has a hundred thousand of them when a program has just started and nothing is compiled, so
-     * they are read from a copy on the heap, a window at a time.
+     * An array's strings. A vocabulary has a hundred thousand of them when a program has just started and nothing is
+     * compiled, so they are read from a copy on the heap, a window at a time.
      */
     private String[] readStrings(int count, String key) {
         String[] values = new String[count];

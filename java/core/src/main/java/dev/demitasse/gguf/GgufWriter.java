@@ -33,7 +33,9 @@ public final class GgufWriter {
     private final List<Entry> entries = new ArrayList<>();
     private long written;
 
-    /** A writer for version 2 or 3 with the given alignment (a power of two; other than 32 it must be in the metadata). */
+    /**
+     * A writer for version 2 or 3 with the given alignment (a power of two; other than 32 it must be in the metadata).
+     */
     public GgufWriter(int version, int alignment) {
         this.version = version;
         this.alignment = alignment;
@@ -112,13 +114,13 @@ public final class GgufWriter {
     }
 
     private void putValue(OutputStream out, MetadataValue value) throws IOException {
-        putInt(out, value.type().ordinal());
+        putInt(out, value.type().id());
         MetadataType elementType = value.elementType();
         if (elementType == null) {
             putScalar(out, value.value());
             return;
         }
-        putInt(out, elementType.ordinal());
+        putInt(out, elementType.id());
         Object array = value.value();
         int length = java.lang.reflect.Array.getLength(array);
         putLong(out, length);

@@ -1,40 +1,47 @@
 package dev.demitasse.gguf;
 
-/** The value types of GGUF metadata, in the order of their ids in the file (GGUF specification, version 3). */
+/** The value types of GGUF metadata, with their ids in the file (GGUF specification, version 3). */
 public enum MetadataType {
     /** 8-bit unsigned integer, held as {@link Byte}. */
-    UINT8(1),
+    UINT8(0, 1),
     /** 8-bit signed integer, held as {@link Byte}. */
-    INT8(1),
+    INT8(1, 1),
     /** 16-bit unsigned integer, held as {@link Short}. */
-    UINT16(2),
+    UINT16(2, 2),
     /** 16-bit signed integer, held as {@link Short}. */
-    INT16(2),
+    INT16(3, 2),
     /** 32-bit unsigned integer, held as {@link Integer}. */
-    UINT32(4),
+    UINT32(4, 4),
     /** 32-bit signed integer, held as {@link Integer}. */
-    INT32(4),
+    INT32(5, 4),
     /** 32-bit IEEE 754 number, held as {@link Float}. */
-    FLOAT32(4),
+    FLOAT32(6, 4),
     /** One byte, 0 or 1, held as {@link Boolean}. */
-    BOOL(1),
+    BOOL(7, 1),
     /** Length (64 bits) and UTF-8 bytes, held as {@link String}. */
-    STRING(8),
+    STRING(8, 8),
     /** Element type, count (64 bits) and elements, held as a primitive array or {@code String[]}. */
-    ARRAY(12),
+    ARRAY(9, 12),
     /** 64-bit unsigned integer, held as {@link Long}. */
-    UINT64(8),
+    UINT64(10, 8),
     /** 64-bit signed integer, held as {@link Long}. */
-    INT64(8),
+    INT64(11, 8),
     /** 64-bit IEEE 754 number, held as {@link Double}. */
-    FLOAT64(8);
+    FLOAT64(12, 8);
 
     private static final MetadataType[] VALUES = values();
 
+    private final int id;
     private final int minimumBytes;
 
-    MetadataType(int minimumBytes) {
+    MetadataType(int id, int minimumBytes) {
+        this.id = id;
         this.minimumBytes = minimumBytes;
+    }
+
+    /** The id in a file. */
+    public int id() {
+        return id;
     }
 
     /** The fewest bytes that one value of this type takes in a file. */
@@ -44,6 +51,11 @@ public enum MetadataType {
 
     /** The type with the given id, or null where there is none. */
     static @org.jspecify.annotations.Nullable MetadataType of(int id) {
-        return id >= 0 && id < VALUES.length ? VALUES[id] : null;
+        for (MetadataType type : VALUES) {
+            if (type.id == id) {
+                return type;
+            }
+        }
+        return null;
     }
 }

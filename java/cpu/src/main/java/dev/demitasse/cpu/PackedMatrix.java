@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>INT8: {@code [panel][k / 4][r][k % 4]}, 16 P bytes a panel
  *   <li>INT4: {@code [panel][k / 8][r][k % 4]}, 8 P bytes a panel; the low nibble holds columns 0 … 3 of the eight,
  *       the high nibble columns 4 … 7
- *   <li>scales and minimums: FP32, or FP16 where {@link #halfScales}, {@code [panel][group][r]}
+ *   <li>scales and minimums: FP32, or FP16 where {@link #fp16Scales}, {@code [panel][group][r]}
  * </ul>
  *
  * <p>Padding columns hold integers that meet zero activations. {@link #unpackRow} and {@link #unpackIntegers} are the
@@ -54,11 +54,11 @@ public final class PackedMatrix implements AutoCloseable {
     private final MemorySegment quants;
     private final MemorySegment scales;
     private final MemorySegment mins;
-    private final boolean halfScales;
+    private final boolean fp16Scales;
     private final AtomicInteger maximum = new AtomicInteger();
 
-    private PackedMatrix(WeightLayout layout, int rows, int columns, boolean halfScales) {
-        this.halfScales = halfScales;
+    private PackedMatrix(WeightLayout layout, int rows, int columns, boolean fp16Scales) {
+        this.fp16Scales = fp16Scales;
         this.layout = layout;
         this.rows = rows;
         this.columns = columns;
@@ -66,7 +66,7 @@ public final class PackedMatrix implements AutoCloseable {
                 ? (columns + COLUMN_MULTIPLE - 1) / COLUMN_MULTIPLE * COLUMN_MULTIPLE
                 : columns;
         this.groups = layout.groups(paddedColumns);
-        long scaleBytes = (long) panels() * groups * PANEL * (halfScales ? Short.BYTES : Float.BYTES);
+        long scaleBytes = (long) panels() * groups * PANEL * (fp16Scales ? Short.BYTES : Float.BYTES);
         long minBytes = layout.minimum() ? scaleBytes : 0;
         long elementBytes = panels() * panelBytes();
         long scaleOffset = aligned(elementBytes);
@@ -82,11 +82,12 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     /**
-     * Packs a matrix in {@code layout}: exactly where it is the type's own layout or F32, else by rounding ({@link RowReader}). Uses all
-     * cores.
+     * Packs a matrix in {@code layout}: exactly where it is the type's own layout or F32, else by rounding ({@link
+     * RowReader}). Uses all cores.
      *
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
-     * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of F16 (65,504) or BF16 (3.39e38)
+     * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of F16 (65,504) or
+     *     BF16 (3.39e38)
      */
     public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
         PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), false);
@@ -110,8 +111,8 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     /**
-     * A matrix of zeros in the layout of a type whose blocks of 32 columns go to the packed layout word by word, and whose scales
-     * are FP16 and stay so, for a device that packs by itself; null for other types.
+     * A matrix of zeros in the layout of a type whose blocks of 32 columns go to the packed layout word by word, and
+     * whose scales are FP16 and stay so, for a device that packs by itself; null for other types.
      */
     public static @Nullable PackedMatrix ofWords(MatrixSource source) {
         if (source.type().order() == null) {
@@ -274,12 +275,14 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     private float scale(MemorySegment memory, long index) {
-        return halfScales ? Float.float16ToFloat(memory.getAtIndex(SHORT, index)) : memory.getAtIndex(FLOAT, index);
+        return fp16Scales ? Float.float16ToFloat(memory.getAtIndex(SHORT, index)) : memory.getAtIndex(FLOAT, index);
     }
 
-    /** Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}). */
-    public boolean halfScales() {
-        return halfScales;
+    /**
+     * Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}).
+     */
+    public boolean fp16Scales() {
+        return fp16Scales;
     }
 
     /** The layout. */

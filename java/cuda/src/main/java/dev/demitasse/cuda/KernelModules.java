@@ -21,7 +21,9 @@ import jcuda.driver.CUresult;
 
 /** The kernels, from the fatbins in the jar: one for each file in {@code cuda/kernels}. */
 final class KernelModules implements AutoCloseable {
-    /** The names of the files, one a line, written by {@code cuda/CMakeLists.txt}. */
+    /**
+     * The fingerprint of the sources, then the names of the files, one a line, written by {@code cuda/CMakeLists.txt}.
+     */
     private static final String LIST = "kernels.txt";
 
     private static final String WGMMA_SUFFIX = ".sm90a";
@@ -40,8 +42,10 @@ final class KernelModules implements AutoCloseable {
 
     /** Loads them into the current context; {@code wgmma}: those of sm_90a, too. */
     KernelModules(boolean wgmma) {
-        for (String file :
-                new String(resource(LIST), StandardCharsets.UTF_8).lines().toList()) {
+        List<String> lines =
+                new String(resource(LIST), StandardCharsets.UTF_8).lines().toList();
+        requireSameBoundary(lines.getFirst());
+        for (String file : lines.subList(1, lines.size())) {
             if (file.endsWith(WGMMA_SUFFIX) && !wgmma) {
                 continue;
             }
@@ -53,6 +57,15 @@ final class KernelModules implements AutoCloseable {
                         + Driver.name(failed) + "; a newer driver may.");
             }
             modules.add(module);
+        }
+    }
+
+    /** Refuses kernels of other sources than these classes: arguments would not lie where they are read. */
+    static void requireSameBoundary(String line) {
+        String own = String.format("boundary %015x", Boundary.FINGERPRINT);
+        if (!line.equals(own)) {
+            throw new BackendUnavailableException("cuda: the kernels were built from other sources than the classes ("
+                    + line + ", theirs " + own + "); build again.");
         }
     }
 

@@ -10,14 +10,11 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rows of a batch as C++ reads them, and how attention is cut into blocks: made once for all layers of a forward pass. Neighbouring
- * rows of one sequence make a block; a row that stands alone makes one for each segment of positions that it sees.
+ * The rows of a batch as C++ reads them, and how attention is cut into blocks: made once for all layers of a forward
+ * pass. Neighboring rows of one sequence make a block; a row that stands alone makes one for each segment of positions
+ * that it sees.
  */
 final class AttentionPlan {
-    private static final int SEGMENT = 512;
-    private static final int QUERY_BLOCK = 16;
-    private static final int BLOCK_INTS = 5;
-
     private final CommandList commands;
     private final Map<Integer, Blocks> byWindow = new HashMap<>();
     private @Nullable BatchRows rows;
@@ -58,10 +55,10 @@ final class AttentionPlan {
             }
             tables.setAtIndex(JAVA_LONG, row, table);
         }
-        MemorySegment description = commands.scratch(3 * Long.BYTES);
-        description.setAtIndex(JAVA_LONG, 0, count);
-        description.setAtIndex(JAVA_LONG, 1, commands.copy(batch.positions(), count));
-        description.setAtIndex(JAVA_LONG, 2, tables.address());
+        MemorySegment description = commands.scratch((long) Boundary.BatchRows.WORDS * Long.BYTES);
+        description.setAtIndex(JAVA_LONG, Boundary.BatchRows.COUNT, count);
+        description.setAtIndex(JAVA_LONG, Boundary.BatchRows.POSITIONS, commands.copy(batch.positions(), count));
+        description.setAtIndex(JAVA_LONG, Boundary.BatchRows.PAGES, tables.address());
         rows = batch;
         address = description.address();
         return address;
@@ -73,42 +70,46 @@ final class AttentionPlan {
     }
 
     private Blocks divide(BatchRows batch, int window) {
-        int[] ints = new int[BLOCK_INTS * blockLimit(batch, window)];
+        int[] ints = new int[Boundary.AttentionBlock.INTS * blockLimit(batch, window)];
         int count = 0;
         int states = 0;
         for (int first = 0; first < batch.count(); ) {
             int last = first + 1;
-            while (last < batch.count() && last - first < QUERY_BLOCK && batch.pages()[last] == batch.pages()[first]) {
+            while (last < batch.count()
+                    && last - first < Boundary.QUERY_BLOCK
+                    && batch.pages()[last] == batch.pages()[first]) {
                 last++;
             }
             int firstSegment = firstSegment(batch, first, window);
-            int segments = batch.positions()[first] / SEGMENT - firstSegment + 1;
+            int segments = batch.positions()[first] / Boundary.SEGMENT - firstSegment + 1;
             if (last - first > 1) {
                 segments = 1;
             }
             for (int i = 0; i < segments; i++) {
-                int[] block = segments == 1
-                        ? new int[] {first, last, -1, 0, 0}
-                        : new int[] {first, last, firstSegment + i, states + i, i == 0 ? segments : 0};
-                System.arraycopy(block, 0, ints, BLOCK_INTS * count++, BLOCK_INTS);
+                int at = Boundary.AttentionBlock.INTS * count++;
+                ints[at + Boundary.AttentionBlock.FIRST] = first;
+                ints[at + Boundary.AttentionBlock.LAST] = last;
+                ints[at + Boundary.AttentionBlock.SEGMENT] = segments == 1 ? -1 : firstSegment + i;
+                ints[at + Boundary.AttentionBlock.STATE] = segments == 1 ? 0 : states + i;
+                ints[at + Boundary.AttentionBlock.MERGED] = segments > 1 && i == 0 ? segments : 0;
             }
             states += segments == 1 ? 0 : segments;
             first = last;
         }
-        MemorySegment out = commands.scratch((long) BLOCK_INTS * count * Integer.BYTES);
-        MemorySegment.copy(ints, 0, out, JAVA_INT, 0, BLOCK_INTS * count);
+        MemorySegment out = commands.scratch((long) Boundary.AttentionBlock.INTS * count * Integer.BYTES);
+        MemorySegment.copy(ints, 0, out, JAVA_INT, 0, Boundary.AttentionBlock.INTS * count);
         return new Blocks(out.address(), count, states);
     }
 
     private static int firstSegment(BatchRows batch, int row, int window) {
         int position = batch.positions()[row];
-        return (window == 0 ? 0 : Math.max(0, position - window + 1)) / SEGMENT;
+        return (window == 0 ? 0 : Math.max(0, position - window + 1)) / Boundary.SEGMENT;
     }
 
     private static int blockLimit(BatchRows batch, int window) {
         int limit = 0;
         for (int row = 0; row < batch.count(); row++) {
-            limit += batch.positions()[row] / SEGMENT - firstSegment(batch, row, window) + 1;
+            limit += batch.positions()[row] / Boundary.SEGMENT - firstSegment(batch, row, window) + 1;
         }
         return limit;
     }

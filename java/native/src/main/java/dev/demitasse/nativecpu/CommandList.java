@@ -10,20 +10,20 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Commands that wait to be run together: operations are recorded, and {@link #run} runs them with one call when a result is wanted. A
- * forward pass is one list, so its threads meet only in C++. The words of a command are described in
- * {@code native/include/demitasse/command.h}.
+ * Commands that wait to be run together: operations are recorded, and {@link #run} runs them with one call when a
+ * result is wanted. A forward pass is one list, so its threads meet only in C++. The words of a command are described
+ * in {@code native/include/demitasse/command.h}.
  */
 final class CommandList implements AutoCloseable {
     private static final int CAPACITY = 2048;
-    private static final int WORDS = 16;
     private static final long CHUNK_BYTES = 1 << 20;
 
-    private final HostMemory commands = HostMemory.allocate((long) CAPACITY * WORDS * Long.BYTES);
+    private final HostMemory commands = HostMemory.allocate((long) CAPACITY * Boundary.COMMAND_WORDS * Long.BYTES);
     private final List<HostMemory> chunks = new ArrayList<>();
     private final List<Runnable> listeners = new ArrayList<>();
     private long device;
     private int count;
+    private long arguments; // index of the last command's first
     private int chunk;
     private long used;
 
@@ -49,25 +49,30 @@ final class CommandList implements AutoCloseable {
     }
 
     /**
-     * Records a command.
+     * Begins a command, whose arguments are set next: all of them, since its memory is used again.
      *
+     * @param operation a number of {@code Op}
      * @param after index of the command that must be complete, with all before it
-     * @param arguments addresses, integers, and FP32 numbers as {@link #bits}
      */
-    void add(Operation operation, int after, long... arguments) {
+    CommandList begin(int operation, int after) {
         MemorySegment out = commands.segment();
-        long at = (long) count * WORDS;
-        out.setAtIndex(JAVA_LONG, at, operation.ordinal());
+        long at = (long) count * Boundary.COMMAND_WORDS;
+        out.setAtIndex(JAVA_LONG, at, operation);
         out.setAtIndex(JAVA_LONG, at + 1, after);
-        for (int i = 0; i < arguments.length; i++) {
-            out.setAtIndex(JAVA_LONG, at + 2 + i, arguments[i]);
-        }
+        arguments = at + Boundary.COMMAND_HEADER_WORDS;
         count++;
+        return this;
     }
 
-    /** An FP32 argument. */
-    static long bits(float value) {
-        return Float.floatToRawIntBits(value) & 0xFFFFFFFFL;
+    /** Sets an argument of the last command to an address or an integer. */
+    CommandList set(int field, long value) {
+        commands.segment().setAtIndex(JAVA_LONG, arguments + field, value);
+        return this;
+    }
+
+    /** Sets an argument of the last command to an FP32 number. */
+    CommandList setFloat(int field, float value) {
+        return set(field, Float.floatToRawIntBits(value) & 0xFFFFFFFFL);
     }
 
     /** Memory that lives until the list has run. */

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Instruction sets that kernels are compiled for, in the order of {@code InstructionSet} in C++; later ones are better. */
+/** Instruction sets that kernels are compiled for, of {@code InstructionSet} in C++; later ones are better. */
 enum InstructionSet {
     SSE42("sse4.2"),
     AVX2("avx2"),
@@ -22,6 +22,11 @@ enum InstructionSet {
         this.label = label;
     }
 
+    /** The number that C++ knows it by. */
+    int number() {
+        return Boundary.InstructionSet.of(this);
+    }
+
     /** The name that users ask for. */
     String label() {
         return label;
@@ -32,7 +37,7 @@ enum InstructionSet {
         int bits = Kernels.instructionSets();
         List<InstructionSet> sets = new ArrayList<>();
         for (InstructionSet set : VALUES) {
-            if ((bits >> set.ordinal() & 1) != 0) {
+            if ((bits >> set.number() & 1) != 0) {
                 sets.add(set);
             }
         }

@@ -1,6 +1,5 @@
 package dev.demitasse.nativecpu;
 
-import static dev.demitasse.nativecpu.CommandList.bits;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.demitasse.cpu.PackedMatrix;
@@ -23,20 +22,19 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with all that were
- * called before, when a buffer is read.
+ * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with
+ * all that were called before, when a buffer is read.
  */
 final class NativeDevice implements Device {
-    private static final int GROUP = 32;
-    private static final int GROUP_ACTIVATION_BYTES = 16;
-    private static final int STATE_HEADER = 16;
+    private static final int[] WITHOUT_MERGE = {Boundary.Op.ATTENTION};
+    private static final int[] WITH_MERGE = {Boundary.Op.ATTENTION, Boundary.Op.ATTENTION_MERGE};
 
     private final ActivationType activations;
     private final InstructionSet instructionSet;
     private final int threads;
     private final CommandList commands;
     private final AttentionPlan plan;
-    private HostMemory quantised = HostMemory.allocate(0);
+    private HostMemory quantized = HostMemory.allocate(0);
     private HostMemory states = HostMemory.allocate(0);
 
     NativeDevice(DeviceOptions options, InstructionSet instructionSet, int threads) {
@@ -44,7 +42,7 @@ final class NativeDevice implements Device {
         this.activations = wanted == null ? ActivationType.INT8 : wanted;
         this.instructionSet = instructionSet;
         this.threads = threads;
-        long handle = Kernels.openDevice(instructionSet.ordinal(), threads);
+        long handle = Kernels.openDevice(instructionSet.number(), threads);
         if (handle == 0) {
             throw new BackendUnavailableException(
                     "native: the operating system gives no " + threads + " threads; ask for fewer.");
@@ -100,18 +98,17 @@ final class NativeDevice implements Device {
         MemorySegment failed = commands.scratch(Integer.BYTES);
         failed.set(JAVA_INT, 0, 0);
         boolean minimum = packed.layout().minimum();
-        record(
-                Operation.PACK,
-                source.data().address(),
-                source.rows(),
-                source.columns(),
-                source.type().blockBytes(),
-                packed.layout().element() == WeightLayout.Element.INT4 ? 1 : 0,
-                minimum ? 1 : 0,
-                packed.quants().address(),
-                packed.scales().address(),
-                minimum ? packed.mins().address() : 0,
-                failed.address());
+        commands.begin(Boundary.Op.PACK, commands.last())
+                .set(Boundary.PackArgs.SOURCE, source.data().address())
+                .set(Boundary.PackArgs.ROWS, source.rows())
+                .set(Boundary.PackArgs.COLUMNS, source.columns())
+                .set(Boundary.PackArgs.BLOCK_BYTES, source.type().blockBytes())
+                .set(Boundary.PackArgs.NIBBLES, packed.layout().element() == WeightLayout.Element.INT4 ? 1 : 0)
+                .set(Boundary.PackArgs.MINIMUM, minimum ? 1 : 0)
+                .set(Boundary.PackArgs.QUANTS, packed.quants().address())
+                .set(Boundary.PackArgs.SCALES, packed.scales().address())
+                .set(Boundary.PackArgs.MINS, minimum ? packed.mins().address() : 0)
+                .set(Boundary.PackArgs.FAILED, failed.address());
         commands.run();
         int row = failed.get(JAVA_INT, 0);
         if (row != 0) {
@@ -124,10 +121,10 @@ final class NativeDevice implements Device {
         return new NativeKvStore(shape, commands);
     }
 
-    /** Records an operation that starts when all before it are complete. */
-    private void record(Operation operation, long... arguments) {
+    /** Begins an operation that starts when all before it are complete. */
+    private CommandList begin(int operation) {
         commands.reserve(1);
-        commands.add(operation, commands.last(), arguments);
+        return commands.begin(operation, commands.last());
     }
 
     private static long address(Buffer buffer) {
@@ -139,7 +136,13 @@ final class NativeDevice implements Device {
         NativeWeight weight = (NativeWeight) table;
         long target = address(out);
         commands.reserve(1);
-        record(Operation.EMBED, weight.address(), commands.copy(ids, rows), rows, bits(scale), target);
+        long copy = commands.copy(ids, rows);
+        begin(Boundary.Op.EMBED)
+                .set(Boundary.EmbedArgs.TABLE, weight.address())
+                .set(Boundary.EmbedArgs.IDS, copy)
+                .set(Boundary.EmbedArgs.ROWS, rows)
+                .setFloat(Boundary.EmbedArgs.SCALE, scale)
+                .set(Boundary.EmbedArgs.OUT, target);
     }
 
     @Override
@@ -148,59 +151,79 @@ final class NativeDevice implements Device {
         long target = address(out);
         commands.reserve(1);
         long ids = commands.copy(rows, rows.length);
-        record(Operation.GATHER_ROWS, source, columns, ids, rows.length, target);
+        begin(Boundary.Op.GATHER_ROWS)
+                .set(Boundary.GatherRowsArgs.X, source)
+                .set(Boundary.GatherRowsArgs.COLUMNS, columns)
+                .set(Boundary.GatherRowsArgs.IDS, ids)
+                .set(Boundary.GatherRowsArgs.ROWS, rows.length)
+                .set(Boundary.GatherRowsArgs.OUT, target);
     }
 
     @Override
     public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        record(Operation.RMS_NORM, address(x), address(weight), rows, columns, bits(epsilon), address(out));
+        begin(Boundary.Op.RMS_NORM)
+                .set(Boundary.RmsNormArgs.X, address(x))
+                .set(Boundary.RmsNormArgs.WEIGHT, address(weight))
+                .set(Boundary.RmsNormArgs.ROWS, rows)
+                .set(Boundary.RmsNormArgs.COLUMNS, columns)
+                .setFloat(Boundary.RmsNormArgs.EPSILON, epsilon)
+                .set(Boundary.RmsNormArgs.OUT, address(out));
     }
 
     @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        record(Operation.QUANTIZE_ROWS, address(x), rows, columns, address(q), address(scales));
+        begin(Boundary.Op.QUANTIZE_ROWS)
+                .set(Boundary.QuantizeRowsArgs.X, address(x))
+                .set(Boundary.QuantizeRowsArgs.ROWS, rows)
+                .set(Boundary.QuantizeRowsArgs.COLUMNS, columns)
+                .set(Boundary.QuantizeRowsArgs.Q, address(q))
+                .set(Boundary.QuantizeRowsArgs.SCALES, address(scales));
     }
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
         long in = address(x);
-        boolean quantise = false;
+        boolean quantize = false;
         for (Projection projection : projections) {
-            quantise |= quantised(projection);
+            quantize |= quantized(projection);
         }
-        long groups = (columns + GROUP - 1) / GROUP;
-        long integers = (rows * groups * GROUP + 63) / 64 * 64;
-        if (quantise) {
-            quantised = grown(quantised, integers + rows * groups * GROUP_ACTIVATION_BYTES);
+        long groups = (columns + Boundary.GROUP - 1) / Boundary.GROUP;
+        long integers = (rows * groups * Boundary.GROUP + 63) / 64 * 64;
+        if (quantize) {
+            quantized = grown(quantized, integers + rows * groups * Boundary.GROUP_ACTIVATION_BYTES);
         }
         commands.reserve(projections.length + 1);
-        long wholeRows = activations == ActivationType.INT8_ROW ? 1 : 0;
-        long q = quantised.address();
+        long perRow = activations == ActivationType.INT8_ROW ? 1 : 0;
+        long q = quantized.address();
         long activationGroups = q + integers;
-        if (quantise) {
-            commands.add(Operation.QUANTIZE_PANELS, commands.last(), in, rows, columns, wholeRows, q, activationGroups);
+        if (quantize) {
+            commands.begin(Boundary.Op.QUANTIZE_PANELS, commands.last())
+                    .set(Boundary.QuantizePanelsArgs.X, in)
+                    .set(Boundary.QuantizePanelsArgs.ROWS, rows)
+                    .set(Boundary.QuantizePanelsArgs.COLUMNS, columns)
+                    .set(Boundary.QuantizePanelsArgs.PER_ROW, perRow)
+                    .set(Boundary.QuantizePanelsArgs.OUT_Q, q)
+                    .set(Boundary.QuantizePanelsArgs.OUT_GROUPS, activationGroups);
         }
         int after = commands.last(); // the projections run side by side
         for (Projection projection : projections) {
             NativeWeight weight = (NativeWeight) projection.weight();
             Buffer bias = projection.bias();
-            commands.add(
-                    Operation.LINEAR,
-                    after,
-                    weight.address(),
-                    in,
-                    quantised(projection) ? q : 0,
-                    activationGroups,
-                    bias == null ? 0 : address(bias),
-                    address(projection.out()),
-                    rows,
-                    wholeRows,
-                    projection.type().ordinal());
+            commands.begin(Boundary.Op.LINEAR, after)
+                    .set(Boundary.LinearArgs.MATRIX, weight.address())
+                    .set(Boundary.LinearArgs.X, in)
+                    .set(Boundary.LinearArgs.ACTIVATIONS_Q, quantized(projection) ? q : 0)
+                    .set(Boundary.LinearArgs.ACTIVATIONS_GROUPS, activationGroups)
+                    .set(Boundary.LinearArgs.BIAS, bias == null ? 0 : address(bias))
+                    .set(Boundary.LinearArgs.OUT, address(projection.out()))
+                    .set(Boundary.LinearArgs.ROWS, rows)
+                    .set(Boundary.LinearArgs.PER_ROW, perRow)
+                    .set(Boundary.LinearArgs.TYPE, Boundary.OutputType.of(projection.type()));
         }
     }
 
-    private boolean quantised(Projection projection) {
+    private boolean quantized(Projection projection) {
         return activations.integers() && projection.weight().layout().element().quantized();
     }
 
@@ -215,15 +238,14 @@ final class NativeDevice implements Device {
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        record(
-                Operation.ROPE,
-                address(x),
-                rows,
-                heads,
-                headDim,
-                ropeDim,
-                kind == Rope.NEIGHBOURS ? 1 : 0,
-                address(angles));
+        begin(Boundary.Op.ROPE)
+                .set(Boundary.RopeArgs.X, address(x))
+                .set(Boundary.RopeArgs.ROWS, rows)
+                .set(Boundary.RopeArgs.HEADS, heads)
+                .set(Boundary.RopeArgs.HEAD_DIM, headDim)
+                .set(Boundary.RopeArgs.ROPE_DIM, ropeDim)
+                .set(Boundary.RopeArgs.INTERLEAVED, kind == Rope.INTERLEAVED ? 1 : 0)
+                .set(Boundary.RopeArgs.ANGLES, address(angles));
     }
 
     @Override
@@ -231,7 +253,12 @@ final class NativeDevice implements Device {
         NativeKvStore store = (NativeKvStore) kv;
         commands.reserve(1);
         long description = plan.address(rows);
-        record(Operation.KV_APPEND, store.address(), layer, address(keys), address(values), description);
+        begin(Boundary.Op.KV_APPEND)
+                .set(Boundary.KvAppendArgs.KV, store.address())
+                .set(Boundary.KvAppendArgs.LAYER, layer)
+                .set(Boundary.KvAppendArgs.KEYS, address(keys))
+                .set(Boundary.KvAppendArgs.VALUES, address(values))
+                .set(Boundary.KvAppendArgs.ROWS, description);
     }
 
     @Override
@@ -242,45 +269,54 @@ final class NativeDevice implements Device {
         commands.reserve(2);
         plan.address(rows);
         AttentionPlan.Blocks blocks = plan.blocks(rows, shape.window());
-        long stateBytes = (long) blocks.states() * shape.heads() * (STATE_HEADER + store.paddedDim()) * Float.BYTES;
+        long stateBytes =
+                (long) blocks.states() * shape.heads() * (Boundary.STATE_HEADER + store.paddedDim()) * Float.BYTES;
         if (stateBytes > states.bytes()) {
             states = grown(states, stateBytes); // what the plan had copied is gone with the run
         }
         long description = plan.address(rows);
         blocks = plan.blocks(rows, shape.window());
-        long[] arguments = {
-            queries,
-            store.address(),
-            layer,
-            shape.heads(),
-            bits(shape.scale()),
-            bits(shape.softCap()),
-            shape.window(),
-            description,
-            target,
-            blocks.address(),
-            blocks.count(),
-            states.address()
-        };
-        record(Operation.ATTENTION, arguments);
-        if (blocks.states() > 0) {
-            record(Operation.ATTENTION_MERGE, arguments);
+        for (int operation : blocks.states() > 0 ? WITH_MERGE : WITHOUT_MERGE) {
+            begin(operation)
+                    .set(Boundary.AttentionArgs.Q, queries)
+                    .set(Boundary.AttentionArgs.KV, store.address())
+                    .set(Boundary.AttentionArgs.LAYER, layer)
+                    .set(Boundary.AttentionArgs.HEADS, shape.heads())
+                    .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
+                    .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
+                    .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                    .set(Boundary.AttentionArgs.ROWS, description)
+                    .set(Boundary.AttentionArgs.OUT, target)
+                    .set(Boundary.AttentionArgs.BLOCKS, blocks.address())
+                    .set(Boundary.AttentionArgs.BLOCK_COUNT, blocks.count())
+                    .set(Boundary.AttentionArgs.STATES, states.address());
         }
     }
 
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        record(Operation.GATED_ACTIVATION, gate == Gate.GELU ? 1 : 0, address(g), address(up), count, address(out));
+        begin(Boundary.Op.GATED_ACTIVATION)
+                .set(Boundary.GatedActivationArgs.GELU, gate == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.GATE, address(g))
+                .set(Boundary.GatedActivationArgs.UP, address(up))
+                .set(Boundary.GatedActivationArgs.COUNT, count)
+                .set(Boundary.GatedActivationArgs.OUT, address(out));
     }
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
-        record(Operation.ADD, address(x), address(y), count);
+        begin(Boundary.Op.ADD)
+                .set(Boundary.AddArgs.X, address(x))
+                .set(Boundary.AddArgs.Y, address(y))
+                .set(Boundary.AddArgs.COUNT, count);
     }
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
-        record(Operation.SOFT_CAP, address(x), count, bits(cap));
+        begin(Boundary.Op.SOFT_CAP)
+                .set(Boundary.SoftCapArgs.X, address(x))
+                .set(Boundary.SoftCapArgs.COUNT, count)
+                .setFloat(Boundary.SoftCapArgs.CAP, cap);
     }
 
     @Override
@@ -291,7 +327,7 @@ final class NativeDevice implements Device {
     @Override
     public void close() {
         commands.close();
-        quantised.close();
+        quantized.close();
         states.close();
     }
 }

@@ -5,12 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
-import java.lang.foreign.MemorySegment;
 
 /** The pages of a cache with their description for C++ ({@code KvPages} in command.h). */
 final class NativeKvStore implements KvStore {
-    private static final int ELEMENT_MULTIPLE = 16;
-
     private final KvShape shape;
     private final HostMemory keys;
     private final HostMemory values;
@@ -25,29 +22,33 @@ final class NativeKvStore implements KvStore {
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
         long bytes = vectors * paddedDim() * shape.type().bytes();
         long scaleBytes = shape.scales() * Float.BYTES;
-        HostMemory[] blocks = HostMemory.allocateAll(bytes, bytes, scaleBytes, scaleBytes, 8 * Long.BYTES);
+        HostMemory[] blocks = HostMemory.allocateAll(
+                bytes, bytes, scaleBytes, scaleBytes, (long) Boundary.KvPages.WORDS * Long.BYTES);
         keys = blocks[0];
         values = blocks[1];
         keyScales = blocks[2];
         valueScales = blocks[3];
         description = blocks[4];
         boolean scaled = shape.type().scaled();
-        long[] words = {
-            keys.address(),
-            values.address(),
-            scaled ? keyScales.address() : 0,
-            scaled ? valueScales.address() : 0,
-            shape.pages(),
-            shape.kvHeads(),
-            shape.headDim(),
-            shape.type().ordinal()
-        };
-        MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
+        set(Boundary.KvPages.KEYS, keys.address());
+        set(Boundary.KvPages.VALUES, values.address());
+        set(Boundary.KvPages.KEY_SCALES, scaled ? keyScales.address() : 0);
+        set(Boundary.KvPages.VALUE_SCALES, scaled ? valueScales.address() : 0);
+        set(Boundary.KvPages.PAGES, shape.pages());
+        set(Boundary.KvPages.HEADS, shape.kvHeads());
+        set(Boundary.KvPages.HEAD_DIM, shape.headDim());
+        set(Boundary.KvPages.TYPE, Boundary.KvType.of(shape.type()));
+    }
+
+    private void set(int field, long value) {
+        description.segment().setAtIndex(JAVA_LONG, field, value);
     }
 
     /** Elements of a head with padding. */
     int paddedDim() {
-        return (shape.headDim() + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE;
+        return (shape.headDim() + Boundary.ELEMENT_MULTIPLE - 1)
+                / Boundary.ELEMENT_MULTIPLE
+                * Boundary.ELEMENT_MULTIPLE;
     }
 
     /** The address of its description. */

@@ -18,9 +18,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Brings the library of this platform from the class path into the process: checks its hash, extracts it once to a folder that is named
- * after the hash, and loads it. Several processes may do so at once: each writes a file of its own and moves it into place. Whatever
- * goes wrong is a reason, never an exception.
+ * Brings the library of this platform from the class path into the process: checks its hash, extracts it once to a
+ * folder that is named after the hash, and loads it. Several processes may do so at once: each writes a file of its own
+ * and moves it into place. Whatever goes wrong is a reason, never an exception.
  */
 final class NativeLibrary {
     /** The variable that names the folder for extracted libraries. */
@@ -134,10 +134,19 @@ final class NativeLibrary {
         }
         try {
             System.load(file.toAbsolutePath().toString());
-            return null;
+            return mismatch(Kernels.boundaryFingerprint());
         } catch (UnsatisfiedLinkError | IllegalCallerException e) {
             return String.valueOf(e.getMessage());
         }
+    }
+
+    /** Null, or how a library of other sources than these classes is refused. */
+    static @Nullable String mismatch(long fingerprint) {
+        return fingerprint == Boundary.FINGERPRINT
+                ? null
+                : String.format(
+                        "it was built from other sources than the classes: its boundary is %015x, theirs %015x",
+                        fingerprint, Boundary.FINGERPRINT);
     }
 
     private byte @Nullable [] read(String path) throws IOException {

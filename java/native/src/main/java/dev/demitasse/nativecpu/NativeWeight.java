@@ -5,29 +5,30 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.cpu.PackedWeight;
 import dev.demitasse.memory.HostMemory;
-import java.lang.foreign.MemorySegment;
 
 /** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
 final class NativeWeight implements PackedWeight {
     private final PackedMatrix matrix;
-    private final HostMemory description = HostMemory.allocate(9 * Long.BYTES);
+    private final HostMemory description = HostMemory.allocate((long) Boundary.Matrix.WORDS * Long.BYTES);
     private final CommandList commands;
 
     NativeWeight(PackedMatrix matrix, CommandList commands) {
         this.matrix = matrix;
         this.commands = commands;
-        long[] words = {
-            matrix.quants().address(),
-            matrix.layout().element().quantized() ? matrix.scales().address() : 0,
-            matrix.layout().minimum() ? matrix.mins().address() : 0,
-            matrix.rows(),
-            matrix.columns(),
-            matrix.layout().element().quantized() ? matrix.group() : 0,
-            matrix.layout().element().ordinal(),
-            matrix.maximumMagnitude(),
-            matrix.halfScales() ? 1 : 0
-        };
-        MemorySegment.copy(words, 0, description.segment(), JAVA_LONG, 0, words.length);
+        boolean integers = matrix.layout().element().quantized();
+        set(Boundary.Matrix.QUANTS, matrix.quants().address());
+        set(Boundary.Matrix.SCALES, integers ? matrix.scales().address() : 0);
+        set(Boundary.Matrix.MINS, matrix.layout().minimum() ? matrix.mins().address() : 0);
+        set(Boundary.Matrix.ROWS, matrix.rows());
+        set(Boundary.Matrix.COLUMNS, matrix.columns());
+        set(Boundary.Matrix.GROUP, integers ? matrix.group() : 0);
+        set(Boundary.Matrix.ELEMENT, Boundary.Element.of(matrix.layout().element()));
+        set(Boundary.Matrix.MAXIMUM, matrix.maximumMagnitude());
+        set(Boundary.Matrix.FP16_SCALES, matrix.fp16Scales() ? 1 : 0);
+    }
+
+    private void set(int field, long value) {
+        description.segment().setAtIndex(JAVA_LONG, field, value);
     }
 
     /** The address of its description. */

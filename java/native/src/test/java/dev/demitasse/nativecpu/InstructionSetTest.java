@@ -13,7 +13,10 @@ import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 
-/** The contract of a device for every instruction set that this machine has; the best one is also {@link NativeDeviceTest}'s. */
+/**
+ * The contract of a device for every instruction set that this machine has; the best one is also {@link
+ * NativeDeviceTest}'s.
+ */
 @EnabledIf(value = "built", disabledReason = "the native library is not built: CMake or a C++ compiler is missing")
 class InstructionSetTest {
     static boolean built() {

@@ -16,8 +16,8 @@ class NativeRealModelTest extends RealModelContractTest {
     }
 
     /**
-     * llama.cpp's q8_0, with a scale for 32 elements, loses 0.25 % and 0.63 % on these files. On this device alone, which is quick: that
-     * the others round and attend alike is in their contracts.
+     * llama.cpp's q8_0, with a scale for 32 elements, loses 0.25 % and 0.63 % on these files. On this device alone,
+     * which is quick: that the others round and attend alike is in their contracts.
      */
     @ParameterizedTest
     @CsvSource({

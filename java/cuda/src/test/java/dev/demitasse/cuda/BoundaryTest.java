@@ -1,0 +1,59 @@
+package dev.demitasse.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.device.OutputType;
+import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.BoundaryGenerator;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What Java and CUDA must agree on is written once; kernels of other sources are not used. */
+class BoundaryTest {
+    @TempDir
+    Path folder;
+
+    @Test
+    void enumsOfBothSidesHaveTheSameConstants() {
+        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Table::of, Boundary.Table.COUNT);
+        BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
+        BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
+    }
+
+    /** What every GPU device shares in Java is what CUDA's headers say. */
+    @Test
+    void tilesAndPagesAreThoseOfTheHeaders() {
+        assertThat(WeightTiles.OUTPUTS).isEqualTo(Boundary.TILE_OUTPUTS);
+        assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
+        assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
+        assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
+        assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
+    }
+
+    @Test
+    void kernelsOfAReorderedStructureAreRefused() throws Exception {
+        String header = Files.readString(BoundaryGenerator.source("cuda/include/demitasse/rope.cuh"));
+        String before = "int64_t rope_dim;";
+        assertThat(header).contains(before);
+        Path changed = folder.resolve("rope.cuh");
+        Files.writeString(changed, header.replace(before, "int64_t unknown;\n    int64_t rope_dim;"));
+        String text = BoundaryGenerator.run(folder, "dev.demitasse.cuda", List.of(changed));
+        assertThat(text).contains("ROPE_DIM = " + (Boundary.RopeAngles.ROPE_DIM + 1));
+        long other = BoundaryGenerator.fingerprint(text);
+        assertThatThrownBy(() -> KernelModules.requireSameBoundary(String.format("boundary %015x", other)))
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("build again");
+        String own = String.format("boundary %015x", Boundary.FINGERPRINT);
+        assertThatCode(() -> KernelModules.requireSameBoundary(own)).doesNotThrowAnyException();
+    }
+}
