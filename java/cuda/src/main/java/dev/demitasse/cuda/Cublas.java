@@ -54,7 +54,8 @@ final class Cublas implements AutoCloseable {
         if (failed != cublasStatus.CUBLAS_STATUS_SUCCESS) {
             LOG.log(
                     System.Logger.Level.WARNING,
-                    "cuda: cuBLAS does not start ({0}); matrices in FP32 and FP16 are multiplied by kernels of Demitasse''s own",
+                    "cuda: cuBLAS does not start ({0}); matrices in FP32 and FP16 are multiplied by kernels of"
+                            + " Demitasse''s own",
                     cublasStatus.stringFor(failed));
             return null;
         }

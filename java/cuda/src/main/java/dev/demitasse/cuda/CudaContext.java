@@ -15,35 +15,24 @@ import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
-import java.util.EnumMap;
-import java.util.Locale;
-import java.util.Map;
-import java.util.stream.Collectors;
+import dev.demitasse.gpu.MemoryLedger;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A CUDA context with its stream and its memory. After an error that spoils the context every further use ends in
- * {@link DeviceFailedException}; a spoilt or closed context is never used again.
+ * A CUDA context with its stream and its memory. After an error that breaks the context every further use ends in
+ * {@link DeviceFailedException}; a broken or closed context is never used again.
  */
 final class CudaContext implements AutoCloseable {
     private static final int STREAM_NON_BLOCKING = 1;
 
     private final CUcontext context = new CUcontext();
     private final CUstream stream = new CUstream();
-    private final Map<Purpose, Long> ledger = new EnumMap<>(Purpose.class);
+    private final MemoryLedger ledger = new MemoryLedger();
     private @Nullable String failure;
     private boolean closed;
-
-    /** What memory is for. */
-    enum Purpose {
-        WEIGHTS,
-        CACHE,
-        BUFFERS,
-        WORKSPACE
-    }
 
     CudaContext(Driver.Gpu gpu) {
         int failed = cuCtxCreate(context, 0, Driver.device(gpu.ordinal()));
@@ -61,7 +50,7 @@ final class CudaContext implements AutoCloseable {
     /**
      * Makes this the context of the calling thread.
      *
-     * @throws DeviceFailedException where it is spoilt
+     * @throws DeviceFailedException where it is broken
      */
     void enter() {
         requireUsable();
@@ -71,7 +60,7 @@ final class CudaContext implements AutoCloseable {
     /**
      * For what is only recorded, which needs no current context.
      *
-     * @throws DeviceFailedException where the context is spoilt
+     * @throws DeviceFailedException where the context is broken
      */
     void requireUsable() {
         if (closed) {
@@ -82,7 +71,7 @@ final class CudaContext implements AutoCloseable {
         }
     }
 
-    /** Throws where the driver reports an error; one that spoils the context is remembered. */
+    /** Throws where the driver reports an error; one that breaks the context is remembered. */
     void check(int result, String doing) {
         if (result == 0) {
             return;
@@ -110,28 +99,28 @@ final class CudaContext implements AutoCloseable {
      *
      * @throws OutOfDeviceMemoryException where the GPU has not so much; the message says what holds the rest
      */
-    DevicePointer allocate(long bytes, Purpose purpose) {
+    DevicePointer allocate(long bytes, MemoryLedger.Purpose purpose) {
         enter();
         long rounded = Math.max(bytes, 16);
         DevicePointer pointer = new DevicePointer();
         int failed = cuMemAlloc(pointer, rounded);
         if (failed == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
-            throw new OutOfDeviceMemoryException("cuda: " + mebibytes(bytes) + " MiB for "
-                    + purpose.name().toLowerCase(Locale.ROOT) + " do not fit: " + mebibytes(freeBytes())
-                    + " MiB are free; " + ledger() + ".");
+            throw new OutOfDeviceMemoryException("cuda: " + MemoryLedger.mebibytes(bytes) + " MiB for "
+                    + purpose + " do not fit: " + MemoryLedger.mebibytes(freeBytes())
+                    + " MiB are free; " + ledger + ".");
         }
         check(failed, "allocating " + bytes + " bytes");
         check(cuMemsetD8Async(pointer, (byte) 0, rounded, stream), "zeroing memory");
-        ledger.merge(purpose, bytes, Long::sum);
+        ledger.enter(purpose, bytes);
         return pointer;
     }
 
     /** Gives memory back. What was launched before must be complete. */
-    void free(DevicePointer pointer, long bytes, Purpose purpose) {
+    void free(DevicePointer pointer, long bytes, MemoryLedger.Purpose purpose) {
         if (usable()) {
             enter();
             check(cuMemFree(pointer), "freeing memory");
-            ledger.merge(purpose, -bytes, Long::sum);
+            ledger.enter(purpose, -bytes);
         }
     }
 
@@ -144,15 +133,9 @@ final class CudaContext implements AutoCloseable {
         return free[0];
     }
 
-    /** What holds memory, for people. */
-    String ledger() {
-        return ledger.entrySet().stream()
-                .map(e -> e.getKey().name().toLowerCase(Locale.ROOT) + " hold " + mebibytes(e.getValue()) + " MiB")
-                .collect(Collectors.joining(", "));
-    }
-
-    static long mebibytes(long bytes) {
-        return (bytes + (1 << 20) - 1) >> 20;
+    /** What holds memory. */
+    MemoryLedger ledger() {
+        return ledger;
     }
 
     /** Destroys the context, and with it all of its memory. */

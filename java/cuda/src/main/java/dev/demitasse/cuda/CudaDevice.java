@@ -13,6 +13,7 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.StepList;
 import dev.demitasse.kv.KvShape;
@@ -27,8 +28,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The operations of {@link Device} as kernel launches: one is recorded when it is called, and runs, with all that were called before,
- * when a buffer is read.
+ * The operations of {@link Device} as kernel launches: one is recorded when it is called, and runs, with all that were
+ * called before, when a buffer is read.
  */
 final class CudaDevice implements Device {
     private final ActivationType activations;
@@ -93,7 +94,7 @@ final class CudaDevice implements Device {
 
     @Override
     public Buffer allocate(long bytes) {
-        return new CudaBuffer(new CudaMemory(bytes, context, runner, CudaContext.Purpose.BUFFERS), runner);
+        return new CudaBuffer(new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.BUFFERS), runner);
     }
 
     @Override
@@ -174,7 +175,7 @@ final class CudaDevice implements Device {
 
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        boolean interleaved = kind == Rope.NEIGHBOURS;
+        boolean interleaved = kind == Rope.INTERLEAVED;
         record(new Step.Rope(address(x), rows, heads, headDim, ropeDim, interleaved, address(angles)));
     }
 
@@ -231,7 +232,7 @@ final class CudaDevice implements Device {
                 tokens = null; // should the allocation fail
                 current.close();
             }
-            current = new CudaMemory(bytes + bytes / 2, context, runner, CudaContext.Purpose.WORKSPACE);
+            current = new CudaMemory(bytes + bytes / 2, context, runner, MemoryLedger.Purpose.WORKSPACE);
             tokens = current;
         }
         return current;

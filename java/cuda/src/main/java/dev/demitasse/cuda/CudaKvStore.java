@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.kv.KvShape;
 
 /** The pages of a cache in device memory ({@code cuda/include/demitasse/pages.cuh}). */
@@ -30,12 +31,12 @@ final class CudaKvStore implements KvStore {
         if (bytes > free) {
             long perPage = bytes / Math.max(1, shape.pages());
             throw new OutOfDeviceMemoryException("cuda: a cache of " + shape.pages() * KvShape.PAGE
-                    + " positions takes " + CudaContext.mebibytes(bytes) + " MiB, and "
-                    + CudaContext.mebibytes(free) + " MiB are free (" + context.ledger()
+                    + " positions takes " + MemoryLedger.mebibytes(bytes) + " MiB, and "
+                    + MemoryLedger.mebibytes(free) + " MiB are free (" + context.ledger()
                     + "); the longest that fits is " + free / perPage * KvShape.PAGE
                     + " positions, longer with a cache of INT8 or FP8.");
         }
-        this.memory = new CudaMemory(bytes, context, runner, CudaContext.Purpose.CACHE);
+        this.memory = new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.CACHE);
     }
 
     /** The structure {@code KvPages}. */

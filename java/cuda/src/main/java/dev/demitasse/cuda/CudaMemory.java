@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
 import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 
+import dev.demitasse.gpu.MemoryLedger;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jcuda.Pointer;
@@ -14,12 +15,12 @@ final class CudaMemory implements AutoCloseable {
 
     private final CudaContext context;
     private final GraphRunner runner;
-    private final CudaContext.Purpose purpose;
+    private final MemoryLedger.Purpose purpose;
     private final DevicePointer pointer;
     private final long bytes;
     private boolean closed;
 
-    CudaMemory(long bytes, CudaContext context, GraphRunner runner, CudaContext.Purpose purpose) {
+    CudaMemory(long bytes, CudaContext context, GraphRunner runner, MemoryLedger.Purpose purpose) {
         this.context = context;
         this.runner = runner;
         this.purpose = purpose;

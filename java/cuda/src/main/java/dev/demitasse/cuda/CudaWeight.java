@@ -1,6 +1,7 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.WeightRows;
 import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.quant.MatrixSource;
@@ -74,7 +75,7 @@ final class CudaWeight implements LinearWeight {
         for (MemorySegment source : sources) {
             bytes += source.byteSize();
         }
-        CudaMemory memory = new CudaMemory(bytes, context, runner, CudaContext.Purpose.WEIGHTS);
+        CudaMemory memory = new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.WEIGHTS);
         try {
             long at = 0;
             for (MemorySegment source : sources) {

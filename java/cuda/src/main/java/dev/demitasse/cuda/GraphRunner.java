@@ -14,6 +14,7 @@ import static jcuda.driver.JCudaDriver.cuStreamBeginCapture;
 import static jcuda.driver.JCudaDriver.cuStreamEndCapture;
 
 import dev.demitasse.gpu.Fusions;
+import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.StepList;
 import java.lang.foreign.Arena;
@@ -29,8 +30,9 @@ import jcuda.driver.CUstreamCaptureMode;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs lists of steps: fuses them, makes launches of them, and starts those. A list that comes a second time is captured into a CUDA
- * graph, the copy of its data included, and from then on costs one call, without being looked at again.
+ * Runs lists of steps: fuses them, makes launches of them, and starts those. A list that comes a second time is
+ * captured into a CUDA graph, the copy of its data included, and from then on costs one call, without being looked at
+ * again.
  */
 final class GraphRunner implements StepList.Runner, AutoCloseable {
     private static final int DATA_BYTES = 8 << 20;
@@ -73,7 +75,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         this.kernels = kernels;
         this.launches = launches;
         context.check(cuMemHostAlloc(staging, DATA_BYTES, 0), "allocating pinned memory");
-        deviceData = context.allocate(DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+        deviceData = context.allocate(DATA_BYTES, MemoryLedger.Purpose.WORKSPACE);
         steps = new StepList(this, MemorySegment.ofBuffer(staging.getByteBuffer(0, DATA_BYTES)), deviceData.address());
     }
 
@@ -268,8 +270,9 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     /**
-     * A kernel's one parameter, its structure, as the driver wants it: the address of its words. They lie outside of the heap, since
-     * JCuda would hold a Java array critical across further calls of JNI. The driver has copied them when the launch returns.
+     * A kernel's one parameter, its structure, as the driver wants it: the address of its words. They lie outside of
+     * the heap, since JCuda would hold a Java array critical across further calls of JNI. The driver has copied them
+     * when the launch returns.
      */
     private Pointer parameters(long[] words) {
         MemorySegment structure = parameters.asSlice(Long.BYTES);
@@ -298,7 +301,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             context.enter();
             context.synchronize("closing");
             forgetGraphs();
-            context.free(deviceData, DATA_BYTES, CudaContext.Purpose.WORKSPACE);
+            context.free(deviceData, DATA_BYTES, MemoryLedger.Purpose.WORKSPACE);
             cuMemFreeHost(staging);
         }
         graphs.clear();

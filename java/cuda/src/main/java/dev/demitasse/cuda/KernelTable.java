@@ -32,7 +32,10 @@ final class KernelTable {
     /** Kernels of FP32, FP16 or BF16 weights: one row, more, and many in tiles of 64 and of 128. */
     private record Dense(String row1, String rows4, String tile64, String tile128) {}
 
-    /** Kernels of a type of cache; those of decode attention for one query head of a KV head, and for more; of prefill by a head's elements. */
+    /**
+     * Kernels of a type of cache; those of decode attention for one query head of a KV head, and for more; of prefill
+     * by a head's elements.
+     */
     private record Cache(String append, List<String> decodeOneHead, List<String> decodeHeads, List<String> prefill) {}
 
     private static final Packed INT4_PER16 = new Packed(
@@ -112,7 +115,9 @@ final class KernelTable {
             List.of("attention_decode_fp8_heads8_dim128", "attention_decode_fp8_heads8_dim256"),
             List.of("attention_prefill_fp8_dim64", "attention_prefill_fp8_dim128", "attention_prefill_fp8_dim256"));
 
-    /** Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows. */
+    /**
+     * Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows.
+     */
     static final int DENSE_TILE_ROWS = 16;
 
     /** Rows from which a block of wgmma, twice 128, is not mostly empty. */

@@ -14,7 +14,10 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** One list of kernels on a GPU, for Java Flight Recorder; the event's own duration is the host's, from the launch to the end. */
+/**
+ * One list of kernels on a GPU, for Java Flight Recorder; the event's own duration is the host's, from the launch to
+ * the end.
+ */
 @Name("demitasse.CudaRun")
 @Label("CUDA Run")
 @Description("Kernels that were launched together")

@@ -18,7 +18,10 @@ final class StepLaunches implements AutoCloseable {
         this.attention = new AttentionLaunches(context, linear);
     }
 
-    /** Makes the workspaces large enough for a step; whether one has moved, so that graphs made before are of no use any more. */
+    /**
+     * Makes the workspaces large enough for a step; whether one has moved, so that graphs made before are of no use any
+     * more.
+     */
     boolean reserve(Step step) {
         return switch (step) {
             case Step.Quantize s -> linear.reserve(s);

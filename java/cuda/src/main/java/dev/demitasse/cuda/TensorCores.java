@@ -5,7 +5,10 @@ import java.util.Arrays;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** The instructions by which tensor cores multiply INT8 matrices; names are those of {@code DeviceOptions.instructionSet}. */
+/**
+ * The instructions by which tensor cores multiply INT8 matrices; names are those of {@code
+ * DeviceOptions.instructionSet}.
+ */
 enum TensorCores {
     /** {@code gemm_int8.cu}: every supported GPU. */
     MMA,
@@ -15,7 +18,8 @@ enum TensorCores {
     private static final int WGMMA_CAPABILITY = 90;
 
     /**
-     * Those asked for; unless named, WGMMA where the GPU has it, which was faster on an H200 from 512 rows on, the fewest measured (cuda/results).
+     * Those asked for; unless named, WGMMA where the GPU has it, which was faster on an H200 from 512 rows on, the
+     * fewest measured (cuda/results).
      *
      * @throws BackendUnavailableException where the name is unknown or the GPU has no such instructions
      */

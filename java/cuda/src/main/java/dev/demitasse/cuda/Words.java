@@ -3,7 +3,10 @@ package dev.demitasse.cuda;
 import dev.demitasse.gpu.BatchTables;
 import dev.demitasse.gpu.Step;
 
-/** The words of a kernel's structure of arguments; fields are indices that {@link Boundary} has from the kernel's source. */
+/**
+ * The words of a kernel's structure of arguments; fields are indices that {@link Boundary} has from the kernel's
+ * source.
+ */
 final class Words {
     private final long[] words;
 

@@ -1,5 +1,6 @@
 package dev.demitasse.cuda;
 
+import dev.demitasse.gpu.MemoryLedger;
 import org.jspecify.annotations.Nullable;
 
 /** Device memory that grows to what was wanted most. What launches use it must have been started before it grows. */
@@ -19,7 +20,7 @@ final class Workspace implements AutoCloseable {
         }
         close();
         long larger = wanted + wanted / 2;
-        memory = context.allocate(larger, CudaContext.Purpose.WORKSPACE);
+        memory = context.allocate(larger, MemoryLedger.Purpose.WORKSPACE);
         bytes = larger;
         return true;
     }
@@ -39,7 +40,7 @@ final class Workspace implements AutoCloseable {
             bytes = 0;
             context.enter();
             context.synchronize("waiting for a workspace");
-            context.free(old, held, CudaContext.Purpose.WORKSPACE);
+            context.free(old, held, MemoryLedger.Purpose.WORKSPACE);
         }
     }
 }

@@ -21,7 +21,10 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Dense matrices by JCublas: on the emulator with its stand-in for cuBLAS, whose folder the build gives to this class alone. */
+/**
+ * Dense matrices by JCublas: on the emulator with its stand-in for cuBLAS, whose folder the build gives to this class
+ * alone.
+ */
 @EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
 class CudaCublasTest {
     private static final long SEED = Long.getLong("demitasse.seed", 20261125L);

@@ -36,7 +36,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What goes wrong on a machine, each in a process of its own: the driver reads the emulator's settings from the environment. */
+/**
+ * What goes wrong on a machine, each in a process of its own: the driver reads the emulator's settings from the
+ * environment.
+ */
 @EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
 class CudaFailureTest {
     static Stream<Arguments> refusals() {
@@ -114,9 +117,9 @@ class CudaFailureTest {
         assertThat(run(Map.of(), "instructions", "mmx")).contains("there is no instruction set mmx");
     }
 
-    /** A fault in a kernel spoils the context: reported once as what it is, then refused, and closing still works. */
+    /** A fault in a kernel breaks the context: reported once as what it is, then refused, and closing still works. */
     @Test
-    void aSpoiltContextIsReportedAndNotUsedAgain() throws Exception {
+    void aBrokenContextIsReportedAndNotUsedAgain() throws Exception {
         assertThat(run(Map.of("EMULATOR_FAULT", "add"), "fault"))
                 .contains("first: " + DeviceFailedException.class.getName())
                 .contains("CUDA_ERROR_LAUNCH_FAILED")

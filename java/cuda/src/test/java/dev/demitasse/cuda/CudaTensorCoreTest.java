@@ -4,7 +4,9 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.DeviceContractTest;
 import org.junit.jupiter.api.condition.EnabledIf;
 
-/** The device as it is by default: prefill attention on tensor cores, within the bound that attention_prefill.cu states. */
+/**
+ * The device as it is by default: prefill attention on tensor cores, within the bound that attention_prefill.cu states.
+ */
 @EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
 class CudaTensorCoreTest extends DeviceContractTest {
     CudaTensorCoreTest() {

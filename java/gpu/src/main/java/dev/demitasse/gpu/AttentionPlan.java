@@ -5,19 +5,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * How the rows of a batch are taken by attention: some by the kernel of decode, a row and a segment of its positions a block, the others
- * by that of prefill, up to {@link Limits#prefillRows} neighbouring rows of one sequence a block.
+ * How the rows of a batch are taken by attention: some by the kernel of decode, a row and a segment of its positions a
+ * block, the others by that of prefill, up to {@link Limits#prefillRows} neighboring rows of one sequence a block.
  *
- * @param singles neighbouring rows of the kernel of decode
- * @param segments of positions that each of them is cut into: a power of two, so that steps stay equal while sequences grow
+ * @param singles neighboring rows of the kernel of decode
+ * @param segments of positions that each of them is cut into: a power of two, so that steps stay equal while sequences
+ *     grow
  * @param slice rows of one launch, at most, so that the states of their segments fit
  * @param blocks how many blocks the kernel of prefill takes
- * @param blockAddress where they are described in the step's data, four integers each: first row, rows, two unused; or 0
+ * @param blockAddress where they are described in the step's data, four integers each: first row, rows, two unused; or
+ *     0
  */
 public record AttentionPlan(List<Range> singles, int segments, int slice, int blocks, long blockAddress) {
     private static final int BLOCK_INTS = 4;
 
-    /** Neighbouring rows. */
+    /** Neighboring rows. */
     public record Range(int first, int count) {}
 
     /**

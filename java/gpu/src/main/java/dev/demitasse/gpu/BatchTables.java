@@ -4,8 +4,9 @@ import dev.demitasse.device.BatchRows;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rows of a batch in the step's data, written once for all layers: positions, page tables, and where each row's table begins. Tables
- * have room for a power of two of pages, so that addresses, and with them the steps, stay equal while a sequence grows.
+ * The rows of a batch in the step's data, written once for all layers: positions, page tables, and where each row's
+ * table begins. Tables have room for a power of two of pages, so that addresses, and with them the steps, stay equal
+ * while a sequence grows.
  */
 public final class BatchTables {
     private final StepList steps;

@@ -5,12 +5,14 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Rewrites a list of steps so that fewer kernels do the same, with the same bits: what follows on the same rows is done on the way.
+ * Rewrites a list of steps so that fewer kernels do the same, with the same bits: what follows on the same rows is done
+ * on the way.
  *
  * <ul>
  *   <li>{@code add} before {@code rmsNorm} of its sum;
  *   <li>rotary embedding of keys, and of queries before them, before {@code kvAppend} of those keys;
- *   <li>{@code quantize} of the rows that a norm, a gated activation or the decode kernel of attention has just written.
+ *   <li>{@code quantize} of the rows that a norm, a gated activation or the decode kernel of attention has just
+ *       written.
  * </ul>
  */
 public final class Fusions {

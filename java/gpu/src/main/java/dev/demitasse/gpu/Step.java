@@ -9,9 +9,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An operation that waits to be run, with all that decides how it runs: two equal steps do the same work on the same memory. Numbers of
- * type {@code long} without a unit are addresses of device memory. What a step can do while it is at it, and {@link Fusions} asks of it,
- * is in its nullable fields.
+ * An operation that waits to be run, with all that decides how it runs: two equal steps do the same work on the same
+ * memory. Numbers of type {@code long} without a unit are addresses of device memory. What a step can do while it is at
+ * it, and {@link Fusions} asks of it, is in its nullable fields.
  */
 public sealed interface Step {
     /** {@code out[i] = scale * table[ids[i]]}. */
@@ -30,7 +30,8 @@ public sealed interface Step {
     record QuantizeRows(long x, int rows, int columns, long q, long scales) implements Step {}
 
     /**
-     * Rows of {@code x} to integers in tiles, in the device's memory for that, where the next {@link Linear} finds them.
+     * Rows of {@code x} to integers in tiles, in the device's memory for that, where the next {@link Linear} finds
+     * them.
      *
      * @param padded columns with those that fill the last tile
      * @param perRow whether a row has one scale, instead of one for 32 columns

@@ -11,11 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Steps that wait to be run together: operations are recorded, and {@link #run} hands them to a {@link Runner} when a result is wanted.
+ * Steps that wait to be run together: operations are recorded, and {@link #run} hands them to a {@link Runner} when a
+ * result is wanted.
  *
- * <p>What changes from one forward pass to the next (token ids, positions, page tables, angles) is not in the steps but in the step's
- * data, which goes to device memory with one copy at the beginning. So the steps of decoding are equal every time, and a runner may keep
- * what it made of them.
+ * <p>What changes from one forward pass to the next (token ids, positions, page tables, angles) is not in the steps but
+ * in the step's data, which goes to device memory with one copy at the beginning. So the steps of decoding are equal
+ * every time, and a runner may keep what it made of them.
  */
 public final class StepList {
     /** Bytes to which every piece of the step's data is aligned. */

@@ -18,11 +18,13 @@ import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
 /**
- * Integer weights in the order in which a GPU's lanes read them ({@code cuda/include/demitasse/weights.cuh}), made from a matrix's
- * neutral rows, or word by word from blocks whose order allows it; {@link #value} is the way back, for tests.
+ * Integer weights in the order in which a GPU's lanes read them ({@code cuda/include/demitasse/weights.cuh}), made from
+ * a matrix's neutral rows, or word by word from blocks whose order allows it; {@link #value} is the way back, for
+ * tests.
  *
- * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes: of each output four chunks of 16 bytes, in swizzled order.
- * Scales and minimums lie apart, {@code [tile][output][group of the tile]}, or {@code [output]} where a row has one.
+ * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes: of each output four chunks of 16 bytes, in
+ * swizzled order. Scales and minimums lie apart, {@code [tile][output][group of the tile]}, or {@code [output]} where a
+ * row has one.
  */
 public final class WeightTiles implements AutoCloseable {
     /** Outputs of a tile. */
@@ -90,8 +92,8 @@ public final class WeightTiles implements AutoCloseable {
     }
 
     /**
-     * Columns that share a scale on the device: 16 or 32; longer groups repeat theirs. 0, one scale a row, where the weights have
-     * that and {@code perRow} says that activations have too.
+     * Columns that share a scale on the device: 16 or 32; longer groups repeat theirs. 0, one scale a row, where the
+     * weights have that and {@code perRow} says that activations have too.
      */
     public static int groupOf(WeightLayout layout, boolean perRow) {
         return layout.group() == WeightLayout.ROW ? perRow ? 0 : 32 : Math.min(layout.group(), 32);

@@ -1,0 +1,121 @@
+package dev.demitasse.gpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** Which steps become one, and which stay apart. Numbers are addresses. */
+class FusionsTest {
+    private static final int ROWS = 3;
+    private static final int COLUMNS = 128;
+    private static final BatchTables.Rows TABLES = new BatchTables.Rows(ROWS, 1, 2, 3);
+
+    private static final KvStore STORE = new KvStore() {
+        @Override
+        public KvShape shape() {
+            return new KvShape(1, 2, 64, 4, KvType.F16);
+        }
+
+        @Override
+        public void close() {}
+    };
+
+    private static Step.RmsNorm norm(long x, long addend, Step.Quantize quantize) {
+        return new Step.RmsNorm(x, 50, ROWS, COLUMNS, 1e-5f, 60, addend, quantize);
+    }
+
+    private static Step.RmsNorm norm() {
+        return new Step.RmsNorm(10, 50, ROWS, COLUMNS, 1e-5f, 60, 0, null);
+    }
+
+    private static Step.Quantize quantize(long x, boolean perRow) {
+        return new Step.Quantize(x, ROWS, COLUMNS, COLUMNS, perRow);
+    }
+
+    private static Step.Rope rope(long x, int heads, long angles) {
+        return new Step.Rope(x, ROWS, heads, 64, 64, false, angles);
+    }
+
+    private static Step.KvAppend append(Step.Rope keys, Step.Rope queries) {
+        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, queries);
+    }
+
+    private static Step.KvAppend append() {
+        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, null, null);
+    }
+
+    private static Step.Attention attention(int blocks, Step.Quantize quantize) {
+        return new Step.Attention(
+                STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 40, 70, TABLES, plan(blocks), quantize);
+    }
+
+    private static Step.Attention attention(int blocks) {
+        return new Step.Attention(STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 40, 70, TABLES, plan(blocks), null);
+    }
+
+    private static AttentionPlan plan(int blocks) {
+        return new AttentionPlan(List.of(new AttentionPlan.Range(0, ROWS)), 1, 64, blocks, 0);
+    }
+
+    @Test
+    void aNormAddsWhatWasAddedJustBefore() {
+        Step add = new Step.Add(10, 11, ROWS * COLUMNS);
+        assertThat(Fusions.apply(List.of(add, norm())))
+                .containsExactly(new Step.RmsNorm(10, 50, ROWS, COLUMNS, 1e-5f, 60, 11, null));
+    }
+
+    @Test
+    void additionsOfOtherNumbersStayApart() {
+        for (Step.Add add : List.of(new Step.Add(12, 11, ROWS * COLUMNS), new Step.Add(10, 11, COLUMNS))) {
+            assertThat(Fusions.apply(List.of(add, norm()))).containsExactly(add, norm());
+        }
+        Step add = new Step.Add(10, 11, ROWS * COLUMNS);
+        Step between = new Step.SoftCap(90, 1, 30);
+        assertThat(Fusions.apply(List.of(add, between, norm()))).containsExactly(add, between, norm());
+    }
+
+    @Test
+    void keysAndQueriesAreRotatedWhereKeysAreStored() {
+        Step.Rope queries = rope(40, 2, 5);
+        Step.Rope keys = rope(20, 2, 5);
+        assertThat(Fusions.apply(List.of(queries, keys, append()))).containsExactly(append(keys, queries));
+    }
+
+    @Test
+    void queriesOfOtherAnglesAreRotatedApart() {
+        Step.Rope queries = rope(40, 2, 6);
+        Step.Rope keys = rope(20, 2, 5);
+        assertThat(Fusions.apply(List.of(queries, keys, append())))
+                .containsExactly(queries, new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, null));
+        assertThat(Fusions.apply(List.of(keys, queries, append()))).containsExactly(keys, queries, append());
+    }
+
+    @Test
+    void whatWritesRowsAlsoQuantizesThem() {
+        Step.GatedActivation gated = new Step.GatedActivation(Gate.SILU, 80, 81, ROWS * COLUMNS, 80, null);
+        assertThat(Fusions.apply(List.of(norm(), quantize(60, true)))).containsExactly(norm(10, 0, quantize(60, true)));
+        assertThat(Fusions.apply(List.of(gated, quantize(80, false))))
+                .containsExactly(new Step.GatedActivation(Gate.SILU, 80, 81, ROWS * COLUMNS, 80, quantize(80, false)));
+        assertThat(Fusions.apply(List.of(attention(0), quantize(70, false))))
+                .containsExactly(attention(0, quantize(70, false)));
+    }
+
+    @Test
+    void rowsThatAnotherKernelWroteAreQuantizedApart() {
+        Step.GatedActivation gated = new Step.GatedActivation(Gate.SILU, 80, 81, ROWS * COLUMNS, 80, null);
+        for (List<Step> apart : List.<List<Step>>of(
+                List.of(norm(), quantize(61, false)), // other rows
+                List.of(gated, quantize(80, true)), // a scale of a whole row, of which a block has a part
+                List.of(attention(1), quantize(70, false)), // prefill writes after the kernel of decode
+                List.of(attention(0), quantize(70, true)),
+                List.of(quantize(60, false)))) {
+            assertThat(Fusions.apply(apart)).isEqualTo(apart);
+        }
+    }
+}
