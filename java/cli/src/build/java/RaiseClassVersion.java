@@ -14,8 +14,8 @@ import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 
 /**
- * Rewrites a jar's classes of old versions to that of Java 11, with stack maps. The JDK's start-up cache leaves out classes of Java 5,
- * as picocli's are, and loading them from the jar takes 0.12 s of every start.
+ * Rewrites a jar's classes of old versions to that of Java 11, with stack maps. The JDK's start-up cache leaves out
+ * classes of Java 5, as picocli's are, and loading them from the jar takes 0.12 s of every start.
  */
 public class RaiseClassVersion {
     private static final int OLD = ClassFile.JAVA_6_VERSION;

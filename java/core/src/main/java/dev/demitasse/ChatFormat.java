@@ -15,8 +15,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote it, stay text: a
- * mark is put into them before rendering and taken out before merging. A template that does not parse is reported when it is asked for.
+ * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote
+ * it, stay text: a mark is put into them before rendering and taken out before merging. A template that does not parse
+ * is reported when it is asked for.
  */
 final class ChatFormat {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */

@@ -24,8 +24,8 @@ import java.nio.ByteOrder;
  * }
  * }</pre>
  *
- * <p>Thread-safe, also beside other matrices on the same device: multiplications run one after another. A row of the input with NaN or
- * an infinity gives NaN in all its outputs.
+ * <p>Thread-safe, also beside other matrices on the same device: multiplications run one after another. A row of the
+ * input with NaN or an infinity gives NaN in all its outputs.
  */
 public final class Linear implements AutoCloseable {
     private final CheckedDevice device;
@@ -77,8 +77,8 @@ public final class Linear implements AutoCloseable {
     }
 
     /**
-     * Multiplies {@code rows} rows in memory of the caller's, without copies on the Java heap; with 16-bit results half as much comes
-     * back from a GPU.
+     * Multiplies {@code rows} rows in memory of the caller's, without copies on the Java heap; with 16-bit results half
+     * as much comes back from a GPU.
      *
      * @param x rows × {@link #columns()} FP32 numbers
      * @param type of the results

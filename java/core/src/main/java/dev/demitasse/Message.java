@@ -15,7 +15,7 @@ public record Message(String role, String content) {
         Objects.requireNonNull(content, "content");
     }
 
-    /** A message that sets the model's behaviour. */
+    /** A message that sets the model's behavior. */
     public static Message system(String content) {
         return new Message("system", content);
     }

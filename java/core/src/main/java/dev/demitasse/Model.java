@@ -194,7 +194,10 @@ public final class Model implements AutoCloseable {
         return tokenizer;
     }
 
-    /** Whether there is a chat template, in the file or in the options; a faulty one counts too, and {@code chat} says what is wrong. */
+    /**
+     * Whether there is a chat template, in the file or in the options; a faulty one counts too, and {@code chat} says
+     * what is wrong.
+     */
     public boolean hasChatTemplate() {
         return chatFormat.exists();
     }

@@ -13,14 +13,16 @@ import org.jspecify.annotations.Nullable;
  *
  * @param backend a backend's name, or {@code auto}
  * @param device how to open the device
- * @param contextLength positions a session may have, at most what the model was trained for; 0 for 4096, or that if it is less
+ * @param contextLength positions a session may have, at most what the model was trained for; 0 for 4096, or that if it
+ *     is less
  * @param sequences sessions of full length that the cache holds at once; memory is used as it fills
  * @param batchRows rows of a forward pass at most
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
  * @param chatTemplate a chat template in Jinja instead of the file's own; null for that
- * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example: booleans, numbers, strings
+ * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example:
+ *     booleans, numbers, strings
  */
 public record ModelOptions(
         String backend,

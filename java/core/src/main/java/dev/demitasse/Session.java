@@ -20,11 +20,12 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One conversation. It keeps the keys and values of what was said, so a further turn costs only its new tokens. A session is
- * used by one thread at a time: a second one that calls meanwhile gets a {@link UsageException}. {@link #cancel} and {@link #close} may be
- * called by any thread, also by a listener.
+ * One conversation. It keeps the keys and values of what was said, so a further turn costs only its new tokens. A
+ * session is used by one thread at a time: a second one that calls meanwhile gets a {@link UsageException}. {@link
+ * #cancel} and {@link #close} may be called by any thread, also by a listener.
  *
- * <p>A thread that is interrupted gets its answer as far as it came, with {@link FinishReason#CANCELLED} and its interrupt flag set.
+ * <p>A thread that is interrupted gets its answer as far as it came, with {@link FinishReason#CANCELLED} and its
+ * interrupt flag set.
  */
 public final class Session implements AutoCloseable {
     private final Model model;
@@ -156,8 +157,8 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Ends the answer that runs after its current token; later ones are not concerned. Before a session's first call it is meant for that
-     * one: whoever cancels at the moment in which a call begins cannot know whether it has begun.
+     * Ends the answer that runs after its current token; later ones are not concerned. Before a session's first call it
+     * is meant for that one: whoever cancels at the moment in which a call begins cannot know whether it has begun.
      */
     public void cancel() {
         if (!used) {
@@ -211,7 +212,9 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Ends the answer that runs after its current token, and gives the cache's pages back. Closing twice does nothing. */
+    /**
+     * Ends the answer that runs after its current token, and gives the cache's pages back. Closing twice does nothing.
+     */
     @Override
     public void close() {
         closed = true;

@@ -106,7 +106,10 @@ final class TextStreams {
         };
     }
 
-    /** One subscriber's answer: generated no further than it asks for, and ended when it, the session or a deadline ends it. */
+    /**
+     * One subscriber's answer: generated no further than it asks for, and ended when it, the session or a deadline ends
+     * it.
+     */
     private static final class Answer implements Flow.Subscription {
         private final Flow.Subscriber<? super String> subscriber;
         private final Call call =

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 
 class LinearTest {
     @Test
-    void aQuantisedMatrixMultipliesCloseToTheExactOne() {
+    void aQuantizedMatrixMultipliesCloseToTheExactOne() {
         float[] w = KernelCases.numbers(64 * 96, KernelCases.Fill.RANDOM, new java.util.SplittableRandom(5));
         float[] x = KernelCases.numbers(3 * 96, KernelCases.Fill.RANDOM, new java.util.SplittableRandom(6));
         try (Device device = Devices.open("reference", DeviceOptions.defaults())) {

@@ -36,9 +36,10 @@ import jdk.jfr.consumer.RecordedEvent;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Single operations of any device, one JSON line each, without JMH: what a machine with a GPU, and neither network nor build tools, runs.
- * Weights and caches are as many as it takes to be larger than any cache; all of them are read in one list of operations, so the time
- * of one is the list's divided by their number. Median of many lists; bytes are those of weights, scales and caches.
+ * Single operations of any device, one JSON line each, without JMH: what a machine with a GPU, and neither network nor
+ * build tools, runs. Weights and caches are as many as it takes to be larger than any cache; all of them are read in
+ * one list of operations, so the time of one is the list's divided by their number. Median of many lists; bytes are
+ * those of weights, scales and caches.
  */
 public final class DeviceBenchmark {
     /** Bytes that one list reads at least: more than the second-level cache of any GPU. */
@@ -76,8 +77,9 @@ public final class DeviceBenchmark {
     }
 
     /**
-     * Arguments: a backend's name; {@code --quick} for small sizes that only show that everything runs, {@code --once} to run every
-     * kernel once under a profiler; and what to measure, where that is not everything: {@code int4 int8 w8a8 mma f16 attention sample}.
+     * Arguments: a backend's name; {@code --quick} for small sizes that only show that everything runs, {@code --once}
+     * to run every kernel once under a profiler; and what to measure, where that is not everything: {@code int4 int8
+     * w8a8 mma f16 attention sample}.
      */
     public static void main(String[] arguments) {
         List<String> options = Arrays.asList(arguments).subList(1, arguments.length);
@@ -169,8 +171,10 @@ public final class DeviceBenchmark {
                     / weights.size();
             print(String.format(
                     Locale.ROOT,
-                    "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"results\":\"%s\",\"instructions\":\"%s\",\"rows\":%d,"
-                            + "\"outputs\":%d,\"columns\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f,\"teraoperationsPerSecond\":%.2f",
+                    "\"operation\":\"linear\",\"weights\":\"%s\",\"activations\":\"%s\",\"results\":\"%s\","
+                            + "\"instructions\":\"%s\",\"rows\":%d,"
+                            + "\"outputs\":%d,\"columns\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f,"
+                            + "\"teraoperationsPerSecond\":%.2f",
                     first.layout(),
                     device.activations(),
                     type,
@@ -226,7 +230,8 @@ public final class DeviceBenchmark {
                     / layers;
             print(String.format(
                     Locale.ROOT,
-                    "\"operation\":\"attention\",\"cache\":\"%s\",\"sequences\":%d,\"depth\":%d,\"heads\":%d,\"kvHeads\":%d,"
+                    "\"operation\":\"attention\",\"cache\":\"%s\",\"sequences\":%d,\"depth\":%d,\"heads\":%d,"
+                            + "\"kvHeads\":%d,"
                             + "\"headDim\":%d,\"microseconds\":%.2f,\"gigabytesPerSecond\":%.1f",
                     type,
                     sequences,
@@ -262,7 +267,8 @@ public final class DeviceBenchmark {
                 double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens));
                 print(String.format(
                         Locale.ROOT,
-                        "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,\"microseconds\":%.2f",
+                        "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,"
+                                + "\"microseconds\":%.2f",
                         name,
                         sequences,
                         vocabulary,
@@ -272,8 +278,9 @@ public final class DeviceBenchmark {
     }
 
     /**
-     * Seconds of a list of operations, the median of many after some that warm up: the GPU's own, where the device records them (the
-     * host makes a whole list before the GPU begins), else the host's. A short list is run several times before the host waits for it.
+     * Seconds of a list of operations, the median of many after some that warm up: the GPU's own, where the device
+     * records them (the host makes a whole list before the GPU begins), else the host's. A short list is run several
+     * times before the host waits for it.
      */
     private double median(Buffer result, Runnable operations) {
         double first = seconds(result, operations, 1);

@@ -29,10 +29,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * INT8 throughput for applications: {@code y = x Wᵀ} of square matrices, W8A8 on the native device and on the Vector API, beside a plain
- * Java loop over bytes and OpenBLAS's FP32 {@code sgemm}, all with the same threads. The counter {@code operations} is in
- * operations (two a multiply-add) a second; the limit of the machine is what {@code native/build/release/peak} prints. Run with
- * {@code java -cp … org.openjdk.jmh.Main Int8GemmBenchmark}.
+ * INT8 throughput for applications: {@code y = x Wᵀ} of square matrices, W8A8 on the native device and on the Vector
+ * API, beside a plain Java loop over bytes and OpenBLAS's FP32 {@code sgemm}, all with the same threads. The counter
+ * {@code operations} is in operations (two a multiply-add) a second; the limit of the machine is what {@code
+ * native/build/release/peak} prints. Run with {@code java -cp … org.openjdk.jmh.Main Int8GemmBenchmark}.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)

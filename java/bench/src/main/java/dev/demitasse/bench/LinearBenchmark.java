@@ -34,9 +34,9 @@ import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
- * {@code linear} of every layout: one row (bound by memory) and many (bound by arithmetic), of the sizes that {@code cases.txt} lists as
- * {@code square}. Run with {@code java -cp … dev.demitasse.bench.LinearBenchmark}, and JMH's options; one row of 4096 × 4096 moves 8.4 MB
- * (INT4) or 16.8 MB (INT8), 512 rows are 17 G multiply-adds.
+ * {@code linear} of every layout: one row (bound by memory) and many (bound by arithmetic), of the sizes that {@code
+ * cases.txt} lists as {@code square}. Run with {@code java -cp … dev.demitasse.bench.LinearBenchmark}, and JMH's
+ * options; one row of 4096 × 4096 moves 8.4 MB (INT4) or 16.8 MB (INT8), 512 rows are 17 G multiply-adds.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -35,9 +35,9 @@ import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
 /**
- * Whole models of well-known shapes with random weights, from a file through the engine to tokens, on any device: prefill and decode,
- * alone and in batches, one JSON line each. On the cuda device also the kernels of a step, their time, and the time of a step in which
- * no kernel ran or waited to run.
+ * Whole models of well-known shapes with random weights, from a file through the engine to tokens, on any device:
+ * prefill and decode, alone and in batches, one JSON line each. On the cuda device also the kernels of a step, their
+ * time, and the time of a step in which no kernel ran or waited to run.
  */
 public final class ModelBenchmark {
     private static final int PROMPT = 512;
@@ -75,8 +75,8 @@ public final class ModelBenchmark {
     }
 
     /**
-     * Arguments: a backend's name; {@code --quick} for small models that only show that everything runs; and which models, where that
-     * is not all, by the beginning of what they print: {@code llama-8b}, {@code llama-8b/Q4_0/FP8}.
+     * Arguments: a backend's name; {@code --quick} for small models that only show that everything runs; and which
+     * models, where that is not all, by the beginning of what they print: {@code llama-8b}, {@code llama-8b/Q4_0/FP8}.
      */
     public static void main(String[] arguments) throws IOException {
         List<String> options = Arrays.asList(arguments).subList(1, arguments.length);

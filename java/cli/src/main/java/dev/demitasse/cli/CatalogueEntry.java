@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param sha256 hash of the file, or null where the server states it (Hugging Face does)
  * @param wheels Python packages whose wheels hold the file, or its parts in order; empty for a download by URL
  * @param repository {@code OWNER/REPO} on Hugging Face, or null
- * @param system the system message of a chat where the user gives none and the template's own serves the model badly, or null
+ * @param system the system message of a chat where the user gives none and the template's own serves the model badly,
+ *     or null
  */
 record CatalogueEntry(
         String name,

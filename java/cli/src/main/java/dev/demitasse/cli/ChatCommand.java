@@ -80,8 +80,8 @@ final class ChatCommand implements Callable<Integer> {
         }
         try (Model model = Model.load(path, modelOptions);
                 Session session = model.newSession()) {
-            String behaviour = system == null ? catalogueSystem() : system;
-            List<Message> opening = behaviour == null ? List.of() : List.of(Message.system(behaviour));
+            String behavior = system == null ? catalogueSystem() : system;
+            List<Message> opening = behavior == null ? List.of() : List.of(Message.system(behavior));
             session.history(opening);
             GenerationOptions options =
                     GenerationOptions.DEFAULT.withSampling(sampling.options()).withMaximumTokens(count);

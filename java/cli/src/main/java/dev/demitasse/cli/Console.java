@@ -16,14 +16,14 @@ final class Console {
         System.err.println(harmless(line));
     }
 
-    /** The same, dimmed where colours are wanted. */
+    /** The same, dimmed where colors are wanted. */
     static void dimNote(String line) {
         System.err.println(dim(line));
     }
 
     /**
-     * A text of a file's or a model's with control characters spelled out ({@code \x1b}), but for line ends and tabs, so that it cannot move
-     * the cursor, set colours or a title, or turn the direction of writing.
+     * A text of a file's or a model's with control characters spelled out ({@code \x1b}), but for line ends and tabs,
+     * so that it cannot move the cursor, set colors or a title, or turn the direction of writing.
      */
     static String harmless(String text) {
         if (text.chars().noneMatch(Console::steers)) {
@@ -50,7 +50,10 @@ final class Console {
         return isTerminal(2);
     }
 
-    /** Whether standard input (0), output (1) or error (2) is a terminal; where the system does not tell, whether all are. */
+    /**
+     * Whether standard input (0), output (1) or error (2) is a terminal; where the system does not tell, whether all
+     * are.
+     */
     @SuppressWarnings("SystemConsoleNull") // the JDK still declares it nullable
     static boolean isTerminal(int descriptor) {
         try {
@@ -63,15 +66,15 @@ final class Console {
         }
     }
 
-    /** Whether colours are wanted. */
-    static boolean colours() {
+    /** Whether colors are wanted. */
+    static boolean colors() {
         String off = System.getenv("NO_COLOR");
         String terminal = System.getenv("TERM");
         return interactive() && (off == null || off.isEmpty()) && terminal != null && !terminal.equals("dumb");
     }
 
-    /** The text, dimmed where colours are wanted. */
+    /** The text, dimmed where colors are wanted. */
     static String dim(String text) {
-        return colours() ? DIM + harmless(text) + "\u001B[0m" : text;
+        return colors() ? DIM + harmless(text) + "\u001B[0m" : text;
     }
 }

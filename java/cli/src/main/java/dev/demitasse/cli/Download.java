@@ -22,8 +22,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Fetches a file over HTTP. What arrives goes to {@code NAME.part}; an interrupted download goes on from there, as long as the
- * server still has the same file. Size and hash are checked before the file gets its name.
+ * Fetches a file over HTTP. What arrives goes to {@code NAME.part}; an interrupted download goes on from there, as long
+ * as the server still has the same file. Size and hash are checked before the file gets its name.
  */
 final class Download {
     private static final int MAXIMUM_REDIRECTS = 10;

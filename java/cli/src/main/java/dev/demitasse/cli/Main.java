@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
 /** The {@code demitasse} command. Exit codes: 0, 1 (failed), 2 (wrong usage). */
 @Command(
         name = "demitasse",
-        description = "Quantised language models, fast, from Java.",
+        description = "Quantized language models, fast, from Java.",
         mixinStandardHelpOptions = true,
         version = Main.VERSION)
 public final class Main implements Runnable {

@@ -10,8 +10,8 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Standard output in UTF-8. A {@link PrintStream} swallows errors; {@link #requireOpen} asks whether what was printed has arrived, so that a
- * full disk is no success and nobody computes for a reader that has gone.
+ * Standard output in UTF-8. A {@link PrintStream} swallows errors; {@link #requireOpen} asks whether what was printed
+ * has arrived, so that a full disk is no success and nobody computes for a reader that has gone.
  */
 final class Output extends OutputStream {
     private static @Nullable String failure;

@@ -11,7 +11,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code demitasse perplexity}: in windows of {@code --ctx}, the second half of each scored, as llama-perplexity does. */
+/**
+ * {@code demitasse perplexity}: in windows of {@code --ctx}, the second half of each scored, as llama-perplexity does.
+ */
 @Command(name = "perplexity", description = "Measures how well a model predicts a text.")
 final class PerplexityCommand implements Callable<Integer> {
     private static final int DEFAULT_WINDOW = 512;

@@ -24,8 +24,8 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The chat on a terminal: history, multi-line input between lines of {@code """}, commands that begin with a slash. Ctrl-C stops
- * an answer and not the program; Ctrl-D ends it.
+ * The chat on a terminal: history, multi-line input between lines of {@code """}, commands that begin with a slash.
+ * Ctrl-C stops an answer and not the program; Ctrl-D ends it.
  */
 final class Repl {
     private static final String FENCE = "\"\"\"";
@@ -192,7 +192,7 @@ final class Repl {
                 default -> throw new UsageException("There is no setting \"" + name + "\"; /help lists them.");
             };
         } catch (NumberFormatException e) {
-            throw new UsageException("\"" + value + "\" is no number.", e);
+            throw new UsageException("\"" + value + "\" is not a number.", e);
         }
     }
 
@@ -210,7 +210,8 @@ final class Repl {
     }
 
     /**
-     * Writes one JSON object a message and line, beside the file and then in its place: what stood there stays where that fails.
+     * Writes one JSON object a message and line, beside the file and then in its place: what stood there stays where
+     * that fails.
      *
      * @throws UsageException where it cannot be written
      */

@@ -9,8 +9,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is piped in, beside a prompt or as one. It is read while the model loads. A caller that leaves a pipe open and writes nothing to it is
- * not waited for without end: that is an error which says what to do, so that nothing piped in is ever left out silently.
+ * What is piped in, beside a prompt or as one. It is read while the model loads. A caller that leaves a pipe open and
+ * writes nothing to it is not waited for without end: that is an error which says what to do, so that nothing piped in
+ * is ever left out silently.
  */
 final class StandardInput {
     private static final int NOTE_SECONDS = 2;

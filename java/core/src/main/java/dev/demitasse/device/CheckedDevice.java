@@ -16,13 +16,16 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its memory.
+ * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its
+ * memory.
  *
- * <p>Operations of several threads run one after another. Closing waits for the one that runs; afterwards every operation, and every
- * look into a buffer, ends in {@link UsageException}, while buffers, weights and caches can still be closed, in any order.
+ * <p>Operations of several threads run one after another. Closing waits for the one that runs; afterwards every
+ * operation, and every look into a buffer, ends in {@link UsageException}, while buffers, weights and caches can still
+ * be closed, in any order.
  *
- * <p>Whatever is wrong with an argument ends in {@link UsageException}, a missing one in {@link NullPointerException}; what was
- * recorded before is then as it was. Where the device itself fails (memory, hardware), all that was recorded and not run is dropped.
+ * <p>Whatever is wrong with an argument ends in {@link UsageException}, a missing one in {@link NullPointerException};
+ * what was recorded before is then as it was. Where the device itself fails (memory, hardware), all that was recorded
+ * and not run is dropped.
  */
 public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
@@ -37,7 +40,10 @@ public final class CheckedDevice implements Device {
         this.device = device;
     }
 
-    /** A device whose arguments are checked before {@code device}, which is from now on used through it alone, sees them. */
+    /**
+     * A device whose arguments are checked before {@code device}, which is from now on used through it alone, sees
+     * them.
+     */
     public static CheckedDevice of(Device device) {
         return new CheckedDevice(device);
     }
@@ -60,8 +66,8 @@ public final class CheckedDevice implements Device {
     }
 
     /**
-     * What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. Other threads that may have
-     * recorded some of it hear so at their next operation.
+     * What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. Other
+     * threads that may have recorded some of it hear so at their next operation.
      */
     private void dropAfter(Throwable failure) {
         if (!(failure instanceof UsageException || failure instanceof NullPointerException)) {
@@ -70,8 +76,8 @@ public final class CheckedDevice implements Device {
     }
 
     /**
-     * Rows whose arrays nobody else has: a device may keep them for the layers of a forward pass, and what was checked stays so. The same
-     * numbers are the same object.
+     * Rows whose arrays nobody else has: a device may keep them for the layers of a forward pass, and what was checked
+     * stays so. The same numbers are the same object.
      */
     private BatchRows rows(BatchRows rows, KvShape shape) {
         BatchRows known = lastRows;

@@ -8,17 +8,20 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order, unless an operation says otherwise.
+ * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order, unless an operation
+ * says otherwise.
  *
- * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit; on a GPU that is so where
- * the device was opened with {@link DeviceOptions#batchInvariant}. A device is
- * used through {@link CheckedDevice} alone ({@link dev.demitasse.Devices#open} wraps every one): that checks all arguments, so a device does
- * not, and runs the operations of several threads one after another. Closing a device does not close what was allocated from it.
+ * <p>A row's result does not depend on the other rows of the call nor on the number of threads, bit for bit; on a GPU
+ * that is so where the device was opened with {@link DeviceOptions#batchInvariant}. A device is
+ * used through {@link CheckedDevice} alone ({@link dev.demitasse.Devices#open} wraps every one): that checks all
+ * arguments, so a device does not, and runs the operations of several threads one after another. Closing a device does
+ * not close what was allocated from it.
  *
  * <p>Operations may be deferred: a device may record them and run them when a buffer is read.
  *
- * <p><b>Numbers that are no numbers.</b> A row with an element that is NaN or infinite gives NaN in all outputs of {@link #linear}, for every
- * layout and activation type. A group of activations whose {@code 127 / max|x|} is beyond FP32 (max|x| below 3.7e-37) counts as zeros.
+ * <p><b>NaN.</b> A row with an element that is NaN or infinite gives NaN in all outputs of
+ * {@link #linear}, for every layout and activation type. A group of activations whose {@code 127 / max|x|} is beyond
+ * FP32 (max|x| below 3.7e-37) counts as zeros.
  */
 public interface Device extends AutoCloseable {
     /** The backend's name. */
@@ -37,8 +40,8 @@ public interface Device extends AutoCloseable {
     Buffer allocate(long bytes);
 
     /**
-     * Puts a matrix on the device in {@code layout}: exactly where that is its type's own or F32, else by rounding. The source is not
-     * read again afterwards.
+     * Puts a matrix on the device in {@code layout}: exactly where that is its type's own or F32, else by rounding. The
+     * source is not read again afterwards.
      *
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
@@ -55,15 +58,15 @@ public interface Device extends AutoCloseable {
     void gatherRows(Buffer x, int columns, int[] rows, Buffer out);
 
     /**
-     * Root-mean-square normalisation: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows} rows of
-     * {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
+     * Root-mean-square normalization: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows}
+     * rows of {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
      */
     void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out);
 
     /**
      * Rounds rows to INT8 in groups of 32: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties to
-     * even, all in FP32. A group of zeros, or of magnitudes so small that {@code 127 / max|x|} is infinite, has integers and scale 0; one
-     * with NaN or an infinity has integers 0 and scale NaN.
+     * even, all in FP32. A group of zeros, or of magnitudes so small that {@code 127 / max|x|} is infinite, has
+     * integers and scale 0; one with NaN or an infinity has integers 0 and scale NaN.
      *
      * @param x rows × columns; columns is a multiple of 32
      * @param q receives rows × columns bytes
@@ -71,7 +74,9 @@ public interface Device extends AutoCloseable {
      */
     void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales);
 
-    /** Multiplies {@code rows} rows of {@code x}, FP32, by each projection's weight; all weights have the same columns. */
+    /**
+     * Multiplies {@code rows} rows of {@code x}, FP32, by each projection's weight; all weights have the same columns.
+     */
     void linear(Buffer x, int rows, Projection... projections);
 
     /**
@@ -105,8 +110,9 @@ public interface Device extends AutoCloseable {
     void softCap(Buffer x, long count, float cap);
 
     /**
-     * Chooses a token for each row of logits; what a device with memory of its own gives back is four bytes a row. A device may round
-     * weights to FP32, so that a random point within 1e-6 of the border of two tokens' intervals may fall to either.
+     * Chooses a token for each row of logits; what a device with memory of its own gives back is four bytes a row. A
+     * device may round weights to FP32, so that a random point within 1e-6 of the border of two tokens' intervals may
+     * fall to either.
      *
      * @param logits rows × columns
      * @param draws one a row
@@ -127,7 +133,10 @@ public interface Device extends AutoCloseable {
         return buffer;
     }
 
-    /** Drops what was recorded and not run; called after an operation has failed half-way, for lack of memory or by an error of the hardware. */
+    /**
+     * Drops what was recorded and not run; called after an operation has failed half-way, for lack of memory or by an
+     * error of the hardware.
+     */
     default void discard() {}
 
     @Override

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  * @param ordinal which of several devices of a kind
  * @param activations how integer layouts meet their activations; null for the device's own choice
  * @param instructionSet the instruction set of a device that has several, by name; null for the device's choice
- * @param batchInvariant whether a row's result may not depend on the other rows, to the last bit; CPU devices always hold that
+ * @param batchInvariant whether a row's result may not depend on the other rows, to the last bit; CPU devices always
+ *     hold that
  */
 public record DeviceOptions(
         int threads,

@@ -3,8 +3,8 @@ package dev.demitasse.device;
 import dev.demitasse.quant.Bf16;
 
 /**
- * How {@code linear} writes its results. Sums are FP32 in any case; a 16-bit result is that FP32 number, bias included, rounded to
- * nearest, ties to even.
+ * How {@code linear} writes its results. Sums are FP32 in any case; a 16-bit result is that FP32 number, bias included,
+ * rounded to nearest, ties to even.
  */
 public enum OutputType {
     /** 32-bit floating point. */

@@ -8,8 +8,8 @@ import java.util.WeakHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The threads that have recorded operations which may not have run, so that those whose operations are dropped hear of it instead of
- * reading old numbers.
+ * The threads that have recorded operations which may not have run, so that those whose operations are dropped hear of
+ * it instead of reading old numbers.
  */
 final class Recorders {
     private @Nullable Thread last;

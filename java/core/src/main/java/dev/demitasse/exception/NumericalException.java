@@ -1,6 +1,9 @@
 package dev.demitasse.exception;
 
-/** Numbers that are NaN where a result needs some; the message says, as far as it is known, where they stopped being finite. */
+/**
+ * Numbers that are NaN where a result needs some; the message says, as far as it is known, where they stopped being
+ * finite.
+ */
 public final class NumericalException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 

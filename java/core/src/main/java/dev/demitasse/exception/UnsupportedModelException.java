@@ -1,6 +1,6 @@
 package dev.demitasse.exception;
 
-/** A sound model file that needs something Demitasse does not have: an architecture, a tensor type, a tokeniser. */
+/** A sound model file that needs something Demitasse does not have: an architecture, a tensor type, a tokenizer. */
 public final class UnsupportedModelException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 

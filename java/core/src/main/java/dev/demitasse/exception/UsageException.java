@@ -1,6 +1,9 @@
 package dev.demitasse.exception;
 
-/** A call that breaks the rules of the API: on something closed, from two threads at once, or with an argument out of range. */
+/**
+ * A call that breaks the rules of the API: on something closed, from two threads at once, or with an argument out of
+ * range.
+ */
 public final class UsageException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 

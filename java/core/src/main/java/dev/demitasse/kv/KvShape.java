@@ -32,8 +32,8 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
     }
 
     /**
-     * Elements of a head that share a scale. One scale for the 256 elements of Gemma's heads cost 1.06 % of perplexity with INT8, one
-     * for 64 what llama.cpp's scales for 32 cost.
+     * Elements of a head that share a scale. One scale for the 256 elements of Gemma's heads cost 1.06 % of perplexity
+     * with INT8, one for 64 what llama.cpp's scales for 32 cost.
      */
     public static final int SCALE_GROUP = 64;
 
@@ -52,7 +52,9 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
         return (headDim + SCALE_GROUP - 1) / SCALE_GROUP;
     }
 
-    /** Scales of the keys (or of the values): one for each layer, page, head, group and position; 0 for types without. */
+    /**
+     * Scales of the keys (or of the values): one for each layer, page, head, group and position; 0 for types without.
+     */
     public long scales() {
         return type.scaled() ? (long) layers * pages * kvHeads * scaleGroups() * PAGE : 0;
     }

@@ -6,11 +6,13 @@ public enum KvType {
     F32(4),
     /** IEEE 754 binary16. */
     F16(2),
-    /** Signed bytes with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 127}. */
+    /**
+     * Signed bytes with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 127}.
+     */
     INT8(1),
     /**
-     * FP8 E4M3 with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 448} (Micikevicius et al., "FP8 Formats for Deep
-     * Learning", 2022).
+     * FP8 E4M3 with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 448}
+     * (Micikevicius et al., "FP8 Formats for Deep Learning", 2022).
      */
     FP8(1);
 

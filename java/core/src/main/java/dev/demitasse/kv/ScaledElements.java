@@ -1,8 +1,8 @@
 package dev.demitasse.kv;
 
 /**
- * How the cache types with a scale round a group of elements of one position and head: the same on every device, so that caches hold the same
- * bytes.
+ * How the cache types with a scale round a group of elements of one position and head: the same on every device, so
+ * that caches hold the same bytes.
  */
 public final class ScaledElements {
     private static final float TWO_TO_120 = 0x1p120f;
@@ -10,11 +10,12 @@ public final class ScaledElements {
     private ScaledElements() {}
 
     /**
-     * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on: INT8 {@code rint(x * (127 / max|x|))}, FP8 nearest to
-     * {@code x * (448 / max|x|)}, ties to even. Returns the scale, {@code max|x|} divided by the type's limit.
+     * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on: INT8 {@code rint(x * (127 /
+     * max|x|))}, FP8 nearest to {@code x * (448 / max|x|)}, ties to even. Returns the scale, {@code max|x|} divided by
+     * the type's limit.
      *
-     * <p>Numbers so small that the scale's reciprocal is infinite count as zeros, with scale 0; with NaN or an infinity among them all are 0, with
-     * scale NaN.
+     * <p>Numbers so small that the scale's reciprocal is infinite count as zeros, with scale 0; with NaN or an infinity
+     * among them all are 0, with scale NaN.
      */
     public static float round(KvType type, float[] x, int from, int count, byte[] out, int at) {
         float largest = 0;

@@ -1,4 +1,7 @@
-/** What a key-value cache is made of: its dimensions and how its elements are stored. Its pages are handed out in {@code runtime}. */
+/**
+ * What a key-value cache is made of: its dimensions and how its elements are stored. Its pages are handed out in {@code
+ * runtime}.
+ */
 @NullMarked
 package dev.demitasse.kv;
 

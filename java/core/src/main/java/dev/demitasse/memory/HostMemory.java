@@ -7,8 +7,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A block of zeroed memory outside the heap, aligned to 64 bytes. All but small blocks are asked to lie on huge pages, where
- * the operating system has them: reading weights is bound by memory, and 4 KiB pages cost a tenth of it and more.
+ * A block of zeroed memory outside the heap, aligned to 64 bytes. All but small blocks are asked to lie on huge pages,
+ * where the operating system has them: reading weights is bound by memory, and 4 KiB pages cost a tenth of it and more.
  */
 public final class HostMemory implements AutoCloseable {
     /** The alignment of every block in bytes: a cache line, and the widest vector register. */
@@ -70,8 +70,8 @@ public final class HostMemory implements AutoCloseable {
     }
 
     /**
-     * {@code memory} where it has at least {@code bytes}, else a block that has half as much again, for which {@code memory} is closed. What it
-     * held is not copied. Where there is no memory left, {@code memory} is as it was.
+     * {@code memory} where it has at least {@code bytes}, else a block that has half as much again, for which {@code
+     * memory} is closed. What it held is not copied. Where there is no memory left, {@code memory} is as it was.
      */
     public static HostMemory grown(HostMemory memory, long bytes) {
         if (memory.bytes() >= bytes) {

@@ -12,17 +12,17 @@ import java.util.Locale;
  */
 public enum Architecture {
     /** Llama 1–3, Mistral, SmolLM and kin. */
-    LLAMA(Rope.NEIGHBOURS, Gate.SILU, false, 0, 0, 0),
+    LLAMA(Rope.INTERLEAVED, Gate.SILU, false, 0, 0, 0),
     /** Qwen 2 and 2.5. */
-    QWEN2(Rope.HALVES, Gate.SILU, false, 0, 0, 0),
+    QWEN2(Rope.NEOX, Gate.SILU, false, 0, 0, 0),
     /** Qwen 3. */
-    QWEN3(Rope.HALVES, Gate.SILU, false, 0, 0, 0),
+    QWEN3(Rope.NEOX, Gate.SILU, false, 0, 0, 0),
     /** Gemma 2; its 27B model has 46 layers. */
-    GEMMA2(Rope.HALVES, Gate.GELU, true, 2, 0, 46),
+    GEMMA2(Rope.NEOX, Gate.GELU, true, 2, 0, 46),
     /** Gemma 3; its 27B model has 62 layers. */
-    GEMMA3(Rope.HALVES, Gate.GELU, true, 6, 10_000, 62),
+    GEMMA3(Rope.NEOX, Gate.GELU, true, 6, 10_000, 62),
     /** Phi 3, 3.5 and 4. */
-    PHI3(Rope.HALVES, Gate.SILU, false, 1, 0, 0);
+    PHI3(Rope.NEOX, Gate.SILU, false, 1, 0, 0);
 
     private final Rope rope;
     private final Gate gate;
@@ -35,7 +35,8 @@ public enum Architecture {
      * A row of the table.
      *
      * @param scaledEmbedding whether embeddings are multiplied by sqrt(hidden)
-     * @param windowPeriod n where the first n - 1 of each n layers see a window only (1: every layer), 0 where none does
+     * @param windowPeriod n where the first n - 1 of each n layers see a window only (1: every layer), 0 where none
+     *     does
      * @param windowRopeBase RoPE base of layers with a window, which then ignore RoPE scaling; 0 for the model's
      * @param hiddenScaledLayers number of layers of the one model that scales queries by hidden / heads, not headDim
      */

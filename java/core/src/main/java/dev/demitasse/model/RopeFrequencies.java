@@ -8,9 +8,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Rotation angles per position of rotary position embedding, with its scalings.
  *
- * <p>Plain: angle i of position p is {@code p base^(-2i/n)}. <i>Linear</i> divides positions by a factor. <i>YaRN</i> (Peng
- * et al., 2023) divides only the low frequencies, with a ramp between, and scales the rotated vector. <i>Factors</i> (Llama
- * 3.1's {@code rope_freqs}, Phi 3's LongRoPE) divide each frequency by a number from the file.
+ * <p>Plain: angle i of position p is {@code p base^(-2i/n)}. <i>Linear</i> divides positions by a factor. <i>YaRN</i>
+ * (Peng et al., 2023) divides only the low frequencies, with a ramp between, and scales the rotated vector.
+ * <i>Factors</i> (Llama 3.1's {@code rope_freqs}, Phi 3's LongRoPE) divide each frequency by a number from the file.
  *
  * @param inverse radians per position of each pair
  * @param magnitude multiplies cosine and sine

@@ -11,7 +11,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The forward pass of every architecture: what differs between them are fields of {@link ModelConfig} and null weights. */
+/**
+ * The forward pass of every architecture: what differs between them are fields of {@link ModelConfig} and null weights.
+ */
 public final class Transformer implements AutoCloseable {
     /** Rows whose logits are computed at once; more are done in several rounds. */
     public static final int LOGIT_ROWS = 16;
@@ -92,7 +94,8 @@ public final class Transformer implements AutoCloseable {
      * @param ids token of each row
      * @param rows where the rows stand
      * @param logitRows rows whose logits are wanted, any number
-     * @param sink receives them, in the order of {@code logitRows}; when this returns the batch has run, also where no logits are wanted
+     * @param sink receives them, in the order of {@code logitRows}; when this returns the batch has run, also where no
+     *     logits are wanted
      */
     public void forward(int[] ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
         int count = rows.count();

@@ -71,7 +71,7 @@ public final class Weights implements AutoCloseable {
     /**
      * Packs all weights onto {@code device}.
      *
-     * @param forced a layout for every matrix instead of its type's own (F32: dequantised), or null
+     * @param forced a layout for every matrix instead of its type's own (F32: dequantized), or null
      * @throws ModelFormatException where a tensor is missing or has another shape than the hyperparameters say
      * @throws UnsupportedModelException where the file has tensors that the forward pass would leave out
      */

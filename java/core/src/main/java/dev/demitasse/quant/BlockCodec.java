@@ -3,11 +3,11 @@ package dev.demitasse.quant;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Decodes one block of a quantised tensor type into integers and scales, exactly.
+ * Decodes one block of a quantized tensor type into integers and scales, exactly.
  *
  * <p>The value of element {@code i} is {@code scale * (q[i] - zero) + min}, with the scale and minimum of its group and
  * {@code zero} 8 for {@link WeightLayout.Element#INT4} without a minimum, else 0. Source: ggml's block structures
- * (ggml-common.h) and their dequantisation.
+ * (ggml-common.h) and their dequantization.
  */
 @FunctionalInterface
 interface BlockCodec {

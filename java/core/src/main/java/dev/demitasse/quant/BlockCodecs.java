@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/** The codecs of ggml's quantised types; each method is one {@link BlockCodec}. {@code d} and {@code m} are FP16. */
+/** The codecs of ggml's quantized types; each method is one {@link BlockCodec}. {@code d} and {@code m} are FP16. */
 final class BlockCodecs {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -19,20 +19,20 @@ final class BlockCodecs {
 
     /** d, 16 bytes: element j in the low nibble of byte j, j + 16 in the high one; value d (q - 8). */
     static void q4_0(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
+        scales[g] = fp16(s, o);
         nibbles(s, o + 2, q, at);
     }
 
     /** d, m, 16 bytes as Q4_0; value d q + m. */
     static void q4_1(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
-        mins[g] = half(s, o + 2);
+        scales[g] = fp16(s, o);
+        mins[g] = fp16(s, o + 2);
         nibbles(s, o + 4, q, at);
     }
 
     /** d, 32 fifth bits, 16 bytes as Q4_0; value d (q - 16). */
     static void q5_0(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
+        scales[g] = fp16(s, o);
         nibbles(s, o + 6, q, at);
         int high = s.get(INT, o + 2);
         for (int i = 0; i < 32; i++) {
@@ -42,8 +42,8 @@ final class BlockCodecs {
 
     /** d, m, 32 fifth bits, 16 bytes as Q4_0; value d q + m. */
     static void q5_1(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
-        mins[g] = half(s, o + 2);
+        scales[g] = fp16(s, o);
+        mins[g] = fp16(s, o + 2);
         nibbles(s, o + 8, q, at);
         int high = s.get(INT, o + 4);
         for (int i = 0; i < 32; i++) {
@@ -53,14 +53,14 @@ final class BlockCodecs {
 
     /** d, 32 signed bytes; value d q. */
     static void q8_0(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
+        scales[g] = fp16(s, o);
         MemorySegment.copy(s, JAVA_BYTE, o + 2, q, at, 32);
     }
 
     /** 16 bytes of 4-bit scale and minimum, 64 bytes of 2 bits, d, dmin; 16 groups of 16; value d sc q - dmin m. */
     static void q2_k(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        float d = half(s, o + 80);
-        float dmin = half(s, o + 82);
+        float d = fp16(s, o + 80);
+        float dmin = fp16(s, o + 82);
         for (int i = 0; i < 16; i++) {
             int scale = u8(s, o + i);
             scales[g + i] = d * (scale & 15);
@@ -71,9 +71,11 @@ final class BlockCodecs {
         }
     }
 
-    /** 32 bytes of third bits, 64 bytes of 2 bits, 12 bytes of 6-bit scales, d; 16 groups of 16; value d (sc - 32) q. */
+    /**
+     * 32 bytes of third bits, 64 bytes of 2 bits, 12 bytes of 6-bit scales, d; 16 groups of 16; value d (sc - 32) q.
+     */
     static void q3_k(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        float d = half(s, o + 108);
+        float d = fp16(s, o + 108);
         for (int i = 0; i < 16; i++) {
             int low = u8(s, o + 96 + (i & 7)) >> (i >> 3) * 4 & 15;
             int high = u8(s, o + 104 + (i & 3)) >> (i >> 2) * 2 & 3;
@@ -101,18 +103,20 @@ final class BlockCodecs {
         }
     }
 
-    /** 128 bytes of low nibbles, 64 of high pairs of bits, 16 signed scales, d; 16 groups of 16; value d sc (q - 32). */
+    /**
+     * 128 bytes of low nibbles, 64 of high pairs of bits, 16 signed scales, d; 16 groups of 16; value d sc (q - 32).
+     */
     static void q6_k(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        float d = half(s, o + 208);
+        float d = fp16(s, o + 208);
         for (int i = 0; i < 16; i++) {
             scales[g + i] = d * s.get(JAVA_BYTE, o + 192 + i);
         }
-        for (int half = 0; half < 2; half++) {
+        for (int upper = 0; upper < 2; upper++) {
             for (int l = 0; l < 32; l++) {
-                int first = u8(s, o + half * 64 + l);
-                int second = u8(s, o + half * 64 + 32 + l);
-                int high = u8(s, o + 128 + half * 32 + l);
-                int to = at + half * 128 + l;
+                int first = u8(s, o + upper * 64 + l);
+                int second = u8(s, o + upper * 64 + 32 + l);
+                int high = u8(s, o + 128 + upper * 32 + l);
+                int to = at + upper * 128 + l;
                 q[to] = (byte) ((first & 15 | (high & 3) << 4) - 32);
                 q[to + 32] = (byte) ((second & 15 | (high >> 2 & 3) << 4) - 32);
                 q[to + 64] = (byte) ((first >> 4 | (high >> 4 & 3) << 4) - 32);
@@ -123,13 +127,15 @@ final class BlockCodecs {
 
     /** d, 16 bytes as Q4_0; value d level(q). */
     static void iq4_nl(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        scales[g] = half(s, o);
+        scales[g] = fp16(s, o);
         levels(s, o + 2, q, at);
     }
 
-    /** d, 16 bits of high scale pairs, 4 bytes of low scale nibbles, 8 groups of 16 bytes; value d (sc - 32) level(q). */
+    /**
+     * d, 16 bits of high scale pairs, 4 bytes of low scale nibbles, 8 groups of 16 bytes; value d (sc - 32) level(q).
+     */
     static void iq4_xs(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
-        float d = half(s, o);
+        float d = fp16(s, o);
         int high = s.get(SHORT, o + 2) & 0xFFFF;
         for (int i = 0; i < 8; i++) {
             int low = u8(s, o + 4 + (i >> 1)) >> (i & 1) * 4 & 15;
@@ -139,8 +145,8 @@ final class BlockCodecs {
     }
 
     private static void scaleMins(MemorySegment s, long o, float[] scales, float[] mins, int g) {
-        float d = half(s, o);
-        float dmin = half(s, o + 2);
+        float d = fp16(s, o);
+        float dmin = fp16(s, o + 2);
         long b = o + 4;
         for (int j = 0; j < 8; j++) {
             int scale;
@@ -187,7 +193,7 @@ final class BlockCodecs {
         return s.get(JAVA_BYTE, o) & 0xFF;
     }
 
-    private static float half(MemorySegment s, long o) {
+    private static float fp16(MemorySegment s, long o) {
         return Float.float16ToFloat(s.get(SHORT, o));
     }
 }

@@ -45,7 +45,7 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
     }
 
     /**
-     * Decodes a row of a quantised type into integers, scales and minimums (see {@link BlockCodec}).
+     * Decodes a row of a quantized type into integers, scales and minimums (see {@link BlockCodec}).
      *
      * @throws ModelFormatException where a scale or minimum is not finite
      */

@@ -9,9 +9,9 @@ public final class Quantizer {
     /**
      * Quantizes one row.
      *
-     * <p>Without minimum: {@code scale = max|x| / n} with n = 127 (INT8) or 7 (INT4), {@code q = round(x / scale)}. With
-     * minimum: {@code scale = (max - min) / 15} (INT4) or {@code / 255} with integers from -128 (INT8). A group whose scale has an
-     * infinite reciprocal has scale 0.
+     * <p>Without minimum: {@code scale = max|x| / n} with n = 127 (INT8) or 7 (INT4), {@code q = round(x / scale)}.
+     * With minimum: {@code scale = (max - min) / 15} (INT4) or {@code / 255} with integers from -128 (INT8). A group
+     * whose scale has an infinite reciprocal has scale 0.
      *
      * @param values the row
      * @param layout an integer layout

@@ -4,8 +4,9 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UsageException;
 
 /**
- * The rows of a matrix as a device takes them, whatever the file's type: integers, scales and minimums of an integer layout, or the
- * numbers of a floating-point one. Integers of the type's own layout are taken over exactly, others are rounded ({@link Quantizer}).
+ * The rows of a matrix as a device takes them, whatever the file's type: integers, scales and minimums of an integer
+ * layout, or the numbers of a floating-point one. Integers of the type's own layout are taken over exactly, others are
+ * rounded ({@link Quantizer}).
  *
  * <p>Not thread-safe: a device makes one for each of its threads ({@link MatrixSource#reader}).
  */

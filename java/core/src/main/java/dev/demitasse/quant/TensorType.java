@@ -126,7 +126,7 @@ public enum TensorType {
         return layout;
     }
 
-    /** The codec of a quantised type; null for floating-point types, whose bits are the layout's. */
+    /** The codec of a quantized type; null for floating-point types, whose bits are the layout's. */
     @Nullable
     BlockCodec codec() {
         return codec;

@@ -10,7 +10,8 @@ import dev.demitasse.exception.UsageException;
  * where there is no minimum and 0 where there is one; INT8 integers are -128 … 127 with {@code zero} 0.
  *
  * @param element how one element is stored
- * @param group elements of a row that share a scale: 16, 32, 64, 128; 0 for floating-point elements, {@link #ROW} for whole rows
+ * @param group elements of a row that share a scale: 16, 32, 64, 128; 0 for floating-point elements, {@link #ROW} for
+ *     whole rows
  * @param minimum whether each group has a minimum
  */
 public record WeightLayout(Element element, int group, boolean minimum) {

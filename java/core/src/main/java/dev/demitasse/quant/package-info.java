@@ -1,4 +1,7 @@
-/** Tensor types (how a file stores weights), weight layouts (how a device computes on them), and the way from one to the other. */
+/**
+ * Tensor types (how a file stores weights), weight layouts (how a device computes on them), and the way from one to the
+ * other.
+ */
 @NullMarked
 package dev.demitasse.quant;
 

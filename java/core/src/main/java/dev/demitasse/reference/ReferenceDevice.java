@@ -161,7 +161,7 @@ final class ReferenceDevice implements Device {
         for (int row = 0; row < rows; row++) {
             long bytes = (long) matrix.columns() * Float.BYTES;
             input[row] = in.asSlice(row * bytes, bytes).toArray(JAVA_FLOAT);
-            spoil(input[row]);
+            propagateNan(input[row]);
         }
         boolean integers = activations.integers() && matrix.layout().element().quantized();
         IntegerRows quantized =
@@ -182,7 +182,7 @@ final class ReferenceDevice implements Device {
     }
 
     /** A row with an element that is not finite becomes NaN. */
-    private static void spoil(float[] row) {
+    private static void propagateNan(float[] row) {
         for (float x : row) {
             if (!Float.isFinite(x)) {
                 Arrays.fill(row, Float.NaN);
@@ -262,15 +262,15 @@ final class ReferenceDevice implements Device {
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
         MemorySegment values = floats(x);
         MemorySegment table = floats(angles);
-        int half = ropeDim / 2;
+        int pairs = ropeDim / 2;
         for (int row = 0; row < rows; row++) {
             for (int head = 0; head < heads; head++) {
                 long at = ((long) row * heads + head) * headDim;
-                for (int i = 0; i < half; i++) {
+                for (int i = 0; i < pairs; i++) {
                     double cosine = table.getAtIndex(JAVA_FLOAT, (long) row * ropeDim + 2 * i);
                     double sine = table.getAtIndex(JAVA_FLOAT, (long) row * ropeDim + 2 * i + 1);
-                    long first = kind == Rope.NEIGHBOURS ? at + 2 * i : at + i;
-                    long second = kind == Rope.NEIGHBOURS ? first + 1 : first + half;
+                    long first = kind == Rope.INTERLEAVED ? at + 2 * i : at + i;
+                    long second = kind == Rope.INTERLEAVED ? first + 1 : first + pairs;
                     double a = values.getAtIndex(JAVA_FLOAT, first);
                     double b = values.getAtIndex(JAVA_FLOAT, second);
                     values.setAtIndex(JAVA_FLOAT, first, (float) (a * cosine - b * sine));

@@ -11,7 +11,9 @@ import dev.demitasse.quant.RowReader;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
-/** A matrix in its plainest order: rows of elements, integers a byte each, and beside them rows of scales and minimums. */
+/**
+ * A matrix in its plainest order: rows of elements, integers a byte each, and beside them rows of scales and minimums.
+ */
 final class ReferenceWeight implements LinearWeight {
     private final WeightLayout layout;
     private final int rows;

@@ -6,8 +6,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The rows of one forward pass: one or more sequences, each with one or more new tokens. Scheduling makes it, the forward pass runs it,
- * and only then {@link #commit} tells the sequences that their rows are in the cache.
+ * The rows of one forward pass: one or more sequences, each with one or more new tokens. Scheduling makes it, the
+ * forward pass runs it, and only then {@link #commit} tells the sequences that their rows are in the cache.
  *
  * @param ids token of each row
  * @param rows where the rows stand

@@ -26,8 +26,9 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs the sequences of a model: {@code step} is schedule, forward, sample. It has no thread of its own: whichever caller
- * waits for a token takes the lock and steps for all, so that concurrent sessions are decoded together. Thread-safe.
+ * Runs the sequences of a model: {@code step} is schedule, forward, sample. It has no thread of its own: whichever
+ * caller waits for a token takes the lock and steps for all, so that concurrent sessions are decoded together.
+ * Thread-safe.
  */
 public final class Engine implements AutoCloseable {
     private final ModelConfig config;
@@ -86,8 +87,8 @@ public final class Engine implements AutoCloseable {
     }
 
     /**
-     * Starts generating after {@code prompt}. The part of the prompt that the sequence's cache already holds is not computed
-     * again.
+     * Starts generating after {@code prompt}. The part of the prompt that the sequence's cache already holds is not
+     * computed again.
      *
      * @throws ContextFullException where the prompt leaves no room for a token
      */
@@ -136,8 +137,8 @@ public final class Engine implements AutoCloseable {
             List<Sequence.Step> steps, @Nullable FinishReason finish) {}
 
     /**
-     * Waits for news of a sequence, stepping for all sequences meanwhile. The lock is free between steps, so that other callers can begin,
-     * end and close theirs.
+     * Waits for news of a sequence, stepping for all sequences meanwhile. The lock is free between steps, so that other
+     * callers can begin, end and close theirs.
      *
      * @param ending is asked before every step: why the generation is to end now, or null while it is to go on
      */
@@ -212,7 +213,10 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** Schedule, forward, commit: only what was run counts as cached. Whatever goes wrong ends the sequences that it concerns, and no others. */
+    /**
+     * Schedule, forward, commit: only what was run counts as cached. Whatever goes wrong ends the sequences that it
+     * concerns, and no others.
+     */
     private void step() {
         Batch batch = scheduler.next();
         if (batch.rows().count() == 0) {
@@ -252,7 +256,8 @@ public final class Engine implements AutoCloseable {
         return new NumericalException(
                 "No logit after position " + position + " is a number (NaN); the first numbers that"
                         + " are not finite are those of " + where
-                        + ". The weights, or 16-bit numbers of the cache, overflow: try a cache of F32, or another file.");
+                        + ". The weights, or 16-bit numbers of the cache, overflow: try a cache of F32, or another"
+                        + " file.");
     }
 
     /** Chooses the next token of each sequence; those without any logit that is a number go to {@code unsound}. */
@@ -373,7 +378,10 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** A visitor of logits cannot ask the engine that waits for it: it would overwrite the numbers of the pass that runs. */
+    /**
+     * A visitor of logits cannot ask the engine that waits for it: it would overwrite the numbers of the pass that
+     * runs.
+     */
     private void requireOutside() {
         if (lock.isHeldByCurrentThread()) {
             throw new UsageException(

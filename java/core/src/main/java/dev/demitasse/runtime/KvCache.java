@@ -7,7 +7,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * Hands out the pages of a device's key-value store. Not thread-safe: its owner serialises.
+ * Hands out the pages of a device's key-value store. Not thread-safe: its owner serializes.
  *
  * <p>A page holds {@link KvShape#PAGE} positions of one sequence in all layers, so sequences of any length share one
  * store without fragmentation (Kwon et al., "Efficient Memory Management for Large Language Model Serving with
@@ -40,7 +40,10 @@ public final class KvCache implements AutoCloseable {
         return free.size();
     }
 
-    /** Makes room in {@code table} for {@code positions} positions in all; false, and nothing changed, where none is left. */
+    /**
+     * Makes room in {@code table} for {@code positions} positions in all; false, and nothing changed, where none is
+     * left.
+     */
     public boolean reserve(PageTable table, int positions) {
         int needed = pagesFor(positions) - table.size();
         if (needed > free.size()) {

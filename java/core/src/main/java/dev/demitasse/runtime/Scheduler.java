@@ -9,10 +9,11 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Decides who runs next: every sequence that is decoding gets its one row, and what is left of the batch goes to prompts in
- * the order in which they came, in chunks. So long prompts do not hold up others' tokens (continuous batching with chunked
- * prefill). Where the cache is full, sequences that are idle give their pages up, the longest idle first, and then the running one
- * that came last, which waits; what is given up is computed again when its sequence goes on.
+ * Decides who runs next: every sequence that is decoding gets its one row, and what is left of the batch goes to
+ * prompts in the order in which they came, in chunks. So long prompts do not hold up others' tokens (continuous
+ * batching with chunked prefill). Where the cache is full, sequences that are idle give their pages up, the longest
+ * idle first, and then the running one that came last, which waits; what is given up is computed again when its
+ * sequence goes on.
  */
 final class Scheduler {
     private final KvCache cache;

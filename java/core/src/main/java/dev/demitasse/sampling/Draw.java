@@ -4,11 +4,12 @@ import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 
 /**
- * One choice of a token by its logits alone, on any device: top-k, then top-p, then min-p keep the most likely tokens (of equals those of
- * lower numbers), and of those a random number takes one, with probabilities by exp(logit / temperature).
+ * One choice of a token by its logits alone, on any device: top-k, then top-p, then min-p keep the most likely tokens
+ * (of equals those of lower numbers), and of those a random number takes one, with probabilities by exp(logit /
+ * temperature).
  *
- * <p>The random number is a hash of seed and number (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
- * generators", 2014), so that a draw depends on no other.
+ * <p>The random number is a hash of seed and number (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom
+ * number generators", 2014), so that a draw depends on no other.
  *
  * @param temperature divides the logits; 0 for the most likely token
  * @param topK keeps the k most likely tokens; 0 for all

@@ -20,7 +20,10 @@ public final class Logprobs {
 
     private Logprobs() {}
 
-    /** The logarithm of the sum of the exponentials: a logit minus it is a log-probability. Relative error of the sum 1e-9. */
+    /**
+     * The logarithm of the sum of the exponentials: a logit minus it is a log-probability. Relative error of the sum
+     * 1e-9.
+     */
     public static double logSumExp(float[] logits) {
         float largest = Float.NEGATIVE_INFINITY;
         for (float logit : logits) {
@@ -39,8 +42,8 @@ public final class Logprobs {
     }
 
     /**
-     * exp(logit - largest) as 2^n exp(r), |r| ≤ ln 2 / 2, by a Taylor polynomial of degree 9. A vocabulary is large and Math.exp is a call;
-     * this loop is compiled to vector instructions.
+     * exp(logit - largest) as 2^n exp(r), |r| ≤ ln 2 / 2, by a Taylor polynomial of degree 9. A vocabulary is large and
+     * Math.exp is a call; this loop is compiled to vector instructions.
      */
     private static void exponentials(float[] logits, int from, int count, float largest, double[] terms) {
         for (int i = 0; i < count; i++) {
@@ -65,10 +68,10 @@ public final class Logprobs {
 
     /** The {@code count} most likely tokens, most likely first. */
     public static List<Entry> top(float[] logits, int count) {
-        double normaliser = logSumExp(logits);
+        double normalizer = logSumExp(logits);
         List<Entry> entries = new ArrayList<>(count);
         for (int id : Sampler.mostLikely(logits, count)) {
-            entries.add(new Entry(id, (float) (logits[id] - normaliser)));
+            entries.add(new Entry(id, (float) (logits[id] - normalizer)));
         }
         return entries;
     }

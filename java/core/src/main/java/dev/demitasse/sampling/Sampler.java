@@ -22,8 +22,8 @@ public final class Sampler {
      * @param length how many of {@code history} count
      */
     public int sample(float[] logits, int[] history, int length) {
-        if (options.penalises()) {
-            penalise(logits, history, length);
+        if (options.penalizes()) {
+            penalize(logits, history, length);
         }
         return next().choose(logits);
     }
@@ -35,7 +35,7 @@ public final class Sampler {
 
     /** Whether no penalties look at earlier tokens. */
     public boolean byLogitsAlone() {
-        return !options.penalises();
+        return !options.penalizes();
     }
 
     /** The index of the largest element, the first of equals; NaN is none. {@link Draw#NONE} where all are NaN. */
@@ -52,7 +52,7 @@ public final class Sampler {
         return best == values.length ? Draw.NONE : best;
     }
 
-    private void penalise(float[] logits, int[] history, int length) {
+    private void penalize(float[] logits, int[] history, int length) {
         Map<Integer, Integer> counts = new HashMap<>();
         for (int i = Math.max(0, length - options.penaltyWindow()); i < length; i++) {
             counts.merge(history[i], 1, Integer::sum);

@@ -4,8 +4,8 @@ import dev.demitasse.exception.UsageException;
 
 /**
  * How the next token is chosen. The steps run in this order: repetition, frequency and presence penalties over the last
- * {@code penaltyWindow} tokens; top-k; top-p; min-p; temperature; a draw. A temperature of 0 takes the most likely token
- * after the penalties.
+ * {@code penaltyWindow} tokens; top-k; top-p; min-p; temperature; a draw. A temperature of 0 takes the most likely
+ * token after the penalties.
  *
  * @param temperature divides the logits; 0 for greedy
  * @param topK keeps the k most likely tokens; 0 for all
@@ -63,7 +63,7 @@ public record SamplingOptions(
     }
 
     /** Whether penalties change anything. */
-    boolean penalises() {
+    boolean penalizes() {
         return penaltyWindow > 0 && (repeatPenalty != 1 || frequencyPenalty != 0 || presencePenalty != 0);
     }
 }

@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.PriorityQueue;
 
 /**
- * Byte-level byte-pair encoding (GPT-2): UTF-8 bytes, spelled as printable characters in the vocabulary, are merged in the
- * order of the file's merge list. A piece of n bytes takes O(n log n).
+ * Byte-level byte-pair encoding (GPT-2): UTF-8 bytes, spelled as printable characters in the vocabulary, are merged in
+ * the order of the file's merge list. A piece of n bytes takes O(n log n).
  */
 final class BytePairTokenizer extends Tokenizer {
     private static final System.Logger LOG = System.getLogger(BytePairTokenizer.class.getName());
@@ -63,7 +63,8 @@ final class BytePairTokenizer extends Tokenizer {
         if (name == null) {
             LOG.log(
                     System.Logger.Level.WARNING,
-                    "The model''s file names no pre-tokenizer (tokenizer.ggml.pre); texts are cut by the default one, which"
+                    "The model''s file names no pre-tokenizer (tokenizer.ggml.pre); texts are cut by the default"
+                            + " one, which"
                             + " may not be what the model was trained with");
             return "default";
         }

@@ -11,8 +11,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Splits a text into the pieces within which byte pairs are merged. Each pattern in turn splits the pieces of the one before;
- * what a pattern does not match stays a piece.
+ * Splits a text into the pieces within which byte pairs are merged. Each pattern in turn splits the pieces of the one
+ * before; what a pattern does not match stays a piece.
  *
  * @param patterns applied in order
  * @param wholeWords whether a piece that is a token is that token, without merging (llama.cpp: ignore_merges)
@@ -33,7 +33,10 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
 
     private static final String LATER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 
-    /** Words that change from small letters to capitals are two (as tiktoken's o200k_base); {@code end} may follow a word. */
+    /**
+     * Words that change from small letters to capitals are two (as tiktoken's o200k_base); {@code end} may follow a
+     * word.
+     */
     private static String cased(String end) {
         String lead = "[^\\r\\n\\p{L}\\p{N}]?";
         return lead + FIRST + "*" + LATER + "+" + end + "|" + lead + FIRST + "+" + LATER + "*" + end;
@@ -57,7 +60,10 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
     private static final String EAST_ASIAN = "[[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]&&[^\\s]]+";
     private static final String NOT_PUNCTUATION = " ?[^(\\s|.,!?…。，、।۔،)]+";
 
-    /** {@code tokenizer.ggml.pre} to its splitter, compiled when asked for. The patterns are those that the models were trained with. */
+    /**
+     * {@code tokenizer.ggml.pre} to its splitter, compiled when asked for. The patterns are those that the models were
+     * trained with.
+     */
     private static final Map<String, Supplier<PreTokenizer>> BY_NAME = new HashMap<>();
 
     /** Names, separated by spaces, with the same splitter. */

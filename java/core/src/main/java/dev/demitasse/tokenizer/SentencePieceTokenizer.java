@@ -7,9 +7,9 @@ import java.util.HexFormat;
 import java.util.PriorityQueue;
 
 /**
- * SentencePiece's byte-pair encoding (Kudo and Richardson, 2018): spaces are spelled U+2581; of all neighbours whose
- * concatenation is a token, the one with the highest score (the first of equals) is merged; what is no token in the end is
- * spelled in bytes. A text of n characters takes O(n log n).
+ * SentencePiece's byte-pair encoding (Kudo and Richardson, 2018): spaces are spelled U+2581; of all neighbors whose
+ * concatenation is a token, the one with the highest score (the first of equals) is merged; what is no token in the end
+ * is spelled in bytes. A text of n characters takes O(n log n).
  */
 final class SentencePieceTokenizer extends Tokenizer {
     private static final char SPACE = '\u2581';

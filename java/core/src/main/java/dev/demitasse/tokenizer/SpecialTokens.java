@@ -6,8 +6,8 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * Cuts special tokens out of a text: longer tokens first, each wherever it stands in what is left. User-defined tokens are
- * always cut out, control tokens only where asked for (the order of llama.cpp, so that ids are the same).
+ * Cuts special tokens out of a text: longer tokens first, each wherever it stands in what is left. User-defined tokens
+ * are always cut out, control tokens only where asked for (the order of llama.cpp, so that ids are the same).
  */
 final class SpecialTokens {
     private record Special(String text, int id, boolean control) {}
@@ -68,7 +68,7 @@ final class SpecialTokens {
         return result;
     }
 
-    /** A set of the text's neighbouring characters: most special tokens are ruled out by their first two. */
+    /** A set of the text's neighboring characters: most special tokens are ruled out by their first two. */
     private static BitSet pairs(String text) {
         BitSet pairs = new BitSet(1 << 16);
         for (int i = 0; i < text.length(); i++) {

@@ -38,8 +38,8 @@ public abstract class Tokenizer {
     /**
      * The ids of a text, with nothing added.
      *
-     * @param parseSpecial whether the spelling of a control token in the text becomes that token; false for anything that
-     *     a user typed
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token; false for anything
+     *     that a user typed
      */
     public final int[] encode(String text, boolean parseSpecial) {
         return encode(text, parseSpecial, '\0', false);
@@ -66,7 +66,10 @@ public abstract class Tokenizer {
         return withBos(encode(text, parseSpecial), parseSpecial);
     }
 
-    /** {@link #encodePrompt(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut out. */
+    /**
+     * {@link #encodePrompt(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut
+     * out.
+     */
     public final int[] encodePrompt(String text, boolean parseSpecial, char mark) {
         return withBos(encode(text, parseSpecial, mark, text.indexOf(mark) >= 0), parseSpecial);
     }
@@ -82,7 +85,9 @@ public abstract class Tokenizer {
         return withBos;
     }
 
-    /** Appends the ids of a text without special tokens; {@code first} where nothing or a special token is before it. */
+    /**
+     * Appends the ids of a text without special tokens; {@code first} where nothing or a special token is before it.
+     */
     abstract void encodeFragment(String text, boolean first, IntList out);
 
     /** Appends the bytes that a token which is neither control nor user-defined stands for. */

@@ -1,4 +1,4 @@
-/** Tokenisers built from the vocabulary in the model file. */
+/** Tokenizers built from the vocabulary in the model file. */
 @NullMarked
 package dev.demitasse.tokenizer;
 

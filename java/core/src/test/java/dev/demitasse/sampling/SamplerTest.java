@@ -56,7 +56,7 @@ class SamplerTest {
         assertThat(drawn(options(5, 0, 1, 0))).hasSize(6);
     }
 
-    /** What is no number is never drawn, and does not keep others from being drawn. */
+    /** What is NaN is never drawn, and does not keep others from being drawn. */
     @Test
     void logitsThatAreNoNumbersAreLeftOut() {
         float[] logits = {Float.NaN, 1, 2, Float.NaN, 1.5f};

@@ -12,9 +12,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * A chat template: the program in a model's file that writes a conversation in the form the model was trained on.
  *
- * <p>The language is the part of Jinja2 that such templates use, rendered as Hugging Face's {@code apply_chat_template} does
- * (trim_blocks, lstrip_blocks, loop controls, the immutable sandbox, {@code tojson} without HTML escapes). A template cannot
- * reach Java objects, and its steps, depth and output are limited; values, user text among them, are never evaluated.
+ * <p>The language is the part of Jinja2 that such templates use, rendered as Hugging Face's {@code apply_chat_template}
+ * does (trim_blocks, lstrip_blocks, loop controls, the immutable sandbox, {@code tojson} without HTML escapes). A
+ * template cannot reach Java objects, and its steps, depth and output are limited; values, user text among them, are
+ * never evaluated.
  */
 public final class ChatTemplate {
     private final List<Statement> statements;
@@ -44,8 +45,8 @@ public final class ChatTemplate {
     /**
      * Renders the template.
      *
-     * @param context variables: strings, booleans, integers, floating-point numbers, null, and lists and string-keyed maps of
-     *     such
+     * @param context variables: strings, booleans, integers, floating-point numbers, null, and lists and string-keyed
+     *     maps of such
      * @param clock what {@code strftime_now} reads
      * @throws JinjaException where the template raises an error, has one, or runs into a limit
      */

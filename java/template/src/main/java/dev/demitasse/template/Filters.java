@@ -203,7 +203,10 @@ final class Filters {
         };
     }
 
-    /** As Python's {@code round}, by the exact value of the number, ties to even; {@code ceil} and {@code floor} as Jinja2 has them. */
+    /**
+     * As Python's {@code round}, by the exact value of the number, ties to even; {@code ceil} and {@code floor} as
+     * Jinja2 has them.
+     */
     private static Object round(@Nullable Object value, int precision, String method) {
         if (!Set.of("common", "ceil", "floor").contains(method)) {
             throw new JinjaException("FilterArgumentError: method must be common, ceil or floor");

@@ -4,8 +4,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What map, select and their kin return: it can be iterated, joined and turned into a list, once, but has no length and no JSON, as a Python
- * generator.
+ * What map, select and their kin return: it can be iterated, joined and turned into a list, once, but has no length and
+ * no JSON, as a Python generator.
  */
 final class LazyList {
     private List<@Nullable Object> items;

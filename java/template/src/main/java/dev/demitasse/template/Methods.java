@@ -9,7 +9,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The methods of Python's strings, lists and dictionaries that templates call. Those that change their object are refused. */
+/**
+ * The methods of Python's strings, lists and dictionaries that templates call. Those that change their object are
+ * refused.
+ */
 final class Methods {
     private static final Set<String> LIST_CHANGES =
             Set.of("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse");

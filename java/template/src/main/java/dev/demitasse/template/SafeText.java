@@ -3,8 +3,8 @@ package dev.demitasse.template;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Text marked by {@code safe} or {@code escape}: what is added to it with {@code +} is escaped for HTML, as Python's Markup
- * does. Everywhere else it is a string.
+ * Text marked by {@code safe} or {@code escape}: what is added to it with {@code +} is escaped for HTML, as Python's
+ * Markup does. Everywhere else it is a string.
  *
  * @param text the text
  */

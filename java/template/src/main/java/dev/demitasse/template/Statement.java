@@ -58,7 +58,9 @@ sealed interface Statement {
             List<Statement> body)
             implements Statement {}
 
-    /** <code>{% generation %} body {% endgeneration %}</code>: marks the assistant's text for training; no effect here. */
+    /**
+     * <code>{% generation %} body {% endgeneration %}</code>: marks the assistant's text for training; no effect here.
+     */
     record Group(List<Statement> body) implements Statement {}
 
     /** <code>{% break %}</code>. */

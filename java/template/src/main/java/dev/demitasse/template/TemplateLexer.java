@@ -6,9 +6,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Splits a template into tokens, with the whitespace rules that chat templates are written for: {@code trim_blocks} (the
- * newline after a block is dropped), {@code lstrip_blocks} (blanks before a block at the begin of a line are dropped), and
- * {@code -} on either side of a tag.
+ * Splits a template into tokens, with the whitespace rules that chat templates are written for: {@code trim_blocks}
+ * (the newline after a block is dropped), {@code lstrip_blocks} (blanks before a block at the begin of a line are
+ * dropped), and {@code -} on either side of a tag.
  */
 final class TemplateLexer {
     private static final String[] OPERATORS = {
@@ -108,7 +108,9 @@ final class TemplateLexer {
         return end.group(2).isEmpty() ? ' ' : end.group(2).charAt(0);
     }
 
-    /** Drops blanks after the last newline, where only blanks stand between it (or the template's begin) and the tag. */
+    /**
+     * Drops blanks after the last newline, where only blanks stand between it (or the template's begin) and the tag.
+     */
     private static String stripLine(String text, boolean atBegin) {
         int end = text.length();
         while (end > 0 && (text.charAt(end - 1) == ' ' || text.charAt(end - 1) == '\t')) {

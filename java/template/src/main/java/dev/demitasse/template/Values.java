@@ -9,8 +9,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Python's semantics of the values of a template: null (none), {@link Boolean}, {@link Long}, {@link Double}, {@link String},
- * {@link List} ({@link Tuple} and {@link Range} among them), {@link Map}, {@link LazyList}, {@link Namespace}, {@link Callable} and {@link Undefined}.
+ * Python's semantics of the values of a template: null (none), {@link Boolean}, {@link Long}, {@link Double}, {@link
+ * String}, {@link List} ({@link Tuple} and {@link Range} among them), {@link Map}, {@link LazyList}, {@link Namespace},
+ * {@link Callable} and {@link Undefined}.
  */
 final class Values {
     private Values() {}
@@ -250,7 +251,10 @@ final class Values {
         }
     }
 
-    /** A floating-point number as Python's repr: the fewest digits that give it, with an exponent below 1e-4 and from 1e16 on. */
+    /**
+     * A floating-point number as Python's repr: the fewest digits that give it, with an exponent below 1e-4 and from
+     * 1e16 on.
+     */
     static String number(double value) {
         if (!Double.isFinite(value)) {
             return Double.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";

@@ -222,8 +222,8 @@ public abstract class DeviceContractTest extends LinearContractTest {
     }
 
     /**
-     * The tokens of {@link Draw#choose}, for few and many columns, ties and infinities included. The logits are of a fixed seed, with
-     * which no point lies on the border of two tokens.
+     * The tokens of {@link Draw#choose}, for few and many columns, ties and infinities included. The logits are of a
+     * fixed seed, with which no point lies on the border of two tokens.
      */
     @ParameterizedTest
     @ValueSource(ints = {1, 4, 33, 1000, 2050})
@@ -250,20 +250,23 @@ public abstract class DeviceContractTest extends LinearContractTest {
         }
     }
 
-    /** NaN in a query, a key or a value comes out as NaN, and does not look like a number; so it does through softCap and the norm. */
+    /**
+     * NaN in a query, a key or a value comes out as NaN, and does not look like a number; so it does through softCap
+     * and the norm.
+     */
     @ParameterizedTest
     @EnumSource(KvType.class)
-    public void whatIsNoNumberStaysNone(KvType type) {
+    public void nanStaysNan(KvType type) {
         int dim = 32;
         float[] plain = KernelCases.numbers(2 * dim, Fill.RANDOM, new SplittableRandom(seed));
-        float[] spoilt = plain.clone();
-        spoilt[5] = Float.NaN;
+        float[] withNan = plain.clone();
+        withNan[5] = Float.NaN;
         BatchRows rows = new BatchRows(2, new int[] {0, 1}, new int[][] {{0}, {0}});
         BatchRows both = new BatchRows(2, new int[] {0, 1}, new int[][] {rows.pages()[0], rows.pages()[0]});
         try (Device device = open(ActivationType.INT8);
                 KvStore store = device.allocateKv(new KvShape(1, 1, dim, 1, type));
                 Buffer good = device.upload(plain);
-                Buffer bad = device.upload(spoilt);
+                Buffer bad = device.upload(withNan);
                 Buffer weight = device.upload(new float[dim]);
                 Buffer out = device.allocate(2 * dim * 4L)) {
             AttentionShape shape = new AttentionShape(1, 1, dim, 0.2f, 0, 0);

@@ -33,7 +33,10 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What no application can do to a device: lead it out of its memory, mix up threads, or crash it by closing in some order. */
+/**
+ * What no application can do to a device: lead it out of its memory, mix up threads, or crash it by closing in some
+ * order.
+ */
 public abstract class DoorContractTest {
     private final String backend;
 
@@ -126,12 +129,12 @@ public abstract class DoorContractTest {
         all.put("linear by a closed weight", () -> d.linear(t.x, 1, new Projection(t.closedWeight, null, t.y)));
         all.put("linear by a foreign weight", () -> d.linear(t.x, 1, new Projection(t.foreignWeight, null, t.y)));
         all.put("linear of a foreign buffer", () -> d.linear(t.foreign, 1, new Projection(t.weight, null, t.y)));
-        all.put("rope of odd elements", () -> d.rope(t.x, 1, 1, 32, 3, Rope.HALVES, t.y));
-        all.put("rope of more than a head", () -> d.rope(t.x, 1, 1, 32, 34, Rope.HALVES, t.y));
-        all.put("rope of -1 heads", () -> d.rope(t.x, 1, -1, 32, 32, Rope.HALVES, t.y));
-        all.put("rope beyond the end", () -> d.rope(t.x, 3, 1, 32, 32, Rope.HALVES, t.y));
-        all.put("rope of most heads", () -> d.rope(t.x, 1 << 30, 1 << 30, 1 << 30, 2, Rope.HALVES, t.y));
-        all.put("rope by few angles", () -> d.rope(t.x, 1, 1, 32, 32, Rope.HALVES, t.small));
+        all.put("rope of odd elements", () -> d.rope(t.x, 1, 1, 32, 3, Rope.NEOX, t.y));
+        all.put("rope of more than a head", () -> d.rope(t.x, 1, 1, 32, 34, Rope.NEOX, t.y));
+        all.put("rope of -1 heads", () -> d.rope(t.x, 1, -1, 32, 32, Rope.NEOX, t.y));
+        all.put("rope beyond the end", () -> d.rope(t.x, 3, 1, 32, 32, Rope.NEOX, t.y));
+        all.put("rope of most heads", () -> d.rope(t.x, 1 << 30, 1 << 30, 1 << 30, 2, Rope.NEOX, t.y));
+        all.put("rope by few angles", () -> d.rope(t.x, 1, 1, 32, 32, Rope.NEOX, t.small));
         all.put("kvAppend to layer 1 of 1", () -> d.kvAppend(t.kv, 1, t.x, t.x, t.rows(0, 0)));
         all.put("kvAppend to layer -1", () -> d.kvAppend(t.kv, -1, t.x, t.x, t.rows(0, 0)));
         all.put("kvAppend to a closed cache", () -> d.kvAppend(t.closedKv, 0, t.x, t.x, t.rows(0, 0)));
@@ -257,7 +260,10 @@ public abstract class DoorContractTest {
         }
     }
 
-    /** Two matrices on one device, a thread each: every product is right; a third closes the device, and both end with a refusal. */
+    /**
+     * Two matrices on one device, a thread each: every product is right; a third closes the device, and both end with a
+     * refusal.
+     */
     @Test
     @Timeout(60)
     public void threadsShareADeviceUntilItIsClosed() throws InterruptedException {

@@ -26,7 +26,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What every device's products must hold: {@code linear} against the reference device on every case, and the bits of rows alone. */
+/**
+ * What every device's products must hold: {@code linear} against the reference device on every case, and the bits of
+ * rows alone.
+ */
 public abstract class LinearContractTest extends DoorContractTest {
     /** The bound of FP32 results against FP64 on the same operands (design section 4). */
     static final double NMSE = 1e-10;
@@ -41,7 +44,10 @@ public abstract class LinearContractTest extends DoorContractTest {
         super(backend);
     }
 
-    /** Whether a row's product with such weights has the same bits in any number of rows, opened as {@link #options} says. */
+    /**
+     * Whether a row's product with such weights has the same bits in any number of rows, opened as {@link #options}
+     * says.
+     */
     protected boolean batchInvariant(WeightLayout layout) {
         return true;
     }
@@ -63,7 +69,7 @@ public abstract class LinearContractTest extends DoorContractTest {
             error += difference * difference;
             power += (double) expected[i] * expected[i];
         }
-        assertThat(error).as("%s: normalised mean square error", what).isLessThanOrEqualTo(bound * power + 1e-30);
+        assertThat(error).as("%s: normalized mean square error", what).isLessThanOrEqualTo(bound * power + 1e-30);
     }
 
     /** Runs an operation on the device and on the reference, and compares {@code count} results. */
@@ -121,7 +127,10 @@ public abstract class LinearContractTest extends DoorContractTest {
         }
     }
 
-    /** Ties, subnormal numbers, what a type cannot hold, and the smallest that it can; each with weights of zero and itself as bias. */
+    /**
+     * Ties, subnormal numbers, what a type cannot hold, and the smallest that it can; each with weights of zero and
+     * itself as bias.
+     */
     @Test
     public void narrowResultsAreNearest() {
         float[] numbers = {
@@ -176,12 +185,12 @@ public abstract class LinearContractTest extends DoorContractTest {
     }
 
     /**
-     * A row with NaN or an infinity is NaN in all its outputs; one of numbers whose scale has an infinite reciprocal counts as zeros where
-     * activations are integers; other rows do not notice. In every layout, by every kernel.
+     * A row with NaN or an infinity is NaN in all its outputs; one of numbers whose scale has an infinite reciprocal
+     * counts as zeros where activations are integers; other rows do not notice. In every layout, by every kernel.
      */
     @ParameterizedTest
     @EnumSource(ActivationType.class)
-    public void specialValuesSpoilTheirRowAndNoOther(ActivationType activations) {
+    public void specialValuesMakeTheirRowNanAndNoOther(ActivationType activations) {
         int columns = 96;
         int outputs = 34;
         SplittableRandom random = new SplittableRandom(seed);

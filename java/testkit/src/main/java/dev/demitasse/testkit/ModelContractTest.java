@@ -98,10 +98,10 @@ public abstract class ModelContractTest {
         assertGolden(Golden.type(type), Golden.typeAnswer(type), rounded, tolerance, false);
     }
 
-    /** Weights in their layout, with exact activations, give what the reference gives on dequantised weights. */
+    /** Weights in their layout, with exact activations, give what the reference gives on dequantized weights. */
     @ParameterizedTest
     @FieldSource("TYPES")
-    public void layoutsMatchTheReferenceOnDequantisedWeights(String type) {
+    public void layoutsMatchTheReferenceOnDequantizedWeights(String type) {
         Path file = Golden.type(type);
         int[] prompt = Golden.ints(Golden.typeAnswer(type).get("tokens"));
         ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
@@ -124,9 +124,9 @@ public abstract class ModelContractTest {
             List<JsonNode> top = stepsOf(answer, expected);
             model.evaluate(all, prompt.length - 1, (position, logits) -> {
                 int step = position - prompt.length + 1;
-                double normaliser = Logprobs.logSumExp(logits);
+                double normalizer = Logprobs.logSumExp(logits);
                 for (JsonNode entry : top.get(step)) {
-                    assertThat(logits[entry.get("id").asInt()] - normaliser)
+                    assertThat(logits[entry.get("id").asInt()] - normalizer)
                             .as("step %d token %s", step, entry.get("id"))
                             .isCloseTo(entry.get("logprob").asDouble(), org.assertj.core.data.Offset.offset(tolerance));
                 }

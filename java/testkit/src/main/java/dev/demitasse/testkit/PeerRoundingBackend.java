@@ -14,9 +14,9 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 
 /**
- * The reference device with the roundings of the golden implementation added: inputs of F16 and BF16 matrices are rounded to
- * their type, and GELU maps FP16 to FP16. Golden answers then match within 1e-3, which shows that the wider bounds of the tests
- * of exact devices are those roundings and nothing else.
+ * The reference device with the roundings of the golden implementation added: inputs of F16 and BF16 matrices are
+ * rounded to their type, and GELU maps FP16 to FP16. Golden answers then match within 1e-3, which shows that the wider
+ * bounds of the tests of exact devices are those roundings and nothing else.
  */
 public final class PeerRoundingBackend implements Backend {
     /** For the service loader. */

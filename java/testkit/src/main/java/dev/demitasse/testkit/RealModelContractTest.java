@@ -61,9 +61,9 @@ public abstract class RealModelContractTest {
         private int otherFirst;
 
         void add(JsonNode top, float[] logits) {
-            double normaliser = Logprobs.logSumExp(logits);
+            double normalizer = Logprobs.logSumExp(logits);
             for (int i = 0; i < 3; i++) {
-                double logprob = logits[top.get(i).get("id").asInt()] - normaliser;
+                double logprob = logits[top.get(i).get("id").asInt()] - normalizer;
                 double difference = Math.abs(logprob - top.get(i).get("logprob").asDouble());
                 sum += difference;
                 largest = Math.max(largest, difference);
@@ -78,10 +78,11 @@ public abstract class RealModelContractTest {
     }
 
     /**
-     * Given the golden prefix, the likely tokens of each step are the golden ones, as far as the golden implementation agrees
-     * with itself: rounding activations to 8 bits magnifies last-bit differences of sums. llama.cpp, run with AVX2 on these
-     * prompts, is 0.076 (SmolLM2) and 0.087 (Gemma) from its own answers with AVX-512 on average, 0.73 at most, and has
-     * another first token in 5 of 256 steps, although the two best are not within 0.05. The devices here are 1.0 and 1.12 away at most; the largest is one token of 768, and moves with the order of any sum.
+     * Given the golden prefix, the likely tokens of each step are the golden ones, as far as the golden implementation
+     * agrees with itself: rounding activations to 8 bits magnifies last-bit differences of sums. llama.cpp, run with
+     * AVX2 on these prompts, is 0.076 (SmolLM2) and 0.087 (Gemma) from its own answers with AVX-512 on average, 0.73 at
+     * most, and has another first token in 5 of 256 steps, although the two best are not within 0.05. The devices here
+     * are 1.0 and 1.12 away at most; the largest is one token of 768, and moves with the order of any sum.
      */
     @ParameterizedTest
     @MethodSource("models")
@@ -131,8 +132,8 @@ public abstract class RealModelContractTest {
     }
 
     /**
-     * What an 8-bit cache costs: perplexity of half the text is within {@code bound} of that with F16. Every position attends to rounded
-     * keys and values, its own included, so this is what decoding token by token gives.
+     * What an 8-bit cache costs: perplexity of half the text is within {@code bound} of that with F16. Every position
+     * attends to rounded keys and values, its own included, so this is what decoding token by token gives.
      */
     protected void assertPerplexityOfCache(String name, KvType type, double bound) throws IOException {
         String text = Files.readString(Golden.shared("models/perplexity.txt"));

@@ -56,8 +56,9 @@ public abstract class SessionContractTest {
     }
 
     /**
-     * Ten thousand answers, each closed, cancelled, interrupted or left alone at a random moment, also in its first microseconds, while another
-     * thread asks and asks: each ends at once, with a beginning of the right answer, and the other's answers are right.
+     * Ten thousand answers, each closed, cancelled, interrupted or left alone at a random moment, also in its first
+     * microseconds, while another thread asks and asks: each ends at once, with a beginning of the right answer, and
+     * the other's answers are right.
      */
     @Test
     @Timeout(120)
@@ -184,7 +185,10 @@ public abstract class SessionContractTest {
         }
     }
 
-    /** A thread that is interrupted before it asks gets nothing, at once, and keeps its flag; a model closed meanwhile says so. */
+    /**
+     * A thread that is interrupted before it asks gets nothing, at once, and keeps its flag; a model closed meanwhile
+     * says so.
+     */
     @Test
     @Timeout(60)
     public void anInterruptedThreadIsAnsweredAtOnce() {

@@ -24,7 +24,7 @@ class PeerRoundingTest {
     }
 
     /**
-     * BF16 has 8 bits of mantissa: a sum that differs in its last bit may round to the neighbour, which was up to 7e-3
+     * BF16 has 8 bits of mantissa: a sum that differs in its last bit may round to the neighbor, which was up to 7e-3
      * here (0.023 without the rounding).
      */
     @ParameterizedTest

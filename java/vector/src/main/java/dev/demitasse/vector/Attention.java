@@ -12,18 +12,20 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Computes: {@code softmax(cap(scale q·k)) v} of some query heads over the positions that they see, by the online softmax (Milakov
- * and Gimelshein, 2018).
+ * Computes: {@code softmax(cap(scale q·k)) v} of some query heads over the positions that they see, by the online
+ * softmax (Milakov and Gimelshein, 2018).
  *
- * <p>Layout: queries {@code [query][element]} FP32; pages as {@link VectorKvStore} has them, unpacked to FP32 scratch once for
- * all queries that share the page ({@link UnpackPage}). A query's running state is {@code [maximum, sum, padding to 8][padded elements]} FP32.
+ * <p>Layout: queries {@code [query][element]} FP32; pages as {@link VectorKvStore} has them, unpacked to FP32 scratch
+ * once for all queries that share the page ({@link UnpackPage}). A query's running state is {@code [maximum, sum,
+ * padding to 8][padded elements]} FP32.
  *
  * <p>Requires: head elements padded to a multiple of 8.
  *
- * <p>Accuracy: FP32. Positions are taken page by page from the page of the first one on, and segments of {@link #SEGMENT} positions
- * are merged in order, whatever the batch: so a query has the same bits alone, in a batch, and in a chunk of any length.
+ * <p>Accuracy: FP32. Positions are taken page by page from the page of the first one on, and segments of {@link
+ * #SEGMENT} positions are merged in order, whatever the batch: so a query has the same bits alone, in a batch, and in a
+ * chunk of any length.
  *
- * <p>Launch: one task a group of query heads with one key head, and a block of rows or, for single rows, a segment.
+ * <p>Launch: one task the query heads of a KV head, and a block of rows or, for single rows, a segment.
  *
  * <p>Moves: keys and values once a task; 4 · elements operations a position and query.
  *
@@ -61,7 +63,10 @@ final class Attention {
     /** A query's part of a page: its elements, its state, and the positions within the page that it sees. */
     record Query(long q, long state, int from, int to) {}
 
-    /** Adds a page to the states of two queries, which share the reading of keys and values; {@code scratch} has two rows. */
+    /**
+     * Adds a page to the states of two queries, which share the reading of keys and values; {@code scratch} has two
+     * rows.
+     */
     static void addPage(Query a, Query b, AttentionShape shape, int paddedDim, long keys, long values, long scratch) {
         long second = scratch + PAGE * 4;
         for (int p = 0; p < PAGE; p += 4 * WIDTH) {
@@ -95,7 +100,10 @@ final class Attention {
         weightRest(values, paddedDim, d, a, scratch, correction);
     }
 
-    /** Scaled products of a query with four vectors of positions; {@code one} is 1, and keeps the loop from being unrolled. */
+    /**
+     * Scaled products of a query with four vectors of positions; {@code one} is 1, and keeps the loop from being
+     * unrolled.
+     */
     private static void products(long q, int headDim, int one, float scale, long keys, long scores) {
         FloatVector s0 = FloatVector.zero(Lanes.FLOATS);
         FloatVector s1 = s0;
@@ -152,7 +160,10 @@ final class Attention {
         store(b3.mul(scale), scores + PAGE * 4 + 3 * BYTES);
     }
 
-    /** Turns a query's scores into weights and updates its maximum and sum; returns the factor of what was summed before. */
+    /**
+     * Turns a query's scores into weights and updates its maximum and sum; returns the factor of what was summed
+     * before.
+     */
     private static float softmax(Query a, AttentionShape shape, long scores) {
         if (shape.softCap() != 0) {
             cap(scores, shape.softCap());

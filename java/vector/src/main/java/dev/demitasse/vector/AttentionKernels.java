@@ -59,12 +59,12 @@ final class AttentionKernels implements AutoCloseable {
 
     /** Stores a head's vector, elements {@code stride} from each other. */
     private static void append(VectorKvStore store, long x, long at, int stride) {
-        boolean half = store.shape().type() == KvType.F16;
+        boolean fp16 = store.shape().type() == KvType.F16;
         boolean nonFinite = false;
         for (int d = 0; d < store.shape().headDim(); d++) {
             float value = Lanes.get(x + d * 4L);
             long index = (long) d * stride;
-            if (half) {
+            if (fp16) {
                 short bits = Float.floatToFloat16(value);
                 Lanes.MEMORY.set(SHORT, at + index * 2, bits);
                 nonFinite |= (bits & 0x7C00) == 0x7C00;
@@ -97,7 +97,8 @@ final class AttentionKernels implements AutoCloseable {
      *
      * @param segment the segment that a single row is cut to, or -1 for all of them
      * @param state index of the first row's state
-     * @param merged states that follow each other and are merged into the first: 1 for a whole row, 0 for a later segment
+     * @param merged states that follow each other and are merged into the first: 1 for a whole row, 0 for a later
+     *     segment
      */
     private record Block(int first, int last, int segment, int state, int merged) {}
 
@@ -114,7 +115,7 @@ final class AttentionKernels implements AutoCloseable {
             return store.paddedDim();
         }
 
-        int group() {
+        int queryHeads() {
             return shape.heads() / shape.kvHeads();
         }
 
@@ -132,7 +133,7 @@ final class AttentionKernels implements AutoCloseable {
         Call call = new Call(q, store, layer, shape, rows, new ArrayList<>(), out);
         int stateCount = divide(call);
         states = HostMemory.grown(states, stateCount * shape.heads() * call.stateBytes());
-        long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.group();
+        long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.queryHeads();
         scratch = HostMemory.grown(scratch, workerBytes * pool.size());
         int count = call.blocks.size();
         pool.run(count * shape.kvHeads(), (task, worker) -> {
@@ -147,7 +148,10 @@ final class AttentionKernels implements AutoCloseable {
         });
     }
 
-    /** Neighbouring rows of one sequence make a block; a row that stands alone, one for each segment. Returns the states. */
+    /**
+     * Neighboring rows of one sequence make a block; a row that stands alone, one for each segment. Returns the
+     * states.
+     */
     private static int divide(Call call) {
         BatchRows rows = call.rows;
         int state = 0;
@@ -189,7 +193,7 @@ final class AttentionKernels implements AutoCloseable {
             to = Math.min(to, (block.segment + 1) * Attention.SEGMENT);
         }
         for (int row = block.first; row < block.last; row++) {
-            for (int g = 0; g < call.group(); g++) {
+            for (int g = 0; g < call.queryHeads(); g++) {
                 Attention.reset(state(call, block, row, kvHead, g), dim);
             }
         }
@@ -221,7 +225,7 @@ final class AttentionKernels implements AutoCloseable {
                 continue;
             }
             boolean apart = apart(call, block, row, page);
-            for (int g = 0; g < call.group(); g++) {
+            for (int g = 0; g < call.queryHeads(); g++) {
                 long state = state(call, block, row, kvHead, g);
                 if (apart) {
                     state = segmentState(call, block, row, g, segmentStates);
@@ -229,7 +233,7 @@ final class AttentionKernels implements AutoCloseable {
                         Attention.reset(state, call.dim());
                     }
                 }
-                long head = (long) row * call.shape.heads() + kvHead * call.group() + g;
+                long head = (long) row * call.shape.heads() + kvHead * call.queryHeads() + g;
                 Attention.Query query =
                         new Attention.Query(call.q + head * call.shape.headDim() * 4, state, begin, end);
                 if (waiting == null) {
@@ -258,7 +262,7 @@ final class AttentionKernels implements AutoCloseable {
             int position = call.rows.positions()[row];
             boolean sees = position >= page * PAGE;
             if (sees && apart(call, block, row, page) && (next % Attention.SEGMENT == 0 || next > position)) {
-                for (int g = 0; g < call.group(); g++) {
+                for (int g = 0; g < call.queryHeads(); g++) {
                     long apart = segmentState(call, block, row, g, segmentStates);
                     Attention.merge(state(call, block, row, kvHead, g), apart, call.dim());
                 }
@@ -267,12 +271,12 @@ final class AttentionKernels implements AutoCloseable {
     }
 
     private static long segmentState(Call call, Block block, int row, int g, long segmentStates) {
-        return segmentStates + ((long) (row - block.first) * call.group() + g) * call.stateBytes();
+        return segmentStates + ((long) (row - block.first) * call.queryHeads() + g) * call.stateBytes();
     }
 
-    /** The state of query head {@code g} of a key head's group. */
+    /** The state of query head {@code g} of those of a KV head. */
     private long state(Call call, Block block, int row, int kvHead, int g) {
-        long index = (long) (block.state + row - block.first) * call.shape.heads() + kvHead * call.group() + g;
+        long index = (long) (block.state + row - block.first) * call.shape.heads() + kvHead * call.queryHeads() + g;
         return states.address() + index * call.stateBytes();
     }
 

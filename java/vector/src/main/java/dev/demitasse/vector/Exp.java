@@ -7,11 +7,11 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The exponential function and what is made of it, with the same bits in the interpreter and in compiled code (the JDK's own
- * vector functions do not promise that).
+ * The exponential function and what is made of it, with the same bits in the interpreter and in compiled code (the
+ * JDK's own vector functions do not promise that).
  *
- * <p>exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of degree 7
- * on |r| ≤ 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
+ * <p>exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, and exp(r) as its Taylor polynomial of
+ * degree 7 on |r| ≤ 0.347: a relative error below 2e-7. Arguments are clamped to [-87.3, 88.3], where FP32 ends.
  */
 final class Exp {
     private static final float ROUND = 12582912f; // 1.5 * 2^23: adding it leaves the rounded integer in the low bits

@@ -8,8 +8,8 @@ import dev.demitasse.device.Gate;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: {@code out = gate(g) * up}; SiLU: {@code g sigmoid(g)}; GELU (tanh approximation): {@code g sigmoid(2 u)} with {@code u =
- * sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)}.
+ * Computes: {@code out = gate(g) * up}; SiLU: {@code g sigmoid(g)}; GELU (tanh approximation): {@code g sigmoid(2 u)}
+ * with {@code u = sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)}.
  *
  * <p>Layout: FP32; {@code out} may be either input.
  *

@@ -10,11 +10,11 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: {@code out[n] = sum_k w[n][k] x[k]} for the 16 rows n of a panel and one or four rows of FP32 activations. A row of activations that
- * is not finite gives NaN.
+ * Computes: {@code out[n] = sum_k w[n][k] x[k]} for the 16 rows n of a panel and one or four rows of FP32 activations.
+ * A row of activations that is not finite gives NaN.
  *
- * <p>Layout: weights {@code [k][16 rows]} of FP32 read in place; FP16, BF16 and integers are unpacked to it first, 256 columns at a
- * time, which stay in the first-level cache.
+ * <p>Layout: weights {@code [k][16 rows]} of FP32 read in place; FP16, BF16 and integers are unpacked to it first, 256
+ * columns at a time, which stay in the first-level cache.
  *
  * <p>Requires: nothing.
  *
@@ -24,8 +24,8 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>Moves: the weights once; one FMA for 8 products.
  *
- * <p>Why: 8 independent sums are what two FMA pipes with a latency of four cycles need; one row alone is bound by memory before it
- * is bound by latency.
+ * <p>Why: 8 independent sums are what two FMA pipes with a latency of four cycles need; one row alone is bound by
+ * memory before it is bound by latency.
  */
 final class GemmFloat {
     /** Activation rows of a tile. */
@@ -142,12 +142,12 @@ final class GemmFloat {
             }
             case F16 -> {
                 for (long i = 0; i < count * 16L; i += Lanes.WIDTH) {
-                    store(Lanes.halves(base + from * 32L + i * 2), scratch + i * 4);
+                    store(Lanes.fp16(base + from * 32L + i * 2), scratch + i * 4);
                 }
             }
             case BF16 -> {
                 for (long i = 0; i < count * 16L; i += Lanes.WIDTH) {
-                    store(Lanes.brains(base + from * 32L + i * 2), scratch + i * 4);
+                    store(Lanes.bf16(base + from * 32L + i * 2), scratch + i * 4);
                 }
             }
             default -> unpackIntegers(matrix, panel, from, count, scratch);

@@ -17,16 +17,18 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * Computes: {@link GemvInt4} for a block of rows of activations.
  *
- * <p>Layout, Requires, Accuracy: as {@link GemvInt4}, and the same bits. Nibbles are unpacked to 16-bit lanes first, {@code
- * [step][16 panel rows × 2]}: a step is one nibble of every lane, 2 columns of 16 rows, and meets one word of activations.
+ * <p>Layout, Requires, Accuracy: as {@link GemvInt4}, and the same bits. Nibbles are unpacked to 16-bit lanes first,
+ * {@code [step][16 panel rows × 2]}: a step is one nibble of every lane, 2 columns of 16 rows, and meets one word of
+ * activations.
  *
  * <p>Launch: one task a panel and a block of rows; a tile is 16 panel rows × 4 activation rows in two vectors × 4 sums.
  *
- * <p>Moves: weights once for the block; a step and row take 4 operations for 64 products, 16 products an operation, where FP32 FMA
- * has 8 but only two of four pipes: at most 32 against 16 a cycle on Zen 3.
+ * <p>Moves: weights once for the block; a step and row take 4 operations for 64 products, 16 products an operation,
+ * where FP32 FMA has 8 but only two of four pipes: at most 32 against 16 a cycle on Zen 3.
  *
- * <p>Why: unpacking once for 16 tiles leaves loops of linear addresses, out of which the compiler takes the bounds checks; with the
- * nibbles taken out in the tile, prefill was 1.4 times slower. Eight 16-bit sums, two weights and an activation fit 16 registers.
+ * <p>Why: unpacking once for 16 tiles leaves loops of linear addresses, out of which the compiler takes the bounds
+ * checks; with the nibbles taken out in the tile, prefill was 1.4 times slower. Eight 16-bit sums, two weights and an
+ * activation fit 16 registers.
  */
 final class GemmInt4 {
     private static final short MASK = 15;
@@ -35,7 +37,7 @@ final class GemmInt4 {
 
     /** Unpacks {@code count} parts of a panel from {@code first} on to steps. */
     static void unpack(PackedMatrix matrix, int panel, int first, int count, long steps) {
-        int chunks = IntegerFold.halves(matrix) ? 2 : 4;
+        int chunks = IntegerFold.per16(matrix) ? 2 : 4;
         long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * chunks * 64;
         for (int i = 0; i < count * chunks * 64 / BYTES; i++) {
             ShortVector w = ShortVector.fromMemorySegment(SHORTS, MEMORY, weights + (long) i * BYTES & ADDRESS, ORDER);

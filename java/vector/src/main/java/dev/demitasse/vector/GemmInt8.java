@@ -17,13 +17,15 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * Computes: {@link GemvInt8} for a block of rows of activations.
  *
- * <p>Layout, Requires, Accuracy: as {@link GemvInt8}, and the same bits. Bytes are unpacked to 16-bit lanes first, in the steps of
- * {@link GemmInt4}; so where magnitudes are at most 16, its sums serve, since 16 products of a step's lane then fit 16 bits
- * (16 · 16 · 127 = 32,512). Else a lane is widened after 2 steps (magnitudes up to 128) or 8 (up to 32).
+ * <p>Layout, Requires, Accuracy: as {@link GemvInt8}, and the same bits. Bytes are unpacked to 16-bit lanes first, in
+ * the steps of {@link GemmInt4}; so where magnitudes are at most 16, its sums serve, since 16 products of a step's lane
+ * then fit 16 bits (16 · 16 · 127 = 32,512). Else a lane is widened after 2 steps (magnitudes up to 128) or 8 (up to
+ * 32).
  *
  * <p>Launch: one task a panel and a block of rows; a tile is one vector of panel rows × 4 activation rows.
  *
- * <p>Moves: weights once for the block; two steps and a row take 3 operations to multiply and add and 5 to widen for 32 products.
+ * <p>Moves: weights once for the block; two steps and a row take 3 operations to multiply and add and 5 to widen for 32
+ * products.
  *
  * <p>Why: as {@link GemmInt4}; one vector at a time keeps 32-bit sums, products and activations within 16 registers.
  */
@@ -35,7 +37,7 @@ final class GemmInt8 {
 
     /** Unpacks {@code count} parts of a panel from {@code first} on to steps. */
     static void unpack(PackedMatrix matrix, int panel, int first, int count, long steps) {
-        int pairs = IntegerFold.halves(matrix) ? 2 : 4;
+        int pairs = IntegerFold.per16(matrix) ? 2 : 4;
         long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * pairs * 128;
         for (int i = 0; i < count * pairs * 64 / BYTES; i++) {
             long from = weights + i * BYTES / 64 * 128 + i * BYTES % 64 & ADDRESS;

@@ -15,25 +15,25 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Computes: {@code out[n] = sum_g s_a[g] (s_w[n][g] sum_k q_w q_a + m_w[n][g] sum_k q_a)} for the 16 rows n of a panel and one row
- * of activations.
+ * Computes: {@code out[n] = sum_g s_a[g] (s_w[n][g] sum_k q_w q_a + m_w[n][g] sum_k q_a)} for the 16 rows n of a panel
+ * and one row of activations.
  *
- * <p>Layout: weights {@code [k / 8][16 rows][4 bytes]}, low nibbles columns 0 … 3, high ones 4 … 7 ({@link PackedMatrix}); activations
- * as {@link QuantizeRows} leaves them. A 16-bit lane of a weight vector holds columns (0, 4, 1, 5) or (2, 6, 3, 7) of one row, so that
- * a nibble meets a broadcast pair of activations and rows never mix.
+ * <p>Layout: weights {@code [k / 8][16 rows][4 bytes]}, low nibbles columns 0 … 3, high ones 4 … 7 ({@link
+ * PackedMatrix}); activations as {@link QuantizeRows} leaves them. A 16-bit lane of a weight vector holds columns (0,
+ * 4, 1, 5) or (2, 6, 3, 7) of one row, so that a nibble meets a broadcast pair of activations and rows never mix.
  *
  * <p>Requires: columns a multiple of 32; groups of 16, or of a multiple of 32.
  *
- * <p>Accuracy: integer sums are exact: a lane adds 16 products of a group of 32, each at most 15 · 127, so at most 30,480 &lt; 2^15.
- * The fold is FP32, in the order of the groups.
+ * <p>Accuracy: integer sums are exact: a lane adds 16 products of a group of 32, each at most 15 · 127, so at most
+ * 30,480 &lt; 2^15. The fold is FP32, in the order of the groups.
  *
  * <p>Launch: one task a panel.
  *
- * <p>Moves: 16 · K / 2 bytes of weights and 8 (16) K / 32 · 16 bytes of scales (and minimums) a panel; 9 vector operations for 32
- * products.
+ * <p>Moves: 16 · K / 2 bytes of weights and 8 (16) K / 32 · 16 bytes of scales (and minimums) a panel; 9 vector
+ * operations for 32 products.
  *
- * <p>Why: nibbles are taken out by one shift and one mask in 16-bit lanes and need no widening before the group's end; INT8 lanes
- * have no multiplication in the Vector API.
+ * <p>Why: nibbles are taken out by one shift and one mask in 16-bit lanes and need no widening before the group's end;
+ * INT8 lanes have no multiplication in the Vector API.
  */
 final class GemvInt4 {
     private static final short MASK = 15;
@@ -48,7 +48,7 @@ final class GemvInt4 {
      */
     static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, long scratch, long out) {
         IntegerFold fold = new IntegerFold(matrix, panel);
-        int chunks = IntegerFold.halves(matrix) ? 2 : 4;
+        int chunks = IntegerFold.per16(matrix) ? 2 : 4;
         int parts = IntegerFold.parts(matrix, x);
         for (int v = 0; v < 64 / BYTES; v += 2) {
             long target = out + (long) v * BYTES;

@@ -15,22 +15,22 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Computes: {@code out[n] = sum_g s_a[g] (s_w[n][g] sum_k q_w q_a + m_w[n][g] sum_k q_a)} for the 16 rows n of a panel and one row
- * of activations.
+ * Computes: {@code out[n] = sum_g s_a[g] (s_w[n][g] sum_k q_w q_a + m_w[n][g] sum_k q_a)} for the 16 rows n of a panel
+ * and one row of activations.
  *
- * <p>Layout: weights {@code [k / 4][16 rows][4 bytes]} ({@link PackedMatrix}); activations as {@link QuantizeRows} leaves them. A
- * 16-bit lane holds columns (0, 1) or (2, 3) of one row as its two bytes.
+ * <p>Layout: weights {@code [k / 4][16 rows][4 bytes]} ({@link PackedMatrix}); activations as {@link QuantizeRows}
+ * leaves them. A 16-bit lane holds columns (0, 1) or (2, 3) of one row as its two bytes.
  *
  * <p>Requires: columns a multiple of 32; groups of 16, or of a multiple of 32.
  *
- * <p>Accuracy: integer sums are exact. A lane adds 2 products a chunk of 4 columns; with magnitudes up to 128 it is widened after one
- * chunk (2 · 128 · 127 = 32,512 &lt; 2^15), with magnitudes up to 32 after four (8 · 32 · 127 = 32,512). 32-bit sums of a group stay
- * below 2^20. The fold is FP32, in the order of the groups.
+ * <p>Accuracy: integer sums are exact. A lane adds 2 products a chunk of 4 columns; with magnitudes up to 128 it is
+ * widened after one chunk (2 · 128 · 127 = 32,512 &lt; 2^15), with magnitudes up to 32 after four (8 · 32 · 127 =
+ * 32,512). 32-bit sums of a group stay below 2^20. The fold is FP32, in the order of the groups.
  *
  * <p>Launch: one task a panel.
  *
- * <p>Moves: 16 K bytes of weights and 8 (16) K / 32 · 16 bytes of scales (and minimums) a panel; 12 vector operations for 32 products,
- * 9 with small magnitudes.
+ * <p>Moves: 16 K bytes of weights and 8 (16) K / 32 · 16 bytes of scales (and minimums) a panel; 12 vector operations
+ * for 32 products, 9 with small magnitudes.
  *
  * <p>Why: as {@link GemvInt4}.
  */
@@ -48,7 +48,7 @@ final class GemvInt8 {
      */
     static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, long scratch, long out) {
         IntegerFold fold = new IntegerFold(matrix, panel);
-        int chunks = IntegerFold.halves(matrix) ? 4 : 8;
+        int chunks = IntegerFold.per16(matrix) ? 4 : 8;
         int run = matrix.maximumMagnitude() <= SMALL ? 4 : 1;
         int parts = IntegerFold.parts(matrix, x);
         for (int v = 0; v < 64 / BYTES; v += 2) {

@@ -15,11 +15,13 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group, for one panel
- * and one row of activations. Where the layout has no minimum but a zero, {@code zero inputs} is taken off the products.
+ * From the integer sums of groups to the result: {@code out += s_a (s_w products + m_w inputs)}, group after group, for
+ * one panel and one row of activations. Where the layout has no minimum but a zero, {@code zero inputs} is taken off
+ * the products.
  *
- * <p>The kernels leave their sums in scratch, one part (a group of 32 columns, or half of it where weights have a scale for 16)
- * after the other, and this folds them; so all tiles give the same bits, and each loop stays small enough to be compiled whole.
+ * <p>The kernels leave their sums in scratch, one part (a group of 32 columns, or half of it where weights have a scale
+ * for 16) after the other, and this folds them; so all tiles give the same bits, and each loop stays small enough to be
+ * compiled whole.
  */
 final class IntegerFold {
     /** Parts that a kernel sums before they are folded. */
@@ -33,8 +35,8 @@ final class IntegerFold {
     private final long mins;
     private final boolean minimum;
     private final float zero;
-    /** Whether a part is half a group of activations. */
-    private final boolean halves;
+    /** Whether a part is 16 columns of a group of activations. */
+    private final boolean per16;
     /** log2 of the parts that share a scale; 31 where all do. */
     private final int scaleShift;
 
@@ -45,20 +47,20 @@ final class IntegerFold {
         this.mins = matrix.mins().address() + offset;
         this.minimum = matrix.layout().minimum();
         this.zero = minimum ? 0 : matrix.layout().zero();
-        this.halves = halves(matrix);
+        this.per16 = per16(matrix);
         this.scaleShift = matrix.layout().group() == WeightLayout.ROW
                 ? 31
                 : Integer.numberOfTrailingZeros(Math.max(1, matrix.group() / 32));
     }
 
-    /** Whether the matrix has a scale for 16 columns, so that a part is half a group of activations. */
-    static boolean halves(PackedMatrix matrix) {
+    /** Whether the matrix has a scale for 16 columns, so that a part is 16 columns of a group of activations. */
+    static boolean per16(PackedMatrix matrix) {
         return matrix.group() == 16;
     }
 
     /** Parts of a row of activations. */
     static int parts(PackedMatrix matrix, IntegerRows x) {
-        return halves(matrix) ? 2 * x.groups() : x.groups();
+        return per16(matrix) ? 2 * x.groups() : x.groups();
     }
 
     /**
@@ -74,7 +76,7 @@ final class IntegerFold {
             long sums, long stride, boolean pairs, int first, int count, int vector, IntegerRows x, int row, long out) {
         FloatVector out0 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out & ADDRESS, ORDER);
         FloatVector out1 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + BYTES & ADDRESS, ORDER);
-        long inputs = halves ? x.halfSums(row) : x.sums(row);
+        long inputs = per16 ? x.sums16(row) : x.sums(row);
         for (int i = 0; i < count; i++) {
             int part = first + i;
             IntVector p0 = IntVector.fromMemorySegment(INTS, MEMORY, sums + i * stride & ADDRESS, ORDER);
@@ -106,7 +108,7 @@ final class IntegerFold {
                 f0 = s0.mul(f0.sub(zero * input)); // exact: integers below 2^24
                 f1 = s1.mul(f1.sub(zero * input));
             }
-            float scale = MEMORY.get(FLOAT, x.scales(row) + (halves ? part / 2 : part) * 4L & ADDRESS);
+            float scale = MEMORY.get(FLOAT, x.scales(row) + (per16 ? part / 2 : part) * 4L & ADDRESS);
             FloatVector activation = FloatVector.broadcast(FLOATS, scale);
             out0 = f0.fma(activation, out0);
             out1 = f1.fma(activation, out1);
@@ -116,9 +118,11 @@ final class IntegerFold {
     }
 
     /**
-     * Folds {@code count} parts from {@code first} on into one vector of the panel's rows, for four rows of activations at once.
+     * Folds {@code count} parts from {@code first} on into one vector of the panel's rows, for four rows of activations
+     * at once.
      *
-     * @param sums the vector's sums of the first part and row; those of the next row lie 2 vectors further, of the next part 8
+     * @param sums the vector's sums of the first part and row; those of the next row lie 2 vectors further, of the next
+     *     part 8
      * @param one 1, as a variable: the compiler would unroll a loop of known stride, and then lack registers
      * @param vector which vector
      * @param out FP32 results of the first row, added to; the next row's lie 64 bytes further
@@ -130,8 +134,8 @@ final class IntegerFold {
         FloatVector o2 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 128 & ADDRESS, ORDER);
         FloatVector o3 = FloatVector.fromMemorySegment(FLOATS, MEMORY, out + 192 & ADDRESS, ORDER);
         FloatVector none = FloatVector.zero(FLOATS);
-        long inputs = halves ? x.halfSums(row) : x.sums(row);
-        long inputStride = halves ? 2 * x.scaleStride() : x.scaleStride();
+        long inputs = per16 ? x.sums16(row) : x.sums(row);
+        long inputStride = per16 ? 2 * x.scaleStride() : x.scaleStride();
         long activations = x.scales(row);
         long activationStride = x.scaleStride();
         for (int i = 0; i < count; i += one) {
@@ -141,7 +145,7 @@ final class IntegerFold {
             FloatVector m = minimum ? FloatVector.fromMemorySegment(FLOATS, MEMORY, mins + at & ADDRESS, ORDER) : none;
             long inputAt = inputs + part * 4L;
             float input;
-            long activation = activations + (halves ? part >> 1 : part) * 4L;
+            long activation = activations + (per16 ? part >> 1 : part) * 4L;
             long from = sums + (long) i * 8 * BYTES;
             IntVector p = IntVector.fromMemorySegment(INTS, MEMORY, from + 0 * BYTES & ADDRESS, ORDER);
             if (pairs) {

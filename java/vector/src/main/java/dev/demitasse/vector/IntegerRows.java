@@ -2,13 +2,15 @@ package dev.demitasse.vector;
 
 import dev.demitasse.memory.HostMemory;
 
-/** Scratch for the quantised activations of a {@code linear}: see {@link QuantizeRows} for the layout. Grows as needed. */
+/**
+ * Scratch for the quantized activations of a {@code linear}: see {@link QuantizeRows} for the layout. Grows as needed.
+ */
 final class IntegerRows implements AutoCloseable {
     private HostMemory memory = HostMemory.allocate(0);
     private long words;
     private long scales;
     private long sums;
-    private long halfSums;
+    private long sums16;
     private int groups;
 
     /** Makes room for {@code rows} rows of {@code columns} columns. */
@@ -16,13 +18,13 @@ final class IntegerRows implements AutoCloseable {
         groups = (columns + 31) / 32;
         long scaleBytes = aligned((long) rows * groups * 4);
         long wordBytes = rows * wordStride();
-        long halfBytes = aligned((long) rows * groups * 8);
-        long needed = wordBytes + 2 * scaleBytes + halfBytes;
+        long sums16Bytes = aligned((long) rows * groups * 8);
+        long needed = wordBytes + 2 * scaleBytes + sums16Bytes;
         memory = HostMemory.grown(memory, needed);
         words = memory.address();
         scales = words + wordBytes;
         sums = scales + scaleBytes;
-        halfSums = sums + scaleBytes;
+        sums16 = sums + scaleBytes;
     }
 
     private static long aligned(long bytes) {
@@ -56,8 +58,8 @@ final class IntegerRows implements AutoCloseable {
         return sums + row * scaleStride();
     }
 
-    long halfSums(int row) {
-        return halfSums + row * 2 * scaleStride();
+    long sums16(int row) {
+        return sums16 + row * 2 * scaleStride();
     }
 
     @Override

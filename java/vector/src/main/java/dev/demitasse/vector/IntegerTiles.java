@@ -25,7 +25,7 @@ final class IntegerTiles {
     static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, int rows, long scratch, long out) {
         IntegerFold fold = new IntegerFold(matrix, panel);
         boolean int4 = matrix.layout().element() == WeightLayout.Element.INT4;
-        int length = IntegerFold.halves(matrix) ? 8 : 16;
+        int length = IntegerFold.per16(matrix) ? 8 : 16;
         int parts = IntegerFold.parts(matrix, x);
         long sums = scratch + STEP_BYTES;
         Lanes.clear(out, rows * 64 / BYTES);

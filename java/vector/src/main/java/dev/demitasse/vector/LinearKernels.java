@@ -12,7 +12,7 @@ import dev.demitasse.device.Projection;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.WeightLayout;
 
-/** {@code linear}: quantises the input where wanted, picks the kernel, and shares out panels and rows. */
+/** {@code linear}: quantizes the input where wanted, picks the kernel, and shares out panels and rows. */
 final class LinearKernels implements AutoCloseable {
     /** Input rows of a task: their activations (a few hundred bytes a column) stay in the second-level cache. */
     private static final int ROW_BLOCK = 64;
@@ -40,7 +40,7 @@ final class LinearKernels implements AutoCloseable {
     }
 
     /** One projection with its addresses. */
-    private record Job(PackedMatrix matrix, boolean quantised, long bias, long out, OutputType type, int firstTask) {}
+    private record Job(PackedMatrix matrix, boolean quantized, long bias, long out, OutputType type, int firstTask) {}
 
     void linear(Buffer x, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
@@ -49,15 +49,15 @@ final class LinearKernels implements AutoCloseable {
         int panelsPerTask = rows == 1 ? GEMV_PANELS : 2;
         int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
         int tasks = 0;
-        boolean quantise = false;
+        boolean quantize = false;
         for (int i = 0; i < jobs.length; i++) {
             Job job = job(projections[i], tasks);
             jobs[i] = job;
-            quantise |= job.quantised;
+            quantize |= job.quantized;
             tasks += (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask * blocks;
         }
-        if (quantise) {
-            quantise(in, rows, columns);
+        if (quantize) {
+            quantize(in, rows, columns);
         }
         // A first short prompt goes row by row: the same bits, and half as much to compile before the first token.
         boolean tiles = rows >= MANY_ROWS || calls++ > WARM_CALLS;
@@ -90,7 +90,7 @@ final class LinearKernels implements AutoCloseable {
                 firstTask);
     }
 
-    private void quantise(long in, int rows, int columns) {
+    private void quantize(long in, int rows, int columns) {
         integers.reserve(rows, columns);
         int perTask = rows == 1 ? 1 : 8;
         pool.run((rows + perTask - 1) / perTask, (task, worker) -> {
@@ -102,13 +102,13 @@ final class LinearKernels implements AutoCloseable {
                         integers.words(row),
                         integers.scales(row),
                         integers.sums(row),
-                        integers.halfSums(row),
+                        integers.sums16(row),
                         scratch.address() + (long) worker * SCRATCH_BYTES);
             }
         });
     }
 
-    /** Tasks go panel by panel within a block of rows, so that neighbours share the block's activations. */
+    /** Tasks go panel by panel within a block of rows, so that neighbors share the block's activations. */
     private void run(Job job, int task, int panelsPerTask, long in, int rows, boolean tiles, long tile) {
         int panelTasks = (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask;
         int firstRow = task / panelTasks * ROW_BLOCK;
@@ -125,14 +125,14 @@ final class LinearKernels implements AutoCloseable {
     private void multiply(Job job, int panel, long in, int row, int rows, boolean tiles, long tile) {
         PackedMatrix matrix = job.matrix;
         long scratch = tile + TILE_BYTES;
-        int tiled = tiles || !job.quantised ? rows / IntegerTiles.ROWS * IntegerTiles.ROWS : 0;
-        if (job.quantised && tiled > 0) {
+        int tiled = tiles || !job.quantized ? rows / IntegerTiles.ROWS * IntegerTiles.ROWS : 0;
+        if (job.quantized && tiled > 0) {
             IntegerTiles.panel(matrix, panel, integers, row, tiled, scratch, tile);
         }
         long stride = matrix.columns() * 4L;
-        for (int r = job.quantised ? tiled : 0; r < rows; ) {
+        for (int r = job.quantized ? tiled : 0; r < rows; ) {
             long out = tile + r * 64L;
-            if (!job.quantised) {
+            if (!job.quantized) {
                 int count = r < tiled ? GemmFloat.ROWS : 1;
                 GemmFloat.panel(matrix, panel, in + (row + r) * stride, stride, count, scratch, out);
                 r += count;

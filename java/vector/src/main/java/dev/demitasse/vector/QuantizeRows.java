@@ -8,21 +8,23 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Computes: INT8 activations per group of 32 columns: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties
- * to even. A group whose 127 / max|x| is infinite (max|x| below 3.7e-37) counts as zeros, with scale 0; one with NaN or an infinity has
- * integers 0 and scale NaN, which makes all results of its row NaN.
+ * Computes: INT8 activations per group of 32 columns: {@code scale = max|x| / 127}, {@code q = round(x * (127 /
+ * max|x|))}, ties to even. A group whose 127 / max|x| is infinite (max|x| below 3.7e-37) counts as zeros, with scale 0;
+ * one with NaN or an infinity has integers 0 and scale NaN, which makes all results of its row NaN.
  *
- * <p>Layout: in: FP32 rows. Out: per row and eight columns four 32-bit words of two 16-bit integers, (0, 2), (4, 6), (1, 3), (5, 7),
- * which is the order in which nibbles lie in the 16-bit lanes of {@link GemvInt4}; FP32 scales and sums of each group; FP32 sums of each half group.
+ * <p>Layout: in: FP32 rows. Out: per row and eight columns four 32-bit words of two 16-bit integers, (0, 2), (4, 6),
+ * (1, 3), (5, 7), which is the order in which nibbles lie in the 16-bit lanes of {@link GemvInt4}; FP32 scales and sums
+ * of each group; FP32 sums of 16 columns each.
  *
  * <p>Requires: nothing of the columns; the last group is filled with zeros.
  *
- * <p>Accuracy: the reference's integers exactly: rounding by adding 1.5 · 2^23 is to nearest even, as Math.rint. Sums are integers
- * below 2^24, so exact in FP32.
+ * <p>Accuracy: the reference's integers exactly: rounding by adding 1.5 · 2^23 is to nearest even, as Math.rint. Sums
+ * are integers below 2^24, so exact in FP32.
  *
  * <p>Moves: 4 bytes read and 2.4 written a column.
  *
- * <p>Why: 16-bit lanes multiply twice as many weights an instruction as FP32 lanes, and the Vector API has no 8-bit dot product.
+ * <p>Why: 16-bit lanes multiply twice as many weights an instruction as FP32 lanes, and the Vector API has no 8-bit dot
+ * product.
  */
 final class QuantizeRows {
     private static final float ROUND = 12582912f;
@@ -45,7 +47,9 @@ final class QuantizeRows {
         return maximum;
     }
 
-    /** Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale. */
+    /**
+     * Rounds one group of {@code count} ≤ 32 elements at {@code x} to 32 FP32 integers at {@code q}; returns the scale.
+     */
     static float group(long x, int count, float maximum, long q) {
         int full = count / WIDTH * WIDTH;
         float inverse = 127 / maximum;
@@ -61,7 +65,10 @@ final class QuantizeRows {
         return maximum / 127;
     }
 
-    /** Zeros for a group that cannot be rounded; returns its scale. Apart, so that what is compiled for all others stays small. */
+    /**
+     * Zeros for a group that cannot be rounded; returns its scale. Apart, so that what is compiled for all others stays
+     * small.
+     */
     private static float zeros(float maximum, long q) {
         for (int i = 0; i < GROUP; i++) {
             Lanes.set(q + i * 4L, 0);
@@ -70,28 +77,28 @@ final class QuantizeRows {
     }
 
     /**
-     * Quantises a row of {@code columns} for the integer kernels.
+     * Quantizes a row of {@code columns} for the integer kernels.
      *
-     * @param wholeRow whether the row has one scale, which its groups repeat
+     * @param perRow whether the row has one scale, which its groups repeat
      * @param scratch 32 FP32 elements
      */
     static void pairs(
-            long x, int columns, boolean wholeRow, long words, long scales, long sums, long halfSums, long scratch) {
-        float rowMaximum = wholeRow ? maximum(x, columns) : 0;
+            long x, int columns, boolean perRow, long words, long scales, long sums, long sums16, long scratch) {
+        float rowMaximum = perRow ? maximum(x, columns) : 0;
         for (int from = 0, g = 0; from < columns; from += GROUP, g++) {
             int count = Math.min(GROUP, columns - from);
-            float maximum = wholeRow ? rowMaximum : maximum(x + from * 4L, count);
+            float maximum = perRow ? rowMaximum : maximum(x + from * 4L, count);
             Lanes.set(scales + g * 4L, group(x + from * 4L, count, maximum, scratch));
-            int first = half(scratch, words + from * 2L);
-            int second = half(scratch + 64, words + from * 2L + 32);
-            Lanes.set(halfSums + g * 8L, first);
-            Lanes.set(halfSums + g * 8L + 4, second);
+            int first = sum16(scratch, words + from * 2L);
+            int second = sum16(scratch + 64, words + from * 2L + 32);
+            Lanes.set(sums16 + g * 8L, first);
+            Lanes.set(sums16 + g * 8L + 4, second);
             Lanes.set(sums + g * 4L, first + second);
         }
     }
 
     /** Packs 16 integers to 8 words; returns their sum. */
-    private static int half(long integers, long words) {
+    private static int sum16(long integers, long words) {
         IntVector total = IntVector.zero(Lanes.INTS);
         for (int k = 0; k < GROUP / 2; k += 8) {
             for (int i = 0; i < 8; i += WIDTH) {
@@ -115,7 +122,7 @@ final class QuantizeRows {
         }
     }
 
-    /** Quantises a row of a multiple of 32 columns to bytes. */
+    /** Quantizes a row of a multiple of 32 columns to bytes. */
     static void bytes(long x, int columns, long q, long scales, long scratch) {
         for (int from = 0, g = 0; from < columns; from += GROUP, g++) {
             Lanes.set(scales + g * 4L, group(x + from * 4L, GROUP, maximum(x + from * 4L, GROUP), scratch));

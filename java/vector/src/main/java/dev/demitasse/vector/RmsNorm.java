@@ -7,7 +7,8 @@ import static dev.demitasse.vector.Lanes.store;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} of one row; NaN where the sum of squares is beyond FP32.
+ * Computes: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} of one row; NaN where the sum of squares is beyond
+ * FP32.
  *
  * <p>Layout: FP32 rows; {@code out} may be {@code x}.
  *

@@ -29,8 +29,8 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>Moves: 1, 2 or 4 bytes read and 4 written an element.
  *
- * <p>Why: done once for all queries that share the page. Loops are written out and their strides are parameters, so that the
- * compiler neither calls helpers nor unrolls beyond its registers.
+ * <p>Why: done once for all queries that share the page. Loops are written out and their strides are parameters, so
+ * that the compiler neither calls helpers nor unrolls beyond its registers.
  */
 final class UnpackPage {
     private static final int PAGE = KvShape.PAGE;
@@ -63,7 +63,7 @@ final class UnpackPage {
                 return from;
             }
             case F16 -> {
-                halves(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
+                fp16(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
                 if (store.holdsNonFinite()) {
                     restoreNonFinite(from, count, scratch);
                 }
@@ -74,22 +74,23 @@ final class UnpackPage {
         return scratch;
     }
 
-    /** FP16, as {@link Lanes#halves} explains; half of a decode step's work at a long context. */
-    private static void halves(long from, int count, int width, long to) {
+    /** FP16, as {@link Lanes#fp16} explains; half of a decode step's work at a long context. */
+    private static void fp16(long from, int count, int width, long to) {
         for (int i = 0; i < count; i += width) {
             long at = i & OFFSET;
-            IntVector bits = (IntVector) ShortVector.fromMemorySegment(Lanes.HALF_SHORTS, MEMORY, from + at * 2, ORDER)
-                    .convertShape(VectorOperators.S2I, INTS, 0);
+            IntVector bits =
+                    (IntVector) ShortVector.fromMemorySegment(Lanes.NARROW_SHORTS, MEMORY, from + at * 2, ORDER)
+                            .convertShape(VectorOperators.S2I, INTS, 0);
             IntVector magnitude = bits.and(0x7FFF)
                     .lanewise(VectorOperators.LSHL, 13)
                     .reinterpretAsFloats()
-                    .mul(Lanes.HALF_BIAS)
+                    .mul(Lanes.FP16_BIAS)
                     .reinterpretAsInts();
             magnitude.or(bits.and(0x80000000)).reinterpretAsFloats().intoMemorySegment(MEMORY, to + at * 4, ORDER);
         }
     }
 
-    /** What {@link #halves} took for 65,536 and more. */
+    /** What {@link #fp16} took for 65,536 and more. */
     private static void restoreNonFinite(long from, int count, long to) {
         for (int i = 0; i < count; i++) {
             short bits = MEMORY.get(ValueLayout.JAVA_SHORT_UNALIGNED, from + i * 2L);

@@ -170,10 +170,10 @@ final class VectorDevice implements Device {
     }
 
     private static void rotate(long head, int ropeDim, Rope kind, long table) {
-        int half = ropeDim / 2;
-        long step = kind == Rope.NEIGHBOURS ? 8 : 4;
-        long distance = kind == Rope.NEIGHBOURS ? 4 : half * 4L;
-        for (int i = 0; i < half; i++) {
+        int pairs = ropeDim / 2;
+        long step = kind == Rope.INTERLEAVED ? 8 : 4;
+        long distance = kind == Rope.INTERLEAVED ? 4 : pairs * 4L;
+        for (int i = 0; i < pairs; i++) {
             float cosine = Lanes.get(table + i * 8L);
             float sine = Lanes.get(table + i * 8L + 4);
             long at = head + i * step;

@@ -5,8 +5,9 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
 
 /**
- * The cache as the attention kernel reads it. Per layer, page and head: keys {@code [element][position]}, so that a vector holds the
- * scores of neighbouring positions; values {@code [position][element]}. Elements are padded to a multiple of 8.
+ * The cache as the attention kernel reads it. Per layer, page and head: keys {@code [element][position]}, so that a
+ * vector holds the scores of neighboring positions; values {@code [position][element]}. Elements are padded to a
+ * multiple of 8.
  */
 final class VectorKvStore implements KvStore {
     /** Bytes after the last element that may be read: the narrowest vector of bytes has 8. */
@@ -32,7 +33,10 @@ final class VectorKvStore implements KvStore {
         this.valueScales = blocks[3];
     }
 
-    /** An FP16 element that is infinite or NaN was stored: from now on pages are unpacked by a slower way that knows such. */
+    /**
+     * An FP16 element that is infinite or NaN was stored: from now on pages are unpacked by a slower way that knows
+     * such.
+     */
     void holdNonFinite() {
         holdsNonFinite = true;
     }

@@ -5,9 +5,9 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A few threads that wait for work spinning, since the operations of a decode step last microseconds. Work is taken task by
- * task, so a thread that lost its core holds up the others for one task only; a waiting thread that finds nothing for a while
- * yields, and then sleeps.
+ * A few threads that wait for work spinning, since the operations of a decode step last microseconds. Work is taken
+ * task by task, so a thread that lost its core holds up the others for one task only; a waiting thread that finds
+ * nothing for a while yields, and then sleeps.
  */
 final class WorkerPool implements AutoCloseable {
     private static final int SPINS = 4_000;
