@@ -35,7 +35,7 @@ struct SampleArgs {
 };
 
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
-constexpr int32_t NO_TOKEN = -1;  // Draw.NONE
+constexpr int NO_TOKEN = -1;
 constexpr int BINS = 256;
 constexpr int MOST_LISTED = 4096;
 constexpr int LOADS = 16;                        // loads of a thread on their way

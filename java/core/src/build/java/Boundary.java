@@ -28,8 +28,8 @@ public class Boundary {
     private static final Pattern ENUM = Pattern.compile("enum class (\\w+) : (\\w+) \\{([^}]*)\\};");
     private static final Pattern STRUCT =
             Pattern.compile("(template <[^{;]*?>\\s*)?struct (?:alignas\\(\\d+\\) )?(\\w+) \\{");
-    private static final Pattern FIELD = Pattern.compile(
-            "(?:alignas\\(8\\) )?(?:const )?([\\w:]+)(\\s*\\*[*\\s]*(?:const\\s*\\*?\\s*)?|\\s+)"
+    private static final Pattern FIELD =
+            Pattern.compile("(?:alignas\\(8\\) )?(?:const )?([\\w:]+)(\\s*\\*[*\\s]*(?:const\\s*\\*?\\s*)?|\\s+)"
                     + "(\\w+)(?:\\[(\\w+)\\])?");
     private static final Pattern NAME = Pattern.compile("\\b[A-Za-z_]\\w*\\b");
 

@@ -10,6 +10,7 @@ import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +37,7 @@ class BoundaryTest {
         assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
         assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
         assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
     }

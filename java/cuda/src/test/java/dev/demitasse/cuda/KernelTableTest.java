@@ -48,7 +48,9 @@ class KernelTableTest {
                 .contains("F32: from 1 gemv_f32_rows1 from 2 gemv_f32_rows4");
     }
 
-    /** Every kernel that the table names is in the sources by that name, and every kernel of a family is in the table. */
+    /**
+     * Every kernel that the table names is in the sources by that name, and every kernel of a family is in the table.
+     */
     @Test
     void namesAreThoseOfTheSources() throws IOException {
         Set<String> exported = new TreeSet<>();

@@ -5,7 +5,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** What a device's memory is taken for, so that a message can say what holds it. Not thread-safe: its owner serializes. */
+/**
+ * What a device's memory is taken for, so that a message can say what holds it. Not thread-safe: its owner serializes.
+ */
 public final class MemoryLedger {
     private final Map<Purpose, Long> bytes = new EnumMap<>(Purpose.class);
 

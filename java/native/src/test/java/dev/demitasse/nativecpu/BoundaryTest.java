@@ -2,7 +2,9 @@ package dev.demitasse.nativecpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.device.OutputType;
+import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.BoundaryGenerator;
@@ -28,6 +30,16 @@ class BoundaryTest {
         BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
         BoundaryGenerator.requireNumbers(
                 InstructionSet.values(), Boundary.InstructionSet::of, Boundary.InstructionSet.COUNT);
+    }
+
+    /** What CPU devices share in Java is what the headers say. */
+    @Test
+    void panelsAndPagesAreThoseOfTheHeaders() {
+        assertThat(PackedMatrix.PANEL).isEqualTo(Boundary.PANEL);
+        assertThat(PackedMatrix.COLUMN_MULTIPLE).isEqualTo(Boundary.GROUP);
+        assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
+        assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
+        assertThat(Boundary.GroupActivation.INTS * Integer.BYTES).isEqualTo(Boundary.GROUP_ACTIVATION_BYTES);
     }
 
     @Test
