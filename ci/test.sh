@@ -22,8 +22,8 @@ failed=
 for part in native cuda launcher; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"
 done
-mvn -B -fae verify 2>&1 | tee target/ci-maven.log | grep -E --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
-grep -q 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
+mvn -B -fae verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
+grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
 for part in native cuda launcher; do
   tail -n 40 target/ci-$part.log
 done
