@@ -7,8 +7,6 @@ module dev.demitasse.cuda {
     requires dev.demitasse.gpu;
     requires transitive dev.demitasse;
 
-    exports dev.demitasse.cuda;
-
     provides dev.demitasse.device.Backend with
             dev.demitasse.cuda.CudaBackend;
 }

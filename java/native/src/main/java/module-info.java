@@ -5,8 +5,6 @@ module dev.demitasse.nativecpu {
     requires dev.demitasse.cpu;
     requires transitive dev.demitasse;
 
-    exports dev.demitasse.nativecpu;
-
     provides dev.demitasse.device.Backend with
             dev.demitasse.nativecpu.NativeBackend;
 }

@@ -5,8 +5,6 @@ module dev.demitasse.vector {
     requires dev.demitasse.cpu;
     requires transitive dev.demitasse;
 
-    exports dev.demitasse.vector;
-
     provides dev.demitasse.device.Backend with
             dev.demitasse.vector.VectorBackend;
 }
