@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * called before, when a buffer is read.
  */
 final class CudaDevice implements Device {
+    private static final System.Logger LOG = System.getLogger(CudaDevice.class.getName());
+
     private final ActivationType activations;
     private final Driver.Gpu gpu;
     private final CudaContext context;
@@ -59,6 +61,9 @@ final class CudaDevice implements Device {
             throw e;
         }
         this.steps = runner.steps();
+        if (LOG.isLoggable(System.Logger.Level.DEBUG)) {
+            KernelTable.describe(settings, false).forEach(line -> LOG.log(System.Logger.Level.DEBUG, line));
+        }
         this.attentionLimits = AttentionLaunches.limits(options.batchInvariant());
     }
 
