@@ -1,4 +1,4 @@
-// Computes: blocks of 32 columns of a file to the words of the packed layout (BlockWords in Java).
+// Computes: blocks of 32 columns of a file to the words of the packed layout (BlockOrder in Java).
 // Layout:   source [row][block]: an FP16 scale, an FP16 minimum where there is one, then 16 bytes of nibbles (low ones
 //           are columns 0 to 15) or 32 of INT8; out in panels of 16 rows (PackedMatrix).
 // Requires: columns divisible by 32; out is as large as whole panels.
@@ -18,7 +18,7 @@ inline int32_t load_word(const uint8_t* at) {
     return value;
 }
 
-// Blocks of 32 columns of a file straight to the words of the packed layout (BlockWords in Java).
+// Blocks of 32 columns of a file straight to the words of the packed layout (BlockOrder in Java).
 inline void pack_block(const PackArgs& a, const uint8_t* block, uint8_t* out) {
     constexpr int32_t LOW = 0x0F0F0F0F;
     if (a.nibbles == 0) {

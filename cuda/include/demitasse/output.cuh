@@ -5,7 +5,7 @@
 
 namespace demitasse {
 
-enum class OutputType : int64_t { F32, F16, BF16 };  // the numbers are those of the Java enum
+enum class OutputType : int64_t { F32, F16, BF16 };
 
 // Numbers in order, FP32 or rounded to 16 bits, nearest, ties to even. They begin at a multiple of 8 bytes.
 struct Output {

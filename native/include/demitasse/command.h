@@ -4,7 +4,7 @@
 // wake-up lies between two operations. A command is COMMAND_WORDS words of 64 bits: the operation, the index of the
 // command that must be complete before this one starts (all commands before that one are then complete too), and the
 // operation's arguments. Every argument takes a word: addresses, integers, and FP32 numbers in a word's low 32 bits.
-// Both sides are little-endian.
+// Both sides are little-endian. What Java must know of this file is generated from it (java/core/src/build).
 #pragma once
 
 #include <cstdint>
@@ -43,13 +43,13 @@ enum class Op : int64_t {
     COUNT
 };
 
-// Elements of a weight layout; the numbers are those of the Java enum.
+// Elements of a weight layout.
 enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 
-// How results of linear are written; the numbers are those of the Java enum.
+// How results of linear are written.
 enum class OutputType : int64_t { F32, F16, BF16 };
 
-// Elements of a key-value cache; the numbers are those of the Java enum.
+// Elements of a key-value cache.
 enum class KvType : int64_t { F32, F16, INT8, FP8 };
 
 // A packed matrix, see PackedMatrix in Java for the layout.
@@ -225,7 +225,7 @@ struct SoftCapArgs {
     alignas(8) float cap;
 };
 
-// Packs blocks of 32 columns as a file holds them: see BlockWords in Java.
+// Packs blocks of 32 columns as a file holds them: see BlockOrder in Java.
 struct PackArgs {
     const uint8_t* source;
     int64_t rows;
