@@ -23,7 +23,6 @@ constexpr int QUERY_BLOCK = 16;             // rows of one sequence that a task 
 constexpr int STATE_HEADER = 16;            // FP32 elements of an attention state before its vector
 constexpr int ELEMENT_MULTIPLE = 16;        // elements of a head in a cache are padded to that
 constexpr int GROUP_ACTIVATION_BYTES = 16;  // of a GroupActivation
-constexpr int BLOCK_INTS = 5;               // 32-bit words of an AttentionBlock
 
 enum class Op : int64_t {
     EMBED,
@@ -262,6 +261,5 @@ struct Command {
 
 static_assert(sizeof(Command) == COMMAND_WORDS * 8, "a command is plain words");
 static_assert(sizeof(GroupActivation) == GROUP_ACTIVATION_BYTES, "its size is known to callers");
-static_assert(sizeof(AttentionBlock) == BLOCK_INTS * 4, "its size is known to callers");
 
 }  // namespace demitasse

@@ -114,11 +114,6 @@ public final class HostMemory implements AutoCloseable {
         return segment.address();
     }
 
-    /** Whether it has not been given back; a part of a shared mapping may still be there afterwards, but is not its. */
-    public boolean isOpen() {
-        return !closed;
-    }
-
     /** Its length. */
     public long bytes() {
         return segment.byteSize();

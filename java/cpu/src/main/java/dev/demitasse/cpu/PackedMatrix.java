@@ -350,11 +350,6 @@ public final class PackedMatrix implements AutoCloseable {
         return mins;
     }
 
-    /** Whether it has not been closed. */
-    public boolean isOpen() {
-        return memory.isOpen();
-    }
-
     @Override
     public void close() {
         memory.close();

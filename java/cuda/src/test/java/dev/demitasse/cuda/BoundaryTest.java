@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.device.OutputType;
 import dev.demitasse.exception.BackendUnavailableException;
+import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
@@ -37,6 +38,7 @@ class BoundaryTest {
         assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
         assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
         assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(AttentionPlan.BLOCK_INTS).isEqualTo(Boundary.PREFILL_WORDS);
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);

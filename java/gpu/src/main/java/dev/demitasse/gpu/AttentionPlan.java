@@ -17,7 +17,8 @@ import java.util.List;
  *     0
  */
 public record AttentionPlan(List<Range> singles, int segments, int slice, int blocks, long blockAddress) {
-    private static final int BLOCK_INTS = 4;
+    /** Integers that describe a block of prefill. */
+    public static final int BLOCK_INTS = 4;
 
     /** Neighboring rows. */
     public record Range(int first, int count) {}
