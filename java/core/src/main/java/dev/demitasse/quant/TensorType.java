@@ -54,7 +54,8 @@ public enum TensorType {
             Map.entry(29, "IQ1_M"),
             Map.entry(34, "TQ1_0"),
             Map.entry(35, "TQ2_0"),
-            Map.entry(39, "MXFP4"));
+            Map.entry(39, "MXFP4"),
+            Map.entry(40, "NVFP4"));
 
     private static final TensorType[] VALUES = values();
 
