@@ -10,7 +10,7 @@ run() { # a name and CMake's arguments
   build=cuda/build/$1
   log=$(mktemp)
   if cmake -S cuda -B "$build" -G Ninja "${@:2}" >"$log" 2>&1 &&
-    cmake --build "$build" --target emulator_test hopper_test kernel_test >>"$log" 2>&1 &&
+    cmake --build "$build" --target emulator_test hopper_test kernel_test kernel_test_bulk >>"$log" 2>&1 &&
     ctest --test-dir "$build" --verbose >>"$log" 2>&1; then
     echo "cuda, $1: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log" | tr '\n' ';')"
     rm -f "$log"

@@ -53,6 +53,7 @@ struct Fiber {
     const unsigned* waits_for = nullptr;  // a generation that must move on
     unsigned generation = 0;
     const char* waits_in = "";
+    bool awaited_previous = false;
     std::vector<Copy> open_copies;
     std::vector<std::vector<Copy>> copy_groups;  // not a deque, which allocates when it is made
 };

@@ -301,17 +301,34 @@ API cuFuncGetAttribute(int* value, int, void*) {
     *value = 0;
     return SUCCESS;
 }
-API cuLaunchKernel(void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                   unsigned shared_bytes, void* stream, void** arguments, void**) {
+API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void*, int, size_t) {
+    *blocks = 2;
+    return SUCCESS;
+}
+
+// CUlaunchConfig, of which attributes do not count here: a launch waits for the one before it.
+struct LaunchConfig {
+    unsigned grid[3], block[3];
+    unsigned shared_bytes;
+    void* stream;
+    const void* attributes;
+    unsigned attribute_count;
+};
+
+API cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** arguments, void**) {
     auto* function = static_cast<Function*>(handle);
-    if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz == 0 || bx * by * bz > 1024 || gy > 65535 || gz > 65535 ||
+    const emulator::Index3 grid{config->grid[0], config->grid[1], config->grid[2]};
+    const emulator::Index3 threads{config->block[0], config->block[1], config->block[2]};
+    const unsigned shared_bytes = config->shared_bytes;
+    const unsigned count = threads.x * threads.y * threads.z;
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0 || count == 0 || count > 1024 || grid.y > 65535 || grid.z > 65535 ||
         static_cast<int>(shared_bytes) > function->dynamic_shared_limit) {
         return INVALID_VALUE;
     }
     const auto* bytes = static_cast<const unsigned char*>(arguments[0]);
     Word argument(bytes, bytes + function->kernel->argument_bytes);  // a graph keeps the values
-    return run(stream, [=, argument = std::move(argument)] {
-        return launch(*function, {gx, gy, gz}, {bx, by, bz}, shared_bytes, argument.data());
+    return run(config->stream, [=, argument = std::move(argument)] {
+        return launch(*function, grid, threads, shared_bytes, argument.data());
     });
 }
 

@@ -62,8 +62,13 @@ bool export_kernel(const char* name, void (*kernel)(Args), unsigned cluster_bloc
         sizeof(Args), [kernel, cluster_blocks](Index3 grid, Index3 threads, size_t bytes, const void* argument) {
             Args args;
             std::memcpy(&args, argument, sizeof args);
-            return launch(
-                grid, threads, bytes, [&] { kernel(args); }, cluster_blocks);
+            auto body = [&] {
+                kernel(args);
+                if (!fiber->awaited_previous) {
+                    block->fault = "a thread ends that has not awaited the kernels before";
+                }
+            };
+            return launch(grid, threads, bytes, body, cluster_blocks);
         }};
     return true;
 }

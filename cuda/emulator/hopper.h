@@ -161,6 +161,9 @@ inline void mbarrier_wait(uint64_t* barrier, unsigned parity) {
 inline void copy_bulk(void* to, const void* from, unsigned bytes, uint64_t* barrier) {
     emulator::copy_bulk(emulator::block, to, from, bytes, barrier);
 }
+inline void copy_bulk_once(void* to, const void* from, unsigned bytes, uint64_t* barrier) {
+    copy_bulk(to, from, bytes, barrier);
+}
 inline void copy_bulk_multicast(void* to, const void* from, unsigned bytes, uint64_t* barrier, uint16_t blocks) {
     for (unsigned rank = 0; rank < 16; rank++) {
         if (blocks >> rank & 1) {

@@ -71,6 +71,9 @@ inline int sum_of_int16(uint32_t pair) { return static_cast<int16_t>(pair) + sta
 // ---- memory
 
 inline void add_atomically(uint64_t* to, uint64_t value) { *to += value; }  // threads of a block never run at once
+inline void fence_device() {}
+inline float load_fresh(const float* p) { return *p; }
+inline void load_fresh(float (&x)[4], const float* p) { std::memcpy(x, p, sizeof x); }
 inline uint32_t count_atomically(uint32_t* to) { return (*to)++; }
 
 inline void require_aligned(const void* p, const char* what) {

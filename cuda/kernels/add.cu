@@ -18,6 +18,7 @@ struct AddArgs {
 }  // namespace demitasse
 
 KERNEL(demitasse::ELEMENT_THREADS) add(const demitasse::AddArgs a) {
+    demitasse::follow_previous();
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.x[i] += a.y[i];

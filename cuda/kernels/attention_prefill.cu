@@ -141,6 +141,7 @@ struct Prefill {
 
 template <KvType TYPE, int DIM>
 DEVICE void attention_prefill(const AttentionArgs& a) {
+    follow_previous();
     DYNAMIC_SHARED(shared);
     using Shape = PrefillShape<DIM>;
     const int32_t* block = a.blocks + blockIdx.y * PREFILL_WORDS;

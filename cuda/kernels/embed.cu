@@ -2,7 +2,7 @@
 // Layout:   the table as weights.cuh says, or float_weights.cuh; ids in device memory; out rows x columns FP32.
 // Requires: ids within the table.
 // Accuracy: FP32; 16-bit elements are widened exactly.
-// Launch:   a block of 256 threads a row.
+// Launch:   (rows, columns / 256) blocks of 256 threads, a thread an element.
 // Moves:    a row of the table read, 4 bytes written an element.
 // Why:      bound by the launch: few rows a step, wherever they lie.
 #include "demitasse/weights.cuh"
@@ -70,8 +70,10 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
 }  // namespace demitasse
 
 KERNEL(demitasse::ROW_THREADS) embed(const demitasse::EmbedArgs a) {
+    demitasse::follow_previous();
     const int64_t row = a.ids[blockIdx.x];
-    for (int k = static_cast<int>(threadIdx.x); k < a.columns; k += static_cast<int>(blockDim.x)) {
+    const int step = static_cast<int>(gridDim.y * blockDim.x);
+    for (int k = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x); k < a.columns; k += step) {
         a.out[blockIdx.x * a.columns + k] = a.scale * demitasse::table_element(a, row, k);
     }
 }

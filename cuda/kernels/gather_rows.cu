@@ -19,6 +19,7 @@ struct GatherRowsArgs {
 }  // namespace demitasse
 
 KERNEL(demitasse::ROW_THREADS) gather_rows(const demitasse::GatherRowsArgs a) {
+    demitasse::follow_previous();
     const int64_t row = a.ids[blockIdx.x];
     for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
         a.out[blockIdx.x * a.columns + k] = a.x[row * a.columns + k];

@@ -124,6 +124,7 @@ struct FloatGemm {
 
 template <class Element, int EACH>
 DEVICE void gemm_float(const FloatLinearArgs& a) {
+    follow_previous();
     using Gemm = FloatGemm<Element, EACH>;
     SHARED(float, shared, 4 * Gemm::STEP * Gemm::EDGE);
     Gemm gemm(a, shared);

@@ -282,6 +282,7 @@ struct GroupedSums {
 
     DEVICE int input(const G&, int) const { return 0; }
     DEVICE float result(const G&, int m, int n, int i, int, int, int) const { return total[m][n][i]; }
+    DEVICE float partial(int m, int n, int i) const { return total[m][n][i]; }
 };
 
 // Integer sums of whole rows, where they share a scale.
@@ -321,6 +322,8 @@ struct RowSums {
         return gemm.a.template fold_row<BITS>(sums[m][n][i], input, gemm.a.template groups_of<BITS>(row)->scales[0],
                                               output);
     }
+    // An integer's bits.
+    DEVICE float partial(int m, int n, int i) const { return __uint_as_float(static_cast<uint32_t>(sums[m][n][i])); }
 };
 
 template <int BITS, Reach REACH, bool MINIMUM, class T, class Sums>
@@ -369,7 +372,7 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const int row = gemm.first_row + gemm.warp_m + m * 16 + lane() / 4 + r * 8;
-            const int input = row < a.rows ? sums.input(gemm, row) : 0;
+            const int input = row < a.rows && !split ? sums.input(gemm, row) : 0;
 #pragma unroll
             for (int n = 0; n < T::WARP_N / 8; n++) {
                 const int output = gemm.first_output + gemm.warp_n + n * 8 + lane() % 4 * 2;
@@ -377,9 +380,10 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
                 float pair[2] = {};
 #pragma unroll
                 for (int i = 0; i < 2; i++) {
-                    if (i < count) {
-                        const float sum = sums.result(gemm, m, n, 2 * r + i, input, row, output + i);
-                        pair[i] = split ? sum : a.with_bias(sum, output + i);
+                    if (i < count && split) {
+                        pair[i] = sums.partial(m, n, 2 * r + i);
+                    } else if (i < count) {
+                        pair[i] = a.with_bias(sums.result(gemm, m, n, 2 * r + i, input, row, output + i), output + i);
                     }
                 }
                 out.store_pair(first + row * a.outputs + output, pair, count);
@@ -390,6 +394,7 @@ DEVICE void gemm(const LinearArgs& a, int block, unsigned char* shared) {
 
 template <int BITS, Reach REACH, class T>
 DEVICE void gemm_groups(const LinearBatch& batch) {
+    follow_previous();
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
@@ -402,6 +407,7 @@ DEVICE void gemm_groups(const LinearBatch& batch) {
 
 template <int BITS, class T>
 DEVICE void gemm_per_row(const LinearBatch& batch) {
+    follow_previous();
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);

@@ -259,7 +259,9 @@ gemm_int8_per_row_wgmma(const demitasse::LinearArgs a) {
     using namespace demitasse;
     DYNAMIC_SHARED(shared);
     const Wgmma gemm(a, shared);
+    launch_dependents();
     gemm.init_barriers();
+    await_previous();
     if (warp() < Wgmma::GROUPS * 4) {
         gemm.multiply(warp() / 4);
     } else {

@@ -13,6 +13,7 @@ namespace demitasse {
 
 template <class Element, int ROWS>
 DEVICE void gemv_float(const FloatLinearArgs& a) {
+    follow_previous();
     constexpr int COUNT = 16 / Element::BYTES;
     const int64_t output = static_cast<int64_t>(blockIdx.x) * FLOAT_GEMV_OUTPUTS + warp();
     const int first_row = static_cast<int>(blockIdx.y) * ROWS;

@@ -44,8 +44,12 @@ DEVICE int64_t key_offset(int d, int position) {
 
 template <KvType TYPE>
 DEVICE void append(const KvAppendArgs& a) {
+    launch_dependents();
     using Element = KvElement<TYPE>;
     const int64_t row = blockIdx.x;
+    const int position = a.rows.positions[row];
+    const int64_t page = a.rows.pages[a.rows.tables[row] + position / PAGE];
+    await_previous();  // where the row stands does not depend on it
     const int64_t head = blockIdx.y;
     const int dim = static_cast<int>(a.kv.head_dim);
     if (head >= a.kv.heads) {
@@ -62,8 +66,6 @@ DEVICE void append(const KvAppendArgs& a) {
         }
         __syncwarp();
     }
-    const int position = a.rows.positions[row];
-    const int64_t page = a.rows.pages[a.rows.tables[row] + position / PAGE];
     const int slot = position % PAGE;
     const int64_t block = a.kv.block(a.layer, page, head);
     const int padded = a.kv.padded();

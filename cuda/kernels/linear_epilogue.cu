@@ -35,6 +35,7 @@ struct AddBiasArgs {
 }  // namespace demitasse
 
 KERNEL(demitasse::ELEMENT_THREADS) to_fp16(const demitasse::ToFp16Args a) {
+    demitasse::follow_previous();
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         const float x = a.x[i];
@@ -45,6 +46,7 @@ EXPORT(to_fp16)
 
 KERNEL(demitasse::ROW_THREADS) propagate_nan(const demitasse::PropagateNanArgs a) {
     using namespace demitasse;
+    follow_previous();
     SHARED(int, non_finite, 1);
     if (threadIdx.x == 0) {
         non_finite[0] = 0;
@@ -64,6 +66,7 @@ KERNEL(demitasse::ROW_THREADS) propagate_nan(const demitasse::PropagateNanArgs a
 EXPORT(propagate_nan)
 
 KERNEL(demitasse::ELEMENT_THREADS) add_bias(const demitasse::AddBiasArgs a) {
+    demitasse::follow_previous();
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.out.store(i, a.bias == nullptr ? a.x[i] : a.x[i] + a.bias[i % a.columns]);

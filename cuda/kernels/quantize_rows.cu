@@ -3,11 +3,12 @@
 //           32].
 // Requires: columns with padding a multiple of 32; of 64 for tiles.
 // Accuracy: the reference's integers exactly.
-// Launch:   (rows, blocks that share a row's groups) blocks of 256 threads; one block where a row has one scale. A lane
-//           has a column.
+// Launch:   (rows, blocks that share a row's groups) blocks of 512 threads; one block where a row has one scale. A lane
+//           has four columns.
 // Moves:    4 bytes read and 1.25 written a column.
-// Why:      a group is a warp's width, so that its maximum and its sums are shuffles. Kernels that make activations do
-//           the same as they write them; this one is for those of other kernels.
+// Why:      bound by memory. A thread loads all of its columns, up to 32, before it uses any, and a row that has one
+//           scale stays in registers between its maximum and its integers. Kernels that make activations do the same as
+//           they write them; this one is for those of other kernels.
 #include "demitasse/quantize.cuh"
 
 namespace demitasse {
@@ -20,36 +21,69 @@ struct QuantizeRowsArgs {
     QuantizedRows to;
 };
 
+constexpr int QUANTIZE_HELD = 8;  // times four columns of a thread
+static_assert(QUANTIZE_COLUMNS == QUANTIZE_THREADS * LANE_COLUMNS);
+
 }  // namespace demitasse
 
 KERNEL(demitasse::QUANTIZE_THREADS) quantize_rows(const demitasse::QuantizeRowsArgs a) {
     using namespace demitasse;
+    follow_previous();
     SHARED(float, maxima, QUANTIZE_THREADS / 32);
     const int64_t row = blockIdx.x;
     const float* x = a.x + row * a.columns;
     const int columns = static_cast<int>(a.columns);
-    float row_largest = 0;
-    if (a.to.per_row != 0) {
-#pragma unroll 8
-        for (int k = static_cast<int>(threadIdx.x); k < columns; k += static_cast<int>(blockDim.x)) {
-            row_largest = larger_magnitude(row_largest, x[k]);
+    const int end = static_cast<int>(a.plain != nullptr ? a.columns : a.to.padded);
+    const int step = static_cast<int>(gridDim.y) * QUANTIZE_COLUMNS;
+    const int first = static_cast<int>(blockIdx.y) * QUANTIZE_COLUMNS + static_cast<int>(threadIdx.x) * LANE_COLUMNS;
+    const int first_of_warp = first - lane() * LANE_COLUMNS;
+    float held[QUANTIZE_HELD][LANE_COLUMNS] = {};
+#pragma unroll
+    for (int i = 0; i < QUANTIZE_HELD; i++) {
+        if (first_of_warp + i * step < end) {
+            load_columns(held[i], x, first + i * step, columns);
         }
-        row_largest = block_magnitude(row_largest, maxima);
     }
-    const int groups = static_cast<int>(a.plain != nullptr ? a.columns : a.to.padded) / 32;
-    const int warps = static_cast<int>(blockDim.x) / 32;
-    for (int g = static_cast<int>(blockIdx.y) * warps + warp(); g < groups; g += static_cast<int>(gridDim.y) * warps) {
-        const int k = g * 32 + lane();
-        const float value = k < columns ? x[k] : 0;
+    float largest = 0;
+    if (a.to.per_row != 0) {
+#pragma unroll
+        for (int i = 0; i < QUANTIZE_HELD; i++) {
+            largest = larger_magnitude(largest, held[i]);
+        }
+        for (int k = first + QUANTIZE_HELD * step; k < columns; k += step) {
+            load_columns(held[0], x, k, columns);
+            largest = larger_magnitude(largest, held[0]);
+        }
+        largest = block_magnitude(largest, maxima);
+    }
+    auto store = [&](int k, const float(&values)[LANE_COLUMNS]) {
         if (a.plain == nullptr) {
-            store_quantized(a.to, row, g, value, row_largest);
-            continue;
+            store_quantized(a.to, row, k, values, largest);
+            return;
         }
-        const Rounding rounding(warp_magnitude(fabsf(value)), 127);
-        a.plain[row * a.columns + k] = static_cast<int8_t>(rounding.integer(value));
-        if (lane() == 0) {
-            a.scales[row * groups + g] = rounding.scale;
+        const Rounding rounding(group_magnitude(values), 127);
+        int sum;
+        const uint32_t word = rounded(rounding, values, sum);
+        if (k < end) {
+            *reinterpret_cast<uint32_t*>(a.plain + row * columns + k) = word;
         }
+        if (k < end && k % INPUT_GROUP == 0) {
+            a.scales[(row * columns + k) / INPUT_GROUP] = rounding.scale;
+        }
+    };
+    if (a.to.per_row != 0 && first_of_warp + QUANTIZE_HELD * step < end) {
+        load_columns(held[0], x, first, columns);  // it held others of a long row
+    }
+#pragma unroll
+    for (int i = 0; i < QUANTIZE_HELD; i++) {
+        if (first_of_warp + i * step < end) {
+            store(first + i * step, held[i]);
+        }
+    }
+    for (int at = first_of_warp + QUANTIZE_HELD * step; at < end; at += step) {
+        const int k = at + lane() * LANE_COLUMNS;
+        load_columns(held[0], x, k, columns);
+        store(k, held[0]);
     }
 }
 EXPORT(quantize_rows)

@@ -2,13 +2,15 @@
 //           whole row where the sum of squares is beyond FP32. Where wanted it also quantizes what it writes.
 // Layout:   x, addend and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: nothing; the integers' padded columns are a multiple of 32.
-// Accuracy: FP32; a thread sums its columns in order, lanes and warps are added in a fixed order. Rows of up to 1,024
-//           columns have another order than longer ones, and each the same in any number of rows. The bits of add,
-//           rms_norm and quantize_rows one after the other.
-// Launch:   a block a row, of 256 threads; of 1,024 where there are more columns than that.
+// Accuracy: FP32; a thread sums its columns in order, lanes and warps are added in a fixed order, which depends on the
+//           columns of a row, not on the number of rows. The bits of add, rms_norm and quantize_rows one after the
+//           other.
+// Launch:   a block a row, of 256, 512 or 1,024 threads (rms_norm_threads); a lane has four columns.
 // Moves:    4 bytes read (8 with an addend) and 4 written an element, and 4 for its sum, 1.25 for its integer.
-// Why:      bound by memory and by the launch: what follows on the same row is done on the way. A thread loads its
-//           first eight elements before it uses any.
+// Why:      bound by the launch and by latency: a row is one block's, and what follows on the same row is done on the
+//           way. Weights are loaded before the kernel before this one has ended, and a thread loads its first eight
+//           columns before it uses any. Four columns a lane: a group's maximum and sums are five shuffles for four
+//           columns, not ten for each, which took a third of the time.
 #include "demitasse/quantize.cuh"
 
 namespace demitasse {
@@ -25,68 +27,91 @@ struct RmsNormArgs {
 };
 
 constexpr int NORM_WARPS = NORM_THREADS / 32;  // of a block, at most
-constexpr int NORM_HELD = 8;
+constexpr int NORM_HELD = 2;                   // times four columns of a thread
 
-// A row of rms_norm; threads have columns of their own.
+// A row of rms_norm; threads have columns of their own, four from k on.
 struct NormRow {
     const RmsNormArgs& a;
     int64_t first;  // element of the row
     int columns;
 
-    // x, or x + addend; 0 beyond the columns.
-    DEVICE float load(int k) const {
-        if (k >= columns) {
-            return 0;
+    // x, or x + addend, which is stored as x.
+    DEVICE void load(float (&x)[LANE_COLUMNS], int k) const {
+        load_columns(x, a.x + first, k, columns);
+        if (a.sum == nullptr) {
+            return;
         }
-        return a.sum == nullptr ? a.x[first + k] : a.x[first + k] + a.addend[first + k];
+        float more[LANE_COLUMNS];
+        load_columns(more, a.addend + first, k, columns);
+#pragma unroll
+        for (int i = 0; i < LANE_COLUMNS; i++) {
+            x[i] += more[i];
+        }
+        store_columns(a.sum + first, k, columns, x);
     }
-    DEVICE float weight(int k) const { return k < columns ? a.weight[k] : 0; }
-    DEVICE void store_sum(int k, float value) const {
-        if (a.sum != nullptr && k < columns) {
-            a.sum[first + k] = value;
+    DEVICE void normalize(float (&x)[LANE_COLUMNS], const float (&weights)[LANE_COLUMNS], float factor) const {
+#pragma unroll
+        for (int i = 0; i < LANE_COLUMNS; i++) {
+            x[i] = x[i] * factor * weights[i];
         }
     }
-    // What was loaded, after store_sum of it.
-    DEVICE float again(int k) const { return k < columns ? a.x[first + k] : 0; }
-    // Stores a normalized element, and a warp's 32 of them as integers up to column `end`.
-    DEVICE void finish(int k, int end, float value, float largest) const {
-        if (k < columns) {
-            a.out[first + k] = value;
-        }
-        if (a.quantized.q != nullptr && k - lane() < end) {
-            store_quantized(a.quantized, blockIdx.x, k / 32, value, largest);
+    // The normalized elements of what was loaded before, and summed.
+    DEVICE void load_normalized(float (&x)[LANE_COLUMNS], int k, float factor) const {
+        float weights[LANE_COLUMNS];
+        load_columns(x, a.x + first, k, columns);
+        load_columns(weights, a.weight, k, columns);
+        normalize(x, weights, factor);
+    }
+    // Stores normalized elements, and a warp's as integers.
+    DEVICE void finish(int k, const float (&x)[LANE_COLUMNS], float largest) const {
+        store_columns(a.out + first, k, columns, x);
+        if (a.quantized.q != nullptr) {
+            store_quantized(a.quantized, blockIdx.x, k, x, largest);
         }
     }
 };
+
+DEVICE float add_squares(float sum, const float (&x)[LANE_COLUMNS]) {
+#pragma unroll
+    for (int i = 0; i < LANE_COLUMNS; i++) {
+        sum = fmaf(x[i], x[i], sum);
+    }
+    return sum;
+}
 
 }  // namespace demitasse
 
 KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs a) {
     using namespace demitasse;
+    launch_dependents();
     SHARED(float, sums, NORM_WARPS);
     SHARED(float, maxima, NORM_WARPS);
     const int columns = static_cast<int>(a.columns);
-    const int thread = static_cast<int>(threadIdx.x);
-    const NormRow x{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
+    const NormRow row{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
     const int threads = static_cast<int>(blockDim.x);
-    const int rest = NORM_HELD * threads;
-    float held[NORM_HELD];  // the thread's first elements, all loaded before any is used
-    float weights[NORM_HELD];
+    const int step = threads * LANE_COLUMNS;
+    const int first = static_cast<int>(threadIdx.x) * LANE_COLUMNS;
+    const int rest = first + NORM_HELD * step;
+    float held[NORM_HELD][LANE_COLUMNS];  // the thread's first columns, all loaded before any is used
+    float weights[NORM_HELD][LANE_COLUMNS];
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        held[i] = x.load(thread + i * threads);
-        weights[i] = x.weight(thread + i * threads);
+        load_columns(weights[i], a.weight, first + i * step, columns);
+    }
+    await_previous();  // weights do not depend on it
+#pragma unroll
+    for (int i = 0; i < NORM_HELD; i++) {
+        row.load(held[i], first + i * step);
     }
     float sum = 0;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        x.store_sum(thread + i * threads, held[i]);
-        sum = fmaf(held[i], held[i], sum);
+        sum = add_squares(sum, held[i]);
     }
-    for (int k = thread + rest; k < columns; k += threads) {
-        const float value = x.load(k);
-        x.store_sum(k, value);
-        sum = fmaf(value, value, sum);
+    float x[LANE_COLUMNS];
+    for (int k = rest; k < columns; k += step) {
+        row.load(x, k);
+        sum = add_squares(sum, x);
     }
     sum = warp_sum(sum);
     if (lane() == 0) {
@@ -98,22 +123,27 @@ KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs 
     float largest = 0;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        held[i] = held[i] * factor * weights[i];
+        row.normalize(held[i], weights[i], factor);
         largest = larger_magnitude(largest, held[i]);
     }
     if (a.quantized.per_row != 0) {
-        for (int k = thread + rest; k < columns; k += threads) {
-            largest = larger_magnitude(largest, x.again(k) * factor * x.weight(k));
+        for (int k = rest; k < columns; k += step) {
+            row.load_normalized(x, k, factor);
+            largest = larger_magnitude(largest, x);
         }
         largest = block_magnitude(largest, maxima);
     }
     const int end = a.quantized.q != nullptr ? static_cast<int>(a.quantized.padded) : columns;
+    const int of_lane = lane() * LANE_COLUMNS;
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        x.finish(thread + i * threads, end, held[i], largest);
+        if (first - of_lane + i * step < end) {
+            row.finish(first + i * step, held[i], largest);
+        }
     }
-    for (int k = thread + rest; k - lane() < end; k += threads) {
-        x.finish(k, end, x.again(k) * factor * x.weight(k), largest);
+    for (int k = rest; k - of_lane < end; k += step) {
+        row.load_normalized(x, k, factor);
+        row.finish(k, x, largest);
     }
 }
 EXPORT(rms_norm)

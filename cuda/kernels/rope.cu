@@ -21,6 +21,7 @@ struct RopeArgs {
 }  // namespace demitasse
 
 KERNEL(demitasse::ELEMENT_THREADS) rope(const demitasse::RopeArgs a) {
+    demitasse::follow_previous();
     const int64_t pairs = a.angles.rope_dim / 2;
     const int64_t i = demitasse::thread_index();
     if (i < a.rows * a.heads * pairs) {

@@ -376,6 +376,7 @@ struct SampleBlock {
 
 KERNEL_BLOCKS(demitasse::SAMPLE_THREADS, 1) sample(const demitasse::SampleArgs a) {
     using namespace demitasse;
+    follow_previous();
     SHARED(SampleShared, shared, 1);
     const SampleRow& row = a.rows[blockIdx.x];  // read where it is wanted: registers are few
     SampleBlock block{a.logits + blockIdx.x * a.columns, static_cast<int>(a.columns), shared[0], 0, -1};

@@ -18,6 +18,7 @@ struct SoftCapArgs {
 }  // namespace demitasse
 
 KERNEL(demitasse::ELEMENT_THREADS) soft_cap(const demitasse::SoftCapArgs a) {
+    demitasse::follow_previous();
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
         a.x[i] = a.cap * tanhf(a.x[i] / a.cap);

@@ -41,16 +41,17 @@ std::vector<LinearKernel> linear_kernels(int bits, int group, unsigned segments)
     const std::string gemm = "gemm_" + element + suffix;
     std::vector<LinearKernel> kernels;
     for (int rows : {4, 8}) {
-        kernels.push_back({gemv + "_rows" + std::to_string(rows), rows, GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
+        kernels.push_back({gemv + "_rows" + std::to_string(rows), rows, GEMV_OUTPUTS, GEMV_THREADS,
+                           static_cast<size_t>(gemv_shared_bytes(CAPABILITY)), 1});
     }
     for (int rows : {16, 32, 64, 128}) {
         kernels.push_back({gemm + "_m" + std::to_string(rows), rows, gemm_outputs(group, rows),
                            static_cast<unsigned>(gemm_threads(rows)),
-                           static_cast<size_t>(gemm_shared_bytes(bits, group, rows)),
-                           rows == 16 && group != 0 ? segments : 1});
+                           static_cast<size_t>(gemm_shared_bytes(bits, group, rows)), rows == 16 ? segments : 1});
     }
     for (int rows : {1, 4}) {
-        kernels.push_back({gemv + "_float_rows" + std::to_string(rows), rows, EXACT_GEMV_OUTPUTS, GEMV_THREADS, 0, 1});
+        kernels.push_back({gemv + "_float_rows" + std::to_string(rows), rows, EXACT_GEMV_OUTPUTS, GEMV_THREADS,
+                           EXACT_GEMV_SHARED_BYTES, 1});
     }
     return kernels;
 }
@@ -92,16 +93,18 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         LinearArgs second = a;
         second.out = {narrow_out.data(), narrow};
         second.partial += partials;
-        // Blocks of gemv take several times their outputs, the last ones fewer.
-        const bool repeats = kernel.name.find("gemv") == 0;
-        const unsigned repeat = repeats ? 1 + random() % 4 : 1;
-        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}, repeat}; };
-        const unsigned each = blocks(outputs, kernel.outputs * static_cast<int>(repeat));
+        // Blocks of gemv may be fewer than the pieces that they take; some have one more than others.
+        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
+        const unsigned pieces = blocks(outputs, kernel.outputs);
+        const bool fewer = kernel.name.find("gemv") == 0;
+        const unsigned each = fewer ? 1 + static_cast<unsigned>(random() % pieces) : pieces;
         run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads, kernel.shared_bytes,
             batch(each));
         if (kernel.splits > 1) {
-            const unsigned pieces = blocks(rows * outputs, ELEMENT_THREADS);
-            run("linear_finish", {copies * pieces, 1, 1}, ELEMENT_THREADS, 0, batch(pieces));
+            const unsigned sums = blocks(rows * outputs, ELEMENT_THREADS);
+            const std::string finish =
+                group == 0 ? "linear_finish_int" + std::to_string(BITS) + "_per_row" : "linear_finish";
+            run(finish, {copies * sums, 1, 1}, ELEMENT_THREADS, 0, batch(sums));
         }
         const std::string what = kernel.name + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
                                  " x " + std::to_string(columns);
@@ -159,7 +162,7 @@ void test_wgmma(std::mt19937& random) {
         input.put_to(a);
         a.out.to = expected.data();
         run("gemm_int8_per_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, gemm_threads(128),
-            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, 1});
+            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
@@ -216,17 +219,18 @@ void test_attention(const Cases& cases, std::mt19937& random) {
 }  // namespace
 
 // With the argument "late" one landing and two orders, which meet all kernels: what sanitizers look for does not depend
-// on when a copy lands, and they take five times as long.
+// on when a copy lands, and they take five times as long. With "linear" linear alone.
 int main(int argc, char** argv) {
-    const bool only_late = argc > 1 && std::string(argv[1]) == "late";
+    const std::vector<std::string> options(argv + 1, argv + argc);
+    auto has = [&](const char* option) { return std::find(options.begin(), options.end(), option) != options.end(); };
     const Cases cases = read_cases(DEMITASSE_CASES);
-    for (bool early : only_late ? std::vector<bool>{false} : std::vector<bool>{false, true}) {
-        for (unsigned seed = 0; seed < (only_late ? 2u : 5u); seed++) {
+    for (bool early : has("late") ? std::vector<bool>{false} : std::vector<bool>{false, true}) {
+        for (unsigned seed = 0; seed < (has("late") ? 2u : 5u); seed++) {
             emulator::settings = {seed, early};
             std::mt19937 random(20261125 + seed);
             test_linear(cases, random);
             test_wgmma(random);
-            if (!early) {
+            if (!early && !has("linear")) {
                 test_attention(cases, random);  // which copies nothing asynchronously
             }
         }

@@ -2,7 +2,7 @@
 // bytes of elements for the values; both read side by side.
 #pragma once
 
-#include "demitasse/pages.cuh"
+#include "demitasse/attention_merge.cuh"
 
 namespace demitasse {
 

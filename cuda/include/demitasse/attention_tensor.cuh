@@ -7,7 +7,7 @@
 // are divided by a power of two, and weights times the scales of values by the largest of a page.
 #pragma once
 
-#include "demitasse/pages.cuh"
+#include "demitasse/attention_merge.cuh"
 
 namespace demitasse {
 
@@ -54,6 +54,9 @@ struct TensorAttention {
     static constexpr int GROUPS = DIM / 64;
     static constexpr int VALUE_WORDS = 2 * Element::BYTES;      // eight elements of a position
     static constexpr bool EARLY = DIM * Element::BYTES <= 256;  // registers hold keys and values
+    // Whether the next segment's pages are on their way while warps' sums are added up. Two blocks of a multiprocessor,
+    // which those of 8 bits are, have no registers for that, and wait in turn.
+    static constexpr bool AHEAD = Element::BYTES == 2;
     // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal
     // number.
     static constexpr float WEIGHT_FACTOR = 32768;
@@ -65,18 +68,38 @@ struct TensorAttention {
     using Values = uint32_t[8][VALUE_WORDS];
 
     const AttentionArgs& a;
-    int64_t block;  // the page's, of the KV head
-    int from, to;   // positions of it that the row sees
+    int64_t block = 0;     // the page's, of the KV head
+    int from = 0, to = 0;  // positions of it that the row sees
     uint32_t k[QUADS][4][4] = {};
     Values v[EARLY ? GROUPS : 1] = {};
     float key_scales[GROUPS] = {};  // of position lane()
     float value_scales[GROUPS] = {};
 
-    DEVICE TensorAttention(const AttentionArgs& args, int64_t page_block, int first, int end)
-        : a(args), block(page_block), from(first), to(end) {
-        if (from >= to) {
+    DEVICE explicit TensorAttention(const AttentionArgs& args) : a(args) {}
+
+    DEVICE bool works() const { return from < to; }
+
+    DEVICE void clear() {
+#pragma unroll
+        for (int i = 0; i < QUADS * 16; i++) {
+            k[i / 16][i / 4 % 4][i % 4] = 0;
+        }
+#pragma unroll
+        for (int i = 0; i < (EARLY ? GROUPS : 1) * 8 * VALUE_WORDS; i++) {
+            v[i / (8 * VALUE_WORDS)][i / VALUE_WORDS % 8][i % VALUE_WORDS] = 0;
+        }
+    }
+
+    // Starts to load the warp's page of the block's segment, where the row sees any of it.
+    DEVICE void load(const DecodeBlock& of) {
+        const int page = of.first_page() + warp();
+        from = maximum(0, of.begin() - page * PAGE);
+        to = minimum(PAGE, of.end() - page * PAGE);
+        clear();  // and nothing is kept from the last page
+        if (!works()) {
             return;
         }
+        block = of.page(page);
         load_keys();
         if constexpr (EARLY) {
 #pragma unroll
@@ -266,9 +289,11 @@ struct TensorAttention {
     }
 };
 
-// A block's segment of a row: its state for up to eight query heads.
+// A block's segments of a row: their states for up to eight query heads, or the result where the row has one segment.
 template <class Attention>
-DEVICE void attention_decode_tensor(const AttentionArgs& a) {
+DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
+    launch_dependents();
+    const AttentionArgs& a = args.attention;
     constexpr int HEADS = Attention::HEADS;
     constexpr int WARPS = Attention::WARPS;
     constexpr int STRIDE = Attention::STRIDE;
@@ -276,83 +301,95 @@ DEVICE void attention_decode_tensor(const AttentionArgs& a) {
     SHARED(float, maxima, WARPS* HEADS);
     SHARED(float, totals, WARPS* HEADS);
     SHARED(float, sums, WARPS* HEADS* STRIDE);
-    const DecodeBlock block(a, HEADS);
-    if (block.begin >= block.end) {
+    DecodeBlock block(a, HEADS);
+    await_previous();  // where the rows stand does not depend on it
+    if (!block.has_segment()) {
         return;
     }
-    const int first_page = block.segment * WARPS;
-    const int page = first_page + warp();
-    const int from = block.begin - page * PAGE;
-    const int to = block.end - page * PAGE;
-    const bool works = from < PAGE && to > 0;
-    Attention attention(a, works ? block.page(page) : 0, works ? from : 0, works ? to : 0);
-    Attention::store_queries(a, block.q, block.heads, queries);
-    float weights[8];
-    attention.score(weights, queries);
-    float largest = -INFINITY;
-    for (int i = 0; i < 8; i++) {
-        largest = fmaxf(largest, weights[i]);
+    Attention attention(a);
+    if (Attention::AHEAD) {
+        attention.load(block);
     }
-    largest = quad_max(largest);
-    if (lane() % 4 == 0) {
-        maxima[warp() * HEADS + lane() / 4] = largest;
-    }
-    __syncthreads();
-    for (int w = 0; w < WARPS; w++) {
-        largest = fmaxf(largest, maxima[w * HEADS + lane() / 4]);
-    }
-    float total = 0;
-    for (int i = 0; i < 8; i++) {
-        weights[i] = weights[i] == -INFINITY ? 0 : expf(weights[i] - largest);
-        total += weights[i];
-    }
-    total = quad_sum(total);
-    if (lane() % 4 == 0) {
-        totals[warp() * HEADS + lane() / 4] = total;
-    }
+    Attention::store_queries(a, block.queries(), block.heads, queries);
     const int padded = a.kv.padded();
-    const int first_warp = maximum(0, block.begin / PAGE - first_page);
-    const int last_warp = (block.end - 1) / PAGE - first_page;
     // What a thread adds up: four elements of a head.
-    const int head = static_cast<int>(threadIdx.x) / 32;
+    const int head = warp();
     const int element = lane() * 4;
-#pragma unroll
-    for (int pass = 0; pass < Attention::GROUPS; pass += 2) {
-        if (pass * 64 >= padded) {
-            continue;
+#pragma unroll 1
+    for (int segment = block.segment; segment < block.segments; segment = block.segment) {
+        if (!Attention::AHEAD) {
+            attention.load(block);
         }
-#pragma unroll
-        for (int j = pass; j < pass + 2 && j < Attention::GROUPS; j++) {
-            if (works && j * 64 < padded) {
-                attention.add_values(sums + (warp() * HEADS + lane() / 4) * STRIDE + (j - pass) * 64, weights, j);
-            }
+        const int first_warp = maximum(0, block.begin() / PAGE - block.first_page());
+        const int last_warp = (block.end() - 1) / PAGE - block.first_page();
+        float weights[8];
+        attention.score(weights, queries);
+        float largest = -INFINITY;
+        for (int i = 0; i < 8; i++) {
+            largest = fmaxf(largest, weights[i]);
+        }
+        largest = quad_max(largest);
+        if (lane() % 4 == 0) {
+            maxima[warp() * HEADS + lane() / 4] = largest;
         }
         __syncthreads();
-        float sum[4] = {};
-        float all = 0;
-        float most = -INFINITY;
-        for (int w = first_warp; w <= last_warp; w++) {
-            uint32_t words[4];
-            load_words(words, sums + (w * HEADS + head) * STRIDE + element);
-            for (int i = 0; i < 4; i++) {
-                sum[i] += __uint_as_float(words[i]);
+        for (int w = 0; w < WARPS; w++) {
+            largest = fmaxf(largest, maxima[w * HEADS + lane() / 4]);
+        }
+        float total = 0;
+        for (int i = 0; i < 8; i++) {
+            weights[i] = weights[i] == -INFINITY ? 0 : expf(weights[i] - largest);
+            total += weights[i];
+        }
+        total = quad_sum(total);
+        if (lane() % 4 == 0) {
+            totals[warp() * HEADS + lane() / 4] = total;
+        }
+#pragma unroll
+        for (int pass = 0; pass < Attention::GROUPS; pass += 2) {
+            if (pass * 64 >= padded) {
+                continue;
             }
-            all += totals[w * HEADS + head];
-            most = fmaxf(most, maxima[w * HEADS + head]);
-        }
-        float* state = block.state(head);
-        if (head < block.heads && pass * 64 + element < padded) {
-            store16(state + STATE_HEADER + pass * 64 + element,
-                    Words4{__float_as_uint(sum[0]), __float_as_uint(sum[1]), __float_as_uint(sum[2]),
-                           __float_as_uint(sum[3])});
-        }
-        if (head < block.heads && pass == 0 && element == 0) {
-            state[0] = most;
-            state[1] = all;
-        }
-        if (pass + 2 < Attention::GROUPS) {
+#pragma unroll
+            for (int j = pass; j < pass + 2 && j < Attention::GROUPS; j++) {
+                if (attention.works() && j * 64 < padded) {
+                    attention.add_values(sums + (warp() * HEADS + lane() / 4) * STRIDE + (j - pass) * 64, weights, j);
+                }
+            }
+            if ((pass + 2) * 64 >= padded) {
+                block.next_segment();
+                if (Attention::AHEAD && block.has_segment()) {
+                    attention.load(block);
+                }
+            }
+            __syncthreads();
+            float sum[4] = {};
+            float all = 0;
+            float most = -INFINITY;
+            for (int w = first_warp; w <= last_warp; w++) {
+                uint32_t words[4];
+                load_words(words, sums + (w * HEADS + head) * STRIDE + element);
+                for (int i = 0; i < 4; i++) {
+                    sum[i] += __uint_as_float(words[i]);
+                }
+                all += totals[w * HEADS + head];
+                most = fmaxf(most, maxima[w * HEADS + head]);
+            }
+            if (head < block.heads && block.segments == 1) {
+                store_head(args, block.row, block.first_head + head, pass * 64 + element, sum, all);
+            } else if (head < block.heads && pass * 64 + element < padded) {
+                float* state = block.state(head, segment);
+                store_columns(state + STATE_HEADER, pass * 64 + element, padded, sum);
+                if (pass == 0 && element == 0) {
+                    state[0] = most;
+                    state[1] = all;
+                }
+            }
             __syncthreads();
         }
+    }
+    if (block.segments > 1 && is_last_block(args, block) && head < block.heads) {
+        merge_head(args, block, head);
     }
 }
 

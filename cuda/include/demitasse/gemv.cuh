@@ -5,11 +5,12 @@
 //           order.
 // Requires: integers of activations padded to whole tiles, columns with zeros; a ring of two slots at least.
 // Accuracy: a group's products are integers and exact (32 x 128 x 127 at most); FP32 folds in the order of weights.cuh:
-//           groups within a segment, then segments. So a row has the same bits in any number of rows, whatever `repeat`
-//           is, and in gemm_int8. Where scales are of whole rows sums are integers to the end. With FP32 activations a
+//           groups within a segment, then segments. So a row has the same bits in any number of rows, with any number
+//           of blocks, and in gemm_int8. Where scales are of whole rows sums are integers to the end. With FP32 activations a
 //           lane sums its columns in FP32, and a row that is not finite gives NaN.
-// Launch:   (outputs / Rows::OUTPUTS / repeat of all matrices, rows / Rows::ROWS) blocks of GEMV_THREADS. Static shared
-//           memory: a ring for each warp, and two buffers of partial sums.
+// Launch:   (at most outputs / Rows::OUTPUTS of each matrix, rows / Rows::ROWS) blocks of GEMV_THREADS; the blocks of a
+//           matrix share its outputs as evenly as can be. Static shared memory: a ring for each warp, and two buffers
+//           of partial sums.
 // Moves:    weights and scales once for each Rows::ROWS rows; 2 operations an element and row.
 // Why:      gemv_int4.cu says it, with what was measured.
 //
@@ -39,7 +40,7 @@
 //             of whole rows and the bias, and are stored as what is wanted.
 #pragma once
 
-#include "demitasse/gemv_rows.cuh"
+#include "demitasse/gemv_bulk.cuh"
 
 namespace demitasse {
 
@@ -84,22 +85,22 @@ DEVICE void epilogue(const LinearArgs& a, const typename Rows::Partial* partials
     a.out.store(row * a.outputs + output, a.with_bias(result, output));
 }
 
-constexpr int RING_BYTES = 4608;  // of a warp: eight tiles of INT4 with FP16 scales
+constexpr int RING_BYTES = EXACT_GEMV_SHARED_BYTES / SEGMENTS;  // of lanes' copies
+static_assert(RING_BYTES == gemv_ring_bytes(80));
+constexpr bool BULK = gemv_bulk(CAPABILITY) != 0;
 
 template <class Stream>
 constexpr DEVICE int ring_slots() {
     static_assert(RING_BYTES >= 2 * Stream::BYTES, "one slot is read while another is filled");
-    return minimum(8, RING_BYTES / Stream::BYTES);
+    return RING_BYTES / Stream::BYTES;
 }
 
-// The work of a warp: its segment of the columns of `blocks` times Rows::OUTPUTS outputs.
-template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH, bool FP16_SCALES, bool MINIMUM>
-DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row,
-                     typename RowsOf<BITS, REACH, MINIMUM>::Partial* partials, unsigned char* ring) {
-    using Rows = RowsOf<BITS, REACH, MINIMUM>;
-    using Stream = typename Rows::template Stream<FP16_SCALES>;
+// The work of a warp where asynchronous copies are those of lanes: its segment of the columns of `blocks` times
+// Rows::OUTPUTS outputs. Calls `finish` with a block when its sums are complete.
+template <int BITS, class Rows, class Stream, class Finish>
+DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row, unsigned char* ring,
+                     const Finish& finish) {
     constexpr int SLOTS = ring_slots<Stream>();
-    constexpr int RESULTS = Rows::ROWS * Rows::OUTPUTS;
     const int segment = warp();
     const bool works = segment < a.segments();
     const int first = works ? a.segment_begin(segment) : 0;
@@ -128,6 +129,7 @@ DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first
     for (int i = 0; i < SLOTS - 1; i++) {
         prefetch_tile();
     }
+    await_previous();  // weights do not depend on it, activations do
     Rows rows(a, first_row, first);
     if constexpr (Rows::PREFETCHES) {
         prefetch_inputs<BITS, Rows::ROWS>(a, first_row, first, count);
@@ -143,54 +145,73 @@ DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first
             prefetch_tile();
             typename Rows::Inputs inputs;
             rows.load(inputs, i);
-            rows.template add<Stream>(a, slot, inputs, first + i);
+            rows.template add<typename Stream::Single>(a, typename Stream::Place{slot}, inputs, first + i);
             slot = slot + Stream::BYTES == ring_end ? ring : slot + Stream::BYTES;
         }
-        // Two buffers, so that one barrier is enough: who writes to a buffer again has met those who read it.
+        finish(b, rows);
+    }
+    copy_async_wait<0>();
+}
+
+// The work of a block: its warps' segments, and their sums.
+template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH, bool FP16_SCALES, bool MINIMUM>
+DEVICE void multiply_segments(const LinearArgs& a, int first_block, int blocks, int first_row,
+                              typename RowsOf<BITS, REACH, MINIMUM>::Partial* partials, unsigned char* ring) {
+    using Rows = RowsOf<BITS, REACH, MINIMUM>;
+    using Stream = typename Rows::template Stream<FP16_SCALES>;
+    constexpr int RESULTS = Rows::ROWS * Rows::OUTPUTS;
+    // Two buffers, so that one barrier is enough: who writes to a buffer again has met those who read it.
+    auto finish = [&](int b, const Rows& rows) {
         typename Rows::Partial* buffer = partials + b % 2 * SEGMENTS * RESULTS;
-        if (works) {
-            rows.store_partials(buffer + segment * RESULTS);
+        if (warp() < a.segments()) {
+            rows.store_partials(buffer + warp() * RESULTS);
         }
         __syncthreads();
         epilogue<BITS, Rows>(a, buffer, first_block + b, first_row,
                              (threadIdx.x + 32 * static_cast<unsigned>(b)) % GEMV_THREADS);
+    };
+    if constexpr (BULK && !Rows::EXACT) {
+        multiply_bulk<BITS, Rows, typename Stream::Single>(a, first_block, blocks, first_row, ring, finish);
+    } else {
+        multiply<BITS, Rows, Stream>(a, first_block, blocks, first_row, ring, finish);
     }
-    copy_async_wait<0>();
 }
 
 // A block: the matrix that it is for, and what its scales are.
 template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
 DEVICE void gemv(const LinearBatch& batch) {
     using Rows = RowsOf<BITS, REACH, false>;
+    launch_dependents();
     SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
-    SHARED(unsigned char, rings, GEMV_THREADS / 32 * RING_BYTES);
-    unsigned char* ring = rings + warp() * RING_BYTES;
-    int block = static_cast<int>(blockIdx.x);  // of `repeat` times OUTPUTS outputs
-    const LinearArgs& a = batch.of(block);
-    const int repeat = static_cast<int>(batch.repeat);
-    const int first_block = block * repeat;
+    DYNAMIC_SHARED(rings);
+    unsigned char* ring = rings + warp() * (BULK && !Rows::EXACT ? gemv_ring_bytes(CAPABILITY) : RING_BYTES);
+    int block = static_cast<int>(blockIdx.x);
+    int count;
+    const LinearArgs& a = batch.of(block, count);
     const int all_blocks = (static_cast<int>(a.outputs) + Rows::OUTPUTS - 1) / Rows::OUTPUTS;
-    const int blocks = minimum(repeat, all_blocks - first_block);
+    const int first_block = block * all_blocks / count;
+    const int blocks = (block + 1) * all_blocks / count - first_block;
     const int first_row = static_cast<int>(blockIdx.y) * Rows::ROWS;
     if constexpr (REACH == Reach::PER_ROW) {
-        multiply<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
     } else if (a.fp16_scales != 0 && a.mins == nullptr) {
-        multiply<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
     } else if (a.fp16_scales != 0) {
-        multiply<BITS, RowsOf, REACH, true, true>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<BITS, RowsOf, REACH, true, true>(a, first_block, blocks, first_row, partials, ring);
     } else if (a.mins == nullptr) {
-        multiply<BITS, RowsOf, REACH, false, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<BITS, RowsOf, REACH, false, false>(a, first_block, blocks, first_row, partials, ring);
     } else {
-        multiply<BITS, RowsOf, REACH, false, true>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<BITS, RowsOf, REACH, false, true>(a, first_block, blocks, first_row, partials, ring);
     }
 }
 
 }  // namespace demitasse
 
-// BLOCKS of a multiprocessor, at least.
-#define GEMV(name, BITS, REACH, Rows, BLOCKS)                                                               \
-    KERNEL_BLOCKS(demitasse::GEMV_THREADS, BLOCKS) name(const GRID_CONSTANT demitasse::LinearBatch batch) { \
-        using namespace demitasse;                                                                          \
-        gemv<BITS, Rows, Reach::REACH>(batch);                                                              \
-    }                                                                                                       \
+// BLOCKS of a multiprocessor, at least; two where rings are large.
+#define GEMV(name, BITS, REACH, Rows, BLOCKS)                                                        \
+    KERNEL_BLOCKS(demitasse::GEMV_THREADS, demitasse::BULK ? demitasse::minimum(2, BLOCKS) : BLOCKS) \
+    name(const GRID_CONSTANT demitasse::LinearBatch batch) {                                         \
+        using namespace demitasse;                                                                   \
+        gemv<BITS, Rows, Reach::REACH>(batch);                                                       \
+    }                                                                                                \
     EXPORT(name)

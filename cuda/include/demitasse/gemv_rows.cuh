@@ -62,13 +62,12 @@ struct FourRows {
         }
     }
 
-    template <class Stream>
-    DEVICE void add(const LinearArgs&, const unsigned char* slot, const Inputs& in, int) {
-        using Single = typename Stream::Single;
+    template <class Single, class Place>
+    DEVICE void add(const LinearArgs&, const Place& place, const Inputs& in, int) {
 #pragma unroll
         for (int t = 0; t < 2; t++) {
             typename Single::Slot tile;
-            Single::load(tile, slot + t * Single::BYTES);
+            place.load(tile, t);
 #pragma unroll
             for (int i = 0; i < Tile::INPUTS; i++) {
                 add_tile(t, i, tile, in);
@@ -175,42 +174,43 @@ struct EightRows {
         }
     }
 
-    template <class Stream>
-    DEVICE void add(const LinearArgs&, const unsigned char* at, const Inputs& in, int) {
-        typename Stream::Slot slot;
-        Stream::load(slot, at);
+    template <class Single, class Place>
+    DEVICE void add(const LinearArgs&, const Place& place, const Inputs& in, int) {
+        typename Single::Slot tiles[2];
+        place.load(tiles[0], 0);
+        place.load(tiles[1], 1);
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
             const uint32_t* x_of_group = in.x[g / 2] + g % 2 * 2;
             uint32_t w[4];
-            Tile::unpack(slot.tiles[0].weights, g, w[0], w[2]);
-            Tile::unpack(slot.tiles[1].weights, g, w[1], w[3]);
+            Tile::unpack(tiles[0].weights, g, w[0], w[2]);
+            Tile::unpack(tiles[1].weights, g, w[1], w[3]);
             if constexpr (REACH == Reach::PER_ROW) {
                 mma_int8_k32(products, w, x_of_group[0], x_of_group[1]);
             } else if constexpr (REACH == Reach::PER32) {
                 int bits[4];
                 mma_int8_k32_onto(bits, SUM_BASE, w, x_of_group[0], x_of_group[1]);
-                fold(slot, g, bits, in.pairs[g / 2], g % 2, 0);
+                fold(tiles, g, bits, in.pairs[g / 2], g % 2, 0);
             } else {
 #pragma unroll
                 for (int sixteen = 0; sixteen < 2; sixteen++) {
                     int bits[4];
                     mma_int8_k16_onto(bits, SUM_BASE, w[2 * sixteen], w[2 * sixteen + 1], x_of_group[sixteen]);
-                    fold(slot, 2 * g + sixteen, bits, in.pairs[g / 2], g % 2, sixteen);
+                    fold(tiles, 2 * g + sixteen, bits, in.pairs[g / 2], g % 2, sixteen);
                 }
             }
         }
     }
 
     template <class Slot>
-    DEVICE void fold(const Slot& slot, int scale, const int (&bits)[4], const HeldPair<MINIMUM> (&pairs)[2], int group,
-                     int sixteen) {
+    DEVICE void fold(const Slot (&tiles)[2], int scale, const int (&bits)[4], const HeldPair<MINIMUM> (&pairs)[2],
+                     int group, int sixteen) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const HeldPair<MINIMUM>& pair = pairs[i % 2];
-            sums[i] = slot.tiles[i / 2].fold(scale)(number_of_sum(bits[i]),
-                                                    pair.template input<Tile::FACTOR>(REACH, group, sixteen),
-                                                    pair.scale(group), sums[i]);
+            sums[i] = tiles[i / 2].fold(scale)(number_of_sum(bits[i]),
+                                               pair.template input<Tile::FACTOR>(REACH, group, sixteen),
+                                               pair.scale(group), sums[i]);
         }
     }
 
@@ -260,10 +260,10 @@ struct FloatRows {
 
     DEVICE void load(Inputs&, int) const {}
 
-    template <class Stream>
-    DEVICE void add(const LinearArgs& a, const unsigned char* at, const Inputs&, int tile) {
-        typename Stream::Slot slot;
-        Stream::load(slot, at);
+    template <class Single, class Place>
+    DEVICE void add(const LinearArgs& a, const Place& place, const Inputs&, int tile) {
+        typename Single::Slot slot;
+        Single::load(slot, place.slot);
         const bool has_minimum = REACH == Reach::PER_ROW ? a.mins != nullptr : MINIMUM;
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {

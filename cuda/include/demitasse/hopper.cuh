@@ -70,6 +70,14 @@ DEVICE void copy_bulk(void* to, const void* from, unsigned bytes, uint64_t* barr
                  : "r"(shared_address(to)), "l"(from), "r"(bytes), "r"(shared_address(barrier))
                  : "memory");
 }
+// The same of what is read once: the first to leave the second-level cache.
+DEVICE void copy_bulk_once(void* to, const void* from, unsigned bytes, uint64_t* barrier) {
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;"
+        :
+        : "r"(shared_address(to)), "l"(from), "r"(bytes), "r"(shared_address(barrier)), "l"(once_policy())
+        : "memory");
+}
 // The same to the blocks of a mask, each at the same place and with its own barrier.
 DEVICE void copy_bulk_multicast(void* to, const void* from, unsigned bytes, uint64_t* barrier, uint16_t blocks) {
     asm volatile(

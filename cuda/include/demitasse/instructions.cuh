@@ -51,6 +51,17 @@ DEVICE void add_atomically(uint64_t* to, uint64_t value) {
     atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(value));
 }
 
+// Who sees what the thread writes after this sees what it wrote before, in all blocks.
+DEVICE void fence_device() { __threadfence(); }
+// What other blocks of the same launch may have written: past the first-level cache.
+DEVICE float load_fresh(const float* p) { return __ldcg(p); }
+DEVICE void load_fresh(float (&x)[4], const float* p) {
+    const float4 v = __ldcg(reinterpret_cast<const float4*>(p));
+    x[0] = v.x;
+    x[1] = v.y;
+    x[2] = v.z;
+    x[3] = v.w;
+}
 // Adds one; what was there before.
 DEVICE uint32_t count_atomically(uint32_t* to) { return atomicAdd(to, 1u); }
 

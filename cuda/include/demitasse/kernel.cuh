@@ -37,6 +37,15 @@
 
 namespace demitasse {
 
+// Of the GPU that the code is for, such as 90 for 9.0.
+#if defined(__CUDA_ARCH__)
+constexpr int CAPABILITY = __CUDA_ARCH__ / 10;
+#elif defined(EMULATED_CAPABILITY)
+constexpr int CAPABILITY = EMULATED_CAPABILITY;
+#else
+constexpr int CAPABILITY = 80;
+#endif
+
 constexpr unsigned ALL_LANES = 0xFFFFFFFFu;
 
 struct alignas(8) Real {
@@ -54,6 +63,26 @@ DEVICE int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockD
 constexpr DEVICE int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 constexpr DEVICE int minimum(int a, int b) { return a < b ? a : b; }
 DEVICE int maximum(int a, int b) { return a > b ? a : b; }
+
+// What the next kernel of the stream may begin with, when it was launched so: what does not depend on this one.
+// `launch_dependents` lets it start once all blocks have said so; `await_previous` returns when all kernels before this
+// one have ended and what they wrote is there. Every kernel says both, so that each waits for all before it. Weights do
+// not depend on them, nor does the step's data (ids, positions, pages), which was there before the first of them began.
+#if !defined(__CUDACC__)
+DEVICE void launch_dependents() {}
+DEVICE void await_previous() { emulator::fiber->awaited_previous = true; }
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+DEVICE void launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+DEVICE void await_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+#else
+DEVICE void launch_dependents() {}
+DEVICE void await_previous() {}
+#endif
+// Both, where a kernel has nothing to do before.
+DEVICE void follow_previous() {
+    launch_dependents();
+    await_previous();
+}
 
 // The same result in all lanes, always summed in the same order.
 DEVICE float warp_sum(float value) {

@@ -12,9 +12,14 @@ namespace demitasse {
 
 constexpr int ELEMENT_THREADS = 256;   // of the kernels of which a thread has an element: add, rope, soft_cap, …
 constexpr int ROW_THREADS = 256;       // of those of which a block has a row: embed, gather_rows, …
-constexpr int QUANTIZE_THREADS = 256;  // quantize_rows; a thread has a column
-constexpr int NORM_THREADS = 1024;     // rms_norm, at most
-constexpr DEVICE int rms_norm_threads(int columns) { return columns > NORM_THREADS ? NORM_THREADS : 256; }
+constexpr int QUANTIZE_THREADS = 512;  // quantize_rows
+constexpr int QUANTIZE_COLUMNS = 4 * QUANTIZE_THREADS;
+constexpr int NORM_THREADS = 1024;  // rms_norm, at most; a thread has four columns, and again
+constexpr DEVICE int rms_norm_threads(int columns) {
+    return columns > 2048 ? NORM_THREADS : columns > 1024 ? 512 : 256;
+}
+constexpr int GATE_THREADS = 128;  // gated_activation; a thread has four columns
+constexpr int GATE_COLUMNS = 4 * GATE_THREADS;
 constexpr int SAMPLE_THREADS = 512;
 constexpr int SAMPLE_COLUMNS = 512 * 512;  // at most: weights are multiples of 2^-40, and their sums have 64 bits
 constexpr int MOST_GRID_ROWS = 65535;      // blocks along the second dimension of a grid
@@ -37,12 +42,22 @@ constexpr DEVICE int row_segments(int tiles) { return tiles < SEGMENTS ? tiles :
 // ---- gemv of integer weights: rows and outputs of a block
 
 constexpr int GEMV_THREADS = 32 * SEGMENTS;
+// Whether weights come by bulk copies (gemv_bulk.cuh): on 9.x and 10.x, where a multiprocessor has 228 KiB of shared
+// memory, so that two blocks, of which one multiplies while that of the next kernel prefetches, have room for rings.
+constexpr DEVICE int gemv_bulk(int capability) { return capability / 10 == 9 ? 1 : capability / 10 == 10 ? 1 : 0; }
+// Bytes of a warp's ring of weights, and of barriers behind it.
+constexpr int BULK_BARRIERS = 64;
+constexpr DEVICE int gemv_ring_bytes(int capability) {
+    return gemv_bulk(capability) == 1 ? 9216 + BULK_BARRIERS : 4608;
+}
+constexpr DEVICE int gemv_shared_bytes(int capability) { return SEGMENTS * gemv_ring_bytes(capability); }
 constexpr int GEMV_ROWS = 8;  // at most: the kernel of four rows or of eight
 constexpr DEVICE int gemv_rows(int rows) { return rows <= 4 ? 4 : 8; }
 constexpr int GEMV_OUTPUTS = 2 * TILE_OUTPUTS;
 constexpr int EXACT_GEMV_ROWS = 4;  // with FP32 activations: the kernel of one row or of four
 constexpr DEVICE int exact_gemv_rows(int rows) { return rows == 1 ? 1 : EXACT_GEMV_ROWS; }
 constexpr int EXACT_GEMV_OUTPUTS = TILE_OUTPUTS;
+constexpr int EXACT_GEMV_SHARED_BYTES = SEGMENTS * 4608;
 
 // ---- gemm of integer weights: a block's tile of 16, 32, 64 or 128 rows, which is what `rows` is below
 
@@ -111,7 +126,10 @@ constexpr DEVICE int decode_heads(int bytes, int query_heads) { return bytes < 4
 constexpr DEVICE int decode_threads(int bytes) { return bytes < 4 ? 256 : 128; }
 // The kernel's elements of a head, at most; FP32 has one for all.
 constexpr DEVICE int decode_dim(int bytes, int dim) { return bytes < 4 ? (dim <= 128 ? 128 : 256) : MOST_HEAD_DIM; }
-constexpr int MERGE_THREADS = 256;  // attention_merge
+// Query heads of a KV head that more blocks than one take.
+constexpr DEVICE int decode_passes(int bytes, int query_heads) {
+    return (query_heads + decode_heads(bytes, query_heads) - 1) / decode_heads(bytes, query_heads);
+}
 
 constexpr int PREFILL_ROWS = 64;  // attention_prefill: of a block
 constexpr int PREFILL_THREADS = 128;

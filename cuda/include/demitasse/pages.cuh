@@ -6,7 +6,7 @@
 // E4M3 byte that is shifted into FP16 is its value times 2^-8.
 #pragma once
 
-#include "demitasse/kernel.cuh"
+#include "demitasse/quantize.cuh"
 
 namespace demitasse {
 
@@ -66,32 +66,52 @@ struct AttentionArgs {
     }
 };
 
-// What a block of attention_decode computes: a segment of a row, for up to `most_heads` query heads of one KV head.
+struct AttentionDecodeArgs {
+    AttentionArgs attention;
+    uint32_t* counters;       // [row][block along x], zeros: blocks that have stored their states
+    QuantizedRows quantized;  // where results go as integers too, by groups
+};
+
+// What a block of attention_decode computes: some segments of a row, for up to `most_heads` query heads of one KV head.
+// Of a row's segments each block takes every so many.
 struct DecodeBlock {
     const AttentionArgs& a;
-    int segment, begin, end;  // positions that it sees, none where the row ends before
-    int64_t row, kv_head, first_head;
+    int first_seen, position;   // positions that the row sees
+    int row_segment, segments;  // the row's first, and how many it sees
+    int segment;                // of those the one that is computed
+    int row, kv_head, first_head;
     int heads;  // query heads
-    const float* q;
 
     DEVICE DecodeBlock(const AttentionArgs& args, int most_heads) : a(args) {
-        row = blockIdx.y;
+        row = static_cast<int>(blockIdx.y);
+        position = a.rows.positions[row];
+        first_seen = a.first_seen(position);
+        row_segment = first_seen / SEGMENT;
+        segments = position / SEGMENT + 1 - row_segment;
         segment = static_cast<int>(blockIdx.z);
-        const int position = a.rows.positions[row];
-        begin = maximum(a.first_seen(position), segment * SEGMENT);
-        end = minimum(position + 1, (segment + 1) * SEGMENT);
         const int query_heads = static_cast<int>(a.heads / a.kv.heads);  // of a KV head
         const int passes = (query_heads + most_heads - 1) / most_heads;
-        kv_head = blockIdx.x / passes;
-        const int first = static_cast<int>(blockIdx.x % passes) * most_heads;
+        kv_head = static_cast<int>(blockIdx.x) / passes;
+        const int first = static_cast<int>(blockIdx.x) % passes * most_heads;
         first_head = kv_head * query_heads + first;
         heads = minimum(most_heads, query_heads - first);
-        q = a.q + (row * a.heads + first_head) * a.kv.head_dim;
     }
+
+    DEVICE const float* queries() const { return a.q + (row * a.heads + first_head) * a.kv.head_dim; }
+
+    DEVICE bool has_segment() const { return segment < segments; }
+    DEVICE void next_segment() { segment += static_cast<int>(gridDim.z); }
+    // How many blocks share the row's segments.
+    DEVICE int blocks() const { return minimum(segments, static_cast<int>(gridDim.z)); }
+    // Of the segment: its first page, and the positions that the row sees.
+    DEVICE int first_page() const { return (row_segment + segment) * (SEGMENT / PAGE); }
+    DEVICE int begin() const { return maximum(first_seen, (row_segment + segment) * SEGMENT); }
+    DEVICE int end() const { return minimum(position + 1, (row_segment + segment + 1) * SEGMENT); }
 
     // A page of the row, as KvPages numbers those of a head.
     DEVICE int64_t page(int i) const { return a.kv.block(a.layer, a.rows.pages[a.rows.tables[row] + i], kv_head); }
-    DEVICE float* state(int head) const { return a.state(row, first_head + head, segment); }
+    // The state of a segment that the row sees.
+    DEVICE float* state(int head, int s) const { return a.state(row, first_head + head, s); }
 };
 
 template <KvType TYPE>

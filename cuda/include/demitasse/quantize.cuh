@@ -40,22 +40,92 @@ struct Rounding {
     DEVICE int integer(float x) const { return __float2int_rn(scaled(x)); }
 };
 
-// Sums of lanes 0 to 15 and of lanes 16 to 31, each in its lanes.
-DEVICE int sum_of_16_lanes(int value) {
-    for (int distance = 8; distance > 0; distance /= 2) {
-        value += __shfl_xor_sync(ALL_LANES, value, distance);
-    }
-    return value;
+// Rows are read and written by fours: a lane has four columns, eight lanes a group of 32, a warp 128 columns.
+constexpr int LANE_COLUMNS = 4;
+
+// Whether columns k to k + 3, k a multiple of 4, are 16 bytes that can be read or written at once.
+DEVICE bool are_one_word(const float* row, int k, int columns) {
+    return (reinterpret_cast<uintptr_t>(row) & 15) == 0 && k + LANE_COLUMNS <= columns;
 }
 
-// A warp stores group `group` of a row, of which a lane has one column; `row_largest` where the row has one scale.
-DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int group, float x, float row_largest) {
-    const Rounding rounding(to.per_row != 0 ? row_largest : warp_magnitude(fabsf(x)), 127);
-    const int q = rounding.integer(x);
-    to.q[tiled_offset(row, group * 32 + lane(), to.padded)] = static_cast<int8_t>(q);
-    const int sum = sum_of_16_lanes(q);
-    const int second = __shfl_sync(ALL_LANES, sum, 16);
-    if (lane() == 0) {
+// Columns k to k + 3 of a row of `columns`; zeros beyond its end.
+DEVICE void load_columns(float (&x)[LANE_COLUMNS], const float* row, int k, int columns) {
+    if (are_one_word(row, k, columns)) {
+        uint32_t words[LANE_COLUMNS];
+        load_words(words, row + k);
+#pragma unroll
+        for (int i = 0; i < LANE_COLUMNS; i++) {
+            x[i] = __uint_as_float(words[i]);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < LANE_COLUMNS; i++) {
+            x[i] = k + i < columns ? row[k + i] : 0;
+        }
+    }
+}
+// Stores those of them that there are.
+DEVICE void store_columns(float* row, int k, int columns, const float (&x)[LANE_COLUMNS]) {
+    if (are_one_word(row, k, columns)) {
+        store16(row + k,
+                Words4{__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]), __float_as_uint(x[3])});
+    } else {
+#pragma unroll
+        for (int i = 0; i < LANE_COLUMNS; i++) {
+            if (k + i < columns) {
+                row[k + i] = x[i];
+            }
+        }
+    }
+}
+
+DEVICE float larger_magnitude(float magnitude, const float (&x)[LANE_COLUMNS]) {
+#pragma unroll
+    for (int i = 0; i < LANE_COLUMNS; i++) {
+        magnitude = larger_magnitude(magnitude, x[i]);
+    }
+    return magnitude;
+}
+
+// The largest magnitude of the group of which the lane has four columns; NaN where one is.
+DEVICE float group_magnitude(const float (&x)[LANE_COLUMNS]) {
+    float largest = larger_magnitude(0, x);
+#pragma unroll
+    for (int distance = INPUT_GROUP / LANE_COLUMNS / 2; distance > 0; distance /= 2) {
+        largest = larger_magnitude(largest, __shfl_xor_sync(ALL_LANES, largest, distance));
+    }
+    return largest;
+}
+
+// A lane's four columns as integers in a word, the first in its low byte.
+DEVICE uint32_t rounded(const Rounding& rounding, const float (&x)[LANE_COLUMNS], int& sum) {
+    uint32_t word = 0;
+    sum = 0;
+#pragma unroll
+    for (int i = 0; i < LANE_COLUMNS; i++) {
+        const int q = rounding.integer(x[i]);
+        sum += q;
+        word |= (static_cast<uint32_t>(q) & 0xFF) << 8 * i;
+    }
+    return word;
+}
+
+// A warp stores columns of a row, a lane those from k on, as far as there are padded ones; `row_largest` where the row
+// has one scale.
+DEVICE void store_quantized(const QuantizedRows& to, int64_t row, int k, const float (&x)[LANE_COLUMNS],
+                            float row_largest) {
+    const Rounding rounding(to.per_row != 0 ? row_largest : group_magnitude(x), 127);
+    int sum;
+    const uint32_t word = rounded(rounding, x, sum);
+    sum += __shfl_xor_sync(ALL_LANES, sum, 1);
+    sum += __shfl_xor_sync(ALL_LANES, sum, 2);
+    const int second = __shfl_xor_sync(ALL_LANES, sum, 4);
+    if (k >= to.padded) {
+        return;
+    }
+    *reinterpret_cast<uint32_t*>(to.q + tiled_offset(row, k, to.padded)) = word;
+    if (k % INPUT_GROUP == 0) {
+        const int group = k / INPUT_GROUP;
         GroupPair& pair = to.groups[row * (to.padded / 64) + group / 2];
         pair.scales[group % 2] = rounding.scale;
         pair.sums16[group % 2] = (static_cast<uint32_t>(sum) & 0xFFFF) | static_cast<uint32_t>(second) << 16;

@@ -27,7 +27,9 @@ struct TileSlot {
 // copies are waited for in their order.
 template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileStream {
+    using Single = TileStream;
     using Slot = TileSlot<BITS, REACH, FP16_SCALES, MINIMUM>;
+    static constexpr bool HAS_MINIMUM = MINIMUM;
     static constexpr int SCALES = REACH == Reach::PER_ROW ? 0 : TILE_OUTPUTS * Slot::WORDS * 4;  // bytes
     static constexpr int BYTES = TILE_BYTES + SCALES * (MINIMUM ? 2 : 1);
     const uint8_t* weights;  // the lane's chunk of the next tile
@@ -66,25 +68,29 @@ struct TileStream {
         scales += REACH == Reach::PER_ROW ? 0 : SCALES;
     }
 
-    DEVICE static void load(Slot& to, const unsigned char* slot) {
-        load_words(to.weights, slot + chunk_offset(lane() / 4, lane() % 4));
+    // What the lane takes of a tile whose scales, and minimums behind them by `to_mins`, are where they say.
+    DEVICE static void load(Slot& to, const unsigned char* tile, const unsigned char* tile_scales, int to_mins) {
+        load_words(to.weights, tile + chunk_offset(lane() / 4, lane() % 4));
         if constexpr (REACH != Reach::PER_ROW) {
-            const unsigned char* own = slot + TILE_BYTES + lane() / 4 * Slot::WORDS * 4;
+            const unsigned char* own = tile_scales + lane() / 4 * Slot::WORDS * 4;
             load_words(to.scales, own);
             if constexpr (MINIMUM) {
-                load_words(to.mins, own + SCALES);
+                load_words(to.mins, own + to_mins);
             }
         }
     }
+    DEVICE static void load(Slot& to, const unsigned char* slot) { load(to, slot, slot + TILE_BYTES, SCALES); }
+
+    // A slot.
+    struct Place {
+        const unsigned char* slot;
+    };
 };
 
 // The same of two tiles, one below the other.
 template <class Single_>
 struct PairStream {
     using Single = Single_;
-    struct Slot {
-        typename Single::Slot tiles[2];
-    };
     static constexpr int BYTES = 2 * Single::BYTES;
     Single first;
     int to_second;  // tiles
@@ -101,10 +107,11 @@ struct PairStream {
         first.advance();
     }
 
-    DEVICE static void load(Slot& to, const unsigned char* slot) {
-        Single::load(to.tiles[0], slot);
-        Single::load(to.tiles[1], slot + Single::BYTES);
-    }
+    // A slot: tile t of the two.
+    struct Place {
+        const unsigned char* slot;
+        DEVICE void load(typename Single::Slot& to, int t) const { Single::load(to, slot + t * Single::BYTES); }
+    };
 };
 
 }  // namespace demitasse

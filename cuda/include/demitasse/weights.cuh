@@ -167,18 +167,22 @@ struct LinearArgs {
 struct LinearBatch {
     LinearArgs each[3];
     int64_t blocks[3];  // along x, of each
-    int64_t repeat;     // gemv: how often a block does its work, for outputs that follow
 
-    // The matrix of a block, which becomes the block's number within it.
-    DEVICE const LinearArgs& of(int& block) const {
+    // The matrix of a block, which becomes the block's number within it, of `count`.
+    DEVICE const LinearArgs& of(int& block, int& count) const {
         int i = 0;
         while (i < 2 && block >= blocks[i]) {
             block -= static_cast<int>(blocks[i++]);
         }
+        count = static_cast<int>(blocks[i]);
         return each[i];
     }
+    DEVICE const LinearArgs& of(int& block) const {
+        int count;
+        return of(block, count);
+    }
 };
-static_assert(sizeof(LinearBatch) == LINEAR_BATCH * sizeof(LinearArgs) + (LINEAR_BATCH + 1) * 8);
+static_assert(sizeof(LinearBatch) == LINEAR_BATCH * (sizeof(LinearArgs) + 8));
 static_assert(sizeof(GroupPair) == 2 * GROUP_BYTES);
 
 }  // namespace demitasse

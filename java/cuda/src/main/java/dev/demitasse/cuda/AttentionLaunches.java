@@ -1,10 +1,9 @@
 package dev.demitasse.cuda;
 
-import static dev.demitasse.cuda.KernelTable.pieces;
-
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.Step;
+import dev.demitasse.kv.KvShape;
 import java.util.List;
 
 /** {@link Step.KvAppend} and {@link Step.Attention} as launches. */
@@ -15,11 +14,20 @@ final class AttentionLaunches implements AutoCloseable {
     /** Bytes of states that a launch may take; more rows are taken in slices. */
     private static final long STATE_BYTES = 64L << 20;
 
+    /** How often blocks fill the GPU, where there are enough segments: they end at different times. */
+    private static final int WAVES = 3;
+
+    private final KernelModules kernels;
+    private final int multiprocessors;
     private final Workspace states;
+    private final Workspace counters; // zeros between launches
     private final LinearLaunches linear;
 
-    AttentionLaunches(CudaContext context, LinearLaunches linear) {
+    AttentionLaunches(CudaContext context, KernelModules kernels, int multiprocessors, LinearLaunches linear) {
+        this.kernels = kernels;
+        this.multiprocessors = multiprocessors;
         this.states = new Workspace(context);
+        this.counters = new Workspace(context);
         this.linear = linear;
     }
 
@@ -42,7 +50,10 @@ final class AttentionLaunches implements AutoCloseable {
     /** Makes the workspace large enough for a step; whether it has moved. */
     boolean reserve(Step.Attention step) {
         AttentionPlan plan = step.plan();
-        return states.reserve(plan.mostSingles() * plan.segments() * stateBytes(step.shape()));
+        boolean moved = states.reserve(plan.mostSingles() * plan.segments() * stateBytes(step.shape()));
+        long blocks = (long) plan.mostSingles() * blocks(step);
+        moved |= counters.reserve(blocks * Integer.BYTES);
+        return moved;
     }
 
     void lower(Step.KvAppend step, List<Launch> out) {
@@ -95,25 +106,32 @@ final class AttentionLaunches implements AutoCloseable {
                 .set(Boundary.AttentionArgs.OUT, step.out() + offset);
     }
 
+    /** Blocks of the kernel of decode that take the heads of a row. */
+    private static int blocks(Step.Attention step) {
+        AttentionShape shape = step.shape();
+        int bytes = step.store().shape().type().bytes();
+        return shape.kvHeads() * Boundary.decode_passes(bytes, shape.heads() / shape.kvHeads());
+    }
+
     private void decode(Step.Attention step, int first, int count, List<Launch> out) {
         AttentionShape shape = step.shape();
-        CudaKvStore store = (CudaKvStore) step.store();
-        long[] words = arguments(step, first)
+        KvShape cache = step.store().shape();
+        long[] attention = arguments(step, first)
                 .set(Boundary.AttentionArgs.STATES, states.address())
                 .set(Boundary.AttentionArgs.SEGMENTS, step.plan().segments())
                 .done();
-        int bytes = store.shape().type().bytes();
-        int queryHeads = shape.heads() / shape.kvHeads();
-        int blocks = shape.kvHeads() * pieces(queryHeads, Boundary.decode_heads(bytes, queryHeads));
-        Launch.Grid grid = new Launch.Grid(blocks, count, step.plan().segments(), Boundary.decode_threads(bytes), 0);
-        String kernel = KernelTable.decode(store.shape().type(), shape.headDim(), queryHeads);
-        out.add(new Launch.Kernel(kernel, grid, words));
-        long[] merge = new Words(Boundary.AttentionMergeArgs.WORDS)
-                .set(Boundary.AttentionMergeArgs.ATTENTION, words)
-                .set(Boundary.AttentionMergeArgs.QUANTIZED, linear.quantizedRows(step.quantize()))
+        long[] words = new Words(Boundary.AttentionDecodeArgs.WORDS)
+                .set(Boundary.AttentionDecodeArgs.ATTENTION, attention)
+                .set(Boundary.AttentionDecodeArgs.COUNTERS, counters.address())
+                .set(Boundary.AttentionDecodeArgs.QUANTIZED, linear.quantizedRows(step.quantize()))
                 .done();
-        Launch.Grid merging = new Launch.Grid(shape.heads(), count, 1, Boundary.MERGE_THREADS, 0);
-        out.add(new Launch.Kernel("attention_merge", merging, merge));
+        String kernel = KernelTable.decode(cache.type(), shape.headDim(), shape.heads() / shape.kvHeads());
+        Launch.Grid whole = new Launch.Grid(
+                blocks(step), count, 1, Boundary.decode_threads(cache.type().bytes()), 0);
+        long resident = (long) multiprocessors * kernels.resident(kernel, whole);
+        int splits = Math.clamp(
+                WAVES * resident / ((long) whole.x() * count), 1, step.plan().segments());
+        out.add(new Launch.Kernel(kernel, new Launch.Grid(whole.x(), count, splits, whole.threads(), 0), words));
     }
 
     private static void prefill(Step.Attention step, List<Launch> out) {
@@ -134,5 +152,6 @@ final class AttentionLaunches implements AutoCloseable {
     @Override
     public void close() {
         states.close();
+        counters.close();
     }
 }

@@ -18,7 +18,6 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.gpu.MemoryLedger;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUresult;
-import jcuda.driver.CUstream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +28,7 @@ final class CudaContext implements AutoCloseable {
     private static final int STREAM_NON_BLOCKING = 1;
 
     private final CUcontext context = new CUcontext();
-    private final CUstream stream = new CUstream();
+    private final CudaStream stream = new CudaStream();
     private final MemoryLedger ledger = new MemoryLedger();
     private @Nullable String failure;
     private boolean closed;
@@ -43,7 +42,7 @@ final class CudaContext implements AutoCloseable {
         check(cuStreamCreate(stream, STREAM_NON_BLOCKING), "making a stream");
     }
 
-    CUstream stream() {
+    CudaStream stream() {
         return stream;
     }
 

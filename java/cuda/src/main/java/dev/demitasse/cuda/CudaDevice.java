@@ -50,12 +50,12 @@ final class CudaDevice implements Device {
         this.gpu = gpu;
         boolean wgmma = TensorCores.of(options.instructionSet(), gpu) == TensorCores.WGMMA;
         this.context = new CudaContext(gpu);
-        KernelTable.Settings settings =
-                new KernelTable.Settings(activations, gpu.multiprocessors(), wgmma, options.batchInvariant());
+        KernelTable.Settings settings = new KernelTable.Settings(
+                activations, gpu.multiprocessors(), gpu.number(), wgmma, options.batchInvariant());
         try {
             this.kernels = new KernelModules(wgmma);
-            this.launches = new StepLaunches(context, settings);
-            this.runner = new GraphRunner(context, kernels, launches);
+            this.launches = new StepLaunches(context, kernels, settings);
+            this.runner = new GraphRunner(context, kernels, launches, gpu.overlapsKernels());
         } catch (RuntimeException | Error e) {
             context.close();
             throw e;

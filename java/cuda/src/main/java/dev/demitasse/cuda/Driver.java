@@ -15,6 +15,7 @@ import java.lang.foreign.SymbolLookup;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUresult;
 
@@ -27,6 +28,12 @@ final class Driver {
     private static final int LEAST_VERSION = 13000;
 
     private static final int LEAST_CAPABILITY = 80;
+
+    /** From which on graphs keep that a kernel may begin before the one before it has ended. */
+    private static final int OVERLAP_VERSION = 12030;
+
+    /** Major compute capabilities of which there is machine code that awaits the kernels before it. */
+    private static final Set<Integer> OVERLAP_CAPABILITIES = Set.of(9, 10, 12);
 
     private static final int COMPUTE_CAPABILITY_MAJOR = 75;
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
@@ -46,6 +53,11 @@ final class Driver {
     record Gpu(int ordinal, String name, int number, int multiprocessors, long bytes) {
         private String capability() {
             return number / 10 + "." + number % 10;
+        }
+
+        /** Whether a kernel may begin before the one before it has ended (programmatic dependent launch). */
+        boolean overlapsKernels() {
+            return version() >= OVERLAP_VERSION && OVERLAP_CAPABILITIES.contains(number / 10);
         }
 
         /** Why it cannot be used, or that it can. */

@@ -1,11 +1,9 @@
 package dev.demitasse.cuda;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static jcuda.driver.JCudaDriver.cuGraphDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphExecDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphInstantiate;
 import static jcuda.driver.JCudaDriver.cuGraphLaunch;
-import static jcuda.driver.JCudaDriver.cuLaunchKernel;
 import static jcuda.driver.JCudaDriver.cuMemFreeHost;
 import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
@@ -17,7 +15,6 @@ import dev.demitasse.gpu.Fusions;
 import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.StepList;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -39,8 +36,6 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private static final int GRAPHS = 64;
     /** Lists after which a graph is tried again, where one could not be made. */
     private static final int GRAPH_RETRY_LISTS = 256;
-    /** Room for one kernel's argument structure, and its address before it. */
-    private static final long PARAMETER_BYTES = 1024;
 
     private static final System.Logger LOG = System.getLogger(GraphRunner.class.getName());
 
@@ -53,8 +48,8 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private final Map<Key, Graph> graphs = new LinkedHashMap<>(16, 0.75f, true);
     private boolean underWay; // the staging memory may still be read
     private final List<RunEvent> events = new ArrayList<>(); // of what is under way
-    private final MemorySegment parameters = Arena.ofAuto().allocate(PARAMETER_BYTES, Long.BYTES);
-    private final Pointer parameterPointer = Pointer.to(parameters.asByteBuffer());
+    private final KernelLauncher launcher;
+    private final boolean overlap;
     private int listsWithoutGraphs; // how many are still launched one by one, after a graph could not be made
     private boolean graphFailureSaid;
     private int replays;
@@ -70,8 +65,16 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         int launches;
     }
 
-    GraphRunner(CudaContext context, KernelModules kernels, StepLaunches launches) {
+    /**
+     * A runner.
+     *
+     * @param overlap whether a kernel may begin before the one before it has ended: its blocks start and it reads its
+     *     weights, while the last blocks of that one are still at work
+     */
+    GraphRunner(CudaContext context, KernelModules kernels, StepLaunches launches, boolean overlap) {
         this.context = context;
+        this.launcher = new KernelLauncher(context.stream());
+        this.overlap = overlap;
         this.kernels = kernels;
         this.launches = launches;
         context.check(cuMemHostAlloc(staging, DATA_BYTES, 0), "allocating pinned memory");
@@ -235,9 +238,10 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             context.check(
                     cuMemcpyHtoDAsync(deviceData, staging, dataBytes, context.stream()), "copying the step's data");
         }
+        boolean afterKernel = false;
         for (Launch launch : list) {
             switch (launch) {
-                case Launch.Kernel kernel -> launch(kernel);
+                case Launch.Kernel kernel -> launch(kernel, overlap && afterKernel);
                 case Launch.Call call -> call.action().run();
                 case Launch.Copy copy ->
                     context.check(
@@ -248,37 +252,13 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
                                     context.stream()),
                             "copying to a buffer");
             }
+            afterKernel = launch instanceof Launch.Kernel;
         }
     }
 
-    private void launch(Launch.Kernel kernel) {
-        Launch.Grid grid = kernel.grid();
-        context.check(
-                cuLaunchKernel(
-                        kernels.get(kernel.kernel(), grid.sharedBytes()),
-                        grid.x(),
-                        grid.y(),
-                        grid.z(),
-                        grid.threads(),
-                        1,
-                        1,
-                        grid.sharedBytes(),
-                        context.stream(),
-                        parameters(kernel.arguments()),
-                        null),
-                "launching " + kernel.kernel());
-    }
-
-    /**
-     * A kernel's one parameter, its structure, as the driver wants it: the address of its words. They lie outside of
-     * the heap, since JCuda would hold a Java array critical across further calls of JNI. The driver has copied them
-     * when the launch returns.
-     */
-    private Pointer parameters(long[] words) {
-        MemorySegment structure = parameters.asSlice(Long.BYTES);
-        MemorySegment.copy(words, 0, structure, JAVA_LONG, 0, words.length);
-        parameters.set(JAVA_LONG, 0, structure.address());
-        return parameterPointer;
+    private void launch(Launch.Kernel kernel, boolean overlaps) {
+        KernelFunction function = kernels.get(kernel.kernel(), kernel.grid().sharedBytes());
+        context.check(launcher.launch(function, kernel, overlaps), "launching " + kernel.kernel());
     }
 
     private void destroy(Graph graph) {

@@ -4,6 +4,7 @@ import static jcuda.driver.JCudaDriver.cuFuncSetAttribute;
 import static jcuda.driver.JCudaDriver.cuModuleGetFunction;
 import static jcuda.driver.JCudaDriver.cuModuleLoadData;
 import static jcuda.driver.JCudaDriver.cuModuleUnload;
+import static jcuda.driver.JCudaDriver.cuOccupancyMaxActiveBlocksPerMultiprocessor;
 
 import dev.demitasse.exception.BackendUnavailableException;
 import java.io.IOException;
@@ -14,7 +15,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
@@ -32,8 +32,9 @@ final class KernelModules implements AutoCloseable {
     private static final int SHARED_BYTES = 48 << 10;
 
     private final List<CUmodule> modules = new ArrayList<>();
-    private final Map<String, CUfunction> functions = new HashMap<>();
+    private final Map<String, KernelFunction> functions = new HashMap<>();
     private final Map<String, Integer> sharedBytes = new HashMap<>();
+    private final Map<String, Integer> resident = new HashMap<>();
 
     /** Whether the build had an nvcc. */
     static boolean built() {
@@ -81,8 +82,8 @@ final class KernelModules implements AutoCloseable {
     }
 
     /** A kernel that will be launched with at most that much dynamic shared memory. */
-    CUfunction get(String name, int bytes) {
-        CUfunction function = functions.computeIfAbsent(name, this::find);
+    KernelFunction get(String name, int bytes) {
+        KernelFunction function = functions.computeIfAbsent(name, this::find);
         if (bytes > Math.max(SHARED_BYTES, sharedBytes.getOrDefault(name, 0))) {
             Driver.check(
                     cuFuncSetAttribute(
@@ -93,8 +94,20 @@ final class KernelModules implements AutoCloseable {
         return function;
     }
 
-    private CUfunction find(String name) {
-        CUfunction function = new CUfunction();
+    /** How many blocks of a kernel a multiprocessor holds at a time; at least one. */
+    int resident(String name, Launch.Grid grid) {
+        return resident.computeIfAbsent(name, key -> {
+            int[] blocks = new int[1];
+            Driver.check(
+                    cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                            blocks, get(name, grid.sharedBytes()), grid.threads(), grid.sharedBytes()),
+                    "asking how many blocks of " + name + " fit a multiprocessor");
+            return Math.max(1, blocks[0]);
+        });
+    }
+
+    private KernelFunction find(String name) {
+        KernelFunction function = new KernelFunction();
         for (CUmodule module : modules) {
             int failed = cuModuleGetFunction(function, module, name);
             if (failed == 0) {

@@ -19,6 +19,7 @@ final class KernelTable {
      * @param exactRow1 one row of FP32 activations
      * @param exactRows4 more
      * @param tiles many rows on tensor cores, in tiles of 16, 32, 64 and 128
+     * @param finish what adds up the sums of segments, where the columns are divided
      * @param wgmma the same by wgmma, or null
      */
     private record Packed(
@@ -27,6 +28,7 @@ final class KernelTable {
             String exactRow1,
             String exactRows4,
             List<String> tiles,
+            String finish,
             @Nullable String wgmma) {}
 
     /** Kernels of FP32, FP16 or BF16 weights: one row, more, and many in tiles of 64 and of 128. */
@@ -44,6 +46,7 @@ final class KernelTable {
             "gemv_int4_per16_float_rows1",
             "gemv_int4_per16_float_rows4",
             List.of("gemm_int4_per16_m16", "gemm_int4_per16_m32", "gemm_int4_per16_m64", "gemm_int4_per16_m128"),
+            "linear_finish",
             null);
     private static final Packed INT4_PER32 = new Packed(
             "gemv_int4_per32_rows4",
@@ -51,6 +54,7 @@ final class KernelTable {
             "gemv_int4_per32_float_rows1",
             "gemv_int4_per32_float_rows4",
             List.of("gemm_int4_per32_m16", "gemm_int4_per32_m32", "gemm_int4_per32_m64", "gemm_int4_per32_m128"),
+            "linear_finish",
             null);
     private static final Packed INT4_PER_ROW = new Packed(
             "gemv_int4_per_row_rows4",
@@ -62,6 +66,7 @@ final class KernelTable {
                     "gemm_int4_per_row_m32",
                     "gemm_int4_per_row_m64",
                     "gemm_int4_per_row_m128"),
+            "linear_finish_int4_per_row",
             null);
     private static final Packed INT8_PER16 = new Packed(
             "gemv_int8_per16_rows4",
@@ -69,6 +74,7 @@ final class KernelTable {
             "gemv_int8_per16_float_rows1",
             "gemv_int8_per16_float_rows4",
             List.of("gemm_int8_per16_m16", "gemm_int8_per16_m32", "gemm_int8_per16_m64", "gemm_int8_per16_m128"),
+            "linear_finish",
             null);
     private static final Packed INT8_PER32 = new Packed(
             "gemv_int8_per32_rows4",
@@ -76,6 +82,7 @@ final class KernelTable {
             "gemv_int8_per32_float_rows1",
             "gemv_int8_per32_float_rows4",
             List.of("gemm_int8_per32_m16", "gemm_int8_per32_m32", "gemm_int8_per32_m64", "gemm_int8_per32_m128"),
+            "linear_finish",
             null);
     private static final Packed INT8_PER_ROW = new Packed(
             "gemv_int8_per_row_rows4",
@@ -87,6 +94,7 @@ final class KernelTable {
                     "gemm_int8_per_row_m32",
                     "gemm_int8_per_row_m64",
                     "gemm_int8_per_row_m128"),
+            "linear_finish_int8_per_row",
             "gemm_int8_per_row_wgmma");
 
     private static final Dense F32 = new Dense("gemv_f32_rows1", "gemv_f32_rows4", "gemm_f32_m64", "gemm_f32_m128");
@@ -132,10 +140,12 @@ final class KernelTable {
      *
      * @param activations how integer weights meet their input
      * @param multiprocessors of the GPU
+     * @param capability of the GPU, 80 for 8.0
      * @param wgmma whether whole rows of INT8 are multiplied by wgmma
      * @param batchInvariant whether a row's sums may not depend on the number of rows
      */
-    record Settings(ActivationType activations, int multiprocessors, boolean wgmma, boolean batchInvariant) {}
+    record Settings(
+            ActivationType activations, int multiprocessors, int capability, boolean wgmma, boolean batchInvariant) {}
 
     /**
      * A multiplication: what decides which kernel takes it.
@@ -187,7 +197,7 @@ final class KernelTable {
             if (dense()
                     || !settings.activations.integers()
                     || rows <= Boundary.GEMV_ROWS
-                    || group == 0
+                    || takesWgmma()
                     || Boundary.row_segments(tiles) == 1) {
                 return 1;
             }
@@ -202,8 +212,13 @@ final class KernelTable {
      *
      * @param shared whether matrices of the same input may share its launch
      * @param repeats whether a block may take several pieces of outputs
+     * @param finish the kernel that adds up the sums of segments, where the grid has several
      */
-    record Choice(String kernel, Launch.Grid grid, boolean shared, boolean repeats) {
+    record Choice(String kernel, Launch.Grid grid, boolean shared, boolean repeats, String finish) {
+        Choice(String kernel, Launch.Grid grid, boolean shared, boolean repeats) {
+            this(kernel, grid, shared, repeats, "");
+        }
+
         /** Whether a library does it. */
         boolean isCublas() {
             return kernel.equals(CUBLAS);
@@ -267,13 +282,22 @@ final class KernelTable {
         Packed kernels = m.packed();
         int each = Boundary.exact_gemv_rows(m.rows);
         Launch.Grid grid = new Launch.Grid(
-                pieces(m.outputs, Boundary.EXACT_GEMV_OUTPUTS), pieces(m.rows, each), 1, Boundary.GEMV_THREADS, 0);
+                pieces(m.outputs, Boundary.EXACT_GEMV_OUTPUTS),
+                pieces(m.rows, each),
+                1,
+                Boundary.GEMV_THREADS,
+                Boundary.EXACT_GEMV_SHARED_BYTES);
         return new Choice(each == 1 ? kernels.exactRow1 : kernels.exactRows4, grid, true, true);
     }
 
     private static Choice fewRows(Multiplication m) {
         Packed kernels = m.packed();
-        Launch.Grid grid = Launch.Grid.of(pieces(m.outputs, Boundary.GEMV_OUTPUTS), Boundary.GEMV_THREADS);
+        Launch.Grid grid = new Launch.Grid(
+                pieces(m.outputs, Boundary.GEMV_OUTPUTS),
+                1,
+                1,
+                Boundary.GEMV_THREADS,
+                Boundary.gemv_shared_bytes(m.settings.capability));
         return new Choice(Boundary.gemv_rows(m.rows) == 4 ? kernels.rows4 : kernels.rows8, grid, true, true);
     }
 
@@ -295,7 +319,8 @@ final class KernelTable {
                 Boundary.gemm_threads(rows),
                 Boundary.gemm_shared_bytes(m.bits(), m.group, rows));
         List<String> kernels = m.packed().tiles;
-        return new Choice(kernels.get(Integer.numberOfTrailingZeros(rows / 16)), grid, true, false);
+        String kernel = kernels.get(Integer.numberOfTrailingZeros(rows / 16));
+        return new Choice(kernel, grid, true, false, m.packed().finish);
     }
 
     private static Cache cache(KvType type) {

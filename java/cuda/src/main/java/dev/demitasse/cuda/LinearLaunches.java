@@ -12,21 +12,13 @@ import org.jspecify.annotations.Nullable;
 
 /** {@link Step.Quantize} and {@link Step.Linear} as launches. */
 final class LinearLaunches implements AutoCloseable {
-    /** Rows up to which several blocks quantize one. */
-    private static final int MOST_SHARED_ROWS = 64;
-
-    /** Blocks of gemv that a multiprocessor holds. */
-    private static final int GEMV_BLOCKS = 3;
-
-    /** How often a block of gemv does its work at most: then starting it costs little. */
-    private static final int MOST_REPEATS = 16;
-
     private static final int ALIGNMENT = 16; // partial sums are stored in pairs
 
     /** Rows of one call: blocks of four along a dimension. */
     static final int MOST_ROWS = Boundary.MOST_GRID_ROWS * Boundary.EXACT_GEMV_ROWS;
 
     private final CudaContext context;
+    private final KernelModules kernels;
     private final KernelTable.Settings settings;
     private final Workspace integers;
     private final Workspace partial;
@@ -38,8 +30,9 @@ final class LinearLaunches implements AutoCloseable {
     /** A matrix that waits to share a launch with others of the same input. */
     private record Waiting(KernelTable.Choice choice, long[] arguments, long elements) {}
 
-    LinearLaunches(CudaContext context, KernelTable.Settings settings) {
+    LinearLaunches(CudaContext context, KernelModules kernels, KernelTable.Settings settings) {
         this.context = context;
+        this.kernels = kernels;
         this.settings = settings;
         this.integers = new Workspace(context);
         this.partial = new Workspace(context);
@@ -90,9 +83,8 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     void lower(Step.Quantize step, List<Launch> out) {
-        // A row's groups are shared by blocks, unless they share a scale; many rows need no more blocks.
-        int blocks =
-                step.perRow() || step.rows() > MOST_SHARED_ROWS ? 1 : pieces(step.padded(), Boundary.QUANTIZE_THREADS);
+        // A row's groups are shared by blocks, unless they share a scale.
+        int blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
         long[] words = new Words(Boundary.QuantizeRowsArgs.WORDS)
                 .set(Boundary.QuantizeRowsArgs.X, step.x())
                 .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
@@ -150,30 +142,41 @@ final class LinearLaunches implements AutoCloseable {
             return;
         }
         int[] blocks = waiting.stream().mapToInt(each -> each.choice.grid().x()).toArray();
-        int repeat = first.repeats() ? repeat(blocks) : 1;
-        for (int i = 0; i < blocks.length; i++) {
-            blocks[i] = pieces(blocks[i], repeat);
+        if (first.repeats()) {
+            share(blocks, settings.multiprocessors(), kernels.resident(first.kernel(), first.grid()));
         }
-        out.add(together(first.kernel(), first.grid(), waiting, blocks, repeat));
+        out.add(together(first.kernel(), first.grid(), waiting, blocks));
         if (first.grid().z() > 1) {
             int[] pieces = waiting.stream()
                     .mapToInt(each -> pieces(each.elements, Boundary.ELEMENT_THREADS))
                     .toArray();
             Launch.Grid grid = Launch.Grid.of(0, Boundary.ELEMENT_THREADS);
-            out.add(together("linear_finish", grid, waiting, pieces, 1));
+            out.add(together(first.finish(), grid, waiting, pieces));
         }
         waiting.clear();
     }
 
-    /** How often a block works, so that there are still twice as many as a GPU holds. */
-    private int repeat(int[] blocks) {
-        int resident = GEMV_BLOCKS * settings.multiprocessors();
-        return Math.clamp(Arrays.stream(blocks).sum() / (2 * resident), 1, MOST_REPEATS);
+    /**
+     * Shares the pieces of matrices among as many blocks as a GPU holds, which all begin at once. Where that would give
+     * some of them two pieces and others one, one block a multiprocessor takes more of them.
+     *
+     * @param blocks the pieces of each matrix, and then its blocks
+     * @param each blocks that a multiprocessor holds
+     */
+    static void share(int[] blocks, int multiprocessors, int each) {
+        int pieces = Arrays.stream(blocks).sum();
+        if (pieces <= multiprocessors * each) {
+            return;
+        }
+        int wanted = multiprocessors * (pieces < 2 * multiprocessors * each ? 1 : each);
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = Math.max(1, Math.round((float) blocks[i] * wanted / pieces));
+        }
     }
 
     /** A launch over the structure {@code LinearBatch}. */
-    private static Launch together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks, int repeat) {
-        Words words = new Words(Boundary.LinearBatch.WORDS).set(Boundary.LinearBatch.REPEAT, repeat);
+    private static Launch together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks) {
+        Words words = new Words(Boundary.LinearBatch.WORDS);
         int total = 0;
         for (int i = 0; i < blocks.length; i++) {
             words.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, matrices.get(i).arguments);

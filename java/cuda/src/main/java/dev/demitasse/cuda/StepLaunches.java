@@ -13,9 +13,9 @@ final class StepLaunches implements AutoCloseable {
     private final LinearLaunches linear;
     private final AttentionLaunches attention;
 
-    StepLaunches(CudaContext context, KernelTable.Settings settings) {
-        this.linear = new LinearLaunches(context, settings);
-        this.attention = new AttentionLaunches(context, linear);
+    StepLaunches(CudaContext context, KernelModules kernels, KernelTable.Settings settings) {
+        this.linear = new LinearLaunches(context, kernels, settings);
+        this.attention = new AttentionLaunches(context, kernels, settings.multiprocessors(), linear);
     }
 
     /**
@@ -69,9 +69,11 @@ final class StepLaunches implements AutoCloseable {
     private static Launch embed(Step.Embed s) {
         CudaWeight table = (CudaWeight) s.table();
         WeightLayout.Element element = table.layout().element();
-        return rows(
+        Launch.Grid grid =
+                new Launch.Grid(s.rows(), pieces(table.columns(), Boundary.ROW_THREADS), 1, Boundary.ROW_THREADS, 0);
+        return new Launch.Kernel(
                 "embed",
-                s.rows(),
+                grid,
                 new Words(Boundary.EmbedArgs.WORDS)
                         .set(Boundary.EmbedArgs.ELEMENT, Boundary.Table.of(element))
                         .set(Boundary.EmbedArgs.WEIGHTS, table.elements())
@@ -84,7 +86,8 @@ final class StepLaunches implements AutoCloseable {
                         .set(Boundary.EmbedArgs.COLUMNS, table.columns())
                         .set(Boundary.EmbedArgs.IDS, s.ids())
                         .setFloat(Boundary.EmbedArgs.SCALE, s.scale())
-                        .set(Boundary.EmbedArgs.OUT, s.out()));
+                        .set(Boundary.EmbedArgs.OUT, s.out())
+                        .done());
     }
 
     private static Launch gatherRows(Step.GatherRows s) {
@@ -119,14 +122,17 @@ final class StepLaunches implements AutoCloseable {
     }
 
     private static Launch quantizeRows(Step.QuantizeRows s) {
-        return rows(
+        Launch.Grid grid = new Launch.Grid(
+                s.rows(), pieces(s.columns(), Boundary.QUANTIZE_COLUMNS), 1, Boundary.QUANTIZE_THREADS, 0);
+        return new Launch.Kernel(
                 "quantize_rows",
-                s.rows(),
+                grid,
                 new Words(Boundary.QuantizeRowsArgs.WORDS)
                         .set(Boundary.QuantizeRowsArgs.X, s.x())
                         .set(Boundary.QuantizeRowsArgs.COLUMNS, s.columns())
                         .set(Boundary.QuantizeRowsArgs.PLAIN, s.q())
-                        .set(Boundary.QuantizeRowsArgs.SCALES, s.scales()));
+                        .set(Boundary.QuantizeRowsArgs.SCALES, s.scales())
+                        .done());
     }
 
     private Launch rmsNorm(Step.RmsNorm s) {
@@ -155,9 +161,9 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.GatedActivationArgs.COLUMNS, columns)
                 .set(Boundary.GatedActivationArgs.OUT, s.out())
                 .set(Boundary.GatedActivationArgs.QUANTIZED, linear.quantizedRows(quantize));
-        int blocks = pieces(Math.max(columns, quantize == null ? 0 : quantize.padded()), Boundary.ELEMENT_THREADS);
+        int blocks = pieces(Math.max(columns, quantize == null ? 0 : quantize.padded()), Boundary.GATE_COLUMNS);
         return new Launch.Kernel(
-                "gated_activation", new Launch.Grid(blocks, rows, 1, Boundary.ELEMENT_THREADS, 0), words.done());
+                "gated_activation", new Launch.Grid(blocks, rows, 1, Boundary.GATE_THREADS, 0), words.done());
     }
 
     private static Launch rope(Step.Rope s) {

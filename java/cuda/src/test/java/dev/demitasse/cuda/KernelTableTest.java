@@ -20,7 +20,7 @@ class KernelTableTest {
     private static final Pattern NAMED = Pattern.compile("\"((?:gemv|gemm|attention|kv_append)_\\w+)\"");
 
     private static List<String> table(ActivationType activations, boolean wgmma, boolean batchInvariant) {
-        return KernelTable.describe(new KernelTable.Settings(activations, 132, wgmma, batchInvariant), false);
+        return KernelTable.describe(new KernelTable.Settings(activations, 132, 90, wgmma, batchInvariant), false);
     }
 
     @Test
