@@ -7,7 +7,8 @@ machine code does not hold what was meant.
 Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in
 every gemm of integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA) in every
 attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
-LDGSTS.E….128 to shared memory) in every gemv and attention_decode kernel.
+LDGSTS.E….128 to shared memory) in every gemv and attention_decode kernel. And where kernels.txt says that a driver for
+CUDA 12 will do: its form of machine code, nothing compressed.
 """
 import collections
 import pathlib
@@ -58,24 +59,43 @@ def missing_instructions(root, fatbin, architecture):
                 yield f"{name}, {architecture}: no {instruction}"
 
 
+def unreadable(root, fatbin):
+    """What a driver for CUDA 12.0 (from compute capability 10.0 on: 12.8) cannot read."""
+    for piece in output(root, "-res-usage", str(fatbin)).split("Fatbin elf code:")[1:]:
+        architecture, form = re.search(r"arch = (sm_\w+)\s+code version = \[1,(\d+)\]", piece).groups()
+        if int(form) > (7 if number(architecture) < 100 else 8):
+            yield f"{fatbin.name}, {architecture}: form {form} of machine code"
+        if re.search("^compressed$", piece, re.MULTILINE):
+            yield f"{fatbin.name}, {architecture}: compressed"
+
+
+def number(architecture):
+    return int(re.sub(r"\D", "", architecture))
+
+
 def main():
     root, folder, target = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
     table = collections.defaultdict(dict)
     shared_bytes = {}
     faults = []
+    cuda12 = "driver 12000" in (folder / "kernels.txt").read_text().splitlines()
     for fatbin in sorted(folder.glob("*.fatbin")):
         for kernel, architecture, registers, shared, local in resources(root, fatbin):
             table[kernel][architecture] = registers
             shared_bytes[kernel] = max(shared, shared_bytes.get(kernel, 0))
             if local:
                 faults.append(f"{kernel}, {architecture}: {local} bytes of local memory")
+        if cuda12:
+            faults += unreadable(root, fatbin)
         for architecture in sorted({a for row in table.values() for a in row}):
             faults += missing_instructions(root, fatbin, architecture)
     if not table:
         faults.append(f"there are no kernels in {folder}")
-    architectures = sorted({a for row in table.values() for a in row}, key=lambda a: int(re.sub(r"\D", "", a)))
+    architectures = sorted({a for row in table.values() for a in row}, key=number)
+    ptxas = subprocess.run([f"{root}/bin/ptxas", "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"V([0-9.]+)", ptxas)[1]
     lines = ["# Registers and memory of the CUDA kernels", "",
-             "nvcc 13.0.88; written by `ci/cuda_resources.py`. Registers a thread; shared bytes a block without "
+             f"ptxas {version}; written by `ci/cuda_resources.py`. Registers a thread; shared bytes a block without "
              "dynamic ones; local bytes"
              + (" are 0 everywhere (nothing is spilled)." if not faults else ": see the end."), "",
              "| kernel | " + " | ".join(architectures) + " | shared |", "|---" * (len(architectures) + 2) + "|"]

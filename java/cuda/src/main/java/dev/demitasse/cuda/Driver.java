@@ -24,9 +24,6 @@ final class Driver {
     /** The name under which the emulator (cuda/emulator) reports its device. */
     static final String EMULATOR = "Demitasse emulator";
 
-    /** CUDA 13.0, as the nvcc that makes the kernels: an older driver does not take their format. */
-    private static final int LEAST_VERSION = 13000;
-
     private static final int LEAST_CAPABILITY = 80;
 
     /** From which on graphs keep that a kernel may begin before the one before it has ended. */
@@ -60,7 +57,7 @@ final class Driver {
             return version() >= OVERLAP_VERSION && OVERLAP_CAPABILITIES.contains(number / 10);
         }
 
-        /** Why it cannot be used, or that it can. */
+        /** Why it cannot be used, or that it can, and the driver that it needs for it. */
         Support support() {
             if (name.equals(EMULATOR) && !"1".equals(System.getenv("DEMITASSE_ALLOW_EMULATOR"))) {
                 return Support.no(
@@ -72,7 +69,14 @@ final class Driver {
                         name + " has compute capability " + capability() + ", and the kernels need 8.0",
                         "use another card (Ampere or newer) or another backend");
             }
-            return Support.yes(toString());
+            DriverVersion version = version();
+            DriverVersion least = DriverVersion.least(number, KernelModules.driver());
+            if (version.isOlderThan(least)) {
+                return Support.no(
+                        "the driver is for " + version + ", and the kernels need " + least + " on " + this,
+                        "install a driver of version " + least.series() + " or newer");
+            }
+            return Support.yes(this + ", needs a driver of version " + least.series() + " or newer");
         }
 
         @Override
@@ -96,13 +100,7 @@ final class Driver {
             if (failed != 0) {
                 return Support.no("the driver does not start: " + name(failed), cure(failed));
             }
-            int version = version();
-            if (version < LEAST_VERSION) {
-                return Support.no(
-                        "the driver is for CUDA " + version(version) + ", and 13.0 is needed",
-                        "install a driver of version 580 or newer");
-            }
-            return Support.yes("CUDA " + version(version));
+            return Support.yes(version().toString());
         } catch (LinkageError e) {
             return Support.no(
                     "JCuda's native library cannot be loaded: " + firstLine(e),
@@ -147,14 +145,10 @@ final class Driver {
         return value[0];
     }
 
-    private static int version() {
+    private static DriverVersion version() {
         int[] version = new int[1];
         check(cuDriverGetVersion(version), "asking for the driver's version");
-        return version[0];
-    }
-
-    private static String version(int number) {
-        return number / 1000 + "." + number % 1000 / 10;
+        return new DriverVersion(version[0]);
     }
 
     /** @throws DeviceFailedException where the driver reports an error */

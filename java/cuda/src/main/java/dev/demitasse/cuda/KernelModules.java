@@ -22,9 +22,12 @@ import jcuda.driver.CUresult;
 /** The kernels, from the fatbins in the jar: one for each file in {@code cuda/kernels}. */
 final class KernelModules implements AutoCloseable {
     /**
-     * The fingerprint of the sources, then the names of the files, one a line, written by {@code cuda/CMakeLists.txt}.
+     * The fingerprint of the sources, the driver that the kernels need, then the names of the files, one a line;
+     * written by {@code cuda/CMakeLists.txt}.
      */
     private static final String LIST = "kernels.txt";
+
+    private static final String DRIVER = "driver ";
 
     private static final String WGMMA_SUFFIX = ".sm90a";
 
@@ -41,12 +44,20 @@ final class KernelModules implements AutoCloseable {
         return KernelModules.class.getResource(LIST) != null;
     }
 
+    /** The oldest driver that reads them. */
+    static DriverVersion driver() {
+        return new DriverVersion(Integer.parseInt(list().get(1).substring(DRIVER.length())));
+    }
+
+    private static List<String> list() {
+        return new String(resource(LIST), StandardCharsets.UTF_8).lines().toList();
+    }
+
     /** Loads them into the current context; {@code wgmma}: those of sm_90a, too. */
     KernelModules(boolean wgmma) {
-        List<String> lines =
-                new String(resource(LIST), StandardCharsets.UTF_8).lines().toList();
+        List<String> lines = list();
         requireSameBoundary(lines.getFirst());
-        for (String file : lines.subList(1, lines.size())) {
+        for (String file : lines.subList(2, lines.size())) {
             if (file.endsWith(WGMMA_SUFFIX) && !wgmma) {
                 continue;
             }

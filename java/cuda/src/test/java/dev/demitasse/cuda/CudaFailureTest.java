@@ -2,6 +2,7 @@ package dev.demitasse.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.demitasse.Devices;
 import dev.demitasse.Linear;
@@ -48,7 +49,12 @@ class CudaFailureTest {
                 Arguments.of(Map.of("DEMITASSE_ALLOW_EMULATOR", "0"), "is Demitasse's emulator"),
                 Arguments.of(Map.of("EMULATOR_INIT", "100"), "CUDA_ERROR_NO_DEVICE"),
                 Arguments.of(Map.of("EMULATOR_DEVICES", "0"), "the driver has no GPU"),
-                Arguments.of(Map.of("EMULATOR_DRIVER", "12080"), "the driver is for CUDA 12.8, and 13.0 is needed"),
+                Arguments.of(
+                        Map.of("EMULATOR_DRIVER", "11080"),
+                        "the driver is for CUDA 11.8, and the kernels need " + KernelModules.driver()),
+                Arguments.of(
+                        Map.of("EMULATOR_DRIVER", "11080"),
+                        "install a driver of version " + KernelModules.driver().series() + " or newer"),
                 Arguments.of(Map.of("EMULATOR_CAPABILITY", "75"), "compute capability 7.5, and the kernels need 8.0"));
     }
 
@@ -58,6 +64,18 @@ class CudaFailureTest {
     void saysWhyNotAndGoesOn(Map<String, String> environment, String reason) throws Exception {
         String said = run(environment, "probe");
         assertThat(said).contains(reason).contains("auto: ").doesNotContain("auto: cuda");
+    }
+
+    /** Kernels of ci/cuda-toolchain.sh's own packages run on every driver for CUDA 12; those of CUDA 13 do not. */
+    @Test
+    void asksForNoNewerDriverThanItsKernelsDo() throws Exception {
+        assumeThat(KernelModules.driver().number()).isEqualTo(12000);
+        Map<String, String> old = Map.of("EMULATOR_DRIVER", "12020");
+        assertThat(run(old, "probe")).contains("CUDA 12.2, 0: ").contains("needs a driver of version 525 or newer ok");
+        assertThat(run(old, "graphs")).doesNotContain("one by one").contains("5 steps: 32.0");
+        assertThat(run(Map.of("EMULATOR_DRIVER", "12020", "EMULATOR_CAPABILITY", "120"), "probe"))
+                .contains("the driver is for CUDA 12.2, and the kernels need CUDA 12.8")
+                .contains("install a driver of version 570 or newer not ok");
     }
 
     @Test
