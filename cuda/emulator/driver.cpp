@@ -184,7 +184,6 @@ API cuCtxCreate_v2(void** result, unsigned, int) {
     sticky = SUCCESS;
     return SUCCESS;
 }
-API cuCtxCreate_v4(void** result, void*, unsigned flags, int device) { return cuCtxCreate_v2(result, flags, device); }
 API cuCtxDestroy_v2(void*) { return SUCCESS; }
 API cuCtxSetCurrent(void* wanted) {
     current = wanted;
@@ -416,7 +415,7 @@ API cuGetErrorString(int, const char** text) {
     return SUCCESS;
 }
 
-// JCuda's library asks for every function of the API when it is loaded.
+// A call of these is an error. What CUDA 12.0 has not is left out: a call of it ends the process, as with that driver.
 #define UNSUPPORTED(name) \
     API name() { return NOT_SUPPORTED; }
 #include "unsupported.inc"
