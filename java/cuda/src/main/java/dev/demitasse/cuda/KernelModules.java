@@ -39,9 +39,9 @@ final class KernelModules implements AutoCloseable {
     private final Map<String, Integer> sharedBytes = new HashMap<>();
     private final Map<String, Integer> resident = new HashMap<>();
 
-    /** Whether the build had an nvcc. */
+    /** Whether the build had an nvcc. What builds before this form of the list left behind does not count. */
     static boolean built() {
-        return KernelModules.class.getResource(LIST) != null;
+        return KernelModules.class.getResource(LIST) != null && list().get(1).startsWith(DRIVER);
     }
 
     /** The oldest driver that reads them. */
