@@ -2,7 +2,7 @@
 # What can be tested of the CUDA kernels without a GPU: their format; the emulator against itself with planted faults;
 # the kernels on it with five orders of threads and both landings of asynchronous copies; both under AddressSanitizer
 # and UndefinedBehaviorSanitizer, there with two orders and one landing; and the machine code that nvcc made (table:
-# cuda/results/resources.md). The Java device is tested by Maven.
+# cuda/results/resources.md; budgets: cuda/budgets). The Java device is tested by Maven.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +35,7 @@ if LC_ALL=C.UTF-8 grep -nE '^.{121,}' $sources cuda/CMakeLists.txt cuda/bench/*.
   echo "FAILED: lines of more than 120 columns"
   exit 1
 fi
+python3 ci/cuda_budget.py
 for tool in cmake ninja g++; do
   command -v "$tool" >/dev/null || { echo "cuda kernels: not tested, $tool is missing"; exit 0; }
 done

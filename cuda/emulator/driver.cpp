@@ -4,6 +4,7 @@
 // The environment sets what the device says of itself and how it runs:
 //   EMULATOR_DEVICES      how many there are (1)
 //   EMULATOR_CAPABILITY   compute capability, such as 75 (80)
+//   EMULATOR_PROCESSORS   multiprocessors (4)
 //   EMULATOR_DRIVER       driver version, such as 12040 (13000)
 //   EMULATOR_MEMORY       bytes of device memory (4 GiB)
 //   EMULATOR_INIT         what cuInit returns (0)
@@ -131,7 +132,7 @@ int attribute(int number) {
         case 10:  // lanes of a warp
             return 32;
         case 16:  // multiprocessors
-            return 4;
+            return static_cast<int>(setting("EMULATOR_PROCESSORS", 4));
         case 75:
             return capability() / 10;
         case 76:

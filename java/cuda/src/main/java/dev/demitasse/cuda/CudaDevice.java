@@ -97,6 +97,11 @@ final class CudaDevice implements Device {
         return runner.started();
     }
 
+    /** What was recorded and not run yet, for tests. */
+    List<Step> waiting() {
+        return steps.waiting();
+    }
+
     @Override
     public Buffer allocate(long bytes) {
         return new CudaBuffer(new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.BUFFERS), runner);

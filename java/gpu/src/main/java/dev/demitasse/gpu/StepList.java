@@ -134,6 +134,11 @@ public final class StepList {
         add(new Step.Attention(store, layer, shape, q, out, own, plan, null));
     }
 
+    /** What was recorded and not run yet. */
+    public List<Step> waiting() {
+        return List.copyOf(steps);
+    }
+
     /** Runs what was recorded. */
     public void run() {
         if (steps.isEmpty()) {

@@ -1,0 +1,119 @@
+package dev.demitasse.cuda;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.gpu.Step;
+import dev.demitasse.kv.KvShape;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * What steps must move and compute at least, whatever kernel does it: every operand read once, every result written
+ * once, and the operations of products and of attention.
+ */
+final class StepCost {
+    /** Bytes, and multiplications and additions. */
+    record Cost(long bytes, long operations) {}
+
+    private static final int FLOAT = Float.BYTES;
+
+    private final long positions; // that rows attend to, all together
+    private final long cached; // positions of the cache that are read
+
+    /** Of steps of a batch, which is rows of one sequence, or each of another. */
+    StepCost(BatchRows rows, boolean oneSequence) {
+        long all = 0;
+        long last = 0;
+        for (int row = 0; row < rows.count(); row++) {
+            last = rows.positions()[row] + 1L;
+            all += last;
+        }
+        this.positions = all;
+        this.cached = oneSequence ? last : all;
+    }
+
+    /**
+     * What a step's launches cost: of products each its own where it has a launch, else the first one all. What follows
+     * reads what was written just before.
+     */
+    List<Cost> of(Step step, List<Launch> launches) {
+        List<Cost> costs = new ArrayList<>(Collections.nCopies(launches.size(), new Cost(0, 0)));
+        if (step instanceof Step.Linear s && s.products().size() > 1) {
+            List<Integer> multiplying = IntStream.range(0, launches.size())
+                    .filter(i -> !(launches.get(i) instanceof Launch.Kernel kernel
+                            && kernel.kernel().equals("linear_finish")))
+                    .boxed()
+                    .toList();
+            if (multiplying.size() == s.products().size()) {
+                for (int i = 0; i < multiplying.size(); i++) {
+                    costs.set(multiplying.get(i), product(s, s.products().get(i)));
+                }
+                return costs;
+            }
+        }
+        costs.set(0, of(step));
+        return costs;
+    }
+
+    private Cost of(Step step) {
+        return switch (step) {
+            case Step.Embed s ->
+                new Cost(s.rows() * (row(s.table()) + (long) FLOAT * s.table().columns()), 0);
+            case Step.GatherRows s -> new Cost(2L * FLOAT * s.rows() * s.columns(), 0);
+            case Step.Add s -> new Cost(3L * FLOAT * s.count(), 0);
+            case Step.SoftCap s -> new Cost(2L * FLOAT * s.count(), 0);
+            case Step.QuantizeRows s -> new Cost((FLOAT + 1L) * s.rows() * s.columns(), 0);
+            case Step.Quantize s -> new Cost((FLOAT + 1L) * s.rows() * s.columns(), 0);
+            case Step.RmsNorm s -> new Cost((s.addend() == 0 ? 2L : 4L) * FLOAT * s.rows() * s.columns(), 0);
+            case Step.GatedActivation s -> new Cost(3L * FLOAT * s.count(), 0);
+            case Step.Linear s -> linear(s);
+            case Step.Rope s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);
+            case Step.KvAppend s -> {
+                KvShape shape = s.store().shape();
+                yield new Cost(
+                        (FLOAT + shape.type().bytes()) * 2L * s.rows().count() * shape.kvHeads() * shape.headDim(), 0);
+            }
+            case Step.Attention s -> attention(s);
+            case Step.Sample s -> new Cost((long) FLOAT * s.rows() * s.columns(), 0);
+            case Step.Copy s -> new Cost(2L * s.bytes(), 0);
+        };
+    }
+
+    /** Bytes of a row of weights. */
+    private static long row(LinearWeight weight) {
+        return weight.bytes() / weight.rows();
+    }
+
+    private static Cost linear(Step.Linear step) {
+        long bytes = 0;
+        long operations = 0;
+        for (Step.Product product : step.products()) {
+            Cost cost = product(step, product);
+            bytes += cost.bytes;
+            operations += cost.operations;
+        }
+        return new Cost(bytes, operations);
+    }
+
+    private static Cost product(Step.Linear step, Step.Product product) {
+        LinearWeight weight = product.weight();
+        long rows = step.rows();
+        return new Cost(
+                weight.bytes()
+                        + rows * weight.columns() * (step.integers() ? 1 : FLOAT)
+                        + rows * weight.rows() * product.type().bytes(),
+                2 * rows * weight.rows() * weight.columns());
+    }
+
+    private Cost attention(Step.Attention step) {
+        AttentionShape shape = step.shape();
+        KvShape cache = step.store().shape();
+        long width = (long) shape.heads() * shape.headDim();
+        long vector = (long) cache.kvHeads() * cache.headDim() * cache.type().bytes()
+                + (cache.type().scaled() ? (long) cache.kvHeads() * cache.scaleGroups() * FLOAT : 0);
+        return new Cost(2 * cached * vector + 2L * FLOAT * step.rows().count() * width, 4 * positions * width);
+    }
+}
