@@ -1,16 +1,27 @@
 #!/usr/bin/env python3
-"""Asserts without a card that no kernel has become slower: by what steps of models launch, how blocks fill a GPU, and
-the machine code. What is asserted lies in cuda/budgets; the models in ci/cuda_model.py.
+"""Asserts without a card that no kernel has become slower: by what steps of models launch, by the machine code, and by
+how blocks fill a GPU. What is asserted lies in cuda/budgets; the models in ci/cuda_model.py.
 
   ci/cuda_budget.py [--write] [CUDA_ROOT FOLDER_OF_FATBINS]
 
 Without a toolchain only what needs no machine code is checked. --write makes new budgets of what is found, after a
 change for the better: of launches from what LaunchBudgetTest left in java/cuda/target.
 """
+import collections
 import pathlib
 import sys
 
+import cuda_code as code
 import cuda_model as model
+from cuda_resources import output, resources
+
+ARCHITECTURE = "sm_90a"
+TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
+
+CODE_BYTES = 128 << 10  # of a kernel: what the instruction cache of a multiprocessor is taken to hold
+LOOP_BYTES = CODE_BYTES // 4  # of a loop, beside which other warps run other code
+
+REGENERATE = "after a change for the better: ci/cuda_budget.py --write CUDA_ROOT FOLDER_OF_FATBINS"
 
 
 def check_calibration(launches, card):
@@ -19,6 +30,82 @@ def check_calibration(launches, card):
         if abs(expected / measured - 1) > model.CALIBRATED:
             yield (f"{name}, {step}: the launch model says {expected * 1e3:.3f} ms, "
                    f"the card {measured * 1e3:.3f}: more than {model.CALIBRATED:.0%} apart")
+
+
+def code_faults(kernel, flow, loops):
+    """What is wrong in a kernel's machine code whatever a budget says."""
+    for place in code.touched_accumulators(flow):
+        yield f"{kernel}: touches what wgmma still adds to: {place}"
+    whole = len(flow.instructions(flow.order()))
+    for loop in loops:
+        if code.full_waits(loop) > 1:
+            yield f"{kernel}: {code.full_waits(loop)} waits for all of wgmma in a loop: its products are serialized"
+        if len(loop) < whole and len(loop) * code.INSTRUCTION_BYTES > LOOP_BYTES:
+            yield f"{kernel}: a loop of {len(loop)} instructions is too long for the instruction cache"
+
+
+def inspect(root, folder):
+    """A row for each hot loop of each kernel, and what is wrong in the machine code."""
+    rows, faults = [], []
+    for fatbin in sorted(folder.glob("*.fatbin")):
+        used = {kernel: (registers, shared) for kernel, architecture, registers, shared, _ in resources(root, fatbin)
+                if architecture == ARCHITECTURE}
+        for kernel, instructions in code.kernels(output(root, "-sass", "-arch", ARCHITECTURE, str(fatbin))).items():
+            flow = code.Flow(instructions)
+            loops = code.hot_loops(flow)
+            faults += code_faults(kernel, flow, loops)
+            registers, shared = used[kernel]
+            for number, loop in enumerate(loops, 1):
+                pipes = collections.Counter(map(code.pipe, loop))
+                rows.append({"kernel": kernel, "registers": registers, "shared": shared,
+                             "code": len(instructions) * code.INSTRUCTION_BYTES,
+                             "one_lane": code.one_lane_copies(instructions), "loop": number,
+                             "instructions": len(loop)} | {pipe: pipes[pipe] for pipe in code.PIPES}
+                            | {"bytes": sum(map(code.loaded_bytes, loop)),
+                               "operations": sum(map(code.operations, loop))})
+    return sorted(rows, key=lambda row: (row["kernel"], row["loop"])), faults
+
+
+def work(row):
+    """What a loop does, to which its instructions are compared: operations where those bound it, else bytes."""
+    bound_by_operations = row["kernel"].startswith(("gemm", "attention_prefill"))
+    for what in ("operations", "bytes") if bound_by_operations else ("bytes", "operations"):
+        if row[what]:
+            return what, row[what]
+    return "iteration", 1
+
+
+def check_loop(row, budget):
+    """A hot loop against the one of the same number in the budget."""
+    name = f"{row['kernel']}, loop {row['loop']}"
+    what, amount = work(row)
+    budget_what, budget_amount = work(budget)
+    if what != budget_what:
+        yield f"{name}: counted by {what}, not by {budget_what}; {REGENERATE}"
+        return
+    ratio = row["instructions"] / amount * budget_amount / budget["instructions"]
+    if ratio > 1 + TOLERANCE:
+        more = ", ".join(f"{pipe} {budget[pipe]} to {row[pipe]}" for pipe in code.PIPES if row[pipe] != budget[pipe])
+        yield f"{name}: {ratio - 1:.1%} more instructions for the same {what} ({more})"
+    elif ratio < 1 - TOLERANCE:
+        yield f"{name}: {1 - ratio:.1%} fewer instructions than its budget; {REGENERATE}"
+
+
+def check_code(rows, budgets):
+    """Machine code against its budget, loop by loop."""
+    found = {(row["kernel"], row["loop"]): row for row in rows}
+    known = {(row["kernel"], row["loop"]): row for row in budgets}
+    for kernel, loop in sorted(found.keys() ^ known.keys()):
+        yield f"{kernel}, loop {loop}: {'not in the budget' if (kernel, loop) in found else 'gone'}; {REGENERATE}"
+    for key in sorted(found.keys() & known.keys()):
+        row, budget = found[key], known[key]
+        yield from check_loop(row, budget)
+        if row["loop"] > 1:
+            continue
+        if row["code"] > max(CODE_BYTES, budget["code"] * (1 + TOLERANCE)):
+            yield f"{row['kernel']}: {row['code']} bytes of code; its budget has {budget['code']}"
+        if row["one_lane"] > budget["one_lane"]:
+            yield f"{row['kernel']}: {row['one_lane']} loops copy lane after lane; its budget has {budget['one_lane']}"
 
 
 def main():
@@ -30,6 +117,11 @@ def main():
     launches = model.table("launches")
     cards = {card["card"]: card for card in model.table("cards")}
     faults = list(check_calibration(launches, cards["H200"]))
+    if arguments:
+        rows, always = inspect(arguments[0], pathlib.Path(arguments[1]))
+        if write:
+            model.write_table("kernels", rows)
+        faults += always + list(check_code(rows, model.table("kernels")))
     print(f"cuda budgets: {len(model.steps(launches))} steps, {len(faults)} faults")
     for fault in faults:
         print(f"FAILED: {fault}")
