@@ -21,6 +21,9 @@ TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
 CODE_BYTES = 128 << 10  # of a kernel: what the instruction cache of a multiprocessor is taken to hold
 LOOP_BYTES = CODE_BYTES // 4  # of a loop, beside which other warps run other code
 
+LEAST_BALANCE = 0.9
+ROUNDING = 0.0005
+
 REGENERATE = "after a change for the better: ci/cuda_budget.py --write CUDA_ROOT FOLDER_OF_FATBINS"
 
 
@@ -108,6 +111,31 @@ def check_code(rows, budgets):
             yield f"{row['kernel']}: {row['one_lane']} loops copy lane after lane; its budget has {budget['one_lane']}"
 
 
+def waves(launches, rows, card):
+    """How the blocks of launches that are more than a launch fill the card, by what the launch is there for."""
+    used = {row["kernel"]: row for row in rows}
+    found = {}
+    for launch in filter(model.heavy, launches):
+        if launch["kernel"] in used:
+            key = tuple(launch[k] for k in ("model", "step", "bytes", "operations"))
+            row = {k: launch[k] for k in ("model", "step", "bytes", "operations", "kernel", "x", "y", "z")}
+            found[key] = row | model.wave(launch, used[launch["kernel"]], card)
+    return found
+
+
+def check_waves(found, budgets):
+    """No launch fills the card less than its budget says; one that has none leaves a tenth of it idle at most."""
+    known = {tuple(row[k] for k in ("model", "step", "bytes", "operations")): row for row in budgets}
+    for key, row in found.items():
+        least = float(known[key]["balance"]) if key in known else LEAST_BALANCE
+        if float(row["balance"]) < least - ROUNDING:
+            yield (f"{row['model']}, {row['step']}: {row['kernel']} of {row['x']} x {row['y']} x {row['z']} blocks, "
+                   f"{row['resident']} a multiprocessor: {row['waves']} waves, balance {row['balance']}, "
+                   f"not {least:.3f}")
+        elif float(row["balance"]) > least + ROUNDING and key in known:
+            yield f"{row['model']}, {row['step']}: {row['kernel']} is balanced better than its budget; {REGENERATE}"
+
+
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--write"]
     write = len(arguments) + 1 < len(sys.argv)
@@ -119,9 +147,12 @@ def main():
     faults = list(check_calibration(launches, cards["H200"]))
     if arguments:
         rows, always = inspect(arguments[0], pathlib.Path(arguments[1]))
+        filled = waves(launches, rows, cards["H200"])
         if write:
             model.write_table("kernels", rows)
-        faults += always + list(check_code(rows, model.table("kernels")))
+            model.write_table("waves", list(filled.values()))
+        faults += always + list(check_code(rows, model.table("kernels"))) + list(
+            check_waves(filled, model.table("waves")))
     print(f"cuda budgets: {len(model.steps(launches))} steps, {len(faults)} faults")
     for fault in faults:
         print(f"FAILED: {fault}")
