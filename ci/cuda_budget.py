@@ -5,7 +5,8 @@ how blocks fill a GPU. What is asserted lies in cuda/budgets; the models in ci/c
   ci/cuda_budget.py [--write] [CUDA_ROOT FOLDER_OF_FATBINS]
 
 Without a toolchain only what needs no machine code is checked. --write makes new budgets of what is found, after a
-change for the better: of launches from what LaunchBudgetTest left in java/cuda/target.
+change for the better: of launches from what LaunchBudgetTest left in java/cuda/target. Either way
+cuda/results/predicted.md must be what the budgets give (ci/cuda_predicted.py).
 """
 import collections
 import pathlib
@@ -13,7 +14,10 @@ import sys
 
 import cuda_code as code
 import cuda_model as model
+import cuda_predicted
 from cuda_resources import output, resources
+
+PREDICTED = model.ROOT / "cuda/results/predicted.md"
 
 ARCHITECTURE = "sm_90a"
 TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
@@ -21,7 +25,6 @@ TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
 CODE_BYTES = 128 << 10  # of a kernel: what the instruction cache of a multiprocessor is taken to hold
 LOOP_BYTES = CODE_BYTES // 4  # of a loop, beside which other warps run other code
 
-LEAST_BALANCE = 0.9
 ROUNDING = 0.0005
 
 REGENERATE = "after a change for the better: ci/cuda_budget.py --write CUDA_ROOT FOLDER_OF_FATBINS"
@@ -127,7 +130,7 @@ def check_waves(found, budgets):
     """No launch fills the card less than its budget says; one that has none leaves a tenth of it idle at most."""
     known = {tuple(row[k] for k in ("model", "step", "bytes", "operations")): row for row in budgets}
     for key, row in found.items():
-        least = float(known[key]["balance"]) if key in known else LEAST_BALANCE
+        least = float(known[key]["balance"]) if key in known else model.LEAST_BALANCE
         if float(row["balance"]) < least - ROUNDING:
             yield (f"{row['model']}, {row['step']}: {row['kernel']} of {row['x']} x {row['y']} x {row['z']} blocks, "
                    f"{row['resident']} a multiprocessor: {row['waves']} waves, balance {row['balance']}, "
@@ -153,6 +156,11 @@ def main():
             model.write_table("waves", list(filled.values()))
         faults += always + list(check_code(rows, model.table("kernels"))) + list(
             check_waves(filled, model.table("waves")))
+    predicted = cuda_predicted.text(launches, list(cards.values()), model.table("kernels"), model.table("waves"))
+    if write:
+        PREDICTED.write_text(predicted, encoding="utf-8")
+    if PREDICTED.read_text(encoding="utf-8") != predicted:
+        faults.append(f"cuda/results/predicted.md is not what the budgets give; {REGENERATE}")
     print(f"cuda budgets: {len(model.steps(launches))} steps, {len(faults)} faults")
     for fault in faults:
         print(f"FAILED: {fault}")

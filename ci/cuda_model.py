@@ -1,6 +1,8 @@
 """What launches should take on a card, by models that an H200 has calibrated (cuda/results/h200-2026-11-26).
 
-A launch takes LAUNCH seconds, and its bytes at the rate at which kernels have read.
+A launch takes LAUNCH seconds and then the longest of: its bytes at the rate at which kernels have read; its tensor-core
+operations at the share of the peak that wgmma has reached; and, where the machine code says how many, its instructions
+at the rate at which gemm has issued them.
 """
 import csv
 import json
@@ -12,8 +14,14 @@ BUDGETS = ROOT / "cuda/budgets"
 RECORDED = ROOT / "cuda/results/h200-2026-11-26/demitasse.jsonl"
 
 LAUNCH = 4.0e-6  # seconds that a launch of a graph adds: with STREAM it gives the recorded steps within 5 %
+READABLE = 4297 / 4800  # of a data sheet's bandwidth: what reading alone reached
 STREAM = 3500 / 4800  # of a data sheet's bandwidth: what kernels reach
-SCHEDULERS = 4  # of a multiprocessor
+# The same of kernels that reach less: attention (32 sequences of 8,192) in demitasse.jsonl, gemv in kernels.csv.
+SLOWER = {"attention_decode_f16": 2240 / 4800, "gemv_int4_per32_rows8": 2000 / 4800,
+          "gemv_int8_per32_rows8": 2700 / 4800}
+ISSUED = 0.48  # of the issue slots, by the hot loop: gemm_int4_per32_m128, 4096 rows, in kernels.csv
+PEAK = 0.49  # of the tensor cores' peak: gemm_int8_per_row_wgmma, 4096 rows, in kernels.csv
+SCHEDULERS = 4  # of a multiprocessor; each issues an instruction a clock
 
 # A multiprocessor of compute capability 9.0: 32-bit registers, of which a warp takes 256 at a time from one of four
 # parts; bytes of shared memory, and what a block takes of them for the system; threads; blocks.
@@ -22,6 +30,7 @@ SHARED, SYSTEM_SHARED = 228 << 10, 1 << 10
 THREADS = 2048
 BLOCKS = 32
 
+LEAST_BALANCE = 0.9  # of launches that no budget knows
 HEAVY_BYTES, HEAVY_OPERATIONS = 10**6, 10**9  # launches with less are nothing but launches
 
 CALIBRATED = 0.05  # how far the model of steps may be from the card
@@ -54,17 +63,31 @@ def steps(launches):
     return found
 
 
+def launched(launches):
+    return sum(launch["count"] for launch in launches)
+
+
+def copies(launches):
+    return sum(launch["count"] for launch in launches if launch["kernel"] == "copy")
+
+
 def total(launches, what):
     return sum(launch["count"] * launch[what] for launch in launches)
 
 
 def recorded():
-    """Steps that the card has run: model, step, launches and seconds on the GPU."""
+    """Steps that the card has run: model, step, launches and seconds on the GPU; of prefill no launches are known, and
+    seconds are those of the host."""
     for line in RECORDED.read_text(encoding="utf-8").splitlines():
         figure = json.loads(line)
-        if figure.get("operation") == "decode" and figure["cache"] == "F16" and figure["model"] != "deep":
-            yield (f"{figure['model']} {figure['type']}", f"decode {figure['sequences']} at {figure['depth']}",
+        if figure.get("cache") != "F16" or "model" not in figure:
+            continue
+        name = f"{figure['model']} {figure['type']}"
+        if figure["operation"] == "decode":
+            yield (name, f"decode {figure['sequences']} at {figure['depth']}",
                    figure["kernelsPerStep"], figure["gpuMillisecondsPerStep"] * 1e-3)
+        elif figure["operation"] == "prefill":
+            yield name, f"prefill {figure['tokens']}", None, figure["tokens"] / figure["tokensPerSecond"]
 
 
 def calibration(launches, card):
@@ -74,6 +97,38 @@ def calibration(launches, card):
         if step.startswith("decode 1 ") and (model, step) in known:
             stream = card["gigabytes"] * 1e9 * STREAM
             yield model, step, seconds, LAUNCH * count + total(known[model, step], "bytes") / stream
+
+
+def peak(card, kernel):
+    """Operations a second at most."""
+    return card["fp16" if kernel.startswith("attention") else "int8"] * 1e12
+
+
+def instructions(launch, code):
+    """Instructions that a launch issues in the loops that do its work; 0 where the machine code does not say."""
+    loop = code.get(launch["kernel"])
+    if loop is None:
+        return 0
+    if launch["kernel"].startswith("attention_decode"):
+        return launch["bytes"] * loop["instructions"] / loop["bytes"]
+    if launch["kernel"].startswith(("gemm_int", "attention_prefill")):
+        return launch["operations"] * loop["instructions"] / loop["operations"]
+    return 0
+
+
+def limit(launch, card):
+    """Seconds that no kernel can be under."""
+    return max(launch["bytes"] / (card["gigabytes"] * 1e9 * READABLE),
+               launch["operations"] / peak(card, launch["kernel"]))
+
+
+def predicted(launch, card, code):
+    """Seconds of a launch; `code` has the shortest hot loop of each kernel."""
+    slots = card["multiprocessors"] * SCHEDULERS * card["gigahertz"] * 1e9
+    stream = next((share for kernel, share in SLOWER.items() if launch["kernel"].startswith(kernel)), STREAM)
+    return LAUNCH + max(launch["bytes"] / (card["gigabytes"] * 1e9 * stream),
+                        launch["operations"] / (peak(card, launch["kernel"]) * PEAK),
+                        instructions(launch, code) / (slots * ISSUED))
 
 
 def heavy(launch):
@@ -89,7 +144,8 @@ def resident(registers, shared, threads):
 
 def wave(launch, used, card):
     """How a launch's blocks fill a card: blocks that a multiprocessor holds; waves of them; and balance, the share of
-    the time of the busiest multiprocessor that an average one has work for."""
+    the time of the busiest multiprocessor that an average one has work for. A kernel that divides its work among the
+    blocks itself, as wgmma does, is seen by its blocks alone."""
     held = resident(used["registers"], used["shared"] + launch["shared"], launch["threads"])
     blocks = launch["x"] * launch["y"] * launch["z"]
     each = blocks / card["multiprocessors"]
