@@ -176,7 +176,8 @@ class Flow:
 def hot_loops(flow):
     """The instructions of the loops that do a kernel's work, the shortest first: there are several where one kernel is
     compiled for several layouts. Of loops with tensor-core instructions, else with loads, the innermost ones that have
-    at least half as many as any; the whole kernel where there is none."""
+    at least half as many as any; the whole kernel where there is none. Of what an H200 counted for gemv (ncu-raw.csv)
+    they were 61 to 92 %, with what is seldom reached in them."""
     whole = flow.instructions(flow.order())
     loops = [(blocks, flow.instructions(blocks)) for blocks in flow.loops()]
     tensor = any(pipe(i) == "tensor" for i in whole)

@@ -211,6 +211,21 @@ inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t
                                                [](uint16_t x) { return fp16_to_float(x); });
 }
 
+// Eight rows of a matrix are read at once where their 16 bytes lie in different banks; right results do not show it.
+inline void require_all_banks(const void* const* const* rows) {
+    for (int m = 0; m < 4; m++) {
+        uintptr_t row_of[8] = {};
+        for (int i = 0; i < 8; i++) {
+            const auto row = reinterpret_cast<uintptr_t>(*rows[m * 8 + i]);
+            uintptr_t& other = row_of[row / 16 % 8];
+            if (other != 0 && other != row) {
+                emulator::fault("rows of ldmatrix share banks");
+            }
+            other = row;
+        }
+    }
+}
+
 template <bool TRANSPOSED>
 void load_fragments(uint32_t (&r)[4], const void* row) {
     require_aligned(row, "a row of ldmatrix");
@@ -218,6 +233,7 @@ void load_fragments(uint32_t (&r)[4], const void* row) {
         uint32_t r[4];
     };
     Out out = emulator::meet<const void*, Out>(0xFFFFFFFFu, "ldmatrix", row, [](auto in, auto result) {
+        require_all_banks(in);
         for (int l = 0; l < 32; l++) {
             for (int m = 0; m < 4; m++) {
                 uint16_t pair[2];

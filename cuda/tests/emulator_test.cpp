@@ -144,6 +144,12 @@ void faults() {
                   load_matrices(r, shared + 4);
               }).find("multiple of 16") != std::string::npos,
               "ldmatrix from an odd address is caught");
+        check(run([&] {
+                  DYNAMIC_SHARED(shared);
+                  uint32_t r[4];
+                  load_matrices(r, shared + lane() % 8 * 64);
+              }).find("share banks") != std::string::npos,
+              "rows of ldmatrix in the same banks are caught");
     }
     int value = 0;
     check(run([&] {
