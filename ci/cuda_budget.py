@@ -25,17 +25,21 @@ TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
 CODE_BYTES = 128 << 10  # of a kernel: what the instruction cache of a multiprocessor is taken to hold
 LOOP_BYTES = CODE_BYTES // 4  # of a loop, beside which other warps run other code
 
-ROUNDING = 0.0005
+ROUNDING = 0.0005  # of a balance
+WAVE_ROUNDING = 0.01
 
 REGENERATE = "after a change for the better: ci/cuda_budget.py --write CUDA_ROOT FOLDER_OF_FATBINS"
 
 
 def check_calibration(launches, card):
-    """The model of steps gives what the card has shown."""
+    """The models of steps and of waves give what the card has shown."""
     for name, step, measured, expected in model.calibration(launches, card):
         if abs(expected / measured - 1) > model.CALIBRATED:
             yield (f"{name}, {step}: the launch model says {expected * 1e3:.3f} ms, "
                    f"the card {measured * 1e3:.3f}: more than {model.CALIBRATED:.0%} apart")
+    for kernel, measured, expected in model.recorded_waves(card):
+        if abs(expected - measured) > WAVE_ROUNDING:
+            yield f"{kernel}: {expected:.2f} waves, where the card had {measured:.2f}"
 
 
 def code_faults(kernel, flow, loops):
@@ -129,6 +133,8 @@ def waves(launches, rows, card):
 def check_waves(found, budgets):
     """No launch fills the card less than its budget says; one that has none leaves a tenth of it idle at most."""
     known = {tuple(row[k] for k in ("model", "step", "bytes", "operations")): row for row in budgets}
+    for key in sorted(known.keys() - found.keys()):
+        yield f"{key[0]}, {key[1]}: no launch has {key[2]} bytes and {key[3]} operations any more; {REGENERATE}"
     for key, row in found.items():
         least = float(known[key]["balance"]) if key in known else model.LEAST_BALANCE
         if float(row["balance"]) < least - ROUNDING:

@@ -24,9 +24,9 @@ PEAK = 0.49  # of the tensor cores' peak: gemm_int8_per_row_wgmma, 4096 rows, in
 SCHEDULERS = 4  # of a multiprocessor; each issues an instruction a clock
 
 # A multiprocessor of compute capability 9.0: 32-bit registers, of which a warp takes 256 at a time from one of four
-# parts; bytes of shared memory, and what a block takes of them for the system; threads; blocks.
+# parts; bytes of shared memory; threads; blocks.
 REGISTERS = 65536
-SHARED, SYSTEM_SHARED = 228 << 10, 1 << 10
+SHARED = 228 << 10
 THREADS = 2048
 BLOCKS = 32
 
@@ -136,10 +136,21 @@ def heavy(launch):
 
 
 def resident(registers, shared, threads):
-    """Blocks that a multiprocessor holds at once."""
+    """Blocks that a multiprocessor holds at once. `shared` are all bytes of a block, those for the system included."""
     warp_registers = (registers * 32 + 255) // 256 * 256
     warps = SCHEDULERS * (REGISTERS // SCHEDULERS // warp_registers)
-    return min(warps * 32 // threads, SHARED // (shared + SYSTEM_SHARED), THREADS // threads, BLOCKS)
+    return min(warps * 32 // threads, SHARED // max(shared, 1), THREADS // threads, BLOCKS)
+
+
+def recorded_waves(card):
+    """Launches that the card has profiled: kernel, waves, and what they are here."""
+    with open(RECORDED.with_name("ncu-raw.csv"), encoding="utf-8", newline="") as file:
+        for row in list(csv.DictReader(file))[1:]:  # after the units
+            held = resident(int(row["launch__registers_per_thread"]),
+                            round(float(row["launch__shared_mem_per_block"]) * 1000),
+                            int(float(row["launch__block_size"])))
+            yield (row["Kernel Name"], float(row["launch__waves_per_multiprocessor"]),
+                   float(row["launch__grid_size"]) / held / card["multiprocessors"])
 
 
 def wave(launch, used, card):
