@@ -112,6 +112,8 @@ struct Settings {
 
 inline Settings settings;
 
+inline size_t copied_bytes = 0;  // by asynchronous copies, since the program began
+
 struct Block {
     Index3 index, threads, grid;
     std::vector<Fiber> fibers;

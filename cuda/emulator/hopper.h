@@ -77,6 +77,7 @@ inline void copy_bulk(Block* to_block, void* to, const void* from, unsigned byte
     if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(to) % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) {
         fault("a bulk copy that is no multiple of 16 bytes");
     }
+    copied_bytes += bytes;
     CountingBarrier& counts = counting_barrier(to_block, mapped(barrier, to_block));
     const Cluster::BulkCopy bulk{{mapped(static_cast<unsigned char*>(to), to_block), from, bytes, false}, &counts};
     if (settings.copies_early) {

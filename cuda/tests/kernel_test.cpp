@@ -98,6 +98,7 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         const unsigned pieces = blocks(outputs, kernel.outputs);
         const bool fewer = kernel.name.find("gemv") == 0;
         const unsigned each = fewer ? 1 + static_cast<unsigned>(random() % pieces) : pieces;
+        const size_t copied = emulator::copied_bytes;
         run(kernel.name, {copies * each, blocks(rows, kernel.rows), kernel.splits}, kernel.threads, kernel.shared_bytes,
             batch(each));
         if (kernel.splits > 1) {
@@ -108,6 +109,10 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         }
         const std::string what = kernel.name + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
                                  " x " + std::to_string(columns);
+        // gemv reads weights once for each of its groups of rows, as far as its blocks have outputs for all of them.
+        check(!repeats || outputs % kernel.outputs != 0 ||
+                  emulator::copied_bytes - copied == copies * blocks(rows, kernel.rows) * m.tile_bytes(),
+              what + ": weights are not read once");
         const bool of_floats = kernel.name.find("_float") != std::string::npos;
         const Exact& expected = of_floats ? floats : integers;
         check(close(out, expected.values, 1e-10, expected.power), what);

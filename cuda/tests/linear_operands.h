@@ -55,6 +55,12 @@ struct RandomMatrix {
         }
     }
 
+    // Bytes that a kernel moves to read every weight once; per row, scales are read where results are stored.
+    size_t tile_bytes() const {
+        const size_t numbers = group == 0 ? 0 : scales.size() + mins.size();
+        return quants.size() + numbers * (fp16_scales.empty() ? 4 : 2);
+    }
+
     static int integer(Fill fill, std::mt19937& random) {
         constexpr int LEAST = BITS == 4 ? 0 : -128;
         constexpr int COUNT = 1 << BITS;
