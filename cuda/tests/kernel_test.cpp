@@ -110,7 +110,7 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         const std::string what = kernel.name + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
                                  " x " + std::to_string(columns);
         // gemv reads weights once for each of its groups of rows, as far as its blocks have outputs for all of them.
-        check(!repeats || outputs % kernel.outputs != 0 ||
+        check(!fewer || outputs % kernel.outputs != 0 ||
                   emulator::copied_bytes - copied == copies * blocks(rows, kernel.rows) * m.tile_bytes(),
               what + ": weights are not read once");
         const bool of_floats = kernel.name.find("_float") != std::string::npos;

@@ -27,7 +27,7 @@ final class Driver {
     private static final int LEAST_CAPABILITY = 80;
 
     /** From which on graphs keep that a kernel may begin before the one before it has ended. */
-    private static final int OVERLAP_VERSION = 12030;
+    private static final DriverVersion OVERLAP_VERSION = new DriverVersion(12030);
 
     /** Major compute capabilities of which there is machine code that awaits the kernels before it. */
     private static final Set<Integer> OVERLAP_CAPABILITIES = Set.of(9, 10, 12);
@@ -54,7 +54,7 @@ final class Driver {
 
         /** Whether a kernel may begin before the one before it has ended (programmatic dependent launch). */
         boolean overlapsKernels() {
-            return version() >= OVERLAP_VERSION && OVERLAP_CAPABILITIES.contains(number / 10);
+            return !version().isOlderThan(OVERLAP_VERSION) && OVERLAP_CAPABILITIES.contains(number / 10);
         }
 
         /** Why it cannot be used, or that it can, and the driver that it needs for it. */

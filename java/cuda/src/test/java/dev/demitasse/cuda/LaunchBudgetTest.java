@@ -159,7 +159,9 @@ class LaunchBudgetTest {
             Driver.Gpu gpu = Driver.gpus().getFirst();
             context = new CudaContext(gpu);
             launches = new StepLaunches(
-                    context, new KernelTable.Settings(activations, gpu.multiprocessors(), true, false));
+                    context,
+                    new KernelModules(true),
+                    new KernelTable.Settings(activations, gpu.multiprocessors(), gpu.number(), true, false));
         }
 
         List<String> lower(List<Step> recorded, StepCost cost) {
