@@ -22,9 +22,7 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -161,26 +159,38 @@ final class CudaDevice implements Device {
             throw new UsageException(
                     "cuda: linear takes at most " + LinearLaunches.MOST_ROWS + " rows at once, not " + rows + ".");
         }
-        Map<Integer, List<Step.Product>> byPadding = new LinkedHashMap<>(); // 0 for FP32 activations
-        for (Projection projection : projections) {
-            CudaWeight weight = (CudaWeight) projection.weight();
-            boolean integers =
-                    activations.integers() && weight.layout().element().quantized();
-            Buffer bias = projection.bias();
-            byPadding
-                    .computeIfAbsent(integers ? weight.paddedColumns() : 0, padded -> new ArrayList<>())
-                    .add(new Step.Product(
-                            weight, bias == null ? 0 : address(bias), address(projection.out()), projection.type()));
-        }
         long in = address(x);
-        int columns = projections[0].weight().columns();
-        boolean perRow = activations == ActivationType.INT8_ROW;
-        byPadding.forEach((padded, products) -> {
+        for (int first = 0; first < projections.length; ) { // neighbors whose activations are alike, mostly all
+            int padded = padded(projections[first]);
+            List<Step.Product> products = new ArrayList<>(projections.length);
+            int next = first;
+            while (next < projections.length && padded(projections[next]) == padded) {
+                products.add(product(projections[next++]));
+            }
             if (padded != 0) {
+                int columns = projections[first].weight().columns();
+                boolean perRow = activations == ActivationType.INT8_ROW;
                 steps.add(new Step.Quantize(in, rows, columns, padded, perRow));
             }
             steps.add(new Step.Linear(in, rows, padded != 0, products));
-        });
+            first = next;
+        }
+    }
+
+    /** Columns of integer activations with those that fill the weight's last tile; 0 for FP32 activations. */
+    private int padded(Projection projection) {
+        CudaWeight weight = (CudaWeight) projection.weight();
+        boolean integers = activations.integers() && weight.layout().element().quantized();
+        return integers ? weight.paddedColumns() : 0;
+    }
+
+    private static Step.Product product(Projection projection) {
+        Buffer bias = projection.bias();
+        return new Step.Product(
+                (CudaWeight) projection.weight(),
+                bias == null ? 0 : address(bias),
+                address(projection.out()),
+                projection.type());
     }
 
     @Override

@@ -17,6 +17,7 @@ import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.StepList;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private final Pointer staging = new Pointer(); // pinned host memory
     private final DevicePointer deviceData;
     private final Map<Key, Graph> graphs = new LinkedHashMap<>(16, 0.75f, true);
+    private final IdentityHashMap<List<Step>, Key> keys = new IdentityHashMap<>(); // those of graphs
     private boolean underWay; // the staging memory may still be read
     private final List<RunEvent> events = new ArrayList<>(); // of what is under way
     private final KernelLauncher launcher;
@@ -55,14 +57,44 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private int replays;
     private int started; // launches, in graphs or alone
 
-    private record Key(List<Step> steps, int dataBytes) {}
+    /** Equal lists with as much data; its hash is made once. */
+    private static final class Key {
+        final List<Step> steps;
+        final int dataBytes;
+        private final int hash;
+
+        Key(List<Step> steps, int dataBytes) {
+            this.steps = steps;
+            this.dataBytes = dataBytes;
+            hash = steps.hashCode();
+        }
+
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Key key
+                    && hash == key.hash
+                    && dataBytes == key.dataBytes
+                    && steps.equals(key.steps);
+        }
+    }
 
     /** A list that was seen; its graph from the second time on. */
     private static final class Graph {
+        final Key key;
+
         @Nullable
         CUgraphExec executable;
 
         int launches;
+
+        Graph(Key key) {
+            this.key = key;
+        }
     }
 
     /**
@@ -105,13 +137,13 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     @Override
-    public void run(List<Step> recorded, int dataBytes) {
+    public List<Step> run(List<Step> recorded, int dataBytes) {
         context.enter();
-        Key key = new Key(recorded, dataBytes);
+        Key key = key(recorded, dataBytes);
         Graph graph = listsWithoutGraphs > 0 ? null : graphs.get(key);
         if (graph != null && graph.executable != null) {
             replay(graph, graph.executable);
-            return;
+            return graph.key.steps;
         }
         List<Launch> list = launches.lower(Fusions.apply(recorded));
         started += list.size();
@@ -121,6 +153,13 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             launchAll(list, dataBytes);
         }
         launched(event, replayed);
+        return graph == null ? recorded : graph.key.steps;
+    }
+
+    /** The key of a list; the one that it has already, where it is a list that was kept. */
+    private Key key(List<Step> recorded, int dataBytes) {
+        Key kept = keys.get(recorded);
+        return kept != null && kept.dataBytes == dataBytes ? kept : new Key(recorded, dataBytes);
     }
 
     private void replay(Graph graph, CUgraphExec executable) {
@@ -190,11 +229,13 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     private void remember(Key key) {
-        graphs.put(key, new Graph());
+        graphs.put(key, new Graph(key));
+        keys.put(key.steps, key);
         if (graphs.size() > GRAPHS) {
-            Map.Entry<Key, Graph> eldest = graphs.entrySet().iterator().next();
-            destroy(eldest.getValue());
-            graphs.remove(eldest.getKey());
+            Graph eldest = graphs.values().iterator().next();
+            destroy(eldest);
+            graphs.remove(eldest.key);
+            keys.remove(eldest.key.steps);
         }
     }
 
@@ -271,6 +312,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private void forgetGraphs() {
         graphs.values().forEach(this::destroy);
         graphs.clear();
+        keys.clear();
     }
 
     /** Drops what was not run. */
@@ -285,5 +327,6 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             cuMemFreeHost(staging);
         }
         graphs.clear();
+        keys.clear();
     }
 }

@@ -8,7 +8,9 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Steps that wait to be run together: operations are recorded, and {@link #run} hands them to a {@link Runner} when a
@@ -16,24 +18,33 @@ import java.util.List;
  *
  * <p>What changes from one forward pass to the next (token ids, positions, page tables, angles) is not in the steps but
  * in the step's data, which goes to device memory with one copy at the beginning. So the steps of decoding are equal
- * every time, and a runner may keep what it made of them.
+ * every time, and a runner may keep what it made of them. A list is compared, step by step while it is recorded, with
+ * the one that came after the last one before: as long as they are equal nothing is recorded.
  */
 public final class StepList {
     /** Bytes to which every piece of the step's data is aligned. */
     static final int ALIGNMENT = 16;
+
+    /** Lists of which it is known which came after them. */
+    private static final int MOST_FOLLOWING = 64;
 
     private final Runner runner;
     private final MemorySegment data;
     private final long dataAddress;
     private final BatchTables tables;
     private final List<Runnable> listeners = new ArrayList<>();
+    private final IdentityHashMap<List<Step>, List<Step>> following = new IdentityHashMap<>(); // which came after which
+    private List<Step> last = List.of();
+    private @Nullable List<Step> expected; // what is recorded, so far; else `steps` is
+    private int matched; // steps of it
     private List<Step> steps = new ArrayList<>();
     private int used;
 
     /** Runs lists of steps on a device. */
     public interface Runner {
         /**
-         * Makes room for what a step needs beside its operands, before it is recorded.
+         * Makes room for what a step needs beside its operands, before it is recorded; not for one that was recorded at
+         * the same place before.
          *
          * @throws dev.demitasse.exception.OutOfDeviceMemoryException where there is none
          */
@@ -44,8 +55,9 @@ public final class StepList {
          *
          * @param steps at least one; the runner's from now on, unchangeable
          * @param dataBytes how much of the step's data is used
+         * @return these, or equal ones that the runner has kept, which are to come instead when they are recorded again
          */
-        void run(List<Step> steps, int dataBytes);
+        List<Step> run(List<Step> steps, int dataBytes);
 
         /** Returns when the host's copy of the step's data may be written. */
         void awaitData();
@@ -71,8 +83,23 @@ public final class StepList {
 
     /** Records a step. */
     public void add(Step step) {
+        if (expected != null
+                && matched < expected.size()
+                && expected.get(matched).equals(step)) {
+            matched++;
+            return;
+        }
+        expectNothing();
         runner.prepare(step);
         steps.add(step);
+    }
+
+    /** From here on the list is another one than that which was expected. */
+    private void expectNothing() {
+        if (expected != null) {
+            steps.addAll(expected.subList(0, matched));
+            expected = null;
+        }
     }
 
     /** Runs what waits where the step's data has no room for that many more bytes. */
@@ -136,23 +163,34 @@ public final class StepList {
 
     /** What was recorded and not run yet. */
     public List<Step> waiting() {
-        return List.copyOf(steps);
+        return List.copyOf(expected == null ? steps : expected.subList(0, matched));
     }
 
     /** Runs what was recorded. */
     public void run() {
-        if (steps.isEmpty()) {
+        if (expected != null && matched > 0 && matched < expected.size()) {
+            expectNothing();
+        }
+        List<Step> recorded = expected != null && matched > 0 ? expected : steps;
+        if (recorded.isEmpty()) {
             return;
         }
-        List<Step> recorded = steps;
         int bytes = used;
+        List<Step> before = last;
         discard();
-        runner.run(recorded, bytes);
+        last = runner.run(recorded, bytes);
+        if (following.size() >= MOST_FOLLOWING) {
+            following.clear();
+        }
+        following.put(before, last);
+        expected = following.get(last);
     }
 
     /** Drops what was recorded. */
     public void discard() {
         steps = new ArrayList<>();
+        expected = null;
+        matched = 0;
         used = 0;
         listeners.forEach(Runnable::run);
     }
