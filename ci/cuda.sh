@@ -44,6 +44,11 @@ fatbins=java/cuda/target/classes/dev/demitasse/cuda
 if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fatbin" ]; then
   python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md
   python3 ci/cuda_budget.py "$toolchain" "$fatbins"
+  # The whole sweep, with small shapes: results of all launches of a cell must have the same bits.
+  cmake --build java/cuda/target/cmake --target sweep >/dev/null
+  cells=$(EMULATOR_CAPABILITY=90 LD_LIBRARY_PATH=java/cuda/target/emulator java/cuda/target/cmake/sweep "$fatbins" \
+    --small | wc -l)
+  echo "cuda, sweep on the emulator: $cells figures"
 else
   python3 ci/cuda_budget.py
   echo "cuda, machine code: not checked, no nvcc was there to make it"

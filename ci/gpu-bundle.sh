@@ -37,6 +37,10 @@ cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class \
   "$bundle/main/bench-classes/dev/demitasse/bench/"
+cmake --build java/cuda/target/cmake --target bench_ceilings sweep >/dev/null
+mkdir -p "$bundle/main/bin" "$bundle/main/kernels"
+cp java/cuda/target/cmake/{ceilings,sweep} "$bundle/main/bin/"
+cp java/cuda/target/classes/dev/demitasse/cuda/{kernels.txt,*.fatbin} "$bundle/main/kernels/"
 cp ci/gpu.sh "$bundle/main/ci/"
 cp -r cuda/bench "$bundle/main/cuda/"
 for set in models; do

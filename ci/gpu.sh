@@ -2,15 +2,36 @@
 # All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz
 # (ci/gpu-bundle.sh) and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) may lie beside main.
 # Runs the contract and end-to-end tests of the cuda device, each class in a process of its own and of which none may be
-# skipped; then Demitasse's kernels and PyTorch's (where python3 has torch), each to a file of JSON lines in RESULTS.
+# skipped; then models, kernels alone in several variants (sweep), PyTorch's kernels (where python3 has torch), and
+# operations, each to a file of JSON lines in RESULTS. On a card of compute capability 9.0 what it gives at most comes
+# first (ceilings).
 #
-#   --quick   small sizes: shows that everything runs, measures nothing
-#   --tests   tests only
+#   --quick       small sizes: shows that everything runs, measures nothing
+#   --tests       tests only
+#   --minutes N   ends within N minutes: what matters most comes first, what has no time left is named and left out
 # With DEMITASSE_ALLOW_EMULATOR=1 and LD_LIBRARY_PATH at the emulator it runs without a GPU, as far as that goes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 results=$(mkdir -p "${1:?the folder for results}" && cd "$1" && pwd)
-quick=${2:-}
+shift
+quick=
+tests=
+end=$((SECONDS + 86400))
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) quick=--quick ;;
+  --tests) tests=1 ;;
+  --minutes)
+    end=$((SECONDS + ${2:?minutes} * 60 - 5)) # for what is written last
+    shift
+    ;;
+  *)
+    echo "gpu.sh: unknown option $1" >&2
+    exit 2
+    ;;
+  esac
+  shift
+done
 java=java/bin/java
 # Files of synthetic models are written to memory, where there is room.
 temporary=$([ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt $((24 << 20)) ] 2>/dev/null &&
@@ -23,15 +44,34 @@ flags="$flags --sun-misc-unsafe-memory-access=allow -Xmx8g"
   nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv 2>&1 ||
     echo "no nvidia-smi"
 } | tee "$results/machine.txt"
-rm -f "$results/demitasse.jsonl" "$results/torch.jsonl"
+rm -f "$results"/{demitasse,torch,sweep,ceilings}.jsonl
+status=0
+
+# within NAME SECONDS COMMAND...: as long as there is time, and no longer than that; running out of it is no failure.
+within() {
+  local name=$1 most=$2 left=$((end - SECONDS)) failed=0
+  shift 2
+  if [ "$left" -lt 10 ]; then
+    echo "gpu.sh: no time left for $name" | tee -a "$results/left-out.txt" >&2
+    return 0
+  fi
+  timeout $((left < most ? left : most)) "$@" || failed=$?
+  if [ $failed = 124 ]; then
+    echo "gpu.sh: $name ran out of time" | tee -a "$results/left-out.txt" >&2
+  elif [ $failed != 0 ]; then
+    echo "gpu.sh: FAILED: $name, $failed" >&2
+    status=1
+  fi
+}
 
 # Classes that need a newer GPU, by their own condition, would be skipped elsewhere.
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 || true)
 classes=()
-for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest WeightTilesTest \
+for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest \
   $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
   classes+=("$class")
 done
+[ "$capability" != 9.0 ] || [ -n "$tests$quick" ] || within ceilings 60 bin/ceilings >"$results/ceilings.jsonl"
 if compgen -G "../*.gguf.aa" >/dev/null; then
   mkdir -p models
   for first in ../*.gguf.aa; do
@@ -43,7 +83,6 @@ if compgen -G "../*.gguf.aa" >/dev/null; then
 else
   echo "gpu.sh: no pieces of a real model beside the bundle; it is not tested"
 fi
-status=0
 for class in "${classes[@]}"; do
   # shellcheck disable=SC2086
   timeout 300 "$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" \
@@ -63,19 +102,25 @@ for class in "${classes[@]}"; do
     status=1
   fi
 done
-[ "$quick" != --tests ] || exit $status
+[ -z "$tests" ] || exit $status
 
-for benchmark in DeviceBenchmark ModelBenchmark; do
+benchmark() { # a name, seconds, a class and its arguments
   # shellcheck disable=SC2086
-  "$java" $flags -cp "bench-classes:lib/*" dev.demitasse.bench.$benchmark cuda $quick \
-    >>"$results/demitasse.jsonl" || status=1
-done
+  within "$1" "$2" "$java" $flags -cp "bench-classes:lib/*" "dev.demitasse.bench.$3" cuda $quick "${@:4}" \
+    >>"$results/demitasse.jsonl"
+}
+benchmark "models of 8B" 200 ModelBenchmark llama-8b/Q4_0
+# shellcheck disable=SC2086
+within "single kernels" 120 bin/sweep kernels ${quick:+--small} >"$results/sweep.jsonl"
 if python3 -c "import torch; assert torch.cuda.is_available()" 2>/dev/null; then
-  python3 cuda/bench/torch_baselines.py >"$results/torch.jsonl" 2>"$results/torch-lacks.txt" || status=1
+  within PyTorch 180 python3 cuda/bench/torch_baselines.py >"$results/torch.jsonl" 2>"$results/torch-lacks.txt"
 else
   echo "gpu.sh: PyTorch with CUDA is not here; its kernels are not measured"
+  : >"$results/torch.jsonl"
 fi
-python3 cuda/bench/table.py "$results"/*.jsonl >"$results/table.md" || status=1
+benchmark operations 400 DeviceBenchmark
+benchmark "other models" 600 ModelBenchmark deep llama-1b llama-8b/Q8_0 tiny
+python3 cuda/bench/table.py "$results"/{demitasse,torch}.jsonl >"$results/table.md" || status=1
 cat "$results/table.md"
 echo "gpu.sh: $(wc -l <"$results/demitasse.jsonl") figures in $results/demitasse.jsonl"
 exit $status

@@ -21,8 +21,9 @@
 #include <vector>
 
 #include "kernels.cpp"
-// The kernels' structures come first.
-#include "demitasse/hopper.cuh"
+
+#undef cuEventElapsedTime  // drivers before 13.0 do not have the second version
+extern "C" CUresult cuEventElapsedTime(float*, CUevent, CUevent);
 
 namespace {
 
@@ -63,13 +64,16 @@ class Card {
         check(cuEventCreate(&from_, 0), "making an event");
         check(cuEventCreate(&to_, 0), "making an event");
         check(cuDeviceGetAttribute(&multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0), "asking");
-        int major = 0;
-        check(cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0), "asking");
-        hopper = major == 9;
+        int minor = 0;
+        check(cuDeviceGetAttribute(&capability, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0), "asking");
+        check(cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0), "asking");
+        capability = 10 * capability + minor;
         std::ifstream list(folder + "/kernels.txt");
         std::string line;
-        std::getline(list, line);  // the fingerprint
         while (std::getline(list, line)) {
+            if (line.find(' ') != std::string::npos) {
+                continue;  // what the kernels were made of, and for which driver
+            }
             std::ifstream file(folder + "/" + line + ".fatbin", std::ios::binary);
             const std::string image((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
             CUmodule module;
@@ -80,7 +84,7 @@ class Card {
     }
 
     int multiprocessors = 0;
-    bool hopper = false;
+    int capability = 0;  // 90 for 9.0
 
     template <class T>
     T* allocate(int64_t count) {
@@ -204,6 +208,9 @@ class Sweep {
     Sweep(Card& card, bool small, double seconds, std::vector<std::string> which)
         : card_(card), small_(small), end_(now() + seconds), which_(std::move(which)) {}
 
+    // Launches whose results were not those of the first of their cell.
+    int differ() const { return differ_; }
+
     bool wants(const std::string& name) const {
         bool named = which_.empty();
         for (const std::string& prefix : which_) {
@@ -212,70 +219,81 @@ class Sweep {
         return named && now() < end_;
     }
 
-    // One row of activations, or a few, by integer weights.
+    // One row of activations, or a few, by integer weights, with several numbers of blocks.
     template <int BITS>
     void gemv(int group, int rows, int outputs, int columns) {
-        const std::string kernel = "gemv_int" + std::to_string(BITS) + (group == 0 ? "_per_row" : "_per32") + "_rows" +
-                                   std::to_string(gemv_rows(rows));
-        const std::string name = "gemv/int" + std::to_string(BITS) + "/" + std::to_string(group) + "/" +
-                                 std::to_string(rows) + "/" + std::to_string(outputs) + "x" + std::to_string(columns);
+        const std::string name = cell("gemv", BITS, group, rows, outputs, columns);
         if (!wants(name)) {
             return;
         }
-        const int64_t tiles = columns / tile_columns(BITS);
-        const int64_t bytes = outputs / TILE_OUTPUTS * tiles * TILE_BYTES;
-        const int64_t scales = group == 0 ? outputs : int64_t{outputs} * columns / group;
-        const int64_t padded = columns;
-        const int copies = small_ ? 2 : static_cast<int>(std::max<int64_t>(2, COLD / (bytes + 2 * scales)));
-        LinearArgs a{};
-        a.outputs = outputs;
-        a.tiles = tiles;
-        a.fp16_scales = 1;
-        a.columns = columns;
-        a.rows = rows;
-        a.q = card_.upload(random_bytes<uint8_t>(round_up(rows, TILE_OUTPUTS) * padded));
-        std::vector<GroupPair> groups(static_cast<size_t>(rows * padded / 64), GroupPair{{0.01f, 0.02f}, {0, 0}});
-        a.groups = card_.upload(groups);
-        auto* weights = card_.upload(random_bytes<uint8_t>(bytes * copies));
-        auto* fp16 = card_.upload(std::vector<uint16_t>(static_cast<size_t>(scales * copies), 0x2E66));
-        auto* out = card_.allocate<float>(int64_t{rows} * outputs);
-        a.out = {out, OutputType::F32};
+        Operands m = operands<BITS>(group, rows, outputs, columns);
+        const std::string kernel = kernel_name("gemv", BITS, group) + "_rows" + std::to_string(gemv_rows(rows));
+        const auto shared = static_cast<unsigned>(gemv_shared_bytes(card_.capability));
         const int pieces = (outputs + GEMV_OUTPUTS - 1) / GEMV_OUTPUTS;
-        std::vector<float> expected;
-        for (int wanted : {pieces, 132, 264}) {
-            if (wanted > pieces) {
-                continue;
-            }
-            const auto grid = static_cast<unsigned>(wanted);
-            std::vector<Launch> launches;
-            for (int i = 0; i < copies; i++) {
-                a.quants = weights + i * bytes;
-                a.scales = fp16 + i * scales;
-                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}};
-                launches.push_back({kernel,
-                                    {grid, 1, 1},
-                                    GEMV_THREADS,
-                                    static_cast<unsigned>(gemv_shared_bytes(card_.hopper ? 90 : 80)),
-                                    Launch::bytes(batch)});
-            }
-            card_.poison(out, int64_t{rows} * outputs * 4);
-            card_.run(launches[0]);
-            const std::vector<float> actual = card_.download(out, int64_t{rows} * outputs);
-            expected = expected.empty() ? actual : expected;
-            const bool same = std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)) == 0;
-            for (bool dependent : {false, true}) {
-                for (Launch& launch : launches) {
-                    launch.dependent = dependent;
-                }
-                const double us = card_.time(launches, GRAPHS) / copies;
-                std::printf(
-                    "{\"cell\": \"%s\", \"blocks\": %u, \"dependent\": %d, \"us\": %.2f, \"gbs\": %.0f, \"same\": "
-                    "%d}\n",
-                    name.c_str(), grid, dependent, us, static_cast<double>(bytes + 2 * scales) / us / 1000, same);
-                std::fflush(stdout);
+        std::vector<Variant> variants;
+        for (int blocks : {pieces, card_.multiprocessors, 2 * card_.multiprocessors, 3 * card_.multiprocessors}) {
+            if (blocks <= pieces) {
+                variants.push_back({"blocks " + std::to_string(blocks), {}});
+                const auto grid = static_cast<unsigned>(blocks);
+                variants.back().launches = [=](const LinearArgs& a) {
+                    const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}};
+                    return std::vector<Launch>{{kernel, {grid, 1, 1}, GEMV_THREADS, shared, Launch::bytes(batch)}};
+                };
             }
         }
-        card_.free_all();
+        measure(name, m, variants);
+    }
+
+    // Many rows, with every tile, the columns whole and divided; and by wgmma.
+    template <int BITS>
+    void gemm(int group, int rows, int outputs, int columns) {
+        const std::string name = cell("gemm", BITS, group, rows, outputs, columns);
+        if (!wants(name)) {
+            return;
+        }
+        Operands m = operands<BITS>(group, rows, outputs, columns);
+        const auto segments = static_cast<unsigned>(m.args.segments());
+        const std::string stem = kernel_name("gemm", BITS, group);
+        const std::string finish =
+            group == 0 ? "linear_finish_int" + std::to_string(BITS) + "_per_row" : "linear_finish";
+        std::vector<Variant> variants;
+        for (int tile : {16, 32, 64, 128}) {
+            for (unsigned split : {1u, segments}) {
+                if ((split > 1 && rows > MOST_SPLIT_ROWS) || (tile > 16 && tile > 2 * rows)) {
+                    continue;
+                }
+                const unsigned blocks = pieces(outputs, gemm_outputs(group, tile));
+                const unsigned grid_rows = pieces(rows, tile);
+                const auto shared = static_cast<unsigned>(gemm_shared_bytes(BITS, group, tile));
+                variants.push_back({"tile " + std::to_string(tile) + ", segments " + std::to_string(split), {}});
+                variants.back().launches = [=](const LinearArgs& a) {
+                    std::vector<Launch> launches{{stem + "_m" + std::to_string(tile),
+                                                  {blocks, grid_rows, split},
+                                                  static_cast<unsigned>(gemm_threads(tile)),
+                                                  shared,
+                                                  Launch::bytes(LinearBatch{{a, {}, {}}, {blocks, 0, 0}})}};
+                    if (split > 1) {
+                        const unsigned sums = pieces(int64_t{rows} * outputs, ELEMENT_THREADS);
+                        launches.push_back({finish,
+                                            {sums, 1, 1},
+                                            ELEMENT_THREADS,
+                                            0,
+                                            Launch::bytes(LinearBatch{{a, {}, {}}, {sums, 0, 0}})});
+                    }
+                    return launches;
+                };
+            }
+        }
+        if (BITS == 8 && group == 0 && card_.capability == 90) {
+            const unsigned units = pieces(rows, 2 * WGMMA_ROWS) * pieces(outputs, WGMMA_OUTPUTS);
+            const unsigned blocks = 2 * std::min(units, static_cast<unsigned>(card_.multiprocessors) / 2);
+            variants.push_back({"wgmma", {}});
+            variants.back().launches = [=](const LinearArgs& a) {
+                return std::vector<Launch>{
+                    {stem + "_wgmma", {blocks, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, Launch::bytes(a)}};
+            };
+        }
+        measure(name, m, variants);
     }
 
     void quantize(int rows, int columns, bool per_row) {
@@ -319,14 +337,18 @@ class Sweep {
     void all() {
         const int outputs[] = {4096, 6144, 14336, 28672, 4096, 2048, 128256};
         const int columns[] = {4096, 4096, 4096, 4096, 14336, 8192, 4096};
-        const int sizes = small_ ? 1 : 7;
-        for (int rows : {1, 8}) {
-            for (int i = 0; i < sizes; i++) {
+        for (int rows : {1, 8, 64, 512, 4096}) {
+            for (int i = 0; i < (small_ ? 1 : 7); i++) {
                 const int n = small_ ? 64 : outputs[i];
                 const int k = small_ ? 512 : columns[i];
-                gemv<4>(32, rows, n, k);
-                gemv<8>(32, rows, n, k);
-                gemv<8>(0, rows, n, k);
+                if (rows <= GEMV_ROWS) {
+                    gemv<4>(32, rows, n, k);
+                    gemv<8>(32, rows, n, k);
+                    gemv<8>(0, rows, n, k);
+                } else if (n < 100000) {
+                    gemm<4>(32, small_ ? 20 : rows, n, k);
+                    gemm<8>(0, small_ ? 20 : rows, n, k);
+                }
             }
         }
         for (int rows : {1, 64, 512, 4096}) {
@@ -340,6 +362,96 @@ class Sweep {
    private:
     static constexpr int64_t COLD = 256 << 20;
     static constexpr int GRAPHS = 7;
+    static constexpr int MOST_SPLIT_ROWS = 512;
+
+    // A multiplication on the card: copies of a matrix, of which `args` has the first, and the rows that meet it.
+    struct Operands {
+        LinearArgs args;
+        int copies;
+        int64_t bytes, scales;  // of a copy
+        float* out;
+    };
+
+    // A way to launch a multiplication.
+    struct Variant {
+        std::string name;
+        std::function<std::vector<Launch>(const LinearArgs&)> launches;
+    };
+
+    static unsigned pieces(int64_t count, int size) { return static_cast<unsigned>((count + size - 1) / size); }
+
+    static std::string kernel_name(const std::string& kind, int bits, int group) {
+        return kind + "_int" + std::to_string(bits) + (group == 0 ? "_per_row" : "_per32");
+    }
+
+    static std::string cell(const std::string& kind, int bits, int group, int rows, int outputs, int columns) {
+        return kind + "/int" + std::to_string(bits) + "/" + std::to_string(group) + "/" + std::to_string(rows) + "/" +
+               std::to_string(outputs) + "x" + std::to_string(columns);
+    }
+
+    template <int BITS>
+    Operands operands(int group, int rows, int outputs, int columns) {
+        Operands m{};
+        LinearArgs& a = m.args;
+        a.outputs = outputs;
+        a.tiles = columns / tile_columns(BITS);
+        a.fp16_scales = 1;
+        a.columns = columns;
+        a.rows = rows;
+        m.bytes = outputs / TILE_OUTPUTS * a.tiles * TILE_BYTES;
+        m.scales = group == 0 ? outputs : int64_t{outputs} * columns / group;
+        m.copies = small_ ? 2 : static_cast<int>(std::max<int64_t>(2, COLD / (m.bytes + 2 * m.scales)));
+        a.q = card_.upload(random_bytes<uint8_t>(round_up(rows, TILE_OUTPUTS) * int64_t{columns}));
+        a.groups = card_.upload(std::vector<GroupPair>(static_cast<size_t>(int64_t{rows} * columns / 64),
+                                                       GroupPair{{0.01f, 0.01f}, {0, 0}}));
+        a.quants = card_.upload(random_bytes<uint8_t>(m.bytes * m.copies));
+        a.scales = card_.upload(std::vector<uint16_t>(static_cast<size_t>(m.scales * m.copies), 0x2E66));
+        m.out = card_.allocate<float>(int64_t{rows} * outputs);
+        a.out = {m.out, OutputType::F32};
+        if (rows <= MOST_SPLIT_ROWS) {
+            a.partial = card_.allocate<float>(int64_t{SEGMENTS} * rows * outputs);
+        }
+        return m;
+    }
+
+    // Times every variant over all copies, each launch after the last one or overlapping it, and compares results.
+    void measure(const std::string& name, const Operands& m, const std::vector<Variant>& variants) {
+        const int64_t count = m.args.rows * m.args.outputs;
+        std::vector<float> expected;
+        for (const Variant& variant : variants) {
+            std::vector<Launch> launches;
+            for (int i = 0; i < m.copies; i++) {
+                LinearArgs a = m.args;
+                a.quants += i * m.bytes;
+                a.scales = static_cast<const uint16_t*>(a.scales) + i * m.scales;
+                for (Launch& launch : variant.launches(a)) {
+                    launches.push_back(launch);
+                }
+            }
+            card_.poison(m.out, count * 4);
+            for (size_t i = 0; i < launches.size() / static_cast<size_t>(m.copies); i++) {
+                card_.run(launches[i]);
+            }
+            const std::vector<float> actual = card_.download(m.out, count);
+            expected = expected.empty() ? actual : expected;
+            const bool same = std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)) == 0;
+            differ_ += same ? 0 : 1;
+            for (bool dependent : {false, true}) {
+                for (Launch& launch : launches) {
+                    launch.dependent = dependent && card_.capability >= 90;
+                }
+                const double us = card_.time(launches, GRAPHS) / m.copies;
+                std::printf(
+                    "{\"cell\": \"%s\", \"variant\": \"%s\", \"dependent\": %d, \"us\": %.2f, \"gbs\": %.0f, "
+                    "\"tops\": %.1f, \"same\": %d}\n",
+                    name.c_str(), variant.name.c_str(), dependent, us,
+                    static_cast<double>(m.bytes + 2 * m.scales) / us / 1000,
+                    2.0 * static_cast<double>(count) * static_cast<double>(m.args.columns) / us / 1e6, same);
+                std::fflush(stdout);
+            }
+        }
+        card_.free_all();
+    }
 
     static double now() {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -361,6 +473,7 @@ class Sweep {
     }
 
     Card& card_;
+    int differ_ = 0;
     bool small_;
     double end_;
     std::vector<std::string> which_;
@@ -389,5 +502,5 @@ int main(int argc, char** argv) {
     Card card(argv[1]);
     Sweep sweep(card, small, seconds, which);
     sweep.all();
-    return 0;
+    return sweep.differ() == 0 ? 0 : 1;
 }
