@@ -69,7 +69,7 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
 
 }  // namespace demitasse
 
-KERNEL(demitasse::ROW_THREADS) embed(const demitasse::EmbedArgs a) {
+KERNEL_BLOCKS(demitasse::ROW_THREADS, 4) embed(const demitasse::EmbedArgs a) {
     demitasse::follow_previous();
     const int64_t row = a.ids[blockIdx.x];
     const int step = static_cast<int>(gridDim.y * blockDim.x);

@@ -109,7 +109,9 @@ DEVICE void multiply_bulk(const LinearArgs& a, int first_block, int blocks, int 
     }
     await_previous();  // weights do not depend on it, activations do
     Rows rows(a, first_row, first);
-    typename Rows::Inputs inputs[Stage::TILES];
+    // Those of more rows do not fit the registers and are loaded where they are used.
+    constexpr bool HOLDS = Rows::ROWS <= gemv_rows(4);
+    typename Rows::Inputs inputs[HOLDS ? Stage::TILES : 1];
     int slot = 0;
     unsigned parity = 0;
 #pragma unroll 1
@@ -117,7 +119,7 @@ DEVICE void multiply_bulk(const LinearArgs& a, int first_block, int blocks, int 
         rows.begin(a, first_block + b);
 #pragma unroll 1
         for (int tile = 0; tile < count; tile += Stage::TILES) {
-            if (b == 0 || count > Stage::TILES) {  // else they are there
+            if (HOLDS && (b == 0 || count > Stage::TILES)) {  // else they are there
 #pragma unroll
                 for (int i = 0; i < Stage::TILES; i++) {
                     if (tile + i < count) {
@@ -130,7 +132,10 @@ DEVICE void multiply_bulk(const LinearArgs& a, int first_block, int blocks, int 
             for (int i = 0; i < Stage::TILES; i++) {
                 if (tile + i < count) {
                     const typename Stage::Place place{ring + slot * Stage::BYTES, i};
-                    rows.template add<Single>(a, place, inputs[i], first + tile + i);
+                    if (!HOLDS) {
+                        rows.load(inputs[0], tile + i);
+                    }
+                    rows.template add<Single>(a, place, inputs[HOLDS ? i : 0], first + tile + i);
                 }
             }
             __syncwarp();  // all lanes have read the stage
