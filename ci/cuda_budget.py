@@ -23,7 +23,7 @@ ARCHITECTURE = "sm_90a"
 TOLERANCE = 0.05  # of instructions for the same work, and of bytes of code
 
 CODE_BYTES = 128 << 10  # of a kernel: what the instruction cache of a multiprocessor is taken to hold
-LOOP_BYTES = CODE_BYTES // 4  # of a loop, beside which other warps run other code
+LOOP_BYTES = CODE_BYTES // 2  # of a loop, beside which other warps run other code
 
 ROUNDING = 0.0005  # of a balance
 WAVE_ROUNDING = 0.01

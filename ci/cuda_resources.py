@@ -7,8 +7,9 @@ machine code does not hold what was meant.
 Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in
 every gemm of integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA) in every
 attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
-LDGSTS.E….128 to shared memory) in every gemv and attention_decode kernel. And where kernels.txt says that a driver for
-CUDA 12 will do: its form of machine code, nothing compressed.
+LDGSTS.E….128 to shared memory, or bulk copies) in every gemv and attention_decode kernel; on architectures that have
+it, the wait for the kernel before (ACQBULK) in every kernel. And where kernels.txt says that a driver for CUDA 12 will
+do: its form of machine code, nothing compressed.
 """
 import collections
 import pathlib
@@ -23,8 +24,10 @@ MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."),
          (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."),
          (r"attention_decode_.*_heads8_", r"HMMA\."),
-         (r"gemv_", r"LDG(STS)?\.E\S*\.128"),
+         (r"gemv_", r"LDG(STS)?\.E\S*\.128|UBLKCP\."),
          (r"attention_decode_", r"LDG\.E\S*\.128"))
+
+OVERLAPPING = 90  # the first architecture on which kernels may begin before the one before them has ended
 
 
 def output(root, *arguments):
@@ -53,8 +56,9 @@ def missing_instructions(root, fatbin, architecture):
             kernel = match.group(1)
         elif kernel:
             code[kernel].append(line)
+    awaits = ((r"", r"ACQBULK"),) if number(architecture) >= OVERLAPPING else ()
     for name, lines in code.items():
-        for prefix, instruction in MEANT:
+        for prefix, instruction in MEANT + awaits:
             if re.match(prefix, name) and not any(re.search(instruction, line) for line in lines):
                 yield f"{name}, {architecture}: no {instruction}"
 

@@ -128,6 +128,7 @@ struct FloatAttention {
         const int chunks = padded / CHUNK;
         const int step = chunks < 32 ? 32 / chunks : 1;
         const int first = chunks < 32 ? lane() / chunks : 0;
+#pragma unroll
         for (int h = 0; h < HEADS; h++) {
             float* state = states + h * (STATE_HEADER + padded);
             const float sum = warp_sum(sums[h]);
@@ -136,10 +137,14 @@ struct FloatAttention {
                 state[1] = sum;
             }
             for (int turn = 0; turn < step; turn++) {  // one after the other: always the same order
+#pragma unroll
                 for (int round = 0; round < ROUNDS; round++) {
                     const int chunk = chunks < 32 ? lane() % chunks : lane() + round * 32;
-                    const bool holds = first == turn && chunk < chunks && (round == 0 || chunks > 32);
-                    for (int i = 0; holds && i < CHUNK; i++) {
+                    if (first != turn || chunk >= chunks || (round > 0 && chunks <= 32)) {
+                        continue;
+                    }
+#pragma unroll
+                    for (int i = 0; i < CHUNK; i++) {
                         float& to = state[STATE_HEADER + chunk * CHUNK + i];
                         to = turn == 0 ? values[h][round][i] : to + values[h][round][i];
                     }
