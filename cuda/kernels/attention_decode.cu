@@ -6,9 +6,9 @@
 // Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment
 //           of 256 positions is computed alone, and what its warps have and segments are added in order: a query has
 //           the same bits in any batch and chunk.
-// Launch:   (KV heads x their query heads / HEADS, rows, at most segments) blocks of 256 threads, a page a warp, for FP32
-//           pages of 128. The blocks of a row share its segments; those for which there is none end at once, so that
-//           the launch does not depend on positions.
+// Launch:   (KV heads x their query heads / HEADS, rows, at most segments) blocks of 256 threads, a page a warp, for
+//           FP32 pages of 128. The blocks of a row share its segments; those for which there is none end at once, so
+//           that the launch does not depend on positions.
 //           The last of a row's blocks for the same heads merges their segments (attention_merge.cuh); it also
 //           quantizes its rows (quantize.cuh), where wanted and heads are whole groups of 32 elements.
 // Moves:    keys and values once for HEADS query heads; 4 operations an element, position and query head.

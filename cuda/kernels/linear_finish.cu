@@ -1,5 +1,5 @@
-// Computes: out[r][n] = sum over segments of partial[segment][r][n], in their order, + bias[n]; of weights with a scale a
-//           row the sums are integers, which meet their scales here.
+// Computes: out[r][n] = sum over segments of partial[segment][r][n], in their order, + bias[n]; of weights with a scale
+//           a row the sums are integers, which meet their scales here.
 // Layout:   partial as gemm_int8 stores it; out rows x outputs, output.cuh.
 // Requires: nothing.
 // Accuracy: FP32, the order of weights.cuh, or exact integers and one fold; 16-bit results are rounded once.

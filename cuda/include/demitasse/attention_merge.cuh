@@ -1,5 +1,5 @@
-// How the states of a row's segments become its results, by the last block of a row and KV head that has stored its own:
-// one kernel less than if another did it, and nothing to wait for where the row has one segment.
+// How the states of a row's segments become its results, by the last block of a row and KV head that has stored its
+// own: one kernel less than if another did it, and nothing to wait for where the row has one segment.
 #pragma once
 
 #include "demitasse/pages.cuh"

@@ -6,8 +6,8 @@
 // Requires: integers of activations padded to whole tiles, columns with zeros; a ring of two slots at least.
 // Accuracy: a group's products are integers and exact (32 x 128 x 127 at most); FP32 folds in the order of weights.cuh:
 //           groups within a segment, then segments. So a row has the same bits in any number of rows, with any number
-//           of blocks, and in gemm_int8. Where scales are of whole rows sums are integers to the end. With FP32 activations a
-//           lane sums its columns in FP32, and a row that is not finite gives NaN.
+//           of blocks, and in gemm_int8. Where scales are of whole rows sums are integers to the end. With FP32
+//           activations a lane sums its columns in FP32, and a row that is not finite gives NaN.
 // Launch:   (at most outputs / Rows::OUTPUTS of each matrix, rows / Rows::ROWS) blocks of GEMV_THREADS; the blocks of a
 //           matrix share its outputs as evenly as can be. Static shared memory: a ring for each warp, and two buffers
 //           of partial sums.
