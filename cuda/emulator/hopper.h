@@ -4,7 +4,10 @@
 // soon are lost.
 #pragma once
 
+#include <type_traits>
+
 #include "collectives.h"
+#include "instructions.h"
 
 #define KERNEL_CLUSTER(threads, blocks) extern "C" void
 #define EXPORT_CLUSTER(name, blocks) static const bool name##_exported = emulator::export_kernel(#name, name, blocks);
@@ -88,31 +91,42 @@ inline void copy_bulk(Block* to_block, void* to, const void* from, unsigned byte
     }
 }
 
-// Byte k of a row of an operand as wgmma_operand describes it.
-inline int8_t operand_byte(uint64_t descriptor, int row, int k) {
+// Where byte k of a row of an operand lies, as wgmma_operand describes it.
+inline const unsigned char* operand_at(uint64_t descriptor, int row, int k) {
     const uintptr_t stride = (descriptor >> 32 & 0x3FFF) << 4;
     uintptr_t at = ((descriptor & 0x3FFF) << 4) + static_cast<uintptr_t>(row / 8) * stride +
                    static_cast<uintptr_t>(row % 8 * 64 + k);
     at ^= (at >> 7 & 3) << 4;
-    return static_cast<int8_t>(block->dynamic_shared[at]);
+    return block->dynamic_shared + at;
 }
 
-// The 16 rows of a warp in d (64 x 128) += a (64 x 32) b (128 x 32, transposed).
-inline void multiply_operands(int* const* d, int warp, uint64_t a, uint64_t b) {
-    int8_t rows[16][32];
-    int8_t columns[128][32];
-    for (int k = 0; k < 32; k++) {
+// The element that begins there: a signed byte where sums are integers, else FP16.
+inline void load_operand(int& element, const unsigned char* at) { element = static_cast<int8_t>(*at); }
+inline void load_operand(float& element, const unsigned char* at) {
+    uint16_t bits;
+    std::memcpy(&bits, at, sizeof bits);
+    element = demitasse::fp16_to_float(bits);
+}
+
+// The 16 rows of a warp in d (64 x 128) += a (64 x 32 bytes) b (128 x 32 bytes, transposed).
+template <class Sum>
+void multiply_operands(Sum* const* d, int warp, uint64_t a, uint64_t b) {
+    constexpr int BYTES = std::is_integral_v<Sum> ? 1 : 2;
+    constexpr int DEPTH = 32 / BYTES;
+    Sum rows[16][DEPTH];
+    Sum columns[128][DEPTH];
+    for (int k = 0; k < DEPTH; k++) {
         for (int r = 0; r < 16; r++) {
-            rows[r][k] = operand_byte(a, warp % 4 * 16 + r, k);
+            load_operand(rows[r][k], operand_at(a, warp % 4 * 16 + r, k * BYTES));
         }
         for (int n = 0; n < 128; n++) {
-            columns[n][k] = operand_byte(b, n, k);
+            load_operand(columns[n][k], operand_at(b, n, k * BYTES));
         }
     }
     for (int l = 0; l < 32; l++) {
         for (int i = 0; i < 64; i++) {
-            int sum = 0;
-            for (int k = 0; k < 32; k++) {
+            Sum sum = 0;
+            for (int k = 0; k < DEPTH; k++) {
                 sum += rows[l / 4 + i % 4 / 2 * 8][k] * columns[i / 4 * 8 + l % 4 * 2 + i % 2][k];
             }
             d[l][i] += sum;
@@ -125,6 +139,37 @@ template <class Change>
 void change_warp(const char* operation, Change change) {
     Warp& warp = block->warps[static_cast<size_t>(fiber->warp)];
     meet<int, int>(0xFFFFFFFFu, operation, 0, [&warp, change](auto, auto) { change(warp); });
+}
+
+// A product of four warps, of which this thread is in one.
+template <class Sum>
+void start_product(Sum (&d)[64], uint64_t a, uint64_t b) {
+    struct In {
+        Sum* d;
+        uint64_t a, b;
+    };
+    meet<In, int>(0xFFFFFFFFu, "wgmma.mma_async", In{d, a, b}, [](auto in, auto) {
+        Warp& warp = block->warps[static_cast<size_t>(fiber->warp)];
+        if (!warp.fenced) {
+            fault("a matrix product whose sums were not fenced");
+        }
+        std::vector<Sum*> sums;
+        for (int l = 0; l < 32; l++) {
+            if (in[l]->a != in[0]->a || in[l]->b != in[0]->b) {
+                fault("lanes of a matrix product have different operands");
+            }
+            sums.push_back(in[l]->d);
+        }
+        auto product = [sums, index = fiber->warp, a = in[0]->a, b = in[0]->b] {
+            multiply_operands(sums.data(), index, a, b);
+        };
+        if (settings.copies_early) {
+            warp.open_products.push_back(product);
+        } else {
+            product();
+            warp.open_products.push_back([] {});
+        }
+    });
 }
 
 }  // namespace emulator
@@ -183,34 +228,8 @@ inline uint64_t wgmma_operand(const void* p, int stride) {
 inline void wgmma_fence() {
     emulator::change_warp("wgmma.fence", [](emulator::Warp& warp) { warp.fenced = true; });
 }
-inline void wgmma_int8(int (&d)[64], uint64_t a, uint64_t b) {
-    struct In {
-        int* d;
-        uint64_t a, b;
-    };
-    emulator::meet<In, int>(0xFFFFFFFFu, "wgmma.mma_async", In{d, a, b}, [](auto in, auto) {
-        emulator::Warp& warp = emulator::block->warps[static_cast<size_t>(emulator::fiber->warp)];
-        if (!warp.fenced) {
-            emulator::fault("a matrix product whose sums were not fenced");
-        }
-        std::vector<int*> sums;
-        for (int l = 0; l < 32; l++) {
-            if (in[l]->a != in[0]->a || in[l]->b != in[0]->b) {
-                emulator::fault("lanes of a matrix product have different operands");
-            }
-            sums.push_back(in[l]->d);
-        }
-        auto product = [sums, index = emulator::fiber->warp, a = in[0]->a, b = in[0]->b] {
-            emulator::multiply_operands(sums.data(), index, a, b);
-        };
-        if (emulator::settings.copies_early) {
-            warp.open_products.push_back(product);
-        } else {
-            product();
-            warp.open_products.push_back([] {});
-        }
-    });
-}
+inline void wgmma_int8(int (&d)[64], uint64_t a, uint64_t b) { emulator::start_product(d, a, b); }
+inline void wgmma_f16(float (&d)[64], uint64_t a, uint64_t b) { emulator::start_product(d, a, b); }
 inline void wgmma_commit() {
     emulator::change_warp("wgmma.commit_group", [](emulator::Warp& warp) {
         warp.product_groups.push_back(std::move(warp.open_products));
@@ -218,6 +237,7 @@ inline void wgmma_commit() {
     });
 }
 inline void wgmma_pin(int (&)[64]) {}
+inline void wgmma_pin(float (&)[64]) {}
 
 template <int PENDING>
 void wgmma_wait() {

@@ -4,6 +4,7 @@
 #include "demitasse/hopper.cuh"
 
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -178,14 +179,75 @@ struct Operands {
     }
 };
 
+// One product of FP16 by four warps, of small integers, whose sums are exact.
+void fp16_kernel(const unsigned char* operands, float* out) {
+    DYNAMIC_SHARED(shared);
+    auto* full = reinterpret_cast<uint64_t*>(shared + STAGE);
+    if (threadIdx.x == 0) {
+        mbarrier_init(full, 1);
+        mbarrier_init_fence();
+    }
+    cluster_sync();
+    if (threadIdx.x == 0) {
+        mbarrier_expect(full, STAGE);
+        copy_bulk(shared, operands, STAGE, full);
+    }
+    __syncwarp();
+    mbarrier_wait(full, 0);
+    float sums[64] = {};
+    wgmma_fence();
+    for (int k = 0; k < TILE_ROW_BYTES; k += 32) {
+        wgmma_f16(sums, wgmma_operand(shared + k, TILE_BYTES), wgmma_operand(shared + A_BYTES + k, TILE_BYTES));
+    }
+    wgmma_commit();
+    wgmma_wait<0>();
+    for (int i = 0; i < 64; i++) {
+        const int row = warp() * 16 + lane() / 4 + i % 4 / 2 * 8;
+        out[row * OUTPUTS + i / 4 * 8 + lane() % 4 * 2 + i % 2] = sums[i];
+    }
+}
+
+// Rows of 32 columns lie as those of 64 bytes do.
+bool multiplies_fp16() {
+    std::mt19937 random(20261125);
+    std::vector<unsigned char> operands(STAGE);
+    std::vector<int> values;
+    for (int row = 0; row < ROWS + OUTPUTS; row++) {
+        for (int k = 0; k < 32; k++) {
+            values.push_back(static_cast<int>(random() % 17) - 8);
+            const uint16_t bits = float_to_fp16(static_cast<float>(values.back()));
+            std::memcpy(&operands[static_cast<size_t>(row / 8 * TILE_BYTES + chunk_offset(row % 8, k / 8) + k % 8 * 2)],
+                        &bits, sizeof bits);
+        }
+    }
+    std::vector<float> out(ROWS * OUTPUTS);
+    bool right =
+        emulator::launch({1, 1, 1}, {128, 1, 1}, STAGE + 8, [&] { fp16_kernel(operands.data(), out.data()); }).empty();
+    for (int row = 0; row < ROWS; row++) {
+        for (int n = 0; n < OUTPUTS; n++) {
+            int sum = 0;
+            for (int k = 0; k < 32; k++) {
+                sum += values[static_cast<size_t>(row * 32 + k)] * values[static_cast<size_t>((ROWS + n) * 32 + k)];
+            }
+            right = right && out[static_cast<size_t>(row * OUTPUTS + n)] == static_cast<float>(sum);
+        }
+    }
+    return right;
+}
+
 }  // namespace
 
 int main() {
+    int failures = 0;
     const Operands operands;
     bool caught[PLANTED_COUNT] = {};
     for (bool early : {false, true}) {
         for (unsigned seed = 0; seed < 5; seed++) {
             emulator::settings = {seed, early};
+            if (!multiplies_fp16()) {
+                std::printf("FAILED: a product of FP16\n");
+                failures++;
+            }
             for (int planted = 0; planted < PLANTED_COUNT; planted++) {
                 std::string fault;
                 const bool right = operands.right(static_cast<Planted>(planted), fault);
@@ -196,13 +258,12 @@ int main() {
             }
         }
     }
-    int failures = 0;
     for (int planted = 0; planted < PLANTED_COUNT; planted++) {
         if (caught[planted] != (planted != RIGHT)) {
             std::printf("FAILED: %s\n", NAMES[planted]);
             failures++;
         }
     }
-    std::printf("%d checks, %d failed\n", static_cast<int>(PLANTED_COUNT), failures);
+    std::printf("%d checks, %d failed\n", static_cast<int>(PLANTED_COUNT) + 10, failures);
     return failures == 0 ? 0 : 1;
 }

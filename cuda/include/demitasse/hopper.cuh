@@ -103,30 +103,34 @@ DEVICE void wgmma_wait() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(PENDING) : "memory");
 }
 
-#define EIGHT_SUMS(i)                                                                                           \
-    "+r"(d[i]), "+r"(d[i + 1]), "+r"(d[i + 2]), "+r"(d[i + 3]), "+r"(d[i + 4]), "+r"(d[i + 5]), "+r"(d[i + 6]), \
-        "+r"(d[i + 7])
+#define EIGHT_SUMS(type, i)                                                                                     \
+    type(d[i]), type(d[i + 1]), type(d[i + 2]), type(d[i + 3]), type(d[i + 4]), type(d[i + 5]), type(d[i + 6]), \
+        type(d[i + 7])
+#define ALL_SUMS(type)                                                                                          \
+    EIGHT_SUMS(type, 0), EIGHT_SUMS(type, 8), EIGHT_SUMS(type, 16), EIGHT_SUMS(type, 24), EIGHT_SUMS(type, 32), \
+        EIGHT_SUMS(type, 40), EIGHT_SUMS(type, 48), EIGHT_SUMS(type, 56)
+#define NAMES_OF_SUMS                                                                                                 \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
+    "%24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, "  \
+    "%46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}"
 // d (64 x 128, 16 rows a warp) += a (64 x 32) b (128 x 32, transposed), signed bytes, 32-bit sums; a lane has of each 8
 // columns what `mma` gives it.
 DEVICE void wgmma_int8(int (&d)[64], uint64_t a, uint64_t b) {
-    asm volatile(
-        "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, "
-        "%13, "
-        "%14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, "
-        "%36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, "
-        "%58, %59, %60, %61, %62, %63}, %64, %65, 1;"
-        : EIGHT_SUMS(0), EIGHT_SUMS(8), EIGHT_SUMS(16), EIGHT_SUMS(24), EIGHT_SUMS(32), EIGHT_SUMS(40), EIGHT_SUMS(48),
-          EIGHT_SUMS(56)
-        : "l"(a), "l"(b));
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 " NAMES_OF_SUMS ", %64, %65, 1;"
+                 : ALL_SUMS("+r")
+                 : "l"(a), "l"(b));
+}
+// The same of a (64 x 16) and b (128 x 16, transposed), FP16, FP32 sums.
+DEVICE void wgmma_f16(float (&d)[64], uint64_t a, uint64_t b) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 " NAMES_OF_SUMS ", %64, %65, 1, 1, 1, 0, 0;"
+                 : ALL_SUMS("+f")
+                 : "l"(a), "l"(b));
 }
 // No use of the sums is moved across this: the compiler does not know that wgmma writes them until it is waited for.
-DEVICE void wgmma_pin(int (&d)[64]) {
-    asm volatile(""
-                 : EIGHT_SUMS(0), EIGHT_SUMS(8), EIGHT_SUMS(16), EIGHT_SUMS(24), EIGHT_SUMS(32), EIGHT_SUMS(40),
-                   EIGHT_SUMS(48), EIGHT_SUMS(56)
-                 :
-                 : "memory");
-}
+DEVICE void wgmma_pin(int (&d)[64]) { asm volatile("" : ALL_SUMS("+r") : : "memory"); }
+DEVICE void wgmma_pin(float (&d)[64]) { asm volatile("" : ALL_SUMS("+f") : : "memory"); }
+#undef NAMES_OF_SUMS
+#undef ALL_SUMS
 #undef EIGHT_SUMS
 
 }  // namespace demitasse
