@@ -61,6 +61,15 @@ inline uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) {
     return result;
 }
 
+inline uint32_t finite_fp16(uint32_t pair) {
+    for (uint32_t element : {0xFFFFu, 0xFFFF0000u}) {
+        if ((pair & 0x7FFF7FFFu & element) == (0x7C007C00u & element)) {
+            pair -= 0x00010001u & element;  // the next smaller magnitude
+        }
+    }
+    return pair;
+}
+
 inline uint32_t subtract_fp16(uint32_t a, uint32_t b) {
     auto element = [](uint32_t word, int i) { return fp16_to_float(static_cast<uint16_t>(word >> 16 * i)); };
     return floats_to_fp16(element(a, 0) - element(b, 0), element(a, 1) - element(b, 1));

@@ -7,6 +7,7 @@
 // Launch:   to_fp16, add_bias: a thread an element, blocks of 256; propagate_nan: a block of 256 a row.
 // Moves:    each element once; propagate_nan writes where a row is not finite only.
 // Why:      cuBLAS computes products alone. The integer kernels and gemv_float, gemm_float do all of this on the way.
+#include "demitasse/fp16_tiles.cuh"
 #include "demitasse/output.cuh"
 
 namespace demitasse {
@@ -38,8 +39,7 @@ KERNEL(demitasse::ELEMENT_THREADS) to_fp16(const demitasse::ToFp16Args a) {
     demitasse::follow_previous();
     const int64_t i = demitasse::thread_index();
     if (i < a.count) {
-        const float x = a.x[i];
-        a.out[i] = demitasse::is_finite(x) ? demitasse::float_to_fp16(fminf(fmaxf(x, -65504), 65504)) : 0x7FFF;
+        a.out[i] = demitasse::float_to_fp16(demitasse::within_fp16(a.x[i]));
     }
 }
 EXPORT(to_fp16)

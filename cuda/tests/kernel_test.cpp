@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -183,6 +184,139 @@ void test_wgmma(std::mt19937& random) {
     }
 }
 
+// An element of FP16 tiles (fp16_tiles.cuh).
+uint16_t fp16_element(const std::vector<uint8_t>& tiles, int columns, int row, int k) {
+    const int tile = row / TILE_OUTPUTS * fp16_tiles(columns) + k / FP16_TILE_COLUMNS;
+    uint16_t bits;
+    std::memcpy(&bits, tiles.data() + tile * TILE_BYTES + chunk_offset(row % 8, k % 32 / 8) + k % 8 * 2, sizeof bits);
+    return bits;
+}
+
+std::vector<uint8_t> fp16_tile_bytes(int rows, int columns) {
+    const auto tiles = static_cast<int>(blocks(rows, TILE_OUTPUTS)) * fp16_tiles(columns);
+    return std::vector<uint8_t>(static_cast<size_t>(tiles) * TILE_BYTES, 0xEE);
+}
+
+// A matrix as FP16, by the kernel that is tested so: every weight is the nearest one, or the largest. `factor`, a power
+// of two, makes scales and minimums larger, where they are FP32.
+template <int BITS>
+std::vector<uint8_t> test_dequantize(RandomMatrix<BITS>& m, float factor) {
+    for (std::vector<float>* numbers : {&m.scales, &m.mins}) {
+        for (float& number : *numbers) {
+            number *= factor;
+        }
+    }
+    LinearArgs linear{};
+    m.put_to(linear);
+    std::vector<uint8_t> tiles = fp16_tile_bytes(m.outputs, m.columns);
+    const int64_t threads = blocks(m.outputs, TILE_OUTPUTS) * m.tiles * TILE_THREADS;
+    run("dequantize_weights", {blocks(threads, ELEMENT_THREADS), 1, 1}, ELEMENT_THREADS, 0,
+        DequantizeArgs{m.quants.data(), linear.scales, linear.mins, linear.fp16_scales, BITS == 4, m.group, m.outputs,
+                       m.tiles, m.columns, tiles.data()});
+    bool same = true;
+    for (int row = 0; row < m.outputs; row++) {
+        for (int k = 0; k < m.columns; k++) {
+            double& value = m.values[static_cast<size_t>(row * m.columns + k)];
+            value = std::clamp(value * factor, -65504.0, 65504.0);
+            same = same && fp16_element(tiles, m.columns, row, k) == float_to_fp16(static_cast<float>(value));
+        }
+    }
+    check(same, "dequantize_weights: INT" + std::to_string(BITS) + " per " + std::to_string(m.group) + ", " +
+                    std::to_string(m.outputs) + " x " + std::to_string(m.columns));
+    return tiles;
+}
+
+// Activations as FP16, by the kernel that is tested so: with zeros beyond columns and rows, and what is not finite or
+// too large in some.
+std::vector<uint8_t> test_fp16_rows(std::vector<float>& x, int rows, int columns) {
+    const float odd[] = {NAN, INFINITY, -INFINITY, 1e30f, -65520, 65519, 1e-7f, -0.0f};
+    for (int i = 0; i < 8 && rows > 8; i++) {
+        x[static_cast<size_t>((i < 3 ? 3 : 5) * columns + i)] = odd[i];
+    }
+    std::vector<uint8_t> tiles = fp16_tile_bytes(rows, columns);
+    run("fp16_rows", {blocks(static_cast<int64_t>(tiles.size() / 16), ELEMENT_THREADS), 1, 1}, ELEMENT_THREADS, 0,
+        Fp16RowsArgs{x.data(), rows, columns, tiles.data()});
+    bool same = true;
+    for (int row = 0; row < round_up(rows, TILE_OUTPUTS); row++) {
+        for (int k = 0; k < round_up(columns, FP16_TILE_COLUMNS); k++) {
+            const float value = row < rows && k < columns ? x[static_cast<size_t>(row * columns + k)] : 0;
+            const uint16_t expected =
+                std::isfinite(value) ? float_to_fp16(std::clamp(value, -65504.0f, 65504.0f)) : 0x7FFF;
+            same = same && fp16_element(tiles, columns, row, k) == expected;
+        }
+    }
+    check(same, "fp16_rows: " + std::to_string(rows) + " x " + std::to_string(columns));
+    return tiles;
+}
+
+// Whether a row of results is near FP64 of operands in FP16, or NaN where one of the row is.
+bool is_fp16_product(const float* out, int row, const std::vector<uint8_t>& x, const std::vector<uint8_t>& w,
+                     const std::vector<float>& bias, int columns) {
+    std::vector<double> expected;
+    double power = 0;
+    bool finite = true;
+    bool all_nan = true;
+    for (size_t n = 0; n < bias.size(); n++) {
+        double sum = bias[n];
+        for (int k = 0; k < columns; k++) {
+            const double term = static_cast<double>(fp16_to_float(fp16_element(x, columns, row, k))) *
+                                fp16_to_float(fp16_element(w, columns, static_cast<int>(n), k));
+            sum += term;
+            power += term * term;
+        }
+        expected.push_back(sum);
+        finite = finite && std::isfinite(sum);
+        all_nan = all_nan && std::isnan(out[n]);
+    }
+    return finite ? close({out, out + expected.size()}, expected, 1e-10, power) : all_nan;
+}
+
+// The way of many rows over FP16: both conversions exactly, and their product near FP64 of what they give.
+template <int BITS>
+void test_fp16(int rows, int outputs, int columns, const Weights& weights, std::mt19937& random) {
+    RandomMatrix<BITS> m(outputs, columns, weights.group, weights.minimum, weights.fp16, Fill::RANDOM, random);
+    const std::vector<uint8_t> w = test_dequantize(m, !weights.fp16 && weights.minimum ? 1 << 17 : 1);
+    std::vector<float> x = normal_numbers(int64_t{rows} * columns, random);
+    const std::vector<uint8_t> q = test_fp16_rows(x, rows, columns);
+    const std::vector<float> bias = normal_numbers(outputs, random);
+    const std::string what = "gemm_f16_wgmma, " + std::to_string(rows) + " rows, " + std::to_string(outputs) + " x " +
+                             std::to_string(columns);
+    std::vector<float> first;
+    LinearArgs a{};
+    a.quants = w.data();
+    a.q = q.data();
+    a.tiles = fp16_tiles(columns);
+    a.outputs = outputs;
+    a.rows = rows;
+    a.bias = bias.data();
+    for (unsigned grid : {2u, 6u}) {
+        std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
+        a.out = {out.data(), OutputType::F32};
+        run("gemm_f16_wgmma", {grid, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
+        check(first.empty() || std::memcmp(first.data(), out.data(), out.size() * sizeof(float)) == 0,
+              what + ": other bits in another grid");
+        first = out;
+    }
+    std::vector<uint16_t> narrow(first.size());
+    a.out = {narrow.data(), OutputType::F16};
+    run("gemm_f16_wgmma", {2, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, a);
+    check(narrow == narrowed(first, OutputType::F16), what + ": 16-bit results are not those of FP32");
+    bool near = true;
+    for (int r = 0; r < rows; r++) {
+        near = near && is_fp16_product(first.data() + r * outputs, r, q, w, bias, columns);
+    }
+    check(near, what);
+}
+
+// 1, 6, 11 and 8 tiles of columns, of which a stage has four; several units of work for a cluster.
+void test_fp16(std::mt19937& random) {
+    const bool minimum = emulator::settings.seed % 2 == 0;
+    test_fp16<4>(70, 24, 32, {32, minimum, true}, random);
+    test_fp16<8>(300, 140, 168, {32, minimum, false}, random);
+    test_fp16<4>(140, 70, 340, {16, minimum, false}, random);
+    test_fp16<8>(270, 130, 256, {16, minimum, true}, random);
+}
+
 void test_attention(const AttentionCase& shape, const CacheType& type, std::mt19937& random) {
     AttentionTest test(shape, type, random);
     if (!type.scaled) {
@@ -235,6 +369,7 @@ int main(int argc, char** argv) {
             std::mt19937 random(20261125 + seed);
             test_linear(cases, random);
             test_wgmma(random);
+            test_fp16(random);
             if (!early && !has("linear")) {
                 test_attention(cases, random);  // which copies nothing asynchronously
             }

@@ -36,6 +36,11 @@ DEVICE uint32_t floats_to_bf16(float low, float high) {
 
 // Bytes of two words, numbered 0 to 3 and 4 to 7: the i-th of the result is the one that hexadecimal digit i names.
 DEVICE uint32_t byte_perm(uint32_t a, uint32_t b, unsigned digits) { return __byte_perm(a, b, digits); }
+// Two FP16 numbers, the largest where they are infinite; NaN stays.
+DEVICE uint32_t finite_fp16(uint32_t pair) {
+    asm("min.NaN.f16x2 %0, %0, %1;\nmax.NaN.f16x2 %0, %0, %2;" : "+r"(pair) : "r"(0x7BFF7BFFu), "r"(0xFBFFFBFFu));
+    return pair;
+}
 // Two FP16 differences.
 DEVICE uint32_t subtract_fp16(uint32_t a, uint32_t b) {
     uint32_t d;

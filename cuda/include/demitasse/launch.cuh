@@ -86,7 +86,7 @@ constexpr DEVICE int gemm_shared_bytes(int bits, int group, int rows) {
     return GEMM_STAGES * (gemm_tile_bytes(bits, group, rows) + gemm_fold_bytes(bits, group, rows));
 }
 
-// ---- gemm_int8.sm90a
+// ---- gemm_int8.sm90a and gemm_float.sm90a
 
 constexpr int WGMMA_ROWS = 128;
 constexpr int WGMMA_OUTPUTS = 128;
@@ -97,6 +97,11 @@ constexpr int WGMMA_TILES = 4;  // of columns, a stage
 constexpr int WGMMA_STAGES = 3;
 constexpr int WGMMA_STAGE_BYTES = (WGMMA_ROWS + WGMMA_OUTPUTS) / TILE_OUTPUTS * WGMMA_TILES * TILE_BYTES;
 constexpr int WGMMA_BYTES = WGMMA_STAGES * WGMMA_STAGE_BYTES + (2 * WGMMA_STAGES + WGMMA_GROUPS) * 8;
+// Tiles of FP16 operands (fp16_tiles.cuh), which dequantize_weights and fp16_rows write: columns of one, and those of a
+// row. A thread writes 16 bytes of activations, or what 16 bytes of integers give.
+constexpr int FP16_TILE_COLUMNS = 32;
+constexpr int TILE_THREADS = TILE_BYTES / 16;
+constexpr DEVICE int fp16_tiles(int columns) { return (columns + FP16_TILE_COLUMNS - 1) / FP16_TILE_COLUMNS; }
 
 // ---- dense weights
 

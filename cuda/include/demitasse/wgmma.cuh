@@ -1,8 +1,8 @@
-// What gemm_int8 and gemm_float share on sm_90a: products by wgmma of operands that lie in tiles of 512 bytes, 8 rows of
-// 64 bytes, as weights.cuh has them, whatever an element is. One warp prefetches the operands of three stages; a bulk
-// copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants, and each
-// block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole results (128 x
-// 128), so that one stores while the other multiplies.
+// What gemm_int8 and gemm_float share on sm_90a: products by wgmma of operands that lie in tiles of 512 bytes, 8 rows
+// of 64 bytes, as weights.cuh has them, whatever an element is. One warp prefetches the operands of three stages; a
+// bulk copy of up to four tiles needs no tensor map, since tiles lie in the order and the swizzle that wgmma wants, and
+// each block of a cluster fetches half of the weights for both. Two groups of four warps take turns by whole results
+// (128 x 128), so that one stores while the other multiplies.
 #pragma once
 
 #include "demitasse/hopper.cuh"

@@ -161,10 +161,10 @@ final class CudaDevice implements Device {
         }
         long in = address(x);
         for (int first = 0; first < projections.length; ) { // neighbors whose activations are alike, mostly all
-            int padded = padded(projections[first]);
+            int padded = padded(projections[first], rows);
             List<Step.Product> products = new ArrayList<>(projections.length);
             int next = first;
-            while (next < projections.length && padded(projections[next]) == padded) {
+            while (next < projections.length && padded(projections[next], rows) == padded) {
                 products.add(product(projections[next++]));
             }
             if (padded != 0) {
@@ -178,10 +178,9 @@ final class CudaDevice implements Device {
     }
 
     /** Columns of integer activations with those that fill the weight's last tile; 0 for FP32 activations. */
-    private int padded(Projection projection) {
+    private int padded(Projection projection, int rows) {
         CudaWeight weight = (CudaWeight) projection.weight();
-        boolean integers = activations.integers() && weight.layout().element().quantized();
-        return integers ? weight.paddedColumns() : 0;
+        return launches.quantizes(weight, rows) ? weight.paddedColumns() : 0;
     }
 
     private static Step.Product product(Projection projection) {

@@ -131,7 +131,14 @@ final class KernelTable {
     /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
     private static final int WGMMA_LEAST_ROWS = 64;
 
+    /** Rows from which integer weights are worth an FP16 copy a call; a guess until a card has measured it. */
+    private static final int FP16_LEAST_ROWS = 64;
+
+    /** Bytes of such a copy, at most: matrices of vocabularies, which have few rows to multiply, are larger. */
+    private static final long FP16_MOST_BYTES = 256L << 20;
+
     private static final String CUBLAS = "cuBLAS";
+    private static final String FP16_WGMMA = "gemm_f16_wgmma";
 
     private KernelTable() {}
 
@@ -141,7 +148,7 @@ final class KernelTable {
      * @param activations how integer weights meet their input
      * @param multiprocessors of the GPU
      * @param capability of the GPU, 80 for 8.0
-     * @param wgmma whether whole rows of INT8 are multiplied by wgmma
+     * @param wgmma whether many rows are multiplied by wgmma where that is possible
      * @param batchInvariant whether a row's sums may not depend on the number of rows
      */
     record Settings(
@@ -192,12 +199,28 @@ final class KernelTable {
                     && outputs % 2 == 0;
         }
 
+        /**
+         * Whether weights whose scales are of groups, and activations, are converted to FP16 and multiplied so: a
+         * row's result is then another than among few rows.
+         */
+        boolean takesFp16() {
+            return settings.wgmma
+                    && !settings.batchInvariant
+                    && settings.activations == ActivationType.INT8
+                    && rows > FP16_LEAST_ROWS
+                    && !dense()
+                    && group != 0
+                    && outputs % 2 == 0
+                    && Fp16Operands.bytes(outputs, tiles * Boundary.tile_columns(bits())) <= FP16_MOST_BYTES;
+        }
+
         /** Segments of the columns, where so few blocks would multiply that each takes one; else 1. */
         int segments() {
             if (dense()
                     || !settings.activations.integers()
                     || rows <= Boundary.GEMV_ROWS
                     || takesWgmma()
+                    || takesFp16()
                     || Boundary.row_segments(tiles) == 1) {
                 return 1;
             }
@@ -223,6 +246,11 @@ final class KernelTable {
         boolean isCublas() {
             return kernel.equals(CUBLAS);
         }
+
+        /** Whether both operands are converted to FP16 before. */
+        boolean isFp16() {
+            return kernel.equals(FP16_WGMMA);
+        }
     }
 
     /** A line of the table: the first whose condition is true takes the multiplication. */
@@ -245,7 +273,14 @@ final class KernelTable {
             new Rule("dense weights", Multiplication::dense, KernelTable::denseTiles),
             new Rule("FP32 activations", m -> !m.settings.activations.integers(), KernelTable::exactRows),
             new Rule("few rows: bound by reading weights", m -> m.rows <= Boundary.GEMV_ROWS, KernelTable::fewRows),
-            new Rule("whole rows of INT8 on compute capability 9.0", Multiplication::takesWgmma, KernelTable::wgmma),
+            new Rule(
+                    "whole rows of INT8 on compute capability 9.0",
+                    Multiplication::takesWgmma,
+                    m -> wgmma(m, m.packed().wgmma)),
+            new Rule(
+                    "many rows by weights with scales of groups on compute capability 9.0, where the batch may matter",
+                    Multiplication::takesFp16,
+                    m -> wgmma(m, FP16_WGMMA)),
             new Rule("tensor cores", m -> true, KernelTable::tiles));
 
     /** The kernel of a multiplication. */
@@ -301,12 +336,11 @@ final class KernelTable {
         return new Choice(Boundary.gemv_rows(m.rows) == 4 ? kernels.rows4 : kernels.rows8, grid, true, true);
     }
 
-    private static Choice wgmma(Multiplication m) {
+    private static Choice wgmma(Multiplication m, @Nullable String kernel) {
         int cluster = Boundary.WGMMA_CLUSTER;
         int units = pieces(m.rows, cluster * Boundary.WGMMA_ROWS) * pieces(m.outputs, Boundary.WGMMA_OUTPUTS);
         int blocks = Math.max(1, Math.min(units, m.settings.multiprocessors / cluster)) * cluster;
         Launch.Grid grid = new Launch.Grid(blocks, 1, 1, Boundary.WGMMA_THREADS, Boundary.WGMMA_BYTES);
-        String kernel = m.packed().wgmma;
         return new Choice(kernel == null ? "" : kernel, grid, false, false);
     }
 

@@ -24,6 +24,7 @@ final class LinearLaunches implements AutoCloseable {
     private final Workspace partial;
     private final Workspace fp16;
     private final Workspace wideSums; // of cuBLAS, where results are 16 bits
+    private final Fp16Operands operands;
     private @Nullable Cublas cublas;
     private boolean cublasSought;
 
@@ -38,6 +39,14 @@ final class LinearLaunches implements AutoCloseable {
         this.partial = new Workspace(context);
         this.fp16 = new Workspace(context);
         this.wideSums = new Workspace(context);
+        this.operands = new Fp16Operands(context);
+    }
+
+    /** Whether rows are quantized before they meet a matrix. */
+    boolean quantizes(CudaWeight weight, int rows) {
+        return settings.activations().integers()
+                && weight.layout().element().quantized()
+                && !multiplication(weight, rows).takesFp16();
     }
 
     /** Makes the workspaces large enough for a step; whether one has moved. */
@@ -53,6 +62,9 @@ final class LinearLaunches implements AutoCloseable {
         for (Step.Product product : step.products()) {
             CudaWeight weight = (CudaWeight) product.weight();
             partialBytes += partialBytes(weight, step.rows());
+            if (multiplication(weight, step.rows()).takesFp16()) {
+                moved |= operands.reserve(weight, step.rows());
+            }
             if (usesLibrary(weight, step.rows())) {
                 if (weight.layout().element() == WeightLayout.Element.F16) {
                     moved |= fp16.reserve((long) step.rows() * weight.columns() * Short.BYTES);
@@ -98,11 +110,19 @@ final class LinearLaunches implements AutoCloseable {
         List<Waiting> waiting = new ArrayList<>();
         long split = partial.address();
         boolean narrowed = false;
+        boolean converted = false;
         for (Step.Product product : step.products()) {
             CudaWeight weight = (CudaWeight) product.weight();
             KernelTable.Choice choice = choose(weight, step.rows());
             if (choice.isCublas()) {
                 narrowed = multiply(library(), product, step, narrowed, out);
+            } else if (choice.isFp16()) {
+                if (!converted) {
+                    out.add(operands.convert(step.x(), step.rows(), weight.columns()));
+                    converted = true;
+                }
+                out.add(operands.convert(weight));
+                out.add(new Launch.Kernel(choice.kernel(), choice.grid(), fp16Arguments(step, product)));
             } else if (!weight.layout().element().quantized()) {
                 out.add(new Launch.Kernel(choice.kernel(), choice.grid(), denseArguments(step, product)));
             } else {
@@ -295,6 +315,21 @@ final class LinearLaunches implements AutoCloseable {
                 .done();
     }
 
+    private long[] fp16Arguments(Step.Linear step, Step.Product product) {
+        CudaWeight weight = (CudaWeight) product.weight();
+        return new Words(Boundary.LinearArgs.WORDS)
+                .set(Boundary.LinearArgs.QUANTS, operands.weights())
+                .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
+                .set(Boundary.LinearArgs.TILES, Boundary.fp16_tiles(weight.columns()))
+                .set(Boundary.LinearArgs.Q, operands.activations())
+                .set(Boundary.LinearArgs.COLUMNS, weight.columns())
+                .set(Boundary.LinearArgs.ROWS, step.rows())
+                .set(Boundary.LinearArgs.BIAS, product.bias())
+                .set(Boundary.LinearArgs.OUT_TO, product.out())
+                .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
+                .done();
+    }
+
     private long[] arguments(Step.Linear step, Step.Product product, long split) {
         CudaWeight weight = (CudaWeight) product.weight();
         Words words = new Words(Boundary.LinearArgs.WORDS)
@@ -326,6 +361,7 @@ final class LinearLaunches implements AutoCloseable {
         partial.close();
         fp16.close();
         wideSums.close();
+        operands.close();
         if (cublas != null) {
             cublas.close();
         }

@@ -18,6 +18,11 @@ final class StepLaunches implements AutoCloseable {
         this.attention = new AttentionLaunches(context, kernels, settings.multiprocessors(), linear);
     }
 
+    /** Whether rows are quantized before they meet a matrix. */
+    boolean quantizes(CudaWeight weight, int rows) {
+        return linear.quantizes(weight, rows);
+    }
+
     /**
      * Makes the workspaces large enough for a step; whether one has moved, so that graphs made before are of no use any
      * more.

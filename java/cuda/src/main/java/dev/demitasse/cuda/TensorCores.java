@@ -6,13 +6,16 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The instructions by which tensor cores multiply INT8 matrices; names are those of {@code
+ * The instructions by which tensor cores multiply matrices of integers; names are those of {@code
  * DeviceOptions.instructionSet}.
  */
 enum TensorCores {
     /** {@code gemm_int8.cu}: every supported GPU. */
     MMA,
-    /** {@code gemm_int8.sm90a.cu}, for matrices and activations with one scale a row: compute capability 9.0. */
+    /**
+     * {@code gemm_int8.sm90a.cu}, for matrices and activations with one scale a row, and {@code gemm_float.sm90a.cu},
+     * for others: compute capability 9.0.
+     */
     WGMMA;
 
     private static final int WGMMA_CAPABILITY = 90;

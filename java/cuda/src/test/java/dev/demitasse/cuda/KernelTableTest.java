@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,12 +26,34 @@ class KernelTableTest {
 
     @Test
     void integersPer32GoToGemvForFewRowsAndToTensorCoresForMany() {
-        assertThat(table(ActivationType.INT8, true, false))
+        assertThat(table(ActivationType.INT8, false, false))
                 .contains("INT4 per 32: from 1 gemv_int4_per32_rows4 from 5 gemv_int4_per32_rows8"
                         + " from 9 gemm_int4_per32_m16 from 17 gemm_int4_per32_m32 from 33 gemm_int4_per32_m64"
                         + " from 65 gemm_int4_per32_m128")
                 .contains(
                         "F16: from 1 gemv_f16_rows1 from 2 gemv_f16_rows4 from 16 gemm_f16_m64 from 65 gemm_f16_m128");
+    }
+
+    @Test
+    void manyRowsByGroupsGoToWgmmaAsFp16WhereTheBatchMayMatter() {
+        String tiles = "INT4 per 16: from 1 gemv_int4_per16_rows4 from 5 gemv_int4_per16_rows8"
+                + " from 9 gemm_int4_per16_m16 from 17 gemm_int4_per16_m32 from 33 gemm_int4_per16_m64 from 65 ";
+        assertThat(table(ActivationType.INT8, true, false)).contains(tiles + "gemm_f16_wgmma");
+        assertThat(table(ActivationType.INT8, true, true)).contains(tiles + "gemm_int4_per16_m128");
+        assertThat(table(ActivationType.INT8_ROW, true, false)).contains(tiles + "gemm_int4_per16_m128");
+        assertThat(table(ActivationType.INT8, true, false))
+                .anyMatch(line -> line.endsWith("from 65 gemm_f16_wgmma") && line.startsWith("INT8 per row"));
+    }
+
+    /** A vocabulary's FP16 copy would be a gigabyte, and results are stored in pairs. */
+    @Test
+    void largeMatricesAndOddOnesKeepTheirIntegers() {
+        KernelTable.Settings settings = new KernelTable.Settings(ActivationType.INT8, 132, 90, true, false);
+        for (int outputs : List.of(128256, 32769, 4097)) {
+            KernelTable.Multiplication m =
+                    new KernelTable.Multiplication(settings, WeightLayout.int4(32), 32, outputs, 32, 512, false);
+            assertThat(KernelTable.choose(m).kernel()).isEqualTo("gemm_int4_per32_m128");
+        }
     }
 
     @Test

@@ -7,6 +7,7 @@ import dev.demitasse.gpu.Step;
 import dev.demitasse.kv.KvShape;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -19,6 +20,7 @@ final class StepCost {
     record Cost(long bytes, long operations) {}
 
     private static final int FLOAT = Float.BYTES;
+    private static final long FP16 = Short.BYTES;
 
     private final long positions; // that rows attend to, all together
     private final long cached; // positions of the cache that are read
@@ -41,10 +43,12 @@ final class StepCost {
      */
     List<Cost> of(Step step, List<Launch> launches) {
         List<Cost> costs = new ArrayList<>(Collections.nCopies(launches.size(), new Cost(0, 0)));
+        if (step instanceof Step.Linear s && launches.stream().anyMatch(launch -> is(launch, "gemm_f16_wgmma"))) {
+            return throughFp16(s, launches);
+        }
         if (step instanceof Step.Linear s && s.products().size() > 1) {
             List<Integer> multiplying = IntStream.range(0, launches.size())
-                    .filter(i -> !(launches.get(i) instanceof Launch.Kernel kernel
-                            && kernel.kernel().equals("linear_finish")))
+                    .filter(i -> !is(launches.get(i), "linear_finish"))
                     .boxed()
                     .toList();
             if (multiplying.size() == s.products().size()) {
@@ -55,6 +59,33 @@ final class StepCost {
             }
         }
         costs.set(0, of(step));
+        return costs;
+    }
+
+    private static boolean is(Launch launch, String kernel) {
+        return launch instanceof Launch.Kernel k && k.kernel().equals(kernel);
+    }
+
+    /** Products whose operands are converted to FP16, which is written and read again. */
+    private static List<Cost> throughFp16(Step.Linear step, List<Launch> launches) {
+        long rows = step.rows();
+        List<Cost> costs = new ArrayList<>();
+        Iterator<Step.Product> products = step.products().iterator();
+        Step.Product product = products.next();
+        for (Launch launch : launches) {
+            LinearWeight weight = product.weight();
+            long elements = (long) weight.rows() * weight.columns();
+            if (is(launch, "fp16_rows")) {
+                costs.add(new Cost((FLOAT + FP16) * rows * weight.columns(), 0));
+            } else if (is(launch, "dequantize_weights")) {
+                costs.add(new Cost(weight.bytes() + FP16 * elements, 0));
+            } else {
+                long operands = FP16 * (elements + rows * weight.columns());
+                long results = rows * weight.rows() * product.type().bytes();
+                costs.add(new Cost(operands + results, 2 * rows * elements));
+                product = products.hasNext() ? products.next() : product;
+            }
+        }
         return costs;
     }
 
