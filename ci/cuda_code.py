@@ -7,6 +7,7 @@ INSTRUCTION_BYTES = 16
 LANES = 32
 
 TENSOR = {"IMMA", "HMMA", "DMMA", "IGMMA", "HGMMA", "QGMMA"}
+WGMMA = {name for name in TENSOR if name.endswith("GMMA")}
 FMA = {"FFMA", "FMUL", "FADD", "IMAD", "HADD2", "HFMA2", "HMUL2", "IDP"}
 CONVERSION = {"MUFU", "I2F", "F2I", "F2F", "POPC", "FLO", "BREV", "FCHK"}
 MEMORY = {"LDG", "LDS", "LDSM", "LDC", "LDL", "LDGSTS", "STG", "STS", "STSM", "STL", "ATOM", "ATOMS", "ATOMG", "RED",
@@ -210,11 +211,11 @@ def registers(operands):
 
 
 def touched_accumulators(flow):
-    """Instructions that touch registers in which wgmma still adds: between a first IGMMA and the wait for all of them,
-    on any path."""
+    """Instructions that touch registers in which wgmma still adds: between a first product and the wait for all of
+    them, on any path."""
     held = set()
     for instruction in flow.code:
-        if instruction.name == "IGMMA":
+        if instruction.name in WGMMA:
             rows, columns = map(int, re.match(r"\.(\d+)x(\d+)x", instruction.suffix).groups())
             first = registers(instruction.operands)[0]
             held |= set(range(first, first + rows * columns // 128))
@@ -225,7 +226,7 @@ def touched_accumulators(flow):
         block = waiting.pop()
         state = under_way[block]
         for instruction in flow.code[slice(*flow.ranges[block])]:
-            if instruction.name == "IGMMA":
+            if instruction.name in WGMMA:
                 state = True
             elif instruction.name == "WARPGROUP" and instruction.operands.endswith(", 0x0"):
                 state = False

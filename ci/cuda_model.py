@@ -101,7 +101,7 @@ def calibration(launches, card):
 
 def peak(card, kernel):
     """Operations a second at most."""
-    return card["fp16" if kernel.startswith("attention") else "int8"] * 1e12
+    return card["fp16" if kernel.startswith(("attention", "gemm_f16")) else "int8"] * 1e12
 
 
 def instructions(launch, code):

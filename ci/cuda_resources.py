@@ -5,11 +5,11 @@ machine code does not hold what was meant.
   ci/cuda_resources.py CUDA_ROOT FOLDER_OF_FATBINS cuda/results/resources.md
 
 Checked: no kernel uses local memory (nothing is spilled); INT8 tensor-core instructions (IMMA, or IGMMA by wgmma) in
-every gemm of integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA) in every
-attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of 16 bytes (LDG.E….128, or
-LDGSTS.E….128 to shared memory, or bulk copies) in every gemv and attention_decode kernel; on architectures that have
-it, the wait for the kernel before (ACQBULK) in every kernel. And where kernels.txt says that a driver for CUDA 12 will
-do: its form of machine code, nothing compressed.
+every gemm of integers and in every gemv of integers; bulk copies (UBLKCP) where wgmma is; FP16 ones (HMMA, or HGMMA by
+wgmma) in gemm_f16_wgmma, in every attention_prefill kernel and in attention_decode of 16-bit and 8-bit pages; loads of
+16 bytes (LDG.E….128, or LDGSTS.E….128 to shared memory, or bulk copies) in every gemv and attention_decode kernel; on
+architectures that have it, the wait for the kernel before (ACQBULK) in every kernel. And where kernels.txt says that a
+driver for CUDA 12 will do: its form of machine code, nothing compressed.
 """
 import collections
 import pathlib
@@ -20,7 +20,8 @@ import sys
 # By the beginning of a kernel's name, and what is not in it.
 MEANT = ((r"gemm_int.*(?<!_wgmma)$", r"IMMA\."),
          (r"gemv_int.*(?<!_float)_rows[48]$", r"IMMA\."),
-         (r"gemm_.*_wgmma", r"IGMMA\."),
+         (r"gemm_int.*_wgmma", r"IGMMA\."),
+         (r"gemm_f16_wgmma", r"HGMMA\."),
          (r"gemm_.*_wgmma", r"UBLKCP\."),
          (r"attention_prefill_", r"HMMA\."),
          (r"attention_decode_.*_heads8_", r"HMMA\."),
