@@ -6,202 +6,22 @@
 //   sweep FOLDER [--seconds N] [--small] [WHICH...]
 //
 // WHICH are beginnings of cells' names. It ends before N seconds have passed; --small has sizes for the emulator.
-#include <cuda.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <functional>
-#include <iterator>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "card.h"
 #include "kernels.cpp"
-
-#undef cuEventElapsedTime  // drivers before 13.0 do not have the second version
-extern "C" CUresult cuEventElapsedTime(float*, CUevent, CUevent);
 
 namespace {
 
 using namespace demitasse;
-
-void check(CUresult failed, const char* doing) {
-    if (failed != CUDA_SUCCESS) {
-        const char* name = "?";
-        cuGetErrorName(failed, &name);
-        std::fprintf(stderr, "sweep: %s while %s\n", name, doing);
-        std::exit(1);
-    }
-}
-
-// A launch of a kernel whose argument is a structure.
-struct Launch {
-    std::string kernel;
-    unsigned blocks[3];
-    unsigned threads;
-    unsigned shared_bytes;
-    std::vector<unsigned char> argument;
-    bool dependent = false;  // may start before the launch before it has ended
-
-    template <class Args>
-    static std::vector<unsigned char> bytes(const Args& args) {
-        const auto* from = reinterpret_cast<const unsigned char*>(&args);
-        return {from, from + sizeof args};
-    }
-};
-
-class Card {
-   public:
-    explicit Card(const std::string& folder) {
-        check(cuInit(0), "starting the driver");
-        check(cuDevicePrimaryCtxRetain(&context_, 0), "making a context");
-        check(cuCtxSetCurrent(context_), "entering the context");
-        check(cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "making a stream");
-        check(cuEventCreate(&from_, 0), "making an event");
-        check(cuEventCreate(&to_, 0), "making an event");
-        check(cuDeviceGetAttribute(&multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0), "asking");
-        int minor = 0;
-        check(cuDeviceGetAttribute(&capability, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0), "asking");
-        check(cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0), "asking");
-        capability = 10 * capability + minor;
-        std::ifstream list(folder + "/kernels.txt");
-        std::string line;
-        while (std::getline(list, line)) {
-            if (line.find(' ') != std::string::npos) {
-                continue;  // what the kernels were made of, and for which driver
-            }
-            std::ifstream file(folder + "/" + line + ".fatbin", std::ios::binary);
-            const std::string image((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-            CUmodule module;
-            if (!image.empty() && cuModuleLoadData(&module, image.data()) == CUDA_SUCCESS) {
-                modules_.push_back(module);
-            }
-        }
-    }
-
-    int multiprocessors = 0;
-    int capability = 0;  // 90 for 9.0
-
-    template <class T>
-    T* allocate(int64_t count) {
-        CUdeviceptr memory = 0;
-        check(cuMemAlloc(&memory, static_cast<size_t>(count) * sizeof(T)), "allocating");
-        allocated_.push_back(memory);
-        return reinterpret_cast<T*>(memory);
-    }
-    template <class T>
-    T* upload(const std::vector<T>& values) {
-        T* to = allocate<T>(static_cast<int64_t>(values.size()));
-        check(cuMemcpyHtoD(reinterpret_cast<CUdeviceptr>(to), values.data(), values.size() * sizeof(T)), "copying");
-        return to;
-    }
-    template <class T>
-    std::vector<T> download(const T* from, int64_t count) {
-        std::vector<T> values(static_cast<size_t>(count));
-        check(cuMemcpyDtoH(values.data(), reinterpret_cast<CUdeviceptr>(from), values.size() * sizeof(T)), "copying");
-        return values;
-    }
-    void poison(void* memory, int64_t bytes) {
-        check(cuMemsetD8(reinterpret_cast<CUdeviceptr>(memory), 0xFF, static_cast<size_t>(bytes)), "poisoning");
-    }
-    void free_all() {
-        for (CUdeviceptr memory : allocated_) {
-            check(cuMemFree(memory), "freeing");
-        }
-        allocated_.clear();
-    }
-
-    void run(const Launch& launch) {
-        start(launch);
-        check(cuStreamSynchronize(stream_), launch.kernel.c_str());
-    }
-
-    // Microseconds of a graph of launches, the median of `graphs` runs after one that does not count.
-    double time(const std::vector<Launch>& launches, int graphs) {
-        CUgraph graph;
-        CUgraphExec executable;
-        for (const Launch& launch : launches) {
-            find(launch);  // nothing is loaded during a capture
-        }
-        check(cuStreamBeginCapture(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "beginning a capture");
-        for (const Launch& launch : launches) {
-            start(launch);
-        }
-        check(cuStreamEndCapture(stream_, &graph), "ending a capture");
-        check(cuGraphInstantiate(&executable, graph, 0), "making a graph");
-        std::vector<double> times;
-        for (int i = 0; i <= graphs; i++) {
-            check(cuEventRecord(from_, stream_), "recording");
-            check(cuGraphLaunch(executable, stream_), "launching a graph");
-            check(cuEventRecord(to_, stream_), "recording");
-            check(cuEventSynchronize(to_), "running a graph");
-            float milliseconds = 0;
-            check(cuEventElapsedTime(&milliseconds, from_, to_), "timing");
-            if (i > 0) {
-                times.push_back(1000.0 * milliseconds);
-            }
-        }
-        check(cuGraphExecDestroy(executable), "destroying a graph");
-        check(cuGraphDestroy(graph), "destroying a graph");
-        std::sort(times.begin(), times.end());
-        return times[times.size() / 2];
-    }
-
-    bool has(const std::string& kernel) {
-        for (CUmodule module : modules_) {
-            CUfunction function;
-            if (cuModuleGetFunction(&function, module, kernel.c_str()) == CUDA_SUCCESS) {
-                functions_[kernel] = function;
-                return true;
-            }
-        }
-        return false;
-    }
-
-   private:
-    CUfunction find(const Launch& launch) {
-        if (functions_.find(launch.kernel) == functions_.end() && !has(launch.kernel)) {
-            check(CUDA_ERROR_NOT_FOUND, launch.kernel.c_str());
-        }
-        CUfunction function = functions_[launch.kernel];
-        if (launch.shared_bytes > 48 << 10) {
-            check(cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                     static_cast<int>(launch.shared_bytes)),
-                  "asking for shared memory");
-        }
-        return function;
-    }
-
-    void start(const Launch& launch) {
-        CUlaunchConfig config = {};
-        config.gridDimX = launch.blocks[0];
-        config.gridDimY = launch.blocks[1];
-        config.gridDimZ = launch.blocks[2];
-        config.blockDimX = launch.threads;
-        config.blockDimY = config.blockDimZ = 1;
-        config.sharedMemBytes = launch.shared_bytes;
-        config.hStream = stream_;
-        CUlaunchAttribute attribute = {};
-        attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-        attribute.value.programmaticStreamSerializationAllowed = 1;
-        config.attrs = &attribute;
-        config.numAttrs = launch.dependent ? 1 : 0;
-        std::vector<unsigned char> argument = launch.argument;
-        void* arguments[] = {argument.data()};
-        check(cuLaunchKernelEx(&config, find(launch), arguments, nullptr), launch.kernel.c_str());
-    }
-
-    CUcontext context_;
-    CUstream stream_;
-    CUevent from_, to_;
-    std::vector<CUmodule> modules_;
-    std::map<std::string, CUfunction> functions_;
-    std::vector<CUdeviceptr> allocated_;
-};
+using namespace demitasse::bench;
 
 class Sweep {
    public:
@@ -285,8 +105,7 @@ class Sweep {
             }
         }
         if (BITS == 8 && group == 0 && card_.capability == 90) {
-            const unsigned units = pieces(rows, 2 * WGMMA_ROWS) * pieces(outputs, WGMMA_OUTPUTS);
-            const unsigned blocks = 2 * std::min(units, static_cast<unsigned>(card_.multiprocessors) / 2);
+            const unsigned blocks = wgmma_blocks(rows, outputs);
             variants.push_back({"wgmma", {}});
             variants.back().launches = [=](const LinearArgs& a) {
                 return std::vector<Launch>{
@@ -294,6 +113,53 @@ class Sweep {
             };
         }
         measure(name, m, variants);
+    }
+
+    // Many rows by wgmma after both operands were converted to FP16; and each of the three kernels alone, of which the
+    // product uses what the others have left.
+    template <int BITS>
+    void through_fp16(int rows, int outputs, int columns) {
+        const std::string name = cell("w4a16", BITS, 32, rows, outputs, columns);
+        if (card_.capability != 90 || !wants(name)) {
+            return;
+        }
+        Operands m = operands<BITS>(32, rows, outputs, columns);
+        const int tiles = fp16_tiles(columns);
+        const int64_t weight_bytes = int64_t{round_up(outputs, TILE_OUTPUTS)} * tiles * TILE_ROW_BYTES;
+        const int64_t row_bytes = int64_t{round_up(rows, TILE_OUTPUTS)} * tiles * TILE_ROW_BYTES;
+        auto* weights = card_.allocate<uint8_t>(weight_bytes * m.copies);
+        auto* activations = card_.allocate<uint8_t>(row_bytes);
+        m.args.x = card_.upload(normal_numbers(int64_t{rows} * columns));
+        auto copy = [=](const LinearArgs& a) { return weights + (a.quants - m.args.quants) / m.bytes * weight_bytes; };
+        auto dequantize = [=](const LinearArgs& a) {
+            const DequantizeArgs args{a.quants, a.scales,  nullptr, 1,         BITS == 4,
+                                      32,       a.outputs, a.tiles, a.columns, copy(a)};
+            return Launch{"dequantize_weights",
+                          {pieces(m.bytes / 16, ELEMENT_THREADS), 1, 1},
+                          ELEMENT_THREADS,
+                          0,
+                          Launch::bytes(args)};
+        };
+        auto narrow = [=](const LinearArgs& a) {
+            const Fp16RowsArgs args{a.x, a.rows, a.columns, activations};
+            return Launch{
+                "fp16_rows", {pieces(row_bytes / 16, ELEMENT_THREADS), 1, 1}, ELEMENT_THREADS, 0, Launch::bytes(args)};
+        };
+        auto multiply = [=, blocks = wgmma_blocks(rows, outputs)](LinearArgs a) {
+            a.quants = copy(a);
+            a.q = activations;
+            a.tiles = tiles;
+            return Launch{"gemm_f16_wgmma", {blocks, 1, 1}, WGMMA_THREADS, WGMMA_BYTES, Launch::bytes(a)};
+        };
+        using Launches = std::vector<Launch>;
+        measure(name, m,
+                {{"all",
+                  [=](const LinearArgs& a) {
+                      return Launches{narrow(a), dequantize(a), multiply(a)};
+                  }},
+                 {"dequantize_weights", [=](const LinearArgs& a) { return Launches{dequantize(a)}; }, false},
+                 {"fp16_rows", [=](const LinearArgs& a) { return Launches{narrow(a)}; }, false},
+                 {"gemm_f16_wgmma", [=](const LinearArgs& a) { return Launches{multiply(a)}; }}});
     }
 
     void quantize(int rows, int columns, bool per_row) {
@@ -304,17 +170,7 @@ class Sweep {
         }
         const int copies = small_ ? 2 : 4;
         const int64_t count = int64_t{rows} * columns;
-        std::mt19937 random(1);
-        std::normal_distribution<float> normal;
-        std::vector<float> x(static_cast<size_t>(std::min<int64_t>(count, 1 << 20)));
-        for (float& value : x) {
-            value = normal(random);
-        }
-        std::vector<float> all;
-        while (static_cast<int64_t>(all.size()) < count * copies) {
-            all.insert(all.end(), x.begin(), x.end());
-        }
-        const float* from = card_.upload(all);
+        const float* from = card_.upload(normal_numbers(count * copies));
         auto* q = card_.allocate<int8_t>(round_up(rows, TILE_OUTPUTS) * int64_t{columns});
         auto* groups = card_.allocate<GroupPair>(count / 64);
         const int blocks = per_row ? 1 : (columns + QUANTIZE_COLUMNS - 1) / QUANTIZE_COLUMNS;
@@ -351,6 +207,14 @@ class Sweep {
                 }
             }
         }
+        const int shapes[][2] = {{14336, 4096}, {4096, 14336}, {4096, 4096}};
+        for (int i = 0; i < (small_ ? 1 : 9); i++) {
+            const int rows = small_ ? 70 : i < 3 ? 128 : i < 6 ? 512 : 4096;
+            const int n = small_ ? 64 : shapes[i % 3][0];
+            const int k = small_ ? 512 : shapes[i % 3][1];
+            through_fp16<4>(rows, n, k);
+            through_fp16<8>(rows, n, k);
+        }
         for (int rows : {1, 64, 512, 4096}) {
             for (int k : {4096, 14336}) {
                 quantize(small_ ? 3 : rows, small_ ? 512 : k, true);
@@ -372,11 +236,17 @@ class Sweep {
         float* out;
     };
 
-    // A way to launch a multiplication.
+    // A way to launch a multiplication, or a part of it that leaves no results.
     struct Variant {
         std::string name;
         std::function<std::vector<Launch>(const LinearArgs&)> launches;
+        bool whole = true;
     };
+
+    unsigned wgmma_blocks(int rows, int outputs) const {
+        const unsigned units = pieces(rows, WGMMA_CLUSTER * WGMMA_ROWS) * pieces(outputs, WGMMA_OUTPUTS);
+        return WGMMA_CLUSTER * std::min(units, static_cast<unsigned>(card_.multiprocessors) / WGMMA_CLUSTER);
+    }
 
     static unsigned pieces(int64_t count, int size) { return static_cast<unsigned>((count + size - 1) / size); }
 
@@ -434,7 +304,8 @@ class Sweep {
             }
             const std::vector<float> actual = card_.download(m.out, count);
             expected = expected.empty() ? actual : expected;
-            const bool same = std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)) == 0;
+            const bool same =
+                !variant.whole || std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)) == 0;
             differ_ += same ? 0 : 1;
             for (bool dependent : {false, true}) {
                 for (Launch& launch : launches) {
@@ -455,6 +326,21 @@ class Sweep {
 
     static double now() {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
+
+    static std::vector<float> normal_numbers(int64_t count) {
+        static std::vector<float> some;
+        std::mt19937 random(1);
+        std::normal_distribution<float> normal;
+        while (some.size() < (1u << 20)) {
+            some.push_back(normal(random));
+        }
+        std::vector<float> values;
+        while (static_cast<int64_t>(values.size()) < count) {
+            const auto more = std::min<int64_t>(count - static_cast<int64_t>(values.size()), some.size());
+            values.insert(values.end(), some.begin(), some.begin() + more);
+        }
+        return values;
     }
 
     template <class T>
