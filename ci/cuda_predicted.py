@@ -10,8 +10,9 @@ A launch takes {launch:.1f} µs and then the longest of: its bytes at {stream:.0
 tensor-core operations at {peak:.0%} of the data sheet's peak; and the instructions of its hot loop (gemm, attention) \
 at {issued:.0%} of the issue slots. Some read less: {slower}. All of this is measured on one H200 \
 (`h200-2026-11-26`) and assumed of the other cards, of those too that have no wgmma and take \
-`gemm_int8_per_row_m128` instead. The limit is the longer of bytes at {readable:.0%} of the data sheet's bandwidth, \
-which reading alone reached on that H200, and operations at the peak. Bytes are those that a launch cannot do \
+`gemm_int8_per_row_m128` instead, or `gemm_int4_per32_m128` without conversions to FP16. The limit is the longer of \
+bytes at {readable:.0%} of the data sheet's bandwidth, which reading alone reached on that H200, and operations at \
+the peak. Bytes are those that a launch cannot do \
 without: operands once, results once. Launches are those of 132 multiprocessors of compute capability 9.0, \
 instructions those of sm_90a.
 
