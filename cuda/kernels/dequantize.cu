@@ -1,7 +1,7 @@
 // Computes: FP16 operands of wgmma. dequantize_weights: s q, or s q + m, of integer weights; fp16_rows: activations.
 //           Both the nearest FP16, the largest for what is larger; of activations NaN for what is not finite.
-// Layout:   integers as weights.cuh says, activations in rows; out as fp16_tiles.cuh says, with zeros beyond the columns
-//           and rows of activations. What weights are beyond their columns is finite and meets those zeros.
+// Layout:   integers as weights.cuh says, activations in rows; out as fp16_tiles.cuh says, with zeros beyond the
+//           columns and rows of activations. What weights are beyond their columns is finite and meets those zeros.
 // Requires: scales of 16 or 32 columns.
 // Accuracy: s q and s q + m are rounded once, as FP32, and then to FP16.
 // Launch:   blocks of 256 threads, a thread for each 16 bytes of integers (dequantize_weights) or of FP16 (fp16_rows).
@@ -68,9 +68,9 @@ struct Dequantization {
         to[i + 1] = pair[1];
     }
 
-    // Four integers that share the i-th scale, FACTOR times each as bytes, as weights in FP16. A byte b as the last bits
-    // of an FP32 number, its sign turned, makes that 2^23 + 128 + b; what is subtracted then leaves b, or of INT4 with
-    // minimums 16 q = b + 128.
+    // Four integers that share the i-th scale, FACTOR times each as bytes, as weights in FP16. A byte b as the last
+    // bits of an FP32 number, its sign turned, makes that 2^23 + 128 + b; what is subtracted then leaves b, or of INT4
+    // with minimums 16 q = b + 128.
     DEVICE void weights(uint32_t (&to)[2], uint32_t bytes, int i) const {
         constexpr float PLAIN = 8388608.0f + 128;
         const float base = BITS == 4 && has_mins ? PLAIN - 128 : PLAIN;
