@@ -52,15 +52,15 @@ class CudaWgmmaTest {
     /** Many rows by groups, as FP16: near FP32 activations, which nothing quantizes; each row alike in any number. */
     @ParameterizedTest
     @CsvSource({
-        "INT4, 32, false, 65, 40, 64",
+        "INT4, 32, false, 129, 40, 64",
         "INT4, 32, true, 130, 130, 190",
         "INT4, 16, false, 257, 66, 340",
-        "INT4, 16, true, 66, 100, 1088",
-        "INT4, 128, false, 70, 8, 33",
+        "INT4, 16, true, 131, 100, 1088",
+        "INT4, 128, false, 135, 8, 33",
         "INT8, 32, false, 300, 140, 1024",
-        "INT8, 32, true, 65, 40, 1",
+        "INT8, 32, true, 129, 40, 1",
         "INT8, 16, false, 130, 72, 257",
-        "INT8, -1, false, 100, 70, 320"
+        "INT8, -1, false, 140, 70, 320"
     })
     void multipliesGroupsAsFp16(
             WeightLayout.Element element, int group, boolean minimum, int rows, int outputs, int columns) {
@@ -76,7 +76,7 @@ class CudaWgmmaTest {
             power += (double) expected[i] * expected[i];
         }
         assertThat(error / power).as("seed " + SEED).isLessThan(1e-6);
-        float[] fewest = linear("cuda", options, layout, 65, outputs, columns);
+        float[] fewest = linear("cuda", options, layout, 129, outputs, columns);
         assertThat(fewest).as("seed " + SEED).isEqualTo(Arrays.copyOf(actual, fewest.length));
         float[] invariant = linear("cuda", options.withBatchInvariant(true), layout, rows, outputs, columns);
         float[] mma = linear("cuda", options.withInstructionSet("mma"), layout, rows, outputs, columns);
@@ -87,7 +87,7 @@ class CudaWgmmaTest {
     @Test
     void matricesOfACallDoNotDependOnEachOther() {
         SplittableRandom random = new SplittableRandom(SEED);
-        int rows = 70;
+        int rows = 133;
         int columns = 96;
         List<WeightLayout> layouts = List.of(WeightLayout.int8(32), WeightLayout.F32, WeightLayout.int4(16));
         List<LinearWeight> weights = new ArrayList<>();
