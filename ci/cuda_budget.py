@@ -153,10 +153,10 @@ def main():
         (model.BUDGETS / "launches.tsv").write_bytes(found.read_bytes())
     launches = model.table("launches")
     cards = {card["card"]: card for card in model.table("cards")}
-    faults = list(check_calibration(launches, cards["H200"]))
+    faults = list(check_calibration(launches, cards[model.RECORDED_ON]))
     if arguments:
         rows, always = inspect(arguments[0], pathlib.Path(arguments[1]))
-        filled = waves(launches, rows, cards["H200"])
+        filled = waves(launches, rows, cards[model.RECORDED_ON])
         if write:
             model.write_table("kernels", rows)
             model.write_table("waves", list(filled.values()))

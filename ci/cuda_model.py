@@ -1,4 +1,4 @@
-"""What launches should take on a card, by models that an H200 has calibrated (cuda/results/h200-2026-11-26).
+"""What launches should take on a card, by models that an H100 and an H200 have calibrated (cuda/results).
 
 A launch takes LAUNCH seconds and then the longest of: its bytes at the rate at which kernels have read; its tensor-core
 operations at the share of the peak that wgmma has reached; and, where the machine code says how many, its instructions
@@ -11,16 +11,17 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUDGETS = ROOT / "cuda/budgets"
-RECORDED = ROOT / "cuda/results/h200-2026-11-26/demitasse.jsonl"
+RECORDED = ROOT / "cuda/results/h100-2026-11-27/demitasse.jsonl"
+RECORDED_ON = "H100 SXM"  # by its name in cards.tsv
+PROFILED = ROOT / "cuda/results/h200-2026-11-26/ncu-raw.csv"  # as many multiprocessors
 
-LAUNCH = 4.0e-6  # seconds that a launch of a graph adds: with STREAM it gives the recorded steps within 5 %
-READABLE = 4297 / 4800  # of a data sheet's bandwidth: what reading alone reached
-STREAM = 3500 / 4800  # of a data sheet's bandwidth: what kernels reach
-# The same of kernels that reach less: attention (32 sequences of 8,192) in demitasse.jsonl, gemv in kernels.csv.
-SLOWER = {"attention_decode_f16": 2240 / 4800, "gemv_int4_per32_rows8": 2000 / 4800,
-          "gemv_int8_per32_rows8": 2700 / 4800}
+LAUNCH = 2.8e-6  # seconds that a launch of a graph adds: with STREAM it gives the recorded steps within 6 %
+READABLE = 3178 / 3350  # of a data sheet's bandwidth: what reading alone reached (ceilings.jsonl)
+STREAM = 3130 / 3350  # of a data sheet's bandwidth: what kernels reach beside their launch
+# The same of kernels that reach less: attention (32 sequences of 8,192), gemv of eight rows (sweep.jsonl).
+SLOWER = {"attention_decode_f16": 2568 / 3350, "gemv_int4_per32_rows8": 2740 / 3350}
 ISSUED = 0.48  # of the issue slots, by the hot loop: gemm_int4_per32_m128, 4096 rows, in kernels.csv
-PEAK = 0.49  # of the tensor cores' peak: gemm_int8_per_row_wgmma, 4096 rows, in kernels.csv
+PEAK = 0.475  # of the tensor cores' peak: gemm_int8_per_row_wgmma, 4096 rows, in sweep.jsonl
 SCHEDULERS = 4  # of a multiprocessor; each issues an instruction a clock
 
 # A multiprocessor of compute capability 9.0: 32-bit registers, of which a warp takes 256 at a time from one of four
@@ -33,7 +34,7 @@ BLOCKS = 32
 LEAST_BALANCE = 0.9  # of launches that no budget knows
 HEAVY_BYTES, HEAVY_OPERATIONS = 10**6, 10**9  # launches with less are nothing but launches
 
-CALIBRATED = 0.05  # how far the model of steps may be from the card
+CALIBRATED = 0.06  # how far the model of steps may be from the card
 
 
 def table(name):
@@ -144,7 +145,7 @@ def resident(registers, shared, threads):
 
 def recorded_waves(card):
     """Launches that the card has profiled: kernel, waves, and what they are here."""
-    with open(RECORDED.with_name("ncu-raw.csv"), encoding="utf-8", newline="") as file:
+    with open(PROFILED, encoding="utf-8", newline="") as file:
         for row in list(csv.DictReader(file))[1:]:  # after the units
             held = resident(int(row["launch__registers_per_thread"]),
                             round(float(row["launch__shared_mem_per_block"]) * 1000),

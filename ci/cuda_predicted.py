@@ -8,10 +8,10 @@ Written by `ci/cuda_budget.py --write` from `cuda/budgets`; no figure here was m
 
 A launch takes {launch:.1f} µs and then the longest of: its bytes at {stream:.0%} of the data sheet's bandwidth; its \
 tensor-core operations at {peak:.0%} of the data sheet's peak; and the instructions of its hot loop (gemm, attention) \
-at {issued:.0%} of the issue slots. Some read less: {slower}. All of this is measured on one H200 \
-(`h200-2026-11-26`) and assumed of the other cards, of those too that have no wgmma and take \
+at {issued:.0%} of the issue slots. Some read less: {slower}. All of this is measured on one H100 \
+and one H200 (`h100-2026-11-27`, `h200-2026-11-26`) and assumed of the other cards, of those too that have no wgmma and take \
 `gemm_int8_per_row_m128` instead, or `gemm_int4_per32_m128` without conversions to FP16. The limit is the longer of \
-bytes at {readable:.0%} of the data sheet's bandwidth, which reading alone reached on that H200, and operations at \
+bytes at {readable:.0%} of the data sheet's bandwidth, which reading alone reached on that H100, and operations at \
 the peak. Bytes are those that a launch cannot do \
 without: operands once, results once. Launches are those of 132 multiprocessors of compute capability 9.0, \
 instructions those of sm_90a.
@@ -92,7 +92,7 @@ def text(launches, cards, loops, waves):
     code = {}
     for row in loops:
         code.setdefault(row["kernel"], row)  # the shortest loop: of files that have no minimums
-    h200 = next(card for card in cards if card["card"] == "H200")
+    own = next(card for card in cards if card["card"] == model.RECORDED_ON)
     slower = ", ".join(f"`{kernel}` {share:.0%}" for kernel, share in model.SLOWER.items())
     begin = TEXT.format(launch=model.LAUNCH * 1e6, stream=model.STREAM, slower=slower, peak=model.PEAK,
                         issued=model.ISSUED, readable=model.READABLE)
@@ -101,8 +101,8 @@ def text(launches, cards, loops, waves):
         lines.append(f"| {card['card']} | {card['gigabytes']} | {card['int8']} | {card['fp16']} | "
                      f"{card['multiprocessors']} | {card['gigahertz']} |")
     lines += ["", "## Steps: milliseconds (share of the limit)", "", *step_lines(launches, cards, code)]
-    lines += ["", "## The model and the card: steps that the H200 has run", "",
-              *recorded_lines(launches, h200, code)]
+    lines += ["", f"## The model and the card: steps that the {model.RECORDED_ON} has run", "",
+              *recorded_lines(launches, own, code)]
     lines += ["", "## Launches of a megabyte or a billion operations and more: microseconds (share of the limit)", "",
               *kernel_lines(launches, cards, code)]
     lines += ["", f"## Launches whose balance is below {model.LEAST_BALANCE:.0%} on 132 multiprocessors".replace(

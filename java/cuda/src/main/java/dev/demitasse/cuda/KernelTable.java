@@ -135,7 +135,7 @@ final class KernelTable {
      * Rows beyond which integer weights are worth an FP16 copy a call: on an H100 the copy of 14336 x 4096 INT4 takes as
      * long as half of a multiplication by 128 rows, and 512 rows are 1.7 times as fast (cuda/results).
      */
-    private static final int FP16_LEAST_ROWS = 128;
+    static final int FP16_LEAST_ROWS = 128;
 
     /** Bytes of such a copy, at most: matrices of vocabularies, which have few rows to multiply, are larger. */
     private static final long FP16_MOST_BYTES = 256L << 20;
@@ -217,7 +217,7 @@ final class KernelTable {
                     && Fp16Operands.bytes(outputs, tiles * Boundary.tile_columns(bits())) <= FP16_MOST_BYTES;
         }
 
-        /** Segments of the columns, where so few blocks would multiply that each takes one; else 1. */
+        /** Segments of the columns, where there would be fewer blocks than multiprocessors; else 1. */
         int segments() {
             if (dense()
                     || !settings.activations.integers()
@@ -229,7 +229,7 @@ final class KernelTable {
             }
             int tileRows = Boundary.gemm_rows(rows);
             long blocks = (long) pieces(outputs, Boundary.gemm_outputs(group, tileRows)) * pieces(rows, tileRows);
-            return blocks < 2L * settings.multiprocessors ? Boundary.row_segments(tiles) : 1;
+            return blocks < settings.multiprocessors ? Boundary.row_segments(tiles) : 1;
         }
     }
 

@@ -13,7 +13,6 @@ import org.junit.jupiter.api.condition.EnabledIf;
 @EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
 class CudaTensorCoreTest extends DeviceContractTest {
     private static final int WGMMA_CAPABILITY = 90;
-    private static final int FP16_ROWS = 64;
 
     CudaTensorCoreTest() {
         super("cuda", 1e-5);
@@ -31,7 +30,7 @@ class CudaTensorCoreTest extends DeviceContractTest {
     protected boolean exactActivations(LinearCase c, ActivationType activations) {
         return activations == ActivationType.INT8
                 && c.layout().element().quantized()
-                && c.rows() > FP16_ROWS
+                && c.rows() > KernelTable.FP16_LEAST_ROWS
                 && c.outputs() % 2 == 0
                 && Driver.gpus().getFirst().number() == WGMMA_CAPABILITY;
     }
