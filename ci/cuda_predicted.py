@@ -9,7 +9,8 @@ Written by `ci/cuda_budget.py --write` from `cuda/budgets`; no figure here was m
 A launch takes {launch:.1f} µs and then the longest of: its bytes at {stream:.0%} of the data sheet's bandwidth; its \
 tensor-core operations at {peak:.0%} of the data sheet's peak; and the instructions of its hot loop (gemm, attention) \
 at {issued:.0%} of the issue slots. Some read less: {slower}. All of this is measured on one H100 \
-and one H200 (`h100-2026-11-27`, `h200-2026-11-26`) and assumed of the other cards, of those too that have no wgmma and take \
+and one H200 (`h100-2026-11-27`, `h200-2026-11-26`) and assumed of the other cards, of those too that have no wgmma \
+and take \
 `gemm_int8_per_row_m128` instead, or `gemm_int4_per32_m128` without conversions to FP16. The limit is the longer of \
 bytes at {readable:.0%} of the data sheet's bandwidth, which reading alone reached on that H100, and operations at \
 the peak. Bytes are those that a launch cannot do \

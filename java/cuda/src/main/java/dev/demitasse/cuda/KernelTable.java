@@ -132,8 +132,8 @@ final class KernelTable {
     private static final int WGMMA_LEAST_ROWS = 64;
 
     /**
-     * Rows beyond which integer weights are worth an FP16 copy a call: on an H100 the copy of 14336 x 4096 INT4 takes as
-     * long as half of a multiplication by 128 rows, and 512 rows are 1.7 times as fast (cuda/results).
+     * Rows beyond which integer weights are worth an FP16 copy a call: on an H100 the copy of 14336 x 4096 INT4 takes
+     * as long as half of a multiplication by 128 rows, and 512 rows are 1.7 times as fast (cuda/results).
      */
     static final int FP16_LEAST_ROWS = 128;
 
