@@ -10,7 +10,7 @@
 //           element and row.
 // Why:      wgmma, which alone reaches the INT8 peak of sm_90; how is in wgmma.cuh. Weights with a scale for each 32
 //           columns gain nothing here: their folds cost three times what wgmma does, so gemm_float.sm90a.cu takes them
-//           as FP16. On an H200 828 TOP/s (4096 x 14336 x 4096, quantizing included; torch._int_mm: 759), 1.3 to 2
+//           as FP16. On an H100 941 TOP/s (4096 x 14336 x 4096; 838 with quantizing, torch._int_mm 751), 1.7 to 2.1
 //           times gemm_int8.cu from 512 rows on. Operands then come from the second-level cache at about what that
 //           gives: larger tiles would help.
 #include "demitasse/wgmma.cuh"

@@ -8,7 +8,8 @@
 //           (outputs / 8, rows / 1 or 4). A warp takes a segment of the columns.
 // Moves:    weights once for each four or eight rows: 1 byte an element, and their scales; 2 operations an element and
 //           row.
-// Why:      bound by memory, as gemv_int4, which says the rest. An H200 reads 2.7 TB/s (14336 x 4096, one row).
+// Why:      bound by memory, as gemv_int4, which says the rest. An H100 reads 2.8 TB/s (14336 x 4096, one row; 3.2 at
+//           most).
 #include "demitasse/gemv.cuh"
 
 GEMV(gemv_int8_per32_rows4, 8, PER32, FourRows, 4)
