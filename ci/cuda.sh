@@ -10,7 +10,7 @@ run() { # a name and CMake's arguments
   build=cuda/build/$1
   log=$(mktemp)
   if cmake -S cuda -B "$build" -G Ninja "${@:2}" >"$log" 2>&1 &&
-    cmake --build "$build" --target emulator_test hopper_test kernel_test kernel_test_bulk >>"$log" 2>&1 &&
+    cmake --build "$build" --target test_programs >>"$log" 2>&1 &&
     ctest --test-dir "$build" --verbose >>"$log" 2>&1; then
     echo "cuda, $1: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log" | tr '\n' ';')"
     rm -f "$log"
@@ -46,7 +46,7 @@ if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fat
   python3 ci/cuda_budget.py "$toolchain" "$fatbins"
   # The whole sweep, with small shapes: results of all launches of a cell must have the same bits.
   cmake --build java/cuda/target/cmake --target sweep >/dev/null
-  cells=$(EMULATOR_CAPABILITY=90 LD_LIBRARY_PATH=java/cuda/target/emulator java/cuda/target/cmake/sweep "$fatbins" \
+  cells=$(EMULATOR_CAPABILITY=90 LD_LIBRARY_PATH=java/cuda/target/cmake java/cuda/target/cmake/sweep "$fatbins" \
     --small | wc -l)
   echo "cuda, sweep on the emulator: $cells figures"
 else
