@@ -49,10 +49,10 @@ class Sweep {
         Operands m = operands<BITS>(group, rows, outputs, columns);
         const std::string kernel = kernel_name("gemv", BITS, group) + "_rows" + std::to_string(gemv_rows(rows));
         const auto shared = static_cast<unsigned>(gemv_shared_bytes(card_.capability));
-        const int pieces = (outputs + GEMV_OUTPUTS - 1) / GEMV_OUTPUTS;
+        const auto most = static_cast<int>(pieces(outputs, GEMV_OUTPUTS));
         std::vector<Variant> variants;
-        for (int blocks : {pieces, card_.multiprocessors, 2 * card_.multiprocessors, 3 * card_.multiprocessors}) {
-            if (blocks <= pieces) {
+        for (int blocks : {most, card_.multiprocessors, 2 * card_.multiprocessors, 3 * card_.multiprocessors}) {
+            if (blocks <= most) {
                 variants.push_back({"blocks " + std::to_string(blocks), {}});
                 const auto grid = static_cast<unsigned>(blocks);
                 variants.back().launches = [=](const LinearArgs& a) {
@@ -173,15 +173,12 @@ class Sweep {
         const float* from = card_.upload(normal_numbers(count * copies));
         auto* q = card_.allocate<int8_t>(round_up(rows, TILE_OUTPUTS) * int64_t{columns});
         auto* groups = card_.allocate<GroupPair>(count / 64);
-        const int blocks = per_row ? 1 : (columns + QUANTIZE_COLUMNS - 1) / QUANTIZE_COLUMNS;
+        const unsigned blocks = per_row ? 1 : pieces(columns, QUANTIZE_COLUMNS);
         std::vector<Launch> launches;
         for (int i = 0; i < copies; i++) {
             const QuantizeRowsArgs args{from + i * count, columns, nullptr, nullptr, {q, groups, columns, per_row}};
-            launches.push_back({"quantize_rows",
-                                {static_cast<unsigned>(rows), static_cast<unsigned>(blocks), 1},
-                                QUANTIZE_THREADS,
-                                0,
-                                Launch::bytes(args)});
+            launches.push_back(
+                {"quantize_rows", {static_cast<unsigned>(rows), blocks, 1}, QUANTIZE_THREADS, 0, Launch::bytes(args)});
         }
         const double us = card_.time(launches, GRAPHS) / copies;
         std::printf("{\"cell\": \"%s\", \"us\": %.2f, \"gbs\": %.0f}\n", name.c_str(), us,
@@ -271,10 +268,10 @@ class Sweep {
         m.bytes = outputs / TILE_OUTPUTS * a.tiles * TILE_BYTES;
         m.scales = group == 0 ? outputs : int64_t{outputs} * columns / group;
         m.copies = small_ ? 2 : static_cast<int>(std::max<int64_t>(2, COLD / (m.bytes + 2 * m.scales)));
-        a.q = card_.upload(random_bytes<uint8_t>(round_up(rows, TILE_OUTPUTS) * int64_t{columns}));
+        a.q = card_.upload(random_bytes(round_up(rows, TILE_OUTPUTS) * int64_t{columns}));
         a.groups = card_.upload(std::vector<GroupPair>(static_cast<size_t>(int64_t{rows} * columns / 64),
                                                        GroupPair{{0.01f, 0.01f}, {0, 0}}));
-        a.quants = card_.upload(random_bytes<uint8_t>(m.bytes * m.copies));
+        a.quants = card_.upload(random_bytes(m.bytes * m.copies));
         a.scales = card_.upload(std::vector<uint16_t>(static_cast<size_t>(m.scales * m.copies), 0x2E66));
         m.out = card_.allocate<float>(int64_t{rows} * outputs);
         a.out = {m.out, OutputType::F32};
@@ -335,24 +332,25 @@ class Sweep {
         while (some.size() < (1u << 20)) {
             some.push_back(normal(random));
         }
-        std::vector<float> values;
-        while (static_cast<int64_t>(values.size()) < count) {
-            const auto more = std::min<int64_t>(count - static_cast<int64_t>(values.size()), some.size());
-            values.insert(values.end(), some.begin(), some.begin() + more);
-        }
-        return values;
+        return repeated(some, count);
     }
 
-    template <class T>
-    static std::vector<T> random_bytes(int64_t count) {
-        static std::vector<T> some;
+    static std::vector<uint8_t> random_bytes(int64_t count) {
+        static std::vector<uint8_t> some;
         std::mt19937 random(7);
         while (some.size() < (16u << 20)) {
-            some.push_back(static_cast<T>(random() >> 8));
+            some.push_back(static_cast<uint8_t>(random() >> 8));
         }
+        return repeated(some, count);
+    }
+
+    // Less than all of them each time, so that copies of a matrix do not begin alike.
+    template <class T>
+    static std::vector<T> repeated(const std::vector<T>& some, int64_t count) {
         std::vector<T> values;
         while (static_cast<int64_t>(values.size()) < count) {
-            const auto more = std::min<int64_t>(count - static_cast<int64_t>(values.size()), some.size() - 13);
+            const auto more =
+                std::min<int64_t>(count - static_cast<int64_t>(values.size()), static_cast<int64_t>(some.size()) - 13);
             values.insert(values.end(), some.begin(), some.begin() + more);
         }
         return values;

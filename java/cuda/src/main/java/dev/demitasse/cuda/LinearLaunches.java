@@ -315,36 +315,37 @@ final class LinearLaunches implements AutoCloseable {
                 .done();
     }
 
-    private long[] fp16Arguments(Step.Linear step, Step.Product product) {
+    /** The fields of {@code LinearArgs} that do not depend on what the operands are. */
+    private static Words linearArguments(Step.Linear step, Step.Product product) {
         CudaWeight weight = (CudaWeight) product.weight();
         return new Words(Boundary.LinearArgs.WORDS)
-                .set(Boundary.LinearArgs.QUANTS, operands.weights())
                 .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
-                .set(Boundary.LinearArgs.TILES, Boundary.fp16_tiles(weight.columns()))
-                .set(Boundary.LinearArgs.Q, operands.activations())
                 .set(Boundary.LinearArgs.COLUMNS, weight.columns())
                 .set(Boundary.LinearArgs.ROWS, step.rows())
                 .set(Boundary.LinearArgs.BIAS, product.bias())
                 .set(Boundary.LinearArgs.OUT_TO, product.out())
-                .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
+                .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()));
+    }
+
+    private long[] fp16Arguments(Step.Linear step, Step.Product product) {
+        return linearArguments(step, product)
+                .set(Boundary.LinearArgs.QUANTS, operands.weights())
+                .set(
+                        Boundary.LinearArgs.TILES,
+                        Boundary.fp16_tiles(product.weight().columns()))
+                .set(Boundary.LinearArgs.Q, operands.activations())
                 .done();
     }
 
     private long[] arguments(Step.Linear step, Step.Product product, long split) {
         CudaWeight weight = (CudaWeight) product.weight();
-        Words words = new Words(Boundary.LinearArgs.WORDS)
+        Words words = linearArguments(step, product)
                 .set(Boundary.LinearArgs.QUANTS, weight.elements())
                 .set(Boundary.LinearArgs.SCALES, weight.scales())
                 .set(Boundary.LinearArgs.MINS, weight.mins())
-                .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
                 .set(Boundary.LinearArgs.TILES, weight.tiles())
                 .set(Boundary.LinearArgs.FP16_SCALES, weight.fp16Scales() ? 1 : 0)
                 .set(Boundary.LinearArgs.X, step.x())
-                .set(Boundary.LinearArgs.COLUMNS, weight.columns())
-                .set(Boundary.LinearArgs.ROWS, step.rows())
-                .set(Boundary.LinearArgs.BIAS, product.bias())
-                .set(Boundary.LinearArgs.OUT_TO, product.out())
-                .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
                 .set(Boundary.LinearArgs.PARTIAL, split);
         if (step.integers()) {
             words.set(Boundary.LinearArgs.Q, integers.address())
