@@ -1,5 +1,5 @@
 // A stand-in for libcublas.so.12: the four functions that Demitasse calls, on the host, so that its use of JCublas runs
-// without a GPU. The stand-in for the driver runs everything at once, so that nothing is to be waited for.
+// without a GPU. It waits for what its stream has to do, and then runs at once.
 #include <dlfcn.h>
 
 #include "instructions.h"
@@ -16,15 +16,22 @@ float element(const void* from, int type, int64_t at) {
                         : static_cast<const float*>(from)[at];
 }
 
+struct Handle {
+    void* stream = nullptr;
+};
+
+// A function of the driver; null where there is none.
+template <class Call>
+Call driver_call(const char* name) {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    return reinterpret_cast<Call>(driver == nullptr ? nullptr : dlsym(driver, name));
+}
+
 // Whether the thread has a context, without which the real cuBLAS would make one of its own.
 bool has_context() {
-    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    if (driver == nullptr) {
-        return false;
-    }
     void* context = nullptr;
-    auto get = reinterpret_cast<int (*)(void**)>(dlsym(driver, "cuCtxGetCurrent"));
-    return get(&context) == 0 && context != nullptr;
+    const auto get = driver_call<int (*)(void**)>("cuCtxGetCurrent");
+    return get != nullptr && get(&context) == 0 && context != nullptr;
 }
 
 }  // namespace
@@ -35,16 +42,19 @@ int cublasCreate_v2(void** handle) {
     if (!has_context()) {
         return NOT_INITIALIZED;
     }
-    *handle = new int(0);
+    *handle = new Handle;
     return SUCCESS;
 }
 
 int cublasDestroy_v2(void* handle) {
-    delete static_cast<int*>(handle);
+    delete static_cast<Handle*>(handle);
     return SUCCESS;
 }
 
-int cublasSetStream_v2(void*, void*) { return SUCCESS; }
+int cublasSetStream_v2(void* handle, void* stream) {
+    static_cast<Handle*>(handle)->stream = stream;
+    return SUCCESS;
+}
 
 // JCublas asks where scalars are, and for which mathematics: on the host, and the default.
 int cublasGetPointerMode_v2(void*, int* mode) {
@@ -58,7 +68,7 @@ int cublasGetMathMode(void*, int* mode) {
 }
 
 // c (m x n, columns in order) = alpha aT b + beta c, sums in FP32; the forms that Demitasse asks for, and no others.
-int cublasGemmEx(void*, int operation_a, int operation_b, int m, int n, int k, const void* alpha, const void* a,
+int cublasGemmEx(void* handle, int operation_a, int operation_b, int m, int n, int k, const void* alpha, const void* a,
                  int type_a, int stride_a, const void* b, int type_b, int stride_b, const void* beta, void* c,
                  int type_c, int stride_c, int compute, int) {
     if (operation_a != TRANSPOSED || operation_b != PLAIN || type_a != type_b || (type_a != FP32 && type_a != FP16) ||
@@ -66,6 +76,9 @@ int cublasGemmEx(void*, int operation_a, int operation_b, int m, int n, int k, c
         return NOT_SUPPORTED;
     }
     if (m < 0 || n < 0 || k < 0 || stride_a < k || stride_b < k || stride_c < m) {
+        return INVALID_VALUE;
+    }
+    if (driver_call<int (*)(void*)>("cuStreamSynchronize")(static_cast<Handle*>(handle)->stream) != 0) {
         return INVALID_VALUE;
     }
     for (int64_t column = 0; column < n; column++) {

@@ -14,9 +14,13 @@
 //   EMULATOR_GRAPHS       0: graphs cannot be instantiated; -1: the first one cannot (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
 //
-// As on a real device a fault in a kernel is sticky: every later call of the context fails.
+// As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream runs
+// when somebody waits for it, as late as it can: memory that is given back, or that the host writes meanwhile, is found
+// out.
 #include <cstdlib>
 #include <ctime>
+#include <deque>
+#include <memory>
 #include <mutex>
 
 #include "emulator.h"
@@ -33,18 +37,29 @@ enum Result {
     INVALID_DEVICE = 101,
     INVALID_IMAGE = 200,
     NOT_FOUND = 500,
+    NOT_READY = 600,
     LAUNCH_FAILED = 719,
     NOT_SUPPORTED = 801,
     CAPTURE_UNSUPPORTED = 900,
     CAPTURE_INVALIDATED = 901,
 };
 
+using Operation = std::function<int()>;
+
 struct Graph {
-    std::vector<std::function<int()>> operations;
+    std::vector<Operation> operations;
 };
 
 struct Stream {
     Graph* captured = nullptr;
+    std::deque<Operation> waiting;
+};
+
+struct Event {
+    Stream* stream = nullptr;
+    uint64_t recorded = 0;  // how often
+    uint64_t reached = 0;
+    double milliseconds = 0;
 };
 
 struct Function {
@@ -78,8 +93,8 @@ Stream* stream_of(void* handle) {
     return reinterpret_cast<uintptr_t>(handle) > 2 ? static_cast<Stream*>(handle) : &default_stream;
 }
 
-// Runs an operation, or records it where the stream is captured.
-int run(void* stream, std::function<int()> operation) {
+// Puts an operation on a stream, or records it where that is captured. On the default stream it runs at once.
+int run(void* stream, Operation operation) {
     if (sticky != SUCCESS) {
         return sticky;
     }
@@ -88,7 +103,24 @@ int run(void* stream, std::function<int()> operation) {
         s->captured->operations.push_back(std::move(operation));
         return SUCCESS;
     }
-    return operation();
+    if (s == &default_stream) {
+        return operation();
+    }
+    s->waiting.push_back(std::move(operation));
+    return SUCCESS;
+}
+
+// Runs what waits on a stream, as long as `wanted()`.
+template <class Wanted>
+int settle(Stream* stream, Wanted wanted) {
+    while (!stream->waiting.empty() && wanted()) {
+        const Operation next = std::move(stream->waiting.front());
+        stream->waiting.pop_front();
+        if (sticky == SUCCESS) {
+            next();
+        }
+    }
+    return sticky;
 }
 
 bool allocated_range(Address address, size_t bytes) {
@@ -336,12 +368,16 @@ API cuStreamCreate(void** stream, unsigned) {
     *stream = new Stream;
     return sticky;
 }
+API cuStreamSynchronize(void* stream) {
+    Stream* s = stream_of(stream);
+    return s->captured != nullptr ? CAPTURE_UNSUPPORTED : settle(s, [] { return true; });
+}
 API cuStreamDestroy_v2(void* stream) {
+    cuStreamSynchronize(stream);
     delete static_cast<Stream*>(stream);
     return SUCCESS;
 }
-API cuStreamSynchronize(void* stream) { return stream_of(stream)->captured != nullptr ? CAPTURE_UNSUPPORTED : sticky; }
-API cuStreamQuery(void*) { return sticky; }
+API cuStreamQuery(void* stream) { return stream_of(stream)->waiting.empty() ? sticky : static_cast<int>(NOT_READY); }
 API cuStreamBeginCapture_v2(void* stream, int) {
     stream_of(stream)->captured = new Graph;
     return sticky;
@@ -359,7 +395,7 @@ API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long lo
     if (fails) {
         return NOT_SUPPORTED;
     }
-    *executable = new Graph(*static_cast<Graph*>(graph));
+    *executable = new std::shared_ptr<Graph>(new Graph(*static_cast<Graph*>(graph)));
     return SUCCESS;
 }
 API cuGraphInstantiate(void** executable, void* graph, void*, char*, size_t) {
@@ -368,16 +404,18 @@ API cuGraphInstantiate(void** executable, void* graph, void*, char*, size_t) {
 API cuGraphInstantiate_v2(void** executable, void* graph, void*, char*, size_t) {
     return cuGraphInstantiateWithFlags(executable, graph, 0);
 }
-API cuGraphLaunch(void* executable, void*) {
-    for (const auto& operation : static_cast<Graph*>(executable)->operations) {
-        if (sticky != SUCCESS || operation() != SUCCESS) {
-            break;
+API cuGraphLaunch(void* executable, void* stream) {
+    return run(stream, [graph = *static_cast<std::shared_ptr<Graph>*>(executable)] {
+        for (const auto& operation : graph->operations) {
+            if (sticky != SUCCESS || operation() != SUCCESS) {
+                break;
+            }
         }
-    }
-    return sticky;
+        return sticky;
+    });
 }
 API cuGraphExecDestroy(void* executable) {
-    delete static_cast<Graph*>(executable);
+    delete static_cast<std::shared_ptr<Graph>*>(executable);
     return SUCCESS;
 }
 API cuGraphDestroy(void* graph) {
@@ -386,22 +424,37 @@ API cuGraphDestroy(void* graph) {
 }
 
 API cuEventCreate(void** event, unsigned) {
-    *event = new double(0);
+    *event = new std::shared_ptr<Event>(new Event);
     return SUCCESS;
 }
-API cuEventRecord(void* event, void*) {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    *static_cast<double*>(event) = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
-    return sticky;
+API cuEventRecord(void* handle, void* stream) {
+    auto event = *static_cast<std::shared_ptr<Event>*>(handle);
+    event->stream = stream_of(stream);
+    event->recorded++;
+    return run(stream, [event, number = event->recorded] {
+        timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        event->milliseconds = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+        event->reached = number;
+        return sticky;
+    });
 }
-API cuEventSynchronize(void*) { return sticky; }
+API cuEventSynchronize(void* handle) {
+    auto event = *static_cast<std::shared_ptr<Event>*>(handle);
+    return event->stream == nullptr ? sticky
+                                    : settle(event->stream, [&] { return event->reached < event->recorded; });
+}
 API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
-    *milliseconds = static_cast<float>(*static_cast<double*>(to) - *static_cast<double*>(from));
+    const Event& first = **static_cast<std::shared_ptr<Event>*>(from);
+    const Event& last = **static_cast<std::shared_ptr<Event>*>(to);
+    if (sticky == SUCCESS && (first.reached < first.recorded || last.reached < last.recorded)) {
+        return NOT_READY;
+    }
+    *milliseconds = static_cast<float>(last.milliseconds - first.milliseconds);
     return SUCCESS;
 }
 API cuEventDestroy_v2(void* event) {
-    delete static_cast<double*>(event);
+    delete static_cast<std::shared_ptr<Event>*>(event);
     return SUCCESS;
 }
 
