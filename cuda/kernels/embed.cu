@@ -1,6 +1,6 @@
 // Computes: out[i] = scale table[ids[i]].
 // Layout:   the table as weights.cuh says, or float_weights.cuh; ids in device memory; out rows x columns FP32.
-// Requires: ids within the table.
+// Requires: ids within the table; a negative one counts as 0.
 // Accuracy: FP32; 16-bit elements are widened exactly.
 // Launch:   (rows, columns / 256) blocks of 256 threads, a thread an element.
 // Moves:    a row of the table read, 4 bytes written an element.
@@ -71,7 +71,7 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
 
 KERNEL_BLOCKS(demitasse::ROW_THREADS, 4) embed(const demitasse::EmbedArgs a) {
     demitasse::follow_previous();
-    const int64_t row = a.ids[blockIdx.x];
+    const int64_t row = a.ids[blockIdx.x] < 0 ? 0 : a.ids[blockIdx.x];  // sample found no token; nobody wants the row
     const int step = static_cast<int>(gridDim.y * blockDim.x);
     for (int k = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x); k < a.columns; k += step) {
         a.out[blockIdx.x * a.columns + k] = a.scale * demitasse::table_element(a, row, k);

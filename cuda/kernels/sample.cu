@@ -11,9 +11,9 @@
 // Moves:    a row once for the largest logit, and 4 times more to draw, from the second-level cache; 4 bytes return.
 // Why:      four bytes a sequence come back, not a row of logits. One multiprocessor reads a row, so that threads have
 //           sixteen loads on their way. Thresholds are found digit by digit by histograms, the first of which counts
-//           distances from the largest logit, over which logits spread, so that few threads add to the same count
-//           (64-bit additions in shared memory are loops); what is far from it is added up by warps. The tokens that
-//           can still be kept then fit a list in shared memory, as a rule, and only they are looked at again.
+//           roots of distances from the largest logit, over which logits spread, so that few threads add to the same
+//           count (64-bit additions in shared memory are loops); what is far from it is added up by warps. The tokens
+//           that can still be kept then fit a list in shared memory, as a rule, and only they are looked at again.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {
@@ -32,6 +32,7 @@ struct SampleArgs {
     int64_t columns;
     const SampleRow* rows;
     int32_t* out;
+    int32_t* host;  // the same, in pinned memory of the host
 };
 
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
@@ -385,7 +386,9 @@ KERNEL_BLOCKS(demitasse::SAMPLE_THREADS, 1) sample(const demitasse::SampleArgs a
     const bool none = order(block.largest) == 0;
     const int drawn = row.temperature == 0 || none ? best : block.draw(row);
     if (threadIdx.x == 0) {
-        a.out[blockIdx.x] = none ? NO_TOKEN : drawn < 0 ? best : drawn;  // an infinite logit has no weight
+        const int token = none ? NO_TOKEN : drawn < 0 ? best : drawn;  // an infinite logit has no weight
+        a.out[blockIdx.x] = token;
+        a.host[blockIdx.x] = token;
     }
 }
 EXPORT(sample)

@@ -11,6 +11,7 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
+import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.MatrixSource;
@@ -260,11 +261,11 @@ public final class DeviceBenchmark {
         draws.put("top-p", new Draw(1, 0, 0.9f, 0, 1, 1));
         float[] logits = KernelCases.numbers(sequences * vocabulary, KernelCases.Fill.RANDOM, new SplittableRandom(1));
         try (Device device = open(ActivationType.INT8);
-                Buffer x = device.upload(logits)) {
-            int[] tokens = new int[sequences];
+                Buffer x = device.upload(logits);
+                TokenBuffer tokens = device.allocateTokens(sequences)) {
             draws.forEach((name, draw) -> {
                 List<Draw> all = Collections.nCopies(sequences, draw);
-                double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens));
+                double seconds = median(x, () -> device.sample(x, vocabulary, all, tokens, 0));
                 print(String.format(
                         Locale.ROOT,
                         "\"operation\":\"sample\",\"draw\":\"%s\",\"sequences\":%d,\"columns\":%d,"

@@ -20,10 +20,7 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
      * @throws UsageException where that is not so
      */
     public void requirePages(KvShape shape) {
-        if (count < 0 || count > positions.length || count > pages.length) {
-            throw new UsageException(
-                    count + " rows have " + positions.length + " positions and " + pages.length + " page tables.");
-        }
+        requireArrays();
         for (int row = 0; row < count; row++) {
             boolean goesOn = row > 0 && pages[row] == pages[row - 1];
             if (goesOn && positions[row] <= positions[row - 1]) {
@@ -41,6 +38,14 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
                             "Page " + pages[row][i] + " is not one of the cache's " + shape.pages() + ".");
                 }
             }
+        }
+    }
+
+    /** Checks that every row has a position and a table. */
+    void requireArrays() {
+        if (count < 0 || count > positions.length || count > pages.length) {
+            throw new UsageException(
+                    count + " rows have " + positions.length + " positions and " + pages.length + " page tables.");
         }
     }
 

@@ -10,7 +10,7 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
-import java.lang.foreign.MemorySegment;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -29,12 +29,15 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
+    private static final int MOST_PASSES = 16;
+    private static final TokenIds NO_IDS = new TokenIds.Given(new int[0]);
 
     private final Device device;
     private boolean closed;
     private final Recorders recorders = new Recorders();
     private @Nullable BatchRows lastRows;
     private @Nullable KvShape lastShape;
+    private final IdentityHashMap<Pass, CheckedPass> passes = new IdentityHashMap<>();
 
     private CheckedDevice(Device device) {
         this.device = device;
@@ -59,20 +62,32 @@ public final class CheckedDevice implements Device {
         }
     }
 
-    /** Before an operation that may run later. */
-    private void beginOperation() {
+    /**
+     * Does an operation that may run later. What was recorded before stays after a wrong argument, and is dropped where
+     * the device has failed half-way. Other threads that may have recorded some of it hear so at their next operation.
+     */
+    synchronized void recorded(Runnable operation) {
         requireOpen();
         recorders.add();
+        try {
+            operation.run();
+        } catch (UsageException | NullPointerException e) {
+            throw e;
+        } catch (RuntimeException | Error e) {
+            discard();
+            throw e;
+        }
     }
 
-    /**
-     * What was recorded stays after a wrong argument, and is dropped where the device has failed half-way. Other
-     * threads that may have recorded some of it hear so at their next operation.
-     */
-    private void dropAfter(Throwable failure) {
-        if (!(failure instanceof UsageException || failure instanceof NullPointerException)) {
-            discard();
-        }
+    /** Does an operation after which all that was recorded is under way, or has run. */
+    synchronized void started(Runnable operation) {
+        recorded(operation);
+        recorders.clear();
+    }
+
+    /** Something is closed that a pass may use: none is replayed any more. */
+    void forgetPasses() {
+        passes.clear();
     }
 
     /**
@@ -91,143 +106,42 @@ public final class CheckedDevice implements Device {
         return known;
     }
 
-    private UsageException foreign(String what) {
+    UsageException foreign(String what) {
         return new UsageException("A " + what + " of another device was given to \"" + name() + "\".");
     }
 
-    /** What the device calls a thing that this handed out. */
-    private abstract class Handle<T extends AutoCloseable> {
-        final T inner;
-        private boolean released;
+    /** A pass as the device sees it: the same one for the same, until something that it may use is closed. */
+    private static final class CheckedPass implements Pass {
+        private final Pass pass;
+        private final LinearWeight table;
+        private final KvStore kv;
+        private TokenIds ids = NO_IDS; // as they were given to this device
 
-        Handle(T inner) {
-            this.inner = inner;
-        }
-
-        T open(CheckedDevice user, String what) {
-            if (user != CheckedDevice.this) {
-                throw user.foreign(what);
-            }
-            if (released) {
-                throw new UsageException("The " + what + " is closed.");
-            }
-            return inner;
-        }
-
-        void release(Runnable close) {
-            synchronized (CheckedDevice.this) {
-                if (!released) {
-                    released = true;
-                    close.run();
-                }
-            }
-        }
-    }
-
-    private final class CheckedBuffer extends Handle<Buffer> implements Buffer {
-        CheckedBuffer(Buffer inner) {
-            super(inner);
+        CheckedPass(Pass pass, LinearWeight table, KvStore kv) {
+            this.pass = pass;
+            this.table = table;
+            this.kv = kv;
         }
 
         @Override
-        public long bytes() {
-            return inner.bytes();
-        }
-
-        private Buffer range(long offset, MemorySegment memory) {
-            Buffer buffer = open(CheckedDevice.this, "buffer");
-            require(
-                    offset >= 0 && memory.byteSize() <= bytes() - offset,
-                    () -> memory.byteSize() + " bytes from " + offset + " on are not within a buffer of " + bytes()
-                            + ".");
-            requireAccess(memory);
-            return buffer;
+        public LinearWeight table() {
+            return table;
         }
 
         @Override
-        public void write(long offset, MemorySegment source) {
-            synchronized (CheckedDevice.this) {
-                beginOperation();
-                try {
-                    range(offset, source).write(offset, source);
-                } catch (RuntimeException | Error e) {
-                    dropAfter(e);
-                    throw e;
-                }
-            }
+        public KvStore kv() {
+            return kv;
         }
 
         @Override
-        public void read(long offset, MemorySegment target) {
-            synchronized (CheckedDevice.this) {
-                beginOperation();
-                require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
-                try {
-                    range(offset, target).read(offset, target);
-                    recorders.clear(); // a read runs all that was recorded
-                } catch (RuntimeException | Error e) {
-                    dropAfter(e);
-                    throw e;
-                }
-            }
-        }
-
-        @Override
-        public void close() {
-            release(inner::close);
-        }
-    }
-
-    private final class CheckedWeight extends Handle<LinearWeight> implements LinearWeight {
-        CheckedWeight(LinearWeight inner) {
-            super(inner);
-        }
-
-        @Override
-        public int rows() {
-            return inner.rows();
-        }
-
-        @Override
-        public int columns() {
-            return inner.columns();
-        }
-
-        @Override
-        public WeightLayout layout() {
-            return inner.layout();
-        }
-
-        @Override
-        public long bytes() {
-            return inner.bytes();
-        }
-
-        @Override
-        public void close() {
-            release(inner::close);
-        }
-    }
-
-    private final class CheckedKvStore extends Handle<KvStore> implements KvStore {
-        CheckedKvStore(KvStore inner) {
-            super(inner);
-        }
-
-        @Override
-        public KvShape shape() {
-            return inner.shape();
-        }
-
-        @Override
-        public void close() {
-            release(inner::close);
+        public void operations(TokenIds inner, BatchRows rows) {
+            pass.operations(ids, rows); // which come back to this device
         }
     }
 
     /** The device's own buffer, with at least {@code bytes} bytes. */
     private Buffer bytes(Buffer buffer, long bytes) {
-        if (!(Objects.requireNonNull(buffer, "buffer") instanceof CheckedBuffer own)) {
+        if (!(Objects.requireNonNull(buffer, "buffer") instanceof CheckedHandle.Memory own)) {
             throw foreign("buffer");
         }
         Buffer inner = own.open(this, "buffer");
@@ -247,15 +161,23 @@ public final class CheckedDevice implements Device {
         return floats(buffer, rows * columns);
     }
 
+    /** The device's own tokens, with room for {@code count} from {@code first} on. */
+    private TokenBuffer tokens(TokenBuffer tokens, int first, int count) {
+        if (!(Objects.requireNonNull(tokens, "tokens") instanceof CheckedHandle.Tokens own)) {
+            throw foreign("buffer of tokens");
+        }
+        return own.range(this, first, count);
+    }
+
     private LinearWeight weight(LinearWeight weight) {
-        if (!(Objects.requireNonNull(weight, "weight") instanceof CheckedWeight own)) {
+        if (!(Objects.requireNonNull(weight, "weight") instanceof CheckedHandle.Matrix own)) {
             throw foreign("weight");
         }
         return own.open(this, "weight");
     }
 
     private KvStore store(KvStore store, int layer) {
-        if (!(Objects.requireNonNull(store, "kv") instanceof CheckedKvStore own)) {
+        if (!(Objects.requireNonNull(store, "kv") instanceof CheckedHandle.Cache own)) {
             throw foreign("cache");
         }
         KvStore inner = own.open(this, "cache");
@@ -290,53 +212,72 @@ public final class CheckedDevice implements Device {
     public synchronized Buffer allocate(long bytes) {
         requireOpen();
         require(bytes >= 0, () -> "A buffer cannot have " + bytes + " bytes.");
-        return new CheckedBuffer(device.allocate(bytes));
+        return new CheckedHandle.Memory(this, device.allocate(bytes));
     }
 
     @Override
     public synchronized LinearWeight upload(MatrixSource source, WeightLayout layout) {
         requireOpen();
         requireAccess(source.data());
-        return new CheckedWeight(device.upload(source, Objects.requireNonNull(layout, "layout")));
+        return new CheckedHandle.Matrix(this, device.upload(source, Objects.requireNonNull(layout, "layout")));
     }
 
     @Override
     public synchronized KvStore allocateKv(KvShape shape) {
         requireOpen();
-        return new CheckedKvStore(device.allocateKv(Objects.requireNonNull(shape, "shape")));
+        return new CheckedHandle.Cache(this, device.allocateKv(Objects.requireNonNull(shape, "shape")));
     }
 
     @Override
-    public synchronized void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        beginOperation();
-        try {
+    public synchronized TokenBuffer allocateTokens(int capacity) {
+        requireOpen();
+        require(capacity >= 1, () -> "A buffer of tokens has room for at least one, not " + capacity + ".");
+        return new CheckedHandle.Tokens(this, device.allocateTokens(capacity));
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        recorded(() -> {
             LinearWeight own = weight(table);
             requireIndices(ids, rows, own.rows());
             device.embed(own, ids, rows, scale, floats(out, rows, own.columns()));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        beginOperation();
-        try {
+    public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
+        recorded(() -> {
+            LinearWeight own = weight(table);
+            device.embed(own, tokens(ids, 0, rows), rows, scale, floats(out, rows, own.columns()));
+        });
+    }
+
+    @Override
+    public void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
+        recorded(() -> {
+            requireRows(rows.count(), columns);
+            Buffer from = floats(table, columns);
+            rows.requireArrays();
+            requireIndices(rows.positions(), rows.count(), from.bytes() / ((long) columns * Float.BYTES));
+            BatchRows known = lastRows;
+            BatchRows own = known != null && known.sameAs(rows) ? known : rows.copy();
+            device.gatherPositions(from, columns, own, floats(out, own.count(), columns));
+        });
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        recorded(() -> {
             requireRows(rows.length, columns);
             Buffer from = floats(x, columns);
             requireIndices(rows, rows.length, from.bytes() / ((long) columns * Float.BYTES));
             device.gatherRows(from, columns, rows, floats(out, rows.length, columns));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        beginOperation();
-        try {
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        recorded(() -> {
             requireRows(rows, columns);
             device.rmsNorm(
                     floats(x, rows, columns),
@@ -345,16 +286,12 @@ public final class CheckedDevice implements Device {
                     columns,
                     epsilon,
                     floats(out, rows, columns));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
-        beginOperation();
-        try {
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        recorded(() -> {
             requireRows(rows, columns);
             require(
                     columns % ACTIVATION_GROUP == 0,
@@ -363,16 +300,12 @@ public final class CheckedDevice implements Device {
             long count = (long) rows * columns;
             device.quantizeRows(
                     floats(x, count), rows, columns, bytes(q, count), floats(scales, count / ACTIVATION_GROUP));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void linear(Buffer x, int rows, Projection... projections) {
-        beginOperation();
-        try {
+    public void linear(Buffer x, int rows, Projection... projections) {
+        recorded(() -> {
             require(projections.length > 0, () -> "linear takes at least one projection.");
             Projection[] own = new Projection[projections.length];
             int columns = projections[0].weight().columns();
@@ -380,10 +313,7 @@ public final class CheckedDevice implements Device {
                 own[i] = checked(projections[i], rows, columns);
             }
             device.linear(floats(x, rows, columns), rows, own);
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     private Projection checked(Projection projection, int rows, int columns) {
@@ -401,9 +331,8 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
-    public synchronized void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
-        beginOperation();
-        try {
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        recorded(() -> {
             requireRows(rows, headDim);
             require(heads >= 0, () -> "rope takes 0 heads or more, not " + heads + ".");
             require(
@@ -415,99 +344,103 @@ public final class CheckedDevice implements Device {
                     () -> "rope: " + rows + " rows of " + heads + " heads are more than memory holds.");
             Buffer values = floats(x, (long) rows * heads * headDim);
             device.rope(values, rows, heads, headDim, ropeDim, kind, floats(angles, rows, ropeDim));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
-        beginOperation();
-        try {
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        recorded(() -> {
             KvStore own = store(kv, layer);
             KvShape shape = own.shape();
             BatchRows checked = rows(rows, shape);
             long width = (long) shape.kvHeads() * shape.headDim();
             device.kvAppend(
                     own, layer, floats(keys, checked.count(), width), floats(values, checked.count(), width), checked);
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void attention(
-            Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        beginOperation();
-        try {
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        recorded(() -> {
             KvStore own = store(kv, layer);
             shape.requireFits(own.shape());
             BatchRows checked = rows(rows, own.shape());
             long width = (long) shape.heads() * shape.headDim();
             device.attention(
                     floats(q, checked.count(), width), own, layer, shape, checked, floats(out, checked.count(), width));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
-        beginOperation();
-        try {
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        recorded(() -> {
             device.gatedActivation(
                     Objects.requireNonNull(gate, "gate"),
                     floats(g, count),
                     floats(up, count),
                     count,
                     floats(out, count));
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void add(Buffer x, Buffer y, long count) {
-        beginOperation();
-        try {
+    public void add(Buffer x, Buffer y, long count) {
+        recorded(() -> {
             device.add(floats(x, count), floats(y, count), count);
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void softCap(Buffer x, long count, float cap) {
-        beginOperation();
-        try {
+    public void softCap(Buffer x, long count, float cap) {
+        recorded(() -> {
             device.softCap(floats(x, count), count, cap);
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+        });
     }
 
     @Override
-    public synchronized void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
-        beginOperation();
-        try {
+    public void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
+        recorded(() -> {
             List<Draw> each = List.copyOf(draws);
             requireRows(each.size(), columns);
-            require(
-                    !each.isEmpty() && each.size() <= out.length,
-                    () -> "sample chooses at least one token and at most as many as there is room for: not "
-                            + each.size() + " with room for " + out.length + ".");
-            device.sample(floats(logits, each.size(), columns), columns, each, out);
-            recorders.clear(); // the tokens are there, so all that was recorded has run
-        } catch (RuntimeException | Error e) {
-            dropAfter(e);
-            throw e;
-        }
+            require(!each.isEmpty(), () -> "sample chooses at least one token.");
+            TokenBuffer own = tokens(out, first, each.size());
+            device.sample(floats(logits, each.size(), columns), columns, each, own, first);
+        });
+    }
+
+    @Override
+    public void run(Pass pass, TokenIds ids, BatchRows rows) {
+        recorded(() -> {
+            if (passes.size() > MOST_PASSES) {
+                passes.clear();
+            }
+            CheckedPass own =
+                    passes.computeIfAbsent(pass, p -> new CheckedPass(p, weight(p.table()), store(p.kv(), 0)));
+            BatchRows checked = rows(rows, own.kv.shape());
+            own.ids = ids;
+            device.run(own, ids(ids, checked.count(), own.table), checked);
+        });
+    }
+
+    /** The device's own ids, which are rows of a table. */
+    private TokenIds ids(TokenIds ids, int count, LinearWeight table) {
+        return switch (ids) {
+            case TokenIds.Given given -> {
+                requireIndices(given.ids(), count, table.rows());
+                yield given;
+            }
+            case TokenIds.Chosen chosen -> new TokenIds.Chosen(tokens(chosen.tokens(), 0, count));
+        };
+    }
+
+    @Override
+    public boolean runsAhead() {
+        return device.runsAhead();
+    }
+
+    @Override
+    public void start() {
+        started(device::start);
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -17,7 +18,8 @@ import java.util.List;
  * arguments, so a device does not, and runs the operations of several threads one after another. Closing a device does
  * not close what was allocated from it.
  *
- * <p>Operations may be deferred: a device may record them and run them when a buffer is read.
+ * <p>Operations may be deferred: a device may record them, and run them when a buffer is read or {@link #start} is
+ * called.
  *
  * <p><b>NaN.</b> A row with an element that is NaN or infinite gives NaN in all outputs of
  * {@link #linear}, for every layout and activation type. A group of activations whose {@code 127 / max|x|} is beyond
@@ -51,11 +53,31 @@ public interface Device extends AutoCloseable {
     /** Memory for a key-value cache. */
     KvStore allocateKv(KvShape shape);
 
+    /** Room for {@code capacity} tokens. */
+    default TokenBuffer allocateTokens(int capacity) {
+        return new HostTokens(capacity);
+    }
+
     /** {@code out[i] = scale * table[ids[i]]} for {@code rows} ids; out is rows × table.columns(). */
     void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out);
 
+    /** The same for tokens that {@link #sample} chooses. */
+    default void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
+        int[] known = new int[rows];
+        ids.read(known, rows);
+        for (int i = 0; i < rows; i++) {
+            known[i] = Math.max(0, known[i]);
+        }
+        embed(table, known, rows, scale, out);
+    }
+
     /** {@code out[i] = x[rows[i]]} for whole rows of {@code columns} elements. */
     void gatherRows(Buffer x, int columns, int[] rows, Buffer out);
+
+    /** {@code out[i] = table[position of row i]} for whole rows of {@code columns} elements. */
+    default void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
+        gatherRows(table, columns, Arrays.copyOf(rows.positions(), rows.count()), out);
+    }
 
     /**
      * Root-mean-square normalization: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows}
@@ -110,21 +132,41 @@ public interface Device extends AutoCloseable {
     void softCap(Buffer x, long count, float cap);
 
     /**
-     * Chooses a token for each row of logits; what a device with memory of its own gives back is four bytes a row. A
-     * device may round weights to FP32, so that a random point within 1e-6 of the border of two tokens' intervals may
-     * fall to either.
+     * Chooses a token for each row of logits. A device may round weights to FP32, so that a random point within 1e-6 of
+     * the border of two tokens' intervals may fall to either.
      *
      * @param logits rows × columns
      * @param draws one a row
-     * @param out receives one token a row
+     * @param out receives one token a row, from its token {@code first} on
      */
-    default void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+    default void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
         float[] row = new float[columns];
         for (int r = 0; r < draws.size(); r++) {
             logits.read((long) r * columns * Float.BYTES, MemorySegment.ofArray(row));
-            out[r] = draws.get(r).choose(row);
+            ((HostTokens) out).set(first + r, draws.get(r).choose(row));
         }
     }
+
+    /** Chooses tokens, and waits for them. */
+    default void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+        try (TokenBuffer tokens = allocateTokens(draws.size())) {
+            sample(logits, columns, draws, tokens, 0);
+            tokens.read(out, draws.size());
+        }
+    }
+
+    /** Does what {@link Pass#operations} does, or what it did before with other ids and rows. */
+    default void run(Pass pass, TokenIds ids, BatchRows rows) {
+        pass.operations(ids, rows);
+    }
+
+    /** Whether operations are deferred and run beside the host, so that recording the next step meanwhile pays. */
+    default boolean runsAhead() {
+        return false;
+    }
+
+    /** Starts what was recorded, and waits for nothing. */
+    default void start() {}
 
     /** A zero-length or constant buffer: {@code values} copied to the device. */
     default Buffer upload(float[] values) {

@@ -5,11 +5,16 @@ import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The forward pass of every architecture: what differs between them are fields of {@link ModelConfig} and null weights.
@@ -18,11 +23,16 @@ public final class Transformer implements AutoCloseable {
     /** Rows whose logits are computed at once; more are done in several rounds. */
     public static final int LOGIT_ROWS = 16;
 
+    /** Positions whose angles are written at once. */
+    private static final int LEAST_ANGLES = 256;
+
     private final ModelConfig config;
     private final Weights weights;
     private final Device device;
     private final int maximumRows;
     private final List<Buffer> owned = new ArrayList<>();
+    private final int positions;
+    private int knownAngles; // positions, from 0 on, whose angles are in the tables
 
     private final Buffer residual; // rows × hidden
     private final Buffer normed; // rows × hidden
@@ -33,10 +43,13 @@ public final class Transformer implements AutoCloseable {
     private final Buffer attended; // rows × heads × headDim
     private final Buffer gate; // rows × feedForward
     private final Buffer up; // rows × feedForward
-    private final Buffer angles; // rows × ropeDim / 2 × (cosine, sine)
-    private final Buffer windowAngles; // the same for layers with a window
+    private final Buffer angleTable; // positions × ropeDim / 2 × (cosine, sine)
+    private final Buffer windowAngleTable; // the same for layers with a window
+    private final Buffer angles; // those of the rows
+    private final Buffer windowAngles;
     private final Buffer picked; // LOGIT_ROWS × hidden
     private final Buffer logits; // LOGIT_ROWS × vocabulary
+    private @Nullable Layers layers; // of the cache that was used last
 
     /** Receives logits. */
     @FunctionalInterface
@@ -51,12 +64,46 @@ public final class Transformer implements AutoCloseable {
         void accept(int first, int count, Buffer logits);
     }
 
-    /** A transformer for batches of at most {@code maximumRows} rows. It does not own device and weights. */
-    public Transformer(ModelConfig config, Weights weights, Device device, int maximumRows) {
+    /** The operations from a batch's tokens to the residual after the last layer. */
+    private final class Layers implements Pass {
+        private final KvStore kv;
+
+        Layers(KvStore kv) {
+            this.kv = kv;
+        }
+
+        @Override
+        public LinearWeight table() {
+            return weights.embedding();
+        }
+
+        @Override
+        public KvStore kv() {
+            return kv;
+        }
+
+        @Override
+        public void operations(TokenIds ids, BatchRows rows) {
+            begin(ids, rows);
+            for (int layer = 0; layer < config.layers(); layer++) {
+                attention(layer, rows, kv);
+                feedForward(layer, rows.count());
+            }
+        }
+    }
+
+    /**
+     * A transformer. It does not own device and weights.
+     *
+     * @param maximumRows rows that a batch has at most
+     * @param positions positions that a sequence has at most
+     */
+    public Transformer(ModelConfig config, Weights weights, Device device, int maximumRows, int positions) {
         this.config = config;
         this.weights = weights;
         this.device = device;
         this.maximumRows = maximumRows;
+        this.positions = positions;
         int queries = config.heads() * config.headDim();
         int keys = config.kvHeads() * config.headDim();
         residual = allocate(maximumRows, config.hidden());
@@ -68,10 +115,13 @@ public final class Transformer implements AutoCloseable {
         attended = allocate(maximumRows, queries);
         gate = allocate(maximumRows, config.feedForward());
         up = allocate(maximumRows, config.feedForward());
+        boolean alike = config.windowRope().equals(config.rope());
+        angleTable = allocate(positions, config.rope().dimensions());
+        windowAngleTable =
+                alike ? angleTable : allocate(positions, config.windowRope().dimensions());
         angles = allocate(maximumRows, config.rope().dimensions());
-        windowAngles = config.windowRope().equals(config.rope())
-                ? angles
-                : allocate(maximumRows, config.windowRope().dimensions());
+        windowAngles =
+                alike ? angles : allocate(maximumRows, config.windowRope().dimensions());
         int logitRows = Math.min(maximumRows, LOGIT_ROWS);
         picked = allocate(logitRows, config.hidden());
         logits = allocate(logitRows, config.vocabulary());
@@ -90,36 +140,77 @@ public final class Transformer implements AutoCloseable {
 
     /**
      * Runs a batch through all layers, appends its keys and values to the cache, and computes the logits of some rows.
+     * When this returns all is under way; it has run where logits or tokens are read.
      *
      * @param ids token of each row
      * @param rows where the rows stand
      * @param logitRows rows whose logits are wanted, any number
-     * @param sink receives them, in the order of {@code logitRows}; when this returns the batch has run, also where no
-     *     logits are wanted
+     * @param sink receives them, in the order of {@code logitRows}
      */
-    public void forward(int[] ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
+    public void forward(TokenIds ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
         int count = rows.count();
         if (count < 1 || count > maximumRows) {
             throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + count + ".");
         }
-        writeAngles(rows, config.rope(), angles);
-        if (windowAngles != angles) {
-            writeAngles(rows, config.windowRope(), windowAngles);
+        know(rows);
+        Layers pass = layers;
+        if (pass == null || pass.kv != kv) {
+            pass = new Layers(kv);
+            layers = pass;
         }
-        device.embed(weights.embedding(), ids, count, config.embeddingScale(), residual);
-        for (int layer = 0; layer < config.layers(); layer++) {
-            attention(layer, rows, kv);
-            feedForward(layer, count);
-        }
+        device.run(pass, ids, rows);
         for (int first = 0; first < logitRows.length; first += LOGIT_ROWS) {
-            int[] wanted =
-                    java.util.Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
+            int[] wanted = Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
             logits(wanted);
             sink.accept(first, wanted.length, logits);
         }
-        if (logitRows.length == 0) {
-            residual.read(
-                    0, MemorySegment.ofArray(new float[1])); // what a device has recorded runs when a buffer is read
+        device.start();
+    }
+
+    /** Writes the angles of positions that come for the first time: twice as many as before, so that it is seldom. */
+    private void know(BatchRows rows) {
+        int last = 0;
+        for (int row = 0; row < rows.count(); row++) {
+            last = Math.max(last, rows.positions()[row]);
+        }
+        if (last < knownAngles) {
+            return;
+        }
+        if (last >= positions) {
+            throw new UsageException("Position " + last + " is not one of " + positions + ".");
+        }
+        int target = Math.min(positions, Math.max(LEAST_ANGLES, Integer.highestOneBit(last) * 2));
+        for (int from = knownAngles; from < target; from += LEAST_ANGLES) {
+            int to = Math.min(target, from + LEAST_ANGLES);
+            write(config.rope(), angleTable, from, to);
+            if (windowAngleTable != angleTable) {
+                write(config.windowRope(), windowAngleTable, from, to);
+            }
+        }
+        device.start(); // alone, so that what follows is the same as without
+        knownAngles = target;
+    }
+
+    private static void write(RopeFrequencies frequencies, Buffer table, int from, int to) {
+        int width = frequencies.dimensions();
+        float[] values = new float[(to - from) * width];
+        for (int position = from; position < to; position++) {
+            frequencies.angles(position, values, (position - from) * width);
+        }
+        table.write((long) from * width * Float.BYTES, MemorySegment.ofArray(values));
+    }
+
+    /** Looks up the rows' angles and tokens. */
+    private void begin(TokenIds ids, BatchRows rows) {
+        device.gatherPositions(angleTable, config.rope().dimensions(), rows, angles);
+        if (windowAngles != angles) {
+            device.gatherPositions(windowAngleTable, config.windowRope().dimensions(), rows, windowAngles);
+        }
+        LinearWeight table = weights.embedding();
+        float scale = config.embeddingScale();
+        switch (ids) {
+            case TokenIds.Given given -> device.embed(table, given.ids(), rows.count(), scale, residual);
+            case TokenIds.Chosen chosen -> device.embed(table, chosen.tokens(), rows.count(), scale, residual);
         }
     }
 
@@ -131,11 +222,8 @@ public final class Transformer implements AutoCloseable {
      * @return words for a message
      */
     public String firstNotFinite(int[] ids, BatchRows row, KvStore kv) {
-        writeAngles(row, config.rope(), angles);
-        if (windowAngles != angles) {
-            writeAngles(row, config.windowRope(), windowAngles);
-        }
-        device.embed(weights.embedding(), ids, 1, config.embeddingScale(), residual);
+        know(row);
+        begin(new TokenIds.Given(ids), row);
         if (!finiteResidual()) {
             return "the embedding";
         }
@@ -233,15 +321,6 @@ public final class Transformer implements AutoCloseable {
         if (config.finalSoftCap() != 0) {
             device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
         }
-    }
-
-    private void writeAngles(BatchRows rows, RopeFrequencies frequencies, Buffer target) {
-        int width = frequencies.dimensions();
-        float[] table = new float[rows.count() * width];
-        for (int row = 0; row < rows.count(); row++) {
-            frequencies.angles(rows.positions()[row], table, row * width);
-        }
-        target.write(0, MemorySegment.ofArray(table));
     }
 
     /** The hyperparameters. */

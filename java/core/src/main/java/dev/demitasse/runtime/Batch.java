@@ -7,26 +7,32 @@ import java.util.List;
 
 /**
  * The rows of one forward pass: one or more sequences, each with one or more new tokens. Scheduling makes it, the
- * forward pass runs it, and only then {@link #commit} tells the sequences that their rows are in the cache.
+ * forward pass runs it, and only then {@link Part#commit} tells the sequences that their rows are in the cache.
  *
  * @param ids token of each row
  * @param rows where the rows stand
  * @param parts the sequences, and how many rows each has
  * @param logitRows rows whose logits choose a next token
  * @param sampled the sequence of each of {@code logitRows}
+ * @param choices of each of {@code parts}: which of {@code sampled} it is, or -1
  */
-record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<Sequence> sampled) {
+record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<Sequence> sampled, int[] choices) {
     /** The rows of one sequence. */
-    record Part(Sequence sequence, int rows) {}
-
-    /** The rows were run: their keys and values are in the cache. */
-    void commit() {
-        parts.forEach(part -> part.sequence.cached(part.sequence.cached() + part.rows));
+    record Part(Sequence sequence, int rows) {
+        /** They were run: their keys and values are in the cache. */
+        void commit() {
+            sequence.cached(sequence.cached() + rows);
+        }
     }
 
-    /** The sequences that have rows here. */
-    List<Sequence> sequences() {
-        return parts.stream().map(Part::sequence).toList();
+    /**
+     * The batch after this one, where all of its sequences get a token: one row each, in the order of
+     * {@link #sampled}, whose tokens are not known yet. Their pages are reserved.
+     */
+    Batch following() {
+        Builder next = new Builder(sampled.size());
+        parts.forEach(part -> next.addUnknown(part.sequence, part.sequence.cached() + part.rows));
+        return next.build();
     }
 
     /** Collects the rows. */
@@ -35,6 +41,7 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
         private final int[] positions;
         private final int[][] pages;
         private final int[] logitRows;
+        private final int[] choices;
         private final List<Part> parts = new ArrayList<>();
         private final List<Sequence> sampled = new ArrayList<>();
         private int count;
@@ -44,6 +51,7 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
             positions = new int[maximumRows];
             pages = new int[maximumRows][];
             logitRows = new int[maximumRows];
+            choices = new int[maximumRows];
         }
 
         int free() {
@@ -55,11 +63,26 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
             for (int i = 0; i < rows; i++) {
                 int position = sequence.cached() + i;
                 ids[count] = sequence.token(position);
-                positions[count] = position;
-                pages[count++] = sequence.pages.pages();
+                place(sequence, position);
             }
+            addPart(sequence, rows, sequence.pending() == rows);
+        }
+
+        /** Adds the token at {@code position}, which is being chosen. */
+        void addUnknown(Sequence sequence, int position) {
+            place(sequence, position);
+            addPart(sequence, 1, true);
+        }
+
+        private void place(Sequence sequence, int position) {
+            positions[count] = position;
+            pages[count++] = sequence.pages.pages();
+        }
+
+        private void addPart(Sequence sequence, int rows, boolean isSampled) {
             parts.add(new Part(sequence, rows));
-            if (sequence.pending() == rows) {
+            choices[parts.size() - 1] = isSampled ? sampled.size() : -1;
+            if (isSampled) {
                 logitRows[sampled.size()] = count - 1;
                 sampled.add(sequence);
             }
@@ -67,7 +90,7 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
 
         Batch build() {
             BatchRows rows = new BatchRows(count, positions, pages);
-            return new Batch(ids, rows, List.copyOf(parts), Arrays.copyOf(logitRows, sampled.size()), sampled);
+            return new Batch(ids, rows, List.copyOf(parts), Arrays.copyOf(logitRows, sampled.size()), sampled, choices);
         }
     }
 }

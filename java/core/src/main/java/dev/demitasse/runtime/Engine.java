@@ -3,6 +3,8 @@ package dev.demitasse.runtime;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
+import dev.demitasse.device.TokenBuffer;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.exception.UsageException;
@@ -38,6 +40,8 @@ public final class Engine implements AutoCloseable {
     private final Scheduler scheduler;
     private final IntPredicate isEnd;
     private final int contextLength;
+    private final List<TokenBuffer> tokens = new ArrayList<>(); // two: one is chosen while the other is read
+    private @Nullable Flight ahead; // the step that is under way, where the one before it has landed
     private final ReentrantLock lock = new ReentrantLock(true);
     private boolean closed;
 
@@ -73,8 +77,11 @@ public final class Engine implements AutoCloseable {
                 device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
         this.device = device;
         try {
-            this.transformer = new Transformer(config, weights, device, limits.batchRows);
+            tokens.add(device.allocateTokens(limits.batchRows));
+            tokens.add(device.allocateTokens(limits.batchRows));
+            this.transformer = new Transformer(config, weights, device, limits.batchRows, limits.contextLength);
         } catch (RuntimeException | Error e) {
+            tokens.forEach(TokenBuffer::close);
             cache.close();
             throw e;
         }
@@ -216,30 +223,83 @@ public final class Engine implements AutoCloseable {
     /**
      * Schedule, forward, commit: only what was run counts as cached. Whatever goes wrong ends the sequences that it
      * concerns, and no others.
+     *
+     * <p>On a device that runs beside the host the next step is under way before this one's tokens are read, where it
+     * can be told: its tokens go from sampling to embedding on the device. A sequence that ends meanwhile has no use
+     * for its row, which lies behind what counts as cached.
      */
     private void step() {
-        Batch batch = scheduler.next();
-        if (batch.rows().count() == 0) {
-            return;
+        Flight flight = ahead;
+        ahead = null;
+        if (flight == null || flight.live() == 0) {
+            Batch batch = scheduler.next();
+            if (batch.rows().count() == 0) {
+                return;
+            }
+            flight = launch(batch, new TokenIds.Given(batch.ids()));
         }
-        List<Sequence> unsound = new ArrayList<>();
+        TokenBuffer choices = flight.choices;
+        if (choices != null && device.runsAhead() && flight.isForAll()) {
+            Batch next = scheduler.following(flight.batch, contextLength);
+            ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
+        }
+        land(flight);
+    }
+
+    /** Starts a batch, and the choosing of its tokens where no host has to see the logits. */
+    private Flight launch(Batch batch, TokenIds ids) {
+        Flight flight = new Flight(batch);
         try {
-            transformer.forward(
-                    batch.ids(),
-                    batch.rows(),
-                    cache.store(),
-                    batch.logitRows(),
-                    (first, count, logits) -> sample(batch.sampled().subList(first, first + count), logits, unsound));
+            Transformer.LogitsSink sink;
+            if (batch.sampled().stream().allMatch(Engine::needsNoLogits)) {
+                TokenBuffer choices = choices(ids);
+                flight.choices = choices;
+                List<Draw> draws = batch.sampled().stream()
+                        .map(sequence -> sequence.request().sampler().next())
+                        .toList();
+                int columns = config.vocabulary();
+                sink = (first, count, logits) ->
+                        device.sample(logits, columns, draws.subList(first, first + count), choices, first);
+            } else {
+                sink = (first, count, logits) -> sample(flight, first, count, logits);
+            }
+            transformer.forward(ids, batch.rows(), cache.store(), batch.logitRows(), sink);
         } catch (RuntimeException | Error e) {
-            batch.sequences().forEach(sequence -> fail(sequence, e));
-            return;
+            flight.failure = e;
         }
-        batch.commit();
-        for (Sequence sequence : unsound) {
-            try {
-                fail(sequence, notFinite(sequence));
-            } catch (RuntimeException | Error e) {
-                fail(sequence, e); // the device failed while it was asked
+        return flight;
+    }
+
+    /** Room for choices, other than those that are embedded. */
+    private TokenBuffer choices(TokenIds ids) {
+        return ids instanceof TokenIds.Chosen chosen && chosen.tokens() == tokens.getFirst()
+                ? tokens.getLast()
+                : tokens.getFirst();
+    }
+
+    /** Waits for a batch's tokens, and tells the sequences that still want them. */
+    private void land(Flight flight) {
+        try {
+            if (flight.failure == null) {
+                flight.awaitChoices();
+            }
+        } catch (RuntimeException | Error e) {
+            flight.failure = e;
+        }
+        Throwable failure = flight.failure;
+        for (int i = 0; i < flight.batch.parts().size(); i++) {
+            Batch.Part part = flight.batch.parts().get(i);
+            if (!flight.isLive(i)) {
+                continue;
+            }
+            if (failure != null) {
+                fail(part.sequence(), failure);
+                continue;
+            }
+            part.commit();
+            Sequence.Step step = flight.step(i);
+            if (step != null) {
+                accept(part.sequence(), step);
             }
         }
     }
@@ -260,26 +320,15 @@ public final class Engine implements AutoCloseable {
                         + " file.");
     }
 
-    /** Chooses the next token of each sequence; those without any logit that is a number go to {@code unsound}. */
-    private void sample(List<Sequence> sequences, Buffer buffer, List<Sequence> unsound) {
+    /** Chooses the next tokens of some sequences by logits that the host sees. */
+    private void sample(Flight flight, int first, int count, Buffer buffer) {
         int vocabulary = config.vocabulary();
-        if (sequences.stream().allMatch(Engine::needsNoLogits)) {
-            int[] tokens =
-                    new int[sequences.size()]; // four bytes a sequence come back from a device with memory of its own
-            List<Draw> draws =
-                    sequences.stream().map(s -> s.request().sampler().next()).toList();
-            device.sample(buffer, vocabulary, draws, tokens);
-            for (int i = 0; i < tokens.length; i++) {
-                accept(sequences.get(i), tokens[i], List.of(), unsound);
-            }
-            return;
-        }
         float[] logits = new float[vocabulary];
-        for (int i = 0; i < sequences.size(); i++) {
+        for (int i = 0; i < count; i++) {
             buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
-            Sequence sequence = sequences.get(i);
+            Sequence sequence = flight.batch.sampled().get(first + i);
             try {
-                sample(sequence, logits, unsound);
+                flight.steps[first + i] = sample(sequence, logits);
             } catch (RuntimeException | Error e) {
                 fail(sequence, e); // what one sequence asks for concerns no other
             }
@@ -291,21 +340,24 @@ public final class Engine implements AutoCloseable {
                 && sequence.request().sampler().byLogitsAlone();
     }
 
-    private void sample(Sequence sequence, float[] logits, List<Sequence> unsound) {
+    private static Sequence.Step sample(Sequence sequence, float[] logits) {
         Sequence.Request request = sequence.request();
         List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
-        int token = request.sampler().sample(logits, sequence.tokens(), sequence.length());
-        accept(sequence, token, top, unsound);
+        return new Sequence.Step(request.sampler().sample(logits, sequence.tokens(), sequence.length()), top);
     }
 
-    private void accept(Sequence sequence, int token, List<Logprobs.Entry> top, List<Sequence> unsound) {
-        if (token == Draw.NONE) {
-            unsound.add(sequence);
+    private void accept(Sequence sequence, Sequence.Step step) {
+        if (step.token() == Draw.NONE) {
+            try {
+                fail(sequence, notFinite(sequence));
+            } catch (RuntimeException | Error e) {
+                fail(sequence, e); // the device failed while it was asked
+            }
             return;
         }
         Sequence.Request request = sequence.request();
-        sequence.add(new Sequence.Step(token, top));
-        if (request.endsAtEnd() && isEnd.test(token)) {
+        sequence.add(step);
+        if (request.endsAtEnd() && isEnd.test(step.token())) {
             sequence.finish(FinishReason.STOP);
         } else if (sequence.generated() >= request.maximumTokens() || sequence.length() >= contextLength) {
             sequence.finish(FinishReason.LENGTH);
@@ -362,7 +414,8 @@ public final class Engine implements AutoCloseable {
             int first = Math.max(0, from - at);
             int[] wanted = IntStream.range(first, count).toArray();
             float[] logits = new float[config.vocabulary()];
-            transformer.forward(batch.ids(), batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
+            TokenIds ids = new TokenIds.Given(batch.ids());
+            transformer.forward(ids, batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
                     if (Sampler.argmax(logits) == Draw.NONE) {
@@ -372,7 +425,7 @@ public final class Engine implements AutoCloseable {
                     visitor.visit(at + wanted[done + i], logits);
                 }
             });
-            batch.commit();
+            batch.parts().forEach(Batch.Part::commit);
         } finally {
             lock.unlock();
         }
@@ -411,6 +464,7 @@ public final class Engine implements AutoCloseable {
             if (!closed) {
                 closed = true;
                 transformer.close();
+                tokens.forEach(TokenBuffer::close);
                 cache.close();
             }
         } finally {

@@ -7,6 +7,7 @@ import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides who runs next: every sequence that is decoding gets its one row, and what is left of the batch goes to
@@ -94,6 +95,28 @@ final class Scheduler {
                 remove(last);
             }
         }
+    }
+
+    /**
+     * The batch that will come after {@code batch}, before its tokens are known, or null where that cannot be told: not
+     * all who run are decoding after it, or there is no page left.
+     *
+     * @param contextLength positions that a sequence may have
+     */
+    @Nullable
+    Batch following(Batch batch, int contextLength) {
+        if (batch.sampled().size() != running.size() || batch.parts().size() != running.size()) {
+            return null;
+        }
+        for (Batch.Part part : batch.parts()) {
+            Sequence sequence = part.sequence();
+            int length = sequence.cached() + part.rows() + 1; // with the token that is being chosen
+            boolean last = sequence.generated() + 1 >= sequence.request().maximumTokens() || length >= contextLength;
+            if (last || !cache.reserve(sequence.pages, length)) {
+                return null;
+            }
+        }
+        return batch.following();
     }
 
     private Batch plan() {

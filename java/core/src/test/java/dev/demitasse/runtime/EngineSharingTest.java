@@ -3,7 +3,7 @@ package dev.demitasse.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.demitasse.Devices;
+import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.ContextFullException;
@@ -13,11 +13,14 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
+import dev.demitasse.reference.ReferenceBackend;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.Seeds;
 import dev.demitasse.tokenizer.Vocabulary;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -25,17 +28,31 @@ import java.util.function.IntPredicate;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sequences that share a cache which is too small for all of them, and how generations end. */
 class EngineSharingTest {
     private static final int CONTEXT = 128;
+    private static boolean ahead; // whether the next step is started before the one before it has landed
     private static Device device;
     private static ModelConfig config;
     private static Weights weights;
 
     @BeforeAll
     static void load() {
-        device = Devices.open("reference", DeviceOptions.defaults());
+        Device exact = new ReferenceBackend().open(DeviceOptions.defaults());
+        device = CheckedDevice.of((Device) Proxy.newProxyInstance(
+                Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("runsAhead")) {
+                        return ahead;
+                    }
+                    try {
+                        return method.invoke(exact, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                }));
         try (Gguf file = Gguf.open(Golden.tiny("qwen2"))) {
             RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
             config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
@@ -58,8 +75,27 @@ class EngineSharingTest {
         return new SplittableRandom(seed).ints(length, 3, config.vocabulary()).toArray();
     }
 
+    /** With logits that the host sees where no step is to be ahead. */
     private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens) {
-        engine.begin(sequence, prompt, SamplingOptions.GREEDY, tokens, 1, false);
+        begin(engine, sequence, prompt, tokens, false);
+    }
+
+    private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens, boolean endsAtEnd) {
+        SamplingOptions sampling = ahead ? SamplingOptions.DEFAULT.withSeed(prompt.length) : SamplingOptions.GREEDY;
+        engine.begin(sequence, prompt, sampling, tokens, ahead ? 0 : 1, endsAtEnd);
+    }
+
+    /** The answer of an engine that is never ahead. */
+    private static List<Sequence.Step> alone(int[] prompt, int tokens, boolean wantsAhead) {
+        Sequence sequence = new Sequence();
+        ahead = wantsAhead;
+        try (Engine alone = engine(32, id -> false)) {
+            begin(alone, sequence, prompt, tokens);
+            ahead = false;
+            return finish(alone, sequence).steps();
+        } finally {
+            ahead = wantsAhead;
+        }
     }
 
     private static Engine.Progress finish(Engine engine, Sequence sequence) {
@@ -81,17 +117,15 @@ class EngineSharingTest {
         Client(SplittableRandom random) {
             prompt = prompt(1 + random.nextInt(80), random.nextLong());
             tokens = 1 + random.nextInt(40);
-            try (Engine alone = engine(32, id -> false)) {
-                begin(alone, sequence, prompt, tokens);
-                answer = finish(alone, sequence).steps();
-            }
-            sequence = new Sequence();
+            answer = alone(prompt, tokens, ahead);
         }
     }
 
     /** Any order of asking, waiting, ending and closing: each answer is to the bit the one that is given alone. */
-    @Test
-    void sequencesThatTakeTurnsAnswerAsAlone() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void sequencesThatTakeTurnsAnswerAsAlone(boolean aheadOfTokens) {
+        ahead = aheadOfTokens;
         Seeds.forEach(6, random -> {
             List<Client> clients = new ArrayList<>();
             for (int i = 0; i < 4; i++) {
@@ -148,8 +182,10 @@ class EngineSharingTest {
     }
 
     /** A sequence that begins anew gives up what it does not use again, so that others run beside it. */
-    @Test
-    void anotherPromptFreesThePagesOfTheOneBefore() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void anotherPromptFreesThePagesOfTheOneBefore(boolean aheadOfTokens) {
+        ahead = aheadOfTokens;
         try (Engine engine = engine(32, id -> false)) {
             Sequence first = new Sequence();
             begin(engine, first, prompt(CONTEXT - 2, 7), 2);
@@ -165,8 +201,10 @@ class EngineSharingTest {
     }
 
     /** Scoring takes pages of idle sequences, never of running ones. */
-    @Test
-    void scoringIsRefusedWhileRunningSequencesHoldTheCache() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void scoringIsRefusedWhileRunningSequencesHoldTheCache(boolean aheadOfTokens) {
+        ahead = aheadOfTokens;
         int[] text = prompt(CONTEXT, 2);
         try (Engine engine = engine(32, id -> false)) {
             Sequence sequence = new Sequence();
@@ -184,8 +222,10 @@ class EngineSharingTest {
         }
     }
 
-    @Test
-    void aGenerationEndsForTheReasonThatCameFirst() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aGenerationEndsForTheReasonThatCameFirst(boolean aheadOfTokens) {
+        ahead = aheadOfTokens;
         try (Engine engine = engine(32, id -> false)) {
             assertEnds(engine, 9, 5, 5, FinishReason.LENGTH);
             assertEnds(engine, 9, 0, 0, FinishReason.LENGTH);
@@ -207,19 +247,16 @@ class EngineSharingTest {
         assertThat(progress.finish()).isEqualTo(reason);
     }
 
-    @Test
-    void theModelsEndStopsThoseThatListenToIt() {
-        List<Sequence.Step> free;
-        try (Engine engine = engine(32, id -> false)) {
-            Sequence sequence = new Sequence();
-            begin(engine, sequence, prompt(9, 5), 12);
-            free = finish(engine, sequence).steps();
-        }
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void theModelsEndStopsThoseThatListenToIt(boolean aheadOfTokens) {
+        ahead = aheadOfTokens;
+        List<Sequence.Step> free = alone(prompt(9, 5), 12, aheadOfTokens);
         int end = free.get(4).token();
         int steps = 1 + free.stream().map(Sequence.Step::token).toList().indexOf(end);
         try (Engine engine = engine(32, id -> id == end)) {
             Sequence sequence = new Sequence();
-            engine.begin(sequence, prompt(9, 5), SamplingOptions.GREEDY, 12, 1, true);
+            begin(engine, sequence, prompt(9, 5), 12, true);
             Engine.Progress stopped = finish(engine, sequence);
             assertThat(stopped.finish()).isEqualTo(FinishReason.STOP);
             assertThat(stopped.steps()).isEqualTo(free.subList(0, steps));

@@ -118,7 +118,7 @@ class SchedulerSimulationTest {
             if (random.nextInt(10) == 0) {
                 return batch;
             }
-            batch.commit();
+            batch.parts().forEach(Batch.Part::commit);
             batch.sampled().forEach(this::choose);
             return batch;
         }

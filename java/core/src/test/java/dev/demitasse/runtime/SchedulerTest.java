@@ -43,7 +43,7 @@ class SchedulerTest {
     /** What a forward pass does: its rows are cached, and sequences whose last token it saw get another. */
     private Batch step() {
         Batch batch = scheduler.next();
-        batch.commit();
+        batch.parts().forEach(Batch.Part::commit);
         batch.sampled().forEach(sequence -> sequence.append(7));
         return batch;
     }

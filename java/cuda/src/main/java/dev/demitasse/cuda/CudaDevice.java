@@ -9,8 +9,11 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.TokenBuffer;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.MemoryLedger;
@@ -20,10 +23,8 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The operations of {@link Device} as kernel launches: one is recorded when it is called, and runs, with all that were
@@ -40,7 +41,6 @@ final class CudaDevice implements Device {
     private final GraphRunner runner;
     private final StepList steps;
     private final AttentionPlan.Limits attentionLimits;
-    private @Nullable CudaMemory tokens; // of sample
 
     CudaDevice(DeviceOptions options, Driver.Gpu gpu) {
         ActivationType wanted = options.activations();
@@ -90,6 +90,11 @@ final class CudaDevice implements Device {
         return runner.replays();
     }
 
+    /** How many passes were not recorded again, for tests. */
+    int replayedPasses() {
+        return steps.replayedPasses();
+    }
+
     /** How many kernels were started, for tests. */
     int started() {
         return runner.started();
@@ -125,16 +130,33 @@ final class CudaDevice implements Device {
     }
 
     @Override
+    public TokenBuffer allocateTokens(int capacity) {
+        return new CudaTokens(capacity, context, runner);
+    }
+
+    @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
-        long target = address(out);
-        record(new Step.Embed(table, steps.put(ids, rows, rows), rows, scale, target));
+        context.requireUsable();
+        record(new Step.Embed(table, steps.putIds(ids, rows), rows, scale, address(out)));
+    }
+
+    @Override
+    public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
+        record(new Step.Embed(table, ((CudaTokens) ids).address(0), rows, scale, address(out)));
+    }
+
+    @Override
+    public void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
+        context.requireUsable();
+        int count = rows.count();
+        record(new Step.GatherRows(address(table), columns, steps.positions(rows), count, address(out)));
     }
 
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
         long source = address(x);
         long target = address(out);
-        long ids = steps.put(rows, rows.length, rows.length);
+        long ids = steps.put(rows, rows.length);
         record(new Step.GatherRows(source, columns, ids, rows.length, target));
     }
 
@@ -227,34 +249,39 @@ final class CudaDevice implements Device {
     }
 
     @Override
-    public void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
+    public void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
         int rows = draws.size();
         if (columns > Boundary.SAMPLE_COLUMNS) {
             throw new UsageException(
                     "cuda: sample takes rows of 1 to " + Boundary.SAMPLE_COLUMNS + " columns, not " + columns + ".");
         }
-        CudaMemory results = tokens(rows);
+        context.requireUsable();
         int[] ints = new int[rows * Boundary.SampleRow.INTS];
         for (int row = 0; row < rows; row++) {
             put(draws.get(row), ints, row * Boundary.SampleRow.INTS);
         }
-        long parameters = steps.put(ints, ints.length, ints.length);
-        record(new Step.Sample(address(logits), columns, rows, parameters, results.address()));
-        results.read(0, MemorySegment.ofArray(out).asSlice(0, (long) rows * Integer.BYTES));
+        CudaTokens tokens = (CudaTokens) out;
+        long parameters = steps.put(ints, ints.length);
+        record(new Step.Sample(
+                address(logits), columns, rows, parameters, tokens.address(first), tokens.hostAddress(first)));
+        runner.sampled(tokens);
     }
 
-    private CudaMemory tokens(int rows) {
-        long bytes = (long) rows * Integer.BYTES;
-        CudaMemory current = tokens;
-        if (current == null || current.bytes() < bytes) {
-            if (current != null) {
-                tokens = null; // should the allocation fail
-                current.close();
-            }
-            current = new CudaMemory(bytes + bytes / 2, context, runner, MemoryLedger.Purpose.WORKSPACE);
-            tokens = current;
-        }
-        return current;
+    @Override
+    public void run(Pass pass, TokenIds ids, BatchRows rows) {
+        context.requireUsable();
+        steps.run(pass, ids, rows);
+    }
+
+    @Override
+    public boolean runsAhead() {
+        return true;
+    }
+
+    @Override
+    public void start() {
+        context.requireUsable();
+        steps.run();
     }
 
     /** Writes the structure {@code SampleRow}. */
@@ -277,9 +304,6 @@ final class CudaDevice implements Device {
     @Override
     public void close() {
         try {
-            if (tokens != null) {
-                tokens.close();
-            }
             steps.discard();
             launches.close();
             runner.close();

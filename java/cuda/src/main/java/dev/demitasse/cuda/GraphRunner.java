@@ -4,24 +4,20 @@ import static jcuda.driver.JCudaDriver.cuGraphDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphExecDestroy;
 import static jcuda.driver.JCudaDriver.cuGraphInstantiate;
 import static jcuda.driver.JCudaDriver.cuGraphLaunch;
-import static jcuda.driver.JCudaDriver.cuMemFreeHost;
-import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
-import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 import static jcuda.driver.JCudaDriver.cuStreamBeginCapture;
 import static jcuda.driver.JCudaDriver.cuStreamEndCapture;
 
 import dev.demitasse.gpu.Fusions;
-import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.StepData;
 import dev.demitasse.gpu.StepList;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import jcuda.Pointer;
+import java.util.Objects;
 import jcuda.driver.CUgraph;
 import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUstreamCaptureMode;
@@ -33,7 +29,6 @@ import org.jspecify.annotations.Nullable;
  * again.
  */
 final class GraphRunner implements StepList.Runner, AutoCloseable {
-    private static final int DATA_BYTES = 8 << 20;
     private static final int GRAPHS = 64;
     /** Lists after which a graph is tried again, where one could not be made. */
     private static final int GRAPH_RETRY_LISTS = 256;
@@ -44,12 +39,12 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private final KernelModules kernels;
     private final StepLaunches launches;
     private final StepList steps;
-    private final Pointer staging = new Pointer(); // pinned host memory
-    private final DevicePointer deviceData;
+    private final List<StagedData> data; // two: one is written while a list reads the other
     private final Map<Key, Graph> graphs = new LinkedHashMap<>(16, 0.75f, true);
     private final IdentityHashMap<List<Step>, Key> keys = new IdentityHashMap<>(); // those of graphs
-    private boolean underWay; // the staging memory may still be read
-    private final List<RunEvent> events = new ArrayList<>(); // of what is under way
+    private final List<RunEvent> events = new ArrayList<>(); // of lists without data that are under way
+    private final List<CudaTokens> sampled = new ArrayList<>(); // by what is recorded
+    private long runs;
     private final KernelLauncher launcher;
     private final boolean overlap;
     private int listsWithoutGraphs; // how many are still launched one by one, after a graph could not be made
@@ -57,16 +52,30 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private int replays;
     private int started; // launches, in graphs or alone
 
-    /** Equal lists with as much data; its hash is made once. */
+    /**
+     * A list that was launched, for those who wait for it.
+     *
+     * @param data of it
+     * @param number which launch of that
+     */
+    record Ticket(StagedData data, long number) {}
+
+    /** Equal lists with as much data in the same place; its hash is made once. */
     private static final class Key {
         final List<Step> steps;
+        final @Nullable StagedData data;
         final int dataBytes;
         private final int hash;
 
-        Key(List<Step> steps, int dataBytes) {
+        Key(List<Step> steps, @Nullable StagedData data, int dataBytes) {
             this.steps = steps;
+            this.data = data;
             this.dataBytes = dataBytes;
             hash = steps.hashCode();
+        }
+
+        boolean has(@Nullable StagedData wanted, int bytes) {
+            return data == wanted && dataBytes == bytes;
         }
 
         @Override
@@ -78,7 +87,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         public boolean equals(@Nullable Object other) {
             return other instanceof Key key
                     && hash == key.hash
-                    && dataBytes == key.dataBytes
+                    && has(key.data, key.dataBytes)
                     && steps.equals(key.steps);
         }
     }
@@ -109,9 +118,8 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         this.overlap = overlap;
         this.kernels = kernels;
         this.launches = launches;
-        context.check(cuMemHostAlloc(staging, DATA_BYTES, 0), "allocating pinned memory");
-        deviceData = context.allocate(DATA_BYTES, MemoryLedger.Purpose.WORKSPACE);
-        steps = new StepList(this, MemorySegment.ofBuffer(staging.getByteBuffer(0, DATA_BYTES)), deviceData.address());
+        data = List.of(new StagedData(context), new StagedData(context));
+        steps = new StepList(this, StagedData.BYTES);
     }
 
     /** What waits to be run. */
@@ -137,37 +145,74 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     @Override
-    public List<Step> run(List<Step> recorded, int dataBytes) {
+    public List<Step> run(List<Step> recorded, @Nullable StepData stepData, int dataBytes) {
         context.enter();
-        Key key = key(recorded, dataBytes);
+        StagedData staged = dataBytes == 0 ? null : (StagedData) stepData;
+        Key key = key(recorded, staged, dataBytes);
         Graph graph = listsWithoutGraphs > 0 ? null : graphs.get(key);
+        RunEvent event;
         if (graph != null && graph.executable != null) {
-            replay(graph, graph.executable);
-            return graph.key.steps;
+            event = replay(graph, graph.executable);
+        } else {
+            List<Launch> list = launches.lower(Fusions.apply(recorded));
+            started += list.size();
+            event = begin(list.size());
+            boolean replayed = launchAsGraph(key, graph, list);
+            if (!replayed) {
+                launchAll(list, staged, dataBytes);
+            }
+            launched(event, replayed);
         }
-        List<Launch> list = launches.lower(Fusions.apply(recorded));
-        started += list.size();
-        RunEvent event = begin(list.size());
-        boolean replayed = launchAsGraph(key, graph, list);
-        if (!replayed) {
-            launchAll(list, dataBytes);
-        }
-        launched(event, replayed);
+        underWay(staged, event);
         return graph == null ? recorded : graph.key.steps;
     }
 
     /** The key of a list; the one that it has already, where it is a list that was kept. */
-    private Key key(List<Step> recorded, int dataBytes) {
+    private Key key(List<Step> recorded, @Nullable StagedData staged, int dataBytes) {
         Key kept = keys.get(recorded);
-        return kept != null && kept.dataBytes == dataBytes ? kept : new Key(recorded, dataBytes);
+        return kept != null && kept.has(staged, dataBytes) ? kept : new Key(recorded, staged, dataBytes);
     }
 
-    private void replay(Graph graph, CUgraphExec executable) {
+    /** After a launch: who waits for it, and for what. */
+    private void underWay(@Nullable StagedData staged, @Nullable RunEvent event) {
+        if (staged != null) {
+            staged.launched(++runs);
+            Ticket ticket = new Ticket(staged, runs);
+            sampled.forEach(tokens -> tokens.launched(ticket));
+        }
+        sampled.clear();
+        if (event != null && staged != null) {
+            staged.add(event);
+        } else if (event != null) {
+            events.add(event);
+        }
+    }
+
+    /** Tokens that are chosen by a step that was just recorded. */
+    void sampled(CudaTokens tokens) {
+        sampled.add(tokens);
+    }
+
+    @Override
+    public void dropped() {
+        sampled.clear();
+    }
+
+    /** Waits for a launch, and for nothing after it. */
+    void await(Ticket ticket) {
+        context.enter();
+        if (ticket.number == ticket.data.launch()) {
+            ticket.data.await();
+        }
+    }
+
+    private @Nullable RunEvent replay(Graph graph, CUgraphExec executable) {
         started += graph.launches;
         RunEvent event = begin(graph.launches);
         context.check(cuGraphLaunch(executable, context.stream()), "launching a graph");
         replays++;
         launched(event, true);
+        return event;
     }
 
     private @Nullable RunEvent begin(int count) {
@@ -182,9 +227,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     private void launched(@Nullable RunEvent event, boolean replayed) {
         if (event != null) {
             event.launched(context, replayed);
-            events.add(event);
         }
-        underWay = true;
     }
 
     /** Makes and launches the list's graph, where it can have one: the second time. */
@@ -200,7 +243,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             remember(key);
             return false;
         }
-        seen.executable = capture(list, key.dataBytes);
+        seen.executable = capture(list, key.data, key.dataBytes);
         seen.launches = list.size();
         if (seen.executable == null) {
             return false;
@@ -211,11 +254,17 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     @Override
-    public void awaitData() {
+    public StepData data() {
         context.requireUsable(); // the staging memory is gone with the context
-        if (underWay) {
-            synchronize();
+        StagedData first = data.get(0);
+        StagedData second = data.get(1);
+        StagedData older = first.launch() < second.launch() ? first : second;
+        StagedData chosen = !first.busy() ? first : !second.busy() ? second : older;
+        if (chosen.busy()) {
+            context.enter();
+            chosen.await();
         }
+        return chosen;
     }
 
     /** Runs what was recorded, and waits until it is complete. */
@@ -223,7 +272,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         steps.run();
         context.enter();
         context.synchronize("running kernels");
-        underWay = false;
+        data.forEach(StagedData::completed);
         events.forEach(event -> event.complete(context));
         events.clear();
     }
@@ -240,7 +289,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     /** The list as a graph; null where the driver cannot make one now. */
-    private @Nullable CUgraphExec capture(List<Launch> list, int dataBytes) {
+    private @Nullable CUgraphExec capture(List<Launch> list, @Nullable StagedData staged, int dataBytes) {
         for (Launch launch : list) {
             if (launch instanceof Launch.Kernel kernel) {
                 kernels.get(kernel.kernel(), kernel.grid().sharedBytes()); // nothing is loaded during a capture
@@ -251,7 +300,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
                 cuStreamBeginCapture(context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
                 "beginning a capture");
         try {
-            launchAll(list, dataBytes);
+            launchAll(list, staged, dataBytes);
         } catch (RuntimeException | Error e) {
             if (cuStreamEndCapture(context.stream(), graph) == 0) {
                 cuGraphDestroy(graph);
@@ -274,10 +323,9 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         return executable;
     }
 
-    private void launchAll(List<Launch> list, int dataBytes) {
-        if (dataBytes > 0) {
-            context.check(
-                    cuMemcpyHtoDAsync(deviceData, staging, dataBytes, context.stream()), "copying the step's data");
+    private void launchAll(List<Launch> list, @Nullable StagedData staged, int dataBytes) {
+        if (staged != null) {
+            staged.copy(dataBytes);
         }
         boolean afterKernel = false;
         for (Launch launch : list) {
@@ -288,7 +336,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
                     context.check(
                             cuMemcpyDtoDAsync(
                                     DevicePointer.of(copy.to()),
-                                    deviceData.at(copy.from()),
+                                    Objects.requireNonNull(staged).at(copy.from()),
                                     copy.bytes(),
                                     context.stream()),
                             "copying to a buffer");
@@ -323,8 +371,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             context.enter();
             context.synchronize("closing");
             forgetGraphs();
-            context.free(deviceData, DATA_BYTES, MemoryLedger.Purpose.WORKSPACE);
-            cuMemFreeHost(staging);
+            data.forEach(StagedData::close);
         }
         graphs.clear();
         keys.clear();

@@ -189,6 +189,7 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.SampleArgs.COLUMNS, s.columns())
                 .set(Boundary.SampleArgs.ROWS, s.draws())
                 .set(Boundary.SampleArgs.OUT, s.out())
+                .set(Boundary.SampleArgs.HOST, s.host())
                 .done();
         return new Launch.Kernel("sample", Launch.Grid.of(s.rows(), Boundary.SAMPLE_THREADS), words);
     }

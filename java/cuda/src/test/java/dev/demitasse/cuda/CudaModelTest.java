@@ -6,16 +6,26 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
+import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.model.ModelConfig;
+import dev.demitasse.model.RopeFrequencies;
+import dev.demitasse.model.Weights;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.runtime.Engine;
+import dev.demitasse.runtime.Sequence;
+import dev.demitasse.sampling.SamplingOptions;
+import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.testkit.ModelContractTest;
+import dev.demitasse.tokenizer.Vocabulary;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -41,6 +51,32 @@ class CudaModelTest extends ModelContractTest {
     @Override
     protected int longContext() {
         return 300;
+    }
+
+    /** Decoding starts each step before the tokens of the one before are read, and records its layers once a buffer. */
+    @Test
+    void decodingRecordsItsLayersOnce() {
+        try (Gguf file = Gguf.open(Golden.tiny("llama"));
+                CudaDevice device = open()) {
+            RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
+            ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, 128);
+            CheckedDevice door = CheckedDevice.of(device);
+            Engine.Limits limits = new Engine.Limits(128, 1, 32, 32, KvType.F16);
+            try (Weights weights = new Weights(file, config, door, null);
+                    Engine engine = new Engine(config, weights, door, limits, id -> false)) {
+                Sequence sequence = new Sequence();
+                engine.begin(sequence, new int[] {5, 6, 7}, SamplingOptions.GREEDY, 40, 0, false);
+                int seen = 0;
+                Engine.Progress progress;
+                do {
+                    progress = engine.await(sequence, seen, () -> null);
+                    seen += progress.steps().size();
+                } while (progress.finish() == null);
+                assertThat(seen).isEqualTo(40);
+                assertThat(device.replayedPasses()).isGreaterThanOrEqualTo(33);
+                assertThat(device.replays()).isGreaterThanOrEqualTo(33);
+            }
+        }
     }
 
     /** Steps of a growing sequence are replays of one graph, with the results of steps that are launched one by one. */

@@ -6,6 +6,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gpu.Fusions;
 import dev.demitasse.gpu.Step;
@@ -103,10 +104,14 @@ class LaunchBudgetTest {
             KvShape cache = new KvShape(config.layers(), config.kvHeads(), config.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
                     KvStore store = device.allocateKv(cache);
-                    Transformer transformer = new Transformer(config, weights, device, CHUNK)) {
+                    Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096)) {
                 transformer.forward(
-                        new int[1], batch(STEPS.getFirst()), store, new int[0], (first, count, logits) -> {});
-                for (Work work : STEPS) { // after the writing of norms, which has run now
+                        new TokenIds.Given(new int[1]),
+                        batch(STEPS.get(1)),
+                        store,
+                        new int[0],
+                        (first, count, logits) -> {});
+                for (Work work : STEPS) { // after the writing of norms and angles, which has run now
                     run(device, transformer, store, work, lowering)
                             .forEach((row, count) -> lines.add(model + "\t" + work.name + "\t" + count + "\t" + row));
                 }
@@ -124,10 +129,10 @@ class LaunchBudgetTest {
         StepCost cost = new StepCost(batch, work.rows > 0);
         Map<String, Integer> found = new LinkedHashMap<>();
         int before = device.started();
-        transformer.forward(new int[rows], batch, store, wanted, (first, count, logits) -> {
+        transformer.forward(new TokenIds.Given(new int[rows]), batch, store, wanted, (first, count, logits) -> {
             List<Step> recorded = new ArrayList<>(device.waiting());
             int vocabulary = transformer.config().vocabulary();
-            recorded.add(new Step.Sample(((CudaBuffer) logits).address(), vocabulary, count, 0, 0));
+            recorded.add(new Step.Sample(((CudaBuffer) logits).address(), vocabulary, count, 0, 0, 0));
             lowering.lower(recorded, cost).forEach(row -> found.merge(row, 1, Integer::sum));
             device.sample(logits, vocabulary, Collections.nCopies(count, Draw.GREEDY), new int[count]);
         });

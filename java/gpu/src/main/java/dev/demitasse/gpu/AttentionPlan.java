@@ -34,28 +34,28 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
      */
     public record Limits(int segment, int prefillRows, int leastPrefillRows, int mostRows, long stateBytes) {}
 
-    /** The most bytes of the step's data that a plan takes. */
-    static long bytes(BatchRows rows, Limits limits) {
-        return Integer.BYTES * BLOCK_INTS * (long) blocks(rows, limits) + StepList.ALIGNMENT;
-    }
-
-    private static int blocks(BatchRows rows, Limits limits) {
-        List<Range> blocks = new ArrayList<>();
-        divide(rows, limits, new ArrayList<>(), blocks);
-        return blocks.size();
-    }
-
     /**
-     * The plan of a batch, written to the step's data, which must have room for it.
+     * What a plan depends on beside the rows.
      *
      * @param stateBytes bytes of the states of a row's segment, of all heads
      */
-    static AttentionPlan of(BatchRows rows, Limits limits, long stateBytes, StepList steps) {
+    record Terms(Limits limits, long stateBytes) {}
+
+    /** The most bytes of the step's data that a plan takes. */
+    static long bytes(BatchRows rows, Limits limits) {
+        List<Range> blocks = new ArrayList<>();
+        divide(rows, limits, new ArrayList<>(), blocks);
+        return Integer.BYTES * BLOCK_INTS * (long) blocks.size() + StepList.ALIGNMENT;
+    }
+
+    /** The plan of a batch, written to the step's data, which must have room for it. */
+    static AttentionPlan of(BatchRows rows, Terms terms, StepList steps) {
+        Limits limits = terms.limits;
         List<Range> singles = new ArrayList<>();
         List<Range> blocks = new ArrayList<>();
         divide(rows, limits, singles, blocks);
         int segments = segments(longest(rows, singles), limits.segment);
-        int slice = Math.clamp(limits.stateBytes / (stateBytes * segments), 1, limits.mostRows);
+        int slice = Math.clamp(limits.stateBytes / (terms.stateBytes * segments), 1, limits.mostRows);
         if (blocks.isEmpty()) {
             return new AttentionPlan(singles, segments, slice, 0, 0);
         }
@@ -64,7 +64,7 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
             ints[BLOCK_INTS * i] = blocks.get(i).first;
             ints[BLOCK_INTS * i + 1] = blocks.get(i).count;
         }
-        return new AttentionPlan(singles, segments, slice, blocks.size(), steps.put(ints, ints.length, ints.length));
+        return new AttentionPlan(singles, segments, slice, blocks.size(), steps.write(ints, ints.length));
     }
 
     /** Whether one launch of the kernel of decode takes all {@code rows}. */

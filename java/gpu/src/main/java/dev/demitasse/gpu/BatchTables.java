@@ -25,7 +25,16 @@ public final class BatchTables {
 
     BatchTables(StepList steps) {
         this.steps = steps;
-        steps.afterRun(() -> batch = null);
+    }
+
+    /** The step's data is gone. */
+    void forget() {
+        batch = null;
+    }
+
+    /** Whether these rows are in the step's data. */
+    boolean holds(BatchRows wanted) {
+        return wanted == batch;
     }
 
     /** The rows, which are put into the step's data where they are not there; that must have room for them. */
@@ -58,9 +67,9 @@ public final class BatchTables {
         for (int row = 0; row < count; row++) {
             System.arraycopy(wanted.pages()[row], 0, all, starts[row], wanted.pages()[row].length);
         }
-        long positions = steps.put(wanted.positions(), count, count);
-        long tables = steps.put(starts, count, count);
-        return new Rows(count, positions, tables, steps.put(all, total, total));
+        long positions = steps.write(wanted.positions(), count);
+        long tables = steps.write(starts, count);
+        return new Rows(count, positions, tables, steps.write(all, total));
     }
 
     /** The most bytes of the step's data that the rows take. */

@@ -115,8 +115,12 @@ public sealed interface Step {
             @Nullable Quantize quantize)
             implements Step {}
 
-    /** Chooses a token for each row of logits; {@code draws} are the rows' parameters. */
-    record Sample(long logits, int columns, int rows, long draws, long out) implements Step {}
+    /**
+     * Chooses a token for each row of logits; {@code draws} are the rows' parameters.
+     *
+     * @param host an address of host memory that gets the tokens too
+     */
+    record Sample(long logits, int columns, int rows, long draws, long out, long host) implements Step {}
 
     /** {@code bytes} of the step's data, from {@code from} on, to {@code to}. */
     record Copy(long to, int from, int bytes) implements Step {}

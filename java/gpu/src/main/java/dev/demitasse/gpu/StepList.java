@@ -5,6 +5,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.device.Pass;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -29,16 +31,20 @@ public final class StepList {
     private static final int MOST_FOLLOWING = 64;
 
     private final Runner runner;
-    private final MemorySegment data;
-    private final long dataAddress;
-    private final BatchTables tables;
-    private final List<Runnable> listeners = new ArrayList<>();
+    private final long capacity;
+    private final BatchTables tables = new BatchTables(this);
+    private final List<PassRecord.Piece.Plan> plans = new ArrayList<>(); // of the rows in `tables`
     private final IdentityHashMap<List<Step>, List<Step>> following = new IdentityHashMap<>(); // which came after which
+    private final IdentityHashMap<List<Step>, List<PassRecord>> passes = new IdentityHashMap<>(); // in those lists
     private List<Step> last = List.of();
     private @Nullable List<Step> expected; // what is recorded, so far; else `steps` is
     private int matched; // steps of it
     private List<Step> steps = new ArrayList<>();
+    private final List<PassRecord> recorded = new ArrayList<>(); // passes of the list
+    private @Nullable PassRecord recording; // the pass whose operations are being recorded
+    private @Nullable StepData data; // where the list's goes; null where it has none yet
     private int used;
+    private int replayedPasses;
 
     /** Runs lists of steps on a device. */
     public interface Runner {
@@ -51,34 +57,30 @@ public final class StepList {
         void prepare(Step step);
 
         /**
-         * Starts steps, after a copy of the step's data to the device.
+         * Starts steps, after a copy of their data to the device.
          *
          * @param steps at least one; the runner's from now on, unchangeable
-         * @param dataBytes how much of the step's data is used
+         * @param data what {@link #data} gave, or null where there is none
+         * @param dataBytes how much of it is used
          * @return these, or equal ones that the runner has kept, which are to come instead when they are recorded again
          */
-        List<Step> run(List<Step> steps, int dataBytes);
+        List<Step> run(List<Step> steps, @Nullable StepData data, int dataBytes);
 
-        /** Returns when the host's copy of the step's data may be written. */
-        void awaitData();
+        /** Memory for a list's data, which no list reads any more. */
+        StepData data();
+
+        /** What was recorded is dropped. */
+        void dropped();
     }
 
     /**
      * A list.
      *
-     * @param data the host's memory for the step's data
-     * @param dataAddress where it goes on the device
+     * @param capacity bytes of a list's data at most
      */
-    public StepList(Runner runner, MemorySegment data, long dataAddress) {
+    public StepList(Runner runner, long capacity) {
         this.runner = runner;
-        this.data = data;
-        this.dataAddress = dataAddress;
-        this.tables = new BatchTables(this);
-    }
-
-    /** Called when what was recorded is run or dropped, and the step's data is gone. */
-    void afterRun(Runnable listener) {
-        listeners.add(listener);
+        this.capacity = capacity;
     }
 
     /** Records a step. */
@@ -102,43 +104,176 @@ public final class StepList {
         }
     }
 
+    private int recordedSteps() {
+        return expected == null ? steps.size() : matched;
+    }
+
+    /**
+     * Records what a pass does. Where the list that is expected has it here, and the data of these ids and rows come to
+     * where those lay, its operations are not called.
+     */
+    public void run(Pass pass, TokenIds ids, BatchRows rows) {
+        forgetRows(); // it puts its own
+        if (replay(pass, ids, rows)) {
+            return;
+        }
+        PassRecord record = new PassRecord(pass, ids, rows, recordedSteps(), data().address() + used);
+        recording = record;
+        try {
+            pass.operations(ids, rows);
+            if (recording == record) {
+                record.end(recordedSteps());
+                recorded.add(record);
+            }
+        } finally {
+            recording = null;
+        }
+    }
+
+    private boolean replay(Pass pass, TokenIds ids, BatchRows rows) {
+        if (expected == null) {
+            return false;
+        }
+        for (PassRecord record : passes.getOrDefault(expected, List.of())) {
+            if (record.pass == pass && record.first == matched && record.takes(ids)) {
+                int before = used;
+                if (data().address() + used == record.from && sameData(record, ids, rows)) {
+                    matched += record.count();
+                    recorded.add(record);
+                    replayedPasses++;
+                    return true;
+                }
+                used = before;
+                forgetRows();
+            }
+        }
+        return false;
+    }
+
+    /** Puts the data of ids and rows; whether all lie where those of {@code record} lay. */
+    private boolean sameData(PassRecord record, TokenIds ids, BatchRows rows) {
+        for (PassRecord.Piece piece : record.pieces()) {
+            boolean same = switch (piece) {
+                case PassRecord.Piece.Ids p ->
+                    ids instanceof TokenIds.Given given && write(given.ids(), rows.count()) == p.address();
+                case PassRecord.Piece.Tables p -> rows(rows).equals(p.rows());
+                case PassRecord.Piece.Plan p -> plan(rows, p.terms()).equals(p.plan());
+            };
+            if (!same) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private StepData data() {
+        StepData current = data;
+        if (current == null) {
+            current = runner.data();
+            data = current;
+        }
+        return current;
+    }
+
     /** Runs what waits where the step's data has no room for that many more bytes. */
     private void reserve(long bytes) {
-        if (bytes > data.byteSize()) {
+        if (bytes > capacity) {
             throw new UsageException(
-                    "One operation brings " + bytes + " bytes of indices; at most " + data.byteSize() + " fit.");
+                    "One operation brings " + bytes + " bytes of indices; at most " + capacity + " fit.");
         }
-        if (used + bytes > data.byteSize()) {
+        if (used + bytes > capacity) {
             run();
         }
     }
 
-    /** The device address of a copy of {@code count} integers, and room for {@code capacity} of them. */
-    public long put(int[] values, int count, int capacity) {
-        int offset = place((long) Integer.BYTES * Math.max(capacity, count));
-        MemorySegment.copy(values, 0, data, JAVA_INT, offset, count);
-        return dataAddress + offset;
+    /** The device address of a copy of {@code count} integers. */
+    public long put(int[] values, int count) {
+        note(null);
+        return write(values, count);
+    }
+
+    long write(int[] values, int count) {
+        int offset = place((long) Integer.BYTES * count);
+        MemorySegment.copy(values, 0, data().memory(), JAVA_INT, offset, count);
+        return data().address() + offset;
+    }
+
+    /** The device address of a copy of a batch's ids, one a row. */
+    public long putIds(int[] ids, int rows) {
+        long address = write(ids, rows);
+        if (recording != null) {
+            note(recording.isIds(ids) ? new PassRecord.Piece.Ids(address) : null);
+        }
+        return address;
+    }
+
+    /** The pass that is being recorded has put a piece of data; one that another call may not have where it is null. */
+    private void note(PassRecord.@Nullable Piece piece) {
+        if (recording != null) {
+            if (piece == null) {
+                recording = null;
+            } else {
+                recording.add(piece);
+            }
+        }
     }
 
     /** Records a copy of host memory to a device address. */
     public void copy(MemorySegment source, long to) {
+        note(null);
         int offset = place(source.byteSize());
-        data.asSlice(offset, source.byteSize()).copyFrom(source);
+        data().memory().asSlice(offset, source.byteSize()).copyFrom(source);
         add(new Step.Copy(to, offset, (int) source.byteSize()));
     }
 
     private int place(long bytes) {
         reserve(bytes);
-        runner.awaitData();
+        data();
         int offset = used;
         used += (int) ((bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
         return offset;
     }
 
+    /** The device address of the positions of a batch's rows. */
+    public long positions(BatchRows rows) {
+        return rows(rows).positions();
+    }
+
+    /** The rows of a batch in the step's data. */
+    private BatchTables.Rows rows(BatchRows rows) {
+        if (tables.holds(rows)) {
+            return tables.rows(rows);
+        }
+        reserve(BatchTables.bytes(rows));
+        plans.clear();
+        BatchTables.Rows own = tables.rows(rows);
+        if (recording != null) {
+            note(recording.isRows(rows) ? new PassRecord.Piece.Tables(own) : null);
+        }
+        return own;
+    }
+
+    /** How attention takes the rows; written to the step's data, which must have room for it. */
+    private AttentionPlan plan(BatchRows rows, AttentionPlan.Terms terms) {
+        for (PassRecord.Piece.Plan known : plans) {
+            if (known.terms().equals(terms)) {
+                return known.plan();
+            }
+        }
+        PassRecord.Piece.Plan made = new PassRecord.Piece.Plan(terms, AttentionPlan.of(rows, terms, this));
+        plans.add(made);
+        note(made);
+        return made.plan();
+    }
+
+    private void forgetRows() {
+        tables.forget();
+        plans.clear();
+    }
+
     /** Records the storing of keys and values. */
     public void append(KvStore store, int layer, long keys, long values, BatchRows rows) {
-        reserve(BatchTables.bytes(rows));
-        add(new Step.KvAppend(store, layer, keys, values, tables.rows(rows), null, null));
+        add(new Step.KvAppend(store, layer, keys, values, rows(rows), null, null));
     }
 
     /**
@@ -155,10 +290,17 @@ public final class StepList {
             BatchRows rows,
             AttentionPlan.Limits limits,
             long stateBytes) {
-        reserve(BatchTables.bytes(rows) + AttentionPlan.bytes(rows, limits));
-        BatchTables.Rows own = tables.rows(rows);
-        AttentionPlan plan = AttentionPlan.of(rows, limits, stateBytes, this);
+        if (!tables.holds(rows) || plans.isEmpty()) {
+            reserve(BatchTables.bytes(rows) + AttentionPlan.bytes(rows, limits));
+        }
+        BatchTables.Rows own = rows(rows);
+        AttentionPlan plan = plan(rows, new AttentionPlan.Terms(limits, stateBytes));
         add(new Step.Attention(store, layer, shape, q, out, own, plan, null));
+    }
+
+    /** How many passes were recorded without calling their operations. */
+    public int replayedPasses() {
+        return replayedPasses;
     }
 
     /** What was recorded and not run yet. */
@@ -171,27 +313,39 @@ public final class StepList {
         if (expected != null && matched > 0 && matched < expected.size()) {
             expectNothing();
         }
-        List<Step> recorded = expected != null && matched > 0 ? expected : steps;
-        if (recorded.isEmpty()) {
+        List<Step> list = expected != null && matched > 0 ? expected : steps;
+        if (list.isEmpty()) {
             return;
         }
         int bytes = used;
+        StepData itsData = data;
         List<Step> before = last;
-        discard();
-        last = runner.run(recorded, bytes);
+        List<PassRecord> itsPasses = List.copyOf(recorded);
+        reset();
+        last = runner.run(list, itsData, bytes);
         if (following.size() >= MOST_FOLLOWING) {
             following.clear();
+            passes.clear();
         }
         following.put(before, last);
+        passes.put(last, itsPasses);
         expected = following.get(last);
     }
 
     /** Drops what was recorded. */
     public void discard() {
+        reset();
+        runner.dropped();
+    }
+
+    private void reset() {
         steps = new ArrayList<>();
+        recorded.clear();
+        recording = null;
         expected = null;
         matched = 0;
+        data = null;
         used = 0;
-        listeners.forEach(Runnable::run);
+        forgetRows();
     }
 }

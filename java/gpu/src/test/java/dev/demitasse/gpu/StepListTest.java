@@ -1,18 +1,28 @@
 package dev.demitasse.gpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
+import dev.demitasse.device.TokenBuffer;
+import dev.demitasse.device.TokenIds;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Lists that come again are found while they are recorded. */
 class StepListTest {
     /** Keeps the first of equal lists, as a device does that has made something of it. */
-    private static final class Recorder implements StepList.Runner {
+    private final class Recorder implements StepList.Runner {
         final List<Step> prepared = new ArrayList<>();
         final List<List<Step>> run = new ArrayList<>();
         private final Map<List<Step>, List<Step>> kept = new HashMap<>();
@@ -23,17 +33,27 @@ class StepListTest {
         }
 
         @Override
-        public List<Step> run(List<Step> steps, int dataBytes) {
+        public List<Step> run(List<Step> steps, @Nullable StepData data, int dataBytes) {
             run.add(steps);
             return kept.computeIfAbsent(steps, first -> first);
         }
 
         @Override
-        public void awaitData() {}
+        public StepData data() {
+            return data;
+        }
+
+        @Override
+        public void dropped() {}
     }
 
+    /** Where the data goes; tests change it. */
+    private record Data(MemorySegment memory, long address) implements StepData {}
+
+    private Data data = new Data(MemorySegment.ofArray(new int[64]), 0x1000);
+
     private final Recorder recorder = new Recorder();
-    private final StepList list = new StepList(recorder, MemorySegment.ofArray(new int[64]), 0x1000);
+    private final StepList list = new StepList(recorder, 256);
 
     private void run(int... counts) {
         for (int count : counts) {
@@ -105,5 +125,167 @@ class StepListTest {
         list.run(); // nothing waits
         assertThat(recorder.run.getLast()).isEqualTo(adds(7));
         assertThat(recorder.run).hasSize(3);
+    }
+
+    /** A pass of an embedding and an attention, which counts how often its operations are called. */
+    private final class Layers implements Pass {
+        int calls;
+
+        @Override
+        public LinearWeight table() {
+            throw new AssertionError("nobody asks");
+        }
+
+        @Override
+        public KvStore kv() {
+            throw new AssertionError("nobody asks");
+        }
+
+        @Override
+        public void operations(TokenIds ids, BatchRows rows) {
+            calls++;
+            long from = ids instanceof TokenIds.Given given ? list.putIds(given.ids(), rows.count()) : 0x50;
+            list.add(new Step.GatherRows(16, 4, from, rows.count(), 32));
+            list.add(new Step.GatherRows(48, 4, list.positions(rows), rows.count(), 64));
+            list.add(new Step.Add(16, 32, 5));
+        }
+    }
+
+    private final Layers layers = new Layers();
+
+    private static BatchRows at(int position) {
+        return new BatchRows(1, new int[] {position}, new int[][] {{position / 64}});
+    }
+
+    private void step(TokenIds ids, int position) {
+        list.run(layers, ids, at(position));
+        list.add(new Step.Add(16, 32, 6));
+        list.run();
+    }
+
+    private static TokenIds id(int id) {
+        return new TokenIds.Given(new int[] {id});
+    }
+
+    /** The integers of the list's data, from one on. */
+    private List<Integer> dataInts(int from, int count) {
+        return IntStream.range(from, from + count)
+                .mapToObj(i -> data.memory().getAtIndex(ValueLayout.JAVA_INT, i))
+                .toList();
+    }
+
+    @Test
+    void aPassThatComesAgainIsNotCalledAndGetsItsData() {
+        for (int i = 0; i < 5; i++) {
+            step(id(7 + i), 64 * i);
+            assertThat(dataInts(0, 1)).containsExactly(7 + i);
+            assertThat(dataInts(4, 1)).as("position").containsExactly(64 * i);
+            assertThat(dataInts(12, 1)).as("page").containsExactly(i);
+        }
+        assertThat(layers.calls).isEqualTo(2);
+        assertThat(recorder.run).hasSize(5);
+        recorder.run.forEach(steps -> assertThat(steps).isEqualTo(recorder.run.getFirst()));
+    }
+
+    @Test
+    void aPassIsCalledWhereItsDataComeElsewhere() {
+        for (int i = 0; i < 3; i++) {
+            step(id(1), i);
+        }
+        data = new Data(MemorySegment.ofArray(new int[64]), 0x2000);
+        step(id(2), 3);
+        assertThat(layers.calls).isEqualTo(3);
+        assertThat(recorder.run.getLast().getFirst()).isEqualTo(new Step.GatherRows(16, 4, 0x2000, 1, 32));
+        list.put(new int[] {1}, 1);
+        step(id(3), 4);
+        assertThat(layers.calls).isEqualTo(4);
+    }
+
+    @Test
+    void aPassIsCalledWhereItsIdsComeFromElsewhere() {
+        for (int i = 0; i < 3; i++) {
+            step(id(1), i);
+        }
+        int calls = layers.calls;
+        TokenBuffer tokens = new TokenBuffer() {
+            @Override
+            public int capacity() {
+                return 1;
+            }
+
+            @Override
+            public void read(int[] out, int count) {
+                throw new AssertionError("nobody asks");
+            }
+
+            @Override
+            public void close() {}
+        };
+        step(new TokenIds.Chosen(tokens), 5);
+        assertThat(layers.calls).isEqualTo(calls + 1);
+        step(new TokenIds.Chosen(tokens), 6);
+        step(new TokenIds.Chosen(tokens), 7);
+        assertThat(layers.calls).isEqualTo(calls + 2);
+    }
+
+    /** Data that a pass has put beside its ids and rows would not be there the next time. */
+    @Test
+    void aPassWithDataOfItsOwnIsCalledEveryTime() {
+        Pass own = new Pass() {
+            @Override
+            public LinearWeight table() {
+                throw new AssertionError("nobody asks");
+            }
+
+            @Override
+            public KvStore kv() {
+                throw new AssertionError("nobody asks");
+            }
+
+            @Override
+            public void operations(TokenIds ids, BatchRows rows) {
+                layers.calls++;
+                list.add(new Step.GatherRows(16, 4, list.put(new int[] {3}, 1), 1, 32));
+            }
+        };
+        for (int i = 0; i < 4; i++) {
+            list.run(own, id(1), at(i));
+            list.run();
+        }
+        assertThat(layers.calls).isEqualTo(4);
+    }
+
+    /** A failure in the middle leaves nothing that could be taken for the whole. */
+    @Test
+    void aPassThatFailedIsCalledAgain() {
+        Pass failing = new Pass() {
+            @Override
+            public LinearWeight table() {
+                throw new AssertionError("nobody asks");
+            }
+
+            @Override
+            public KvStore kv() {
+                throw new AssertionError("nobody asks");
+            }
+
+            @Override
+            public void operations(TokenIds ids, BatchRows rows) {
+                list.add(new Step.Add(16, 32, 1));
+                if (layers.calls++ == 1) {
+                    throw new IllegalStateException("planned");
+                }
+                list.add(new Step.Add(16, 32, 2));
+            }
+        };
+        list.run(failing, id(1), at(0));
+        list.run();
+        assertThatThrownBy(() -> list.run(failing, id(1), at(1))).isInstanceOf(IllegalStateException.class);
+        list.discard();
+        list.run(failing, id(1), at(2));
+        list.run();
+        list.run(failing, id(1), at(3));
+        list.run();
+        recorder.run.forEach(steps -> assertThat(steps).isEqualTo(adds(1, 2)));
     }
 }

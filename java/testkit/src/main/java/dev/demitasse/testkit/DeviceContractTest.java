@@ -11,6 +11,7 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
@@ -246,6 +247,33 @@ public abstract class DeviceContractTest extends LinearContractTest {
                                 .isEqualTo(kind.choose(rows[r]));
                     }
                 }
+            }
+        }
+    }
+
+    /** Tokens go from one sampling to the next embedding without the host; where none was found the first is taken. */
+    @Test
+    public void tokensThatAreChosenAreEmbedded() {
+        float[] w = KernelCases.numbers(8 * 32, Fill.RANDOM, new SplittableRandom(seed));
+        float[] logits = {0, 0, 0, 9, Float.NaN, Float.NaN, Float.NaN, Float.NaN, 0, 7, 0, 0};
+        try (Device device = open(ActivationType.F32);
+                LinearWeight table = device.upload(KernelCases.matrix(w, 8, 32), WeightLayout.F32);
+                Buffer x = device.upload(logits);
+                TokenBuffer tokens = device.allocateTokens(4);
+                Buffer rows = device.allocate(4 * 32 * 4)) {
+            device.sample(x, 4, Collections.nCopies(3, Draw.GREEDY), tokens, 1);
+            device.embed(table, tokens, 4, 1, rows);
+            device.start();
+            device.sample(x, 4, List.of(Draw.GREEDY), tokens, 0);
+            int[] chosen = new int[4];
+            tokens.read(chosen, 4);
+            assertThat(chosen).containsExactly(3, 3, Draw.NONE, 1);
+            int[] expected = {0, 3, 0, 1};
+            float[] embedded = read(rows, 4 * 32);
+            for (int row = 0; row < 4; row++) {
+                assertThat(Arrays.copyOfRange(embedded, row * 32, row * 32 + 32))
+                        .as("row " + row)
+                        .isEqualTo(Arrays.copyOfRange(w, expected[row] * 32, expected[row] * 32 + 32));
             }
         }
     }

@@ -14,8 +14,11 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.TokenBuffer;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
@@ -74,9 +77,31 @@ public abstract class DoorContractTest {
             Buffer y,
             Buffer small,
             Buffer closed,
-            Buffer foreign) {
+            Buffer foreign,
+            TokenBuffer tokens,
+            TokenBuffer closedTokens) {
         BatchRows rows(int position, int... pages) {
             return new BatchRows(1, new int[] {position}, new int[][] {pages});
+        }
+
+        /** Doubles x[0]. */
+        Pass pass() {
+            return new Pass() {
+                @Override
+                public LinearWeight table() {
+                    return weight;
+                }
+
+                @Override
+                public KvStore kv() {
+                    return kv;
+                }
+
+                @Override
+                public void operations(TokenIds ids, BatchRows rows) {
+                    device.add(x, x, 1);
+                }
+            };
         }
 
         void attention(int layer, AttentionShape shape, BatchRows rows) {
@@ -168,6 +193,23 @@ public abstract class DoorContractTest {
         all.put("sample beyond", () -> d.sample(t.x, 33, List.of(Draw.GREEDY, Draw.GREEDY), new int[2]));
         all.put("sample to a short array", () -> d.sample(t.x, 32, List.of(Draw.GREEDY, Draw.GREEDY), new int[1]));
         all.put("sample of no columns", () -> d.sample(t.x, 0, List.of(Draw.GREEDY), new int[1]));
+        List<Draw> two = List.of(Draw.GREEDY, Draw.GREEDY);
+        all.put("a buffer of no tokens", () -> d.allocateTokens(0).close());
+        all.put("sample beyond the tokens", () -> d.sample(t.x, 32, two, t.tokens, 1));
+        all.put("sample to before the tokens", () -> d.sample(t.x, 32, two, t.tokens, -1));
+        all.put("sample to closed tokens", () -> d.sample(t.x, 32, two, t.closedTokens, 0));
+        all.put("read of more tokens than there are", () -> t.tokens.read(new int[3], 3));
+        all.put("read of tokens to a short array", () -> t.tokens.read(new int[1], 2));
+        all.put("embed of more rows than tokens", () -> d.embed(t.weight, t.tokens, 3, 1, t.x));
+        all.put("embed by closed tokens", () -> d.embed(t.weight, t.closedTokens, 1, 1, t.x));
+        all.put("gatherPositions beyond", () -> d.gatherPositions(t.x, 32, t.rows(2, 0, 1), t.y));
+        all.put("gatherPositions to a short buffer", () -> d.gatherPositions(t.x, 32, t.rows(1, 0, 1), t.small));
+        all.put(
+                "gatherPositions of more rows than positions",
+                () -> d.gatherPositions(t.x, 1, new BatchRows(2, new int[] {0}, new int[][] {table, table}), t.y));
+        all.put("a pass over a wrong token", () -> d.run(t.pass(), new TokenIds.Given(new int[] {4}), t.rows(0, 0)));
+        all.put("a pass over a wrong page", () -> d.run(t.pass(), new TokenIds.Given(new int[1]), t.rows(0, 9)));
+        all.put("a pass over closed tokens", () -> d.run(t.pass(), new TokenIds.Chosen(t.closedTokens), t.rows(0, 0)));
         all.put(
                 "a cache of no pages",
                 () -> d.allocateKv(new KvShape(1, 1, 32, 0, KvType.F16)).close());
@@ -199,9 +241,19 @@ public abstract class DoorContractTest {
                     device.upload(new float[64]),
                     device.allocate(16),
                     device.allocate(256),
-                    other.allocate(256));
+                    other.allocate(256),
+                    device.allocateTokens(2),
+                    device.allocateTokens(2));
             owned.addAll(List.of(
-                    things.weight, things.foreignWeight, things.kv, things.x, things.y, things.small, things.foreign));
+                    things.weight,
+                    things.foreignWeight,
+                    things.kv,
+                    things.x,
+                    things.y,
+                    things.small,
+                    things.foreign,
+                    things.tokens));
+            things.closedTokens.close();
             things.closedWeight.close();
             things.closedKv.close();
             things.closed.close();

@@ -1,0 +1,171 @@
+package dev.demitasse.device;
+
+import static dev.demitasse.device.Arguments.require;
+import static dev.demitasse.device.Arguments.requireAccess;
+
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * What {@link CheckedDevice} hands out for a thing of its device: can be closed twice, and when the device is closed
+ * already, and is refused afterwards.
+ *
+ * @param <T> the thing
+ */
+abstract class CheckedHandle<T extends AutoCloseable> {
+    final CheckedDevice owner;
+    final T inner;
+    private boolean released;
+
+    private CheckedHandle(CheckedDevice owner, T inner) {
+        this.owner = owner;
+        this.inner = inner;
+    }
+
+    /** The thing, for a device that must be the one that handed it out. */
+    T open(CheckedDevice user, String what) {
+        if (user != owner) {
+            throw user.foreign(what);
+        }
+        if (released) {
+            throw new UsageException("The " + what + " is closed.");
+        }
+        return inner;
+    }
+
+    void release(Runnable close) {
+        synchronized (owner) {
+            if (!released) {
+                released = true;
+                owner.forgetPasses(); // they may use it
+                close.run();
+            }
+        }
+    }
+
+    /** A buffer. */
+    static final class Memory extends CheckedHandle<Buffer> implements Buffer {
+        Memory(CheckedDevice owner, Buffer inner) {
+            super(owner, inner);
+        }
+
+        @Override
+        public long bytes() {
+            return inner.bytes();
+        }
+
+        private Buffer range(long offset, MemorySegment memory) {
+            Buffer buffer = open(owner, "buffer");
+            require(
+                    offset >= 0 && memory.byteSize() <= bytes() - offset,
+                    () -> memory.byteSize() + " bytes from " + offset + " on are not within a buffer of " + bytes()
+                            + ".");
+            requireAccess(memory);
+            return buffer;
+        }
+
+        @Override
+        public void write(long offset, MemorySegment source) {
+            owner.recorded(() -> range(offset, source).write(offset, source));
+        }
+
+        @Override
+        public void read(long offset, MemorySegment target) {
+            owner.started(() -> {
+                require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
+                range(offset, target).read(offset, target);
+            });
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+
+    /** A matrix. */
+    static final class Matrix extends CheckedHandle<LinearWeight> implements LinearWeight {
+        Matrix(CheckedDevice owner, LinearWeight inner) {
+            super(owner, inner);
+        }
+
+        @Override
+        public int rows() {
+            return inner.rows();
+        }
+
+        @Override
+        public int columns() {
+            return inner.columns();
+        }
+
+        @Override
+        public WeightLayout layout() {
+            return inner.layout();
+        }
+
+        @Override
+        public long bytes() {
+            return inner.bytes();
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+
+    /** Memory of a cache. */
+    static final class Cache extends CheckedHandle<KvStore> implements KvStore {
+        Cache(CheckedDevice owner, KvStore inner) {
+            super(owner, inner);
+        }
+
+        @Override
+        public KvShape shape() {
+            return inner.shape();
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+
+    /** A buffer of tokens. */
+    static final class Tokens extends CheckedHandle<TokenBuffer> implements TokenBuffer {
+        Tokens(CheckedDevice owner, TokenBuffer inner) {
+            super(owner, inner);
+        }
+
+        @Override
+        public int capacity() {
+            return inner.capacity();
+        }
+
+        /** The thing, with room for {@code count} tokens from {@code first} on. */
+        TokenBuffer range(CheckedDevice user, int first, int count) {
+            TokenBuffer tokens = open(user, "buffer of tokens");
+            require(
+                    first >= 0 && count >= 0 && count <= capacity() - first,
+                    () -> count + " tokens from " + first + " on are not within a buffer of " + capacity() + ".");
+            return tokens;
+        }
+
+        @Override
+        public void read(int[] out, int count) {
+            owner.started(() -> {
+                TokenBuffer tokens = range(owner, 0, count);
+                require(count <= out.length, () -> count + " tokens do not fit an array of " + out.length + ".");
+                tokens.read(out, count);
+            });
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+}
