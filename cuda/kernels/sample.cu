@@ -38,6 +38,7 @@ struct SampleArgs {
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 constexpr int NO_TOKEN = -1;
 constexpr int BINS = 256;
+constexpr float BIN_SCALE = 2032;  // 255^2 / 32: the last bin begins 32 from the largest logit
 constexpr int MOST_LISTED = 4096;
 constexpr int LOADS = 16;                        // loads of a thread on their way
 constexpr float WEIGHT_UNIT = 1099511627776.0f;  // 2^40
@@ -255,9 +256,11 @@ struct SampleBlock {
         return found;
     }
 
-    // Where a logit counts in a histogram: by its distance from the largest, then by the digits of its order.
+    // Where a logit counts in a histogram: by the square root of its distance from the largest, then by the digits of
+    // its order. Up to 32 from the largest bins are 0.0005 wide at first, so that they also part logits that are all
+    // alike, and 0.25 at last.
     DEVICE int bin_of(int level, uint32_t key, float logit) const {
-        return level == 0 ? BINS - 1 - static_cast<int>(fminf((largest - logit) * 8, BINS - 1.0f))
+        return level == 0 ? BINS - 1 - static_cast<int>(fminf(sqrtf((largest - logit) * BIN_SCALE), BINS - 1.0f))
                           : static_cast<int>(key >> (32 - 8 * level) & 0xFF);
     }
 
