@@ -444,6 +444,12 @@ API cuEventSynchronize(void* handle) {
     return event->stream == nullptr ? sticky
                                     : settle(event->stream, [&] { return event->reached < event->recorded; });
 }
+API cuStreamWaitEvent(void* stream, void* handle, unsigned) {
+    auto event = *static_cast<std::shared_ptr<Event>*>(handle);
+    return run(stream, [event, number = event->recorded] {
+        return event->stream == nullptr ? sticky : settle(event->stream, [&] { return event->reached < number; });
+    });
+}
 API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
     const Event& first = **static_cast<std::shared_ptr<Event>*>(from);
     const Event& last = **static_cast<std::shared_ptr<Event>*>(to);

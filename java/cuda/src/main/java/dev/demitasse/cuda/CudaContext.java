@@ -21,7 +21,7 @@ import jcuda.driver.CUresult;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A CUDA context with its stream and its memory. After an error that breaks the context every further use ends in
+ * A CUDA context with its streams and its memory. After an error that breaks the context every further use ends in
  * {@link DeviceFailedException}; a broken or closed context is never used again.
  */
 final class CudaContext implements AutoCloseable {
@@ -29,6 +29,7 @@ final class CudaContext implements AutoCloseable {
 
     private final CUcontext context = new CUcontext();
     private final CudaStream stream = new CudaStream();
+    private final CudaStream copies = new CudaStream();
     private final MemoryLedger ledger = new MemoryLedger();
     private @Nullable String failure;
     private boolean closed;
@@ -40,10 +41,17 @@ final class CudaContext implements AutoCloseable {
                     + "; close other programs that use the GPU.");
         }
         check(cuStreamCreate(stream, STREAM_NON_BLOCKING), "making a stream");
+        check(cuStreamCreate(copies, STREAM_NON_BLOCKING), "making a stream");
     }
 
+    /** Where kernels run. */
     CudaStream stream() {
         return stream;
+    }
+
+    /** Where data are copied that kernels will wait for. */
+    CudaStream copies() {
+        return copies;
     }
 
     /**
@@ -146,6 +154,7 @@ final class CudaContext implements AutoCloseable {
         closed = true;
         if (failure == null) {
             cuStreamDestroy(stream);
+            cuStreamDestroy(copies);
         }
         cuCtxDestroy(context);
     }

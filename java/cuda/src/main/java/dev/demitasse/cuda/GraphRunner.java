@@ -17,7 +17,6 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import jcuda.driver.CUgraph;
 import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUstreamCaptureMode;
@@ -25,8 +24,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Runs lists of steps: fuses them, makes launches of them, and starts those. A list that comes a second time is
- * captured into a CUDA graph, the copy of its data included, and from then on costs one call, without being looked at
- * again.
+ * captured into a CUDA graph, and from then on costs one call and the copy of its data, without being looked at again.
  */
 final class GraphRunner implements StepList.Runner, AutoCloseable {
     private static final int GRAPHS = 64;
@@ -60,22 +58,14 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
      */
     record Ticket(StagedData data, long number) {}
 
-    /** Equal lists with as much data in the same place; its hash is made once. */
+    /** Equal lists; its hash is made once. */
     private static final class Key {
         final List<Step> steps;
-        final @Nullable StagedData data;
-        final int dataBytes;
         private final int hash;
 
-        Key(List<Step> steps, @Nullable StagedData data, int dataBytes) {
+        Key(List<Step> steps) {
             this.steps = steps;
-            this.data = data;
-            this.dataBytes = dataBytes;
             hash = steps.hashCode();
-        }
-
-        boolean has(@Nullable StagedData wanted, int bytes) {
-            return data == wanted && dataBytes == bytes;
         }
 
         @Override
@@ -85,10 +75,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
 
         @Override
         public boolean equals(@Nullable Object other) {
-            return other instanceof Key key
-                    && hash == key.hash
-                    && has(key.data, key.dataBytes)
-                    && steps.equals(key.steps);
+            return other instanceof Key key && hash == key.hash && steps.equals(key.steps);
         }
     }
 
@@ -118,7 +105,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         this.overlap = overlap;
         this.kernels = kernels;
         this.launches = launches;
-        data = List.of(new StagedData(context), new StagedData(context));
+        data = List.of(new StagedData(context, context.copies()), new StagedData(context, context.copies()));
         steps = new StepList(this, StagedData.BYTES);
     }
 
@@ -148,7 +135,10 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     public List<Step> run(List<Step> recorded, @Nullable StepData stepData, int dataBytes) {
         context.enter();
         StagedData staged = dataBytes == 0 ? null : (StagedData) stepData;
-        Key key = key(recorded, staged, dataBytes);
+        if (staged != null) {
+            staged.copy(dataBytes);
+        }
+        Key key = key(recorded);
         Graph graph = listsWithoutGraphs > 0 ? null : graphs.get(key);
         RunEvent event;
         if (graph != null && graph.executable != null) {
@@ -159,7 +149,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             event = begin(list.size());
             boolean replayed = launchAsGraph(key, graph, list);
             if (!replayed) {
-                launchAll(list, staged, dataBytes);
+                launchAll(list);
             }
             launched(event, replayed);
         }
@@ -168,9 +158,9 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     /** The key of a list; the one that it has already, where it is a list that was kept. */
-    private Key key(List<Step> recorded, @Nullable StagedData staged, int dataBytes) {
+    private Key key(List<Step> recorded) {
         Key kept = keys.get(recorded);
-        return kept != null && kept.has(staged, dataBytes) ? kept : new Key(recorded, staged, dataBytes);
+        return kept != null ? kept : new Key(recorded);
     }
 
     /** After a launch: who waits for it, and for what. */
@@ -243,7 +233,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
             remember(key);
             return false;
         }
-        seen.executable = capture(list, key.data, key.dataBytes);
+        seen.executable = capture(list);
         seen.launches = list.size();
         if (seen.executable == null) {
             return false;
@@ -289,7 +279,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
     }
 
     /** The list as a graph; null where the driver cannot make one now. */
-    private @Nullable CUgraphExec capture(List<Launch> list, @Nullable StagedData staged, int dataBytes) {
+    private @Nullable CUgraphExec capture(List<Launch> list) {
         for (Launch launch : list) {
             if (launch instanceof Launch.Kernel kernel) {
                 kernels.get(kernel.kernel(), kernel.grid().sharedBytes()); // nothing is loaded during a capture
@@ -300,7 +290,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
                 cuStreamBeginCapture(context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
                 "beginning a capture");
         try {
-            launchAll(list, staged, dataBytes);
+            launchAll(list);
         } catch (RuntimeException | Error e) {
             if (cuStreamEndCapture(context.stream(), graph) == 0) {
                 cuGraphDestroy(graph);
@@ -323,10 +313,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         return executable;
     }
 
-    private void launchAll(List<Launch> list, @Nullable StagedData staged, int dataBytes) {
-        if (staged != null) {
-            staged.copy(dataBytes);
-        }
+    private void launchAll(List<Launch> list) {
         boolean afterKernel = false;
         for (Launch launch : list) {
             switch (launch) {
@@ -336,7 +323,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
                     context.check(
                             cuMemcpyDtoDAsync(
                                     DevicePointer.of(copy.to()),
-                                    Objects.requireNonNull(staged).at(copy.from()),
+                                    DevicePointer.of(copy.from()),
                                     copy.bytes(),
                                     context.stream()),
                             "copying to a buffer");

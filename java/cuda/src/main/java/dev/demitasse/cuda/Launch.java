@@ -33,5 +33,5 @@ sealed interface Launch {
     record Call(Runnable action) implements Launch {}
 
     /** From the step's data to device memory. */
-    record Copy(long to, int from, int bytes) implements Launch {}
+    record Copy(long to, long from, int bytes) implements Launch {}
 }

@@ -7,6 +7,7 @@ import static jcuda.driver.JCudaDriver.cuEventSynchronize;
 import static jcuda.driver.JCudaDriver.cuMemFreeHost;
 import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
+import static jcuda.driver.JCudaDriver.cuStreamWaitEvent;
 
 import dev.demitasse.gpu.MemoryLedger;
 import dev.demitasse.gpu.StepData;
@@ -18,7 +19,8 @@ import jcuda.driver.CUevent;
 
 /**
  * Memory for the data of a list of steps: pinned on the host, and its copy on the device. It is busy from the launch of
- * the list until that is complete.
+ * the list until that is complete. Copies have a stream of their own, so that the data of a list come while the list
+ * before it runs.
  */
 final class StagedData implements StepData, AutoCloseable {
     static final int BYTES = 8 << 20;
@@ -28,17 +30,22 @@ final class StagedData implements StepData, AutoCloseable {
     private final Pointer staging = new Pointer();
     private final MemorySegment memory;
     private final DevicePointer device;
+    private final CudaStream copies;
+    private final CUevent copied = new CUevent();
     private final CUevent complete = new CUevent();
     private final List<RunEvent> events = new ArrayList<>();
     private long launch; // the number of the last one
     private boolean busy;
 
-    StagedData(CudaContext context) {
+    StagedData(CudaContext context, CudaStream copies) {
         this.context = context;
+        this.copies = copies;
         context.enter();
         context.check(cuMemHostAlloc(staging, BYTES, 0), "allocating pinned memory");
         memory = MemorySegment.ofBuffer(staging.getByteBuffer(0, BYTES));
         device = context.allocate(BYTES, MemoryLedger.Purpose.WORKSPACE);
+        context.synchronize("zeroing memory"); // before another stream writes there
+        context.check(cuEventCreate(copied, NO_TIMING), "making an event");
         context.check(cuEventCreate(complete, NO_TIMING), "making an event");
     }
 
@@ -52,10 +59,6 @@ final class StagedData implements StepData, AutoCloseable {
         return device.address();
     }
 
-    DevicePointer at(int offset) {
-        return device.at(offset);
-    }
-
     boolean busy() {
         return busy;
     }
@@ -64,9 +67,11 @@ final class StagedData implements StepData, AutoCloseable {
         return launch;
     }
 
-    /** Copies it to the device, in the order of the stream. */
+    /** Copies it to the device, and has the stream wait for that. */
     void copy(int bytes) {
-        context.check(cuMemcpyHtoDAsync(device, staging, bytes, context.stream()), "copying the step's data");
+        context.check(cuMemcpyHtoDAsync(device, staging, bytes, copies), "copying the step's data");
+        context.check(cuEventRecord(copied, copies), "recording an event");
+        context.check(cuStreamWaitEvent(context.stream(), copied, 0), "waiting for the step's data");
     }
 
     /** A list that reads it has been launched. */
@@ -99,6 +104,7 @@ final class StagedData implements StepData, AutoCloseable {
     /** Gives it back; nothing must be under way. */
     @Override
     public void close() {
+        cuEventDestroy(copied);
         cuEventDestroy(complete);
         context.free(device, BYTES, MemoryLedger.Purpose.WORKSPACE);
         cuMemFreeHost(staging);

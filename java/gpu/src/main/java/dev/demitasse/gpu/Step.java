@@ -122,6 +122,6 @@ public sealed interface Step {
      */
     record Sample(long logits, int columns, int rows, long draws, long out, long host) implements Step {}
 
-    /** {@code bytes} of the step's data, from {@code from} on, to {@code to}. */
-    record Copy(long to, int from, int bytes) implements Step {}
+    /** {@code bytes} of the step's data, which lie at {@code from}, to {@code to}. */
+    record Copy(long to, long from, int bytes) implements Step {}
 }

@@ -223,7 +223,7 @@ public final class StepList {
         note(null);
         int offset = place(source.byteSize());
         data().memory().asSlice(offset, source.byteSize()).copyFrom(source);
-        add(new Step.Copy(to, offset, (int) source.byteSize()));
+        add(new Step.Copy(to, data().address() + offset, (int) source.byteSize()));
     }
 
     private int place(long bytes) {
