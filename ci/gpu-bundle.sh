@@ -35,7 +35,7 @@ os.replace(sys.argv[1] + ".new", sys.argv[1])
 END
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
-cp java/bench/target/classes/dev/demitasse/bench/{Device,Model}Benchmark*.class \
+cp java/bench/target/classes/dev/demitasse/bench/{DeviceBenchmark,ModelBenchmark,LlamaBench}*.class \
   "$bundle/main/bench-classes/dev/demitasse/bench/"
 cmake --build java/cuda/target/cmake --target bench_ceilings sweep >/dev/null
 mkdir -p "$bundle/main/bin" "$bundle/main/kernels"

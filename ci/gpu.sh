@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz
-# (ci/gpu-bundle.sh) and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) may lie beside main.
+# (ci/gpu-bundle.sh) and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) and the folder peers
+# (ci/gpu-peers.sh) may lie beside main.
 # Runs the contract and end-to-end tests of the cuda device, each class in a process of its own and of which none may be
 # skipped; then models, kernels alone in several variants (sweep), PyTorch's kernels (where python3 has torch), and
 # operations, each to a file of JSON lines in RESULTS. On a card of compute capability 9.0 what it gives at most comes
@@ -67,7 +68,7 @@ within() {
 # Classes that need a newer GPU, by their own condition, would be skipped elsewhere.
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 || true)
 classes=()
-for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest \
+for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest TuningTest \
   $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
   classes+=("$class")
 done
@@ -104,12 +105,22 @@ for class in "${classes[@]}"; do
 done
 [ -z "$tests" ] || exit $status
 
+# llama.cpp (ci/gpu-peers.sh) beside main: the same files, in the same run. cuBLAS is PyTorch's.
+peer=
+if [ -x ../peers/llama-bench ]; then
+  cublas=$(python3 -c "import glob, sys
+print(next((f.rsplit('/', 1)[0] for p in sys.path for f in glob.glob(p + '/nvidia/*/lib/libcublas.so.13')), ''))" || true)
+  export LD_LIBRARY_PATH=$PWD/../peers${cublas:+:$cublas}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  peer=--peer=$PWD/../peers/llama-bench
+else
+  echo "gpu.sh: llama.cpp is not beside the bundle; it is not measured"
+fi
 benchmark() { # a name, seconds, a class and its arguments
   # shellcheck disable=SC2086
   within "$1" "$2" "$java" $flags -cp "bench-classes:lib/*" "dev.demitasse.bench.$3" cuda $quick "${@:4}" \
     >>"$results/demitasse.jsonl"
 }
-benchmark "models of 8B" 200 ModelBenchmark llama-8b/Q4_0
+benchmark "models of 8B" 240 ModelBenchmark ${peer:+"$peer"} llama-8b/Q4_0
 # shellcheck disable=SC2086
 within "single kernels" 120 bin/sweep kernels ${quick:+--small} >"$results/sweep.jsonl"
 if python3 -c "import torch; assert torch.cuda.is_available()" 2>/dev/null; then
@@ -119,7 +130,7 @@ else
   : >"$results/torch.jsonl"
 fi
 benchmark operations 400 DeviceBenchmark
-benchmark "other models" 600 ModelBenchmark deep llama-1b llama-8b/Q8_0 tiny
+benchmark "other models" 600 ModelBenchmark ${peer:+"$peer"} llama-1b llama-8b/Q8_0 deep tiny
 python3 cuda/bench/table.py "$results"/{demitasse,torch}.jsonl >"$results/table.md" || status=1
 cat "$results/table.md"
 echo "gpu.sh: $(wc -l <"$results/demitasse.jsonl") figures in $results/demitasse.jsonl"

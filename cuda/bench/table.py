@@ -4,12 +4,13 @@
   cuda/bench/table.py FILE.jsonl ... > table.md
 
 Bandwidth is per cent of the read-only bandwidth that PyTorch measured in the same run; `x` is the peer's time over
-Demitasse's, for the quickest peer of that shape. A dash: there is no such figure in the files.
+Demitasse's, for the quickest peer of that shape, or Demitasse's tokens a second over llama.cpp's. A dash: there is no such figure in the files.
 """
 import json
 import sys
 
 PEERS = {"linear": ("fp16 matmul", "_int_mm", "_scaled_mm fp8", "_weight_int4pack_mm"), "attention": ("sdpa decode",)}
+PEER = "llama.cpp"
 SHAPE = {"linear": ("rows", "outputs", "columns"), "attention": ("sequences", "depth")}
 
 
@@ -67,18 +68,28 @@ def samples(figures):
 
 def models(figures, limit):
     columns = ("model", "type", "cache")
-    prefill = [f for f in figures if f.get("operation") == "prefill"]
-    decode = [f for f in figures if f.get("operation") == "decode"]
+    own = [f for f in figures if f["backend"] != PEER]
+    peers = {(f["operation"], f["model"], f["type"], f["tokens"] if f["operation"] == "prefill" else f["depth"]): f
+             for f in figures if f["backend"] == PEER and (f["operation"] == "decode" or f["depth"] == 0)}
+    prefill = [f for f in own if f.get("operation") == "prefill"]
+    decode = [f for f in own if f.get("operation") == "decode"]
+
+    def beside(f, size):
+        peer = peers.get((f["operation"], f["model"], f["type"], size)) if f["cache"] == "F16" else None
+        speed = None if peer is None else peer["tokensPerSecond"]
+        return number(speed), number(speed and f["tokensPerSecond"] / speed, 2)
+
     if prefill:
-        head("prefill", *columns, "tokens", "tokens/s")
+        head("prefill", *columns, "tokens", "tokens/s", "llama.cpp", "x")
         for f in prefill:
-            line(*(f[c] for c in columns), f["tokens"], number(f["tokensPerSecond"]))
+            line(*(f[c] for c in columns), f["tokens"], number(f["tokensPerSecond"]), *beside(f, f["tokens"]))
     if decode:
-        head("decode", *columns, "sequences", "depth", "tokens/s", "ms a step", "weights GB/s", "of read",
-             "kernels a step", "ms on the GPU", "ms elsewhere")
+        head("decode", *columns, "sequences", "depth", "tokens/s", "llama.cpp", "x", "ms a step", "weights GB/s",
+             "of read", "kernels a step", "ms on the GPU", "ms elsewhere")
         for f in decode:
+            depth = None if f["sequences"] > 1 else 0 if f["depth"] == 1 else f["depth"]
             line(*(f[c] for c in columns), f["sequences"], f["depth"], number(f["tokensPerSecond"]),
-                 number(f["millisecondsPerStep"], 3), number(f["weightGigabytesPerSecond"]),
+                 *beside(f, depth), number(f["millisecondsPerStep"], 3), number(f["weightGigabytesPerSecond"]),
                  share(f["weightGigabytesPerSecond"], limit), number(f.get("kernelsPerStep"), 0),
                  number(f.get("gpuMillisecondsPerStep"), 3), number(f.get("otherMillisecondsPerStep"), 3))
 

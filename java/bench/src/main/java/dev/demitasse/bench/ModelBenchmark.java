@@ -33,6 +33,7 @@ import java.util.SplittableRandom;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Whole models of well-known shapes with random weights, from a file through the engine to tokens, on any device:
@@ -41,6 +42,9 @@ import jdk.jfr.consumer.RecordingFile;
  */
 public final class ModelBenchmark {
     private static final int PROMPT = 512;
+    private static final int LONG_PROMPT = 4096;
+    private static final int DEEP_POSITION = 8192;
+    private static final String PEER = "--peer=";
     /** What the cuda device records of a list of kernels. */
     static final String RUN_EVENT = "demitasse.CudaRun";
 
@@ -68,22 +72,31 @@ public final class ModelBenchmark {
 
     private final String backend;
     private final boolean quick;
+    private final @Nullable LlamaBench peer;
 
-    private ModelBenchmark(String backend, boolean quick) {
+    private ModelBenchmark(String backend, boolean quick, @Nullable LlamaBench peer) {
         this.backend = backend;
         this.quick = quick;
+        this.peer = peer;
     }
 
     /**
-     * Arguments: a backend's name; {@code --quick} for small models that only show that everything runs; and which
-     * models, where that is not all, by the beginning of what they print: {@code llama-8b}, {@code llama-8b/Q4_0/FP8}.
+     * Arguments: a backend's name; {@code --quick} for small models that only show that everything runs;
+     * {@code --peer=PROGRAM} for what llama.cpp's {@code llama-bench} does with the same files, longer prompts and
+     * greater depths included; and which models, where that is not all, by the beginning of what they print:
+     * {@code llama-8b}, {@code llama-8b/Q4_0/FP8}.
      */
     public static void main(String[] arguments) throws IOException {
         List<String> options = Arrays.asList(arguments).subList(1, arguments.length);
         boolean quick = options.contains("--quick");
         List<String> names =
                 options.stream().filter(option -> !option.startsWith("--")).toList();
-        ModelBenchmark benchmark = new ModelBenchmark(arguments[0], quick);
+        LlamaBench peer = options.stream()
+                .filter(option -> option.startsWith(PEER))
+                .map(option -> new LlamaBench(option.substring(PEER.length())))
+                .findFirst()
+                .orElse(null);
+        ModelBenchmark benchmark = new ModelBenchmark(arguments[0], quick, peer);
         Map<Shape, List<TensorType>> models = new LinkedHashMap<>();
         models.put(DEEP, List.of(TensorType.Q4_0));
         models.put(quick ? TINY : LLAMA_1B, List.of(TensorType.Q4_0, TensorType.Q8_0, TensorType.F16));
@@ -116,6 +129,16 @@ public final class ModelBenchmark {
             for (KvType cache : caches) {
                 run(path, shape, type, cache);
             }
+            if (peer != null && caches.contains(KvType.F16)) {
+                List<Integer> prompts = quick ? List.of(40) : List.of(PROMPT, LONG_PROMPT);
+                String model = String.format(Locale.ROOT, "\"model\":\"%s\",\"type\":\"%s\",", shape.name, type);
+                peer.run(
+                        path,
+                        prompts,
+                        quick ? 8 : 128,
+                        quick ? List.of(0) : List.of(0, DEEP_POSITION),
+                        fields -> System.out.println("{\"backend\":\"llama.cpp\"," + model + fields + "}"));
+            }
         } finally {
             Files.deleteIfExists(path);
         }
@@ -124,7 +147,7 @@ public final class ModelBenchmark {
     private void run(Path path, Shape shape, TensorType type, KvType kvType) throws IOException {
         int depth = quick ? 40 : 2048;
         int most = quick ? 2 : 32;
-        int context = depth + PROMPT;
+        int context = (peer == null || quick ? depth : DEEP_POSITION) + PROMPT;
         long start = System.nanoTime();
         try (Gguf file = Gguf.open(path);
                 Device device = Devices.open(backend, DeviceOptions.defaults())) {
@@ -141,9 +164,13 @@ public final class ModelBenchmark {
                         model,
                         weights.bytes(),
                         (System.nanoTime() - start) * 1e-9));
-                prefill(engine, model);
+                prefill(engine, model, quick ? 40 : PROMPT);
                 decode(engine, model, weights.bytes(), 1, 1);
                 decode(engine, model, weights.bytes(), 1, depth);
+                if (peer != null && !quick) {
+                    prefill(engine, model, LONG_PROMPT);
+                    decode(engine, model, weights.bytes(), 1, DEEP_POSITION);
+                }
                 for (int sequences = 8; sequences <= most; sequences *= 4) {
                     decode(engine, model, weights.bytes(), sequences, 1);
                     decode(engine, model, weights.bytes(), sequences, depth);
@@ -155,19 +182,18 @@ public final class ModelBenchmark {
         }
     }
 
-    private void prefill(Engine engine, String model) {
+    private void prefill(Engine engine, String model, int count) {
         double[] seconds = new double[quick ? 1 : 10];
         for (int run = -2; run < seconds.length; run++) {
             Sequence sequence = new Sequence();
             long start = System.nanoTime();
-            engine.begin(sequence, tokens(quick ? 40 : PROMPT, run), SamplingOptions.GREEDY, 1, 0, false);
+            engine.begin(sequence, tokens(count, run), SamplingOptions.GREEDY, 1, 0, false);
             engine.await(sequence, 0, () -> null);
             if (run >= 0) {
                 seconds[run] = (System.nanoTime() - start) * 1e-9;
             }
             engine.close(sequence);
         }
-        int count = quick ? 40 : PROMPT;
         print(String.format(
                 Locale.ROOT,
                 "\"operation\":\"prefill\",%s,\"tokens\":%d,\"tokensPerSecond\":%.1f",
@@ -291,6 +317,8 @@ public final class ModelBenchmark {
         writer.metadata("llama.attention.head_count", MetadataValue.of(MetadataType.UINT32, shape.heads));
         writer.metadata("llama.attention.head_count_kv", MetadataValue.of(MetadataType.UINT32, shape.kvHeads));
         writer.metadata("llama.attention.key_length", MetadataValue.of(MetadataType.UINT32, shape.headDim));
+        writer.metadata("tokenizer.ggml.model", MetadataValue.of(MetadataType.STRING, "none"));
+        writer.metadata("llama.vocab_size", MetadataValue.of(MetadataType.UINT32, shape.vocabulary));
         writer.metadata("llama.context_length", MetadataValue.of(MetadataType.UINT32, 131072));
         writer.metadata("llama.attention.layer_norm_rms_epsilon", MetadataValue.of(MetadataType.FLOAT32, 1e-5f));
         try (Arena arena = Arena.ofShared()) {
