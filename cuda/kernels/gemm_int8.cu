@@ -38,7 +38,7 @@ struct GemmShape {
     static constexpr int SCALES = gemm_scale_bytes(BITS, GROUP, T::N);
     static constexpr int STAGES = GEMM_STAGES;
     static constexpr int STAGE = gemm_shared_bytes(BITS, GROUP, T::M) / STAGES;
-    static_assert(T::M == gemm_rows(T::M) && T::N == gemm_outputs(GROUP, T::M) && T::THREADS == gemm_threads(T::M));
+    static_assert(T::N == gemm_outputs(GROUP, T::M) && T::THREADS == gemm_threads(T::M));
 };
 
 // What a thread copies of each tile of columns, one tile after the other: chunks of 16 bytes of LINES lines, which lie

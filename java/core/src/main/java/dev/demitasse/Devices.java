@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.function.Consumer;
 
 /** Finds and opens devices. */
 public final class Devices {
@@ -79,9 +80,27 @@ public final class Devices {
                     support);
         }
         if (refusals.isEmpty()) {
-            throw new BackendUnavailableException("There is no backend \"" + name + "\"; these are on the class path: "
-                    + backends().stream().map(Backend::name).toList() + ".");
+            throw unknown(name);
         }
         throw new BackendUnavailableException(String.join("; ", refusals) + ".");
+    }
+
+    /**
+     * Measures a device ({@link Backend#tune}).
+     *
+     * @param name a backend's name
+     * @throws BackendUnavailableException where there is none of that name, or it has no device
+     */
+    public static void tune(String name, DeviceOptions options, Consumer<String> report) {
+        Backend backend = backends().stream()
+                .filter(each -> each.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> unknown(name));
+        backend.tune(options, report);
+    }
+
+    private static BackendUnavailableException unknown(String name) {
+        return new BackendUnavailableException("There is no backend \"" + name + "\"; these are on the class path: "
+                + backends().stream().map(Backend::name).toList() + ".");
     }
 }

@@ -62,6 +62,7 @@ public final class Main implements Runnable {
         commands.put("bench", BenchCommand::new);
         commands.put("perplexity", PerplexityCommand::new);
         commands.put("devices", DevicesCommand::new);
+        commands.put("tune", TuneCommand::new);
         commands.put("generate-completion", AutoComplete.GenerateCompletion::new);
         return commands;
     }

@@ -1,12 +1,12 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.CacheFolder;
 import dev.demitasse.exception.UsageException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 
 /** The folder of pulled models: {@code $DEMITASSE_CACHE/models}, or the platform's cache folder. */
@@ -18,29 +18,7 @@ final class ModelCache {
     }
 
     static ModelCache standard() {
-        return new ModelCache(base().resolve("models"));
-    }
-
-    /** The folder of everything that can be had again. */
-    static Path base() {
-        String set = System.getenv("DEMITASSE_CACHE");
-        if (set != null && !set.isEmpty()) {
-            return Path.of(set);
-        }
-        String home = System.getProperty("user.home", ".");
-        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
-        String xdg = System.getenv("XDG_CACHE_HOME");
-        String local = System.getenv("LOCALAPPDATA");
-        if (xdg != null && !xdg.isEmpty()) {
-            return Path.of(xdg, "demitasse");
-        }
-        if (os.contains("mac")) {
-            return Path.of(home, "Library", "Caches", "demitasse");
-        }
-        if (os.contains("windows") && local != null) {
-            return Path.of(local, "demitasse");
-        }
-        return Path.of(home, ".cache", "demitasse");
+        return new ModelCache(CacheFolder.path().resolve("models"));
     }
 
     Path folder() {

@@ -1,5 +1,6 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.CacheFolder;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -88,7 +89,7 @@ interface ReplConsole extends AutoCloseable {
                     .appName("demitasse")
                     .completer(new StringsCompleter(commands))
                     .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true);
-            Path folder = ModelCache.base();
+            Path folder = CacheFolder.path();
             try {
                 Files.createDirectories(folder);
                 if (Files.isWritable(folder)) {

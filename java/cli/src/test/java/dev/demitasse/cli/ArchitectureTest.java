@@ -162,6 +162,10 @@ class ArchitectureTest {
                     "allocate",
                     "upload",
                     "allocateKv",
+                    "allocateTokens",
+                    "run",
+                    "runsAhead",
+                    "start",
                     "discard",
                     "close");
             if (!others.contains(method.getName()) && !method.isSynthetic()) {

@@ -212,8 +212,8 @@ class CommandLineTest {
 
     @Test
     void everyCommandHelps() {
-        for (String command :
-                List.of("chat", "generate", "pull", "ls", "show", "tokenize", "bench", "perplexity", "devices")) {
+        for (String command : List.of(
+                "chat", "generate", "pull", "ls", "show", "tokenize", "bench", "perplexity", "devices", "tune")) {
             Result help = run(command, "--help");
             assertThat(help.code).as(command).isZero();
             assertThat(help.out).contains("Usage: demitasse " + command);

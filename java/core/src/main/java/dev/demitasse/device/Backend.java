@@ -1,5 +1,8 @@
 package dev.demitasse.device;
 
+import dev.demitasse.exception.UsageException;
+import java.util.function.Consumer;
+
 /** A kind of device, found through {@link java.util.ServiceLoader}. */
 public interface Backend {
     /** The name that users ask for: {@code cuda}, {@code opencl}, {@code native}, {@code vector}, {@code reference}. */
@@ -19,4 +22,16 @@ public interface Backend {
      * @throws dev.demitasse.exception.BackendUnavailableException where {@link #probe} is not ok
      */
     Device open(DeviceOptions options);
+
+    /**
+     * Measures which of several ways to do the same is the quickest on a device, and keeps that in the cache folder
+     * ({@link dev.demitasse.CacheFolder}) for devices that are opened later. Results of operations stay the same.
+     *
+     * @param report receives lines for people: what was measured, and where it is kept
+     * @throws UsageException where the backend has nothing to choose
+     * @throws dev.demitasse.exception.BackendUnavailableException where {@link #probe} is not ok
+     */
+    default void tune(DeviceOptions options, Consumer<String> report) {
+        throw new UsageException("\"" + name() + "\" has nothing to tune; \"cuda\" has.");
+    }
 }

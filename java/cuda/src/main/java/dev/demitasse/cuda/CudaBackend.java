@@ -7,6 +7,7 @@ import dev.demitasse.device.Support;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.DeviceFailedException;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** The backend {@code cuda}: NVIDIA GPUs of compute capability 8.0 and later. */
 public final class CudaBackend implements Backend {
@@ -59,6 +60,16 @@ public final class CudaBackend implements Backend {
 
     @Override
     public Device open(DeviceOptions options) {
+        Driver.Gpu gpu = gpu(options);
+        return new CudaDevice(options, gpu, KernelChoice.of(gpu));
+    }
+
+    @Override
+    public void tune(DeviceOptions options, Consumer<String> report) {
+        new Tuning(options, gpu(options), Tuning.COLD_BYTES, report).run(Tuning.SIZES, Tuning.ROWS);
+    }
+
+    private Driver.Gpu gpu(DeviceOptions options) {
         Support support = probe();
         if (!support.ok()) {
             throw new BackendUnavailableException("cuda: " + support + ".");
@@ -72,6 +83,6 @@ public final class CudaBackend implements Backend {
         if (!gpu.support().ok()) {
             throw new BackendUnavailableException("cuda: " + gpu.support() + ".");
         }
-        return new CudaDevice(options, gpu);
+        return gpu;
     }
 }

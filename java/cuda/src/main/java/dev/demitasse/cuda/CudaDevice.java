@@ -42,14 +42,15 @@ final class CudaDevice implements Device {
     private final StepList steps;
     private final AttentionPlan.Limits attentionLimits;
 
-    CudaDevice(DeviceOptions options, Driver.Gpu gpu) {
+    /** The device of a GPU, which goes by what was measured of kernels. */
+    CudaDevice(DeviceOptions options, Driver.Gpu gpu, KernelChoice choice) {
         ActivationType wanted = options.activations();
         this.activations = wanted == null ? ActivationType.INT8 : wanted;
         this.gpu = gpu;
         boolean wgmma = TensorCores.of(options.instructionSet(), gpu) == TensorCores.WGMMA;
         this.context = new CudaContext(gpu);
         KernelTable.Settings settings = new KernelTable.Settings(
-                activations, gpu.multiprocessors(), gpu.number(), wgmma, options.batchInvariant());
+                activations, gpu.multiprocessors(), gpu.number(), wgmma, options.batchInvariant(), choice);
         try {
             this.kernels = new KernelModules(wgmma);
             this.launches = new StepLaunches(context, kernels, settings);
@@ -83,6 +84,24 @@ final class CudaDevice implements Device {
     @Override
     public ActivationType activations() {
         return activations;
+    }
+
+    /** What decides how a matrix is multiplied. */
+    KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+        return launches.multiplication(weight, rows);
+    }
+
+    /** Has all that is recorded from now on be looked at again, since kernels are chosen in another way. */
+    void forgetLaunches() {
+        steps.forget();
+        runner.forgetGraphs();
+    }
+
+    /** Microseconds on the GPU of operations that were run before, as a graph from the second call on. */
+    double microseconds(Runnable operations) {
+        runner.synchronize();
+        operations.run();
+        return runner.microseconds();
     }
 
     /** How many steps were replayed as graphs, for tests. */

@@ -145,7 +145,8 @@ final class Driver {
         return value[0];
     }
 
-    private static DriverVersion version() {
+    /** What the driver says it is. */
+    static DriverVersion version() {
         int[] version = new int[1];
         check(cuDriverGetVersion(version), "asking for the driver's version");
         return new DriverVersion(version[0]);

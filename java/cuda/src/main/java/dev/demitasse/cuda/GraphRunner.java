@@ -216,7 +216,7 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
 
     private void launched(@Nullable RunEvent event, boolean replayed) {
         if (event != null) {
-            event.launched(context, replayed);
+            event.launched(replayed);
         }
     }
 
@@ -263,8 +263,19 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         context.enter();
         context.synchronize("running kernels");
         data.forEach(StagedData::completed);
-        events.forEach(event -> event.complete(context));
+        events.forEach(RunEvent::complete);
         events.clear();
+    }
+
+    /** Runs what was recorded, and waits; microseconds on the GPU. */
+    double microseconds() {
+        context.enter();
+        StreamTimer timer = new StreamTimer(context);
+        timer.begin();
+        steps.run();
+        timer.end();
+        synchronize();
+        return timer.microseconds();
     }
 
     private void remember(Key key) {
@@ -344,7 +355,8 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
         }
     }
 
-    private void forgetGraphs() {
+    /** Drops all graphs. */
+    void forgetGraphs() {
         graphs.values().forEach(this::destroy);
         graphs.clear();
         keys.clear();

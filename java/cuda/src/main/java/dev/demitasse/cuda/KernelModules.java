@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.CRC32C;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
@@ -47,6 +48,14 @@ final class KernelModules implements AutoCloseable {
     /** The oldest driver that reads them. */
     static DriverVersion driver() {
         return new DriverVersion(Integer.parseInt(list().get(1).substring(DRIVER.length())));
+    }
+
+    /** A checksum of the kernels, which tells builds apart. */
+    static long fingerprint() {
+        CRC32C sum = new CRC32C();
+        List<String> lines = list();
+        lines.subList(2, lines.size()).forEach(file -> sum.update(resource(file + ".fatbin")));
+        return sum.getValue();
     }
 
     private static List<String> list() {

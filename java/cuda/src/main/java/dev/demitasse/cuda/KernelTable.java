@@ -128,6 +128,9 @@ final class KernelTable {
      */
     static final int DENSE_TILE_ROWS = 16;
 
+    /** Rows up to which columns may be divided: segments leave their sums in memory. */
+    private static final int MOST_DIVIDED_ROWS = 512;
+
     /** Rows from which a block of wgmma, twice 128, is not mostly empty. */
     private static final int WGMMA_LEAST_ROWS = 64;
 
@@ -153,9 +156,25 @@ final class KernelTable {
      * @param capability of the GPU, 80 for 8.0
      * @param wgmma whether many rows are multiplied by wgmma where that is possible
      * @param batchInvariant whether a row's sums may not depend on the number of rows
+     * @param choice what was measured
      */
     record Settings(
-            ActivationType activations, int multiprocessors, int capability, boolean wgmma, boolean batchInvariant) {}
+            ActivationType activations,
+            int multiprocessors,
+            int capability,
+            boolean wgmma,
+            boolean batchInvariant,
+            KernelChoice choice) {
+        /** The rules alone. */
+        Settings(
+                ActivationType activations,
+                int multiprocessors,
+                int capability,
+                boolean wgmma,
+                boolean batchInvariant) {
+            this(activations, multiprocessors, capability, wgmma, batchInvariant, KernelChoice.NONE);
+        }
+    }
 
     /**
      * A multiplication: what decides which kernel takes it.
@@ -194,12 +213,45 @@ final class KernelTable {
             };
         }
 
-        private boolean takesWgmma() {
-            return settings.wgmma
-                    && rows > WGMMA_LEAST_ROWS
-                    && packed().wgmma != null
-                    && !layout.minimum()
-                    && outputs % 2 == 0;
+        /** Columns, with those that fill the last tile. */
+        int columns() {
+            return tiles * Boundary.tile_columns(bits());
+        }
+
+        /** Bits and group of the weights, such as {@code int4/32}. */
+        String weights() {
+            return "int" + bits() + "/" + group;
+        }
+
+        /** Whether there are several forms of it, which give the same bits. */
+        boolean takesForms() {
+            return !dense() && settings.activations.integers() && rows > Boundary.GEMV_ROWS && !takesFp16();
+        }
+
+        /** Whether it can be done so. */
+        boolean isPossible(KernelChoice.Form form) {
+            return form.equals(KernelChoice.Form.WGMMA)
+                    ? settings.wgmma && packed().wgmma != null && !layout.minimum() && outputs % 2 == 0
+                    : !form.divided() || (rows <= MOST_DIVIDED_ROWS && Boundary.row_segments(tiles) > 1);
+        }
+
+        /** The form by the rules: wgmma where its blocks are not mostly empty, else the tile that fits. */
+        KernelChoice.Form ruled() {
+            if (rows > WGMMA_LEAST_ROWS && isPossible(KernelChoice.Form.WGMMA)) {
+                return KernelChoice.Form.WGMMA;
+            }
+            int tileRows = Boundary.gemm_rows(rows);
+            long blocks = (long) pieces(outputs, Boundary.gemm_outputs(group, tileRows)) * pieces(rows, tileRows);
+            KernelChoice.Form divided = new KernelChoice.Form(tileRows, true);
+            return blocks < settings.multiprocessors && isPossible(divided)
+                    ? divided
+                    : new KernelChoice.Form(tileRows, false);
+        }
+
+        /** The form: the measured one, else that by the rules. */
+        private KernelChoice.Form form() {
+            KernelChoice.Form measured = settings.batchInvariant ? null : settings.choice.find(this);
+            return measured != null && isPossible(measured) ? measured : ruled();
         }
 
         /**
@@ -217,19 +269,9 @@ final class KernelTable {
                     && Fp16Operands.bytes(outputs, tiles * Boundary.tile_columns(bits())) <= FP16_MOST_BYTES;
         }
 
-        /** Segments of the columns, where there would be fewer blocks than multiprocessors; else 1. */
+        /** Segments of the columns, where they are divided; else 1. */
         int segments() {
-            if (dense()
-                    || !settings.activations.integers()
-                    || rows <= Boundary.GEMV_ROWS
-                    || takesWgmma()
-                    || takesFp16()
-                    || Boundary.row_segments(tiles) == 1) {
-                return 1;
-            }
-            int tileRows = Boundary.gemm_rows(rows);
-            long blocks = (long) pieces(outputs, Boundary.gemm_outputs(group, tileRows)) * pieces(rows, tileRows);
-            return blocks < settings.multiprocessors ? Boundary.row_segments(tiles) : 1;
+            return takesForms() && form().divided() ? Boundary.row_segments(tiles) : 1;
         }
     }
 
@@ -277,14 +319,14 @@ final class KernelTable {
             new Rule("FP32 activations", m -> !m.settings.activations.integers(), KernelTable::exactRows),
             new Rule("few rows: bound by reading weights", m -> m.rows <= Boundary.GEMV_ROWS, KernelTable::fewRows),
             new Rule(
-                    "whole rows of INT8 on compute capability 9.0",
-                    Multiplication::takesWgmma,
-                    m -> wgmma(m, m.packed().wgmma)),
-            new Rule(
                     "many rows by weights with scales of groups on compute capability 9.0, where the batch may matter",
                     Multiplication::takesFp16,
                     m -> wgmma(m, FP16_WGMMA)),
-            new Rule("tensor cores", m -> true, KernelTable::tiles));
+            new Rule(
+                    "whole rows of INT8 on compute capability 9.0, by the rows or where it was measured",
+                    m -> m.form().equals(KernelChoice.Form.WGMMA),
+                    m -> wgmma(m, m.packed().wgmma)),
+            new Rule("tensor cores, in tiles by the rows or as it was measured", m -> true, KernelTable::tiles));
 
     /** The kernel of a multiplication. */
     static Choice choose(Multiplication m) {
@@ -348,7 +390,7 @@ final class KernelTable {
     }
 
     private static Choice tiles(Multiplication m) {
-        int rows = Boundary.gemm_rows(m.rows);
+        int rows = m.form().tileRows();
         Launch.Grid grid = new Launch.Grid(
                 pieces(m.outputs, Boundary.gemm_outputs(m.group, rows)),
                 pieces(m.rows, rows),

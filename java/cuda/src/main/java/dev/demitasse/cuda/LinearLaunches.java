@@ -207,7 +207,8 @@ final class LinearLaunches implements AutoCloseable {
                 kernel, new Launch.Grid(total, grid.y(), grid.z(), grid.threads(), grid.sharedBytes()), words.done());
     }
 
-    private KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+    /** What decides how a matrix is multiplied. */
+    KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
         return new KernelTable.Multiplication(
                 settings,
                 weight.layout(),

@@ -1,11 +1,6 @@
 package dev.demitasse.cuda;
 
-import static jcuda.driver.JCudaDriver.cuEventCreate;
-import static jcuda.driver.JCudaDriver.cuEventDestroy;
-import static jcuda.driver.JCudaDriver.cuEventElapsedTime;
-import static jcuda.driver.JCudaDriver.cuEventRecord;
-
-import jcuda.driver.CUevent;
+import java.util.Objects;
 import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Enabled;
@@ -13,6 +8,7 @@ import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One list of kernels on a GPU, for Java Flight Recorder; the event's own duration is the host's, from the launch to
@@ -36,32 +32,26 @@ final class RunEvent extends Event {
     @Description("From the beginning of the first kernel to the end of the last, gaps included")
     double gpuMicroseconds;
 
-    private final transient CUevent first = new CUevent();
-    private final transient CUevent last = new CUevent();
+    private transient @Nullable StreamTimer timer;
 
     /** Begins before kernels are launched. */
     void begin(CudaContext context, int count) {
         kernels = count;
-        context.check(cuEventCreate(first, 0), "making an event");
-        context.check(cuEventCreate(last, 0), "making an event");
+        timer = new StreamTimer(context);
         begin();
-        context.check(cuEventRecord(first, context.stream()), "recording an event");
+        timer.begin();
     }
 
     /** After the launch of all. */
-    void launched(CudaContext context, boolean asGraph) {
+    void launched(boolean asGraph) {
         graph = asGraph;
-        context.check(cuEventRecord(last, context.stream()), "recording an event");
+        Objects.requireNonNull(timer).end();
     }
 
     /** When the stream has been waited for. */
-    void complete(CudaContext context) {
+    void complete() {
         end();
-        float[] milliseconds = new float[1];
-        context.check(cuEventElapsedTime(milliseconds, first, last), "asking for the time of kernels");
-        gpuMicroseconds = milliseconds[0] * 1e3;
-        cuEventDestroy(first);
-        cuEventDestroy(last);
+        gpuMicroseconds = Objects.requireNonNull(timer).microseconds();
         commit();
     }
 }

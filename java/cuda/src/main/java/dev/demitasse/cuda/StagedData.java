@@ -97,7 +97,7 @@ final class StagedData implements StepData, AutoCloseable {
     /** The list is complete. */
     void completed() {
         busy = false;
-        events.forEach(event -> event.complete(context));
+        events.forEach(RunEvent::complete);
         events.clear();
     }
 

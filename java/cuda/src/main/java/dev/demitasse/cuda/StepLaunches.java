@@ -18,6 +18,11 @@ final class StepLaunches implements AutoCloseable {
         this.attention = new AttentionLaunches(context, kernels, settings.multiprocessors(), linear);
     }
 
+    /** What decides how a matrix is multiplied. */
+    KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+        return linear.multiplication(weight, rows);
+    }
+
     /** Whether rows are quantized before they meet a matrix. */
     boolean quantizes(CudaWeight weight, int rows) {
         return linear.quantizes(weight, rows);

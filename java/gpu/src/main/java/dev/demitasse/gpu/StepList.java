@@ -332,6 +332,14 @@ public final class StepList {
         expected = following.get(last);
     }
 
+    /** Expects nothing any more: what is recorded from now on is prepared and run as if it came for the first time. */
+    public void forget() {
+        expectNothing();
+        last = List.of();
+        following.clear();
+        passes.clear();
+    }
+
     /** Drops what was recorded. */
     public void discard() {
         reset();

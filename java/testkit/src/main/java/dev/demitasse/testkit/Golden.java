@@ -2,6 +2,7 @@ package dev.demitasse.testkit;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.demitasse.CacheFolder;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -188,20 +189,10 @@ public final class Golden {
 
     /** A cached real model; the test is skipped where it was not pulled. */
     public static Path model(String file) {
-        Path path = cache().resolve(file);
+        Path path = CacheFolder.path().resolve("models").resolve(file);
         Assumptions.assumeTrue(
                 Files.exists(path), "model " + file + " is not in the cache; run ./demitasse pull, or ./ci/test.sh");
         return path;
-    }
-
-    private static Path cache() {
-        String set = System.getenv("DEMITASSE_CACHE");
-        if (set != null) {
-            return Path.of(set, "models");
-        }
-        String xdg = System.getenv("XDG_CACHE_HOME");
-        Path base = xdg == null || xdg.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(xdg);
-        return base.resolve("demitasse").resolve("models");
     }
 
     /** The root of the repository. */
