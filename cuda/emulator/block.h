@@ -85,6 +85,7 @@ struct CountingBarrier {
     int64_t bytes = 0;     // announced and not yet there
     unsigned phase = 0;
     unsigned events = 0;  // changes, which wake those that wait
+    bool fenced = false;  // whether copies and other blocks know it
 };
 
 struct Block;
@@ -94,6 +95,7 @@ struct Cluster {
     struct BulkCopy {
         Copy copy;
         CountingBarrier* barrier;
+        Block* block;  // whose memory it reaches
     };
 
     std::vector<std::unique_ptr<Block>> blocks;
@@ -124,6 +126,7 @@ struct Block {
     Cluster* cluster = nullptr;
     unsigned rank = 0;  // in the cluster
     unsigned char* dynamic_shared = nullptr;
+    std::vector<unsigned char> async_view;  // the same as asynchronous copies left it: what matrix products see
     std::map<const void*, CountingBarrier> counting_barriers;  // by address
     std::map<const void*, std::unique_ptr<unsigned char, void (*)(void*)>> shared;
     void* scheduler = nullptr;
@@ -413,6 +416,7 @@ inline std::string launch(Index3 grid, Index3 threads, size_t shared_bytes, cons
             b->rank = rank;
             shared.push_back(poisoned_memory(shared_bytes));
             b->dynamic_shared = shared.back().get();
+            b->async_view.assign(b->dynamic_shared, b->dynamic_shared + shared_bytes);
             cluster.blocks.push_back(std::move(b));
         }
         std::string fault = run(cluster);

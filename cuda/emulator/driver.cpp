@@ -441,8 +441,7 @@ API cuEventRecord(void* handle, void* stream) {
 }
 API cuEventSynchronize(void* handle) {
     auto event = *static_cast<std::shared_ptr<Event>*>(handle);
-    return event->stream == nullptr ? sticky
-                                    : settle(event->stream, [&] { return event->reached < event->recorded; });
+    return event->stream == nullptr ? sticky : settle(event->stream, [&] { return event->reached < event->recorded; });
 }
 API cuStreamWaitEvent(void* stream, void* handle, unsigned) {
     auto event = *static_cast<std::shared_ptr<Event>*>(handle);

@@ -1,7 +1,8 @@
 // The host bodies of hopper.cuh. Either bulk copies land when somebody waits for their barrier, and matrix products are
 // computed at once, so that operands which were not waited for are missing; or (copies_early) copies land at once, and
 // products are computed when they are waited for and all others have run on, so that operands which were given free too
-// soon are lost.
+// soon are lost. What a thread writes to shared memory no matrix product may read: nothing here has the fence between
+// the two proxies (fence.proxy.async) that it would take.
 #pragma once
 
 #include <type_traits>
@@ -20,6 +21,12 @@ inline CountingBarrier& counting_barrier(Block* b, const void* address) {
         fault("a barrier that was not initialized");
     }
     return found->second;
+}
+
+inline void require_fenced(const CountingBarrier& barrier) {
+    if (!barrier.fenced) {
+        fault("a barrier that was not fenced after its initialization");
+    }
 }
 
 // The block of the cluster that must still be there.
@@ -59,6 +66,10 @@ inline void arrive(CountingBarrier& barrier) {
 
 inline void land(const Cluster::BulkCopy& bulk) {
     bulk.copy.land();
+    const auto at = static_cast<unsigned char*>(bulk.copy.to) - bulk.block->dynamic_shared;
+    if (at >= 0 && static_cast<size_t>(at) + bulk.copy.bytes <= bulk.block->async_view.size()) {
+        std::memcpy(bulk.block->async_view.data() + at, bulk.copy.from, bulk.copy.bytes);
+    }
     bulk.barrier->bytes -= bulk.copy.bytes;
     complete(*bulk.barrier);
 }
@@ -82,7 +93,9 @@ inline void copy_bulk(Block* to_block, void* to, const void* from, unsigned byte
     }
     copied_bytes += bytes;
     CountingBarrier& counts = counting_barrier(to_block, mapped(barrier, to_block));
-    const Cluster::BulkCopy bulk{{mapped(static_cast<unsigned char*>(to), to_block), from, bytes, false}, &counts};
+    require_fenced(counts);
+    const Cluster::BulkCopy bulk{
+        {mapped(static_cast<unsigned char*>(to), to_block), from, bytes, false}, &counts, to_block};
     if (settings.copies_early) {
         land(bulk);
     } else {
@@ -97,6 +110,9 @@ inline const unsigned char* operand_at(uint64_t descriptor, int row, int k) {
     uintptr_t at = ((descriptor & 0x3FFF) << 4) + static_cast<uintptr_t>(row / 8) * stride +
                    static_cast<uintptr_t>(row % 8 * 64 + k);
     at ^= (at >> 7 & 3) << 4;
+    if (std::memcmp(block->dynamic_shared + at, block->async_view.data() + at, 2) != 0) {
+        fault("a matrix product of what a thread has written");
+    }
     return block->dynamic_shared + at;
 }
 
@@ -180,9 +196,13 @@ inline unsigned cluster_rank() { return emulator::block->rank; }
 inline void cluster_sync() { emulator::cluster_barrier(); }
 
 inline void mbarrier_init(uint64_t* barrier, unsigned count) {
-    emulator::block->counting_barriers[barrier] = {count, count, 0, 0, 0};
+    emulator::block->counting_barriers[barrier] = {count, count, 0, 0, 0, false};
 }
-inline void mbarrier_init_fence() {}
+inline void mbarrier_init_fence() {
+    for (auto& [address, barrier] : emulator::block->counting_barriers) {
+        barrier.fenced = true;
+    }
+}
 inline void mbarrier_expect(uint64_t* barrier, unsigned bytes) {
     emulator::CountingBarrier& counts = emulator::counting_barrier(emulator::block, barrier);
     counts.bytes += bytes;
@@ -193,7 +213,9 @@ inline void mbarrier_arrive(uint64_t* barrier) {
 }
 inline void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
     emulator::Block* b = emulator::peer(rank);
-    emulator::arrive(emulator::counting_barrier(b, emulator::mapped(barrier, b)));
+    emulator::CountingBarrier& counts = emulator::counting_barrier(b, emulator::mapped(barrier, b));
+    emulator::require_fenced(counts);
+    emulator::arrive(counts);
 }
 inline void mbarrier_wait(uint64_t* barrier, unsigned parity) {
     emulator::CountingBarrier& counts = emulator::counting_barrier(emulator::block, barrier);

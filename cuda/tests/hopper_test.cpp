@@ -28,6 +28,8 @@ enum Planted {
     SUMS_READ_TOO_EARLY,
     NEIGHBOR_ENDS,
     UNINITIALIZED_BARRIER,
+    UNFENCED_BARRIER,
+    OPERAND_OF_A_THREAD,
     PLANTED_COUNT
 };
 
@@ -43,7 +45,9 @@ constexpr const char* NAMES[] = {"nothing",
                                  "products that a thread leaves under way",
                                  "sums that are read before the wait",
                                  "a neighbor that ends too soon",
-                                 "a barrier that is not initialized"};
+                                 "a barrier that is not initialized",
+                                 "a barrier that is not fenced",
+                                 "an operand that a thread has written"};
 
 constexpr int ROUNDS = 5, STAGES = 2;
 constexpr int ROWS = 64, OUTPUTS = 128, COLUMNS = 64;
@@ -65,8 +69,11 @@ void fetch(const Args& args, unsigned char* shared, uint64_t* full, uint64_t* em
         }
         if (lane() == 0) {
             const int wrong = args.planted == TOO_FEW_BYTES ? -B_BYTES / 2 : args.planted == TOO_MANY_BYTES ? 16 : 0;
-            mbarrier_expect(&full[s], static_cast<unsigned>(STAGE + wrong));
-            copy_bulk(shared + s * STAGE, args.a + (rank * ROUNDS + round) * A_BYTES, A_BYTES, &full[s]);
+            const int written = args.planted == OPERAND_OF_A_THREAD ? 16 : 0;
+            const unsigned char* a = args.a + (rank * ROUNDS + round) * A_BYTES;
+            std::memcpy(shared + s * STAGE, a, static_cast<size_t>(written));
+            mbarrier_expect(&full[s], static_cast<unsigned>(STAGE + wrong - written));
+            copy_bulk(shared + s * STAGE + written, a + written, static_cast<unsigned>(A_BYTES - written), &full[s]);
             copy_bulk_multicast(shared + s * STAGE + A_BYTES + rank * (B_BYTES / 2),
                                 args.b + round * B_BYTES + rank * (B_BYTES / 2), B_BYTES / 2, &full[s], 3);
         }
@@ -127,7 +134,9 @@ void kernel(const Args& args) {
                 mbarrier_init(&empty[s], 8);
             }
         }
-        mbarrier_init_fence();
+        if (args.planted != UNFENCED_BARRIER) {
+            mbarrier_init_fence();
+        }
     }
     cluster_sync();
     if (warp() < 4) {
