@@ -88,6 +88,16 @@ struct CountingBarrier {
     bool fenced = false;  // whether copies and other blocks know it
 };
 
+// Who watches what threads reach before and after they have awaited the kernels before; null: nobody.
+class Overlap {
+   public:
+    virtual ~Overlap() = default;
+    virtual void cluster_begins() = 0;
+    virtual void all_have_awaited() = 0;
+};
+
+inline Overlap* overlap = nullptr;
+
 struct Block;
 
 // Blocks that run together and reach each other's shared memory.
@@ -103,6 +113,9 @@ struct Cluster {
     unsigned at_barrier = 0;
     unsigned barrier_generation = 0;
     unsigned rounds = 0;  // of the scheduler
+    size_t threads = 0;
+    size_t awaiting = 0;  // threads that await the kernels before
+    unsigned await_generation = 0;
 
     unsigned alive() const;
 };
@@ -213,6 +226,30 @@ inline void cluster_barrier() {
         c->barrier_generation++;
     } else {
         wait_for(&c->barrier_generation, "cluster_sync");
+    }
+}
+
+// Awaits the kernels before. Where somebody watches, all threads of the cluster come so far before one goes on.
+inline void await_previous() {
+    fiber->awaited_previous = true;
+    Cluster* c = block->cluster;
+    if (overlap == nullptr) {
+        return;
+    }
+    if (++c->awaiting == c->threads) {
+        overlap->all_have_awaited();
+        c->await_generation++;
+    } else {
+        wait_for(&c->await_generation, "await_previous");
+    }
+}
+
+// Where somebody watches, memory that an asynchronous copy will read is reached when it is asked for.
+inline void reach(const void* from, size_t bytes) {
+    if (overlap != nullptr && bytes > 0) {
+        const auto* at = static_cast<const volatile unsigned char*>(from);
+        static_cast<void>(at[0]);
+        static_cast<void>(at[bytes - 1]);
     }
 }
 
@@ -370,6 +407,10 @@ inline std::string run(Cluster& cluster) {
         prepare(*b, threads);
         threads += b->fibers.size();
         orders.emplace_back(*b, b->warps.size());
+    }
+    cluster.threads = threads;
+    if (overlap != nullptr) {
+        overlap->cluster_begins();
     }
     while (cluster.alive() > 0) {
         cluster.rounds++;

@@ -13,6 +13,8 @@
 //   EMULATOR_KERNELS      0: launches do nothing, so that what the host does is all that takes time (1)
 //   EMULATOR_GRAPHS       0: graphs cannot be instantiated; -1: the first one cannot (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
+//   EMULATOR_DEPENDENT    1: a kernel that reaches too early what kernels before it write fails (0), see guard.h; memory
+//                         is then 1 GiB
 //
 // As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream runs
 // when somebody waits for it, as late as it can: memory that is given back, or that the host writes meanwhile, is found
@@ -24,6 +26,7 @@
 #include <mutex>
 
 #include "emulator.h"
+#include "guard.h"
 
 namespace {
 
@@ -137,17 +140,31 @@ int copy(void* to, const void* from, size_t bytes) {
     return SUCCESS;
 }
 
+// The guard, or null where it was not asked for.
+emulator::Guard* guard() {
+    static const std::unique_ptr<emulator::Guard> made(
+        setting("EMULATOR_DEPENDENT", 0) == 0 ? nullptr : new emulator::Guard(size_t{1} << 30));
+    return made.get();
+}
+
 int launch(const Function& function, emulator::Index3 grid, emulator::Index3 threads, unsigned shared_bytes,
-           const void* argument) {
+           const void* argument, bool overlaps) {
     emulator::settings.seed = static_cast<unsigned>(setting("EMULATOR_SEED", 0));
     emulator::settings.copies_early = setting("EMULATOR_EARLY", 0) != 0;
     if (setting("EMULATOR_KERNELS", 1) == 0) {
         return sticky;
     }
+    if (guard() != nullptr) {
+        guard()->kernel_begins(overlaps);
+    }
     const char* faulty = std::getenv("EMULATOR_FAULT");
     std::string fault = faulty != nullptr && function.name == faulty
                             ? "EMULATOR_FAULT"
                             : function.kernel->run(grid, threads, shared_bytes, argument);
+    if (guard() != nullptr) {
+        const std::string violation = guard()->kernel_ends();
+        fault = fault.empty() ? violation : fault;
+    }
     if (!fault.empty()) {
         std::fprintf(stderr, "emulator: %s: %s\n", function.name.c_str(), fault.c_str());
         sticky = LAUNCH_FAILED;
@@ -239,7 +256,10 @@ API cuMemAlloc_v2(Address* address, size_t bytes) {
     if (allocated + bytes > memory_bytes()) {
         return OUT_OF_MEMORY;
     }
-    void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    void* memory = guard() != nullptr ? guard()->allocate(bytes) : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    if (memory == nullptr) {
+        return OUT_OF_MEMORY;
+    }
     std::memset(memory, 0xCD, bytes);
     *address = reinterpret_cast<Address>(memory);
     allocations[*address] = bytes;
@@ -254,7 +274,11 @@ API cuMemFree_v2(Address address) {
     }
     allocated -= found->second;
     allocations.erase(found);
-    std::free(reinterpret_cast<void*>(address));
+    if (guard() != nullptr) {
+        guard()->release(reinterpret_cast<void*>(address));
+    } else {
+        std::free(reinterpret_cast<void*>(address));
+    }
     return sticky;
 }
 API cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
@@ -338,13 +362,24 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void*, int, size_t)
     return SUCCESS;
 }
 
-// CUlaunchConfig, of which attributes do not count here: a launch waits for the one before it.
+// CUlaunchConfig and CUlaunchAttribute. A launch waits for the one before it, whatever its attributes say.
+struct LaunchAttribute {
+    static constexpr int PROGRAMMATIC_STREAM_SERIALIZATION = 6;
+    int id;
+    alignas(8) int value[16];
+};
+
 struct LaunchConfig {
     unsigned grid[3], block[3];
     unsigned shared_bytes;
     void* stream;
-    const void* attributes;
+    const LaunchAttribute* attributes;
     unsigned attribute_count;
+
+    bool overlaps() const {
+        return attribute_count > 0 && attributes[0].id == LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION &&
+               attributes[0].value[0] != 0;
+    }
 };
 
 API cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** arguments, void**) {
@@ -359,8 +394,8 @@ API cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** arguments,
     }
     const auto* bytes = static_cast<const unsigned char*>(arguments[0]);
     Word argument(bytes, bytes + function->kernel->argument_bytes);  // a graph keeps the values
-    return run(config->stream, [=, argument = std::move(argument)] {
-        return launch(*function, grid, threads, shared_bytes, argument.data());
+    return run(config->stream, [=, overlaps = config->overlaps(), argument = std::move(argument)] {
+        return launch(*function, grid, threads, shared_bytes, argument.data(), overlaps);
     });
 }
 

@@ -94,6 +94,7 @@ inline void copy_bulk(Block* to_block, void* to, const void* from, unsigned byte
     copied_bytes += bytes;
     CountingBarrier& counts = counting_barrier(to_block, mapped(barrier, to_block));
     require_fenced(counts);
+    reach(from, bytes);
     const Cluster::BulkCopy bulk{
         {mapped(static_cast<unsigned char*>(to), to_block), from, bytes, false}, &counts, to_block};
     if (settings.copies_early) {

@@ -123,6 +123,7 @@ inline void copy_async16(void* to, const void* from, int bytes) {
     require_aligned(to, "an asynchronous copy");
     require_aligned(from, "an asynchronous copy");
     emulator::copied_bytes += static_cast<size_t>(bytes);
+    emulator::reach(from, static_cast<size_t>(bytes));
     emulator::Copy copy{to, from, 16, bytes == 0};
     if (emulator::settings.copies_early) {
         copy.land();

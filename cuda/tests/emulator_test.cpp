@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "demitasse/kernel.cuh"
+#include "guard.h"
 
 namespace {
 
@@ -239,6 +240,60 @@ void tensor_cores() {
     check(right, "mma of bytes and ldmatrix");
 }
 
+// Kernel 1 writes, kernel 2 may begin before it has ended. Planted: 1: it reads before it waits what kernel 1 writes,
+// 2: it asks a copy for that, 3: it writes before it waits.
+struct OverlapArgs {
+    const unsigned char* weights;
+    unsigned char* x;
+    unsigned char* out;
+    int64_t planted;
+};
+
+void write_x(const OverlapArgs& a) {
+    follow_previous();
+    a.x[threadIdx.x] = static_cast<unsigned char>(threadIdx.x);
+}
+
+void read_x(const OverlapArgs& a) {
+    SHARED(unsigned char, copied, THREADS * 16);
+    launch_dependents();
+    const int t = static_cast<int>(threadIdx.x);
+    const unsigned char weight = a.weights[t];
+    const unsigned char early = a.planted == 1 ? a.x[t] : 0;
+    copy_async16(copied + t * 16, a.planted == 2 ? a.x : a.weights, 16);
+    copy_async_commit();
+    if (a.planted == 3) {
+        a.out[t] = weight;
+    }
+    await_previous();
+    copy_async_wait<0>();
+    a.out[t] = static_cast<unsigned char>(weight + a.x[t] + early + copied[t * 16]);
+}
+
+void overlaps() {
+    emulator::Guard guard(64 << 12);
+    for (int64_t planted = 0; planted <= 3; planted++) {
+        auto* weights = static_cast<unsigned char*>(guard.allocate(4097));
+        auto* x = static_cast<unsigned char*>(guard.allocate(THREADS));
+        auto* out = static_cast<unsigned char*>(guard.allocate(THREADS));
+        const OverlapArgs args{weights, x, out, planted};
+        for (bool overlapping : {true, false}) {
+            guard.kernel_begins(false);
+            std::string fault = emulator::launch({3, 1, 1}, {THREADS, 1, 1}, 0, [&] { write_x(args); });
+            fault += guard.kernel_ends();
+            check(fault.empty(), "a kernel that waits first is let go");
+            guard.kernel_begins(overlapping);
+            fault = emulator::launch({3, 1, 1}, {THREADS, 1, 1}, 0, [&] { read_x(args); });
+            fault += guard.kernel_ends();
+            const bool wrong = planted == 3 || (overlapping && planted != 0);
+            check(fault.empty() != wrong, "what is reached too early is found, and nothing else");
+        }
+        guard.release(weights);
+        guard.release(x);
+        guard.release(out);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -246,6 +301,7 @@ int main() {
     faults();
     fp16();
     tensor_cores();
+    overlaps();
     std::printf("%d checks, %d failed\n", checks, failures);
     return failures == 0 ? 0 : 1;
 }

@@ -70,7 +70,7 @@ DEVICE int maximum(int a, int b) { return a > b ? a : b; }
 // not depend on them, nor does the step's data (ids, positions, pages), which was there before the first of them began.
 #if !defined(__CUDACC__)
 DEVICE void launch_dependents() {}
-DEVICE void await_previous() { emulator::fiber->awaited_previous = true; }
+DEVICE void await_previous() { emulator::await_previous(); }
 #elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 DEVICE void launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 DEVICE void await_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
