@@ -8,15 +8,19 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Which form of a multiplication of many rows by integer weights is the quickest, as far as it was measured: on cards
  * that the project was run on (the resource {@code selection.tsv}), and before those on this one ({@link Tuning}). All
- * forms give the same bits.
+ * forms give the same bits. For one device: not thread-safe.
  */
 final class KernelChoice {
     private static final System.Logger LOG = System.getLogger(KernelChoice.class.getName());
@@ -30,6 +34,8 @@ final class KernelChoice {
 
     /** How far a number may be from the measured one, as a factor. */
     private static final double NEAR = 1.5;
+
+    private static final int MOST_KNOWN = 4096;
 
     /**
      * A form: wgmma, or tiles.
@@ -117,7 +123,11 @@ final class KernelChoice {
         }
     }
 
+    /** A multiplication that was asked for. */
+    private record Cell(String weights, int rows, int outputs, int columns) {}
+
     private final List<Line> lines;
+    private final Map<Cell, Optional<Form>> known = new HashMap<>();
     private @Nullable Form forced;
 
     KernelChoice(List<Line> lines) {
@@ -137,9 +147,17 @@ final class KernelChoice {
     /** The form of the multiplication that is the most like this one; null where none was measured that is near. */
     @Nullable
     Form find(KernelTable.Multiplication m) {
-        if (forced != null) {
+        if (forced != null || lines.isEmpty()) {
             return forced;
         }
+        if (known.size() > MOST_KNOWN) {
+            known.clear();
+        }
+        Cell cell = new Cell(m.weights(), m.rows(), m.outputs(), m.columns());
+        return known.computeIfAbsent(cell, c -> Optional.ofNullable(nearest(m))).orElse(null);
+    }
+
+    private @Nullable Form nearest(KernelTable.Multiplication m) {
         Line nearest = null;
         double least = Double.POSITIVE_INFINITY;
         for (Line line : lines) {
@@ -154,6 +172,9 @@ final class KernelChoice {
 
     /** What is known of a GPU; what was measured on it counts alone, where there is that. */
     static KernelChoice of(Driver.Gpu gpu) {
+        if (!Files.isDirectory(folder())) {
+            return shipped(gpu); // nobody has tuned: the kernels need not be read for their checksum
+        }
         Path own = file(gpu);
         if (Files.exists(own)) {
             try {
@@ -166,10 +187,14 @@ final class KernelChoice {
                         e);
             }
         }
+        return shipped(gpu);
+    }
+
+    /** What came with the kernels. */
+    private static KernelChoice shipped(Driver.Gpu gpu) {
         try (InputStream in = KernelChoice.class.getResourceAsStream("selection.tsv")) {
-            return in == null
-                    ? NONE
-                    : new KernelChoice(parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), gpu));
+            byte[] table = Objects.requireNonNull(in, "selection.tsv").readAllBytes();
+            return new KernelChoice(parse(new String(table, StandardCharsets.UTF_8), gpu));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -191,11 +216,15 @@ final class KernelChoice {
         return lines;
     }
 
+    private static Path folder() {
+        return CacheFolder.path().resolve("tune");
+    }
+
     /** Where measurements of a GPU are kept, by its driver and these kernels. */
     static Path file(Driver.Gpu gpu) {
         String card = gpu.name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
         String name =
                 String.format("cuda-%s-%d-%016x.tsv", card, Driver.version().number(), KernelModules.fingerprint());
-        return CacheFolder.path().resolve("tune").resolve(name);
+        return folder().resolve(name);
     }
 }
