@@ -45,8 +45,17 @@ if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fat
   python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md
   python3 ci/cuda_budget.py "$toolchain" "$fatbins"
   # The whole sweep, with small shapes: results of all launches of a cell must have the same bits.
+  # Variants are stood in for by any fatbin: the emulator has its kernels itself.
   cmake --build java/cuda/target/cmake --target sweep >/dev/null
-  cells=$(EMULATOR_CAPABILITY=90 LD_LIBRARY_PATH=java/cuda/target/cmake java/cuda/target/cmake/sweep "$fatbins" \
+  folder=java/cuda/target/sweep
+  mkdir -p $folder/variants
+  cp "$fatbins"/{kernels.txt,*.fatbin} $folder/
+  cp cuda/variants/gemv_bulk.tsv $folder/variants/
+  for variant in $(tail -n +2 cuda/variants/gemv_bulk.tsv | cut -f1); do
+    cp $folder/add.fatbin "$folder/variants/$variant-gemv_int4.fatbin"
+    cp $folder/add.fatbin "$folder/variants/$variant-gemv_int8.fatbin"
+  done
+  cells=$(EMULATOR_CAPABILITY=90 LD_LIBRARY_PATH=java/cuda/target/cmake java/cuda/target/cmake/sweep $folder \
     --small | wc -l)
   echo "cuda, sweep on the emulator: $cells figures"
 else

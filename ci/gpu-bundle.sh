@@ -37,8 +37,9 @@ cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{DeviceBenchmark,ModelBenchmark,LlamaBench}*.class \
   "$bundle/main/bench-classes/dev/demitasse/bench/"
-cmake --build java/cuda/target/cmake --target bench_ceilings sweep >/dev/null
-mkdir -p "$bundle/main/bin" "$bundle/main/kernels"
+cmake --build java/cuda/target/cmake --target bench_ceilings sweep variants >/dev/null
+mkdir -p "$bundle/main/bin" "$bundle/main/kernels/variants"
+cp java/cuda/target/cmake/variants/*.{tsv,fatbin} "$bundle/main/kernels/variants/"
 cp java/cuda/target/cmake/{ceilings,sweep} "$bundle/main/bin/"
 cp java/cuda/target/classes/dev/demitasse/cuda/{kernels.txt,*.fatbin} "$bundle/main/kernels/"
 cp ci/gpu.sh "$bundle/main/ci/"

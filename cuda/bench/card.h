@@ -11,6 +11,7 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #undef cuEventElapsedTime  // drivers before 13.0 do not have the second version
@@ -63,14 +64,24 @@ class Card {
             if (line.find(' ') != std::string::npos) {
                 continue;  // what the kernels were made of, and for which driver
             }
-            std::ifstream file(folder + "/" + line + ".fatbin", std::ios::binary);
-            const std::string image((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-            CUmodule module;
-            if (!image.empty() && cuModuleLoadData(&module, image.data()) == CUDA_SUCCESS) {
-                modules_.push_back(module);
+            load(folder + "/" + line + ".fatbin", "");
+        }
+        std::ifstream table(folder + "/variants/gemv_bulk.tsv");
+        std::getline(table, line);
+        for (GemvVariant v; table >> v.name >> v.ring >> v.tiles;) {
+            for (const char* kernel : {"gemv_int4", "gemv_int8"}) {
+                load(folder + "/variants/" + v.name + "-" + kernel + ".fatbin", v.name + "@");
             }
+            gemv_variants.push_back(v);
         }
     }
+
+    // A line of cuda/variants/gemv_bulk.tsv; its kernels are called name@kernel.
+    struct GemvVariant {
+        std::string name;
+        int ring, tiles;
+    };
+    std::vector<GemvVariant> gemv_variants;
 
     int multiprocessors = 0;
     int capability = 0;  // 90 for 9.0
@@ -141,9 +152,11 @@ class Card {
     }
 
     bool has(const std::string& kernel) {
-        for (CUmodule module : modules_) {
+        const size_t at = kernel.find('@') + 1;  // 0 where it is no variant's
+        for (const auto& [variant, module] : modules_) {
             CUfunction function;
-            if (cuModuleGetFunction(&function, module, kernel.c_str()) == CUDA_SUCCESS) {
+            if (variant == kernel.substr(0, at) &&
+                cuModuleGetFunction(&function, module, kernel.c_str() + at) == CUDA_SUCCESS) {
                 functions_[kernel] = function;
                 return true;
             }
@@ -152,6 +165,15 @@ class Card {
     }
 
    private:
+    void load(const std::string& path, const std::string& variant) {
+        std::ifstream file(path, std::ios::binary);
+        const std::string image((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        CUmodule module;
+        if (!image.empty() && cuModuleLoadData(&module, image.data()) == CUDA_SUCCESS) {
+            modules_.emplace_back(variant, module);
+        }
+    }
+
     CUfunction find(const Launch& launch) {
         if (functions_.find(launch.kernel) == functions_.end() && !has(launch.kernel)) {
             check(CUDA_ERROR_NOT_FOUND, launch.kernel.c_str());
@@ -187,7 +209,7 @@ class Card {
     CUcontext context_;
     CUstream stream_;
     CUevent from_, to_;
-    std::vector<CUmodule> modules_;
+    std::vector<std::pair<std::string, CUmodule>> modules_;  // by variant, which is empty for what Java runs
     std::map<std::string, CUfunction> functions_;
     std::vector<CUdeviceptr> allocated_;
 };

@@ -51,14 +51,24 @@ class Sweep {
         const auto shared = static_cast<unsigned>(gemv_shared_bytes(card_.capability));
         const auto most = static_cast<int>(pieces(outputs, GEMV_OUTPUTS));
         std::vector<Variant> variants;
+        auto add = [&](const std::string& prefix, int blocks, unsigned bytes) {
+            variants.push_back({prefix + "blocks " + std::to_string(blocks), {}});
+            const auto grid = static_cast<unsigned>(blocks);
+            variants.back().launches = [=](const LinearArgs& a) {
+                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}};
+                return std::vector<Launch>{{prefix + kernel, {grid, 1, 1}, GEMV_THREADS, bytes, Launch::bytes(batch)}};
+            };
+        };
         for (int blocks : {most, card_.multiprocessors, 2 * card_.multiprocessors, 3 * card_.multiprocessors}) {
             if (blocks <= most) {
-                variants.push_back({"blocks " + std::to_string(blocks), {}});
-                const auto grid = static_cast<unsigned>(blocks);
-                variants.back().launches = [=](const LinearArgs& a) {
-                    const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}};
-                    return std::vector<Launch>{{kernel, {grid, 1, 1}, GEMV_THREADS, shared, Launch::bytes(batch)}};
-                };
+                add("", blocks, shared);
+            }
+        }
+        for (const Card::GemvVariant& v : card_.gemv_variants) {
+            const int resident = 8 * v.ring > 100 << 10 ? 1 : 2;
+            if (card_.has(v.name + "@" + kernel)) {
+                add(v.name + "@", std::min(most, resident * card_.multiprocessors),
+                    static_cast<unsigned>(SEGMENTS * (v.ring + BULK_BARRIERS)));
             }
         }
         measure(name, m, variants);

@@ -184,7 +184,7 @@ DEVICE void gemv(const LinearBatch& batch) {
     launch_dependents();
     SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
     DYNAMIC_SHARED(rings);
-    unsigned char* ring = rings + warp() * (BULK && !Rows::EXACT ? gemv_ring_bytes(CAPABILITY) : RING_BYTES);
+    unsigned char* ring = rings + warp() * (BULK && !Rows::EXACT ? BULK_RING + BULK_BARRIERS : RING_BYTES);
     int block = static_cast<int>(blockIdx.x);
     int count;
     const LinearArgs& a = batch.of(block, count);

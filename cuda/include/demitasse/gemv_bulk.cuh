@@ -8,15 +8,23 @@
 
 namespace demitasse {
 
+// Bytes of a warp's ring, and tiles of a stage. Variants with others (cuda/variants) are made to be timed alone.
+#ifdef VARIANT_RING
+constexpr int BULK_RING = VARIANT_RING, BULK_TILES = VARIANT_TILES;
+#else
+constexpr int BULK_RING = gemv_ring_bytes(90) - BULK_BARRIERS, BULK_TILES = 4;
+#endif
+
 // A stage: some tiles of two rows of tiles. Of each row first the tiles, then their scales, then their minimums.
 template <class Single_>
 struct BulkStage {
     using Single = Single_;
     static constexpr bool HAS_SCALES = Single::SCALES > 0;
     static constexpr bool HAS_MINIMUM = HAS_SCALES && Single::HAS_MINIMUM;
-    static constexpr int RING = gemv_ring_bytes(90) - BULK_BARRIERS;
+    static constexpr int RING = BULK_RING;
     static constexpr int KINDS = 1 + HAS_SCALES + HAS_MINIMUM;  // of copies of a row
-    static constexpr int TILES = 2 * 4 * 2 * Single::BYTES <= RING ? 4 : 2;
+    static constexpr int SLOT = 2 * Single::BYTES;              // of one tile; there are two slots at least
+    static constexpr int TILES = 2 * BULK_TILES * SLOT <= RING ? BULK_TILES : 4 * SLOT <= RING ? 2 : 1;
     static constexpr int SCALES = TILES * Single::SCALES;
     static constexpr int PART = TILES * Single::BYTES;  // of a row
     static constexpr int BYTES = 2 * PART;
