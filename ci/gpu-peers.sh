@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds llama.cpp's llama-bench for CUDA, the peer of ci/gpu.sh, from the sources in the Python package llama-cpp-python
-# (of the version that ci/peers.py takes), with nvcc and cuBLAS from NVIDIA's Python packages: no GPU and no toolkit are
-# needed, but half an hour of two cores and 3 GB of disk. Result: gpu-peers.tar.xz (about 20 MB) in the folder given,
-# default target/; unpacked beside main of gpu-bundle.tar.xz, ci/gpu.sh finds it. A second argument is the compute
-# capability, 90 for 9.0 (the default). The other machine brings cuBLAS 13.
+# Builds llama.cpp's llama-bench for CUDA, the peer of ci/gpu.sh, from the sources in the Python package
+# llama-cpp-python (of the version that ci/peers.py takes), with nvcc and cuBLAS from NVIDIA's Python packages: no GPU
+# and no toolkit are needed, but half an hour of two cores and 3 GB of disk. Result: gpu-peers.tar.xz (about 20 MB) in
+# the folder given, default target/; unpacked beside main of gpu-bundle.tar.xz, ci/gpu.sh finds it. A second argument is
+# the compute capability, 90 for 9.0 (the default). The other machine brings cuBLAS 13.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(mkdir -p "${1:-target}" && cd "${1:-target}" && pwd)

@@ -109,7 +109,8 @@ done
 peer=
 if [ -x ../peers/llama-bench ]; then
   cublas=$(python3 -c "import glob, sys
-print(next((f.rsplit('/', 1)[0] for p in sys.path for f in glob.glob(p + '/nvidia/*/lib/libcublas.so.13')), ''))" || true)
+found = (f for p in sys.path for f in glob.glob(p + '/nvidia/*/lib/libcublas.so.13'))
+print(next(found, '').rpartition('/')[0])" || true)
   export LD_LIBRARY_PATH=$PWD/../peers${cublas:+:$cublas}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   peer=--peer=$PWD/../peers/llama-bench
 else

@@ -4,7 +4,8 @@
   cuda/bench/table.py FILE.jsonl ... > table.md
 
 Bandwidth is per cent of the read-only bandwidth that PyTorch measured in the same run; `x` is the peer's time over
-Demitasse's, for the quickest peer of that shape, or Demitasse's tokens a second over llama.cpp's. A dash: there is no such figure in the files.
+Demitasse's, for the quickest peer of that shape, or Demitasse's tokens a second over llama.cpp's. A dash: there is no
+such figure in the files.
 """
 import json
 import sys

@@ -13,12 +13,12 @@
 //   EMULATOR_KERNELS      0: launches do nothing, so that what the host does is all that takes time (1)
 //   EMULATOR_GRAPHS       0: graphs cannot be instantiated; -1: the first one cannot (1)
 //   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
-//   EMULATOR_DEPENDENT    1: a kernel that reaches too early what kernels before it write fails (0), see guard.h; memory
-//                         is then 1 GiB
+//   EMULATOR_DEPENDENT    1: a kernel that reaches too early what kernels before it write fails (0), see guard.h;
+//                         memory is then 1 GiB
 //
-// As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream runs
-// when somebody waits for it, as late as it can: memory that is given back, or that the host writes meanwhile, is found
-// out.
+// As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream
+// runs when somebody waits for it, as late as it can: memory that is given back, or that the host writes meanwhile, is
+// found out.
 #include <cstdlib>
 #include <ctime>
 #include <deque>
