@@ -17,8 +17,8 @@
 //                         memory is then 1 GiB
 //
 // As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream
-// runs when somebody waits for it, as late as it can: memory that is given back, or that the host writes meanwhile, is
-// found out.
+// runs when somebody waits for it, as late as it can: memory that the host writes meanwhile is found out, and
+// what is given back, where copies still use it.
 #include <cstdlib>
 #include <ctime>
 #include <deque>
@@ -135,9 +135,20 @@ bool allocated_range(Address address, size_t bytes) {
     return address + bytes <= next->first + next->second;
 }
 
-int copy(void* to, const void* from, size_t bytes) {
-    std::memmove(to, from, bytes);
-    return SUCCESS;
+// Puts an operation on memory of the device on a stream; the memory must be there when it is put, and when it runs.
+template <class Move>
+int transfer(void* stream, Address address, size_t bytes, Move move) {
+    if (!allocated_range(address, bytes)) {
+        return INVALID_VALUE;
+    }
+    return run(stream, [=] {
+        if (!allocated_range(address, bytes)) {
+            std::fprintf(stderr, "emulator: memory that a stream still uses was given back\n");
+            return sticky = LAUNCH_FAILED;
+        }
+        move();
+        return sticky;
+    });
 }
 
 // The guard, or null where it was not asked for.
@@ -296,16 +307,15 @@ API cuMemFreeHost(void* memory) {
 }
 
 API cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    return allocated_range(to, bytes) ? run(stream, [=] { return copy(reinterpret_cast<void*>(to), from, bytes); })
-                                      : INVALID_VALUE;
+    return transfer(stream, to, bytes, [=] { std::memmove(reinterpret_cast<void*>(to), from, bytes); });
 }
 API cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    return allocated_range(from, bytes) ? run(stream, [=] { return copy(to, reinterpret_cast<void*>(from), bytes); })
-                                        : INVALID_VALUE;
+    return transfer(stream, from, bytes, [=] { std::memmove(to, reinterpret_cast<void*>(from), bytes); });
 }
 API cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
-    return allocated_range(to, bytes) && allocated_range(from, bytes)
-               ? run(stream, [=] { return copy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes); })
+    return allocated_range(from, bytes)
+               ? transfer(stream, to, bytes,
+                          [=] { std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes); })
                : INVALID_VALUE;
 }
 API cuMemcpyHtoD_v2(Address to, const void* from, size_t bytes) {
@@ -313,12 +323,7 @@ API cuMemcpyHtoD_v2(Address to, const void* from, size_t bytes) {
 }
 API cuMemcpyDtoH_v2(void* to, Address from, size_t bytes) { return cuMemcpyDtoHAsync_v2(to, from, bytes, nullptr); }
 API cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void* stream) {
-    return allocated_range(to, bytes) ? run(stream,
-                                            [=] {
-                                                std::memset(reinterpret_cast<void*>(to), value, bytes);
-                                                return static_cast<int>(SUCCESS);
-                                            })
-                                      : INVALID_VALUE;
+    return transfer(stream, to, bytes, [=] { std::memset(reinterpret_cast<void*>(to), value, bytes); });
 }
 API cuMemsetD8_v2(Address to, unsigned char value, size_t bytes) { return cuMemsetD8Async(to, value, bytes, nullptr); }
 

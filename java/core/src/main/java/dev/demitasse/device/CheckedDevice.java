@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
 public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
     private static final int MOST_PASSES = 16;
+    private static final int MOST_TOKENS = 1 << 24;
     private static final TokenIds NO_IDS = new TokenIds.Given(new int[0]);
 
     private final Device device;
@@ -38,6 +39,7 @@ public final class CheckedDevice implements Device {
     private @Nullable BatchRows lastRows;
     private @Nullable KvShape lastShape;
     private final IdentityHashMap<Pass, CheckedPass> passes = new IdentityHashMap<>();
+    private @Nullable CheckedPass running;
 
     private CheckedDevice(Device device) {
         this.device = device;
@@ -116,10 +118,14 @@ public final class CheckedDevice implements Device {
         private final LinearWeight table;
         private final KvStore kv;
         private TokenIds ids = NO_IDS; // as they were given to this device
+        // What ids and positions may be, as the operations have shown: where it is replayed they are not asked.
+        private int tableRows;
+        private long positions = Long.MAX_VALUE;
 
         CheckedPass(Pass pass, LinearWeight table, KvStore kv) {
             this.pass = pass;
             this.table = table;
+            this.tableRows = table.rows();
             this.kv = kv;
         }
 
@@ -161,12 +167,21 @@ public final class CheckedDevice implements Device {
         return floats(buffer, rows * columns);
     }
 
-    /** The device's own tokens, with room for {@code count} from {@code first} on. */
-    private TokenBuffer tokens(TokenBuffer tokens, int first, int count) {
+    private CheckedHandle.Tokens tokens(TokenBuffer tokens) {
         if (!(Objects.requireNonNull(tokens, "tokens") instanceof CheckedHandle.Tokens own)) {
             throw foreign("buffer of tokens");
         }
-        return own.range(this, first, count);
+        return own;
+    }
+
+    /** The device's own tokens, of which {@code count} will index a table of {@code tableRows}. */
+    private TokenBuffer indices(TokenBuffer tokens, int count, int tableRows) {
+        CheckedHandle.Tokens handle = tokens(tokens);
+        TokenBuffer own = handle.range(this, 0, count);
+        require(
+                handle.columns() <= tableRows,
+                () -> "Tokens of " + handle.columns() + " do not index a table of " + tableRows + ".");
+        return own;
     }
 
     private LinearWeight weight(LinearWeight weight) {
@@ -231,7 +246,9 @@ public final class CheckedDevice implements Device {
     @Override
     public synchronized TokenBuffer allocateTokens(int capacity) {
         requireOpen();
-        require(capacity >= 1, () -> "A buffer of tokens has room for at least one, not " + capacity + ".");
+        require(
+                capacity >= 1 && capacity <= MOST_TOKENS,
+                () -> "A buffer of tokens has room for 1 to " + MOST_TOKENS + ", not " + capacity + ".");
         return new CheckedHandle.Tokens(this, device.allocateTokens(capacity));
     }
 
@@ -241,6 +258,7 @@ public final class CheckedDevice implements Device {
             LinearWeight own = weight(table);
             requireIndices(ids, rows, own.rows());
             device.embed(own, ids, rows, scale, floats(out, rows, own.columns()));
+            noteTable(own);
         });
     }
 
@@ -248,8 +266,17 @@ public final class CheckedDevice implements Device {
     public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
         recorded(() -> {
             LinearWeight own = weight(table);
-            device.embed(own, tokens(ids, 0, rows), rows, scale, floats(out, rows, own.columns()));
+            TokenBuffer tokens = indices(ids, rows, own.rows());
+            device.embed(own, tokens, rows, scale, floats(out, rows, own.columns()));
+            noteTable(own);
         });
+    }
+
+    /** The tokens of the pass that runs, if any, index a table. */
+    private void noteTable(LinearWeight table) {
+        if (running != null) {
+            running.tableRows = Math.min(running.tableRows, table.rows());
+        }
     }
 
     @Override
@@ -258,10 +285,14 @@ public final class CheckedDevice implements Device {
             requireRows(rows.count(), columns);
             Buffer from = floats(table, columns);
             rows.requireArrays();
-            requireIndices(rows.positions(), rows.count(), from.bytes() / ((long) columns * Float.BYTES));
+            long positions = from.bytes() / ((long) columns * Float.BYTES);
+            requireIndices(rows.positions(), rows.count(), positions);
             BatchRows known = lastRows;
             BatchRows own = known != null && known.sameAs(rows) ? known : rows.copy();
             device.gatherPositions(from, columns, own, floats(out, own.count(), columns));
+            if (running != null) {
+                running.positions = Math.min(running.positions, positions);
+            }
         });
     }
 
@@ -403,8 +434,10 @@ public final class CheckedDevice implements Device {
             List<Draw> each = List.copyOf(draws);
             requireRows(each.size(), columns);
             require(!each.isEmpty(), () -> "sample chooses at least one token.");
-            TokenBuffer own = tokens(out, first, each.size());
+            CheckedHandle.Tokens handle = tokens(out);
+            TokenBuffer own = handle.range(this, first, each.size());
             device.sample(floats(logits, each.size(), columns), columns, each, own, first);
+            handle.sampled(columns);
         });
     }
 
@@ -417,19 +450,26 @@ public final class CheckedDevice implements Device {
             CheckedPass own =
                     passes.computeIfAbsent(pass, p -> new CheckedPass(p, weight(p.table()), store(p.kv(), 0)));
             BatchRows checked = rows(rows, own.kv.shape());
+            requireIndices(checked.positions(), checked.count(), own.positions);
             own.ids = ids;
-            device.run(own, ids(ids, checked.count(), own.table), checked);
+            CheckedPass outer = running;
+            running = own;
+            try {
+                device.run(own, ids(ids, checked.count(), own.tableRows), checked);
+            } finally {
+                running = outer;
+            }
         });
     }
 
     /** The device's own ids, which are rows of a table. */
-    private TokenIds ids(TokenIds ids, int count, LinearWeight table) {
+    private TokenIds ids(TokenIds ids, int count, int tableRows) {
         return switch (ids) {
             case TokenIds.Given given -> {
-                requireIndices(given.ids(), count, table.rows());
+                requireIndices(given.ids(), count, tableRows);
                 yield given;
             }
-            case TokenIds.Chosen chosen -> new TokenIds.Chosen(tokens(chosen.tokens(), 0, count));
+            case TokenIds.Chosen chosen -> new TokenIds.Chosen(indices(chosen.tokens(), count, tableRows));
         };
     }
 

@@ -136,8 +136,20 @@ abstract class CheckedHandle<T extends AutoCloseable> {
 
     /** A buffer of tokens. */
     static final class Tokens extends CheckedHandle<TokenBuffer> implements TokenBuffer {
+        private int columns = 1; // of all rows that were sampled, the most
+
         Tokens(CheckedDevice owner, TokenBuffer inner) {
             super(owner, inner);
+        }
+
+        /** Tokens below {@code count} may be sampled into it. */
+        void sampled(int count) {
+            columns = Math.max(columns, count);
+        }
+
+        /** How many tokens there are to choose from. */
+        int columns() {
+            return columns;
         }
 
         @Override

@@ -34,7 +34,7 @@ final class Recorders {
         }
     }
 
-    /** All that was recorded has run. */
+    /** All that was recorded is under way, or has run. */
     void clear() {
         last = null;
         threads.clear();

@@ -6,6 +6,7 @@ import static jcuda.driver.JCudaDriver.cuCtxSetCurrent;
 import static jcuda.driver.JCudaDriver.cuMemAlloc;
 import static jcuda.driver.JCudaDriver.cuMemFree;
 import static jcuda.driver.JCudaDriver.cuMemGetInfo;
+import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 import static jcuda.driver.JCudaDriver.cuMemsetD8Async;
 import static jcuda.driver.JCudaDriver.cuStreamCreate;
 import static jcuda.driver.JCudaDriver.cuStreamDestroy;
@@ -16,6 +17,7 @@ import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gpu.MemoryLedger;
+import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUresult;
 import org.jspecify.annotations.Nullable;
@@ -40,8 +42,13 @@ final class CudaContext implements AutoCloseable {
             throw new BackendUnavailableException("cuda: no context on " + gpu + ": " + Driver.name(failed)
                     + "; close other programs that use the GPU.");
         }
-        check(cuStreamCreate(stream, STREAM_NON_BLOCKING), "making a stream");
-        check(cuStreamCreate(copies, STREAM_NON_BLOCKING), "making a stream");
+        try {
+            check(cuStreamCreate(stream, STREAM_NON_BLOCKING), "making a stream");
+            check(cuStreamCreate(copies, STREAM_NON_BLOCKING), "making a stream");
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
     }
 
     /** Where kernels run. */
@@ -120,6 +127,21 @@ final class CudaContext implements AutoCloseable {
         check(cuMemsetD8Async(pointer, (byte) 0, rounded, stream), "zeroing memory");
         ledger.enter(purpose, bytes);
         return pointer;
+    }
+
+    /**
+     * Memory of the host that the GPU reaches, not zeroed; given back by {@code cuMemFreeHost}.
+     *
+     * @throws OutOfDeviceMemoryException where there is not so much
+     */
+    void allocatePinned(Pointer pointer, long bytes) {
+        enter();
+        int failed = cuMemHostAlloc(pointer, bytes, 0);
+        if (failed == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+            throw new OutOfDeviceMemoryException(
+                    "cuda: " + MemoryLedger.mebibytes(bytes) + " MiB of the host's memory cannot be pinned.");
+        }
+        check(failed, "allocating pinned memory");
     }
 
     /** Gives memory back. What was launched before must be complete. */

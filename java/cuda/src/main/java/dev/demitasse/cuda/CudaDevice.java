@@ -27,8 +27,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The operations of {@link Device} as kernel launches: one is recorded when it is called, and runs, with all that were
- * called before, when a buffer is read.
+ * The operations of {@link Device} as kernel launches: one is recorded when it is called, and is launched, with all
+ * that were called before, by {@link #start} or when a buffer or tokens are read.
  */
 final class CudaDevice implements Device {
     private static final System.Logger LOG = System.getLogger(CudaDevice.class.getName());

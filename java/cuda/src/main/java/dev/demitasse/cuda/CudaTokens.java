@@ -1,7 +1,6 @@
 package dev.demitasse.cuda;
 
 import static jcuda.driver.JCudaDriver.cuMemFreeHost;
-import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.gpu.MemoryLedger;
@@ -27,10 +26,10 @@ final class CudaTokens implements TokenBuffer {
         this.capacity = capacity;
         long bytes = (long) capacity * Integer.BYTES;
         context.enter();
-        context.check(cuMemHostAlloc(pinned, bytes, 0), "allocating pinned memory");
-        host = MemorySegment.ofBuffer(pinned.getByteBuffer(0, bytes));
-        host.fill((byte) 0); // read where nothing was sampled
+        context.allocatePinned(pinned, bytes);
         try {
+            host = MemorySegment.ofBuffer(pinned.getByteBuffer(0, bytes));
+            host.fill((byte) 0); // read where nothing was sampled
             memory = new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.WORKSPACE);
         } catch (RuntimeException | Error e) {
             cuMemFreeHost(pinned);

@@ -126,8 +126,13 @@ final class GraphRunner implements StepList.Runner, AutoCloseable {
 
     @Override
     public void prepare(Step step) {
-        if (launches.reserve(step)) {
-            forgetGraphs(); // they write to where the workspaces were
+        boolean moved = true; // where it fails some may have
+        try {
+            moved = launches.reserve(step);
+        } finally {
+            if (moved && context.usable()) {
+                forgetGraphs(); // they write to where the workspaces were
+            }
         }
     }
 

@@ -5,7 +5,6 @@ import static jcuda.driver.JCudaDriver.cuEventDestroy;
 import static jcuda.driver.JCudaDriver.cuEventRecord;
 import static jcuda.driver.JCudaDriver.cuEventSynchronize;
 import static jcuda.driver.JCudaDriver.cuMemFreeHost;
-import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
 import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 import static jcuda.driver.JCudaDriver.cuStreamWaitEvent;
 
@@ -41,7 +40,7 @@ final class StagedData implements StepData, AutoCloseable {
         this.context = context;
         this.copies = copies;
         context.enter();
-        context.check(cuMemHostAlloc(staging, BYTES, 0), "allocating pinned memory");
+        context.allocatePinned(staging, BYTES);
         memory = MemorySegment.ofBuffer(staging.getByteBuffer(0, BYTES));
         device = context.allocate(BYTES, MemoryLedger.Purpose.WORKSPACE);
         context.synchronize("zeroing memory"); // before another stream writes there

@@ -167,6 +167,7 @@ final class Tuning {
                 report.accept(m.weights() + ", " + rows + " rows: " + form + " gives other results; left out");
                 continue;
             }
+            device.microseconds(multiplications); // makes the graph
             double microseconds = device.microseconds(multiplications) / copies.size();
             if (microseconds < HOPELESS * best) {
                 double[] more = new double[RUNS];

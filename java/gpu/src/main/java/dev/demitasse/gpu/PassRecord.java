@@ -8,7 +8,8 @@ import java.util.List;
 
 /**
  * What a pass has recorded: which steps of a list are its, and what it has put into the step's data, in order. With
- * other ids and rows the same steps come from the same pass, where all that is put comes to the same addresses.
+ * other ids, and as many rows, the same steps come from the same pass, where all that is put comes to the same
+ * addresses.
  */
 final class PassRecord {
     /** A piece of the step's data. */
@@ -72,8 +73,9 @@ final class PassRecord {
         return wanted == rows;
     }
 
-    /** Whether ids come from where they came; those that the host gives come from the step's data. */
-    boolean takes(TokenIds wanted) {
-        return ids instanceof TokenIds.Given ? wanted instanceof TokenIds.Given : ids.equals(wanted);
+    /** Whether there are as many rows, and ids from where they came; the host's come from the step's data. */
+    boolean takes(TokenIds wanted, BatchRows wantedRows) {
+        return rows.count() == wantedRows.count()
+                && (ids instanceof TokenIds.Given ? wanted instanceof TokenIds.Given : ids.equals(wanted));
     }
 }

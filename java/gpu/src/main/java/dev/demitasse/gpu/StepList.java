@@ -44,6 +44,7 @@ public final class StepList {
     private @Nullable PassRecord recording; // the pass whose operations are being recorded
     private @Nullable StepData data; // where the list's goes; null where it has none yet
     private int used;
+    private int runs;
     private int replayedPasses;
 
     /** Runs lists of steps on a device. */
@@ -110,7 +111,8 @@ public final class StepList {
 
     /**
      * Records what a pass does. Where the list that is expected has it here, and the data of these ids and rows come to
-     * where those lay, its operations are not called.
+     * where those lay, its operations are not called. Of a pass that fails nothing is recorded, but for what had to be
+     * run to make room.
      */
     public void run(Pass pass, TokenIds ids, BatchRows rows) {
         forgetRows(); // it puts its own
@@ -119,15 +121,33 @@ public final class StepList {
         }
         PassRecord record = new PassRecord(pass, ids, rows, recordedSteps(), data().address() + used);
         recording = record;
+        int before = used;
+        int runsBefore = runs;
         try {
             pass.operations(ids, rows);
             if (recording == record) {
                 record.end(recordedSteps());
                 recorded.add(record);
             }
+        } catch (RuntimeException | Error e) {
+            if (runs == runsBefore) {
+                truncate(record.first, before);
+            }
+            throw e;
         } finally {
             recording = null;
         }
+    }
+
+    /** Drops steps from a number on, and their data. */
+    private void truncate(int first, int data) {
+        if (expected == null) {
+            steps.subList(first, steps.size()).clear();
+        } else {
+            matched = first;
+        }
+        used = data;
+        forgetRows();
     }
 
     private boolean replay(Pass pass, TokenIds ids, BatchRows rows) {
@@ -135,13 +155,17 @@ public final class StepList {
             return false;
         }
         for (PassRecord record : passes.getOrDefault(expected, List.of())) {
-            if (record.pass == pass && record.first == matched && record.takes(ids)) {
+            if (record.pass == pass && record.first == matched && record.takes(ids, rows)) {
                 int before = used;
+                int runsBefore = runs;
                 if (data().address() + used == record.from && sameData(record, ids, rows)) {
                     matched += record.count();
                     recorded.add(record);
                     replayedPasses++;
                     return true;
+                }
+                if (runs != runsBefore) {
+                    return false; // there was no room, and this is another list
                 }
                 used = before;
                 forgetRows();
@@ -290,11 +314,12 @@ public final class StepList {
             BatchRows rows,
             AttentionPlan.Limits limits,
             long stateBytes) {
-        if (!tables.holds(rows) || plans.isEmpty()) {
+        AttentionPlan.Terms terms = new AttentionPlan.Terms(limits, stateBytes);
+        if (!tables.holds(rows) || plans.stream().noneMatch(plan -> plan.terms().equals(terms))) {
             reserve(BatchTables.bytes(rows) + AttentionPlan.bytes(rows, limits));
         }
         BatchTables.Rows own = rows(rows);
-        AttentionPlan plan = plan(rows, new AttentionPlan.Terms(limits, stateBytes));
+        AttentionPlan plan = plan(rows, terms);
         add(new Step.Attention(store, layer, shape, q, out, own, plan, null));
     }
 
@@ -310,6 +335,8 @@ public final class StepList {
 
     /** Runs what was recorded. */
     public void run() {
+        recording = null; // what a pass has run or read in its middle is not there the next time
+        runs++;
         if (expected != null && matched > 0 && matched < expected.size()) {
             expectNothing();
         }
@@ -343,6 +370,7 @@ public final class StepList {
     /** Drops what was recorded. */
     public void discard() {
         reset();
+        forget(); // what was kept may use memory that is gone
         runner.dropped();
     }
 

@@ -9,6 +9,7 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -253,6 +254,83 @@ class StepListTest {
             list.run();
         }
         assertThat(layers.calls).isEqualTo(4);
+    }
+
+    @Test
+    void aPassOfMoreRowsIsCalled() {
+        Pass ids = new IdsAlone();
+        for (int i = 0; i < 3; i++) {
+            list.run(ids, new TokenIds.Given(new int[4]), rows(4));
+            list.run();
+        }
+        int calls = layers.calls;
+        list.run(ids, new TokenIds.Given(new int[8]), rows(8));
+        list.run();
+        assertThat(layers.calls).isEqualTo(calls + 1);
+        assertThat(recorder.run.getLast()).isEqualTo(List.of(new Step.GatherRows(16, 4, 0x1000, 8, 32)));
+    }
+
+    private static BatchRows rows(int count) {
+        return new BatchRows(count, new int[count], new int[count][1]);
+    }
+
+    /** What a pass reads in its middle is not read by a replay. */
+    @Test
+    void aPassThatRunsTheListIsCalledEveryTime() {
+        Pass reads = new IdsAlone() {
+            @Override
+            public void operations(TokenIds ids, BatchRows rows) {
+                list.run();
+                super.operations(ids, rows);
+            }
+        };
+        for (int i = 0; i < 4; i++) {
+            list.run(reads, new TokenIds.Given(new int[4]), rows(4));
+            list.run();
+        }
+        assertThat(layers.calls).isEqualTo(4);
+    }
+
+    /** Of a pass that is refused half-way nothing runs. */
+    @Test
+    void aPassThatIsRefusedLeavesTheListAsItWas() {
+        Pass refused = new IdsAlone() {
+            @Override
+            public void operations(TokenIds ids, BatchRows rows) {
+                super.operations(ids, rows);
+                throw new UsageException("planned");
+            }
+        };
+        for (int i = 0; i < 3; i++) {
+            list.add(new Step.Add(16, 32, 1));
+            assertThatThrownBy(() -> list.run(refused, new TokenIds.Given(new int[4]), rows(4)))
+                    .isInstanceOf(UsageException.class);
+            list.add(new Step.GatherRows(16, 4, list.put(new int[] {9}, 1), 1, 32));
+            list.run();
+            assertThat(recorder.run.getLast())
+                    .isEqualTo(List.of(new Step.Add(16, 32, 1), new Step.GatherRows(16, 4, 0x1000, 1, 32)));
+            assertThat(dataInts(0, 1)).containsExactly(9);
+        }
+    }
+
+    /** A pass without rows of a cache. */
+    private class IdsAlone implements Pass {
+        @Override
+        public LinearWeight table() {
+            throw new AssertionError("nobody asks");
+        }
+
+        @Override
+        public KvStore kv() {
+            throw new AssertionError("nobody asks");
+        }
+
+        @Override
+        public void operations(TokenIds ids, BatchRows rows) {
+            layers.calls++;
+            int[] given = ((TokenIds.Given) ids).ids();
+            list.add(new Step.GatherRows(16, 4, list.putIds(given, rows.count()), rows.count(), 32));
+        }
     }
 
     /** A failure in the middle leaves nothing that could be taken for the whole. */

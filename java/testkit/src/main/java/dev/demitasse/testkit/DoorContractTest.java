@@ -201,6 +201,10 @@ public abstract class DoorContractTest {
         all.put("read of more tokens than there are", () -> t.tokens.read(new int[3], 3));
         all.put("read of tokens to a short array", () -> t.tokens.read(new int[1], 2));
         all.put("embed of more rows than tokens", () -> d.embed(t.weight, t.tokens, 3, 1, t.x));
+        all.put("embed of tokens that are beyond the table", () -> {
+            d.sample(t.x, 32, List.of(Draw.GREEDY), t.tokens, 0);
+            d.embed(t.weight, t.tokens, 1, 1, t.y);
+        });
         all.put("embed by closed tokens", () -> d.embed(t.weight, t.closedTokens, 1, 1, t.x));
         all.put("gatherPositions beyond", () -> d.gatherPositions(t.x, 32, t.rows(2, 0, 1), t.y));
         all.put("gatherPositions to a short buffer", () -> d.gatherPositions(t.x, 32, t.rows(1, 0, 1), t.small));
@@ -272,6 +276,48 @@ public abstract class DoorContractTest {
             assertThatThrownBy(() -> device.add(things.x, noBuffer, 1)).isInstanceOf(NullPointerException.class);
         } finally {
             owned.forEach(DoorContractTest::close);
+        }
+    }
+
+    /** What a pass looks up is checked every time, also where its operations are not called again. */
+    @Test
+    public void aPassIsCheckedEveryTime() {
+        try (Device device = open(ActivationType.F32);
+                LinearWeight table = matrix(device);
+                KvStore cache = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
+                Buffer out = device.allocate(64)) {
+            Buffer angles = device.upload(new float[] {0, 1, 2, 3});
+            Pass pass = new Pass() {
+                @Override
+                public LinearWeight table() {
+                    return table;
+                }
+
+                @Override
+                public KvStore kv() {
+                    return cache;
+                }
+
+                @Override
+                public void operations(TokenIds ids, BatchRows rows) {
+                    device.gatherPositions(angles, 1, rows, out);
+                }
+            };
+            TokenIds ids = new TokenIds.Given(new int[1]);
+            for (int position : new int[] {0, 3, 1, 2}) {
+                device.run(pass, ids, new BatchRows(1, new int[] {position}, new int[][] {{0, 1}}));
+                assertThat(read(out, 1)[0]).isEqualTo(position);
+            }
+            assertThatThrownBy(() -> device.run(pass, ids, new BatchRows(1, new int[] {4}, new int[][] {{0, 1}})))
+                    .isInstanceOf(UsageException.class);
+            assertThat(read(out, 1)[0]).isEqualTo(2);
+            BatchRows two = new BatchRows(2, new int[] {3, 2}, new int[][] {{0}, {1}});
+            device.run(pass, new TokenIds.Given(new int[2]), two);
+            assertThat(read(out, 2)).containsExactly(3, 2);
+            angles.close();
+            assertThatThrownBy(() -> device.run(pass, ids, new BatchRows(1, new int[1], new int[][] {{0}})))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("closed");
         }
     }
 
