@@ -2,30 +2,39 @@ package dev.demitasse;
 
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 
-/** The folder of everything that can be had again: pulled models, and what was measured of a device. */
+/** The folder of everything that can be had again: pulled models, unpacked libraries, what was measured of a device. */
 public final class CacheFolder {
     private CacheFolder() {}
 
     /** {@code $DEMITASSE_CACHE}, else the platform's folder for such things; it may not exist. */
     public static Path path() {
-        String set = System.getenv("DEMITASSE_CACHE");
-        if (set != null && !set.isEmpty()) {
+        return path(System.getenv());
+    }
+
+    /** The same in an environment. */
+    public static Path path(Map<String, String> environment) {
+        return path(environment, System.getProperty("os.name", "").toLowerCase(Locale.ROOT));
+    }
+
+    static Path path(Map<String, String> environment, String os) {
+        String set = environment.getOrDefault("DEMITASSE_CACHE", "");
+        if (!set.isEmpty()) {
             return Path.of(set);
         }
-        String home = System.getProperty("user.home", ".");
-        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
-        String xdg = System.getenv("XDG_CACHE_HOME");
-        String local = System.getenv("LOCALAPPDATA");
-        if (xdg != null && !xdg.isEmpty()) {
+        String xdg = environment.getOrDefault("XDG_CACHE_HOME", "");
+        String local = environment.getOrDefault("LOCALAPPDATA", "");
+        if (!xdg.isEmpty()) {
             return Path.of(xdg, "demitasse");
         }
-        if (os.contains("mac")) {
-            return Path.of(home, "Library", "Caches", "demitasse");
+        if (os.contains("windows")) {
+            return Path.of(local.isEmpty() ? System.getProperty("user.home", ".") : local, "demitasse");
         }
-        if (os.contains("windows") && local != null) {
-            return Path.of(local, "demitasse");
-        }
-        return Path.of(home, ".cache", "demitasse");
+        // As everything else on such a machine; Java's own is that of the account, whatever HOME says.
+        String home = environment.getOrDefault("HOME", "");
+        Path own = Path.of(home.isEmpty() ? System.getProperty("user.home", ".") : home);
+        return own.resolve(os.contains("mac") ? Path.of("Library", "Caches") : Path.of(".cache"))
+                .resolve("demitasse");
     }
 }

@@ -1,5 +1,6 @@
 package dev.demitasse.nativecpu;
 
+import dev.demitasse.CacheFolder;
 import dev.demitasse.device.Support;
 import java.io.IOException;
 import java.io.InputStream;
@@ -69,12 +70,9 @@ final class NativeLibrary {
         if (chosen != null && !chosen.isEmpty()) {
             return List.of(Path.of(chosen));
         }
-        String cache = environment.getOrDefault("XDG_CACHE_HOME", "");
-        Path home = Path.of(System.getProperty("user.home", "."), ".cache");
         Path temporary = Path.of(
                 System.getProperty("java.io.tmpdir", "."), "demitasse-" + System.getProperty("user.name", "user"));
-        return List.of(
-                (cache.isEmpty() ? home : Path.of(cache)).resolve("demitasse").resolve("native"), temporary);
+        return List.of(CacheFolder.path(environment).resolve("native"), temporary);
     }
 
     /** Extracts and loads the library. */
