@@ -38,7 +38,7 @@ packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
 mkdir "$packed/peers"
 cp "$work/build/bin/llama-bench" "$packed/peers/"
-for library in "$work"/build/bin/lib*.so.[0-9] "$cuda/lib/libcudart.so.13"; do
+for library in "$work"/build/bin/lib*.so.[0-9] "$work"/build/bin/lib*-impl.so "$cuda/lib/libcudart.so.13"; do
   cp -L "$library" "$packed/peers/"
 done
 strip "$packed"/peers/*
