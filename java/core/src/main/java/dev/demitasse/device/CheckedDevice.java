@@ -31,7 +31,6 @@ public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
     private static final int MOST_PASSES = 16;
     private static final int MOST_TOKENS = 1 << 24;
-    private static final TokenIds NO_IDS = new TokenIds.Given(new int[0]);
 
     private final Device device;
     private boolean closed;
@@ -110,39 +109,6 @@ public final class CheckedDevice implements Device {
 
     UsageException foreign(String what) {
         return new UsageException("A " + what + " of another device was given to \"" + name() + "\".");
-    }
-
-    /** A pass as the device sees it: the same one for the same, until something that it may use is closed. */
-    private static final class CheckedPass implements Pass {
-        private final Pass pass;
-        private final LinearWeight table;
-        private final KvStore kv;
-        private TokenIds ids = NO_IDS; // as they were given to this device
-        // What ids and positions may be, as the operations have shown: where it is replayed they are not asked.
-        private int tableRows;
-        private long positions = Long.MAX_VALUE;
-
-        CheckedPass(Pass pass, LinearWeight table, KvStore kv) {
-            this.pass = pass;
-            this.table = table;
-            this.tableRows = table.rows();
-            this.kv = kv;
-        }
-
-        @Override
-        public LinearWeight table() {
-            return table;
-        }
-
-        @Override
-        public KvStore kv() {
-            return kv;
-        }
-
-        @Override
-        public void operations(TokenIds inner, BatchRows rows) {
-            pass.operations(ids, rows); // which come back to this device
-        }
     }
 
     /** The device's own buffer, with at least {@code bytes} bytes. */
@@ -275,7 +241,7 @@ public final class CheckedDevice implements Device {
     /** The tokens of the pass that runs, if any, index a table. */
     private void noteTable(LinearWeight table) {
         if (running != null) {
-            running.tableRows = Math.min(running.tableRows, table.rows());
+            running.limitIds(table.rows());
         }
     }
 
@@ -291,7 +257,7 @@ public final class CheckedDevice implements Device {
             BatchRows own = known != null && known.sameAs(rows) ? known : rows.copy();
             device.gatherPositions(from, columns, own, floats(out, own.count(), columns));
             if (running != null) {
-                running.positions = Math.min(running.positions, positions);
+                running.limitPositions(positions);
             }
         });
     }
@@ -449,13 +415,13 @@ public final class CheckedDevice implements Device {
             }
             CheckedPass own =
                     passes.computeIfAbsent(pass, p -> new CheckedPass(p, weight(p.table()), store(p.kv(), 0)));
-            BatchRows checked = rows(rows, own.kv.shape());
-            requireIndices(checked.positions(), checked.count(), own.positions);
-            own.ids = ids;
+            BatchRows checked = rows(rows, own.kv().shape());
+            requireIndices(checked.positions(), checked.count(), own.positions());
+            own.give(ids);
             CheckedPass outer = running;
             running = own;
             try {
-                device.run(own, ids(ids, checked.count(), own.tableRows), checked);
+                device.run(own, ids(ids, checked.count(), own.tableRows()), checked);
             } finally {
                 running = outer;
             }

@@ -128,10 +128,8 @@ class StepListTest {
         assertThat(recorder.run).hasSize(3);
     }
 
-    /** A pass of an embedding and an attention, which counts how often its operations are called. */
-    private final class Layers implements Pass {
-        int calls;
-
+    /** A pass whose table and cache nobody asks for. */
+    private abstract static class UncheckedPass implements Pass {
         @Override
         public LinearWeight table() {
             throw new AssertionError("nobody asks");
@@ -141,6 +139,11 @@ class StepListTest {
         public KvStore kv() {
             throw new AssertionError("nobody asks");
         }
+    }
+
+    /** A pass of an embedding and an attention, which counts how often its operations are called. */
+    private final class Layers extends UncheckedPass {
+        int calls;
 
         @Override
         public void operations(TokenIds ids, BatchRows rows) {
@@ -232,17 +235,7 @@ class StepListTest {
     /** Data that a pass has put beside its ids and rows would not be there the next time. */
     @Test
     void aPassWithDataOfItsOwnIsCalledEveryTime() {
-        Pass own = new Pass() {
-            @Override
-            public LinearWeight table() {
-                throw new AssertionError("nobody asks");
-            }
-
-            @Override
-            public KvStore kv() {
-                throw new AssertionError("nobody asks");
-            }
-
+        Pass own = new UncheckedPass() {
             @Override
             public void operations(TokenIds ids, BatchRows rows) {
                 layers.calls++;
@@ -314,17 +307,7 @@ class StepListTest {
     }
 
     /** A pass without rows of a cache. */
-    private class IdsAlone implements Pass {
-        @Override
-        public LinearWeight table() {
-            throw new AssertionError("nobody asks");
-        }
-
-        @Override
-        public KvStore kv() {
-            throw new AssertionError("nobody asks");
-        }
-
+    private class IdsAlone extends UncheckedPass {
         @Override
         public void operations(TokenIds ids, BatchRows rows) {
             layers.calls++;
@@ -336,17 +319,7 @@ class StepListTest {
     /** A failure in the middle leaves nothing that could be taken for the whole. */
     @Test
     void aPassThatFailedIsCalledAgain() {
-        Pass failing = new Pass() {
-            @Override
-            public LinearWeight table() {
-                throw new AssertionError("nobody asks");
-            }
-
-            @Override
-            public KvStore kv() {
-                throw new AssertionError("nobody asks");
-            }
-
+        Pass failing = new UncheckedPass() {
             @Override
             public void operations(TokenIds ids, BatchRows rows) {
                 list.add(new Step.Add(16, 32, 1));

@@ -1,0 +1,70 @@
+package dev.demitasse.device;
+
+/**
+ * A pass as a device sees it behind {@link CheckedDevice}: the same one for the same, until something that it may use
+ * is closed. It keeps what ids and positions may be, as its operations have shown: where it is replayed they are not
+ * asked.
+ */
+final class CheckedPass implements Pass {
+    private static final TokenIds NO_IDS = new TokenIds.Given(new int[0]);
+
+    private final Pass pass;
+    private final LinearWeight table;
+    private final KvStore kv;
+    private TokenIds ids = NO_IDS; // as they were given to the checked device
+    private int tableRows;
+    private long positions = Long.MAX_VALUE;
+
+    /**
+     * A pass.
+     *
+     * @param table the device's own
+     * @param kv the device's own
+     */
+    CheckedPass(Pass pass, LinearWeight table, KvStore kv) {
+        this.pass = pass;
+        this.table = table;
+        this.tableRows = table.rows();
+        this.kv = kv;
+    }
+
+    @Override
+    public LinearWeight table() {
+        return table;
+    }
+
+    @Override
+    public KvStore kv() {
+        return kv;
+    }
+
+    /** The ids of the next call, as they were given to the checked device. */
+    void give(TokenIds given) {
+        ids = given;
+    }
+
+    /** Its ids index a table of {@code rows}. */
+    void limitIds(int rows) {
+        tableRows = Math.min(tableRows, rows);
+    }
+
+    /** Its positions index a table of {@code rows}. */
+    void limitPositions(long rows) {
+        positions = Math.min(positions, rows);
+    }
+
+    /** Ids are below this. */
+    int tableRows() {
+        return tableRows;
+    }
+
+    /** Positions are below this. */
+    long positions() {
+        return positions;
+    }
+
+    @Override
+    public void operations(TokenIds inner, BatchRows rows) {
+        pass.operations(ids, rows); // which come back to the checked device
+    }
+}
