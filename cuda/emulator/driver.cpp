@@ -1,20 +1,7 @@
 // A stand-in for libcuda.so.1: the part of the CUDA driver API that Demitasse uses, over the emulator, so that the Java
 // device runs unchanged, graphs included, on a machine without a GPU. Test equipment: nothing here is quick.
 //
-// The environment sets what the device says of itself and how it runs:
-//   EMULATOR_DEVICES      how many there are (1)
-//   EMULATOR_CAPABILITY   compute capability, such as 75 (80)
-//   EMULATOR_PROCESSORS   multiprocessors (4)
-//   EMULATOR_DRIVER       driver version, such as 12040 (13000)
-//   EMULATOR_MEMORY       bytes of device memory (4 GiB)
-//   EMULATOR_INIT         what cuInit returns (0)
-//   EMULATOR_SEED         order of threads, see Settings (0)
-//   EMULATOR_EARLY        1: asynchronous copies land at once (0)
-//   EMULATOR_KERNELS      0: launches do nothing, so that what the host does is all that takes time (1)
-//   EMULATOR_GRAPHS       0: graphs cannot be instantiated; -1: the first one cannot (1)
-//   EMULATOR_FAULT        a kernel whose launches fail, as after an illegal access
-//   EMULATOR_DEPENDENT    1: a kernel that reaches too early what kernels before it write fails (0), see guard.h;
-//                         memory is then 1 GiB
+// settings.h says what the environment sets.
 //
 // As on a real device a fault in a kernel is sticky: every later call of the context fails. What is put on a stream
 // runs when somebody waits for it, as late as it can: memory that the host writes meanwhile is found out, and
@@ -27,8 +14,11 @@
 
 #include "emulator.h"
 #include "guard.h"
+#include "settings.h"
 
 namespace {
+
+using namespace emulator::environment;
 
 using Address = unsigned long long;
 using Word = std::vector<unsigned char>;
@@ -79,18 +69,6 @@ int sticky = SUCCESS;
 int context;
 thread_local void* current = nullptr;  // context
 std::mutex mutex;
-
-long long setting(const char* name, long long otherwise) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? otherwise : std::atoll(value);
-}
-
-int capability() { return static_cast<int>(setting("EMULATOR_CAPABILITY", 80)); }
-
-// Shared bytes of a block: 227 KiB on 9.0 and 10.0, and elsewhere what every supported architecture gives.
-int shared_limit() { return capability() == 90 || capability() == 100 ? 227 << 10 : 99 << 10; }
-
-size_t memory_bytes() { return static_cast<size_t>(setting("EMULATOR_MEMORY", 4ll << 30)); }
 
 Stream* stream_of(void* handle) {
     return reinterpret_cast<uintptr_t>(handle) > 2 ? static_cast<Stream*>(handle) : &default_stream;
@@ -181,27 +159,6 @@ int launch(const Function& function, emulator::Index3 grid, emulator::Index3 thr
         sticky = LAUNCH_FAILED;
     }
     return sticky;
-}
-
-int attribute(int number) {
-    switch (number) {
-        case 1:  // threads of a block
-            return 1024;
-        case 8:  // shared bytes of a block
-            return 48 << 10;
-        case 10:  // lanes of a warp
-            return 32;
-        case 16:  // multiprocessors
-            return static_cast<int>(setting("EMULATOR_PROCESSORS", 4));
-        case 75:
-            return capability() / 10;
-        case 76:
-            return capability() % 10;
-        case 97:  // shared bytes of a block on request
-            return shared_limit();
-        default:
-            return 0;
-    }
 }
 
 }  // namespace
