@@ -2,7 +2,6 @@
 module dev.demitasse.cuda {
     requires jcublas;
     requires jcuda;
-    requires jdk.jfr;
     requires static transitive org.jspecify;
     requires dev.demitasse.gpu;
     requires transitive dev.demitasse;

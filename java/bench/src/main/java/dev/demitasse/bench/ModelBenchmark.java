@@ -46,7 +46,7 @@ public final class ModelBenchmark {
     private static final int DEEP_POSITION = 8192;
     private static final String PEER = "--peer=";
     /** What the cuda device records of a list of kernels. */
-    static final String RUN_EVENT = "demitasse.CudaRun";
+    static final String RUN_EVENT = "demitasse.GpuRun";
 
     /**
      * A model's shape.

@@ -2,7 +2,9 @@ package dev.demitasse.cuda;
 
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.Workspace;
 import dev.demitasse.kv.KvShape;
 import java.util.List;
 
@@ -57,9 +59,9 @@ final class AttentionLaunches implements AutoCloseable {
     }
 
     void lower(Step.KvAppend step, List<Launch> out) {
-        CudaKvStore store = (CudaKvStore) step.store();
+        PagedKvStore store = (PagedKvStore) step.store();
         Words words = new Words(Boundary.KvAppendArgs.WORDS)
-                .set(Boundary.KvAppendArgs.KV, store.pages())
+                .set(Boundary.KvAppendArgs.KV, store)
                 .set(Boundary.KvAppendArgs.LAYER, step.layer())
                 .set(Boundary.KvAppendArgs.KEYS, step.keys())
                 .set(Boundary.KvAppendArgs.VALUES, step.values())
@@ -96,7 +98,7 @@ final class AttentionLaunches implements AutoCloseable {
         long offset = (long) Float.BYTES * first * shape.heads() * shape.headDim();
         return new Words(Boundary.AttentionArgs.WORDS)
                 .set(Boundary.AttentionArgs.Q, step.q() + offset)
-                .set(Boundary.AttentionArgs.KV, ((CudaKvStore) step.store()).pages())
+                .set(Boundary.AttentionArgs.KV, (PagedKvStore) step.store())
                 .set(Boundary.AttentionArgs.LAYER, step.layer())
                 .set(Boundary.AttentionArgs.HEADS, shape.heads())
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
@@ -135,7 +137,7 @@ final class AttentionLaunches implements AutoCloseable {
     }
 
     private static void prefill(Step.Attention step, List<Launch> out) {
-        CudaKvStore store = (CudaKvStore) step.store();
+        PagedKvStore store = (PagedKvStore) step.store();
         int dim = Boundary.prefill_dim(step.shape().headDim());
         long[] words = arguments(step, 0)
                 .set(Boundary.AttentionArgs.BLOCKS, step.plan().blockAddress())

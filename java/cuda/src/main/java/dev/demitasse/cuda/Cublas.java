@@ -1,6 +1,7 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.exception.DeviceFailedException;
+import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.quant.WeightLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -69,7 +70,7 @@ final class Cublas implements AutoCloseable {
      * @param x address of rows × columns numbers of the weight's type
      * @param out address of rows × outputs FP32 numbers
      */
-    void multiply(CudaWeight weight, long x, int rows, long out) {
+    void multiply(GpuWeight weight, long x, int rows, long out) {
         boolean narrow = weight.layout().element() == WeightLayout.Element.F16;
         int type = narrow ? cudaDataType.CUDA_R_16F : cudaDataType.CUDA_R_32F;
         // cuBLAS has columns in order: to it rows of weights are columns of a transposed matrix.

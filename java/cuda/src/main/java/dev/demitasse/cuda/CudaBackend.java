@@ -61,7 +61,7 @@ public final class CudaBackend implements Backend {
     @Override
     public Device open(DeviceOptions options) {
         Driver.Gpu gpu = gpu(options);
-        return new CudaDevice(options, gpu, KernelChoice.of(gpu));
+        return CudaDevice.open(options, gpu, KernelChoice.of(gpu));
     }
 
     @Override

@@ -7,6 +7,8 @@ import static jcuda.driver.JCudaDriver.cuMemAlloc;
 import static jcuda.driver.JCudaDriver.cuMemFree;
 import static jcuda.driver.JCudaDriver.cuMemGetInfo;
 import static jcuda.driver.JCudaDriver.cuMemHostAlloc;
+import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
+import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 import static jcuda.driver.JCudaDriver.cuMemsetD8Async;
 import static jcuda.driver.JCudaDriver.cuStreamCreate;
 import static jcuda.driver.JCudaDriver.cuStreamDestroy;
@@ -16,7 +18,11 @@ import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.MemoryLedger;
+import dev.demitasse.gpu.StagingMemory;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUresult;
@@ -26,8 +32,10 @@ import org.jspecify.annotations.Nullable;
  * A CUDA context with its streams and its memory. After an error that breaks the context every further use ends in
  * {@link DeviceFailedException}; a broken or closed context is never used again.
  */
-final class CudaContext implements AutoCloseable {
+final class CudaContext implements GpuMemory, AutoCloseable {
     private static final int STREAM_NON_BLOCKING = 1;
+    /** Bytes that are copied at once. */
+    private static final long CHUNK_BYTES = 16L << 20;
 
     private final CUcontext context = new CUcontext();
     private final CudaStream stream = new CudaStream();
@@ -71,12 +79,14 @@ final class CudaContext implements AutoCloseable {
         check(cuCtxSetCurrent(context), "entering the context");
     }
 
-    /**
-     * For what is only recorded, which needs no current context.
-     *
-     * @throws DeviceFailedException where the context is broken
-     */
-    void requireUsable() {
+    @Override
+    public String device() {
+        return "cuda";
+    }
+
+    /** Needs no current context. */
+    @Override
+    public void requireUsable() {
         if (closed) {
             throw new UsageException("The device is closed.");
         }
@@ -98,63 +108,89 @@ final class CudaContext implements AutoCloseable {
         throw exception;
     }
 
-    /** Waits until all that was launched is complete. */
-    void synchronize(String doing) {
+    @Override
+    public void synchronize(String doing) {
+        enter();
         check(cuStreamSynchronize(stream), doing);
     }
 
-    /** Whether memory of it can still be given back. */
-    boolean usable() {
+    @Override
+    public boolean usable() {
         return !closed && failure == null;
     }
 
-    /**
-     * Zeroed memory, at least one byte.
-     *
-     * @throws OutOfDeviceMemoryException where the GPU has not so much; the message says what holds the rest
-     */
-    DevicePointer allocate(long bytes, MemoryLedger.Purpose purpose) {
+    @Override
+    public long allocate(long bytes, MemoryLedger.Purpose purpose) {
         enter();
         long rounded = Math.max(bytes, 16);
         DevicePointer pointer = new DevicePointer();
         int failed = cuMemAlloc(pointer, rounded);
         if (failed == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
-            throw new OutOfDeviceMemoryException("cuda: " + MemoryLedger.mebibytes(bytes) + " MiB for "
-                    + purpose + " do not fit: " + MemoryLedger.mebibytes(freeBytes())
-                    + " MiB are free; " + ledger + ".");
+            throw new OutOfDeviceMemoryException(doNotFit(bytes, purpose));
         }
         check(failed, "allocating " + bytes + " bytes");
         check(cuMemsetD8Async(pointer, (byte) 0, rounded, stream), "zeroing memory");
         ledger.enter(purpose, bytes);
-        return pointer;
+        return pointer.address();
     }
 
-    /**
-     * Memory of the host that the GPU reaches, not zeroed; given back by {@code cuMemFreeHost}.
-     *
-     * @throws OutOfDeviceMemoryException where there is not so much
-     */
-    void allocatePinned(Pointer pointer, long bytes) {
+    @Override
+    public StagingMemory allocateStaging(long bytes) {
         enter();
+        Pointer pointer = new Pointer();
         int failed = cuMemHostAlloc(pointer, bytes, 0);
         if (failed == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
             throw new OutOfDeviceMemoryException(
                     "cuda: " + MemoryLedger.mebibytes(bytes) + " MiB of the host's memory cannot be pinned.");
         }
         check(failed, "allocating pinned memory");
+        MemorySegment segment = MemorySegment.ofBuffer(pointer.getByteBuffer(0, bytes));
+        segment.fill((byte) 0);
+        return new PinnedMemory(pointer, segment);
     }
 
-    /** Gives memory back. What was launched before must be complete. */
-    void free(DevicePointer pointer, long bytes, MemoryLedger.Purpose purpose) {
+    @Override
+    public void write(long address, MemorySegment source) {
+        copy(address, source, true);
+    }
+
+    @Override
+    public void read(long address, MemorySegment target) {
+        copy(address, target, false);
+    }
+
+    private void copy(long address, MemorySegment host, boolean toDevice) {
+        enter();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment chunk = arena.allocate(Math.min(host.byteSize(), CHUNK_BYTES));
+            Pointer staging = Pointer.to(chunk.asByteBuffer());
+            for (long at = 0; at < host.byteSize(); at += CHUNK_BYTES) {
+                long count = Math.min(CHUNK_BYTES, host.byteSize() - at);
+                DevicePointer there = DevicePointer.of(address + at);
+                if (toDevice) {
+                    chunk.asSlice(0, count).copyFrom(host.asSlice(at, count));
+                    check(cuMemcpyHtoDAsync(there, staging, count, stream), "copying to the GPU");
+                    synchronize("copying to the GPU");
+                } else {
+                    check(cuMemcpyDtoHAsync(staging, there, count, stream), "copying from the GPU");
+                    synchronize("copying from the GPU");
+                    host.asSlice(at, count).copyFrom(chunk.asSlice(0, count));
+                }
+            }
+        }
+    }
+
+    @Override
+    public void free(long address, long bytes, MemoryLedger.Purpose purpose) {
         if (usable()) {
             enter();
-            check(cuMemFree(pointer), "freeing memory");
+            check(cuMemFree(DevicePointer.of(address)), "freeing memory");
             ledger.enter(purpose, -bytes);
         }
     }
 
-    /** Bytes that the GPU still has. */
-    long freeBytes() {
+    @Override
+    public long freeBytes() {
         enter();
         long[] free = new long[1];
         long[] total = new long[1];
@@ -162,8 +198,8 @@ final class CudaContext implements AutoCloseable {
         return free[0];
     }
 
-    /** What holds memory. */
-    MemoryLedger ledger() {
+    @Override
+    public MemoryLedger ledger() {
         return ledger;
     }
 

@@ -2,6 +2,9 @@ package dev.demitasse.cuda;
 
 import static dev.demitasse.cuda.KernelTable.pieces;
 
+import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.Workspace;
+
 /**
  * Integer weights and their activations as the FP16 operands of {@code gemm_f16_wgmma}: the memory where they lie, and
  * the launches that convert them ({@code dequantize.cu}). There is room for one matrix and for the rows of one step, so
@@ -22,7 +25,7 @@ final class Fp16Operands implements AutoCloseable {
     }
 
     /** Makes room for a matrix and for rows of activations; whether what there was has moved. */
-    boolean reserve(CudaWeight weight, int rows) {
+    boolean reserve(GpuWeight weight, int rows) {
         boolean moved = weights.reserve(bytes(weight.rows(), weight.columns()));
         moved |= activations.reserve(bytes(rows, weight.columns()));
         return moved;
@@ -39,7 +42,7 @@ final class Fp16Operands implements AutoCloseable {
     }
 
     /** Converts a matrix. */
-    Launch convert(CudaWeight weight) {
+    Launch convert(GpuWeight weight) {
         long[] words = new Words(Boundary.DequantizeArgs.WORDS)
                 .set(Boundary.DequantizeArgs.QUANTS, weight.elements())
                 .set(Boundary.DequantizeArgs.SCALES, weight.scales())

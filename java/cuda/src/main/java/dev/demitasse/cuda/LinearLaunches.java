@@ -3,7 +3,9 @@ package dev.demitasse.cuda;
 import static dev.demitasse.cuda.KernelTable.pieces;
 
 import dev.demitasse.device.OutputType;
+import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.Workspace;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -43,7 +45,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     /** Whether rows are quantized before they meet a matrix. */
-    boolean quantizes(CudaWeight weight, int rows) {
+    boolean quantizes(GpuWeight weight, int rows) {
         return settings.activations().integers()
                 && weight.layout().element().quantized()
                 && !multiplication(weight, rows).takesFp16();
@@ -60,7 +62,7 @@ final class LinearLaunches implements AutoCloseable {
         long partialBytes = 0;
         boolean moved = false;
         for (Step.Product product : step.products()) {
-            CudaWeight weight = (CudaWeight) product.weight();
+            GpuWeight weight = (GpuWeight) product.weight();
             partialBytes += partialBytes(weight, step.rows());
             if (multiplication(weight, step.rows()).takesFp16()) {
                 moved |= operands.reserve(weight, step.rows());
@@ -112,7 +114,7 @@ final class LinearLaunches implements AutoCloseable {
         boolean narrowed = false;
         boolean converted = false;
         for (Step.Product product : step.products()) {
-            CudaWeight weight = (CudaWeight) product.weight();
+            GpuWeight weight = (GpuWeight) product.weight();
             KernelTable.Choice choice = choose(weight, step.rows());
             if (choice.isCublas()) {
                 narrowed = multiply(library(), product, step, narrowed, out);
@@ -208,7 +210,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     /** What decides how a matrix is multiplied. */
-    KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+    KernelTable.Multiplication multiplication(GpuWeight weight, int rows) {
         return new KernelTable.Multiplication(
                 settings,
                 weight.layout(),
@@ -219,17 +221,17 @@ final class LinearLaunches implements AutoCloseable {
                 usesLibrary(weight, rows));
     }
 
-    private KernelTable.Choice choose(CudaWeight weight, int rows) {
+    private KernelTable.Choice choose(GpuWeight weight, int rows) {
         return KernelTable.choose(multiplication(weight, rows));
     }
 
-    private long partialBytes(CudaWeight weight, int rows) {
+    private long partialBytes(GpuWeight weight, int rows) {
         int segments = multiplication(weight, rows).segments();
         long bytes = segments > 1 ? (long) segments * rows * weight.rows() * Float.BYTES : 0;
         return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    private boolean usesLibrary(CudaWeight weight, int rows) {
+    private boolean usesLibrary(GpuWeight weight, int rows) {
         // Activations in BF16 would lose 16 of 24 bits.
         return rows >= KernelTable.DENSE_TILE_ROWS
                 && !weight.layout().element().quantized()
@@ -257,7 +259,7 @@ final class LinearLaunches implements AutoCloseable {
     /** Multiplication by cuBLAS; whether the input is in FP16 afterwards, as it may have been before. */
     private boolean multiply(
             Cublas library, Step.Product product, Step.Linear step, boolean narrowed, List<Launch> out) {
-        CudaWeight weight = (CudaWeight) product.weight();
+        GpuWeight weight = (GpuWeight) product.weight();
         int rows = step.rows();
         boolean narrow = weight.layout().element() == WeightLayout.Element.F16;
         if (narrow && !narrowed) {
@@ -302,7 +304,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private static long[] denseArguments(Step.Linear step, Step.Product product) {
-        CudaWeight weight = (CudaWeight) product.weight();
+        GpuWeight weight = (GpuWeight) product.weight();
         return new Words(Boundary.FloatLinearArgs.WORDS)
                 .set(Boundary.FloatLinearArgs.WEIGHTS, weight.elements())
                 .set(Boundary.FloatLinearArgs.STRIDE, weight.stride())
@@ -318,7 +320,7 @@ final class LinearLaunches implements AutoCloseable {
 
     /** The fields of {@code LinearArgs} that do not depend on what the operands are. */
     private static Words linearArguments(Step.Linear step, Step.Product product) {
-        CudaWeight weight = (CudaWeight) product.weight();
+        GpuWeight weight = (GpuWeight) product.weight();
         return new Words(Boundary.LinearArgs.WORDS)
                 .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
                 .set(Boundary.LinearArgs.COLUMNS, weight.columns())
@@ -339,7 +341,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private long[] arguments(Step.Linear step, Step.Product product, long split) {
-        CudaWeight weight = (CudaWeight) product.weight();
+        GpuWeight weight = (GpuWeight) product.weight();
         Words words = linearArguments(step, product)
                 .set(Boundary.LinearArgs.QUANTS, weight.elements())
                 .set(Boundary.LinearArgs.SCALES, weight.scales())

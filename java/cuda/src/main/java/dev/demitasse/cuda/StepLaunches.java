@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import static dev.demitasse.cuda.KernelTable.pieces;
 
 import dev.demitasse.device.Gate;
+import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
@@ -19,12 +20,12 @@ final class StepLaunches implements AutoCloseable {
     }
 
     /** What decides how a matrix is multiplied. */
-    KernelTable.Multiplication multiplication(CudaWeight weight, int rows) {
+    KernelTable.Multiplication multiplication(GpuWeight weight, int rows) {
         return linear.multiplication(weight, rows);
     }
 
     /** Whether rows are quantized before they meet a matrix. */
-    boolean quantizes(CudaWeight weight, int rows) {
+    boolean quantizes(GpuWeight weight, int rows) {
         return linear.quantizes(weight, rows);
     }
 
@@ -77,7 +78,7 @@ final class StepLaunches implements AutoCloseable {
     }
 
     private static Launch embed(Step.Embed s) {
-        CudaWeight table = (CudaWeight) s.table();
+        GpuWeight table = (GpuWeight) s.table();
         WeightLayout.Element element = table.layout().element();
         Launch.Grid grid =
                 new Launch.Grid(s.rows(), pieces(table.columns(), Boundary.ROW_THREADS), 1, Boundary.ROW_THREADS, 0);

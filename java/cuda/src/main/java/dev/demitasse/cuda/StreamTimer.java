@@ -5,10 +5,11 @@ import static jcuda.driver.JCudaDriver.cuEventDestroy;
 import static jcuda.driver.JCudaDriver.cuEventElapsedTime;
 import static jcuda.driver.JCudaDriver.cuEventRecord;
 
+import dev.demitasse.gpu.RunTimer;
 import jcuda.driver.CUevent;
 
-/** How long what is launched between two calls takes on the GPU, gaps included. For one use. */
-final class StreamTimer {
+/** The time of the stream, by events. */
+final class StreamTimer implements RunTimer {
     private final CudaContext context;
     private final CUevent first = new CUevent();
     private final CUevent last = new CUevent();
@@ -19,18 +20,18 @@ final class StreamTimer {
         context.check(cuEventCreate(last, 0), "making an event");
     }
 
-    /** Before the launches. */
-    void begin() {
+    @Override
+    public void begin() {
         context.check(cuEventRecord(first, context.stream()), "recording an event");
     }
 
-    /** After the launches. */
-    void end() {
+    @Override
+    public void end() {
         context.check(cuEventRecord(last, context.stream()), "recording an event");
     }
 
-    /** The time, once the stream was waited for. */
-    double microseconds() {
+    @Override
+    public double microseconds() {
         float[] milliseconds = new float[1];
         context.check(cuEventElapsedTime(milliseconds, first, last), "asking for the time of kernels");
         cuEventDestroy(first);

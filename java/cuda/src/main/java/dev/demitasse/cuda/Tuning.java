@@ -7,6 +7,7 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
@@ -88,7 +89,7 @@ final class Tuning {
     void run(List<Size> sizes, List<Integer> rows) {
         for (Kind kind : KINDS) {
             KernelChoice choice = new KernelChoice(List.of());
-            try (CudaDevice device = new CudaDevice(options.withActivations(kind.activations), gpu, choice)) {
+            try (CudaDevice device = CudaDevice.open(options.withActivations(kind.activations), gpu, choice)) {
                 for (Size size : sizes) {
                     measure(device, choice, kind, size, rows);
                 }
@@ -140,7 +141,7 @@ final class Tuning {
 
     private void measure(
             CudaDevice device, KernelChoice choice, List<LinearWeight> copies, int rows, Buffer x, Buffer out) {
-        CudaWeight first = (CudaWeight) copies.getFirst();
+        GpuWeight first = (GpuWeight) copies.getFirst();
         KernelTable.Multiplication m = device.multiplication(first, rows);
         if (!m.takesForms()) {
             return;

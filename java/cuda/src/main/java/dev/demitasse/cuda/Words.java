@@ -1,6 +1,7 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.gpu.BatchTables;
+import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.Step;
 
 /**
@@ -30,6 +31,18 @@ final class Words {
     /** Sets a field to a structure. */
     Words set(int field, long[] structure) {
         System.arraycopy(structure, 0, words, field, structure.length);
+        return this;
+    }
+
+    /** Sets a field to the structure {@code KvPages}. */
+    Words set(int field, PagedKvStore store) {
+        words[field + Boundary.KvPages.KEYS] = store.keys();
+        words[field + Boundary.KvPages.VALUES] = store.values();
+        words[field + Boundary.KvPages.KEY_SCALES] = store.keyScales();
+        words[field + Boundary.KvPages.VALUE_SCALES] = store.valueScales();
+        words[field + Boundary.KvPages.PAGES] = store.shape().pages();
+        words[field + Boundary.KvPages.HEADS] = store.shape().kvHeads();
+        words[field + Boundary.KvPages.HEAD_DIM] = store.shape().headDim();
         return this;
     }
 

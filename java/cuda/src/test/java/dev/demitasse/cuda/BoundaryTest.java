@@ -7,6 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.GpuDevice;
+import dev.demitasse.gpu.PagedKvStore;
+import dev.demitasse.gpu.SampleRows;
 import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
@@ -42,6 +45,10 @@ class BoundaryTest {
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
+        assertThat(PagedKvStore.DIM_MULTIPLE).isEqualTo(Boundary.DIM_MULTIPLE);
+        assertThat(PagedKvStore.MOST_HEAD_DIM).isEqualTo(Boundary.MOST_HEAD_DIM);
+        assertThat(GpuDevice.MOST_SAMPLE_COLUMNS).isEqualTo(Boundary.SAMPLE_COLUMNS);
+        assertThat(SampleRows.INTS).isEqualTo(Boundary.SampleRow.INTS);
     }
 
     @Test

@@ -1,19 +1,16 @@
-package dev.demitasse.cuda;
+package dev.demitasse.gpu;
 
 import dev.demitasse.device.LinearWeight;
-import dev.demitasse.gpu.MemoryLedger;
-import dev.demitasse.gpu.WeightRows;
-import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
 /** A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows. */
-final class CudaWeight implements LinearWeight {
+public final class GpuWeight implements LinearWeight {
     private final WeightLayout layout;
     private final int rows;
     private final int columns;
-    private final CudaMemory memory;
+    private final MemoryBlock memory;
     private final int tiles;
     private final boolean fp16Scales;
     private final long scales;
@@ -21,10 +18,10 @@ final class CudaWeight implements LinearWeight {
     private final long stride;
     private final int group;
 
-    private CudaWeight(
+    private GpuWeight(
             MatrixSource source,
             WeightLayout layout,
-            CudaMemory memory,
+            MemoryBlock memory,
             int tiles,
             boolean fp16Scales,
             long scales,
@@ -44,19 +41,19 @@ final class CudaWeight implements LinearWeight {
     }
 
     /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
-    static CudaWeight upload(
-            MatrixSource source, WeightLayout layout, boolean perRow, CudaContext context, GraphRunner runner) {
+    static GpuWeight upload(
+            MatrixSource source, WeightLayout layout, boolean perRow, GpuMemory device, ListRunner<?, ?> runner) {
         if (!layout.element().quantized()) {
             try (WeightRows rows = new WeightRows(source, layout)) {
-                CudaMemory memory = memory(context, runner, rows.segment());
-                return new CudaWeight(source, layout, memory, 0, false, 0, 0, rows.stride(), 0);
+                MemoryBlock memory = memory(device, runner, rows.segment());
+                return new GpuWeight(source, layout, memory, 0, false, 0, 0, rows.stride(), 0);
             }
         }
         int group = WeightTiles.groupOf(layout, perRow);
         try (WeightTiles tiles = new WeightTiles(source, layout, group)) {
-            CudaMemory memory = memory(context, runner, tiles.quants(), tiles.scales());
+            MemoryBlock memory = memory(device, runner, tiles.quants(), tiles.scales());
             long scales = memory.address() + tiles.quants().byteSize();
-            return new CudaWeight(
+            return new GpuWeight(
                     source,
                     layout,
                     memory,
@@ -70,12 +67,12 @@ final class CudaWeight implements LinearWeight {
     }
 
     /** Device memory that holds the sources one after the other. */
-    private static CudaMemory memory(CudaContext context, GraphRunner runner, MemorySegment... sources) {
+    private static MemoryBlock memory(GpuMemory device, ListRunner<?, ?> runner, MemorySegment... sources) {
         long bytes = 0;
         for (MemorySegment source : sources) {
             bytes += source.byteSize();
         }
-        CudaMemory memory = new CudaMemory(bytes, context, runner, MemoryLedger.Purpose.WEIGHTS);
+        MemoryBlock memory = new MemoryBlock(bytes, device, runner, MemoryLedger.Purpose.WEIGHTS);
         try {
             long at = 0;
             for (MemorySegment source : sources) {
@@ -90,47 +87,47 @@ final class CudaWeight implements LinearWeight {
     }
 
     /** The address of the elements. */
-    long elements() {
+    public long elements() {
         return memory.address();
     }
 
     /** The address of the scales, or 0. */
-    long scales() {
+    public long scales() {
         return scales;
     }
 
     /** The address of the minimums, or 0. */
-    long mins() {
+    public long mins() {
         return mins;
     }
 
     /** Tiles of a row of integers. */
-    int tiles() {
+    public int tiles() {
         return tiles;
     }
 
     /** Whether scales and minimums are FP16. */
-    boolean fp16Scales() {
+    public boolean fp16Scales() {
         return fp16Scales;
     }
 
     /** Columns that share a scale: 16 or 32, or 0 for all. */
-    int group() {
+    public int group() {
         return group;
     }
 
     /** Bytes of a row of floating-point numbers. */
-    long stride() {
+    public long stride() {
         return stride;
     }
 
     /** Whether elements are 4 bits. */
-    boolean int4() {
+    public boolean int4() {
         return layout.element() == WeightLayout.Element.INT4;
     }
 
     /** Columns with padding of integers. */
-    int paddedColumns() {
+    public int paddedColumns() {
         return tiles * WeightTiles.columnsOfTile(int4());
     }
 

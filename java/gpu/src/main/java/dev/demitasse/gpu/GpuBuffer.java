@@ -1,19 +1,19 @@
-package dev.demitasse.cuda;
+package dev.demitasse.gpu;
 
 import dev.demitasse.device.Buffer;
 import java.lang.foreign.MemorySegment;
 
 /** A buffer in device memory. */
-final class CudaBuffer implements Buffer {
+final class GpuBuffer implements Buffer {
     /** Writes up to this length are part of the recorded step, and wait for nothing. */
     private static final long RECORDED_BYTES = 1 << 20;
 
-    private final CudaMemory memory;
-    private final GraphRunner runner;
+    private final MemoryBlock memory;
+    private final StepList steps;
 
-    CudaBuffer(CudaMemory memory, GraphRunner runner) {
+    GpuBuffer(MemoryBlock memory, StepList steps) {
         this.memory = memory;
-        this.runner = runner;
+        this.steps = steps;
     }
 
     /** The address of the first byte. */
@@ -32,7 +32,7 @@ final class CudaBuffer implements Buffer {
             return;
         }
         if (source.byteSize() <= RECORDED_BYTES) {
-            runner.steps().copy(source, memory.address() + offset);
+            steps.copy(source, memory.address() + offset);
         } else {
             memory.write(offset, source);
         }

@@ -1,4 +1,4 @@
-package dev.demitasse.cuda;
+package dev.demitasse.gpu;
 
 import java.util.Objects;
 import jdk.jfr.Category;
@@ -14,32 +14,37 @@ import org.jspecify.annotations.Nullable;
  * One list of kernels on a GPU, for Java Flight Recorder; the event's own duration is the host's, from the launch to
  * the end.
  */
-@Name("demitasse.CudaRun")
-@Label("CUDA Run")
+@Name("demitasse.GpuRun")
+@Label("GPU Run")
 @Description("Kernels that were launched together")
 @Category("Demitasse")
 @Enabled(false)
 @StackTrace(false)
 final class RunEvent extends Event {
+    @Label("Device")
+    @Description("The device's name")
+    String device = "";
+
     @Label("Kernels")
     int kernels;
 
     @Label("Graph")
-    @Description("Whether they were launched as one graph")
+    @Description("Whether they were replayed as they had been recorded")
     boolean graph;
 
     @Label("GPU Microseconds")
     @Description("From the beginning of the first kernel to the end of the last, gaps included")
     double gpuMicroseconds;
 
-    private transient @Nullable StreamTimer timer;
+    private transient @Nullable RunTimer timer;
 
     /** Begins before kernels are launched. */
-    void begin(CudaContext context, int count) {
+    void begin(String name, RunTimer clock, int count) {
+        device = name;
         kernels = count;
-        timer = new StreamTimer(context);
+        timer = clock;
         begin();
-        timer.begin();
+        clock.begin();
     }
 
     /** After the launch of all. */
@@ -48,7 +53,7 @@ final class RunEvent extends Event {
         Objects.requireNonNull(timer).end();
     }
 
-    /** When the stream has been waited for. */
+    /** When the kernels have been waited for. */
     void complete() {
         end();
         gpuMicroseconds = Objects.requireNonNull(timer).microseconds();

@@ -1,0 +1,305 @@
+package dev.demitasse.gpu;
+
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
+import dev.demitasse.device.Projection;
+import dev.demitasse.device.Rope;
+import dev.demitasse.device.TokenBuffer;
+import dev.demitasse.device.TokenIds;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The operations of {@link Device} as steps: one is recorded when it is called, and is launched, with all that were
+ * called before, by {@link #start} or when a buffer or tokens are read.
+ */
+public abstract class GpuDevice implements Device {
+    /** Columns of a row of logits, at most: weights are multiples of 2^-40, and their sums have 64 bits. */
+    public static final int MOST_SAMPLE_COLUMNS = 1 << 18;
+
+    private final ActivationType activations;
+    private final GpuMemory memory;
+    private final ListRunner<?, ?> runner;
+    private final StepList steps;
+    private final Limits limits;
+
+    /**
+     * What the kernels of a device take.
+     *
+     * @param linearRows rows of a {@code linear}, at most
+     * @param attention of attention
+     */
+    public record Limits(int linearRows, AttentionPlan.Limits attention) {}
+
+    /** A device of {@code memory}, whose lists {@code runner} runs. */
+    protected GpuDevice(ActivationType activations, GpuMemory memory, ListRunner<?, ?> runner, Limits limits) {
+        this.activations = activations;
+        this.memory = memory;
+        this.runner = runner;
+        this.steps = runner.steps();
+        this.limits = limits;
+    }
+
+    /** Whether rows are quantized before they meet a matrix. */
+    protected abstract boolean quantizes(GpuWeight weight, int rows);
+
+    /** Bytes of the states of a row's segment, of all heads. */
+    protected abstract long stateBytes(AttentionShape shape);
+
+    /** Gives back all but {@code memory}, which is usable or not. */
+    protected abstract void closeKernels();
+
+    /** Gives back the device's memory. */
+    protected abstract void closeMemory();
+
+    /** Has all that is recorded from now on be looked at again, since kernels are chosen in another way. */
+    public void forgetLaunches() {
+        steps.forget();
+        runner.forgetRecorded();
+    }
+
+    /** Microseconds on the GPU of operations that were run before, replayed from the second call on. */
+    public double microseconds(Runnable operations) {
+        runner.synchronize();
+        operations.run();
+        return runner.microseconds();
+    }
+
+    /** How many lists were replayed, for tests. */
+    public int replays() {
+        return runner.replays();
+    }
+
+    /** How many passes were not recorded again, for tests. */
+    public int replayedPasses() {
+        return steps.replayedPasses();
+    }
+
+    /** How many kernels were started, for tests. */
+    public int started() {
+        return runner.started();
+    }
+
+    /** What was recorded and not run yet, for tests. */
+    public List<Step> waiting() {
+        return steps.waiting();
+    }
+
+    @Override
+    public String name() {
+        return memory.device();
+    }
+
+    @Override
+    public int threads() {
+        return 1;
+    }
+
+    @Override
+    public ActivationType activations() {
+        return activations;
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return new GpuBuffer(new MemoryBlock(bytes, memory, runner, MemoryLedger.Purpose.BUFFERS), steps);
+    }
+
+    @Override
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        return GpuWeight.upload(source, layout, activations == ActivationType.INT8_ROW, memory, runner);
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return new PagedKvStore(shape, memory, runner);
+    }
+
+    private static long address(Buffer buffer) {
+        return ((GpuBuffer) buffer).address();
+    }
+
+    private void record(Step step) {
+        memory.requireUsable();
+        steps.add(step);
+    }
+
+    @Override
+    public TokenBuffer allocateTokens(int capacity) {
+        return new GpuTokens(capacity, memory, runner);
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        memory.requireUsable();
+        record(new Step.Embed(table, steps.putIds(ids, rows), rows, scale, address(out)));
+    }
+
+    @Override
+    public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
+        record(new Step.Embed(table, ((GpuTokens) ids).address(0), rows, scale, address(out)));
+    }
+
+    @Override
+    public void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
+        memory.requireUsable();
+        int count = rows.count();
+        record(new Step.GatherRows(address(table), columns, steps.positions(rows), count, address(out)));
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        long source = address(x);
+        long target = address(out);
+        long ids = steps.put(rows, rows.length);
+        record(new Step.GatherRows(source, columns, ids, rows.length, target));
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        record(new Step.RmsNorm(address(x), address(weight), rows, columns, epsilon, address(out), 0, null));
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        record(new Step.QuantizeRows(address(x), rows, columns, address(q), address(scales)));
+    }
+
+    /** Matrices whose activations are alike make one step; those that are integers are quantized before. */
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        memory.requireUsable();
+        if (rows == 0) {
+            return;
+        }
+        if (rows > limits.linearRows) {
+            throw new UsageException(
+                    name() + ": linear takes at most " + limits.linearRows + " rows at once, not " + rows + ".");
+        }
+        long in = address(x);
+        for (int first = 0; first < projections.length; ) { // neighbors whose activations are alike, mostly all
+            int padded = padded(projections[first], rows);
+            List<Step.Product> products = new ArrayList<>(projections.length);
+            int next = first;
+            while (next < projections.length && padded(projections[next], rows) == padded) {
+                products.add(product(projections[next++]));
+            }
+            if (padded != 0) {
+                int columns = projections[first].weight().columns();
+                boolean perRow = activations == ActivationType.INT8_ROW;
+                steps.add(new Step.Quantize(in, rows, columns, padded, perRow));
+            }
+            steps.add(new Step.Linear(in, rows, padded != 0, products));
+            first = next;
+        }
+    }
+
+    /** Columns of integer activations with those that fill the weight's last tile; 0 for FP32 activations. */
+    private int padded(Projection projection, int rows) {
+        GpuWeight weight = (GpuWeight) projection.weight();
+        return quantizes(weight, rows) ? weight.paddedColumns() : 0;
+    }
+
+    private static Step.Product product(Projection projection) {
+        Buffer bias = projection.bias();
+        return new Step.Product(
+                (GpuWeight) projection.weight(),
+                bias == null ? 0 : address(bias),
+                address(projection.out()),
+                projection.type());
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        boolean interleaved = kind == Rope.INTERLEAVED;
+        record(new Step.Rope(address(x), rows, heads, headDim, ropeDim, interleaved, address(angles)));
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        memory.requireUsable();
+        steps.append(kv, layer, address(keys), address(values), rows);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        memory.requireUsable();
+        long stateBytes = stateBytes(shape);
+        steps.attend(kv, layer, shape, address(q), address(out), rows, limits.attention, stateBytes);
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        record(new Step.GatedActivation(gate, address(g), address(up), count, address(out), null));
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        record(new Step.Add(address(x), address(y), count));
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        record(new Step.SoftCap(address(x), count, cap));
+    }
+
+    @Override
+    public void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
+        int rows = draws.size();
+        if (columns > MOST_SAMPLE_COLUMNS) {
+            throw new UsageException(
+                    name() + ": sample takes rows of 1 to " + MOST_SAMPLE_COLUMNS + " columns, not " + columns + ".");
+        }
+        memory.requireUsable();
+        int[] ints = SampleRows.of(draws);
+        GpuTokens tokens = (GpuTokens) out;
+        long parameters = steps.put(ints, ints.length);
+        record(new Step.Sample(
+                address(logits), columns, rows, parameters, tokens.address(first), tokens.hostAddress(first)));
+        runner.sampled(tokens);
+    }
+
+    @Override
+    public void run(Pass pass, TokenIds ids, BatchRows rows) {
+        memory.requireUsable();
+        steps.run(pass, ids, rows);
+    }
+
+    @Override
+    public boolean runsAhead() {
+        return true;
+    }
+
+    @Override
+    public void start() {
+        memory.requireUsable();
+        steps.run();
+    }
+
+    @Override
+    public void discard() {
+        steps.discard();
+    }
+
+    @Override
+    public void close() {
+        try {
+            steps.discard();
+            closeKernels();
+        } finally {
+            closeMemory(); // also where waiting for the last kernels reports their failure
+        }
+    }
+}
