@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 status=0
 ci/text.py || status=1
 ci/native.sh tools
+ci/opencl.sh
 ci/cuda-toolchain.sh >/dev/null || echo "ci/test.sh: there is no nvcc; the CUDA kernels are neither built nor tested"
 
 mvn -B -q -DskipTests package

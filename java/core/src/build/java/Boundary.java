@@ -22,10 +22,16 @@ import java.util.stream.Stream;
  * the beginning of the SHA-256 of all headers, which libraries built from them carry too.
  */
 public class Boundary {
-    private static final Pattern CONSTANT = Pattern.compile("constexpr int (\\w+) = ([^;{}]+);");
+    /** Of C++; of OpenCL C, where only an enum gives an array its length. */
+    private static final Pattern CONSTANT =
+            Pattern.compile("(?:constexpr int|enum \\{) (\\w+) = ([^;{}]+?)(?:;| \\};)");
+
     private static final Pattern FUNCTION =
-            Pattern.compile("constexpr (?:DEVICE )?int (\\w+)\\(([^)]*)\\) \\{\\s*return ([^;{}]+);\\s*\\}");
+            Pattern.compile("(?m)(?:constexpr (?:DEVICE )?|^)int (\\w+)\\(([^)]*)\\) \\{\\s*return ([^;{}]+);\\s*\\}");
     private static final Pattern ENUM = Pattern.compile("enum class (\\w+) : (\\w+) \\{([^}]*)\\};");
+    /** Of OpenCL C, whose constants of all enums share one space, so that each begins with its enum's word and "_". */
+    private static final Pattern PLAIN_ENUM = Pattern.compile("enum (\\w+) \\{([^}=]*)\\};");
+
     private static final Pattern STRUCT =
             Pattern.compile("(template <[^{;]*?>\\s*)?struct (?:alignas\\(\\d+\\) )?(\\w+) \\{");
     private static final Pattern FIELD =
@@ -50,6 +56,11 @@ public class Boundary {
             2,
             "uint16_t",
             2));
+
+    {
+        sizes.putAll(Map.of("long", 8, "ulong", 8, "int", 4, "uint", 4)); // OpenCL C
+    }
+
     private final Map<String, Struct> structs = new LinkedHashMap<>();
     private final Set<String> known = new HashSet<>();
     private final Map<String, String> constants = new HashMap<>();
@@ -147,6 +158,10 @@ public class Boundary {
         while (enums.find()) {
             sizes.put(enums.group(1), enums.group(2).equals("int64_t") ? 8 : 4);
             writeEnum(enums.group(1), enums.group(3));
+        }
+        Matcher plain = PLAIN_ENUM.matcher(text);
+        while (plain.find()) {
+            writeEnum(plain.group(1), plain.group(2).replaceAll("\\b[A-Z]+_(?=\\w)", ""));
         }
         // Constants and functions in the order in which they stand, since they use each other.
         Matcher each = Pattern.compile(FUNCTION + "|" + CONSTANT).matcher(text);

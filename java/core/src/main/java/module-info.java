@@ -18,6 +18,7 @@ module dev.demitasse {
             dev.demitasse.cuda,
             dev.demitasse.gpu,
             dev.demitasse.nativecpu,
+            dev.demitasse.opencl,
             dev.demitasse.vector;
 
     uses dev.demitasse.device.Backend;

@@ -6,5 +6,6 @@ module dev.demitasse.gpu {
     requires transitive dev.demitasse;
 
     exports dev.demitasse.gpu to
-            dev.demitasse.cuda;
+            dev.demitasse.cuda,
+            dev.demitasse.opencl;
 }

@@ -34,7 +34,8 @@ class ArchitectureTest {
     private static final Map<String, String> DEVICES = Map.of(
             "dev.demitasse.vector..", "dev.demitasse.cpu..",
             "dev.demitasse.nativecpu..", "dev.demitasse.cpu..",
-            "dev.demitasse.cuda..", "dev.demitasse.gpu..");
+            "dev.demitasse.cuda..", "dev.demitasse.gpu..",
+            "dev.demitasse.opencl..", "dev.demitasse.gpu..");
 
     private static final String[] SHARED = {"dev.demitasse.cpu..", "dev.demitasse.gpu.."};
 
@@ -83,7 +84,7 @@ class ArchitectureTest {
                 .check(CLASSES);
         noClasses()
                 .that()
-                .resideOutsideOfPackages("dev.demitasse.gpu..", "dev.demitasse.cuda..")
+                .resideOutsideOfPackages("dev.demitasse.gpu..", "dev.demitasse.cuda..", "dev.demitasse.opencl..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("dev.demitasse.gpu..")
@@ -110,6 +111,7 @@ class ArchitectureTest {
                         "dev.demitasse.vector..",
                         "dev.demitasse.nativecpu..",
                         "dev.demitasse.cuda..",
+                        "dev.demitasse.opencl..",
                         "java.util.concurrent..")
                 .check(CLASSES);
     }
@@ -173,8 +175,8 @@ class ArchitectureTest {
             }
         }
         Pattern contract = Pattern.compile("^(//| \\*) Computes:", Pattern.MULTILINE);
-        for (String folder :
-                List.of("java/vector/src/main/java/dev/demitasse/vector", "native/kernels", "cuda/kernels")) {
+        for (String folder : List.of(
+                "java/vector/src/main/java/dev/demitasse/vector", "native/kernels", "cuda/kernels", "opencl/kernels")) {
             for (Path file : files(folder)) {
                 if (contract.matcher(Files.readString(file)).find()) {
                     assertThat(readme).as("matrix row").containsPattern("\\b" + stem(file) + "\\b");
@@ -182,7 +184,7 @@ class ArchitectureTest {
             }
         }
         Set<String> stems = new HashSet<>();
-        for (String folder : List.of("native/kernels", "cuda/kernels")) {
+        for (String folder : List.of("native/kernels", "cuda/kernels", "opencl/kernels")) {
             files(folder).forEach(file -> stems.add(stem(file)));
         }
         for (String row :

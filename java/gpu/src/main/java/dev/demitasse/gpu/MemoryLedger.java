@@ -36,6 +36,11 @@ public final class MemoryLedger {
         bytes.merge(purpose, change, Long::sum);
     }
 
+    /** Bytes that are held. */
+    public long total() {
+        return bytes.values().stream().mapToLong(Long::longValue).sum();
+    }
+
     /** What holds memory, for people. */
     @Override
     public String toString() {

@@ -1,0 +1,138 @@
+package dev.demitasse.opencl;
+
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.gpu.AttentionPlan;
+import dev.demitasse.gpu.GpuMemory;
+import dev.demitasse.gpu.PagedKvStore;
+import dev.demitasse.gpu.Step;
+import dev.demitasse.gpu.Workspace;
+import dev.demitasse.kv.KvType;
+import java.util.List;
+
+/** {@link Step.KvAppend} and {@link Step.Attention} as launches. */
+final class AttentionLaunches implements AutoCloseable {
+    /** Bytes of states that a launch may take; more rows are taken in slices. */
+    private static final long STATE_BYTES = 64L << 20;
+
+    /** Work-groups for each compute unit, where there are enough segments. */
+    private static final int GROUPS_OF_UNIT = 16;
+
+    private static final int MOST_ROWS = 65535;
+
+    private final int units;
+    private final Workspace states;
+    private final LinearLaunches linear;
+
+    AttentionLaunches(GpuMemory memory, int units, LinearLaunches linear) {
+        this.units = units;
+        this.states = new Workspace(memory);
+        this.linear = linear;
+    }
+
+    /** What the kernels take: every row goes to the kernel of decode. */
+    static AttentionPlan.Limits limits() {
+        return new AttentionPlan.Limits(Boundary.SEGMENT, 1, Integer.MAX_VALUE, MOST_ROWS, STATE_BYTES);
+    }
+
+    /** Bytes of the states of a row's segment, of all heads. */
+    static long stateBytes(AttentionShape shape) {
+        int state = Boundary.STATE_HEADER + Boundary.padded_dim(shape.headDim());
+        return (long) Float.BYTES * shape.heads() * state;
+    }
+
+    /** Makes the workspace large enough for a step; whether it has moved. */
+    boolean reserve(Step.Attention step) {
+        return states.reserve(step.plan().mostSingles() * step.plan().segments() * stateBytes(step.shape()));
+    }
+
+    private static String macro(KvType type) {
+        return "-DKV_TYPE=" + Boundary.KvType.of(type);
+    }
+
+    static Launch append(Step.KvAppend step) {
+        PagedKvStore store = (PagedKvStore) step.store();
+        Step.Rope keys = step.keyRope();
+        Step.Rope queries = step.queryRope();
+        Arguments arguments = new Arguments(Boundary.KvAppendArgs.WORDS)
+                .buffer(store.keys())
+                .buffer(Boundary.KvAppendArgs.KEYS, step.keys())
+                .buffer(Boundary.KvAppendArgs.VALUES, step.values())
+                .buffer(step.rows().positions())
+                .buffer(keys == null ? 0 : keys.angles())
+                .buffer(Boundary.KvAppendArgs.QUERIES, queries == null ? 0 : queries.x())
+                .set(Boundary.KvAppendArgs.KV, store)
+                .set(Boundary.KvAppendArgs.LAYER, step.layer())
+                .set(Boundary.KvAppendArgs.ROWS, step.rows(), 0);
+        if (keys == null) {
+            arguments.offset(Boundary.KvAppendArgs.ANGLES + Boundary.RopeAngles.ANGLES, 0);
+        } else {
+            arguments.set(Boundary.KvAppendArgs.ANGLES, keys);
+        }
+        int heads = 2 * store.shape().kvHeads();
+        if (queries != null) {
+            arguments.set(Boundary.KvAppendArgs.QUERY_HEADS, queries.heads());
+            heads += queries.heads();
+        }
+        return arguments.launch(
+                new Programs.Key("kv_append", macro(store.shape().type())),
+                new Launch.Grid(heads, step.rows().count(), 1, Boundary.APPEND_ITEMS));
+    }
+
+    void lower(Step.Attention step, List<Launch> out) {
+        for (AttentionPlan.Range range : step.plan().singles()) {
+            int slice = step.plan().slice();
+            for (int at = 0; at < range.count(); at += slice) { // one after the other on the same states
+                decode(step, range.first() + at, Math.min(slice, range.count() - at), out);
+            }
+        }
+    }
+
+    private void decode(Step.Attention step, int first, int count, List<Launch> out) {
+        AttentionShape shape = step.shape();
+        PagedKvStore store = (PagedKvStore) step.store();
+        int queryHeads = shape.heads() / shape.kvHeads();
+        long offset = (long) Float.BYTES * first * shape.heads() * shape.headDim();
+        long[] words = new Arguments(Boundary.AttentionArgs.WORDS)
+                .offset(Boundary.AttentionArgs.Q, step.q() + offset)
+                .set(Boundary.AttentionArgs.KV, store)
+                .set(Boundary.AttentionArgs.LAYER, step.layer())
+                .set(Boundary.AttentionArgs.HEADS, shape.heads())
+                .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
+                .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
+                .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
+                .offset(Boundary.AttentionArgs.OUT, step.out() + offset)
+                .offset(Boundary.AttentionArgs.STATES, states.address())
+                .set(Boundary.AttentionArgs.SEGMENTS, step.plan().segments())
+                .set(Boundary.AttentionArgs.QUANTIZED, linear.quantizedRows(step.quantize()))
+                .words();
+        long blocks = (long) shape.kvHeads() * Boundary.decode_passes(queryHeads);
+        int splits = Math.clamp(
+                (long) GROUPS_OF_UNIT * units / (blocks * count), 1, step.plan().segments());
+        out.add(new Arguments(Boundary.AttentionArgs.WORDS)
+                .buffer(step.q())
+                .buffer(store.keys())
+                .buffer(step.rows().positions())
+                .buffer(states.address())
+                .set(0, words)
+                .launch(
+                        new Programs.Key(
+                                "attention_decode",
+                                macro(store.shape().type()) + " -DHEADS=" + Boundary.decode_heads(queryHeads)),
+                        new Launch.Grid(blocks, count, splits, Boundary.ATTENTION_ITEMS)));
+        out.add(new Arguments(Boundary.AttentionArgs.WORDS)
+                .buffer(step.rows().positions())
+                .buffer(states.address())
+                .buffer(step.out())
+                .buffer(linear.integers(step.quantize()))
+                .set(0, words)
+                .launch(
+                        new Programs.Key("attention_merge", StepLaunches.quantizes(step.quantize())),
+                        new Launch.Grid(shape.heads(), count, 1, Boundary.ATTENTION_ITEMS)));
+    }
+
+    @Override
+    public void close() {
+        states.close();
+    }
+}

@@ -1,0 +1,152 @@
+package dev.demitasse.opencl;
+
+import static org.lwjgl.opencl.CL10.CL_DEVICE_COMPILER_AVAILABLE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_ENDIAN_LITTLE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_EXTENSIONS;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_GLOBAL_MEM_SIZE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_LOCAL_MEM_SIZE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_MAX_COMPUTE_UNITS;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_MAX_MEM_ALLOC_SIZE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_MAX_WORK_GROUP_SIZE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_NAME;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_SINGLE_FP_CONFIG;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_TYPE;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_TYPE_GPU;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_VERSION;
+import static org.lwjgl.opencl.CL10.CL_DRIVER_VERSION;
+import static org.lwjgl.opencl.CL10.CL_PLATFORM_NAME;
+import static org.lwjgl.opencl.CL10.CL_PLATFORM_VERSION;
+import static org.lwjgl.opencl.CL10.clGetDeviceInfo;
+import static org.lwjgl.opencl.CL10.clGetPlatformInfo;
+import static org.lwjgl.opencl.CL12.CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
+
+import dev.demitasse.device.Support;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import org.lwjgl.PointerBuffer;
+import org.lwjgl.system.MemoryStack;
+import org.lwjgl.system.MemoryUtil;
+
+/**
+ * A device, as its driver describes it.
+ *
+ * @param platform the driver's handle
+ * @param id the device's handle
+ * @param name what the driver calls it
+ * @param version of OpenCL: {@code OpenCL 3.0 ...}
+ * @param software names and versions of platform and driver: what programs are compiled by
+ * @param gpu whether it is one
+ * @param units compute units
+ * @param bytes of global memory
+ * @param allocationBytes of one allocation, at most
+ * @param limits what a work-group may have
+ * @param usable whether it is little-endian and has a compiler
+ * @param correctDivision whether division can be asked to be correctly rounded
+ * @param dotProduct whether it has {@code cl_khr_integer_dot_product} for packed bytes
+ */
+record DeviceInfo(
+        long platform,
+        long id,
+        String name,
+        String version,
+        String software,
+        boolean gpu,
+        int units,
+        long bytes,
+        long allocationBytes,
+        Limits limits,
+        boolean usable,
+        boolean correctDivision,
+        boolean dotProduct) {
+    private static final int NEEDED_ITEMS = 256;
+    private static final int NEEDED_LOCAL_BYTES = 32 << 10;
+
+    /** What a work-group may have: items, and bytes of local memory. */
+    record Limits(long items, long localBytes) {}
+
+    /** Asks a driver. */
+    static DeviceInfo of(long platform, long id) {
+        String extensions = " " + text(id, CL_DEVICE_EXTENSIONS) + " ";
+        return new DeviceInfo(
+                platform,
+                id,
+                text(id, CL_DEVICE_NAME),
+                text(id, CL_DEVICE_VERSION),
+                platformText(platform, CL_PLATFORM_NAME) + ", " + platformText(platform, CL_PLATFORM_VERSION) + ", "
+                        + text(id, CL_DRIVER_VERSION),
+                (number(id, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_GPU) != 0,
+                (int) number(id, CL_DEVICE_MAX_COMPUTE_UNITS),
+                number(id, CL_DEVICE_GLOBAL_MEM_SIZE),
+                number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE),
+                new Limits(number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), number(id, CL_DEVICE_LOCAL_MEM_SIZE)),
+                number(id, CL_DEVICE_ENDIAN_LITTLE) != 0 && number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0,
+                (number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0,
+                extensions.contains(" cl_khr_integer_dot_product "));
+    }
+
+    /** Why it cannot be used, or what it is. */
+    Support support() {
+        if (version.startsWith("OpenCL 1.0") || version.startsWith("OpenCL 1.1")) {
+            return Support.no(name + " has " + version + ", and the kernels need 1.2", "install a newer driver");
+        }
+        if (!usable) {
+            return Support.no(name + " has no compiler, or is not little-endian", "use another device");
+        }
+        if (limits.items < NEEDED_ITEMS || limits.localBytes < NEEDED_LOCAL_BYTES) {
+            return Support.no(
+                    name + " has work-groups of " + limits.items + " items and " + limits.localBytes
+                            + " bytes, and the kernels need " + NEEDED_ITEMS + " and " + NEEDED_LOCAL_BYTES,
+                    "use another device");
+        }
+        return Support.yes(toString());
+    }
+
+    /** For people: its name, software, memory, units and features. */
+    @Override
+    public String toString() {
+        return name + " (" + (gpu ? "GPU" : "no GPU") + ", " + software + ", " + units + " units, " + (bytes >> 20)
+                + " MiB" + (dotProduct ? ", integer dot product" : "") + ")";
+    }
+
+    private static String text(long id, int what) {
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            PointerBuffer length = stack.mallocPointer(1);
+            Results.check(clGetDeviceInfo(id, what, (ByteBuffer) null, length), "asking for a device's properties");
+            ByteBuffer bytes = MemoryUtil.memAlloc((int) length.get(0));
+            try {
+                Results.check(clGetDeviceInfo(id, what, bytes, null), "asking for a device's properties");
+                return string(bytes);
+            } finally {
+                MemoryUtil.memFree(bytes);
+            }
+        }
+    }
+
+    private static String platformText(long id, int what) {
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            PointerBuffer length = stack.mallocPointer(1);
+            Results.check(clGetPlatformInfo(id, what, (ByteBuffer) null, length), "asking for a platform's properties");
+            ByteBuffer bytes = MemoryUtil.memAlloc((int) length.get(0));
+            try {
+                Results.check(clGetPlatformInfo(id, what, bytes, null), "asking for a platform's properties");
+                return string(bytes);
+            } finally {
+                MemoryUtil.memFree(bytes);
+            }
+        }
+    }
+
+    private static String string(ByteBuffer bytes) {
+        return StandardCharsets.UTF_8.decode(bytes).toString().replace("\0", "").strip();
+    }
+
+    /** A number of four or eight bytes. */
+    private static long number(long id, int what) {
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            ByteBuffer bytes = stack.calloc(8);
+            PointerBuffer length = stack.mallocPointer(1);
+            Results.check(clGetDeviceInfo(id, what, bytes, length), "asking for a device's properties");
+            return length.get(0) == Integer.BYTES ? bytes.getInt(0) & 0xFFFFFFFFL : bytes.getLong(0);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+package dev.demitasse.opencl;
+
+import static org.lwjgl.opencl.CL10.CL_DEVICE_NOT_FOUND;
+import static org.lwjgl.opencl.CL10.CL_DEVICE_TYPE_ALL;
+import static org.lwjgl.opencl.CL10.CL_SUCCESS;
+import static org.lwjgl.opencl.CL10.clGetDeviceIDs;
+import static org.lwjgl.opencl.CL10.clGetPlatformIDs;
+
+import dev.demitasse.device.Support;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
+import java.nio.IntBuffer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import org.lwjgl.PointerBuffer;
+import org.lwjgl.opencl.KHRICD;
+import org.lwjgl.system.Configuration;
+import org.lwjgl.system.MemoryStack;
+
+/** The system's OpenCL loader, and the devices of all drivers that it finds. */
+final class Loader {
+    private static final String LINUX_NAME = "libOpenCL.so.1"; // LWJGL asks for the one without a version
+
+    private Loader() {}
+
+    /** Whether there is one that can be used; loads LWJGL only where there is. */
+    static Support probe() {
+        if (!System.getProperty("os.name", "").toLowerCase(Locale.ROOT).contains("linux")) {
+            return Support.absent("this build has LWJGL's library for Linux alone", "use another backend");
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            SymbolLookup.libraryLookup(LINUX_NAME, arena);
+        } catch (IllegalArgumentException e) {
+            return Support.absent(
+                    "there is no OpenCL loader (" + LINUX_NAME + ")",
+                    "install one (ocl-icd-libopencl1) and the OpenCL driver of your GPU");
+        } catch (IllegalCallerException e) {
+            return Support.no("native calls are not allowed", "run Java with --enable-native-access=ALL-UNNAMED");
+        }
+        try {
+            if (Configuration.OPENCL_LIBRARY_NAME.get() == null) {
+                Configuration.OPENCL_LIBRARY_NAME.set(LINUX_NAME);
+            }
+            try (MemoryStack stack = MemoryStack.stackPush()) {
+                IntBuffer count = stack.mallocInt(1);
+                int failed = clGetPlatformIDs(null, count);
+                if (failed != CL_SUCCESS && failed != KHRICD.CL_PLATFORM_NOT_FOUND_KHR) {
+                    return Support.no(
+                            "the OpenCL loader does not start: " + Results.name(failed), "install its drivers again");
+                }
+            }
+            return Support.yes("");
+        } catch (LinkageError e) {
+            String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("no reason given");
+            return Support.no(
+                    "LWJGL's native library cannot be loaded: " + reason,
+                    "put the jar of lwjgl's natives of this platform on the class path");
+        }
+    }
+
+    /** All devices of all platforms, GPUs first; the loader must be there. */
+    static List<DeviceInfo> devices() {
+        List<DeviceInfo> devices = new ArrayList<>();
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            IntBuffer count = stack.mallocInt(1);
+            int failed = clGetPlatformIDs(null, count);
+            if (failed == KHRICD.CL_PLATFORM_NOT_FOUND_KHR || count.get(0) == 0) {
+                return devices;
+            }
+            Results.check(failed, "counting platforms");
+            PointerBuffer platforms = stack.mallocPointer(count.get(0));
+            Results.check(clGetPlatformIDs(platforms, (IntBuffer) null), "listing platforms");
+            for (int i = 0; i < platforms.capacity(); i++) {
+                failed = clGetDeviceIDs(platforms.get(i), CL_DEVICE_TYPE_ALL, null, count);
+                if (failed == CL_DEVICE_NOT_FOUND) {
+                    continue;
+                }
+                Results.check(failed, "counting devices");
+                PointerBuffer ids = stack.mallocPointer(count.get(0));
+                Results.check(
+                        clGetDeviceIDs(platforms.get(i), CL_DEVICE_TYPE_ALL, ids, (IntBuffer) null), "listing devices");
+                for (int k = 0; k < ids.capacity(); k++) {
+                    devices.add(DeviceInfo.of(platforms.get(i), ids.get(k)));
+                }
+            }
+        }
+        devices.sort(Comparator.comparing(device -> !device.gpu()));
+        return devices;
+    }
+}

@@ -1,0 +1,200 @@
+package dev.demitasse.opencl;
+
+import dev.demitasse.device.Gate;
+import dev.demitasse.gpu.GpuMemory;
+import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.Step;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Steps as launches. */
+final class StepLaunches implements AutoCloseable {
+    private final LinearLaunches linear;
+    private final AttentionLaunches attention;
+
+    StepLaunches(GpuMemory memory, DeviceInfo device) {
+        this.linear = new LinearLaunches(memory);
+        this.attention = new AttentionLaunches(memory, device.units(), linear);
+    }
+
+    /** Makes the workspaces large enough for a step; whether one has moved. */
+    boolean reserve(Step step) {
+        return switch (step) {
+            case Step.Quantize s -> linear.reserve(s);
+            case Step.Attention s -> attention.reserve(s);
+            default -> false;
+        };
+    }
+
+    /** The launches of steps, for which there must be room ({@link #reserve}). */
+    List<Launch> lower(List<Step> steps) {
+        List<Launch> out = new ArrayList<>(steps.size());
+        for (Step step : steps) {
+            switch (step) {
+                case Step.Embed s -> out.add(embed(s));
+                case Step.GatherRows s -> out.add(gatherRows(s));
+                case Step.Add s -> out.add(add(s));
+                case Step.SoftCap s -> out.add(softCap(s));
+                case Step.QuantizeRows s -> out.add(quantizeRows(s));
+                case Step.Quantize s -> out.add(linear.lower(s));
+                case Step.RmsNorm s -> out.add(rmsNorm(s));
+                case Step.GatedActivation s -> out.add(gatedActivation(s));
+                case Step.Linear s -> linear.lower(s, out);
+                case Step.Rope s -> out.add(rope(s));
+                case Step.KvAppend s -> out.add(AttentionLaunches.append(s));
+                case Step.Attention s -> attention.lower(s, out);
+                case Step.Sample s -> sample(s, out);
+                case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
+            }
+        }
+        out.removeIf(launch ->
+                launch instanceof Launch.Kernel kernel && kernel.grid().isEmpty());
+        return out;
+    }
+
+    /** The kernel of that name, without macros. */
+    static Programs.Key kernel(String name) {
+        return new Programs.Key(name, "");
+    }
+
+    /** The macro of a kernel that does with what it writes what a step wants. */
+    static String quantizes(Step.@Nullable Quantize step) {
+        return "-DQUANTIZES=" + (step == null ? 0 : step.perRow() ? 2 : 1);
+    }
+
+    /** How many pieces of a size make up {@code count}. */
+    static long pieces(long count, int size) {
+        return (count + size - 1) / size;
+    }
+
+    private static Launch.Grid elements(long count) {
+        return new Launch.Grid(pieces(count, Boundary.ELEMENT_ITEMS), 1, 1, Boundary.ELEMENT_ITEMS);
+    }
+
+    private static Launch embed(Step.Embed s) {
+        GpuWeight table = (GpuWeight) s.table();
+        return new Arguments(Boundary.EmbedArgs.WORDS)
+                .buffer(Boundary.EmbedArgs.WEIGHTS, table.elements())
+                .buffer(Boundary.EmbedArgs.IDS, s.ids())
+                .buffer(Boundary.EmbedArgs.OUT, s.out())
+                .offset(Boundary.EmbedArgs.SCALES, table.scales())
+                .offset(Boundary.EmbedArgs.MINS, table.mins())
+                .set(
+                        Boundary.EmbedArgs.ELEMENT,
+                        Boundary.Table.of(table.layout().element()))
+                .set(Boundary.EmbedArgs.STRIDE, table.stride())
+                .set(Boundary.EmbedArgs.TILES, table.tiles())
+                .set(Boundary.EmbedArgs.GROUP, table.group())
+                .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
+                .set(Boundary.EmbedArgs.COLUMNS, table.columns())
+                .setFloat(Boundary.EmbedArgs.SCALE, s.scale())
+                .launch(
+                        kernel("embed"),
+                        new Launch.Grid(pieces(table.columns(), Boundary.ROW_ITEMS), s.rows(), 1, Boundary.ROW_ITEMS));
+    }
+
+    private static Launch gatherRows(Step.GatherRows s) {
+        return new Arguments(Boundary.GatherRowsArgs.WORDS)
+                .buffer(Boundary.GatherRowsArgs.X, s.x())
+                .buffer(Boundary.GatherRowsArgs.IDS, s.ids())
+                .buffer(Boundary.GatherRowsArgs.OUT, s.out())
+                .set(Boundary.GatherRowsArgs.COLUMNS, s.columns())
+                .launch(kernel("gather_rows"), new Launch.Grid(s.rows(), 1, 1, Boundary.ROW_ITEMS));
+    }
+
+    private static Launch add(Step.Add s) {
+        return new Arguments(Boundary.AddArgs.WORDS)
+                .buffer(Boundary.AddArgs.X, s.x())
+                .buffer(Boundary.AddArgs.Y, s.y())
+                .set(Boundary.AddArgs.COUNT, s.count())
+                .launch(kernel("add"), elements(s.count()));
+    }
+
+    private static Launch softCap(Step.SoftCap s) {
+        return new Arguments(Boundary.SoftCapArgs.WORDS)
+                .buffer(Boundary.SoftCapArgs.X, s.x())
+                .set(Boundary.SoftCapArgs.COUNT, s.count())
+                .setFloat(Boundary.SoftCapArgs.CAP, s.cap())
+                .launch(kernel("soft_cap"), elements(s.count()));
+    }
+
+    private static Launch quantizeRows(Step.QuantizeRows s) {
+        return new Arguments(Boundary.QuantizeRowsArgs.WORDS)
+                .buffer(Boundary.QuantizeRowsArgs.X, s.x())
+                .buffer(Boundary.QuantizeRowsArgs.PLAIN, s.q())
+                .buffer(Boundary.QuantizeRowsArgs.SCALES, s.scales())
+                .set(Boundary.QuantizeRowsArgs.COLUMNS, s.columns())
+                .launch(
+                        new Programs.Key("quantize_rows", "-DPLAIN=1 -DPER_ROW=0"),
+                        new Launch.Grid(
+                                pieces(s.columns(), Boundary.QUANTIZE_COLUMNS), s.rows(), 1, Boundary.QUANTIZE_ITEMS));
+    }
+
+    private Launch rmsNorm(Step.RmsNorm s) {
+        return new Arguments(Boundary.RmsNormArgs.WORDS)
+                .buffer(Boundary.RmsNormArgs.X, s.x())
+                .buffer(Boundary.RmsNormArgs.WEIGHT, s.weight())
+                .buffer(Boundary.RmsNormArgs.OUT, s.out())
+                .buffer(Boundary.RmsNormArgs.ADDEND, s.addend())
+                .buffer(linear.integers(s.quantize()))
+                .set(Boundary.RmsNormArgs.COLUMNS, s.columns())
+                .setFloat(Boundary.RmsNormArgs.EPSILON, s.epsilon())
+                .set(Boundary.RmsNormArgs.QUANTIZED, linear.quantizedRows(s.quantize()))
+                .launch(
+                        new Programs.Key("rms_norm", quantizes(s.quantize())),
+                        new Launch.Grid(s.rows(), 1, 1, Boundary.NORM_ITEMS));
+    }
+
+    /** Rows where it also quantizes, else all elements as one. */
+    private Launch gatedActivation(Step.GatedActivation s) {
+        Step.Quantize quantize = s.quantize();
+        long columns = quantize == null ? s.count() : quantize.columns();
+        int rows = quantize == null ? 1 : quantize.rows();
+        long padded = quantize == null ? 0 : quantize.padded();
+        return new Arguments(Boundary.GatedActivationArgs.WORDS)
+                .buffer(Boundary.GatedActivationArgs.GATE, s.g())
+                .buffer(Boundary.GatedActivationArgs.UP, s.up())
+                .buffer(Boundary.GatedActivationArgs.OUT, s.out())
+                .buffer(linear.integers(quantize))
+                .set(Boundary.GatedActivationArgs.GELU, s.gate() == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.COLUMNS, columns)
+                .set(Boundary.GatedActivationArgs.QUANTIZED, linear.quantizedRows(quantize))
+                .launch(
+                        new Programs.Key("gated_activation", quantizes(quantize)),
+                        new Launch.Grid(
+                                pieces(Math.max(columns, padded), Boundary.GATE_COLUMNS),
+                                rows,
+                                1,
+                                Boundary.GATE_ITEMS));
+    }
+
+    private static Launch rope(Step.Rope s) {
+        return new Arguments(Boundary.RopeArgs.WORDS)
+                .buffer(Boundary.RopeArgs.X, s.x())
+                .buffer(s.angles())
+                .set(Boundary.RopeArgs.ROWS, s.rows())
+                .set(Boundary.RopeArgs.HEADS, s.heads())
+                .set(Boundary.RopeArgs.HEAD_DIM, s.headDim())
+                .set(Boundary.RopeArgs.ANGLES, s)
+                .launch(kernel("rope"), elements((long) s.rows() * s.heads() * (s.ropeDim() / 2)));
+    }
+
+    private static void sample(Step.Sample s, List<Launch> out) {
+        out.add(new Arguments(Boundary.SampleArgs.WORDS)
+                .buffer(Boundary.SampleArgs.LOGITS, s.logits())
+                .buffer(Boundary.SampleArgs.ROWS, s.draws())
+                .buffer(Boundary.SampleArgs.OUT, s.out())
+                .set(Boundary.SampleArgs.COLUMNS, s.columns())
+                .launch(kernel("sample"), new Launch.Grid(s.rows(), 1, 1, Boundary.SAMPLE_ITEMS)));
+        if (s.rows() > 0) {
+            out.add(new Launch.Read(s.out(), s.host(), s.rows() * Integer.BYTES));
+        }
+    }
+
+    @Override
+    public void close() {
+        linear.close();
+        attention.close();
+    }
+}

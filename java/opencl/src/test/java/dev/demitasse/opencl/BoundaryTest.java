@@ -1,0 +1,41 @@
+package dev.demitasse.opencl;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.device.OutputType;
+import dev.demitasse.gpu.GpuDevice;
+import dev.demitasse.gpu.PagedKvStore;
+import dev.demitasse.gpu.SampleRows;
+import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
+import dev.demitasse.testkit.BoundaryGenerator;
+import org.junit.jupiter.api.Test;
+
+/** What Java and OpenCL must agree on is written once. */
+class BoundaryTest {
+    @Test
+    void enumsOfBothSidesHaveTheSameConstants() {
+        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Table::of, Boundary.Table.COUNT);
+        BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
+        BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
+    }
+
+    /** What every GPU device shares in Java is what OpenCL's headers say. */
+    @Test
+    void tilesAndPagesAreThoseOfTheHeaders() {
+        assertThat(WeightTiles.OUTPUTS).isEqualTo(Boundary.TILE_OUTPUTS);
+        assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
+        assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
+        assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
+        assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
+        assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
+        assertThat(PagedKvStore.DIM_MULTIPLE).isEqualTo(Boundary.DIM_MULTIPLE);
+        assertThat(PagedKvStore.MOST_HEAD_DIM).isEqualTo(Boundary.MOST_HEAD_DIM);
+        assertThat(GpuDevice.MOST_SAMPLE_COLUMNS).isEqualTo(Boundary.SAMPLE_COLUMNS);
+        assertThat(SampleRows.INTS).isEqualTo(Boundary.SampleRow.INTS);
+    }
+}

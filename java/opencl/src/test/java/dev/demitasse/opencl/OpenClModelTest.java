@@ -1,0 +1,22 @@
+package dev.demitasse.opencl;
+
+import dev.demitasse.testkit.ModelContractTest;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+/** Whole models, every step after the second replayed. */
+@EnabledIf(value = "dev.demitasse.opencl.OpenClBackendTest#usable", disabledReason = OpenClBackendTest.WHY_NOT)
+class OpenClModelTest extends ModelContractTest {
+    OpenClModelTest() {
+        super("opencl");
+    }
+
+    @Override
+    protected int sequences() {
+        return 4;
+    }
+
+    @Override
+    protected int longContext() {
+        return 300;
+    }
+}

@@ -1,0 +1,89 @@
+// What all kernels share. OpenCL C 1.2; options that a device has come as macros from Java (`DeviceFeatures`).
+//
+//   KERNEL(items) name(...)      a kernel whose work-groups have so many items along the first dimension
+//   READ, WRITE(type, memory, offset)   a place in a buffer
+//
+// A kernel takes the buffers that it reads and writes, and one structure of 64-bit words: offsets into those buffers in
+// bytes, -1 for what is not there; integers; and FP32 numbers in a word's low 32 bits. Nothing is contracted but by
+// `fma`, so that the same work has the same bits in every kernel. Whether a work-group meets a barrier in a loop is never
+// a question of its arguments but of a macro: PoCL 3.1 writes beyond buffers where it is.
+#pragma OPENCL FP_CONTRACT OFF
+
+#define KERNEL(items) kernel __attribute__((reqd_work_group_size(items, 1, 1))) void
+#define READ(type, memory, offset) ((global const type*)((memory) + (offset)))
+#define WRITE(type, memory, offset) ((global type*)((memory) + (offset)))
+
+#include "launch.h"
+
+typedef struct Real {
+    float value;
+    float unused;
+} Real;
+
+bool is_there(long offset) { return offset >= 0; }
+
+// Of a work-group's items, of which all kernels have one dimension.
+int item(void) { return (int)get_local_id(0); }
+
+// Whether a number is neither NaN nor infinite.
+bool is_finite(float x) { return (as_uint(x) & 0x7F800000u) != 0x7F800000u; }
+
+float not_a_number(void) { return as_float(0x7FFFFFFFu); }
+
+// a / b, rounded to nearest, also where the device's own division is not: the residual is exact.
+float divide(float a, float b) {
+    const float quotient = a / b;
+#ifndef CORRECT_DIVISION
+    if (is_finite(quotient) && quotient != 0 && is_finite(b)) {
+        return quotient + fma(-quotient, b, a) / b;
+    }
+#endif
+    return quotient;
+}
+
+// The larger of a magnitude and that of x; NaN where one is: bits of magnitudes are ordered as integers, and NaN is the
+// largest.
+float larger_magnitude(float magnitude, float x) {
+    const uint a = as_uint(magnitude);
+    const uint b = as_uint(x) & 0x7FFFFFFFu;
+    return as_float(a > b ? a : b);
+}
+
+// Whether a row of `columns` activations has an element that is not finite. Called only where a sum of the row is not
+// finite, as every sum is then.
+bool has_non_finite(global const float* x, long columns) {
+    for (long k = 0; k < columns; k++) {
+        if (!is_finite(x[k])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The sum over a work-group of a power of two of items, always in the same order; `shared` has a float for each.
+float group_sum(float value, local float* shared) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    shared[item()] = value;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {
+        if (item() < distance) {
+            shared[item()] += shared[item() + distance];
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    return shared[0];
+}
+
+// The largest magnitude of a work-group; NaN where one is.
+float group_largest(float value, local float* shared) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    shared[item()] = value;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {
+        if (item() < distance) {
+            shared[item()] = larger_magnitude(shared[item()], shared[item() + distance]);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    return shared[0];
+}

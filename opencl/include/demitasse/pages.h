@@ -1,0 +1,99 @@
+// The pages of a key-value cache in device memory: the layout of cuda/include/demitasse/pages.cuh, but for the scales
+// of FP8, which are plain here.
+//
+// Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so
+// that items that stand for positions read side by side; values [position][element], elements padded to 16; and for
+// INT8 and FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. KV_TYPE says which type a kernel is for.
+#include "quantize.h"
+
+enum KvType { KV_F32, KV_F16, KV_INT8, KV_FP8 };
+
+#if KV_TYPE == 0
+#define KV_BYTES 4
+#elif KV_TYPE == 1
+#define KV_BYTES 2
+#else
+#define KV_BYTES 1
+#endif
+#define KV_CHUNK (16 / KV_BYTES)  // elements of 16 bytes
+#define KV_SCALED (KV_BYTES == 1)
+
+typedef struct KvPages {
+    long keys;
+    long values;
+    long key_scales;
+    long value_scales;
+    long pages;
+    long heads;
+    long head_dim;
+} KvPages;
+
+int scale_groups(KvPages kv) { return ((int)kv.head_dim + SCALE_GROUP - 1) / SCALE_GROUP; }
+long kv_block(KvPages kv, long layer, long page, long head) { return (layer * kv.pages + page) * kv.heads + head; }
+
+// Where the rows of a batch stand, in the step's data.
+typedef struct BatchRows {
+    long positions;  // [row]
+    long tables;     // [row]: where the row's page table begins in `pages`
+    long pages;
+} BatchRows;
+
+// What attention_decode and attention_merge take.
+typedef struct AttentionArgs {
+    long q;
+    KvPages kv;
+    long layer;
+    long heads;
+    Real scale;
+    Real soft_cap;
+    long window;
+    BatchRows rows;
+    long out;
+    long states;    // [row][head][segment] states
+    long segments;  // of the launch
+    QuantizedRows quantized;  // where results go as integers too, by groups
+} AttentionArgs;
+
+// The first position that a query sees.
+int first_seen(AttentionArgs a, int position) {
+    return a.window == 0 || position < a.window ? 0 : position - (int)a.window + 1;
+}
+
+long state_offset(AttentionArgs a, long row, long head, long segment) {
+    return a.states +
+           ((row * a.heads + head) * a.segments + segment) * (STATE_HEADER + padded_dim((int)a.kv.head_dim)) * 4;
+}
+
+// E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022), without numbers that a device may flush to zero.
+float fp8_to_float(uchar bits) {
+    const int exponent = bits >> 3 & 15;
+    const int mantissa = bits & 7;
+    const float magnitude = (float)(exponent == 0 ? mantissa : 8 + mantissa) *
+                            as_float((uint)(127 - 10 + (exponent == 0 ? 1 : exponent)) << 23);
+    return (bits & 0x80) != 0 ? -magnitude : magnitude;
+}
+
+// Nearest, ties to even; |value| is at most 448.
+uchar float_to_fp8(float value) {
+    const uint bits = as_uint(value);
+    const uint sign = bits >> 24 & 0x80;
+    const float magnitude = fabs(value);
+    if (magnitude < 0.015625f) {  // below 2^-6 a step is 2^-9
+        return (uchar)(sign | (uint)convert_int_rte(magnitude * 512.0f));
+    }
+    const uint rounded_bits = (bits & 0x7FFFFFFFu) + 0x7FFFFu + (bits >> 20 & 1);
+    return (uchar)(sign | ((rounded_bits >> 20) - ((127 - 7) << 3)));
+}
+
+// Element i of what begins at `offset`, without its scale.
+float kv_element(global const uchar* memory, long offset, long i) {
+#if KV_TYPE == 0
+    return READ(float, memory, offset)[i];
+#elif KV_TYPE == 1
+    return vload_half((size_t)i, READ(half, memory, offset));
+#elif KV_TYPE == 2
+    return (float)READ(char, memory, offset)[i];
+#else
+    return fp8_to_float(READ(uchar, memory, offset)[i]);
+#endif
+}

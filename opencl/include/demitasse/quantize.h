@@ -1,0 +1,119 @@
+// Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)),
+// ties to even, in tiles (weights.h), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x| is
+// infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers are 0
+// and the scale is NaN, which makes all results of the row NaN.
+#include "weights.h"
+
+// Where rows of activations go as integers.
+typedef struct QuantizedRows {
+    long q;
+    long groups;
+    long padded;   // columns with padding
+    long per_row;  // 1: a row has one scale, which its groups repeat
+} QuantizedRows;
+
+// Where column k of a row of activations lies in tiles.
+long tiled_offset(long row, int k, long padded) {
+    const long tile = row / TILE_OUTPUTS * (padded / INPUT_COLUMNS) + k / INPUT_COLUMNS;
+    const int chunk = chunk_offset((int)(row % TILE_OUTPUTS), k % 16 / 4);
+    return tile * TILE_BYTES + chunk + k % INPUT_COLUMNS / 32 * 8 + k % 32 / 16 * 4 + k % 4;
+}
+
+// What numbers of which the largest magnitude is known are multiplied by and rounded, and what stands for one of the
+// results; 0 and 0, or 0 and NaN, where they cannot be.
+typedef struct Rounding {
+    float inverse;
+    float scale;
+} Rounding;
+
+Rounding rounding_of(float largest, float limit) {
+    Rounding rounding;
+    rounding.inverse = divide(limit, largest);
+    rounding.scale = divide(largest, limit);
+    if (!(rounding.inverse > 0 && is_finite(rounding.inverse))) {
+        rounding.inverse = 0;
+        rounding.scale = largest < 1 ? 0 : not_a_number();
+    }
+    return rounding;
+}
+
+// An item has four columns, eight items a group of 32. Columns k to k + 3 of a row of `columns`; zeros beyond its end.
+float4 load_columns(global const float* row, int k, int columns) {
+    if (k + 4 <= columns) {
+        return vload4(0, row + k);
+    }
+    float4 x = 0;
+    x.x = k < columns ? row[k] : 0;
+    x.y = k + 1 < columns ? row[k + 1] : 0;
+    x.z = k + 2 < columns ? row[k + 2] : 0;
+    return x;
+}
+
+// Stores those of them that there are.
+void store_columns(global float* row, int k, int columns, float4 x) {
+    if (k + 4 <= columns) {
+        vstore4(x, 0, row + k);
+        return;
+    }
+    if (k < columns) {
+        row[k] = x.x;
+    }
+    if (k + 1 < columns) {
+        row[k + 1] = x.y;
+    }
+    if (k + 2 < columns) {
+        row[k + 2] = x.z;
+    }
+}
+
+float largest_of(float4 x) {
+    return larger_magnitude(larger_magnitude(larger_magnitude(larger_magnitude(0, x.x), x.y), x.z), x.w);
+}
+
+// The largest magnitude of the group of which the item has four columns; NaN where one is. All items of a work-group
+// call it; `shared` has a float for each.
+float group_magnitude(float4 x, local float* shared) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    shared[item()] = largest_of(x);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const int first = item() / 8 * 8;
+    float largest = 0;
+    for (int i = 0; i < 8; i++) {
+        largest = larger_magnitude(largest, shared[first + i]);
+    }
+    return largest;
+}
+
+int4 rounded(Rounding rounding, float4 x) {
+    return rounding.inverse == 0 ? (int4)(0) : convert_int4_rte(x * rounding.inverse);
+}
+
+uint bytes_of(int4 q) {
+    return ((uint)q.x & 0xFF) | ((uint)q.y & 0xFF) << 8 | ((uint)q.z & 0xFF) << 16 | ((uint)q.w & 0xFF) << 24;
+}
+
+// The items of a work-group store columns of a row, each those from k on, as far as there are padded ones;
+// `row_largest` where the row has one scale. All of them call it.
+void store_quantized(global uchar* memory, QuantizedRows to, long row, int k, float4 x, float row_largest,
+                     local float* shared) {
+    const float group = group_magnitude(x, shared);
+    const Rounding rounding = rounding_of(to.per_row != 0 ? row_largest : group, 127);
+    const int4 q = rounded(rounding, x);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    local int* sums = (local int*)shared;
+    sums[item()] = q.x + q.y + q.z + q.w;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (k >= to.padded) {
+        return;
+    }
+    *WRITE(uint, memory, to.q + tiled_offset(row, k, to.padded)) = bytes_of(q);
+    if (k % INPUT_GROUP == 0) {
+        const int i = item();
+        const int first = sums[i] + sums[i + 1] + sums[i + 2] + sums[i + 3];
+        const int second = sums[i + 4] + sums[i + 5] + sums[i + 6] + sums[i + 7];
+        const int group_number = k / INPUT_GROUP;
+        global GroupPair* pair = WRITE(GroupPair, memory, to.groups) + row * (to.padded / 64) + group_number / 2;
+        pair->scales[group_number % 2] = rounding.scale;
+        pair->sums16[group_number % 2] = ((uint)first & 0xFFFF) | (uint)second << 16;
+    }
+}

@@ -1,0 +1,38 @@
+// Computes: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form. Where wanted it also quantizes what it
+//           writes.
+// Layout:   gate, up and out rows x columns FP32; integers as quantize.h says.
+// Requires: it quantizes by groups of 32 columns, not by rows.
+// Accuracy: FP32; integers are those of quantize_rows.
+// Launch:   (columns / 512, rows) work-groups of 128 items, an item four columns; without integers all rows may be one.
+// Moves:    8 bytes read and 4 written an element, and 1.25 for its integer.
+// Why:      bound by memory and by the launch: eight items have a group of 32 columns, which they quantize on the way.
+#include "quantize.h"
+
+typedef struct GatedActivationArgs {
+    long gelu;
+    long gate;
+    long up;
+    long columns;
+    long out;
+    QuantizedRows quantized;  // by groups
+} GatedActivationArgs;
+
+// QUANTIZES 1: it also writes integers.
+KERNEL(GATE_ITEMS) gated_activation(global const uchar* gate, global const uchar* up, global uchar* out,
+                                    global uchar* integers, const GatedActivationArgs a) {
+#if QUANTIZES
+    local float shared[GATE_ITEMS];
+#endif
+    const long first = (long)get_group_id(0) * GATE_COLUMNS;  // beyond 32 bits where all rows are one
+    const long row = (long)get_group_id(1);
+    const long at = row * a.columns + first;
+    const int k = item() * 4;
+    const int columns = a.columns - first < GATE_COLUMNS ? (int)(a.columns - first) : GATE_COLUMNS;
+    const float4 g = load_columns(READ(float, gate, a.gate) + at, k, columns);
+    const float4 argument = a.gelu != 0 ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
+    const float4 value = g * (1 / (1 + exp(-argument))) * load_columns(READ(float, up, a.up) + at, k, columns);
+    store_columns(WRITE(float, out, a.out) + at, k, columns, value);
+#if QUANTIZES
+    store_quantized(integers, a.quantized, row, (int)first + k, value, 0, shared);
+#endif
+}

@@ -1,0 +1,24 @@
+// Computes: out[i] = x[ids[i]].
+// Layout:   x and out rows x columns FP32; ids in device memory.
+// Requires: ids within x; out does not overlap it.
+// Accuracy: exact.
+// Launch:   a work-group of 256 items a row.
+// Moves:    4 bytes read and 4 written an element.
+// Why:      bound by the launch: the rows whose logits are wanted, few of a batch.
+#include "kernel.h"
+
+typedef struct GatherRowsArgs {
+    long x;
+    long columns;
+    long ids;
+    long out;
+} GatherRowsArgs;
+
+KERNEL(ROW_ITEMS) gather_rows(global const uchar* x, global const uchar* ids, global uchar* out,
+                              const GatherRowsArgs a) {
+    const long to = (long)get_group_id(0);
+    const long from = READ(int, ids, a.ids)[to];
+    for (long k = item(); k < a.columns; k += ROW_ITEMS) {
+        WRITE(float, out, a.out)[to * a.columns + k] = READ(float, x, a.x)[from * a.columns + k];
+    }
+}

@@ -1,0 +1,60 @@
+// Computes: INT8 activations per group of 32 columns, or per row (quantize.h).
+// Layout:   x rows in order; integers in tiles with their groups, or rows in order with plain scales [row][columns /
+//           32].
+// Requires: columns with padding a multiple of 32; of 64 for tiles.
+// Accuracy: the reference's integers exactly.
+// Launch:   (work-groups that share a row's groups, rows) of 128 items; one where a row has one scale. An item has four
+//           columns.
+// Moves:    4 bytes read (8 where a row has one scale) and 1.25 written a column.
+// Why:      bound by memory and by the launch. Kernels that make activations do the same as they write them; this one is
+//           for those of other kernels.
+#include "quantize.h"
+
+typedef struct QuantizeRowsArgs {
+    long x;
+    long columns;
+    long plain;   // rows in order
+    long scales;  // of those
+    QuantizedRows to;
+} QuantizeRowsArgs;
+
+// Stores columns in order; all items call it.
+void store_plain(global uchar* integers, global uchar* scales, const QuantizeRowsArgs* a, long row, int k, float4 x,
+                 local float* shared) {
+    const Rounding rounding = rounding_of(group_magnitude(x, shared), 127);
+    const long at = row * a->columns + k;
+    if (k < a->columns) {
+        *WRITE(uint, integers, a->plain + at) = bytes_of(rounded(rounding, x));
+        if (k % INPUT_GROUP == 0) {
+            WRITE(float, scales, a->scales)[at / INPUT_GROUP] = rounding.scale;
+        }
+    }
+}
+
+// PLAIN 1: rows in order, 0: tiles; `integers` is the buffer of either. PER_ROW 1: a row has one scale.
+KERNEL(QUANTIZE_ITEMS) quantize_rows(global const uchar* x, global uchar* integers, global uchar* scales,
+                                     const QuantizeRowsArgs a) {
+    local float shared[QUANTIZE_ITEMS];
+    const long row = (long)get_group_id(1);
+    global const float* from = READ(float, x, a.x) + row * a.columns;
+    const int columns = (int)a.columns;
+    const int end = (int)(PLAIN ? a.columns : a.to.padded);
+    const int step = (int)get_num_groups(0) * QUANTIZE_COLUMNS;
+    const int first = (int)get_group_id(0) * QUANTIZE_COLUMNS;
+    float largest = 0;
+#if PER_ROW
+    for (int k = item() * 4; k < columns; k += QUANTIZE_COLUMNS) {
+        largest = larger_magnitude(largest, largest_of(load_columns(from, k, columns)));
+    }
+    largest = group_largest(largest, shared);
+#endif
+    for (int at = first; at < end; at += step) {
+        const int k = at + item() * 4;
+        const float4 values = load_columns(from, k, columns);
+#if PLAIN
+        store_plain(integers, scales, &a, row, k, values, shared);
+#else
+        store_quantized(integers, a.to, row, k, values, largest, shared);
+#endif
+    }
+}
