@@ -4,7 +4,8 @@
 set -euo pipefail
 
 present() {
-  command -v ldconfig >/dev/null && ldconfig -p | grep -q 'libOpenCL\.so\.1' && ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1
+  command -v ldconfig >/dev/null && ldconfig -p | grep -q 'libOpenCL\.so\.1' &&
+    ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1
 }
 
 packages="pocl-opencl-icd ocl-icd-libopencl1"

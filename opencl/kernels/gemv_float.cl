@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n]; weights in FP32, FP16 or BF16 (ELEMENT 0, 1, 2).
-// Layout:   weights' rows in order, each padded to 16 bytes with zeros; x FP32 rows in order; out as output.h says. A row
-//           of x that is not finite gives NaN.
+// Layout:   weights' rows in order, each padded to 16 bytes with zeros; x FP32 rows in order; out as output.h says. A
+//           row of x that is not finite gives NaN.
 // Requires: nothing.
 // Accuracy: FP32; an item sums its columns in order, items are added in a fixed order: a row has the same bits in any
 //           number of rows.

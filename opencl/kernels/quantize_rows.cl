@@ -6,8 +6,8 @@
 // Launch:   (work-groups that share a row's groups, rows) of 128 items; one where a row has one scale. An item has four
 //           columns.
 // Moves:    4 bytes read (8 where a row has one scale) and 1.25 written a column.
-// Why:      bound by memory and by the launch. Kernels that make activations do the same as they write them; this one is
-//           for those of other kernels.
+// Why:      bound by memory and by the launch. Kernels that make activations do the same as they write them; this one
+//           is for those of other kernels.
 #include "quantize.h"
 
 typedef struct QuantizeRowsArgs {

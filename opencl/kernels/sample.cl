@@ -9,10 +9,10 @@
 //           the batch.
 // Launch:   one work-group of 256 items a row.
 // Moves:    a row once for the largest logit, and 4 times more to draw, from the cache.
-// Why:      four bytes a sequence come back, not a row of logits. Thresholds are found digit by digit by histograms, the
-//           first of which counts roots of distances from the largest logit, over which logits spread. The tokens that
-//           can still be kept then fit a list in local memory, as a rule. 64-bit sums are two atomic additions of 32
-//           bits, with carry: OpenCL 1.2 has no others for sure.
+// Why:      four bytes a sequence come back, not a row of logits. Thresholds are found digit by digit by histograms,
+//           the first of which counts roots of distances from the largest logit, over which logits spread. The tokens
+//           that can still be kept then fit a list in local memory, as a rule. 64-bit sums are two atomic additions of
+//           32 bits, with carry: OpenCL 1.2 has no others for sure.
 #include "kernel.h"
 
 typedef struct SampleArgs {

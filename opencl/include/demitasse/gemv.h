@@ -114,18 +114,6 @@ void add_tile(global const uchar* weights, global const uchar* inputs, const Lin
 
 #else
 
-// Four columns of a row of activations; zeros beyond its end.
-float4 inputs_at(global const float* x, int column, int columns) {
-    if (column + 4 <= columns) {
-        return vload4(0, x + column);
-    }
-    float4 loaded = 0;
-    loaded.x = column < columns ? x[column] : 0;
-    loaded.y = column + 1 < columns ? x[column + 1] : 0;
-    loaded.z = column + 2 < columns ? x[column + 2] : 0;
-    return loaded;
-}
-
 void add_tile(global const uchar* weights, global const uchar* inputs, const LinearArgs* a, int block, int tile,
               int output, int first_row, Partial* sums) {
     const TileRow w = load_row(weights + a->quants + ((long)block * a->tiles + tile) * TILE_BYTES, output);
@@ -148,7 +136,8 @@ void add_tile(global const uchar* weights, global const uchar* inputs, const Lin
                 const float4 q = convert_float4(as_char4(word_of(words[sixteen], c)));
                 for (int r = 0; r < ROWS; r++) {
                     const int row = min(first_row + r, (int)a->rows - 1);
-                    const float4 x = inputs_at(READ(float, inputs, a->x) + row * a->columns, column, (int)a->columns);
+                    global const float* of_row = READ(float, inputs, a->x) + row * a->columns;
+                    const float4 x = load_columns(of_row, column, (int)a->columns);
                     const float products = fma(q.w, x.w, fma(q.z, x.z, fma(q.y, x.y, q.x * x.x)));
                     sums[r] = fma(scale * (1.0f / FACTOR), products, fma(low, x.x + x.y + x.z + x.w, sums[r]));
                 }

@@ -1,12 +1,12 @@
-// What all kernels share. OpenCL C 1.2; options that a device has come as macros from Java (`DeviceFeatures`).
+// What all kernels share. OpenCL C 1.2; what a device has beyond it comes as macros from Java (`Programs`).
 //
 //   KERNEL(items) name(...)      a kernel whose work-groups have so many items along the first dimension
 //   READ, WRITE(type, memory, offset)   a place in a buffer
 //
 // A kernel takes the buffers that it reads and writes, and one structure of 64-bit words: offsets into those buffers in
 // bytes, -1 for what is not there; integers; and FP32 numbers in a word's low 32 bits. Nothing is contracted but by
-// `fma`, so that the same work has the same bits in every kernel. Whether a work-group meets a barrier in a loop is never
-// a question of its arguments but of a macro: PoCL 3.1 writes beyond buffers where it is.
+// `fma`, so that the same work has the same bits in every kernel. Whether a work-group meets a barrier in a loop is
+// never a question of its arguments but of a macro: PoCL 3.1 writes beyond buffers where it is.
 #pragma OPENCL FP_CONTRACT OFF
 
 #define KERNEL(items) kernel __attribute__((reqd_work_group_size(items, 1, 1))) void
@@ -58,6 +58,18 @@ bool has_non_finite(global const float* x, long columns) {
         }
     }
     return false;
+}
+
+// Columns k to k + 3 of a row of `columns`; zeros beyond its end.
+float4 load_columns(global const float* row, int k, int columns) {
+    if (k + 4 <= columns) {
+        return vload4(0, row + k);
+    }
+    float4 x = 0;
+    x.x = k < columns ? row[k] : 0;
+    x.y = k + 1 < columns ? row[k + 1] : 0;
+    x.z = k + 2 < columns ? row[k + 2] : 0;
+    return x;
 }
 
 // The sum over a work-group of a power of two of items, always in the same order; `shared` has a float for each.

@@ -1,7 +1,7 @@
 // Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)),
-// ties to even, in tiles (weights.h), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x| is
-// infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers are 0
-// and the scale is NaN, which makes all results of the row NaN.
+// ties to even, in tiles (weights.h), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
+// is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers
+// are 0 and the scale is NaN, which makes all results of the row NaN.
 #include "weights.h"
 
 // Where rows of activations go as integers.
@@ -37,19 +37,7 @@ Rounding rounding_of(float largest, float limit) {
     return rounding;
 }
 
-// An item has four columns, eight items a group of 32. Columns k to k + 3 of a row of `columns`; zeros beyond its end.
-float4 load_columns(global const float* row, int k, int columns) {
-    if (k + 4 <= columns) {
-        return vload4(0, row + k);
-    }
-    float4 x = 0;
-    x.x = k < columns ? row[k] : 0;
-    x.y = k + 1 < columns ? row[k + 1] : 0;
-    x.z = k + 2 < columns ? row[k + 2] : 0;
-    return x;
-}
-
-// Stores those of them that there are.
+// An item has four columns, eight items a group of 32. Stores those of the columns k to k + 3 that there are.
 void store_columns(global float* row, int k, int columns, float4 x) {
     if (k + 4 <= columns) {
         vstore4(x, 0, row + k);

@@ -1,10 +1,11 @@
 // How integer weights and quantized activations lie in memory: the layouts of cuda/include/demitasse/weights.cuh.
 //
-// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns, activations
-// 8 rows by 64 columns. A row of a tile is four chunks of 16 bytes; chunk c of row r is the (c ^ r / 2 % 4)-th. For each
-// group of 32 columns a chunk has columns 4 c to 4 c + 3, and those 16 further: INT8 as two words, INT4 as the low and
-// the high nibbles of one. A nibble is n = q - 8 as a signed integer, so that it becomes a byte of 16 n by a shift and a
-// mask; sums by groups are multiplied by 16 to the end, which changes no bit. Weights are s n, or with minimums s q + m.
+// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns,
+// activations 8 rows by 64 columns. A row of a tile is four chunks of 16 bytes; chunk c of row r is the
+// (c ^ r / 2 % 4)-th. For each group of 32 columns a chunk has columns 4 c to 4 c + 3, and those 16 further: INT8 as
+// two words, INT4 as the low and the high nibbles of one. A nibble is n = q - 8 as a signed integer, so that it becomes
+// a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end, which changes no bit. Weights
+// are s n, or with minimums s q + m.
 //
 // Scales and minimums: [tile][output][group], FP16 or FP32; a group is 32 or 16 columns. Weights with one scale a row
 // have [output].

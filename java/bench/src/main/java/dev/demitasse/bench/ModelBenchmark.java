@@ -45,7 +45,7 @@ public final class ModelBenchmark {
     private static final int LONG_PROMPT = 4096;
     private static final int DEEP_POSITION = 8192;
     private static final String PEER = "--peer=";
-    /** What the cuda device records of a list of kernels. */
+    /** What GPU devices record of a list of kernels. */
     static final String RUN_EVENT = "demitasse.GpuRun";
 
     /**

@@ -11,7 +11,7 @@ public interface GpuMemory {
     String device();
 
     /**
-     * Zeroed memory, at least one byte, aligned to 256.
+     * Zeroed memory, at least one byte, aligned to 128.
      *
      * @throws dev.demitasse.exception.OutOfDeviceMemoryException where there is not so much; the message says what
      *     holds the rest

@@ -111,11 +111,12 @@ final class CommandRunner extends ListRunner<Launch, CommandRunner.Recorded> {
                 long pointer = stack.npointer(context.buffer(address));
                 context.check(
                         nclSetKernelArg(kernel, index++, Pointer.POINTER_SIZE, pointer),
-                        "setting a buffer of " + launch.kernel());
+                        "setting a buffer of",
+                        launch.kernel());
             }
             ByteBuffer words = stack.malloc(Long.BYTES, launch.words().length * Long.BYTES);
             words.asLongBuffer().put(launch.words());
-            context.check(clSetKernelArg(kernel, index, words), "setting the arguments of " + launch.kernel());
+            context.check(clSetKernelArg(kernel, index, words), "setting the arguments of", launch.kernel());
         }
     }
 
@@ -148,7 +149,8 @@ final class CommandRunner extends ListRunner<Launch, CommandRunner.Recorded> {
             put(local, grid.items(), 1, 1);
             context.check(
                     nclEnqueueNDRangeKernel(context.queue(), kernel, DIMENSIONS, 0, global, local, 0, 0, 0),
-                    "launching " + launch.kernel());
+                    "launching",
+                    launch.kernel());
         }
     }
 

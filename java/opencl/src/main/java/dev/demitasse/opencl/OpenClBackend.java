@@ -8,7 +8,7 @@ import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.DeviceFailedException;
 import java.util.List;
 
-/** The backend {@code opencl}: GPUs first, then all other devices of OpenCL 1.2 or later, through the system's loader. */
+/** The backend {@code opencl}: devices of OpenCL 1.2 or later through the system's loader, GPUs first. */
 public final class OpenClBackend implements Backend {
     /** For the service loader. */
     public OpenClBackend() {}

@@ -150,6 +150,13 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
         }
     }
 
+    /** The same of a kernel, which is named where it fails alone. */
+    void check(int result, String doing, Programs.Key kernel) {
+        if (result != CL_SUCCESS) {
+            check(result, doing + " " + kernel);
+        }
+    }
+
     @Override
     public void synchronize(String doing) {
         requireUsable();

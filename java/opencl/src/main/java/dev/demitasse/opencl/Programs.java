@@ -98,10 +98,10 @@ final class Programs implements AutoCloseable {
             joined.append(text, from, include.start());
             from = include.end();
             if (seen.add(include.group(1))) {
-                long line = text.substring(0, include.end()).lines().count() + 1;
+                long line = text.substring(0, include.end()).lines().count() + 1; // the one after it
                 joined.append(source(include.group(1), seen))
                         .append("\n#line ")
-                        .append(line - 1)
+                        .append(line)
                         .append(" \"")
                         .append(file)
                         .append('"');
