@@ -43,16 +43,10 @@ final class AttentionLaunches implements AutoCloseable {
                 STATE_BYTES);
     }
 
-    /** Bytes of the states of a row's segment, of all heads. */
-    static long stateBytes(AttentionShape shape) {
-        int state = Boundary.STATE_HEADER + Boundary.padded_dim(shape.headDim());
-        return (long) Float.BYTES * shape.heads() * state;
-    }
-
     /** Makes the workspace large enough for a step; whether it has moved. */
     boolean reserve(Step.Attention step) {
         AttentionPlan plan = step.plan();
-        boolean moved = states.reserve(plan.mostSingles() * plan.segments() * stateBytes(step.shape()));
+        boolean moved = states.reserve(plan.mostSingles() * plan.segments() * AttentionPlan.stateBytes(step.shape()));
         long blocks = (long) plan.mostSingles() * blocks(step);
         moved |= counters.reserve(blocks * Integer.BYTES);
         return moved;

@@ -1,7 +1,6 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.device.ActivationType;
-import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
@@ -69,11 +68,6 @@ final class CudaDevice extends GpuDevice {
     @Override
     protected boolean quantizes(GpuWeight weight, int rows) {
         return parts.launches.quantizes(weight, rows);
-    }
-
-    @Override
-    protected long stateBytes(AttentionShape shape) {
-        return AttentionLaunches.stateBytes(shape);
     }
 
     @Override

@@ -4,6 +4,7 @@ import static dev.demitasse.cuda.KernelTable.pieces;
 
 import dev.demitasse.device.OutputType;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.Workspace;
 import dev.demitasse.quant.WeightLayout;
@@ -22,7 +23,7 @@ final class LinearLaunches implements AutoCloseable {
     private final CudaContext context;
     private final KernelModules kernels;
     private final KernelTable.Settings settings;
-    private final Workspace integers;
+    private final QuantizedActivations quantized;
     private final Workspace partial;
     private final Workspace fp16;
     private final Workspace wideSums; // of cuBLAS, where results are 16 bits
@@ -37,7 +38,7 @@ final class LinearLaunches implements AutoCloseable {
         this.context = context;
         this.kernels = kernels;
         this.settings = settings;
-        this.integers = new Workspace(context);
+        this.quantized = new QuantizedActivations(context);
         this.partial = new Workspace(context);
         this.fp16 = new Workspace(context);
         this.wideSums = new Workspace(context);
@@ -53,8 +54,7 @@ final class LinearLaunches implements AutoCloseable {
 
     /** Makes the workspaces large enough for a step; whether one has moved. */
     boolean reserve(Step.Quantize step) {
-        return integers.reserve(integerBytes(step.rows(), step.padded())
-                + (long) step.rows() * step.padded() / Boundary.INPUT_GROUP * Boundary.GROUP_BYTES);
+        return quantized.reserve(step);
     }
 
     /** Makes the workspaces large enough for a step; whether one has moved. */
@@ -80,16 +80,12 @@ final class LinearLaunches implements AutoCloseable {
         return moved;
     }
 
-    private static long integerBytes(int rows, int padded) {
-        return (long) pieces(rows, Boundary.TILE_OUTPUTS) * Boundary.TILE_OUTPUTS * padded;
-    }
-
     /** The structure {@code QuantizedRows} of what a step quantizes; of nothing for null. */
     long[] quantizedRows(Step.@Nullable Quantize step) {
         Words words = new Words(Boundary.QuantizedRows.WORDS);
         if (step != null) {
-            words.set(Boundary.QuantizedRows.Q, integers.address())
-                    .set(Boundary.QuantizedRows.GROUPS, integers.address() + integerBytes(step.rows(), step.padded()))
+            words.set(Boundary.QuantizedRows.Q, quantized.integers())
+                    .set(Boundary.QuantizedRows.GROUPS, quantized.groups(step.rows(), step.padded()))
                     .set(Boundary.QuantizedRows.PADDED, step.padded())
                     .set(Boundary.QuantizedRows.PER_ROW, step.perRow() ? 1 : 0);
         }
@@ -351,17 +347,15 @@ final class LinearLaunches implements AutoCloseable {
                 .set(Boundary.LinearArgs.X, step.x())
                 .set(Boundary.LinearArgs.PARTIAL, split);
         if (step.integers()) {
-            words.set(Boundary.LinearArgs.Q, integers.address())
-                    .set(
-                            Boundary.LinearArgs.GROUPS,
-                            integers.address() + integerBytes(step.rows(), weight.paddedColumns()));
+            words.set(Boundary.LinearArgs.Q, quantized.integers())
+                    .set(Boundary.LinearArgs.GROUPS, quantized.groups(step.rows(), weight.paddedColumns()));
         }
         return words.done();
     }
 
     @Override
     public void close() {
-        integers.close();
+        quantized.close();
         partial.close();
         fp16.close();
         wideSums.close();

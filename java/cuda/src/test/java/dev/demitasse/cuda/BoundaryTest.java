@@ -9,6 +9,7 @@ import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.PagedKvStore;
+import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.SampleRows;
 import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.kv.KvShape;
@@ -45,6 +46,9 @@ class BoundaryTest {
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
+        assertThat(AttentionPlan.STATE_HEADER).isEqualTo(Boundary.STATE_HEADER);
+        assertThat(QuantizedActivations.GROUP).isEqualTo(Boundary.INPUT_GROUP);
+        assertThat(QuantizedActivations.GROUP_BYTES).isEqualTo(Boundary.GROUP_BYTES);
         assertThat(PagedKvStore.DIM_MULTIPLE).isEqualTo(Boundary.DIM_MULTIPLE);
         assertThat(PagedKvStore.MOST_HEAD_DIM).isEqualTo(Boundary.MOST_HEAD_DIM);
         assertThat(GpuDevice.MOST_SAMPLE_COLUMNS).isEqualTo(Boundary.SAMPLE_COLUMNS);

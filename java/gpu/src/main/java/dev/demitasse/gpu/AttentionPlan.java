@@ -1,5 +1,6 @@
 package dev.demitasse.gpu;
 
+import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,8 @@ import java.util.List;
  *     0
  */
 public record AttentionPlan(List<Range> singles, int segments, int slice, int blocks, long blockAddress) {
+    /** FP32 numbers of a state, of a row's segment and head, before its elements. */
+    public static final int STATE_HEADER = 4;
     /** Integers that describe a block of prefill. */
     public static final int BLOCK_INTS = 4;
 
@@ -40,6 +43,11 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
      * @param stateBytes bytes of the states of a row's segment, of all heads
      */
     record Terms(Limits limits, long stateBytes) {}
+
+    /** Bytes of the states of a row's segment, of all heads. */
+    public static long stateBytes(AttentionShape shape) {
+        return (long) Float.BYTES * shape.heads() * (STATE_HEADER + PagedKvStore.paddedDim(shape.headDim()));
+    }
 
     /** The most bytes of the step's data that a plan takes. */
     static long bytes(BatchRows rows, Limits limits) {

@@ -18,8 +18,6 @@ import org.jspecify.annotations.Nullable;
 public final class Fusions {
     /** Rows of a gated activation that quantizes: blocks along the second dimension of a grid. */
     private static final int MOST_ROWS = 65535;
-    /** Columns that share a scale of activations. */
-    private static final int GROUP = 32;
 
     private Fusions() {}
 
@@ -103,7 +101,7 @@ public final class Fusions {
                                 && a.plan().isOneLaunch(q.rows())
                                 && a.shape().heads() * a.shape().headDim() == q.columns()
                                 && q.padded() == q.columns()
-                                && a.shape().headDim() % GROUP == 0
+                                && a.shape().headDim() % QuantizedActivations.GROUP == 0
                                 && !q.perRow()
                         ? new Step.Attention(a.store(), a.layer(), a.shape(), a.q(), a.out(), a.rows(), a.plan(), q)
                         : null;

@@ -55,9 +55,6 @@ public abstract class GpuDevice implements Device {
     /** Whether rows are quantized before they meet a matrix. */
     protected abstract boolean quantizes(GpuWeight weight, int rows);
 
-    /** Bytes of the states of a row's segment, of all heads. */
-    protected abstract long stateBytes(AttentionShape shape);
-
     /** Gives back all but {@code memory}, which is usable or not. */
     protected abstract void closeKernels();
 
@@ -236,7 +233,7 @@ public abstract class GpuDevice implements Device {
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         memory.requireUsable();
-        long stateBytes = stateBytes(shape);
+        long stateBytes = AttentionPlan.stateBytes(shape);
         steps.attend(kv, layer, shape, address(q), address(out), rows, limits.attention, stateBytes);
     }
 

@@ -34,15 +34,10 @@ final class AttentionLaunches implements AutoCloseable {
         return new AttentionPlan.Limits(Boundary.SEGMENT, 1, Integer.MAX_VALUE, MOST_ROWS, STATE_BYTES);
     }
 
-    /** Bytes of the states of a row's segment, of all heads. */
-    static long stateBytes(AttentionShape shape) {
-        int state = Boundary.STATE_HEADER + Boundary.padded_dim(shape.headDim());
-        return (long) Float.BYTES * shape.heads() * state;
-    }
-
     /** Makes the workspace large enough for a step; whether it has moved. */
     boolean reserve(Step.Attention step) {
-        return states.reserve(step.plan().mostSingles() * step.plan().segments() * stateBytes(step.shape()));
+        return states.reserve(
+                step.plan().mostSingles() * step.plan().segments() * AttentionPlan.stateBytes(step.shape()));
     }
 
     private static String macro(KvType type) {
@@ -124,7 +119,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .buffer(step.rows().positions())
                 .buffer(states.address())
                 .buffer(step.out())
-                .buffer(linear.integers(step.quantize()))
+                .buffer(linear.activations().integers(step.quantize()))
                 .set(0, words)
                 .launch(
                         new Programs.Key("attention_merge", StepLaunches.quantizes(step.quantize())),

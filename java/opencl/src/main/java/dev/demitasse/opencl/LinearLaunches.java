@@ -4,8 +4,8 @@ import static dev.demitasse.opencl.StepLaunches.pieces;
 
 import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
-import dev.demitasse.gpu.Workspace;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -15,35 +15,31 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows of one call. */
     static final int MOST_ROWS = 1 << 20;
 
-    private final Workspace integers;
+    private final QuantizedActivations quantized;
 
     /** A matrix that waits to share a launch with others of the same input and kernel. */
     private record Waiting(Programs.Key kernel, Step.Product product, long[] arguments, long blocks) {}
 
     LinearLaunches(GpuMemory memory) {
-        this.integers = new Workspace(memory);
+        this.quantized = new QuantizedActivations(memory);
     }
 
     /** Makes the workspace large enough for a step; whether it has moved. */
     boolean reserve(Step.Quantize step) {
-        return integers.reserve(integerBytes(step.rows(), step.padded())
-                + (long) step.rows() * step.padded() / Boundary.INPUT_GROUP * Boundary.GROUP_BYTES);
+        return quantized.reserve(step);
     }
 
-    private static long integerBytes(int rows, int padded) {
-        return pieces(rows, Boundary.TILE_OUTPUTS) * Boundary.TILE_OUTPUTS * padded;
-    }
-
-    /** Where integers go; 0 where there are none. */
-    long integers(Step.@Nullable Quantize step) {
-        return step == null ? 0 : integers.address();
+    /** Where integers go. */
+    QuantizedActivations activations() {
+        return quantized;
     }
 
     /** The structure {@code QuantizedRows} of what a step quantizes; of nothing for null. */
     long[] quantizedRows(Step.@Nullable Quantize step) {
-        Arguments to = new Arguments(Boundary.QuantizedRows.WORDS).offset(Boundary.QuantizedRows.Q, integers(step));
+        Arguments to =
+                new Arguments(Boundary.QuantizedRows.WORDS).offset(Boundary.QuantizedRows.Q, quantized.integers(step));
         if (step != null) {
-            to.offset(Boundary.QuantizedRows.GROUPS, integers.address() + integerBytes(step.rows(), step.padded()))
+            to.offset(Boundary.QuantizedRows.GROUPS, quantized.groups(step.rows(), step.padded()))
                     .set(Boundary.QuantizedRows.PADDED, step.padded())
                     .set(Boundary.QuantizedRows.PER_ROW, step.perRow() ? 1 : 0);
         }
@@ -55,7 +51,7 @@ final class LinearLaunches implements AutoCloseable {
         long blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
         return new Arguments(Boundary.QuantizeRowsArgs.WORDS)
                 .buffer(Boundary.QuantizeRowsArgs.X, step.x())
-                .buffer(integers.address())
+                .buffer(quantized.integers())
                 .buffer(0)
                 .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
                 .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step))
@@ -99,8 +95,8 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private long[] arguments(Step.Linear step, Step.Product product, GpuWeight weight) {
-        long x = step.integers() ? integers.address() : step.x();
-        long groups = step.integers() ? x + integerBytes(step.rows(), weight.paddedColumns()) : 0;
+        long x = step.integers() ? quantized.integers() : step.x();
+        long groups = step.integers() ? quantized.groups(step.rows(), weight.paddedColumns()) : 0;
         return new Arguments(Boundary.LinearArgs.WORDS)
                 .offset(Boundary.LinearArgs.QUANTS, weight.elements())
                 .offset(Boundary.LinearArgs.SCALES, weight.scales())
@@ -123,7 +119,7 @@ final class LinearLaunches implements AutoCloseable {
             return;
         }
         Arguments all =
-                new Arguments(Boundary.LinearBatch.WORDS).buffer(step.integers() ? integers.address() : step.x());
+                new Arguments(Boundary.LinearBatch.WORDS).buffer(step.integers() ? quantized.integers() : step.x());
         List<Step.Product> products = waiting.stream().map(Waiting::product).toList();
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < products.size() ? ((GpuWeight) products.get(i).weight()).elements() : 0);
@@ -171,6 +167,6 @@ final class LinearLaunches implements AutoCloseable {
 
     @Override
     public void close() {
-        integers.close();
+        quantized.close();
     }
 }

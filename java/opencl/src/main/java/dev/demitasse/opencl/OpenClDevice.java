@@ -1,7 +1,6 @@
 package dev.demitasse.opencl;
 
 import dev.demitasse.device.ActivationType;
-import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
@@ -54,11 +53,6 @@ final class OpenClDevice extends GpuDevice {
     @Override
     protected boolean quantizes(GpuWeight weight, int rows) {
         return activations().integers() && weight.layout().element().quantized();
-    }
-
-    @Override
-    protected long stateBytes(AttentionShape shape) {
-        return AttentionLaunches.stateBytes(shape);
     }
 
     @Override
