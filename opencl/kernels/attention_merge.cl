@@ -7,6 +7,8 @@
 // Moves:    a state read a segment, 4 bytes written an element.
 // Why:      a kernel of its own: a work-group of OpenCL 1.2 cannot know that what others have written is there.
 #define KV_TYPE 0
+#define QUERIES 1
+#include "exponential.h"
 #include "pages.h"
 
 // QUANTIZES 1: it also writes integers.
@@ -22,9 +24,6 @@ KERNEL(ATTENTION_ITEMS) attention_merge(global const uchar* data, global const u
     const int position = READ(int, data, a.rows.positions)[row];
     const int segments = position / SEGMENT + 1 - first_seen(a, position) / SEGMENT;
     float largest = -INFINITY;
-    for (int s = 0; s < segments; s++) {
-        largest = fmax(largest, *READ(float, states, state_offset(a, row, head, s)));
-    }
     float total = 0;
     float sums[MOST_HEAD_DIM / ATTENTION_ITEMS];
     for (int j = 0; j < MOST_HEAD_DIM / ATTENTION_ITEMS; j++) {
@@ -32,12 +31,15 @@ KERNEL(ATTENTION_ITEMS) attention_merge(global const uchar* data, global const u
     }
     for (int s = 0; s < segments; s++) {
         global const float* state = READ(float, states, state_offset(a, row, head, s));
-        const float factor = state[0] == -INFINITY ? 0 : exp(state[0] - largest);
-        total = fma(state[1], factor, total);
+        const float now = fmax(largest, state[0]);
+        const float before = correction(largest, now);
+        const float factor = correction(state[0], now);
+        largest = now;
+        total = fma(state[1], factor, total * before);
         for (int j = 0; j < MOST_HEAD_DIM / ATTENTION_ITEMS; j++) {
             const int d = item() + j * ATTENTION_ITEMS;
             if (d < dim) {
-                sums[j] = fma(state[STATE_HEADER + d], factor, sums[j]);
+                sums[j] = fma(state[STATE_HEADER + d], factor, sums[j] * before);
             }
         }
     }

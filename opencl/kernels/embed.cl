@@ -1,5 +1,5 @@
 // Computes: out[i] = scale table[ids[i]].
-// Layout:   the table as weights.h says, or rows in order of FP32, FP16 or BF16; ids in device memory; out rows x
+// Layout:   the table as weights.h says; ids in device memory; out rows x
 //           columns FP32.
 // Requires: ids within the table; a negative one counts as 0.
 // Accuracy: FP32; 16-bit elements are widened exactly.
@@ -8,16 +8,12 @@
 // Why:      bound by the launch: few rows a step, wherever they lie.
 #include "weights.h"
 
-enum Table { TABLE_F32, TABLE_F16, TABLE_BF16, TABLE_INT8, TABLE_INT4 };
-
 typedef struct EmbedArgs {
     long element;
     long weights;
     long scales;
     long mins;
-    long stride;  // floating point: bytes of a row
-    long tiles;   // integers: tiles of a row
-    long group;   // integers: columns that share a scale, 16 or 32; 0 for the whole row
+    long group;  // columns that share a scale, 16 or 32; 0 for the whole row
     long fp16_scales;
     long columns;
     long ids;
@@ -25,40 +21,43 @@ typedef struct EmbedArgs {
     long out;
 } EmbedArgs;
 
-float integer_element(global const uchar* table, const EmbedArgs* a, long row, int k, int bits) {
-    const int columns = tile_columns(bits);
-    const long tile = row / TILE_OUTPUTS * a->tiles + k / columns;
-    const int in_tile = k % columns;
-    const int in_group = in_tile % 32;
-    global const uchar* at =
-        table + a->weights + tile * TILE_BYTES + chunk_offset((int)(row % TILE_OUTPUTS), in_group % 16 / 4);
-    int q;
-    if (bits == 8) {
-        q = (char)at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4];
-    } else {
-        q = (char)(uchar)(at[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
-        q += is_there(a->mins) ? 8 : 0;
+int element_bits(long element) {
+    return element == ELEMENT_F32 ? 32 : element == ELEMENT_INT8 ? 8 : element == ELEMENT_INT4 ? 4 : 16;
+}
+
+// Element k of a group's words, of an output of which they are every 16th.
+float group_element(global const uchar* group, long element, int k) {
+    const int line = BLOCK_OUTPUTS * 4;  // bytes from word to word
+    switch (element) {
+        case ELEMENT_F32:
+            return *(global const float*)(group + k * line);
+        case ELEMENT_F16:
+            return vload_half((size_t)(k % 2), (global const half*)(group + k / 2 * line));
+        case ELEMENT_BF16:
+            return bf16_to_float(((global const ushort*)(group + k / 2 * line))[k % 2]);
+        case ELEMENT_INT8:
+            return (float)(char)group[k / 4 * line + k % 4];
+        default:
+            return (float)((char)(uchar)(group[k % 16 / 4 * line + k % 4] << (4 - k / 16 * 4)) >> 4);
     }
-    const long groups = a->group == 0 ? 1 : columns / a->group;
-    const long scale = a->group == 0 ? row : (tile * TILE_OUTPUTS + row % TILE_OUTPUTS) * groups + in_tile / a->group;
-    const float value = weight_number(table, a->scales, scale, a->fp16_scales != 0) * (float)q;
-    return is_there(a->mins) ? value + weight_number(table, a->mins, scale, a->fp16_scales != 0) : value;
 }
 
 float table_element(global const uchar* table, const EmbedArgs* a, long row, int k) {
-    const long begin = a->weights + row * a->stride;
-    switch (a->element) {
-        case TABLE_F32:
-            return READ(float, table, begin)[k];
-        case TABLE_F16:
-            return vload_half((size_t)k, READ(half, table, begin));
-        case TABLE_BF16:
-            return bf16_to_float(READ(ushort, table, begin)[k]);
-        case TABLE_INT8:
-            return integer_element(table, a, row, k, 8);
-        default:
-            return integer_element(table, a, row, k, 4);
+    const long group = row / BLOCK_OUTPUTS * input_groups(a->columns) + k / INPUT_GROUP;
+    const long bytes = element_bits(a->element) * BLOCK_OUTPUTS * 4;
+    const int output = (int)(row % BLOCK_OUTPUTS);
+    const float q = group_element(table + a->weights + group * bytes + output * 4, a->element, k % INPUT_GROUP);
+    if (a->element < ELEMENT_INT8) {
+        return q;
     }
+    const long reaches = a->group == 0 ? 0 : INPUT_GROUP / a->group;
+    const long scale =
+        reaches == 0 ? row : (group * reaches + k % INPUT_GROUP / a->group) * BLOCK_OUTPUTS + output;
+    const bool fp16 = a->fp16_scales != 0;
+    const float s = weight_number(table, a->scales, scale, fp16);
+    return is_there(a->mins)
+               ? s * (q + (a->element == ELEMENT_INT4 ? 8 : 0)) + weight_number(table, a->mins, scale, fp16)
+               : s * q;
 }
 
 KERNEL(ROW_ITEMS) embed(global const uchar* table, global const uchar* ids, global uchar* out, const EmbedArgs a) {

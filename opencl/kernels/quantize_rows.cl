@@ -1,7 +1,6 @@
 // Computes: INT8 activations per group of 32 columns, or per row (quantize.h).
-// Layout:   x rows in order; integers in tiles with their groups, or rows in order with plain scales [row][columns /
-//           32].
-// Requires: columns with padding a multiple of 32; of 64 for tiles.
+// Layout:   x rows in order; integers in rows, with their groups (weights.h), or with plain scales [row][columns / 32].
+// Requires: columns with padding a multiple of 32.
 // Accuracy: the reference's integers exactly.
 // Launch:   (work-groups that share a row's groups, rows) of 128 items; one where a row has one scale. An item has four
 //           columns.
@@ -13,7 +12,7 @@
 typedef struct QuantizeRowsArgs {
     long x;
     long columns;
-    long plain;   // rows in order
+    long plain;   // rows with plain scales
     long scales;  // of those
     QuantizedRows to;
 } QuantizeRowsArgs;
@@ -31,7 +30,7 @@ void store_plain(global uchar* integers, global uchar* scales, const QuantizeRow
     }
 }
 
-// PLAIN 1: rows in order, 0: tiles; `integers` is the buffer of either. PER_ROW 1: a row has one scale.
+// PLAIN 1: plain scales, 0: groups; `integers` is the buffer of either. PER_ROW 1: a row has one scale.
 KERNEL(QUANTIZE_ITEMS) quantize_rows(global const uchar* x, global uchar* integers, global uchar* scales,
                                      const QuantizeRowsArgs a) {
     local float shared[QUANTIZE_ITEMS];

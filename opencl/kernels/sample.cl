@@ -8,7 +8,7 @@
 //           order. Random numbers are SplitMix64's: a hash of seed and number, so that a row's token does not depend on
 //           the batch.
 // Launch:   one work-group of 256 items a row.
-// Moves:    a row once for the largest logit, and 4 times more to draw, from the cache.
+// Moves:    a row once for the largest logit, and 5 times more to draw, from the cache.
 // Why:      four bytes a sequence come back, not a row of logits. Thresholds are found digit by digit by histograms,
 //           the first of which counts roots of distances from the largest logit, over which logits spread. The tokens
 //           that can still be kept then fit a list in local memory, as a rule. 64-bit sums are two atomic additions of
@@ -168,36 +168,32 @@ ulong sum_of_shares(local const Shared* shared) {
     return sum;
 }
 
-// After sum_shares of all tokens: the first one at which their sum is more than `target`; -1 if nowhere.
-int find(const Search* s, ulong target, local Shared* shared) {
+// The first token of `columns` at which the sum of weights is more than `target`; -1 if nowhere. All items call it, and
+// it has its barriers whatever it looks for.
+int find(const Search* s, ulong target, int columns, local Shared* shared) {
     int first = 0;
-    int end = s->columns;
-    for (;;) {
+    int end = columns;
+    while (end - first > 2 * SHARES) {
+        sum_shares(s, first, end, shared);
         int share = 0;
         while (share < SHARES && target >= shared->shares[share]) {
             target -= shared->shares[share++];
         }
-        if (share == SHARES) {
-            return -1;
-        }
         const int each = share_of(end - first);
-        first += share * each;
+        first = min(end, first + share * each);  // the end, where it is nowhere
         end = min(end, first + each);
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (end - first <= 2 * SHARES) {
-            break;
-        }
-        sum_shares(s, first, end, shared);
     }
     if (item() == 0) {
-        int id = first;
-        ulong weight = weigh(s, id, s->logits[id]);
-        while (id < end - 1 && target >= weight) {
-            target -= weight;
-            id++;
-            weight = weigh(s, id, s->logits[id]);
+        shared->found = -1;
+        for (int id = first; id < end && shared->found < 0; id++) {
+            const ulong weight = weigh(s, id, s->logits[id]);
+            if (target < weight) {
+                shared->found = id;
+            } else {
+                target -= weight;
+            }
         }
-        shared->found = id;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     const int found = shared->found;
@@ -266,13 +262,13 @@ void choose_bin(ulong above, ulong needed, local Shared* shared) {
     barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-// Lists the tokens of level 0's bins from `near` up, unless they are too many.
-void make_list(Search* s, int near, local Shared* shared) {
+// Lists the tokens of level 0's bins from `near` up, unless they are too many, or none are wanted.
+void make_list(Search* s, int near, bool wanted, local Shared* shared) {
     if (item() == 0) {
         shared->listed = 0;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int id = item(); id < s->columns; id += SAMPLE_ITEMS) {
+    for (int id = item(); id < (wanted ? s->columns : 0); id += SAMPLE_ITEMS) {
         const uint k = order_of(s->logits[id]);
         if (k != 0 && bin_of(s, 0, k, s->logits[id]) >= near && keeps(s->kept, k, id)) {
             const int at = atomic_inc((volatile local int*)&shared->listed);
@@ -282,41 +278,36 @@ void make_list(Search* s, int near, local Shared* shared) {
         }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    s->listed = shared->listed <= MOST_LISTED ? shared->listed : -1;
+    if (wanted) {
+        s->listed = shared->listed <= MOST_LISTED ? shared->listed : -1;
+    }
 }
 
-// Keeps the fewest most likely tokens of those kept whose weights reach `needed`.
-void cut(Search* s, ulong needed, int weigh_by, local Shared* shared) {
-    ulong above = 0;
-    uint key = 0;
+// The fewest most likely tokens of those kept whose weights reach some number are the ones beyond a key, whose weights
+// are `above`, and some of those with that key, whose weights are `equals`.
+typedef struct Edge {
+    uint key;
+    ulong above;
+    ulong equals;
+} Edge;
+
+enum { LEVELS = 5 };
+
+// Finds it digit by digit, in so many levels: LEVELS, or 0 where none is wanted.
+Edge edge_of(Search* s, ulong needed, int levels, local Shared* shared) {
+    Edge edge = {0, 0, 0};
     int near = 0;
-    s->weigh = weigh_by;
-    for (int level = 0; level <= 4; level++) {
-        count_level(s, level, near, key, shared);
-        choose_bin(above, needed, shared);
-        above = shared->above;
+    for (int level = 0; level < levels; level++) {
+        count_level(s, level, near, edge.key, shared);
+        choose_bin(edge.above, needed, shared);
+        edge.above = shared->above;
         const int bin = shared->bin;
-        if (level > 0) {
-            key |= (uint)bin << (32 - 8 * level);
-        } else {
-            near = bin;
-            if (s->listed < 0) {
-                make_list(s, near, shared);
-            }
-        }
+        edge.equals = bin_sum(shared, bin);
+        near = level == 0 ? bin : near;
+        edge.key |= level == 0 ? 0 : (uint)bin << (32 - 8 * level);
+        make_list(s, near, level == 0 && s->listed < 0, shared);
     }
-    const ulong equals = bin_sum(shared, key & 0xFF);  // the weight of all of them
-    barrier(CLK_LOCAL_MEM_FENCE);
-    int last = key == s->kept.key ? s->kept.last : s->columns;
-    if (above + equals > needed) {
-        s->is_of_key = true;
-        s->key = key;
-        sum_shares(s, 0, s->columns, shared);
-        last = find(s, needed - above - 1, shared);
-        s->is_of_key = false;
-    }
-    s->kept.key = key;
-    s->kept.last = last;
+    return edge;
 }
 
 // ceil(factor sum) for a factor below 1, exactly.
@@ -333,24 +324,37 @@ ulong share_needed(float factor, ulong sum) {
     return whole + ((low & ((1UL << shift) - 1)) != 0 ? 1 : 0);
 }
 
+// Cuts by top-k, then by top-p, then draws: one after the other by the same code, since compilers make each barrier's
+// part of it anew.
 int draw(Search* s, global const SampleRow* row, local Shared* shared) {
     s->kept.key = 0;
     s->kept.last = s->columns;
-    if (row->top_k > 0 && row->top_k < s->columns) {
-        cut(s, (ulong)row->top_k, WEIGH_ONE, shared);
-    }
-    if (row->top_p < 1) {
-        s->weigh = WEIGH_PLAIN;
-        sum_shares(s, 0, s->columns, shared);
-        const ulong needed = share_needed(row->top_p, sum_of_shares(shared));
-        barrier(CLK_LOCAL_MEM_FENCE);
-        cut(s, needed, WEIGH_PLAIN, shared);
-    }
     s->least = (ulong)(row->min_p * WEIGHT_UNIT);
     s->inverse_temperature = 1 / row->temperature;
-    s->weigh = WEIGH_TEMPERED;
-    sum_shares(s, 0, s->columns, shared);
-    return find(s, mul_hi(sum_of_shares(shared), random_bits(row->seed, row->number) << 11), shared);
+    int found = -1;
+    for (int by = WEIGH_ONE; by <= WEIGH_TEMPERED; by++) {
+        const bool cuts =
+            by == WEIGH_ONE ? row->top_k > 0 && row->top_k < s->columns : by == WEIGH_PLAIN && row->top_p < 1;
+        const bool draws = by == WEIGH_TEMPERED;
+        s->weigh = by;
+        sum_shares(s, 0, cuts || draws ? s->columns : 0, shared);
+        const ulong sum = sum_of_shares(shared);
+        const ulong needed = by == WEIGH_ONE ? (ulong)row->top_k : share_needed(row->top_p, sum);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const Edge edge = edge_of(s, needed, cuts ? LEVELS : 0, shared);
+        const bool divides = cuts && edge.above + edge.equals > needed;  // those with the key
+        const ulong target =
+            draws ? mul_hi(sum, random_bits(row->seed, row->number) << 11) : needed - edge.above - 1;
+        s->is_of_key = divides;
+        s->key = edge.key;
+        found = find(s, target, divides || draws ? s->columns : 0, shared);
+        s->is_of_key = false;
+        if (cuts) {
+            s->kept.last = divides ? found : edge.key == s->kept.key ? s->kept.last : s->columns;
+            s->kept.key = edge.key;
+        }
+    }
+    return found;
 }
 
 KERNEL(SAMPLE_ITEMS) sample(global const uchar* logits, global const uchar* rows, global uchar* out,

@@ -13,6 +13,9 @@
 #define READ(type, memory, offset) ((global const type*)((memory) + (offset)))
 #define WRITE(type, memory, offset) ((global type*)((memory) + (offset)))
 
+#define JOIN_WORDS(a, b) a##b
+#define JOIN(a, b) JOIN_WORDS(a, b)
+
 #include "launch.h"
 
 typedef struct Real {

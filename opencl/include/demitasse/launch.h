@@ -13,26 +13,25 @@ enum { GATE_COLUMNS = 4 * GATE_ITEMS };
 enum { SAMPLE_ITEMS = 256 };
 enum { SAMPLE_COLUMNS = 512 * 512 };  // at most: weights are multiples of 2^-40, and their sums have 64 bits
 
-// ---- tiles of integer weights and activations (weights.h)
+// ---- weights and quantized activations (weights.h)
 
-enum { TILE_OUTPUTS = 8 };  // rows of a tile, of activations too
-enum { TILE_BYTES = 512 };
-enum { TILE_ROW_BYTES = TILE_BYTES / TILE_OUTPUTS };
-enum { INPUT_COLUMNS = 64 };  // columns of a tile of activations
-enum { INPUT_GROUP = 32 };    // columns of activations that share a scale, or repeat the row's
+enum { BLOCK_OUTPUTS = 16 };  // outputs whose words lie side by side
+enum { INPUT_GROUP = 32 };    // columns of a group; with integers of activations they share a scale, or the row's
 enum { GROUP_BYTES = 8 };
 enum { SEGMENTS = 8 };      // of the columns of a row, at most
 enum { LINEAR_BATCH = 3 };  // matrices of a launch, at most
-int tile_columns(int bits) { return TILE_BYTES * 8 / TILE_OUTPUTS / bits; }
-int row_segments(int tiles) { return tiles < SEGMENTS ? tiles : SEGMENTS; }
+int row_segments(int groups) { return groups < SEGMENTS ? groups : SEGMENTS; }
 
-enum { GEMV_ITEMS = TILE_OUTPUTS * SEGMENTS };  // an item has an output's segment of the columns
-// Rows of a work-group: the kernel of one row, of four or of eight; of FP32 activations of one or four.
+// Few rows: an item has WIDTH outputs' segment of the columns, and the rows of its work-group.
+int gemv_items(int width) { return BLOCK_OUTPUTS / width * SEGMENTS; }
 int gemv_rows(int rows) { return rows == 1 ? 1 : rows <= 4 ? 4 : 8; }
-int exact_gemv_rows(int rows) { return rows == 1 ? 1 : 4; }
 
-enum { FLOAT_GEMV_ITEMS = 64 };
-enum { FLOAT_GEMV_OUTPUTS = 4 };  // of a work-group: sixteen items have one
+// Many rows: an item has WIDTH outputs and ITEM_ROWS rows of a tile.
+enum { LEAST_GEMM_ROWS = 33 };
+enum { GEMM_OUTPUTS = 64 };
+enum { GEMM_ROWS = 64 };
+enum { ITEM_ROWS = 8 };
+int gemm_items(int width) { return GEMM_OUTPUTS / width * (GEMM_ROWS / ITEM_ROWS); }
 
 // ---- attention (pages.h)
 
@@ -46,5 +45,10 @@ int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_M
 
 enum { APPEND_ITEMS = SCALE_GROUP };
 enum { ATTENTION_ITEMS = 64 };  // positions that are looked at together; then items have elements
-int decode_heads(int query_heads) { return query_heads == 1 ? 1 : query_heads <= 4 ? 4 : 8; }  // of a work-group
-int decode_passes(int query_heads) { return (query_heads + decode_heads(query_heads) - 1) / decode_heads(query_heads); }
+int item_elements(int dim) { return dim <= 64 ? 1 : dim <= 128 ? 2 : 4; }
+int decode_queries(int query_heads) { return query_heads == 1 ? 1 : query_heads <= 4 ? 4 : 8; }  // of a work-group
+int decode_passes(int query_heads) {
+    return (query_heads + decode_queries(query_heads) - 1) / decode_queries(query_heads);
+}
+enum { PREFILL_QUERIES = 16 };  // rows of a work-group
+enum { LEAST_PREFILL_ROWS = 4 };

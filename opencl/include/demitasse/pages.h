@@ -38,7 +38,7 @@ typedef struct BatchRows {
     long pages;
 } BatchRows;
 
-// What attention_decode and attention_merge take.
+// What attention_decode, attention_prefill and attention_merge take.
 typedef struct AttentionArgs {
     long q;
     KvPages kv;
@@ -50,7 +50,8 @@ typedef struct AttentionArgs {
     BatchRows rows;
     long out;
     long states;    // [row][head][segment] states
-    long segments;  // of the launch
+    long segments;            // of the launch
+    long blocks;              // of attention_prefill: [block] first row, rows, unused, unused
     QuantizedRows quantized;  // where results go as integers too, by groups
 } AttentionArgs;
 
@@ -65,11 +66,21 @@ long state_offset(AttentionArgs a, long row, long head, long segment) {
 }
 
 // E4M3 (Micikevicius et al., "FP8 Formats for Deep Learning", 2022), without numbers that a device may flush to zero.
+float16 fp8_to_floats(uchar16 bits) {
+    const int16 all = convert_int16(bits);
+    const int16 exponent = all >> 3 & 15;
+    const int16 mantissa = all & 7;
+    const int16 whole = exponent == 0 ? mantissa : 8 + mantissa;
+    const int16 scale = 127 - 10 + max(exponent, 1);
+    const float16 magnitude = convert_float16(whole) * as_float16(scale << 23);
+    return as_float16(as_int16(magnitude) | (all & 0x80) << 24);
+}
+
 float fp8_to_float(uchar bits) {
     const int exponent = bits >> 3 & 15;
     const int mantissa = bits & 7;
-    const float magnitude = (float)(exponent == 0 ? mantissa : 8 + mantissa) *
-                            as_float((uint)(127 - 10 + (exponent == 0 ? 1 : exponent)) << 23);
+    const float magnitude =
+        (float)(exponent == 0 ? mantissa : 8 + mantissa) * as_float((127 - 10 + max(exponent, 1)) << 23);
     return (bits & 0x80) != 0 ? -magnitude : magnitude;
 }
 

@@ -1,5 +1,5 @@
 // Activations as INT8, written by a kernel of their own or by the one that makes them: q = round(x (127 / max|x|)),
-// ties to even, in tiles (weights.h), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
+// ties to even, in rows (weights.h), with the scale max|x| / 127 and the sums of each 16 columns. Where 127 / max|x|
 // is infinite (max|x| below 3.7e-37) numbers count as zeros, with scale 0; where one is NaN or infinite the integers
 // are 0 and the scale is NaN, which makes all results of the row NaN.
 #include "weights.h"
@@ -11,13 +11,6 @@ typedef struct QuantizedRows {
     long padded;   // columns with padding
     long per_row;  // 1: a row has one scale, which its groups repeat
 } QuantizedRows;
-
-// Where column k of a row of activations lies in tiles.
-long tiled_offset(long row, int k, long padded) {
-    const long tile = row / TILE_OUTPUTS * (padded / INPUT_COLUMNS) + k / INPUT_COLUMNS;
-    const int chunk = chunk_offset((int)(row % TILE_OUTPUTS), k % 16 / 4);
-    return tile * TILE_BYTES + chunk + k % INPUT_COLUMNS / 32 * 8 + k % 32 / 16 * 4 + k % 4;
-}
 
 // What numbers of which the largest magnitude is known are multiplied by and rounded, and what stands for one of the
 // results; 0 and 0, or 0 and NaN, where they cannot be.
@@ -94,14 +87,13 @@ void store_quantized(global uchar* memory, QuantizedRows to, long row, int k, fl
     if (k >= to.padded) {
         return;
     }
-    *WRITE(uint, memory, to.q + tiled_offset(row, k, to.padded)) = bytes_of(q);
+    *WRITE(uint, memory, to.q + row * to.padded + k) = bytes_of(q);
     if (k % INPUT_GROUP == 0) {
         const int i = item();
         const int first = sums[i] + sums[i + 1] + sums[i + 2] + sums[i + 3];
         const int second = sums[i + 4] + sums[i + 5] + sums[i + 6] + sums[i + 7];
-        const int group_number = k / INPUT_GROUP;
-        global GroupPair* pair = WRITE(GroupPair, memory, to.groups) + row * (to.padded / 64) + group_number / 2;
-        pair->scales[group_number % 2] = rounding.scale;
-        pair->sums16[group_number % 2] = ((uint)first & 0xFFFF) | (uint)second << 16;
+        global InputGroup* to_group = WRITE(InputGroup, memory, to.groups) + (row * to.padded + k) / INPUT_GROUP;
+        to_group->scale = rounding.scale;
+        to_group->sums16 = ((uint)first & 0xFFFF) | (uint)second << 16;
     }
 }

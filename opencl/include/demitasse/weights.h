@@ -1,27 +1,32 @@
-// How integer weights and quantized activations lie in memory: the layouts of cuda/include/demitasse/weights.cuh.
+// How weights and quantized activations lie in memory.
 //
-// Both lie in tiles of 512 bytes, 8 rows of 64 bytes: weights 8 outputs by 64 (INT8) or 128 (INT4) columns,
-// activations 8 rows by 64 columns. A row of a tile is four chunks of 16 bytes; chunk c of row r is the
-// (c ^ r / 2 % 4)-th. For each group of 32 columns a chunk has columns 4 c to 4 c + 3, and those 16 further: INT8 as
-// two words, INT4 as the low and the high nibbles of one. A nibble is n = q - 8 as a signed integer, so that it becomes
-// a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end, which changes no bit. Weights
-// are s n, or with minimums s q + m.
+// Weights lie in blocks of 16 outputs, side by side: [block][group of 32 columns][word][output], words of 32 bits, so
+// that items that stand for outputs read whole lines, and an item may have any number of neighboring outputs as a
+// vector. The words of an output and a group, as many as an element has bits:
 //
-// Scales and minimums: [tile][output][group], FP16 or FP32; a group is 32 or 16 columns. Weights with one scale a row
-// have [output].
+//   INT4     4; word c has columns 4 c to 4 c + 3 in the low nibbles of its bytes, and those 16 further in the high
+//            ones. A nibble is n = q - 8 as a signed integer
+//   INT8     8; word j has columns 4 j to 4 j + 3
+//   16 bits  16; word j has columns 2 j and 2 j + 1
+//   FP32     32
 //
-// The tiles of a row are cut into at most SEGMENTS segments, by the number of tiles alone. Groups are folded one after
-// the other within a segment, and segments added in their order, whatever computes them.
+// Integers are s n, or with minimums s q + m. Scales and minimums: [block][16 or 32 columns][output], FP16 or FP32;
+// weights with one scale a row have [output]. Columns and outputs beyond the matrix are zeros.
+//
+// Activations: rows of bytes in order, padded to 32 columns with zeros, and [row][group] scales and sums.
+//
+// The groups of a row are cut into at most SEGMENTS segments, by their number alone. They are folded one after the
+// other within a segment, and segments added in their order, whatever computes them.
 #include "output.h"
 
-// Where chunk c of row r of a tile lies.
-int chunk_offset(int row, int c) { return row * 64 + (c ^ (row / 2 % 4)) * 16; }
+enum Product { PRODUCT_SHORT, PRODUCT_DOT };
+enum Element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_INT8, ELEMENT_INT4 };
 
-// Two groups of 32 columns of a row of activations, beside their integers.
-typedef struct GroupPair {
-    float scales[2];
-    uint sums16[2];  // sums of 16 columns each, as 16-bit integers
-} GroupPair;
+// A group of a row of activations, beside its integers.
+typedef struct InputGroup {
+    float scale;
+    uint sums16;  // sums of 16 columns each, as 16-bit integers
+} InputGroup;
 
 // The sum of the i-th 16 columns.
 int sum16(uint sums, int i) { return (short)(sums >> 16 * i); }
@@ -29,14 +34,14 @@ int sum32(uint sums) { return sum16(sums, 0) + sum16(sums, 1); }
 
 // One of up to three matrices with the same activations; offsets into their buffers.
 typedef struct LinearArgs {
-    long quants;
+    long elements;
     long scales;
     long mins;
+    long fp16_scales;
     long outputs;
-    long tiles;   // of a row
-    long x;       // FP32 activations, rows x columns, or integers in tiles, with zeros beyond the columns
-    long groups;  // [row][tile of activations]
     long columns;
+    long x;       // FP32 activations, rows x columns, or their integers
+    long groups;  // of integers: [row][group]
     long rows;
     long bias;
     long out;  // rows x outputs
@@ -58,6 +63,8 @@ int matrix_of(const LinearBatch* batch, int* block) {
     }
     return i;
 }
+
+int input_groups(long columns) { return ((int)columns + INPUT_GROUP - 1) / INPUT_GROUP; }
 
 float weight_number(global const uchar* memory, long offset, long at, bool fp16) {
     return fp16 ? vload_half((size_t)at, READ(half, memory, offset)) : READ(float, memory, offset)[at];

@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.WeightOrder;
 
 /** The operations of a device as launches of CUDA kernels. */
 final class CudaDevice extends GpuDevice {
@@ -25,7 +26,10 @@ final class CudaDevice extends GpuDevice {
                 parts.settings.activations(),
                 parts.context,
                 parts.runner,
-                new Limits(LinearLaunches.MOST_ROWS, AttentionLaunches.limits(parts.settings.batchInvariant())));
+                new Limits(
+                        LinearLaunches.MOST_ROWS,
+                        WeightOrder.FRAGMENTS,
+                        AttentionLaunches.limits(parts.settings.batchInvariant())));
         this.parts = parts;
     }
 

@@ -11,7 +11,7 @@ import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.SampleRows;
-import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.gpu.WeightOrder;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
@@ -38,10 +38,7 @@ class BoundaryTest {
     /** What every GPU device shares in Java is what CUDA's headers say. */
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
-        assertThat(WeightTiles.OUTPUTS).isEqualTo(Boundary.TILE_OUTPUTS);
-        assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
-        assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
-        assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(WeightOrder.FRAGMENTS.outputs()).isEqualTo(Boundary.TILE_OUTPUTS);
         assertThat(AttentionPlan.BLOCK_INTS).isEqualTo(Boundary.PREFILL_WORDS);
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);

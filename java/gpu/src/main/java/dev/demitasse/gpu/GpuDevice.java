@@ -39,9 +39,10 @@ public abstract class GpuDevice implements Device {
      * What the kernels of a device take.
      *
      * @param linearRows rows of a {@code linear}, at most
+     * @param order how weights lie
      * @param attention of attention
      */
-    public record Limits(int linearRows, AttentionPlan.Limits attention) {}
+    public record Limits(int linearRows, WeightOrder order, AttentionPlan.Limits attention) {}
 
     /** A device of {@code memory}, whose lists {@code runner} runs. */
     protected GpuDevice(ActivationType activations, GpuMemory memory, ListRunner<?, ?> runner, Limits limits) {
@@ -116,7 +117,7 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return GpuWeight.upload(source, layout, activations == ActivationType.INT8_ROW, memory, runner);
+        return GpuWeight.upload(source, layout, limits.order, activations == ActivationType.INT8_ROW, memory, runner);
     }
 
     @Override

@@ -5,13 +5,17 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 
-/** A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows. */
+/**
+ * A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows
+ * ({@link WeightRows}).
+ */
 public final class GpuWeight implements LinearWeight {
     private final WeightLayout layout;
     private final int rows;
     private final int columns;
     private final MemoryBlock memory;
     private final int tiles;
+    private final int paddedColumns;
     private final boolean fp16Scales;
     private final long scales;
     private final long mins;
@@ -23,6 +27,7 @@ public final class GpuWeight implements LinearWeight {
             WeightLayout layout,
             MemoryBlock memory,
             int tiles,
+            int paddedColumns,
             boolean fp16Scales,
             long scales,
             long mins,
@@ -33,6 +38,7 @@ public final class GpuWeight implements LinearWeight {
         this.columns = source.columns();
         this.memory = memory;
         this.tiles = tiles;
+        this.paddedColumns = paddedColumns;
         this.fp16Scales = fp16Scales;
         this.scales = scales;
         this.mins = mins;
@@ -42,15 +48,20 @@ public final class GpuWeight implements LinearWeight {
 
     /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
     static GpuWeight upload(
-            MatrixSource source, WeightLayout layout, boolean perRow, GpuMemory device, ListRunner<?, ?> runner) {
+            MatrixSource source,
+            WeightLayout layout,
+            WeightOrder order,
+            boolean perRow,
+            GpuMemory device,
+            ListRunner<?, ?> runner) {
         if (!layout.element().quantized()) {
-            try (WeightRows rows = new WeightRows(source, layout)) {
+            try (WeightRows rows = new WeightRows(source, layout, order)) {
                 MemoryBlock memory = memory(device, runner, rows.segment());
-                return new GpuWeight(source, layout, memory, 0, false, 0, 0, rows.stride(), 0);
+                return new GpuWeight(source, layout, memory, 0, 0, false, 0, 0, rows.stride(), 0);
             }
         }
         int group = WeightTiles.groupOf(layout, perRow);
-        try (WeightTiles tiles = new WeightTiles(source, layout, group)) {
+        try (WeightTiles tiles = new WeightTiles(source, layout, order, group)) {
             MemoryBlock memory = memory(device, runner, tiles.quants(), tiles.scales());
             long scales = memory.address() + tiles.quants().byteSize();
             return new GpuWeight(
@@ -58,6 +69,7 @@ public final class GpuWeight implements LinearWeight {
                     layout,
                     memory,
                     tiles.tiles(),
+                    tiles.paddedColumns(),
                     tiles.fp16Scales(),
                     scales,
                     layout.minimum() ? scales + tiles.minimumOffset() : 0,
@@ -128,7 +140,7 @@ public final class GpuWeight implements LinearWeight {
 
     /** Columns with padding of integers. */
     public int paddedColumns() {
-        return tiles * WeightTiles.columnsOfTile(int4());
+        return paddedColumns;
     }
 
     @Override

@@ -3,14 +3,16 @@ package dev.demitasse.gpu;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the activations of a {@link Step.Quantize} go: integers in tiles of as many rows as a {@link WeightTiles tile
- * of weights} has outputs, and behind them, for each row, scales and sums of groups of 32 columns.
+ * Where the activations of a {@link Step.Quantize} go: integers, and behind them, for each row, scales and sums of
+ * groups of 32 columns.
  */
 public final class QuantizedActivations implements AutoCloseable {
     /** Columns of a group. */
     public static final int GROUP = 32;
     /** Bytes of a group's scale and sums. */
     public static final int GROUP_BYTES = 8;
+
+    private static final int TILE_ROWS = 8;
 
     private final Workspace memory;
 
@@ -40,9 +42,9 @@ public final class QuantizedActivations implements AutoCloseable {
         return memory.address() + integerBytes(rows, padded);
     }
 
+    /** Some kernels have rows in tiles. */
     private static long integerBytes(int rows, int padded) {
-        int tiles = (rows + WeightTiles.OUTPUTS - 1) / WeightTiles.OUTPUTS;
-        return (long) tiles * WeightTiles.OUTPUTS * padded;
+        return (long) (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS * padded;
     }
 
     @Override

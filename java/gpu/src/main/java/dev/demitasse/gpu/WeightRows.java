@@ -10,10 +10,13 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 
-/** Weights in FP32, FP16 or BF16 as a GPU reads them: rows in order, each padded to 16 bytes with zeros. */
+/**
+ * Weights in FP32, FP16 or BF16 as a GPU reads them: rows padded with zeros, one after the other or with their words
+ * side by side ({@link WeightOrder}).
+ */
 public final class WeightRows implements AutoCloseable {
-    private static final int ALIGNMENT = 16;
-
+    private final WeightOrder order;
+    private final int elementBytes;
     private final long stride;
     private final HostMemory memory;
 
@@ -23,10 +26,13 @@ public final class WeightRows implements AutoCloseable {
      * @throws dev.demitasse.exception.ModelFormatException where a weight is not finite
      * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
      */
-    public WeightRows(MatrixSource source, WeightLayout layout) {
-        int bytes = layout.element().bits() / Byte.SIZE;
-        this.stride = ((long) source.columns() * bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        this.memory = HostMemory.allocate(stride * source.rows());
+    public WeightRows(MatrixSource source, WeightLayout layout, WeightOrder order) {
+        this.order = order;
+        this.elementBytes = layout.element().bits() / Byte.SIZE;
+        int multiple = order.columns(layout.element());
+        this.stride = (long) (source.columns() + multiple - 1) / multiple * multiple * elementBytes;
+        int outputs = order.floatOutputs();
+        this.memory = HostMemory.allocate(stride * ((source.rows() + outputs - 1) / outputs) * outputs);
         try {
             int threads = Math.min(source.rows(), 4 * Runtime.getRuntime().availableProcessors());
             IntStream.range(0, threads).parallel().forEach(part -> {
@@ -45,15 +51,29 @@ public final class WeightRows implements AutoCloseable {
         short[] narrow = new short[wide ? 0 : columns];
         for (int row = from; row < to; row++) {
             if (wide) {
-                MemorySegment.copy(reader.floats(row), 0, memory.segment(), JAVA_FLOAT, row * stride, columns);
+                float[] values = reader.floats(row);
+                for (int k = 0; k < columns; k++) {
+                    memory.segment().set(JAVA_FLOAT, at(row, k), values[k]);
+                }
             } else {
                 reader.narrow(row, narrow);
-                MemorySegment.copy(narrow, 0, memory.segment(), JAVA_SHORT, row * stride, columns);
+                for (int k = 0; k < columns; k++) {
+                    memory.segment().set(JAVA_SHORT, at(row, k), narrow[k]);
+                }
             }
         }
     }
 
-    /** Bytes from row to row. */
+    /** Where an element lies. */
+    private long at(int row, int column) {
+        int outputs = order.floatOutputs();
+        int inRow = column * elementBytes;
+        return (long) (row / outputs) * outputs * stride
+                + ((long) (inRow / Integer.BYTES) * outputs + row % outputs) * Integer.BYTES
+                + inRow % Integer.BYTES;
+    }
+
+    /** Bytes of a row. */
     public long stride() {
         return stride;
     }

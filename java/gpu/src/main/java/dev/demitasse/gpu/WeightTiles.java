@@ -18,21 +18,12 @@ import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
 /**
- * Integer weights in the order in which a GPU's lanes read them ({@code cuda/include/demitasse/weights.cuh}), made from
- * a matrix's neutral rows, or word by word from blocks whose order allows it; {@link #value} is the way back, for
- * tests.
+ * Integer weights in the order in which a GPU's lanes read them ({@link WeightOrder}), made from a matrix's neutral
+ * rows, or word by word from blocks whose order allows it; {@link #value} is the way back, for tests.
  *
- * <p>A tile is 8 outputs by 64 (INT8) or 128 (INT4) columns in 512 bytes: of each output four chunks of 16 bytes, in
- * swizzled order. Scales and minimums lie apart, {@code [tile][output][group of the tile]}, or {@code [output]} where a
- * row has one.
+ * <p>Scales and minimums lie apart, by tile, or {@code [output]} where a row has one.
  */
 public final class WeightTiles implements AutoCloseable {
-    /** Outputs of a tile. */
-    public static final int OUTPUTS = 8;
-    /** Bytes of a tile. */
-    public static final int BYTES = 512;
-
-    private static final int OUTPUT_BYTES = BYTES / OUTPUTS;
     private static final int NIBBLE_ZEROS = 0x88888888; // nibbles are signed: the integer less 8
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -40,7 +31,10 @@ public final class WeightTiles implements AutoCloseable {
 
     private final MatrixSource source;
     private final WeightLayout layout;
+    private final WeightOrder order;
     private final boolean int4;
+    private final int words; // of an output and 32 columns
+    private final int tileBytes;
     private final int columns; // of a tile
     private final int tiles; // of a row
     private final int outputTiles;
@@ -53,19 +47,23 @@ public final class WeightTiles implements AutoCloseable {
     /**
      * Packs a matrix, with all cores.
      *
+     * @param order how integers lie
      * @param group columns that share a scale on the device, 16 or 32, or 0 for all ({@link #groupOf})
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      */
-    public WeightTiles(MatrixSource source, WeightLayout layout, int group) {
+    public WeightTiles(MatrixSource source, WeightLayout layout, WeightOrder order, int group) {
         this.source = source;
         this.layout = layout;
+        this.order = order;
         this.int4 = layout.element() == WeightLayout.Element.INT4;
-        this.columns = columnsOfTile(int4);
+        this.words = layout.element().bits();
+        this.columns = order.columns(layout.element());
+        this.tileBytes = order.outputs() * columns * layout.element().bits() / Byte.SIZE;
         this.tiles = (source.columns() + columns - 1) / columns;
-        this.outputTiles = (source.rows() + OUTPUTS - 1) / OUTPUTS;
+        this.outputTiles = (source.rows() + order.outputs() - 1) / order.outputs();
         this.group = group;
         this.groups = group == 0 ? 1 : tiles * (columns / group);
-        this.quants = HostMemory.allocate((long) outputTiles * tiles * BYTES);
+        this.quants = HostMemory.allocate((long) outputTiles * tiles * tileBytes);
         HostMemory wide = null;
         HostMemory narrow = null;
         try {
@@ -86,11 +84,6 @@ public final class WeightTiles implements AutoCloseable {
         }
     }
 
-    /** Columns of a tile. */
-    public static int columnsOfTile(boolean int4) {
-        return int4 ? 128 : 64;
-    }
-
     /**
      * Columns that share a scale on the device: 16 or 32; longer groups repeat theirs. 0, one scale a row, where the
      * weights have that and {@code perRow} says that activations have too.
@@ -101,18 +94,19 @@ public final class WeightTiles implements AutoCloseable {
 
     /** Bytes of the scales, padded to 16, where each has so many. */
     private long scaleBytes(int each) {
-        return ((long) outputTiles * OUTPUTS * groups * each + 15) / 16 * 16;
+        return ((long) outputTiles * order.outputs() * groups * each + 15) / 16 * 16;
     }
 
     private void pack(MemorySegment wide) {
-        BlockOrder order = layout.equals(source.type().layout()) ? source.type().order() : null;
+        BlockOrder blocks =
+                layout.equals(source.type().layout()) ? source.type().order() : null;
         IntStream all = IntStream.range(0, outputTiles).parallel();
-        all.forEach(tile -> eachRow(tile, order != null ? packer(order, wide) : packer(wide)));
+        all.forEach(tile -> eachRow(tile, blocks != null ? packer(blocks, wide) : packer(wide)));
     }
 
     private void eachRow(int outputTile, IntConsumer packer) {
-        int last = Math.min(source.rows(), (outputTile + 1) * OUTPUTS);
-        for (int row = outputTile * OUTPUTS; row < last; row++) {
+        int last = Math.min(source.rows(), (outputTile + 1) * order.outputs());
+        for (int row = outputTile * order.outputs(); row < last; row++) {
             packer.accept(row);
         }
     }
@@ -125,15 +119,13 @@ public final class WeightTiles implements AutoCloseable {
         float[] rowMins = new float[rowScales.length];
         return row -> {
             reader.integers(row, q, rowScales, rowMins);
-            for (int tile = 0; tile < tiles; tile++) {
-                for (int chunk = 0; chunk < 4; chunk++) {
-                    for (int word = 0; word < 4; word++) {
-                        int column = tile * columns + chunk * 4 + word * (int4 ? 32 : 16);
-                        int bits = int4
-                                ? ((int) INTS.get(q, column) | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS
-                                : (int) INTS.get(q, column);
-                        quants.segment().set(INT, chunkAt(row, tile, chunk) + word * 4L, bits);
-                    }
+            for (int g = 0; g < q.length / WeightOrder.GROUP; g++) {
+                for (int word = 0; word < words; word++) {
+                    int column = g * WeightOrder.GROUP + word * 4;
+                    int bits = int4
+                            ? ((int) INTS.get(q, column) | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS
+                            : (int) INTS.get(q, column);
+                    quants.segment().set(INT, wordAt(row, g, word), bits);
                 }
             }
             putScales(wide, row, rowScales, rowMins);
@@ -141,40 +133,32 @@ public final class WeightTiles implements AutoCloseable {
     }
 
     /** Takes rows over through the words of their blocks. */
-    private IntConsumer packer(BlockOrder order, MemorySegment wide) {
+    private IntConsumer packer(BlockOrder blocks, MemorySegment wide) {
         MemorySegment data = source.data();
         int blockBytes = source.type().blockBytes();
         int scaleBytes = layout.minimum() ? 2 * Short.BYTES : Short.BYTES;
         float[] rowScales = new float[layout.groups(source.columns())];
         float[] rowMins = new float[rowScales.length];
-        int blocksOfTile = columns / 32;
+        int zeros = blocks == BlockOrder.NIBBLES ? NIBBLE_ZEROS : 0;
         return row -> {
             long at = row * source.type().rowBytes(source.columns());
             for (int g = 0; g < rowScales.length; g++, at += blockBytes) {
                 rowScales[g] = source.scaleAt(row, at);
                 rowMins[g] = layout.minimum() ? source.scaleAt(row, at + Short.BYTES) : 0;
-                for (int chunk = 0; chunk < 4; chunk++) {
-                    long from = at + scaleBytes + chunk * 4L;
-                    long to = chunkAt(row, g / blocksOfTile, chunk);
-                    int in = g % blocksOfTile;
-                    if (order == BlockOrder.NIBBLES) {
-                        quants.segment().set(INT, to + in * 4L, data.get(INT, from) ^ NIBBLE_ZEROS);
-                    } else {
-                        quants.segment().set(INT, to + in * 8L, data.get(INT, from));
-                        quants.segment().set(INT, to + in * 8L + 4, data.get(INT, from + 16));
-                    }
+                for (int word = 0; word < words; word++) {
+                    int bits = data.get(INT, at + scaleBytes + word * 4L) ^ zeros;
+                    quants.segment().set(INT, wordAt(row, g, word), bits);
                 }
             }
             putScales(wide, row, rowScales, rowMins);
         };
     }
 
-    /** Where a chunk of a row lies. */
-    private long chunkAt(int row, int tile, int chunk) {
-        int output = row % OUTPUTS;
-        return ((long) (row / OUTPUTS) * tiles + tile) * BYTES
-                + output * (long) OUTPUT_BYTES
-                + (chunk ^ output / 2 % 4) * 16L;
+    /** Where a word of the g-th 32 columns of a row lies. */
+    private long wordAt(int row, int g, int word) {
+        int each = columns / WeightOrder.GROUP;
+        return ((long) (row / order.outputs()) * tiles + g / each) * tileBytes
+                + order.word(int4, row % order.outputs(), g % each, word);
     }
 
     /** Index of a scale of a row among all. */
@@ -183,7 +167,9 @@ public final class WeightTiles implements AutoCloseable {
             return row;
         }
         int each = columns / group;
-        return (((long) (row / OUTPUTS) * tiles + g / each) * OUTPUTS + row % OUTPUTS) * each + g % each;
+        int outputs = order.outputs();
+        return ((long) (row / outputs) * tiles + g / each) * outputs * each
+                + order.scale(row % outputs, g % each, each);
     }
 
     private void putScales(MemorySegment wide, int row, float[] rowScales, float[] rowMins) {
@@ -212,7 +198,7 @@ public final class WeightTiles implements AutoCloseable {
 
     private HostMemory toFp16(MemorySegment wide) {
         HostMemory narrow = HostMemory.allocate(2 * scaleBytes(Short.BYTES));
-        long count = (long) outputTiles * OUTPUTS * groups;
+        long count = (long) outputTiles * order.outputs() * groups;
         for (int i = 0; i < (layout.minimum() ? 2 : 1); i++) {
             long from = i * scaleBytes(Float.BYTES) / Float.BYTES;
             long to = i * scaleBytes(Short.BYTES) / Short.BYTES;
@@ -227,6 +213,11 @@ public final class WeightTiles implements AutoCloseable {
     /** Tiles of a row. */
     public int tiles() {
         return tiles;
+    }
+
+    /** Columns of a row with padding. */
+    public int paddedColumns() {
+        return tiles * columns;
     }
 
     /** Whether scales and minimums are FP16, which they are where that is exact. */
@@ -252,13 +243,11 @@ public final class WeightTiles implements AutoCloseable {
 
     /** The value of an element, read from the tiles. */
     public float value(int row, int column) {
-        int tile = column / columns;
-        int inTile = column % columns;
-        int inGroup = inTile % 32;
-        long at = chunkAt(row, tile, inGroup % 16 / 4) + column % 4;
-        int q = int4
-                ? quants.segment().get(JAVA_BYTE, at + inTile / 32 * 4) >> inGroup / 16 * 4 & 15 ^ 8
-                : quants.segment().get(JAVA_BYTE, at + inTile / 32 * 8 + inGroup / 16 * 4);
+        int inGroup = column % WeightOrder.GROUP;
+        int word = inGroup / 4 % words;
+        long at = wordAt(row, column / WeightOrder.GROUP, word) + column % 4;
+        int bits = quants.segment().get(JAVA_BYTE, at);
+        int q = int4 ? bits >> inGroup / 16 * 4 & 15 ^ 8 : bits;
         long index = scaleIndex(row, group == 0 ? 0 : column / group);
         float value = number(0, index) * (q - layout.zero());
         return layout.minimum() ? value + number(minimumOffset(), index) : value;

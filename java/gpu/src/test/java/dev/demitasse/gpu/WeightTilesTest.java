@@ -64,14 +64,16 @@ class WeightTilesTest {
         float[] scales = new float[layout.groups(source.columns())];
         float[] mins = new float[scales.length];
         int group = layout.group() == WeightLayout.ROW ? source.columns() : layout.group();
-        try (WeightTiles tiles = new WeightTiles(source, layout, WeightTiles.groupOf(layout, perRow))) {
-            for (int r = 0; r < source.rows(); r++) {
-                reader.integers(r, q, scales, mins);
-                for (int k = 0; k < source.columns(); k++) {
-                    float value = scales[k / group] * (q[k] - layout.zero());
-                    assertThat(tiles.value(r, k))
-                            .as("%s, row %d column %d, seed %d", layout, r, k, SEED)
-                            .isEqualTo(layout.minimum() ? value + mins[k / group] : value);
+        for (WeightOrder order : WeightOrder.values()) {
+            try (WeightTiles tiles = new WeightTiles(source, layout, order, WeightTiles.groupOf(layout, perRow))) {
+                for (int r = 0; r < source.rows(); r++) {
+                    reader.integers(r, q, scales, mins);
+                    for (int k = 0; k < source.columns(); k++) {
+                        float value = scales[k / group] * (q[k] - layout.zero());
+                        assertThat(tiles.value(r, k))
+                                .as("%s, %s, row %d column %d, seed %d", layout, order, r, k, SEED)
+                                .isEqualTo(layout.minimum() ? value + mins[k / group] : value);
+                    }
                 }
             }
         }

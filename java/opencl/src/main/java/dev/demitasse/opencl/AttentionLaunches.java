@@ -29,9 +29,10 @@ final class AttentionLaunches implements AutoCloseable {
         this.linear = linear;
     }
 
-    /** What the kernels take: every row goes to the kernel of decode. */
+    /** What the kernels take. */
     static AttentionPlan.Limits limits() {
-        return new AttentionPlan.Limits(Boundary.SEGMENT, 1, Integer.MAX_VALUE, MOST_ROWS, STATE_BYTES);
+        return new AttentionPlan.Limits(
+                Boundary.SEGMENT, Boundary.PREFILL_QUERIES, Boundary.LEAST_PREFILL_ROWS, MOST_ROWS, STATE_BYTES);
     }
 
     /** Makes the workspace large enough for a step; whether it has moved. */
@@ -42,6 +43,13 @@ final class AttentionLaunches implements AutoCloseable {
 
     private static String macro(KvType type) {
         return "-DKV_TYPE=" + Boundary.KvType.of(type);
+    }
+
+    private static Programs.Key kernel(String name, Step.Attention step, int queries) {
+        return new Programs.Key(
+                name,
+                macro(step.store().shape().type()) + " -DELEMENTS="
+                        + Boundary.item_elements(step.shape().headDim()) + " -DQUERIES=" + queries);
     }
 
     static Launch append(Step.KvAppend step) {
@@ -74,6 +82,9 @@ final class AttentionLaunches implements AutoCloseable {
     }
 
     void lower(Step.Attention step, List<Launch> out) {
+        if (step.plan().blocks() > 0) {
+            out.add(prefill(step));
+        }
         for (AttentionPlan.Range range : step.plan().singles()) {
             int slice = step.plan().slice();
             for (int at = 0; at < range.count(); at += slice) { // one after the other on the same states
@@ -82,21 +93,27 @@ final class AttentionLaunches implements AutoCloseable {
         }
     }
 
-    private void decode(Step.Attention step, int first, int count, List<Launch> out) {
+    /** The structure {@code AttentionArgs} of rows from {@code first} on. */
+    private Arguments arguments(Step.Attention step, int first) {
         AttentionShape shape = step.shape();
-        PagedKvStore store = (PagedKvStore) step.store();
-        int queryHeads = shape.heads() / shape.kvHeads();
         long offset = (long) Float.BYTES * first * shape.heads() * shape.headDim();
-        long[] words = new Arguments(Boundary.AttentionArgs.WORDS)
+        return new Arguments(Boundary.AttentionArgs.WORDS)
                 .offset(Boundary.AttentionArgs.Q, step.q() + offset)
-                .set(Boundary.AttentionArgs.KV, store)
+                .set(Boundary.AttentionArgs.KV, (PagedKvStore) step.store())
                 .set(Boundary.AttentionArgs.LAYER, step.layer())
                 .set(Boundary.AttentionArgs.HEADS, shape.heads())
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                 .set(Boundary.AttentionArgs.WINDOW, shape.window())
                 .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
-                .offset(Boundary.AttentionArgs.OUT, step.out() + offset)
+                .offset(Boundary.AttentionArgs.OUT, step.out() + offset);
+    }
+
+    private void decode(Step.Attention step, int first, int count, List<Launch> out) {
+        AttentionShape shape = step.shape();
+        PagedKvStore store = (PagedKvStore) step.store();
+        int queryHeads = shape.heads() / shape.kvHeads();
+        long[] words = arguments(step, first)
                 .offset(Boundary.AttentionArgs.STATES, states.address())
                 .set(Boundary.AttentionArgs.SEGMENTS, step.plan().segments())
                 .set(Boundary.AttentionArgs.QUANTIZED, linear.quantizedRows(step.quantize()))
@@ -111,9 +128,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .buffer(states.address())
                 .set(0, words)
                 .launch(
-                        new Programs.Key(
-                                "attention_decode",
-                                macro(store.shape().type()) + " -DHEADS=" + Boundary.decode_heads(queryHeads)),
+                        kernel("attention_decode", step, Boundary.decode_queries(queryHeads)),
                         new Launch.Grid(blocks, count, splits, Boundary.ATTENTION_ITEMS)));
         out.add(new Arguments(Boundary.AttentionArgs.WORDS)
                 .buffer(step.rows().positions())
@@ -124,6 +139,21 @@ final class AttentionLaunches implements AutoCloseable {
                 .launch(
                         new Programs.Key("attention_merge", StepLaunches.quantizes(step.quantize())),
                         new Launch.Grid(shape.heads(), count, 1, Boundary.ATTENTION_ITEMS)));
+    }
+
+    private Launch prefill(Step.Attention step) {
+        long[] words = arguments(step, 0)
+                .offset(Boundary.AttentionArgs.BLOCKS, step.plan().blockAddress())
+                .words();
+        return new Arguments(Boundary.AttentionArgs.WORDS)
+                .buffer(step.q())
+                .buffer(((PagedKvStore) step.store()).keys())
+                .buffer(step.rows().positions())
+                .buffer(step.out())
+                .set(0, words)
+                .launch(
+                        kernel("attention_prefill", step, Boundary.PREFILL_QUERIES),
+                        new Launch.Grid(step.shape().heads(), step.plan().blocks(), 1, Boundary.ATTENTION_ITEMS));
     }
 
     @Override

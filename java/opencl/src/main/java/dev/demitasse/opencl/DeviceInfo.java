@@ -58,11 +58,37 @@ record DeviceInfo(
         boolean usable,
         boolean correctDivision,
         boolean dotProduct) {
+    /** Outputs of an item: of a GPU's many items, and of a processor's few, which vectors stand for. */
+    private static final int GPU_WIDTH = 4;
+
+    private static final int PROCESSOR_WIDTH = 8;
+
     private static final int NEEDED_ITEMS = 256;
     private static final int NEEDED_LOCAL_BYTES = 32 << 10;
 
     /** What a work-group may have: items, and bytes of local memory. */
     record Limits(long items, long localBytes) {}
+
+    /**
+     * Which variants of kernels a device runs.
+     *
+     * @param width outputs of an item of the kernels of {@code linear}
+     * @param product how they multiply integers
+     */
+    record Kernels(int width, Product product) {}
+
+    /** How integers are multiplied. */
+    enum Product {
+        /** 16-bit integers, in OpenCL C 1.2. */
+        SHORT,
+        /** Four bytes by four at once. */
+        DOT
+    }
+
+    /** The variants for this device; a processor's compilers make one multiplication after the other of DOT. */
+    Kernels kernels() {
+        return new Kernels(gpu ? GPU_WIDTH : PROCESSOR_WIDTH, gpu && dotProduct ? Product.DOT : Product.SHORT);
+    }
 
     /** Asks a driver. */
     static DeviceInfo of(long platform, long id) {

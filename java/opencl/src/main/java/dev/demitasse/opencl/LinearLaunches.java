@@ -6,6 +6,7 @@ import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
+import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -15,12 +16,14 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows of one call. */
     static final int MOST_ROWS = 1 << 20;
 
+    private final DeviceInfo.Kernels device;
     private final QuantizedActivations quantized;
 
     /** A matrix that waits to share a launch with others of the same input and kernel. */
-    private record Waiting(Programs.Key kernel, Step.Product product, long[] arguments, long blocks) {}
+    private record Waiting(Programs.Key kernel, Step.Product product, long[] arguments) {}
 
-    LinearLaunches(GpuMemory memory) {
+    LinearLaunches(GpuMemory memory, DeviceInfo.Kernels device) {
+        this.device = device;
         this.quantized = new QuantizedActivations(memory);
     }
 
@@ -64,15 +67,7 @@ final class LinearLaunches implements AutoCloseable {
         List<Waiting> waiting = new ArrayList<>();
         for (Step.Product product : step.products()) {
             GpuWeight weight = (GpuWeight) product.weight();
-            if (!weight.layout().element().quantized()) {
-                out.add(dense(step, product, weight));
-                continue;
-            }
-            Waiting next = new Waiting(
-                    key(step, weight),
-                    product,
-                    arguments(step, product, weight),
-                    pieces(weight.rows(), Boundary.TILE_OUTPUTS));
+            Waiting next = new Waiting(kernel(step, weight), product, arguments(step, product, weight));
             if (waiting.size() == Boundary.LINEAR_BATCH
                     || !waiting.isEmpty() && !waiting.getFirst().kernel.equals(next.kernel)) {
                 flush(step, waiting, out);
@@ -82,30 +77,34 @@ final class LinearLaunches implements AutoCloseable {
         flush(step, waiting, out);
     }
 
-    private static int rows(Step.Linear step) {
-        return step.integers() ? Boundary.gemv_rows(step.rows()) : Boundary.exact_gemv_rows(step.rows());
+    private static boolean many(Step.Linear step) {
+        return step.rows() >= Boundary.LEAST_GEMM_ROWS;
     }
 
-    private static Programs.Key key(Step.Linear step, GpuWeight weight) {
-        return new Programs.Key(
-                weight.int4() ? "gemv_int4" : "gemv_int8",
-                "-DREACH=" + weight.group() + " -DFP16_SCALES=" + (weight.fp16Scales() ? 1 : 0) + " -DMINIMUM="
-                        + (weight.mins() != 0 ? 1 : 0) + " -DROWS=" + rows(step) + " -DEXACT="
-                        + (step.integers() ? 0 : 1));
+    private Programs.Key kernel(Step.Linear step, GpuWeight weight) {
+        WeightLayout.Element element = weight.layout().element();
+        String name =
+                (many(step) ? "gemm_" : "gemv_") + (element.quantized() ? weight.int4() ? "int4" : "int8" : "float");
+        String macros = element.quantized()
+                ? "-DREACH=" + weight.group() + " -DEXACT=" + (step.integers() ? 0 : 1) + " -DPRODUCT="
+                        + Boundary.Product.of(device.product())
+                : "-DELEMENT=" + Boundary.Element.of(element);
+        String rows = many(step) ? "" : " -DROWS=" + Boundary.gemv_rows(step.rows());
+        return new Programs.Key(name, macros + rows + " -DWIDTH=" + device.width());
     }
 
     private long[] arguments(Step.Linear step, Step.Product product, GpuWeight weight) {
         long x = step.integers() ? quantized.integers() : step.x();
         long groups = step.integers() ? quantized.groups(step.rows(), weight.paddedColumns()) : 0;
         return new Arguments(Boundary.LinearArgs.WORDS)
-                .offset(Boundary.LinearArgs.QUANTS, weight.elements())
+                .offset(Boundary.LinearArgs.ELEMENTS, weight.elements())
                 .offset(Boundary.LinearArgs.SCALES, weight.scales())
                 .offset(Boundary.LinearArgs.MINS, weight.mins())
+                .set(Boundary.LinearArgs.FP16_SCALES, weight.fp16Scales() ? 1 : 0)
                 .set(Boundary.LinearArgs.OUTPUTS, weight.rows())
-                .set(Boundary.LinearArgs.TILES, weight.tiles())
+                .set(Boundary.LinearArgs.COLUMNS, weight.columns())
                 .offset(Boundary.LinearArgs.X, x)
                 .offset(Boundary.LinearArgs.GROUPS, groups)
-                .set(Boundary.LinearArgs.COLUMNS, weight.columns())
                 .set(Boundary.LinearArgs.ROWS, step.rows())
                 .offset(Boundary.LinearArgs.BIAS, product.bias())
                 .offset(Boundary.LinearArgs.OUT, product.out())
@@ -127,42 +126,21 @@ final class LinearLaunches implements AutoCloseable {
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < products.size() ? products.get(i).bias() : 0);
         }
+        int outputs = many(step) ? Boundary.GEMM_OUTPUTS : Boundary.BLOCK_OUTPUTS; // of a work-group
+        int rows = many(step) ? Boundary.GEMM_ROWS : Boundary.gemv_rows(step.rows());
         long blocks = 0;
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < products.size() ? products.get(i).out() : 0);
             if (i < products.size()) {
+                long own = pieces(products.get(i).weight().rows(), outputs);
                 all.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, waiting.get(i).arguments);
-                all.set(Boundary.LinearBatch.BLOCKS + i, waiting.get(i).blocks);
-                blocks += waiting.get(i).blocks;
+                all.set(Boundary.LinearBatch.BLOCKS + i, own);
+                blocks += own;
             }
         }
-        out.add(all.launch(
-                waiting.getFirst().kernel,
-                new Launch.Grid(blocks, pieces(step.rows(), rows(step)), 1, Boundary.GEMV_ITEMS)));
+        int items = many(step) ? Boundary.gemm_items(device.width()) : Boundary.gemv_items(device.width());
+        out.add(all.launch(waiting.getFirst().kernel, new Launch.Grid(blocks, pieces(step.rows(), rows), 1, items)));
         waiting.clear();
-    }
-
-    private static Launch dense(Step.Linear step, Step.Product product, GpuWeight weight) {
-        int rows = Boundary.exact_gemv_rows(step.rows());
-        return new Arguments(Boundary.FloatLinearArgs.WORDS)
-                .buffer(Boundary.FloatLinearArgs.X, step.x())
-                .buffer(Boundary.FloatLinearArgs.WEIGHTS, weight.elements())
-                .buffer(Boundary.FloatLinearArgs.BIAS, product.bias())
-                .buffer(Boundary.FloatLinearArgs.OUT, product.out())
-                .set(Boundary.FloatLinearArgs.STRIDE, weight.stride())
-                .set(Boundary.FloatLinearArgs.OUTPUTS, weight.rows())
-                .set(Boundary.FloatLinearArgs.COLUMNS, weight.columns())
-                .set(Boundary.FloatLinearArgs.ROWS, step.rows())
-                .set(Boundary.FloatLinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
-                .launch(
-                        new Programs.Key(
-                                "gemv_float",
-                                "-DELEMENT=" + Boundary.Table.of(weight.layout().element()) + " -DROWS=" + rows),
-                        new Launch.Grid(
-                                pieces(weight.rows(), Boundary.FLOAT_GEMV_OUTPUTS),
-                                pieces(step.rows(), rows),
-                                1,
-                                Boundary.FLOAT_GEMV_ITEMS));
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.WeightOrder;
 
 /** The operations of a device as launches of OpenCL kernels. A row has the same bits in any batch. */
 final class OpenClDevice extends GpuDevice {
@@ -22,7 +23,7 @@ final class OpenClDevice extends GpuDevice {
                 parts.activations,
                 parts.context,
                 parts.runner,
-                new Limits(LinearLaunches.MOST_ROWS, AttentionLaunches.limits()));
+                new Limits(LinearLaunches.MOST_ROWS, WeightOrder.SIDE_BY_SIDE, AttentionLaunches.limits()));
         this.parts = parts;
     }
 

@@ -14,7 +14,7 @@ final class StepLaunches implements AutoCloseable {
     private final AttentionLaunches attention;
 
     StepLaunches(GpuMemory memory, DeviceInfo device) {
-        this.linear = new LinearLaunches(memory);
+        this.linear = new LinearLaunches(memory, device.kernels());
         this.attention = new AttentionLaunches(memory, device.units(), linear);
     }
 
@@ -82,9 +82,7 @@ final class StepLaunches implements AutoCloseable {
                 .offset(Boundary.EmbedArgs.MINS, table.mins())
                 .set(
                         Boundary.EmbedArgs.ELEMENT,
-                        Boundary.Table.of(table.layout().element()))
-                .set(Boundary.EmbedArgs.STRIDE, table.stride())
-                .set(Boundary.EmbedArgs.TILES, table.tiles())
+                        Boundary.Element.of(table.layout().element()))
                 .set(Boundary.EmbedArgs.GROUP, table.group())
                 .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
                 .set(Boundary.EmbedArgs.COLUMNS, table.columns())

@@ -8,7 +8,7 @@ import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.SampleRows;
-import dev.demitasse.gpu.WeightTiles;
+import dev.demitasse.gpu.WeightOrder;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 class BoundaryTest {
     @Test
     void enumsOfBothSidesHaveTheSameConstants() {
-        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Table::of, Boundary.Table.COUNT);
+        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Element::of, Boundary.Element.COUNT);
         BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
         BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
     }
@@ -28,10 +28,7 @@ class BoundaryTest {
     /** What every GPU device shares in Java is what OpenCL's headers say. */
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
-        assertThat(WeightTiles.OUTPUTS).isEqualTo(Boundary.TILE_OUTPUTS);
-        assertThat(WeightTiles.BYTES).isEqualTo(Boundary.TILE_BYTES);
-        assertThat(WeightTiles.columnsOfTile(true)).isEqualTo(Boundary.tile_columns(4));
-        assertThat(WeightTiles.columnsOfTile(false)).isEqualTo(Boundary.tile_columns(8));
+        assertThat(WeightOrder.SIDE_BY_SIDE.outputs()).isEqualTo(Boundary.BLOCK_OUTPUTS);
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);

@@ -1,0 +1,163 @@
+// What a group of 32 columns adds to the sums of an item, WIDTH outputs with ROWS rows. Whoever includes this has
+// defined where an item's activations come from, a type Inputs and
+//
+//   Input input(const Inputs*, int r, int j)         columns 4 j to 4 j + 3 of the group, of the item's row r
+//   InputGroup input_group(const Inputs*, int r)
+//   float4 float_input(const Inputs*, int r, int j)  with EXACT
+//
+// Macros: ELEMENT, WIDTH, PRODUCT (products.h); ROWS; REACH, the columns that share a scale: 16, 32, or 0 for a whole
+// row; EXACT, 1: activations are FP32.
+
+#define INTEGERS (REACH == 0 && !EXACT)  // sums of whole rows
+#define REACHES (REACH == 16 ? 2 : 1)    // scales of a group
+
+#if INTEGERS
+typedef Ints Sums;
+typedef int Partial;
+#else
+typedef Floats Sums;
+typedef float Partial;
+#endif
+#define STORE_SUMS(sums, at) WIDE(vstore)(sums, 0, at)
+
+// Where a matrix lies for an item: the words of its block, and its scales.
+typedef struct Weights {
+    global const uchar* memory;
+    const LinearArgs* a;
+    long block;
+    int output;  // within the block
+    int groups;
+} Weights;
+
+global const uchar* group_at(const Weights* w, int g) {
+    return w->memory + w->a->elements + (w->block * w->groups + g) * (ELEMENT_BITS * BLOCK_OUTPUTS * 4);
+}
+
+// Index of the scales of the i-th columns that share one within a group.
+long scale_at(const Weights* w, int g, int i) {
+    return REACH == 0 ? w->block * BLOCK_OUTPUTS + w->output
+                      : ((w->block * w->groups + g) * REACHES + i) * BLOCK_OUTPUTS + w->output;
+}
+
+Floats scales_at(const Weights* w, int g, int i) {
+    return load_scales(w->memory, w->a->scales, scale_at(w, g, i), w->a->fp16_scales != 0);
+}
+
+Floats minimums_at(const Weights* w, int g, int i) {
+    return load_scales(w->memory, w->a->mins, scale_at(w, g, i), w->a->fp16_scales != 0);
+}
+
+#if !EXACT
+
+// s_w sum(q_w q_a) + m_w sum(q_a); integers below 2^24 are exact in FP32.
+Floats weighted(const Weights* w, Floats scale, Floats minimum, Ints sum, int input) {
+    if (!is_there(w->a->mins)) {
+        return scale * WIDE(convert_float)(sum);
+    }
+    const Floats all = WIDE(convert_float)(sum + (IS_INT4 ? 8 * input : 0));
+    return fma(scale, all, minimum * (float)input);
+}
+
+void add_group(const Weights* w, const Inputs* inputs, int g, Sums* sums) {
+    global const uchar* group = group_at(w, g);
+    Sum of_rows[ROWS][REACHES];
+    for (int r = 0; r < ROWS; r++) {
+        for (int i = 0; i < REACHES; i++) {
+            of_rows[r][i] = 0;
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        const Columns columns = load_columns_of(group, c, w->output);
+        for (int r = 0; r < ROWS; r++) {
+            of_rows[r][0] += products(&columns, 0, input(inputs, r, c));
+            of_rows[r][REACHES - 1] += products(&columns, 1, input(inputs, r, 4 + c));
+        }
+    }
+#if REACH == 0
+    for (int r = 0; r < ROWS; r++) {
+        sums[r] += total(of_rows[r][0]);
+    }
+#else
+    for (int i = 0; i < REACHES; i++) {
+        const Floats scale = scales_at(w, g, i);
+        const Floats minimum = is_there(w->a->mins) ? minimums_at(w, g, i) : 0;
+        for (int r = 0; r < ROWS; r++) {
+            const InputGroup of = input_group(inputs, r);
+            const int input = REACH == 16 ? sum16(of.sums16, i) : sum32(of.sums16);
+            sums[r] = fma(weighted(w, scale, minimum, total(of_rows[r][i]), input), (Floats)of.scale, sums[r]);
+        }
+    }
+#endif
+}
+
+#elif IS_FLOAT
+
+void add_group(const Weights* w, const Inputs* inputs, int g, Sums* sums) {
+    global const uchar* group = group_at(w, g);
+    for (int j = 0; j < 8; j++) {
+        Floats columns[4];
+        load_floats(group, j, w->output, columns);
+        for (int r = 0; r < ROWS; r++) {
+            const float4 x = float_input(inputs, r, j);
+            sums[r] = fma(columns[0], (Floats)x.x, sums[r]);
+            sums[r] = fma(columns[1], (Floats)x.y, sums[r]);
+            sums[r] = fma(columns[2], (Floats)x.z, sums[r]);
+            sums[r] = fma(columns[3], (Floats)x.w, sums[r]);
+        }
+    }
+}
+
+#else
+
+void add_group(const Weights* w, const Inputs* inputs, int g, Sums* sums) {
+    global const uchar* group = group_at(w, g);
+    for (int i = 0; i < 2; i++) {
+        const Floats scale = scales_at(w, g, REACH == 16 ? i : 0);
+        // s n, or s (n + 8) + m: what is added to each of them
+        Floats low = 0;
+        if (is_there(w->a->mins)) {
+            low = minimums_at(w, g, REACH == 16 ? i : 0) + (IS_INT4 ? 8 * scale : 0);
+        }
+        for (int j = 4 * i; j < 4 * i + 4; j++) {
+            Floats q[4];
+            load_floats(group, j, w->output, q);
+            for (int r = 0; r < ROWS; r++) {
+                const float4 x = float_input(inputs, r, j);
+                Floats products = q[0] * x.x;
+                products = fma(q[1], (Floats)x.y, products);
+                products = fma(q[2], (Floats)x.z, products);
+                products = fma(q[3], (Floats)x.w, products);
+                sums[r] = fma(scale, products, fma(low, (Floats)(x.x + x.y + x.z + x.w), sums[r]));
+            }
+        }
+    }
+}
+
+#endif
+
+// Stores a result, of the sum of its segments.
+void store_result(global const uchar* weights, global const uchar* inputs, global const uchar* bias, global uchar* out,
+                  const LinearArgs* a, int row, long output, Partial sum) {
+#if INTEGERS
+    global const InputGroup* of_row = READ(InputGroup, inputs, a->groups) + (long)row * input_groups(a->columns);
+    const float scale = weight_number(weights, a->scales, output, a->fp16_scales != 0);
+    float result = scale * (float)sum * of_row->scale;
+    if (is_there(a->mins)) {
+        int input = 0;
+        for (int g = 0; g < input_groups(a->columns); g++) {
+            input += sum32(of_row[g].sums16);
+        }
+        const float minimum = weight_number(weights, a->mins, output, a->fp16_scales != 0);
+        const float all = (float)(sum + (IS_INT4 ? 8 * input : 0));
+        result = fma(fma(scale, all, minimum * (float)input), of_row->scale, 0.0f);
+    }
+#elif EXACT
+    const bool is_broken =
+        !is_finite(sum) && has_non_finite(READ(float, inputs, a->x) + row * a->columns, a->columns);
+    const float result = is_broken ? not_a_number() : sum;
+#else
+    const float result = sum;
+#endif
+    store_output(out, a->out, a->out_type, row * a->outputs + output,
+                 is_there(a->bias) ? result + READ(float, bias, a->bias)[output] : result);
+}
