@@ -13,12 +13,9 @@
 
 #if INTEGERS
 typedef Ints Sums;
-typedef int Partial;
 #else
 typedef Floats Sums;
-typedef float Partial;
 #endif
-#define STORE_SUMS(sums, at) WIDE(vstore)(sums, 0, at)
 
 // Where a matrix lies for an item: the words of its block, and its scales.
 typedef struct Weights {
@@ -135,29 +132,48 @@ void add_group(const Weights* w, const Inputs* inputs, int g, Sums* sums) {
 
 #endif
 
-// Stores a result, of the sum of its segments.
-void store_result(global const uchar* weights, global const uchar* inputs, global const uchar* bias, global uchar* out,
-                  const LinearArgs* a, int row, long output, Partial sum) {
+// Results of neighboring outputs, of the sums of their segments.
+Floats results_of(const Weights* w, global const uchar* inputs, int row, long first_output, Sums sum) {
+    const LinearArgs* a = w->a;
 #if INTEGERS
-    global const InputGroup* of_row = READ(InputGroup, inputs, a->groups) + (long)row * input_groups(a->columns);
-    const float scale = weight_number(weights, a->scales, output, a->fp16_scales != 0);
-    float result = scale * (float)sum * of_row->scale;
-    if (is_there(a->mins)) {
-        int input = 0;
-        for (int g = 0; g < input_groups(a->columns); g++) {
-            input += sum32(of_row[g].sums16);
-        }
-        const float minimum = weight_number(weights, a->mins, output, a->fp16_scales != 0);
-        const float all = (float)(sum + (IS_INT4 ? 8 * input : 0));
-        result = fma(fma(scale, all, minimum * (float)input), of_row->scale, 0.0f);
+    global const InputGroup* of_row = READ(InputGroup, inputs, a->groups) + (long)row * w->groups;
+    const Floats scale = load_scales(w->memory, a->scales, first_output, a->fp16_scales != 0);
+    if (!is_there(a->mins)) {
+        return scale * WIDE(convert_float)(sum) * of_row->scale;
     }
+    int input = 0;
+    for (int g = 0; g < w->groups; g++) {
+        input += sum32(of_row[g].sums16);
+    }
+    const Floats minimum = load_scales(w->memory, a->mins, first_output, a->fp16_scales != 0);
+    const Floats all = WIDE(convert_float)(sum + (IS_INT4 ? 8 * input : 0));
+    return fma(scale, all, minimum * (float)input) * of_row->scale;
 #elif EXACT
-    const bool is_broken =
-        !is_finite(sum) && has_non_finite(READ(float, inputs, a->x) + row * a->columns, a->columns);
-    const float result = is_broken ? not_a_number() : sum;
+    if (any((WIDE(as_uint)(sum) & 0x7F800000u) == 0x7F800000u) &&
+        has_non_finite(READ(float, inputs, a->x) + row * a->columns, a->columns)) {
+        return not_a_number();
+    }
+    return sum;
 #else
-    const float result = sum;
+    return sum;
 #endif
-    store_output(out, a->out, a->out_type, row * a->outputs + output,
-                 is_there(a->bias) ? result + READ(float, bias, a->bias)[output] : result);
+}
+
+// Stores results of neighboring outputs, as many as there are.
+void store_results(const LinearArgs* a, global const uchar* bias, global uchar* out, int row, long first_output,
+                   Floats results) {
+    const long at = row * a->outputs + first_output;
+    if (a->out_type == OUTPUT_F32 && first_output + WIDTH <= a->outputs) {
+        if (is_there(a->bias)) {
+            results += WIDE(vload)(0, READ(float, bias, a->bias) + first_output);
+        }
+        WIDE(vstore)(results, 0, WRITE(float, out, a->out) + at);
+        return;
+    }
+    const int count = first_output < a->outputs ? (int)min((long)WIDTH, a->outputs - first_output) : 0;
+    for (int i = 0; i < count; i++) {
+        const float result = ((const float*)&results)[i];
+        store_output(out, a->out, a->out_type, at + i,
+                     is_there(a->bias) ? result + READ(float, bias, a->bias)[first_output + i] : result);
+    }
 }

@@ -101,15 +101,13 @@ GEMM(global const uchar* x, global const uchar* weights0, global const uchar* we
             }
         }
     }
-    for (int r = 0; r < ROWS; r++) {
-        Partial results[WIDTH];
-        STORE_SUMS(totals[r], results);
-        for (int i = 0; i < WIDTH; i++) {
-            if (first_row + inputs.row + r < a.rows && first_output + i < a.outputs) {
-                store_result(weights.memory, x, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
-                             matrix == 0 ? out0 : matrix == 1 ? out1 : out2, &a, first_row + inputs.row + r,
-                             first_output + i, results[i]);
-            }
-        }
+    if (first_output >= a.outputs) {
+        return;
+    }
+    for (int r = 0; r < ROWS && first_row + inputs.row + r < a.rows; r++) {
+        const int row = first_row + inputs.row + r;
+        store_results(&a, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
+                      matrix == 0 ? out0 : matrix == 1 ? out1 : out2, row, first_output,
+                      results_of(&weights, x, row, first_output, totals[r]));
     }
 }

@@ -37,7 +37,7 @@ KERNEL(LANES* SEGMENTS)
 GEMV(global const uchar* x, global const uchar* weights0, global const uchar* weights1, global const uchar* weights2,
      global const uchar* bias0, global const uchar* bias1, global const uchar* bias2, global uchar* out0,
      global uchar* out1, global uchar* out2, const LinearBatch batch) {
-    local Partial partials[ROWS * SEGMENTS * BLOCK_OUTPUTS];
+    local Sums partials[ROWS * SEGMENTS * LANES];
     int block = (int)get_group_id(0);
     const int matrix = matrix_of(&batch, &block);
     const LinearArgs a = batch.each[matrix];
@@ -57,19 +57,20 @@ GEMV(global const uchar* x, global const uchar* weights0, global const uchar* we
         }
     }
     for (int r = 0; r < ROWS; r++) {
-        STORE_SUMS(sums[r], partials + (r * SEGMENTS + segment) * BLOCK_OUTPUTS + weights.output);
+        partials[(r * SEGMENTS + segment) * LANES + item() % LANES] = sums[r];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i = item(); i < ROWS * BLOCK_OUTPUTS; i += LANES * SEGMENTS) {
-        const int r = i / BLOCK_OUTPUTS;
-        const long output = (long)block * BLOCK_OUTPUTS + i % BLOCK_OUTPUTS;
-        if (first_row + r < a.rows && output < a.outputs) {
-            Partial sum = 0;
+    for (int i = item(); i < ROWS * LANES; i += LANES * SEGMENTS) {
+        const int row = first_row + i / LANES;
+        if (row < a.rows) {
+            Sums sum = 0;
             for (int s = 0; s < segments; s++) {
-                sum += partials[(r * SEGMENTS + s) * BLOCK_OUTPUTS + i % BLOCK_OUTPUTS];
+                sum += partials[(i / LANES * SEGMENTS + s) * LANES + i % LANES];
             }
-            store_result(weights.memory, x, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
-                         matrix == 0 ? out0 : matrix == 1 ? out1 : out2, &a, first_row + r, output, sum);
+            const long output = (long)block * BLOCK_OUTPUTS + i % LANES * WIDTH;
+            store_results(&a, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
+                          matrix == 0 ? out0 : matrix == 1 ? out1 : out2, row, output,
+                          results_of(&weights, x, row, output, sum));
         }
     }
 }
