@@ -22,10 +22,7 @@ final class TuneCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        DeviceOptions any = DeviceOptions.defaults();
-        DeviceOptions options =
-                new DeviceOptions(any.threads(), device, any.activations(), any.instructionSet(), any.batchInvariant());
-        Devices.tune(backend, options, System.out::println);
+        Devices.tune(backend, DeviceOptions.defaults().withOrdinal(device), System.out::println);
         return 0;
     }
 }

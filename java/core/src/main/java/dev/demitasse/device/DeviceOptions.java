@@ -46,6 +46,11 @@ public record DeviceOptions(
         return new DeviceOptions(count, ordinal, activations, instructionSet, batchInvariant);
     }
 
+    /** The same of the backend's device of that number, counted from 0. */
+    public DeviceOptions withOrdinal(int number) {
+        return new DeviceOptions(threads, number, activations, instructionSet, batchInvariant);
+    }
+
     /** The same with those activations. */
     public DeviceOptions withActivations(ActivationType type) {
         return new DeviceOptions(threads, ordinal, type, instructionSet, batchInvariant);

@@ -75,7 +75,12 @@ record DeviceInfo(
      * @param width outputs of an item of the kernels of {@code linear}
      * @param product how they multiply integers
      */
-    record Kernels(int width, Product product) {}
+    record Kernels(int width, Product product) {
+        /** A processor's compilers make one multiplication after the other of DOT. */
+        static Kernels of(boolean gpu, boolean dotProduct) {
+            return new Kernels(gpu ? GPU_WIDTH : PROCESSOR_WIDTH, gpu && dotProduct ? Product.DOT : Product.SHORT);
+        }
+    }
 
     /** How integers are multiplied. */
     enum Product {
@@ -85,9 +90,9 @@ record DeviceInfo(
         DOT
     }
 
-    /** The variants for this device; a processor's compilers make one multiplication after the other of DOT. */
+    /** The variants for this device. */
     Kernels kernels() {
-        return new Kernels(gpu ? GPU_WIDTH : PROCESSOR_WIDTH, gpu && dotProduct ? Product.DOT : Product.SHORT);
+        return Kernels.of(gpu, dotProduct);
     }
 
     /** Asks a driver. */

@@ -14,6 +14,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.lwjgl.PointerBuffer;
 import org.lwjgl.opencl.KHRICD;
 import org.lwjgl.system.Configuration;
@@ -21,27 +23,33 @@ import org.lwjgl.system.MemoryStack;
 
 /** The system's OpenCL loader, and the devices of all drivers that it finds. */
 final class Loader {
-    private static final String LINUX_NAME = "libOpenCL.so.1"; // LWJGL asks for the one without a version
+    /** By the beginning of the operating system's name; on Linux LWJGL would ask for the one without a version. */
+    private static final Map<String, String> LIBRARIES = Map.of(
+            "linux", "libOpenCL.so.1",
+            "windows", "OpenCL.dll",
+            "mac", "/System/Library/Frameworks/OpenCL.framework/OpenCL");
 
     private Loader() {}
 
     /** Whether there is one that can be used; loads LWJGL only where there is. */
     static Support probe() {
-        if (!System.getProperty("os.name", "").toLowerCase(Locale.ROOT).contains("linux")) {
-            return Support.absent("this build has LWJGL's library for Linux alone", "use another backend");
+        String system = System.getProperty("os.name", "");
+        String library = library(system);
+        if (library == null) {
+            return Support.absent("it is not known where " + system + " has an OpenCL loader", "use another backend");
         }
         try (Arena arena = Arena.ofConfined()) {
-            SymbolLookup.libraryLookup(LINUX_NAME, arena);
+            SymbolLookup.libraryLookup(library, arena);
         } catch (IllegalArgumentException e) {
             return Support.absent(
-                    "there is no OpenCL loader (" + LINUX_NAME + ")",
-                    "install one (ocl-icd-libopencl1) and the OpenCL driver of your GPU");
+                    "there is no OpenCL loader (" + library + ")",
+                    "install one (Debian: ocl-icd-libopencl1) and the OpenCL driver of your GPU");
         } catch (IllegalCallerException e) {
             return Support.no("native calls are not allowed", "run Java with --enable-native-access=ALL-UNNAMED");
         }
         try {
             if (Configuration.OPENCL_LIBRARY_NAME.get() == null) {
-                Configuration.OPENCL_LIBRARY_NAME.set(LINUX_NAME);
+                Configuration.OPENCL_LIBRARY_NAME.set(library);
             }
             try (MemoryStack stack = MemoryStack.stackPush()) {
                 IntBuffer count = stack.mallocInt(1);
@@ -58,6 +66,17 @@ final class Loader {
                     "LWJGL's native library cannot be loaded: " + reason,
                     "put the jar of lwjgl's natives of this platform on the class path");
         }
+    }
+
+    /** The loader's library; null where the operating system has none that is known. */
+    static @Nullable String library(String system) {
+        String name = system.toLowerCase(Locale.ROOT);
+        for (Map.Entry<String, String> entry : LIBRARIES.entrySet()) {
+            if (name.startsWith(entry.getKey())) {
+                return entry.getValue();
+            }
+        }
+        return null;
     }
 
     /** All devices of all platforms, GPUs first; the loader must be there. */

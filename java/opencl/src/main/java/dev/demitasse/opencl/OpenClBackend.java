@@ -9,7 +9,7 @@ import dev.demitasse.exception.DeviceFailedException;
 import java.util.List;
 
 /** The backend {@code opencl}: devices of OpenCL 1.2 or later through the system's loader, GPUs first. */
-public final class OpenClBackend implements Backend {
+public class OpenClBackend implements Backend {
     /** For the service loader. */
     public OpenClBackend() {}
 
@@ -68,6 +68,11 @@ public final class OpenClBackend implements Backend {
         if (!device.support().ok()) {
             throw new BackendUnavailableException("opencl: " + device.support() + ".");
         }
-        return OpenClDevice.open(options, device);
+        return OpenClDevice.open(options, device, kernels(device));
+    }
+
+    /** Which variants of kernels a device runs. */
+    DeviceInfo.Kernels kernels(DeviceInfo device) {
+        return device.kernels();
     }
 }

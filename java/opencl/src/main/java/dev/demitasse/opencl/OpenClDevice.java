@@ -28,12 +28,12 @@ final class OpenClDevice extends GpuDevice {
     }
 
     /** Opens a device. */
-    static OpenClDevice open(DeviceOptions options, DeviceInfo device) {
+    static OpenClDevice open(DeviceOptions options, DeviceInfo device, DeviceInfo.Kernels kernels) {
         ActivationType wanted = options.activations();
         OpenClContext context = new OpenClContext(device);
         try {
-            Programs programs = new Programs(context);
-            StepLaunches launches = new StepLaunches(context, device);
+            Programs programs = new Programs(context, ProgramCache.of(device), kernels);
+            StepLaunches launches = new StepLaunches(context, device.units(), kernels);
             return new OpenClDevice(new Parts(
                     wanted == null ? ActivationType.INT8 : wanted,
                     context,
@@ -44,6 +44,11 @@ final class OpenClDevice extends GpuDevice {
             context.close();
             throw e;
         }
+    }
+
+    /** For tests. */
+    OpenClContext context() {
+        return parts.context;
     }
 
     @Override

@@ -2,14 +2,19 @@ package dev.demitasse.opencl;
 
 import dev.demitasse.CacheFolder;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,11 +26,18 @@ final class ProgramCache {
     private static final System.Logger LOG = System.getLogger(ProgramCache.class.getName());
     private static final int HASH_BYTES = 32;
 
-    private final Path folder = folder();
+    private final Path folder;
     private final String device;
 
-    ProgramCache(DeviceInfo device) {
+    /** In a folder, which need not be there yet. */
+    ProgramCache(DeviceInfo device, Path folder) {
         this.device = device.name() + "\n" + device.version() + "\n" + device.software();
+        this.folder = folder;
+    }
+
+    /** The user's. */
+    static ProgramCache of(DeviceInfo device) {
+        return new ProgramCache(device, folder());
     }
 
     /** {@code $DEMITASSE_OPENCL_PROGRAMS}, else a folder of the cache folder. */
@@ -55,10 +67,55 @@ final class ProgramCache {
                 }
             }
             LOG.log(System.Logger.Level.WARNING, "opencl: {0} is damaged, and built again", file);
+            delete(file);
         } catch (IOException e) {
             LOG.log(System.Logger.Level.WARNING, "opencl: {0} cannot be read, and is built again: {1}", file, e);
         }
         return null;
+    }
+
+    /**
+     * Builds while no other process does, so that those who start together build each program once; together where the
+     * folder has no place for a lock.
+     */
+    long alone(LongSupplier build) {
+        synchronized (ProgramCache.class) { // a process has a file's lock once
+            FileChannel channel = lockFile();
+            if (channel == null) {
+                return build.getAsLong();
+            }
+            try (channel) {
+                FileLock lock = lock(channel);
+                try {
+                    return build.getAsLong();
+                } finally {
+                    if (lock != null) {
+                        lock.release();
+                    }
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+
+    private @Nullable FileChannel lockFile() {
+        try {
+            Files.createDirectories(folder);
+            return FileChannel.open(folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        } catch (IOException e) {
+            LOG.log(System.Logger.Level.DEBUG, "opencl: {0} has no lock: {1}", folder, e);
+            return null;
+        }
+    }
+
+    private @Nullable FileLock lock(FileChannel channel) {
+        try {
+            return channel.lock();
+        } catch (IOException e) { // a file system without locks
+            LOG.log(System.Logger.Level.DEBUG, "opencl: {0} cannot be locked: {1}", folder, e);
+            return null;
+        }
     }
 
     /** Keeps a program, where the folder can be written. */

@@ -48,11 +48,11 @@ final class Programs implements AutoCloseable {
      */
     record Key(String name, String macros) {}
 
-    Programs(OpenClContext context) {
+    Programs(OpenClContext context, ProgramCache cache, DeviceInfo.Kernels kernels) {
         this.context = context;
         DeviceInfo device = context.info();
-        this.cache = new ProgramCache(device);
-        this.options = "-cl-std=" + (device.dotProduct() ? "CL3.0 -DINTEGER_DOT_PRODUCT" : "CL1.2")
+        this.cache = cache;
+        this.options = "-cl-std=" + (kernels.product() == DeviceInfo.Product.DOT ? "CL3.0" : "CL1.2")
                 + (device.correctDivision() ? " -cl-fp32-correctly-rounded-divide-sqrt -DCORRECT_DIVISION" : "");
     }
 
@@ -76,16 +76,25 @@ final class Programs implements AutoCloseable {
         String source = source(key.name + ".cl", new HashSet<>());
         String all = options + (key.macros.isEmpty() ? "" : " " + key.macros);
         String name = cache.name(source, all);
-        byte[] binary = cache.read(name);
-        if (binary != null) {
-            long program = fromBinary(binary, all);
-            if (program != 0) {
-                return program;
-            }
+        long kept = fromCache(name, all);
+        if (kept != 0) {
+            return kept;
         }
-        long program = fromSource(key, source, all);
-        cache.write(name, binary(program));
-        return program;
+        return cache.alone(() -> {
+            long others = fromCache(name, all); // who had the lock may have built it
+            if (others != 0) {
+                return others;
+            }
+            long program = fromSource(key, source, all);
+            cache.write(name, binary(program));
+            return program;
+        });
+    }
+
+    /** 0 where it is not in the cache, or the driver does not take it any more. */
+    private long fromCache(String name, String all) {
+        byte[] binary = cache.read(name);
+        return binary == null ? 0 : fromBinary(binary, all);
     }
 
     /** A file and what it includes, each once. */

@@ -13,9 +13,9 @@ final class StepLaunches implements AutoCloseable {
     private final LinearLaunches linear;
     private final AttentionLaunches attention;
 
-    StepLaunches(GpuMemory memory, DeviceInfo device) {
-        this.linear = new LinearLaunches(memory, device.kernels());
-        this.attention = new AttentionLaunches(memory, device.units(), linear);
+    StepLaunches(GpuMemory memory, int units, DeviceInfo.Kernels kernels) {
+        this.linear = new LinearLaunches(memory, kernels);
+        this.attention = new AttentionLaunches(memory, units, linear);
     }
 
     /** Makes the workspaces large enough for a step; whether one has moved. */
