@@ -1,10 +1,20 @@
 #!/usr/bin/env bash
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with
 # the totals, what was skipped and why, and what failed. A whole run takes some fifteen minutes on two cores. What each
-# part printed stays in target/ci-*.log.
+# part printed stays in target/ci-*.log. --opencl-intel: those of java/opencl on Intel's runtime too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
+more=
+for argument in "$@"; do
+  case $argument in
+    --opencl-intel) more="$more opencl-intel" ;;
+    *)
+      echo "ci/test.sh: there is no $argument; --opencl-intel is all there is." >&2
+      exit 2
+      ;;
+  esac
+done
 status=0
 ci/text.py || status=1
 ci/native.sh tools
@@ -25,7 +35,10 @@ for part in native cuda launcher; do
 done
 mvn -B -fae verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
-for part in native cuda launcher; do
+for part in $more; do
+  ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"
+done
+for part in native cuda launcher $more; do
   tail -n 40 target/ci-$part.log
 done
 python3 ci/summary.py java/*/target/surefire-reports || status=1

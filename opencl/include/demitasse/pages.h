@@ -70,8 +70,8 @@ float16 fp8_to_floats(uchar16 bits) {
     const int16 all = convert_int16(bits);
     const int16 exponent = all >> 3 & 15;
     const int16 mantissa = all & 7;
-    const int16 whole = exponent == 0 ? mantissa : 8 + mantissa;
-    const int16 scale = 127 - 10 + max(exponent, 1);
+    const int16 whole = mantissa + 8 * min(exponent, (int16)1);
+    const int16 scale = 127 - 10 + max(exponent, (int16)1);
     const float16 magnitude = convert_float16(whole) * as_float16(scale << 23);
     return as_float16(as_int16(magnitude) | (all & 0x80) << 24);
 }
