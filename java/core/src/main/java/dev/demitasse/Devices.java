@@ -70,7 +70,14 @@ public final class Devices {
                             "No fast backend: {0}. Falling back to \"reference\", which is slow.",
                             refusals);
                 }
-                return CheckedDevice.of(backend.open(options));
+                try {
+                    return CheckedDevice.of(backend.open(options));
+                } catch (BackendUnavailableException e) {
+                    if (!automatic) {
+                        throw e;
+                    }
+                    support = Support.no(String.valueOf(e.getMessage()), "use another backend");
+                }
             }
             refusals.add(backend.name() + ": " + support);
             LOG.log(

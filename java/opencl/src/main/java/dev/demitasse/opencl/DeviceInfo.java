@@ -132,11 +132,16 @@ record DeviceInfo(
         return Support.yes(toString());
     }
 
+    /** NVIDIA's driver offers a card to CUDA too. */
+    private String other() {
+        return software.startsWith("NVIDIA CUDA") ? "the card is \"cuda\"'s too, " : "";
+    }
+
     /** For people: its name, software, memory, units and features. */
     @Override
     public String toString() {
-        return name + " (" + (gpu ? "GPU" : "no GPU") + ", " + software + ", " + units + " units, " + (bytes >> 20)
-                + " MiB" + (dotProduct ? ", integer dot product" : "") + ")";
+        return name + " (" + (gpu ? "GPU" : "no GPU") + ", " + other() + software + ", " + units + " units, "
+                + (bytes >> 20) + " MiB" + (dotProduct ? ", integer dot product" : "") + ")";
     }
 
     private static String text(long id, int what) {

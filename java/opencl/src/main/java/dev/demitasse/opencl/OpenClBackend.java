@@ -47,10 +47,13 @@ public class OpenClBackend implements Backend {
         return any ? Support.yes(found.toString()) : devices.getFirst().support();
     }
 
-    /** No GPU has run it yet, and on a processor the project's own backends are faster: only for those who ask. */
+    /** For GPUs alone: on a processor the project's own backends are faster. */
     @Override
     public boolean automatic() {
-        return false;
+        List<DeviceInfo> devices = Loader.devices();
+        return !devices.isEmpty()
+                && devices.getFirst().gpu()
+                && devices.getFirst().support().ok();
     }
 
     @Override
@@ -68,7 +71,20 @@ public class OpenClBackend implements Backend {
         if (!device.support().ok()) {
             throw new BackendUnavailableException("opencl: " + device.support() + ".");
         }
-        return OpenClDevice.open(options, device, kernels(device));
+        OpenClDevice opened = OpenClDevice.open(options, device, kernels(device));
+        if (device.gpu()) {
+            check(opened);
+        }
+        return opened;
+    }
+
+    private static void check(OpenClDevice device) {
+        try {
+            SelfCheck.require(device, device.description());
+        } catch (RuntimeException | Error e) {
+            device.close();
+            throw e;
+        }
     }
 
     /** Which variants of kernels a device runs. */

@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Projection;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.DeviceFailedException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import java.lang.foreign.MemorySegment;
+import java.lang.reflect.Proxy;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.lwjgl.opencl.CL10;
@@ -60,6 +63,32 @@ class OpenClFailureTest {
                         .close())
                 .isInstanceOf(BackendUnavailableException.class)
                 .hasMessageContaining("there is no device 99; there are [");
+    }
+
+    /** On a device that is right, and on one that is wrong in one place. */
+    @Test
+    void aDriverThatComputesWronglyIsRefused() {
+        try (OpenClDevice device = (OpenClDevice) new OpenClBackend().open(DeviceOptions.defaults())) {
+            SelfCheck.require(device, "this device");
+            Device wrong = (Device) Proxy.newProxyInstance(
+                    Device.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, arguments) -> {
+                        Object result = method.invoke(device, arguments);
+                        if (method.getName().equals("linear")) {
+                            Buffer out = ((Projection[]) arguments[2])[0].out();
+                            out.write(44, MemorySegment.ofArray(new float[] {0.5f}));
+                        }
+                        return result;
+                    });
+            assertThatThrownBy(() -> SelfCheck.require(wrong, "this device"))
+                    .isInstanceOf(BackendUnavailableException.class)
+                    .hasMessageContaining("this device computes 0.5 where the result is");
+        }
+    }
+
+    @Test
+    void automaticChoiceTakesGpusAlone() {
+        assertThat(new OpenClBackend().automatic())
+                .isEqualTo(Loader.devices().getFirst().gpu());
     }
 
     @Test
