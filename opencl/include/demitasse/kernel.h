@@ -5,8 +5,9 @@
 //
 // A kernel takes the buffers that it reads and writes, and one structure of 64-bit words: offsets into those buffers in
 // bytes, -1 for what is not there; integers; and FP32 numbers in a word's low 32 bits. Nothing is contracted but by
-// `fma`, so that the same work has the same bits in every kernel. Whether a work-group meets a barrier in a loop is
-// never a question of its arguments but of a macro: PoCL 3.1 writes beyond buffers where it is.
+// `fma`, so that the same work has the same bits in every kernel. Whether a loop's round meets a barrier is never a
+// question of a kernel's arguments but of a macro: PoCL 3.1 writes beyond buffers where it is. How many rounds there
+// are may be one.
 #pragma OPENCL FP_CONTRACT OFF
 
 #define KERNEL(items) kernel __attribute__((reqd_work_group_size(items, 1, 1))) void
