@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Packs what a machine with a GPU needs, and neither Java nor network is there: a Java runtime, the jars with the
-# kernels, the tests of the cuda device, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below 60 MB) in
-# the folder given, default target/. A second argument is a model's file, of which pieces of at most 45 MB are laid
-# beside the bundle: for the test of a real model.
+# kernels, the tests of the cuda and opencl devices, the golden models, and ci/gpu.sh. Result: gpu-bundle.tar.xz (below
+# 60 MB) in the folder given, default target/. A second argument is a model's file, of which pieces of at most 45 MB are
+# laid beside the bundle: for the test of a real model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -10,11 +10,11 @@ target=$(mkdir -p "${1:-target}" && cd "${1:-target}" && pwd)
 platform=1.14.4 # of JUnit 5.14.4
 
 ci/cuda-toolchain.sh >/dev/null
-mvn -B -q -pl java/cuda,java/bench -am -DskipTests -Dspotless.check.skip package
+mvn -B -q -pl java/cuda,java/opencl,java/bench -am -DskipTests -Dspotless.check.skip package
 bundle=$(mktemp -d)
 trap 'rm -rf "$bundle"' EXIT
 mkdir -p "$bundle/main/lib" "$bundle/main/ci" "$bundle/main/cuda" "$bundle/shared"
-modules=java/template,java/core,java/testkit,java/gpu,java/cuda
+modules=java/template,java/core,java/testkit,java/gpu,java/cuda,java/opencl
 mvn -B -q -pl $modules -Dspotless.check.skip package -DskipTests \
   dependency:copy-dependencies -DincludeScope=test -DoutputDirectory="$bundle/main/lib" -Dmdep.useBaseVersion=true
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$platform" \
@@ -34,6 +34,13 @@ with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[1] + ".new", 
 os.replace(sys.argv[1] + ".new", sys.argv[1])
 END
 cp -r java/cuda/target/test-classes "$bundle/main/test-classes"
+cp -r java/opencl/target/test-classes "$bundle/main/opencl-test-classes"
+# OpenCL: a loader, and the name of NVIDIA's driver for it.
+mkdir -p "$bundle/main/opencl/vendors"
+echo libnvidia-opencl.so.1 >"$bundle/main/opencl/vendors/nvidia.icd"
+loader=$(ldconfig -p | sed -n 's/.*libOpenCL\.so\.1 .*=> //p' | head -n 1)
+[ -z "$loader" ] || cp -L "$loader" "$bundle/main/opencl/libOpenCL.so.1"
+rm -f "$bundle"/main/lib/lwjgl-*-natives-{macos,windows}*.jar
 mkdir -p "$bundle/main/bench-classes/dev/demitasse/bench"
 cp java/bench/target/classes/dev/demitasse/bench/{DeviceBenchmark,ModelBenchmark,LlamaBench}*.class \
   "$bundle/main/bench-classes/dev/demitasse/bench/"

@@ -2,10 +2,10 @@
 # All that a GPU is needed for, in one command, on a machine without network and without Java: unpack gpu-bundle.tar.xz
 # (ci/gpu-bundle.sh) and run main/ci/gpu.sh RESULTS; pieces of a model's file (name.gguf.aa, …) and the folder peers
 # (ci/gpu-peers.sh) may lie beside main.
-# Runs the contract and end-to-end tests of the cuda device, each class in a process of its own and of which none may be
-# skipped; then models, kernels alone in several variants (sweep), PyTorch's kernels (where python3 has torch), and
-# operations, each to a file of JSON lines in RESULTS. On a card of compute capability 9.0 what it gives at most comes
-# first (ceilings).
+# Runs the contract and end-to-end tests of the cuda device, and those of the opencl device where a driver of OpenCL is
+# (NVIDIA's brings one), each class in a process of its own and of which none may be skipped; then models on both,
+# kernels alone in several variants (sweep), PyTorch's kernels (where python3 has torch), and operations, each to a file
+# of JSON lines in RESULTS. On a card of compute capability 9.0 what it gives at most comes first (ceilings).
 #
 #   --quick       small sizes: shows that everything runs, measures nothing
 #   --tests       tests only
@@ -70,8 +70,24 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/nul
 classes=()
 for class in CudaDeviceTest CudaTensorCoreTest CudaFusionTest CudaModelTest TuningTest \
   $([ "$capability" = 9.0 ] && echo CudaWgmmaTest); do
-  classes+=("$class")
+  classes+=("cuda.$class")
 done
+# The loader is the bundle's, and so is the name of NVIDIA's driver where the system has none registered.
+opencl=
+if compgen -G "/etc/OpenCL/vendors/*.icd" >/dev/null; then
+  opencl=/etc/OpenCL/vendors
+elif ldconfig -p 2>/dev/null | grep -q 'libnvidia-opencl\.so\.1'; then
+  opencl=$PWD/opencl/vendors
+else
+  echo "gpu.sh: there is no driver of OpenCL; the opencl device is neither tested nor measured"
+fi
+if [ -n "$opencl" ]; then
+  export OCL_ICD_VENDORS=$opencl LD_LIBRARY_PATH=$PWD/opencl${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export DEMITASSE_OPENCL_PROGRAMS=$PWD/opencl/programs
+  for class in OpenClDeviceTest OpenClFusionTest OpenClModelTest OpenClFailureTest ProgramsTest; do
+    classes+=("opencl.$class")
+  done
+fi
 [ "$capability" != 9.0 ] || [ -n "$tests$quick" ] || within ceilings 60 bin/ceilings >"$results/ceilings.jsonl"
 if compgen -G "../*.gguf.aa" >/dev/null; then
   mkdir -p models
@@ -80,15 +96,16 @@ if compgen -G "../*.gguf.aa" >/dev/null; then
     cat "${first%.aa}".?? >"models/$name"
   done
   export DEMITASSE_CACHE=$PWD
-  classes+=(CudaRealModelTest)
+  classes+=(cuda.CudaRealModelTest)
+  [ -z "$opencl" ] || classes+=(opencl.OpenClRealModelTest)
 else
   echo "gpu.sh: no pieces of a real model beside the bundle; it is not tested"
 fi
 for class in "${classes[@]}"; do
   # shellcheck disable=SC2086
-  timeout 300 "$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:lib/*" \
+  timeout 300 "$java" $flags -Ddemitasse.root="$PWD" -cp "test-classes:opencl-test-classes:lib/*" \
     org.junit.platform.console.ConsoleLauncher execute \
-    --select-class "dev.demitasse.cuda.$class" --details=tree --disable-banner >"$results/$class.txt" 2>&1 &
+    --select-class "dev.demitasse.$class" --details=tree --disable-banner >"$results/$class.txt" 2>&1 &
 done
 for job in $(jobs -p); do
   wait "$job" || status=1
@@ -116,12 +133,12 @@ print(next(found, '').rpartition('/')[0])" || true)
 else
   echo "gpu.sh: llama.cpp is not beside the bundle; it is not measured"
 fi
-benchmark() { # a name, seconds, a class and its arguments
+benchmark() { # a name, seconds, a class and its arguments, of which the first is a backend
   # shellcheck disable=SC2086
-  within "$1" "$2" "$java" $flags -cp "bench-classes:lib/*" "dev.demitasse.bench.$3" cuda $quick "${@:4}" \
+  within "$1" "$2" "$java" $flags -cp "bench-classes:lib/*" "dev.demitasse.bench.$3" "$4" $quick "${@:5}" \
     >>"$results/demitasse.jsonl"
 }
-benchmark "models of 8B" 240 ModelBenchmark ${peer:+"$peer"} llama-8b/Q4_0
+benchmark "models of 8B" 240 ModelBenchmark cuda ${peer:+"$peer"} llama-8b/Q4_0
 # shellcheck disable=SC2086
 within "single kernels" 120 bin/sweep kernels ${quick:+--small} >"$results/sweep.jsonl"
 if python3 -c "import torch; assert torch.cuda.is_available()" 2>/dev/null; then
@@ -130,8 +147,9 @@ else
   echo "gpu.sh: PyTorch with CUDA is not here; its kernels are not measured"
   : >"$results/torch.jsonl"
 fi
-benchmark operations 400 DeviceBenchmark
-benchmark "other models" 600 ModelBenchmark ${peer:+"$peer"} llama-1b llama-8b/Q8_0 deep tiny
+[ -z "$opencl" ] || benchmark "models by OpenCL" 240 ModelBenchmark opencl llama-8b/Q4_0/F16 llama-1b/Q4_0 tiny
+benchmark operations 400 DeviceBenchmark cuda
+benchmark "other models" 600 ModelBenchmark cuda ${peer:+"$peer"} llama-1b llama-8b/Q8_0 deep tiny
 python3 cuda/bench/table.py "$results"/{demitasse,torch}.jsonl >"$results/table.md" || status=1
 cat "$results/table.md"
 echo "gpu.sh: $(wc -l <"$results/demitasse.jsonl") figures in $results/demitasse.jsonl"

@@ -68,7 +68,7 @@ def samples(figures):
 
 
 def models(figures, limit):
-    columns = ("model", "type", "cache")
+    columns = ("backend", "model", "type", "cache")
     own = [f for f in figures if f["backend"] != PEER]
     peers = {(f["operation"], f["model"], f["type"], f["tokens"] if f["operation"] == "prefill" else f["depth"]): f
              for f in figures if f["backend"] == PEER and (f["operation"] == "decode" or f["depth"] == 0)}

@@ -37,7 +37,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Whole models of well-known shapes with random weights, from a file through the engine to tokens, on any device:
- * prefill and decode, alone and in batches, one JSON line each. On the cuda device also the kernels of a step, their
+ * prefill and decode, alone and in batches, one JSON line each. On GPU devices also the kernels of a step, their
  * time, and the time of a step in which no kernel ran or waited to run.
  */
 public final class ModelBenchmark {
