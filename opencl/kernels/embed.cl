@@ -16,6 +16,8 @@ typedef struct EmbedArgs {
     long group;  // columns that share a scale, 16 or 32; 0 for the whole row
     long fp16_scales;
     long columns;
+    long first;  // row of the table that is here, of so many; others are in launches of their own
+    long rows;
     long ids;
     Real scale;
     long out;
@@ -63,9 +65,9 @@ float table_element(global const uchar* table, const EmbedArgs* a, long row, int
 KERNEL(ROW_ITEMS) embed(global const uchar* table, global const uchar* ids, global uchar* out, const EmbedArgs a) {
     const long to = (long)get_group_id(1);
     const long id = READ(int, ids, a.ids)[to];
-    const long row = id < 0 ? 0 : id;  // sample found no token; nobody wants the row
+    const long row = (id < 0 ? 0 : id) - a.first;  // where sample found no token, nobody wants the row
     const int k = (int)get_global_id(0);
-    if (k < a.columns) {
+    if (k < a.columns && row >= 0 && row < a.rows) {
         WRITE(float, out, a.out)[to * a.columns + k] = a.scale.value * table_element(table, &a, row, k);
     }
 }

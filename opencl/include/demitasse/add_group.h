@@ -162,7 +162,7 @@ Floats results_of(const Weights* w, global const uchar* inputs, int row, long fi
 // Stores results of neighboring outputs, as many as there are.
 void store_results(const LinearArgs* a, global const uchar* bias, global uchar* out, int row, long first_output,
                    Floats results) {
-    const long at = row * a->outputs + first_output;
+    const long at = row * a->out_stride + first_output;
     if (a->out_type == OUTPUT_F32 && first_output + WIDTH <= a->outputs) {
         if (is_there(a->bias)) {
             results += WIDE(vload)(0, READ(float, bias, a->bias) + first_output);

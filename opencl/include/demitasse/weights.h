@@ -44,7 +44,8 @@ typedef struct LinearArgs {
     long groups;  // of integers: [row][group]
     long rows;
     long bias;
-    long out;  // rows x outputs
+    long out;
+    long out_stride;  // numbers from row to row
     long out_type;
 } LinearArgs;
 

@@ -18,6 +18,11 @@ public interface GpuMemory {
      */
     long allocate(long bytes, MemoryLedger.Purpose purpose);
 
+    /** Bytes of one {@link #allocate}, at most; what is larger is split. */
+    default long mostBytes() {
+        return Long.MAX_VALUE;
+    }
+
     /** Gives memory back, where the device is usable. What was launched on it must be complete. */
     void free(long address, long bytes, MemoryLedger.Purpose purpose);
 

@@ -1,19 +1,29 @@
 package dev.demitasse.gpu;
 
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A weight matrix in device memory: integers in tiles ({@link WeightTiles}), floating-point numbers in padded rows
- * ({@link WeightRows}).
+ * ({@link WeightRows}). Where it is larger than an allocation may be, it is in parts of some rows each, which are such
+ * matrices, and has neither addresses nor layout of its own.
  */
 public final class GpuWeight implements LinearWeight {
+    /** Rows of a part are a multiple of those that any kernel's work-group has. */
+    private static final int PART_ROWS = 64;
+
     private final WeightLayout layout;
     private final int rows;
     private final int columns;
-    private final MemoryBlock memory;
+    private final @Nullable MemoryBlock memory; // null: in parts
+    private final List<GpuWeight> parts; // this one alone, where it is not split
     private final int tiles;
     private final int paddedColumns;
     private final boolean fp16Scales;
@@ -37,6 +47,7 @@ public final class GpuWeight implements LinearWeight {
         this.rows = source.rows();
         this.columns = source.columns();
         this.memory = memory;
+        this.parts = List.of(this);
         this.tiles = tiles;
         this.paddedColumns = paddedColumns;
         this.fp16Scales = fp16Scales;
@@ -46,8 +57,59 @@ public final class GpuWeight implements LinearWeight {
         this.group = group;
     }
 
+    private GpuWeight(MatrixSource source, WeightLayout layout, List<GpuWeight> parts) {
+        this.layout = layout;
+        this.rows = source.rows();
+        this.columns = source.columns();
+        this.memory = null;
+        this.parts = parts;
+        this.tiles = 0;
+        this.paddedColumns = parts.getFirst().paddedColumns;
+        this.fp16Scales = false;
+        this.scales = 0;
+        this.mins = 0;
+        this.stride = 0;
+        this.group = parts.getFirst().group;
+    }
+
     /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
     static GpuWeight upload(
+            MatrixSource source,
+            WeightLayout layout,
+            WeightOrder order,
+            boolean perRow,
+            GpuMemory device,
+            ListRunner<?, ?> runner) {
+        long most = device.mostBytes() / rowBytes(source, layout, order) / PART_ROWS * PART_ROWS;
+        if (source.rows() <= most) {
+            return whole(source, layout, order, perRow, device, runner);
+        }
+        if (most == 0) {
+            throw new OutOfDeviceMemoryException(device.device() + ": " + PART_ROWS + " rows of " + source.name()
+                    + " are more than one allocation may have; use another device.");
+        }
+        List<GpuWeight> parts = new ArrayList<>();
+        try {
+            for (int first = 0; first < source.rows(); first += (int) most) {
+                int count = (int) Math.min(most, source.rows() - first);
+                parts.add(whole(source.rows(first, count), layout, order, perRow, device, runner));
+            }
+        } catch (RuntimeException | Error e) {
+            parts.forEach(GpuWeight::close);
+            throw e;
+        }
+        return new GpuWeight(source, layout, parts);
+    }
+
+    /** The most bytes that a row takes, with FP32 scales and minimums of each 16 columns. */
+    private static long rowBytes(MatrixSource source, WeightLayout layout, WeightOrder order) {
+        int multiple = order.columns(layout.element());
+        long columns = (long) (source.columns() + multiple - 1) / multiple * multiple;
+        long scales = layout.element().quantized() ? columns / 16 * 2 * Float.BYTES : 0;
+        return columns * layout.element().bits() / Byte.SIZE + scales;
+    }
+
+    private static GpuWeight whole(
             MatrixSource source,
             WeightLayout layout,
             WeightOrder order,
@@ -98,9 +160,14 @@ public final class GpuWeight implements LinearWeight {
         }
     }
 
+    /** What it consists of, in the order of rows; itself where it is whole. */
+    public List<GpuWeight> parts() {
+        return parts;
+    }
+
     /** The address of the elements. */
     public long elements() {
-        return memory.address();
+        return Objects.requireNonNull(memory, "it is in parts").address();
     }
 
     /** The address of the scales, or 0. */
@@ -160,11 +227,17 @@ public final class GpuWeight implements LinearWeight {
 
     @Override
     public long bytes() {
-        return memory.bytes();
+        return memory != null
+                ? memory.bytes()
+                : parts.stream().mapToLong(GpuWeight::bytes).sum();
     }
 
     @Override
     public void close() {
-        memory.close();
+        if (memory != null) {
+            memory.close();
+        } else {
+            parts.forEach(GpuWeight::close);
+        }
     }
 }

@@ -4,8 +4,15 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
-/** The pages of a cache in device memory ({@code pages.cuh}, {@code pages.h}). */
+/**
+ * The pages of a cache in device memory ({@code pages.cuh}, {@code pages.h}); where it is larger than an allocation may
+ * be, in parts of some layers each.
+ */
 public final class PagedKvStore implements KvStore {
     /** Elements to which those of a head are padded. */
     public static final int DIM_MULTIPLE = 16;
@@ -16,7 +23,10 @@ public final class PagedKvStore implements KvStore {
     private static final long RESERVED_BYTES = 32L << 20;
 
     private final KvShape shape;
-    private final MemoryBlock memory; // keys, values, scales of keys, scales of values
+    private final int firstLayer; // of the whole
+    private final @Nullable MemoryBlock memory; // keys, values, scales of keys, scales of values; null: in parts
+    private final List<PagedKvStore> parts; // this one alone, where it is not split
+    private final int layersOfPart;
     private final long elementBytes;
     private final long scaleBytes;
 
@@ -26,8 +36,7 @@ public final class PagedKvStore implements KvStore {
                     + " elements are not supported; at most " + MOST_HEAD_DIM + " are.");
         }
         this.shape = shape;
-        long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
-        this.elementBytes = vectors * paddedDim(shape.headDim()) * shape.type().bytes();
+        this.elementBytes = elementBytes(shape);
         this.scaleBytes = shape.scales() * Float.BYTES;
         long bytes = 2 * (elementBytes + scaleBytes);
         long free = Math.max(0, device.freeBytes() - RESERVED_BYTES);
@@ -39,7 +48,65 @@ public final class PagedKvStore implements KvStore {
                     + "); the longest that fits is " + free / perPage * KvShape.PAGE
                     + " positions, longer with a cache of INT8 or FP8.");
         }
-        this.memory = new MemoryBlock(bytes, device, runner, MemoryLedger.Purpose.CACHE);
+        this.firstLayer = 0;
+        if (bytes <= device.mostBytes()) {
+            this.memory = new MemoryBlock(bytes, device, runner, MemoryLedger.Purpose.CACHE);
+            this.parts = List.of(this);
+            this.layersOfPart = shape.layers();
+            return;
+        }
+        this.memory = null;
+        this.parts = new ArrayList<>();
+        this.layersOfPart = (int) (device.mostBytes() / (bytes / shape.layers()));
+        if (layersOfPart == 0) {
+            throw new OutOfDeviceMemoryException(device.device() + ": a layer of the cache takes "
+                    + MemoryLedger.mebibytes(bytes / shape.layers()) + " MiB, and one allocation may have "
+                    + MemoryLedger.mebibytes(device.mostBytes())
+                    + " MiB; take a shorter context, or a cache of INT8 or FP8.");
+        }
+        try {
+            for (int first = 0; first < shape.layers(); first += layersOfPart) {
+                int layers = Math.min(layersOfPart, shape.layers() - first);
+                parts.add(new PagedKvStore(
+                        new KvShape(layers, shape.kvHeads(), shape.headDim(), shape.pages(), shape.type()),
+                        first,
+                        device,
+                        runner));
+            }
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** A part. */
+    private PagedKvStore(KvShape shape, int firstLayer, GpuMemory device, ListRunner<?, ?> runner) {
+        this.shape = shape;
+        this.elementBytes = elementBytes(shape);
+        this.scaleBytes = shape.scales() * Float.BYTES;
+        this.firstLayer = firstLayer;
+        this.memory = new MemoryBlock(2 * (elementBytes + scaleBytes), device, runner, MemoryLedger.Purpose.CACHE);
+        this.parts = List.of(this);
+        this.layersOfPart = shape.layers();
+    }
+
+    private static long elementBytes(KvShape shape) {
+        long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
+        return vectors * paddedDim(shape.headDim()) * shape.type().bytes();
+    }
+
+    /** What has a layer of the whole. */
+    public PagedKvStore of(int layer) {
+        return parts.get(layer / layersOfPart);
+    }
+
+    /** The first layer of a part. */
+    public int firstLayer() {
+        return firstLayer;
+    }
+
+    private long address() {
+        return Objects.requireNonNull(memory, "it is in parts").address();
     }
 
     /** Elements of a head with padding. */
@@ -49,17 +116,17 @@ public final class PagedKvStore implements KvStore {
 
     /** The address of the keys. */
     public long keys() {
-        return memory.address();
+        return address();
     }
 
     /** The address of the values. */
     public long values() {
-        return memory.address() + elementBytes;
+        return address() + elementBytes;
     }
 
     /** The address of the keys' scales, or 0 where there are none. */
     public long keyScales() {
-        return shape.type().scaled() ? memory.address() + 2 * elementBytes : 0;
+        return shape.type().scaled() ? address() + 2 * elementBytes : 0;
     }
 
     /** The address of the values' scales, or 0 where there are none. */
@@ -74,6 +141,10 @@ public final class PagedKvStore implements KvStore {
 
     @Override
     public void close() {
-        memory.close();
+        if (memory != null) {
+            memory.close();
+        } else {
+            parts.forEach(PagedKvStore::close);
+        }
     }
 }

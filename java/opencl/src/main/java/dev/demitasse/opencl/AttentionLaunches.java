@@ -53,7 +53,7 @@ final class AttentionLaunches implements AutoCloseable {
     }
 
     static Launch append(Step.KvAppend step) {
-        PagedKvStore store = (PagedKvStore) step.store();
+        PagedKvStore store = ((PagedKvStore) step.store()).of(step.layer());
         Step.Rope keys = step.keyRope();
         Step.Rope queries = step.queryRope();
         Arguments arguments = new Arguments(Boundary.KvAppendArgs.WORDS)
@@ -64,7 +64,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .buffer(keys == null ? 0 : keys.angles())
                 .buffer(Boundary.KvAppendArgs.QUERIES, queries == null ? 0 : queries.x())
                 .set(Boundary.KvAppendArgs.KV, store)
-                .set(Boundary.KvAppendArgs.LAYER, step.layer())
+                .set(Boundary.KvAppendArgs.LAYER, step.layer() - store.firstLayer())
                 .set(Boundary.KvAppendArgs.ROWS, step.rows(), 0);
         if (keys == null) {
             arguments.offset(Boundary.KvAppendArgs.ANGLES + Boundary.RopeAngles.ANGLES, 0);
@@ -93,14 +93,20 @@ final class AttentionLaunches implements AutoCloseable {
         }
     }
 
+    /** What has the step's layer. */
+    private static PagedKvStore store(Step.Attention step) {
+        return ((PagedKvStore) step.store()).of(step.layer());
+    }
+
     /** The structure {@code AttentionArgs} of rows from {@code first} on. */
     private Arguments arguments(Step.Attention step, int first) {
         AttentionShape shape = step.shape();
+        PagedKvStore store = store(step);
         long offset = (long) Float.BYTES * first * shape.heads() * shape.headDim();
         return new Arguments(Boundary.AttentionArgs.WORDS)
                 .offset(Boundary.AttentionArgs.Q, step.q() + offset)
-                .set(Boundary.AttentionArgs.KV, (PagedKvStore) step.store())
-                .set(Boundary.AttentionArgs.LAYER, step.layer())
+                .set(Boundary.AttentionArgs.KV, store)
+                .set(Boundary.AttentionArgs.LAYER, step.layer() - store.firstLayer())
                 .set(Boundary.AttentionArgs.HEADS, shape.heads())
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
@@ -111,7 +117,7 @@ final class AttentionLaunches implements AutoCloseable {
 
     private void decode(Step.Attention step, int first, int count, List<Launch> out) {
         AttentionShape shape = step.shape();
-        PagedKvStore store = (PagedKvStore) step.store();
+        PagedKvStore store = store(step);
         int queryHeads = shape.heads() / shape.kvHeads();
         long[] words = arguments(step, first)
                 .offset(Boundary.AttentionArgs.STATES, states.address())
@@ -147,7 +153,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .words();
         return new Arguments(Boundary.AttentionArgs.WORDS)
                 .buffer(step.q())
-                .buffer(((PagedKvStore) step.store()).keys())
+                .buffer(store(step).keys())
                 .buffer(step.rows().positions())
                 .buffer(step.out())
                 .set(0, words)

@@ -20,7 +20,7 @@ final class LinearLaunches implements AutoCloseable {
     private final QuantizedActivations quantized;
 
     /** A matrix that waits to share a launch with others of the same input and kernel. */
-    private record Waiting(Programs.Key kernel, Step.Product product, long[] arguments) {}
+    private record Waiting(Programs.Key kernel, GpuWeight weight, Step.Product product, long[] arguments) {}
 
     LinearLaunches(GpuMemory memory, DeviceInfo.Kernels device) {
         this.device = device;
@@ -66,13 +66,16 @@ final class LinearLaunches implements AutoCloseable {
     void lower(Step.Linear step, List<Launch> out) {
         List<Waiting> waiting = new ArrayList<>();
         for (Step.Product product : step.products()) {
-            GpuWeight weight = (GpuWeight) product.weight();
-            Waiting next = new Waiting(kernel(step, weight), product, arguments(step, product, weight));
-            if (waiting.size() == Boundary.LINEAR_BATCH
-                    || !waiting.isEmpty() && !waiting.getFirst().kernel.equals(next.kernel)) {
-                flush(step, waiting, out);
+            int first = 0;
+            for (GpuWeight part : ((GpuWeight) product.weight()).parts()) {
+                Waiting next = new Waiting(kernel(step, part), part, product, arguments(step, product, part, first));
+                if (waiting.size() == Boundary.LINEAR_BATCH
+                        || !waiting.isEmpty() && !waiting.getFirst().kernel.equals(next.kernel)) {
+                    flush(step, waiting, out);
+                }
+                waiting.add(next);
+                first += part.rows();
             }
-            waiting.add(next);
         }
         flush(step, waiting, out);
     }
@@ -93,7 +96,8 @@ final class LinearLaunches implements AutoCloseable {
         return new Programs.Key(name, macros + rows + " -DWIDTH=" + device.width());
     }
 
-    private long[] arguments(Step.Linear step, Step.Product product, GpuWeight weight) {
+    /** {@code first}: which of the product's outputs is the first of this part of its weights. */
+    private long[] arguments(Step.Linear step, Step.Product product, GpuWeight weight, int first) {
         long x = step.integers() ? quantized.integers() : step.x();
         long groups = step.integers() ? quantized.groups(step.rows(), weight.paddedColumns()) : 0;
         return new Arguments(Boundary.LinearArgs.WORDS)
@@ -106,8 +110,11 @@ final class LinearLaunches implements AutoCloseable {
                 .offset(Boundary.LinearArgs.X, x)
                 .offset(Boundary.LinearArgs.GROUPS, groups)
                 .set(Boundary.LinearArgs.ROWS, step.rows())
-                .offset(Boundary.LinearArgs.BIAS, product.bias())
-                .offset(Boundary.LinearArgs.OUT, product.out())
+                .offset(Boundary.LinearArgs.BIAS, product.bias() == 0 ? 0 : product.bias() + (long) Float.BYTES * first)
+                .offset(
+                        Boundary.LinearArgs.OUT,
+                        product.out() + (long) product.type().bytes() * first)
+                .set(Boundary.LinearArgs.OUT_STRIDE, product.weight().rows())
                 .set(Boundary.LinearArgs.OUT_TYPE, Boundary.OutputType.of(product.type()))
                 .words();
     }
@@ -121,7 +128,7 @@ final class LinearLaunches implements AutoCloseable {
                 new Arguments(Boundary.LinearBatch.WORDS).buffer(step.integers() ? quantized.integers() : step.x());
         List<Step.Product> products = waiting.stream().map(Waiting::product).toList();
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
-            all.buffer(i < products.size() ? ((GpuWeight) products.get(i).weight()).elements() : 0);
+            all.buffer(i < waiting.size() ? waiting.get(i).weight.elements() : 0);
         }
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < products.size() ? products.get(i).bias() : 0);
@@ -132,7 +139,7 @@ final class LinearLaunches implements AutoCloseable {
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < products.size() ? products.get(i).out() : 0);
             if (i < products.size()) {
-                long own = pieces(products.get(i).weight().rows(), outputs);
+                long own = pieces(waiting.get(i).weight.rows(), outputs);
                 all.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, waiting.get(i).arguments);
                 all.set(Boundary.LinearBatch.BLOCKS + i, own);
                 blocks += own;

@@ -53,11 +53,13 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
     private final MemoryLedger ledger = new MemoryLedger();
     private final Map<Long, Long> buffers = new HashMap<>();
     private long lastBuffer;
+    private long mostBytes;
     private @Nullable String failure;
     private boolean closed;
 
     OpenClContext(DeviceInfo device) {
         this.device = device;
+        this.mostBytes = device.allocationBytes();
         this.context = contextOf(device);
         try (MemoryStack stack = MemoryStack.stackPush()) {
             IntBuffer result = stack.mallocInt(1);
@@ -199,6 +201,16 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
             throw new OutOfDeviceMemoryException(doNotFit(bytes, purpose));
         }
         check(result, "allocating " + bytes + " bytes");
+    }
+
+    /** Has weights and caches be split that are larger, as if allocations could not be; for tests. */
+    void splitAbove(long bytes) {
+        mostBytes = bytes;
+    }
+
+    @Override
+    public long mostBytes() {
+        return mostBytes;
     }
 
     @Override

@@ -32,7 +32,7 @@ final class StepLaunches implements AutoCloseable {
         List<Launch> out = new ArrayList<>(steps.size());
         for (Step step : steps) {
             switch (step) {
-                case Step.Embed s -> out.add(embed(s));
+                case Step.Embed s -> embed(s, out);
                 case Step.GatherRows s -> out.add(gatherRows(s));
                 case Step.Add s -> out.add(add(s));
                 case Step.SoftCap s -> out.add(softCap(s));
@@ -72,8 +72,16 @@ final class StepLaunches implements AutoCloseable {
         return new Launch.Grid(pieces(count, Boundary.ELEMENT_ITEMS), 1, 1, Boundary.ELEMENT_ITEMS);
     }
 
-    private static Launch embed(Step.Embed s) {
-        GpuWeight table = (GpuWeight) s.table();
+    /** A launch for each part of the table, which has the ids that are in it. */
+    private static void embed(Step.Embed s, List<Launch> out) {
+        int first = 0;
+        for (GpuWeight part : ((GpuWeight) s.table()).parts()) {
+            out.add(embed(s, part, first));
+            first += part.rows();
+        }
+    }
+
+    private static Launch embed(Step.Embed s, GpuWeight table, int first) {
         return new Arguments(Boundary.EmbedArgs.WORDS)
                 .buffer(Boundary.EmbedArgs.WEIGHTS, table.elements())
                 .buffer(Boundary.EmbedArgs.IDS, s.ids())
@@ -86,6 +94,8 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.EmbedArgs.GROUP, table.group())
                 .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
                 .set(Boundary.EmbedArgs.COLUMNS, table.columns())
+                .set(Boundary.EmbedArgs.FIRST, first)
+                .set(Boundary.EmbedArgs.ROWS, table.rows())
                 .setFloat(Boundary.EmbedArgs.SCALE, s.scale())
                 .launch(
                         kernel("embed"),
