@@ -76,30 +76,55 @@ float4 load_columns(global const float* row, int k, int columns) {
     return x;
 }
 
-// The sum over a work-group of a power of two of items, always in the same order; `shared` has a float for each.
-float group_sum(float value, local float* shared) {
-    barrier(CLK_LOCAL_MEM_FENCE);
-    shared[item()] = value;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {
-        if (item() < distance) {
-            shared[item()] += shared[item() + distance];
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
+// ---- what all items of a work-group of a power of two of them have together; `shared` has a float for each
+
+#ifdef SUBGROUPS
+#pragma OPENCL EXTENSION cl_khr_subgroups : enable
+#pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable
+
+// Subgroups exchange by shuffles, so that a work-group meets two barriers, and sums have one order on a device.
+#define REDUCE(value, both)                                                             \
+    for (uint distance = get_sub_group_size() / 2; distance > 0; distance /= 2) {       \
+        const float other = sub_group_shuffle_xor(value, distance);                     \
+        value = both(value, other);                                                     \
+    }                                                                                   \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    if (get_sub_group_local_id() == 0) {                                                \
+        shared[get_sub_group_id()] = value;                                             \
+    }                                                                                   \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    value = shared[0];                                                                  \
+    for (uint i = 1; i < get_num_sub_groups(); i++) {                                   \
+        value = both(value, shared[i]);                                                 \
     }
-    return shared[0];
+
+#else
+
+#define REDUCE(value, both)                                                             \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    shared[item()] = value;                                                             \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {      \
+        if (item() < distance) {                                                        \
+            shared[item()] = both(shared[item()], shared[item() + distance]);           \
+        }                                                                               \
+        barrier(CLK_LOCAL_MEM_FENCE);                                                   \
+    }                                                                                   \
+    value = shared[0];
+
+#endif
+
+float sum_of_both(float a, float b) { return a + b; }
+
+// The sum, always in the same order.
+float group_sum(float value, local float* shared) {
+    REDUCE(value, sum_of_both)
+    return value;
 }
 
-// The largest magnitude of a work-group; NaN where one is.
+// The largest magnitude; NaN where one is.
 float group_largest(float value, local float* shared) {
-    barrier(CLK_LOCAL_MEM_FENCE);
-    shared[item()] = value;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {
-        if (item() < distance) {
-            shared[item()] = larger_magnitude(shared[item()], shared[item() + distance]);
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    return shared[0];
+    value = larger_magnitude(0, value);
+    REDUCE(value, larger_magnitude)
+    return value;
 }

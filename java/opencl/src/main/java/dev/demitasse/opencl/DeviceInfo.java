@@ -42,7 +42,7 @@ import org.lwjgl.system.MemoryUtil;
  * @param limits what a work-group may have
  * @param usable whether it is little-endian and has a compiler
  * @param correctDivision whether division can be asked to be correctly rounded
- * @param dotProduct whether it has {@code cl_khr_integer_dot_product} for packed bytes
+ * @param features what it has beyond OpenCL 1.2
  */
 record DeviceInfo(
         long platform,
@@ -57,7 +57,7 @@ record DeviceInfo(
         Limits limits,
         boolean usable,
         boolean correctDivision,
-        boolean dotProduct) {
+        Features features) {
     /** Outputs of an item: of a GPU's many items, and of a processor's few, which vectors stand for. */
     private static final int GPU_WIDTH = 4;
 
@@ -65,6 +65,26 @@ record DeviceInfo(
 
     private static final int NEEDED_ITEMS = 256;
     private static final int NEEDED_LOCAL_BYTES = 32 << 10;
+
+    /**
+     * What a device may have beyond OpenCL 1.2.
+     *
+     * @param dotProduct {@code cl_khr_integer_dot_product} for packed bytes
+     * @param subgroups {@code cl_khr_subgroup_shuffle}, with OpenCL 3.0's subgroups
+     */
+    record Features(boolean dotProduct, boolean subgroups) {
+        static Features of(String version, String extensions) {
+            boolean modern = version.startsWith("OpenCL 3.");
+            return new Features(
+                    modern && extensions.contains(" cl_khr_integer_dot_product "),
+                    modern && extensions.contains(" cl_khr_subgroup_shuffle "));
+        }
+
+        @Override
+        public String toString() {
+            return (dotProduct ? ", integer dot product" : "") + (subgroups ? ", subgroups" : "");
+        }
+    }
 
     /** What a work-group may have: items, and bytes of local memory. */
     record Limits(long items, long localBytes) {}
@@ -74,11 +94,23 @@ record DeviceInfo(
      *
      * @param width outputs of an item of the kernels of {@code linear}
      * @param product how they multiply integers
+     * @param subgroups whether work-items exchange numbers by shuffles of subgroups
      */
-    record Kernels(int width, Product product) {
-        /** A processor's compilers make one multiplication after the other of DOT. */
-        static Kernels of(boolean gpu, boolean dotProduct) {
-            return new Kernels(gpu ? GPU_WIDTH : PROCESSOR_WIDTH, gpu && dotProduct ? Product.DOT : Product.SHORT);
+    record Kernels(int width, Product product, boolean subgroups) {
+        /** For a GPU with such features. */
+        static Kernels ofGpu(Features features) {
+            return new Kernels(GPU_WIDTH, features.dotProduct ? Product.DOT : Product.SHORT, features.subgroups);
+        }
+
+        /** For a processor, whose compilers make one multiplication after the other of DOT. */
+        static Kernels ofProcessor() {
+            return new Kernels(PROCESSOR_WIDTH, Product.SHORT, false);
+        }
+
+        /** As compilers take it: the language's version, and macros. */
+        String options() {
+            return "-cl-std=" + (product == Product.DOT || subgroups ? "CL3.0" : "CL1.2")
+                    + (subgroups ? " -DSUBGROUPS" : "");
         }
     }
 
@@ -92,7 +124,7 @@ record DeviceInfo(
 
     /** The variants for this device. */
     Kernels kernels() {
-        return Kernels.of(gpu, dotProduct);
+        return gpu ? Kernels.ofGpu(features) : Kernels.ofProcessor();
     }
 
     /** Asks a driver. */
@@ -112,7 +144,7 @@ record DeviceInfo(
                 new Limits(number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), number(id, CL_DEVICE_LOCAL_MEM_SIZE)),
                 number(id, CL_DEVICE_ENDIAN_LITTLE) != 0 && number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0,
                 (number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0,
-                extensions.contains(" cl_khr_integer_dot_product "));
+                Features.of(text(id, CL_DEVICE_VERSION), extensions));
     }
 
     /** Why it cannot be used, or what it is. */
@@ -141,7 +173,7 @@ record DeviceInfo(
     @Override
     public String toString() {
         return name + " (" + (gpu ? "GPU" : "no GPU") + ", " + other() + software + ", " + units + " units, "
-                + (bytes >> 20) + " MiB" + (dotProduct ? ", integer dot product" : "") + ")";
+                + (bytes >> 20) + " MiB" + features + ")";
     }
 
     private static String text(long id, int what) {

@@ -52,7 +52,7 @@ final class Programs implements AutoCloseable {
         this.context = context;
         DeviceInfo device = context.info();
         this.cache = cache;
-        this.options = "-cl-std=" + (kernels.product() == DeviceInfo.Product.DOT ? "CL3.0" : "CL1.2")
+        this.options = kernels.options()
                 + (device.correctDivision() ? " -cl-fp32-correctly-rounded-divide-sqrt -DCORRECT_DIVISION" : "");
     }
 

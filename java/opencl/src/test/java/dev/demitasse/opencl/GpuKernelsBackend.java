@@ -14,6 +14,6 @@ public final class GpuKernelsBackend extends OpenClBackend {
 
     @Override
     DeviceInfo.Kernels kernels(DeviceInfo device) {
-        return DeviceInfo.Kernels.of(true, device.dotProduct());
+        return DeviceInfo.Kernels.ofGpu(device.features());
     }
 }
