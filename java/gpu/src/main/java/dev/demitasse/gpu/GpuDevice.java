@@ -117,7 +117,10 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return GpuWeight.upload(source, layout, limits.order, activations == ActivationType.INT8_ROW, memory, runner);
+        return GpuWeight.upload(
+                source,
+                layout,
+                new GpuWeight.Target(limits.order, activations == ActivationType.INT8_ROW, memory, runner));
     }
 
     @Override

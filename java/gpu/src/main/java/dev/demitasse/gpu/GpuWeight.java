@@ -72,27 +72,28 @@ public final class GpuWeight implements LinearWeight {
         this.group = parts.getFirst().group;
     }
 
-    /** Puts a matrix on the device. {@code perRow}: activations have one scale a row. */
-    static GpuWeight upload(
-            MatrixSource source,
-            WeightLayout layout,
-            WeightOrder order,
-            boolean perRow,
-            GpuMemory device,
-            ListRunner<?, ?> runner) {
-        long most = device.mostBytes() / rowBytes(source, layout, order) / PART_ROWS * PART_ROWS;
+    /**
+     * Where weights go.
+     *
+     * @param perRow whether activations have one scale a row
+     */
+    record Target(WeightOrder order, boolean perRow, GpuMemory device, ListRunner<?, ?> runner) {}
+
+    /** Puts a matrix on a device. */
+    static GpuWeight upload(MatrixSource source, WeightLayout layout, Target to) {
+        long most = to.device.mostBytes() / rowBytes(source, layout, to.order) / PART_ROWS * PART_ROWS;
         if (source.rows() <= most) {
-            return whole(source, layout, order, perRow, device, runner);
+            return whole(source, layout, to);
         }
         if (most == 0) {
-            throw new OutOfDeviceMemoryException(device.device() + ": " + PART_ROWS + " rows of " + source.name()
+            throw new OutOfDeviceMemoryException(to.device.device() + ": " + PART_ROWS + " rows of " + source.name()
                     + " are more than one allocation may have; use another device.");
         }
         List<GpuWeight> parts = new ArrayList<>();
         try {
             for (int first = 0; first < source.rows(); first += (int) most) {
                 int count = (int) Math.min(most, source.rows() - first);
-                parts.add(whole(source.rows(first, count), layout, order, perRow, device, runner));
+                parts.add(whole(source.rows(first, count), layout, to));
             }
         } catch (RuntimeException | Error e) {
             parts.forEach(GpuWeight::close);
@@ -109,22 +110,16 @@ public final class GpuWeight implements LinearWeight {
         return columns * layout.element().bits() / Byte.SIZE + scales;
     }
 
-    private static GpuWeight whole(
-            MatrixSource source,
-            WeightLayout layout,
-            WeightOrder order,
-            boolean perRow,
-            GpuMemory device,
-            ListRunner<?, ?> runner) {
+    private static GpuWeight whole(MatrixSource source, WeightLayout layout, Target to) {
         if (!layout.element().quantized()) {
-            try (WeightRows rows = new WeightRows(source, layout, order)) {
-                MemoryBlock memory = memory(device, runner, rows.segment());
+            try (WeightRows rows = new WeightRows(source, layout, to.order)) {
+                MemoryBlock memory = memory(to, rows.segment());
                 return new GpuWeight(source, layout, memory, 0, 0, false, 0, 0, rows.stride(), 0);
             }
         }
-        int group = WeightTiles.groupOf(layout, perRow);
-        try (WeightTiles tiles = new WeightTiles(source, layout, order, group)) {
-            MemoryBlock memory = memory(device, runner, tiles.quants(), tiles.scales());
+        int group = WeightTiles.groupOf(layout, to.perRow);
+        try (WeightTiles tiles = new WeightTiles(source, layout, to.order, group)) {
+            MemoryBlock memory = memory(to, tiles.quants(), tiles.scales());
             long scales = memory.address() + tiles.quants().byteSize();
             return new GpuWeight(
                     source,
@@ -141,12 +136,12 @@ public final class GpuWeight implements LinearWeight {
     }
 
     /** Device memory that holds the sources one after the other. */
-    private static MemoryBlock memory(GpuMemory device, ListRunner<?, ?> runner, MemorySegment... sources) {
+    private static MemoryBlock memory(Target to, MemorySegment... sources) {
         long bytes = 0;
         for (MemorySegment source : sources) {
             bytes += source.byteSize();
         }
-        MemoryBlock memory = new MemoryBlock(bytes, device, runner, MemoryLedger.Purpose.WEIGHTS);
+        MemoryBlock memory = new MemoryBlock(bytes, to.device, to.runner, MemoryLedger.Purpose.WEIGHTS);
         try {
             long at = 0;
             for (MemorySegment source : sources) {
