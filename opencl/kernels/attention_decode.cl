@@ -25,7 +25,8 @@ KERNEL(ATTENTION_ITEMS) attention_decode(global const uchar* q, global const uch
     const int padded = padded_dim(dim);
     const int position = READ(int, data, a.rows.positions)[row];
     global const int* pages = READ(int, data, a.rows.pages) + READ(int, data, a.rows.tables)[row];
-    const Sight sight = {first_seen(a, position), position + 1, first_seen(a, position), position};
+    const int seen = first_seen(a, position);
+    const Sight sight = {seen, position + 1, (Places)seen, (Places)position};
     global const float* from = READ(float, q, a.q) + (row * a.heads + first_head) * dim;
     for (int i = item(); i < QUERIES * padded; i += ATTENTION_ITEMS) {
         const int d = i % padded;

@@ -54,7 +54,7 @@ typedef Ints Sum;
 
 Input input_of(uint word) { return word; }
 
-Ints dot(Words a, uint b) {
+Ints dot_words(Words a, uint b) {
     Ints sums;
     sums.s0 = dot_4x8packed_ss_int(a.s0, b);
     sums.s1 = dot_4x8packed_ss_int(a.s1, b);
@@ -83,7 +83,7 @@ Columns load_columns_of(global const uchar* group, int c, int output) {
     return columns;
 }
 
-Sum products(const Columns* columns, int half_of, Input x) { return dot(columns->of[half_of], x); }
+Sum products(const Columns* columns, int half_of, Input x) { return dot_words(columns->of[half_of], x); }
 
 Ints total(Sum sum) { return IS_INT4 ? sum >> 4 : sum; }
 
