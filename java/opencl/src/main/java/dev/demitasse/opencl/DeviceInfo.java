@@ -18,6 +18,7 @@ import static org.lwjgl.opencl.CL10.CL_PLATFORM_NAME;
 import static org.lwjgl.opencl.CL10.CL_PLATFORM_VERSION;
 import static org.lwjgl.opencl.CL10.clGetDeviceInfo;
 import static org.lwjgl.opencl.CL10.clGetPlatformInfo;
+import static org.lwjgl.opencl.CL11.CL_DEVICE_HOST_UNIFIED_MEMORY;
 import static org.lwjgl.opencl.CL12.CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
 
 import dev.demitasse.device.Support;
@@ -71,18 +72,22 @@ record DeviceInfo(
      *
      * @param dotProduct {@code cl_khr_integer_dot_product} for packed bytes
      * @param subgroups {@code cl_khr_subgroup_shuffle}, with OpenCL 3.0's subgroups
+     * @param hostMemory its memory is the host's, so that what is mapped is not copied
      */
-    record Features(boolean dotProduct, boolean subgroups) {
-        static Features of(String version, String extensions) {
+    record Features(boolean dotProduct, boolean subgroups, boolean hostMemory) {
+        static Features of(String version, String extensions, boolean hostMemory) {
             boolean modern = version.startsWith("OpenCL 3.");
             return new Features(
                     modern && extensions.contains(" cl_khr_integer_dot_product "),
-                    modern && extensions.contains(" cl_khr_subgroup_shuffle "));
+                    modern && extensions.contains(" cl_khr_subgroup_shuffle "),
+                    hostMemory);
         }
 
         @Override
         public String toString() {
-            return (dotProduct ? ", integer dot product" : "") + (subgroups ? ", subgroups" : "");
+            return (hostMemory ? ", shared with the host" : "")
+                    + (dotProduct ? ", integer dot product" : "")
+                    + (subgroups ? ", subgroups" : "");
         }
     }
 
@@ -127,6 +132,24 @@ record DeviceInfo(
         return gpu ? Kernels.ofGpu(features) : Kernels.ofProcessor();
     }
 
+    /** The same device taken for a GPU with memory of its own; for tests. */
+    DeviceInfo asGpu() {
+        return new DeviceInfo(
+                platform,
+                id,
+                name,
+                version,
+                software,
+                true,
+                units,
+                bytes,
+                allocationBytes,
+                limits,
+                usable,
+                correctDivision,
+                new Features(features.dotProduct, features.subgroups, false));
+    }
+
     /** Asks a driver. */
     static DeviceInfo of(long platform, long id) {
         String extensions = " " + text(id, CL_DEVICE_EXTENSIONS) + " ";
@@ -144,7 +167,7 @@ record DeviceInfo(
                 new Limits(number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), number(id, CL_DEVICE_LOCAL_MEM_SIZE)),
                 number(id, CL_DEVICE_ENDIAN_LITTLE) != 0 && number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0,
                 (number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0,
-                Features.of(text(id, CL_DEVICE_VERSION), extensions));
+                Features.of(text(id, CL_DEVICE_VERSION), extensions, number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0));
     }
 
     /** Why it cannot be used, or what it is. */

@@ -67,11 +67,11 @@ public class OpenClBackend implements Backend {
             throw new BackendUnavailableException(
                     "opencl: there is no device " + options.ordinal() + "; there are " + devices + ", counted from 0.");
         }
-        DeviceInfo device = devices.get(options.ordinal());
+        DeviceInfo device = seen(devices.get(options.ordinal()));
         if (!device.support().ok()) {
             throw new BackendUnavailableException("opencl: " + device.support() + ".");
         }
-        OpenClDevice opened = OpenClDevice.open(options, device, kernels(device));
+        OpenClDevice opened = OpenClDevice.open(options, device);
         if (device.gpu()) {
             check(opened);
         }
@@ -87,8 +87,8 @@ public class OpenClBackend implements Backend {
         }
     }
 
-    /** Which variants of kernels a device runs. */
-    DeviceInfo.Kernels kernels(DeviceInfo device) {
-        return device.kernels();
+    /** How a device is taken, which chooses kernels and ways to copy. */
+    DeviceInfo seen(DeviceInfo device) {
+        return device;
     }
 }

@@ -1,6 +1,8 @@
 package dev.demitasse.opencl;
 
 import static org.lwjgl.opencl.CL10.CL_CONTEXT_PLATFORM;
+import static org.lwjgl.opencl.CL10.CL_MAP_READ;
+import static org.lwjgl.opencl.CL10.CL_MEM_ALLOC_HOST_PTR;
 import static org.lwjgl.opencl.CL10.CL_MEM_READ_WRITE;
 import static org.lwjgl.opencl.CL10.CL_SUCCESS;
 import static org.lwjgl.opencl.CL10.clCreateBuffer;
@@ -9,8 +11,11 @@ import static org.lwjgl.opencl.CL10.clCreateContext;
 import static org.lwjgl.opencl.CL10.clFinish;
 import static org.lwjgl.opencl.CL10.clReleaseCommandQueue;
 import static org.lwjgl.opencl.CL10.clReleaseMemObject;
+import static org.lwjgl.opencl.CL10.nclEnqueueMapBuffer;
 import static org.lwjgl.opencl.CL10.nclEnqueueReadBuffer;
+import static org.lwjgl.opencl.CL10.nclEnqueueUnmapMemObject;
 import static org.lwjgl.opencl.CL10.nclEnqueueWriteBuffer;
+import static org.lwjgl.opencl.CL12.CL_MAP_WRITE_INVALIDATE_REGION;
 import static org.lwjgl.opencl.CL12.nclEnqueueFillBuffer;
 
 import dev.demitasse.exception.BackendUnavailableException;
@@ -28,6 +33,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.lwjgl.PointerBuffer;
 import org.lwjgl.system.MemoryStack;
+import org.lwjgl.system.MemoryUtil;
 
 /**
  * An OpenCL context with its in-order queue and its memory. OpenCL 1.2 has no addresses, so this one makes some: the
@@ -180,7 +186,8 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
         long buffer;
         try (MemoryStack stack = MemoryStack.stackPush()) {
             IntBuffer result = stack.mallocInt(1);
-            buffer = clCreateBuffer(context, CL_MEM_READ_WRITE, rounded, result);
+            long flags = CL_MEM_READ_WRITE | (device.features().hostMemory() ? CL_MEM_ALLOC_HOST_PTR : 0);
+            buffer = clCreateBuffer(context, flags, rounded, result);
             require(result.get(0), bytes, purpose);
             // Drivers may have no memory before it is used first.
             int failed =
@@ -237,6 +244,10 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
         if (host.byteSize() == 0) {
             return;
         }
+        if (device.features().hostMemory()) {
+            copyMapped(address, host, toDevice);
+            return;
+        }
         if (host.isNative()) {
             copy(address, host.address(), host.byteSize(), true, toDevice);
             return;
@@ -253,6 +264,25 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
                     host.asSlice(at, count).copyFrom(chunk.asSlice(0, count));
                 }
             }
+        }
+    }
+
+    /** Copies where the device's memory is the host's: at its place, with no copy by the driver. */
+    private void copyMapped(long address, MemorySegment host, boolean toDevice) {
+        long buffer = buffer(address);
+        long flags = toDevice ? CL_MAP_WRITE_INVALIDATE_REGION : CL_MAP_READ;
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            IntBuffer result = stack.mallocInt(1);
+            long at = nclEnqueueMapBuffer(
+                    queue, buffer, 1, flags, offset(address), host.byteSize(), 0, 0, 0, MemoryUtil.memAddress(result));
+            check(result.get(0), "mapping memory");
+            MemorySegment mapped = MemorySegment.ofAddress(at).reinterpret(host.byteSize());
+            if (toDevice) {
+                mapped.copyFrom(host);
+            } else {
+                host.copyFrom(mapped);
+            }
+            check(nclEnqueueUnmapMemObject(queue, buffer, at, 0, 0, 0), "unmapping memory");
         }
     }
 

@@ -28,7 +28,8 @@ final class OpenClDevice extends GpuDevice {
     }
 
     /** Opens a device. */
-    static OpenClDevice open(DeviceOptions options, DeviceInfo device, DeviceInfo.Kernels kernels) {
+    static OpenClDevice open(DeviceOptions options, DeviceInfo device) {
+        DeviceInfo.Kernels kernels = device.kernels();
         ActivationType wanted = options.activations();
         OpenClContext context = new OpenClContext(device);
         try {

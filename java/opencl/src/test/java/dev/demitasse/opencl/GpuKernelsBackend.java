@@ -1,6 +1,6 @@
 package dev.demitasse.opencl;
 
-/** The device with the variants of kernels that a GPU with its features has, wherever it runs. */
+/** A device taken for a GPU with the same features, and memory of its own. */
 public final class GpuKernelsBackend extends OpenClBackend {
     static final String NAME = "opencl-gpu-kernels";
 
@@ -13,7 +13,7 @@ public final class GpuKernelsBackend extends OpenClBackend {
     }
 
     @Override
-    DeviceInfo.Kernels kernels(DeviceInfo device) {
-        return DeviceInfo.Kernels.ofGpu(device.features());
+    DeviceInfo seen(DeviceInfo device) {
+        return device.asGpu();
     }
 }
