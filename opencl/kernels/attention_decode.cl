@@ -39,7 +39,10 @@ KERNEL(ATTENTION_ITEMS) attention_decode(global const uchar* q, global const uch
     for (int segment = (int)get_group_id(2); segment < segments; segment += (int)get_num_groups(2)) {
         State state;
         attend(cache, &a, pages, kv_head, row_segment + segment, &sight, queries, scratch, maxima, &state);
-        for (int h = 0; h < heads; h++) {
+        for (int h = 0; h < QUERIES; h++) {
+            if (h >= heads) {
+                continue;
+            }
             global float* to = WRITE(float, states, state_offset(a, row, first_head + h, segment));
             if (item() == 0) {
                 to[0] = one_of(&state.largest, h);

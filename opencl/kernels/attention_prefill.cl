@@ -54,9 +54,11 @@ KERNEL(ATTENTION_ITEMS) attention_prefill(global const uchar* q, global const uc
     }
     for (int j = 0; j < ELEMENTS; j++) {
         const int d = item() + j * ATTENTION_ITEMS;
-        for (int r = 0; r < rows && d < dim; r++) {
-            WRITE(float, out, a.out)[((first_row + r) * a.heads + head) * dim + d] =
-                one_of(&all.values[j], r) / one_of(&all.sum, r);
+        for (int r = 0; r < QUERIES; r++) {
+            if (r < rows && d < dim) {
+                WRITE(float, out, a.out)[((first_row + r) * a.heads + head) * dim + d] =
+                    one_of(&all.values[j], r) / one_of(&all.sum, r);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 // Launch:   (2 heads + query heads, rows) work-groups of 64 items: keys, then values, then queries.
 // Moves:    8 bytes read and 2 elements written a key element.
 // Why:      bound by the launch. A work-group has a group's 64 elements, so that its maximum crosses local memory only.
+#define NO_SUBGROUPS  // a work-group may have nothing to do: Intel's compiler has made shuffles beyond such branches 0
 #include "pages.h"
 #include "rope.h"
 

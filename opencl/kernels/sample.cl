@@ -204,8 +204,15 @@ int find(const Search* s, ulong target, int columns, local Shared* shared) {
 // Where a logit counts in a histogram: by the square root of its distance from the largest, then by the digits of its
 // order.
 int bin_of(const Search* s, int level, uint key, float logit) {
-    return level == 0 ? BINS - 1 - (int)fmin(sqrt((s->largest - logit) * BIN_SCALE), BINS - 1.0f)
-                      : (int)(key >> (32 - 8 * level) & 0xFF);
+    if (level > 0) {
+        return (int)(key >> (32 - 8 * level) & 0xFF);
+    }
+    const float distance = (s->largest - logit) * BIN_SCALE;
+    int root = (int)fmin(sqrt(distance), BINS - 1.0f);
+    // A device's root may be off by some units, and what is farther may not count as nearer.
+    root -= root > 0 && (float)(root * root) > distance ? 1 : 0;
+    root += root < BINS - 1 && (float)((root + 1) * (root + 1)) <= distance ? 1 : 0;
+    return BINS - 1 - root;
 }
 
 ulong bin_sum(local const Shared* shared, int bin) { return (ulong)shared->high[bin] << 32 | shared->low[bin]; }

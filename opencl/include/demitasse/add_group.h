@@ -171,9 +171,11 @@ void store_results(const LinearArgs* a, global const uchar* bias, global uchar* 
         return;
     }
     const int count = first_output < a->outputs ? (int)min((long)WIDTH, a->outputs - first_output) : 0;
-    for (int i = 0; i < count; i++) {
-        const float result = ((const float*)&results)[i];
-        store_output(out, a->out, a->out_type, at + i,
-                     is_there(a->bias) ? result + READ(float, bias, a->bias)[first_output + i] : result);
+    for (int i = 0; i < WIDTH; i++) {
+        if (i < count) {
+            const float result = ((const float*)&results)[i];
+            store_output(out, a->out, a->out_type, at + i,
+                         is_there(a->bias) ? result + READ(float, bias, a->bias)[first_output + i] : result);
+        }
     }
 }

@@ -48,7 +48,7 @@ GEMM(global const uchar* x, global const uchar* weights0, global const uchar* we
 #endif
     int tile = (int)get_group_id(0);
     const int matrix = matrix_of(&batch, &tile);
-    const LinearArgs a = batch.each[matrix];
+    const LinearArgs a = linear_args(&batch, matrix);
     const int first_row = (int)get_group_id(1) * GEMM_ROWS;
     const long first_output = (long)tile * GEMM_OUTPUTS + item() % LANES * WIDTH;
     const int count = input_groups(a.columns);

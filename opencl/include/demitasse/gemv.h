@@ -40,7 +40,7 @@ GEMV(global const uchar* x, global const uchar* weights0, global const uchar* we
     local Sums partials[ROWS * SEGMENTS * LANES];
     int block = (int)get_group_id(0);
     const int matrix = matrix_of(&batch, &block);
-    const LinearArgs a = batch.each[matrix];
+    const LinearArgs a = linear_args(&batch, matrix);
     const int first_row = (int)get_group_id(1) * ROWS;
     const int segment = item() / LANES;
     const Weights weights = {matrix == 0 ? weights0 : matrix == 1 ? weights1 : weights2, &a, block,

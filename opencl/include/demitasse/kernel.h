@@ -78,23 +78,26 @@ float4 load_columns(global const float* row, int k, int columns) {
 
 // ---- what all items of a work-group of a power of two of them have together; `shared` has a float for each
 
-#ifdef SUBGROUPS
+#if defined(SUBGROUPS) && !defined(NO_SUBGROUPS)
 #pragma OPENCL EXTENSION cl_khr_subgroups : enable
 #pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable
 
-// Subgroups exchange by shuffles, so that a work-group meets two barriers, and sums have one order on a device.
+// Subgroups exchange by shuffles, so that a work-group meets two barriers. Eight items at a time, as every subgroup of
+// a GPU has them, in the items' order: compilers choose a subgroup's size for each kernel, and sums shall have one
+// order.
 #define REDUCE(value, both)                                                             \
-    for (uint distance = get_sub_group_size() / 2; distance > 0; distance /= 2) {       \
+    const uint width = min(get_sub_group_size(), 8u);                                   \
+    for (uint distance = width / 2; distance > 0; distance /= 2) {                      \
         const float other = sub_group_shuffle_xor(value, distance);                     \
         value = both(value, other);                                                     \
     }                                                                                   \
     barrier(CLK_LOCAL_MEM_FENCE);                                                       \
-    if (get_sub_group_local_id() == 0) {                                                \
-        shared[get_sub_group_id()] = value;                                             \
+    if (get_sub_group_local_id() % width == 0) {                                        \
+        shared[(uint)item() / width] = value;                                           \
     }                                                                                   \
     barrier(CLK_LOCAL_MEM_FENCE);                                                       \
     value = shared[0];                                                                  \
-    for (uint i = 1; i < get_num_sub_groups(); i++) {                                   \
+    for (uint i = 1; i < (uint)get_local_size(0) / width; i++) {                        \
         value = both(value, shared[i]);                                                 \
     }
 

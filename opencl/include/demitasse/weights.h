@@ -56,13 +56,22 @@ typedef struct LinearBatch {
     long blocks[3];
 } LinearBatch;
 
-// The matrix of a work-group, which becomes its number within it.
+// The matrix of a work-group, which becomes its number within it. By constant indices, so that arguments need no memory
+// of a work-item's own.
 int matrix_of(const LinearBatch* batch, int* block) {
-    int i = 0;
-    while (i < LINEAR_BATCH - 1 && *block >= batch->blocks[i]) {
-        *block -= (int)batch->blocks[i++];
+    if (*block < batch->blocks[0]) {
+        return 0;
     }
-    return i;
+    *block -= (int)batch->blocks[0];
+    if (*block < batch->blocks[1]) {
+        return 1;
+    }
+    *block -= (int)batch->blocks[1];
+    return 2;
+}
+
+LinearArgs linear_args(const LinearBatch* batch, int matrix) {
+    return matrix == 0 ? batch->each[0] : matrix == 1 ? batch->each[1] : batch->each[2];
 }
 
 int input_groups(long columns) { return ((int)columns + INPUT_GROUP - 1) / INPUT_GROUP; }

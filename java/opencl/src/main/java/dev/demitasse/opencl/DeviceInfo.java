@@ -20,6 +20,7 @@ import static org.lwjgl.opencl.CL10.clGetDeviceInfo;
 import static org.lwjgl.opencl.CL10.clGetPlatformInfo;
 import static org.lwjgl.opencl.CL11.CL_DEVICE_HOST_UNIFIED_MEMORY;
 import static org.lwjgl.opencl.CL12.CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
+import static org.lwjgl.opencl.CL21.CL_DEVICE_MAX_NUM_SUB_GROUPS;
 
 import dev.demitasse.device.Support;
 import java.nio.ByteBuffer;
@@ -75,11 +76,11 @@ record DeviceInfo(
      * @param hostMemory its memory is the host's, so that what is mapped is not copied
      */
     record Features(boolean dotProduct, boolean subgroups, boolean hostMemory) {
-        static Features of(String version, String extensions, boolean hostMemory) {
+        static Features of(String version, String extensions, boolean subgroups, boolean hostMemory) {
             boolean modern = version.startsWith("OpenCL 3.");
             return new Features(
                     modern && extensions.contains(" cl_khr_integer_dot_product "),
-                    modern && extensions.contains(" cl_khr_subgroup_shuffle "),
+                    modern && subgroups && extensions.contains(" cl_khr_subgroup_shuffle "),
                     hostMemory);
         }
 
@@ -167,7 +168,11 @@ record DeviceInfo(
                 new Limits(number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), number(id, CL_DEVICE_LOCAL_MEM_SIZE)),
                 number(id, CL_DEVICE_ENDIAN_LITTLE) != 0 && number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0,
                 (number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0,
-                Features.of(text(id, CL_DEVICE_VERSION), extensions, number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0));
+                Features.of(
+                        text(id, CL_DEVICE_VERSION),
+                        extensions,
+                        hasSubgroups(id),
+                        number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0));
     }
 
     /** Why it cannot be used, or what it is. */
@@ -229,6 +234,11 @@ record DeviceInfo(
 
     private static String string(ByteBuffer bytes) {
         return StandardCharsets.UTF_8.decode(bytes).toString().replace("\0", "").strip();
+    }
+
+    /** Drivers of OpenCL before 2.1 do not know the question. */
+    private static boolean hasSubgroups(long id) {
+        return text(id, CL_DEVICE_VERSION).startsWith("OpenCL 3.") && number(id, CL_DEVICE_MAX_NUM_SUB_GROUPS) != 0;
     }
 
     /** A number of four or eight bytes. */

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 /** {@link Step.Quantize} and {@link Step.Linear} as launches. */
 final class LinearLaunches implements AutoCloseable {
     /** Rows of one call. */
-    static final int MOST_ROWS = 1 << 20;
+    static final int MOST_ROWS = 65535; // work-groups along the second dimension, on NVIDIA's GPUs
 
     private final DeviceInfo.Kernels device;
     private final QuantizedActivations quantized;

@@ -7,6 +7,7 @@ import static org.lwjgl.opencl.CL10.clGetDeviceIDs;
 import static org.lwjgl.opencl.CL10.clGetPlatformIDs;
 
 import dev.demitasse.device.Support;
+import dev.demitasse.exception.DeviceFailedException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
 import java.nio.IntBuffer;
@@ -28,6 +29,8 @@ final class Loader {
             "linux", "libOpenCL.so.1",
             "windows", "OpenCL.dll",
             "mac", "/System/Library/Frameworks/OpenCL.framework/OpenCL");
+
+    private static final System.Logger LOG = System.getLogger(Loader.class.getName());
 
     private Loader() {}
 
@@ -92,20 +95,29 @@ final class Loader {
             PointerBuffer platforms = stack.mallocPointer(count.get(0));
             Results.check(clGetPlatformIDs(platforms, (IntBuffer) null), "listing platforms");
             for (int i = 0; i < platforms.capacity(); i++) {
-                failed = clGetDeviceIDs(platforms.get(i), CL_DEVICE_TYPE_ALL, null, count);
-                if (failed == CL_DEVICE_NOT_FOUND) {
-                    continue;
-                }
-                Results.check(failed, "counting devices");
-                PointerBuffer ids = stack.mallocPointer(count.get(0));
-                Results.check(
-                        clGetDeviceIDs(platforms.get(i), CL_DEVICE_TYPE_ALL, ids, (IntBuffer) null), "listing devices");
-                for (int k = 0; k < ids.capacity(); k++) {
-                    devices.add(DeviceInfo.of(platforms.get(i), ids.get(k)));
-                }
+                addDevices(platforms.get(i), devices);
             }
         }
         devices.sort(Comparator.comparing(device -> !device.gpu()));
         return devices;
+    }
+
+    /** The devices of a platform; a driver that fails does not hide what others have. */
+    private static void addDevices(long platform, List<DeviceInfo> devices) {
+        try (MemoryStack stack = MemoryStack.stackPush()) {
+            IntBuffer count = stack.mallocInt(1);
+            int failed = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, null, count);
+            if (failed == CL_DEVICE_NOT_FOUND) {
+                return;
+            }
+            Results.check(failed, "counting devices");
+            PointerBuffer ids = stack.mallocPointer(count.get(0));
+            Results.check(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, ids, (IntBuffer) null), "listing devices");
+            for (int k = 0; k < ids.capacity(); k++) {
+                devices.add(DeviceInfo.of(platform, ids.get(k)));
+            }
+        } catch (DeviceFailedException e) {
+            LOG.log(System.Logger.Level.WARNING, "opencl: a driver is left out: {0}", e.getMessage());
+        }
     }
 }

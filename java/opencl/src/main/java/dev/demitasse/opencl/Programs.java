@@ -86,7 +86,10 @@ final class Programs implements AutoCloseable {
                 return others;
             }
             long program = fromSource(key, source, all);
-            cache.write(name, binary(program));
+            byte[] built = binary(program);
+            if (built.length > 0) {
+                cache.write(name, built);
+            }
             return program;
         });
     }
@@ -169,16 +172,18 @@ final class Programs implements AutoCloseable {
         }
     }
 
-    private byte[] binary(long program) {
+    /** Empty where the driver does not give it: then it is built anew each time. */
+    private static byte[] binary(long program) {
         try (MemoryStack stack = MemoryStack.stackPush()) {
             PointerBuffer size = stack.mallocPointer(1);
-            context.check(
-                    clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, size, null), "asking for a program's size");
+            if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, size, null) != CL_SUCCESS || size.get(0) == 0) {
+                return new byte[0];
+            }
             ByteBuffer bytes = MemoryUtil.memAlloc((int) size.get(0));
             try {
-                context.check(
-                        clGetProgramInfo(program, CL_PROGRAM_BINARIES, stack.pointers(bytes), null),
-                        "asking for a program");
+                if (clGetProgramInfo(program, CL_PROGRAM_BINARIES, stack.pointers(bytes), null) != CL_SUCCESS) {
+                    return new byte[0];
+                }
                 byte[] binary = new byte[bytes.remaining()];
                 bytes.get(binary);
                 return binary;
