@@ -81,7 +81,7 @@ public final class Devices {
             }
             refusals.add(backend.name() + ": " + support);
             LOG.log(
-                    support.absent() ? Level.DEBUG : Level.INFO,
+                    support.absent() || support.ok() ? Level.DEBUG : Level.INFO, // ok: only for those who ask
                     "Backend {0} is not used: {1}",
                     backend.name(),
                     support);
