@@ -5,12 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../native"
 
-install() { # the packages, where that is possible
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
-      { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1; } || true
-  fi
-}
+. ../ci/packages.sh
 
 run() { # a preset, if its tools (the other arguments) are there
   preset=$1

@@ -7,11 +7,8 @@ cd "$(dirname "$0")/.."
 . ci/jdk.sh
 
 driver=/usr/lib/oclgrind/liboclgrind-rt-icd.so
-if [ ! -e "$driver" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get install -y --no-install-recommends oclgrind ocl-icd-libopencl1 >/dev/null 2>&1 ||
-    { apt-get update >/dev/null 2>&1 &&
-      apt-get install -y --no-install-recommends oclgrind ocl-icd-libopencl1 >/dev/null 2>&1; } || true
-fi
+. ci/packages.sh
+[ -e "$driver" ] || install oclgrind ocl-icd-libopencl1
 [ -e "$driver" ] || { echo "ci/oclgrind.sh: oclgrind is needed; install it (package oclgrind)." >&2; exit 1; }
 
 folder=$PWD/target/oclgrind

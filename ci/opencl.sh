@@ -8,10 +8,7 @@ present() {
     ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1
 }
 
-packages="pocl-opencl-icd ocl-icd-libopencl1"
-if ! present && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  # shellcheck disable=SC2086 # packages are words
-  apt-get install -y --no-install-recommends $packages >/dev/null 2>&1 ||
-    { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends $packages >/dev/null 2>&1; } || true
-fi
-present || echo "ci/opencl.sh: there is no OpenCL driver ($packages); its tests are skipped"
+. "$(dirname "$0")/packages.sh"
+present || install pocl-opencl-icd ocl-icd-libopencl1
+present ||
+  echo "ci/opencl.sh: there is no OpenCL driver (pocl-opencl-icd ocl-icd-libopencl1); its tests are skipped"
