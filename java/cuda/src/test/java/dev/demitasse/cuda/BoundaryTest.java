@@ -39,6 +39,12 @@ class BoundaryTest {
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
         assertThat(WeightOrder.FRAGMENTS.outputs()).isEqualTo(Boundary.TILE_OUTPUTS);
+        for (WeightLayout.Element element : List.of(WeightLayout.Element.INT4, WeightLayout.Element.INT8)) {
+            int columns = WeightOrder.FRAGMENTS.columns(element);
+            assertThat(columns).isEqualTo(Boundary.tile_columns(element.bits()));
+            assertThat(WeightOrder.FRAGMENTS.outputs() * columns * element.bits() / Byte.SIZE)
+                    .isEqualTo(Boundary.TILE_BYTES);
+        }
         assertThat(AttentionPlan.BLOCK_INTS).isEqualTo(Boundary.PREFILL_WORDS);
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);

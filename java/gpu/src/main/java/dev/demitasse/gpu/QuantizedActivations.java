@@ -12,8 +12,6 @@ public final class QuantizedActivations implements AutoCloseable {
     /** Bytes of a group's scale and sums. */
     public static final int GROUP_BYTES = 8;
 
-    private static final int TILE_ROWS = 8;
-
     private final Workspace memory;
 
     /** No room yet. */
@@ -42,9 +40,10 @@ public final class QuantizedActivations implements AutoCloseable {
         return memory.address() + integerBytes(rows, padded);
     }
 
-    /** Some kernels have rows in tiles. */
+    /** CUDA's kernels have rows in tiles of as many as tiles of weights have outputs. */
     private static long integerBytes(int rows, int padded) {
-        return (long) (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS * padded;
+        int tile = WeightOrder.FRAGMENTS.outputs();
+        return (long) (rows + tile - 1) / tile * tile * padded;
     }
 
     @Override

@@ -11,7 +11,7 @@ public enum WeightOrder {
      */
     FRAGMENTS(8, 1) {
         @Override
-        int columns(WeightLayout.Element element) {
+        public int columns(WeightLayout.Element element) {
             return element.quantized() ? 512 / element.bits() : 128 / element.bits();
         }
 
@@ -33,7 +33,7 @@ public enum WeightOrder {
      */
     SIDE_BY_SIDE(16, 16) {
         @Override
-        int columns(WeightLayout.Element element) {
+        public int columns(WeightLayout.Element element) {
             return GROUP;
         }
 
@@ -70,7 +70,7 @@ public enum WeightOrder {
     }
 
     /** Columns of a tile of integers; of floating-point numbers those to whose multiples rows are padded. */
-    abstract int columns(WeightLayout.Element element);
+    public abstract int columns(WeightLayout.Element element);
 
     /**
      * Where a word of integers lies within a tile, in bytes.

@@ -1,7 +1,7 @@
 package dev.demitasse.gpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
@@ -51,26 +51,31 @@ public final class WeightRows implements AutoCloseable {
         short[] narrow = new short[wide ? 0 : columns];
         for (int row = from; row < to; row++) {
             if (wide) {
-                float[] values = reader.floats(row);
-                for (int k = 0; k < columns; k++) {
-                    memory.segment().set(JAVA_FLOAT, at(row, k), values[k]);
-                }
+                put(MemorySegment.ofArray(reader.floats(row)).asSlice(0, (long) columns * elementBytes), row);
             } else {
                 reader.narrow(row, narrow);
-                for (int k = 0; k < columns; k++) {
-                    memory.segment().set(JAVA_SHORT, at(row, k), narrow[k]);
-                }
+                put(MemorySegment.ofArray(narrow), row);
             }
         }
     }
 
-    /** Where an element lies. */
-    private long at(int row, int column) {
+    /** Puts a row's elements where its words lie. */
+    private void put(MemorySegment elements, int row) {
         int outputs = order.floatOutputs();
-        int inRow = column * elementBytes;
-        return (long) (row / outputs) * outputs * stride
-                + ((long) (inRow / Integer.BYTES) * outputs + row % outputs) * Integer.BYTES
-                + inRow % Integer.BYTES;
+        long first = (long) (row / outputs) * outputs * stride + row % outputs * (long) Integer.BYTES;
+        if (outputs == 1) {
+            MemorySegment.copy(elements, 0, memory.segment(), first, elements.byteSize());
+            return;
+        }
+        long words = elements.byteSize() / Integer.BYTES;
+        for (long i = 0; i < words; i++) {
+            int word = elements.get(JAVA_INT_UNALIGNED, i * Integer.BYTES);
+            memory.segment().set(JAVA_INT_UNALIGNED, first + i * Integer.BYTES * outputs, word);
+        }
+        long end = words * Integer.BYTES;
+        if (end < elements.byteSize()) { // a 16-bit element is left
+            memory.segment().set(JAVA_SHORT_UNALIGNED, first + end * outputs, elements.get(JAVA_SHORT_UNALIGNED, end));
+        }
     }
 
     /** Bytes of a row. */

@@ -120,12 +120,13 @@ public final class WeightTiles implements AutoCloseable {
         return row -> {
             reader.integers(row, q, rowScales, rowMins);
             for (int g = 0; g < q.length / WeightOrder.GROUP; g++) {
+                Place place = placeOf(row, g);
                 for (int word = 0; word < words; word++) {
                     int column = g * WeightOrder.GROUP + word * 4;
                     int bits = int4
                             ? ((int) INTS.get(q, column) | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS
                             : (int) INTS.get(q, column);
-                    quants.segment().set(INT, wordAt(row, g, word), bits);
+                    quants.segment().set(INT, at(place, word), bits);
                 }
             }
             putScales(wide, row, rowScales, rowMins);
@@ -145,20 +146,28 @@ public final class WeightTiles implements AutoCloseable {
             for (int g = 0; g < rowScales.length; g++, at += blockBytes) {
                 rowScales[g] = source.scaleAt(row, at);
                 rowMins[g] = layout.minimum() ? source.scaleAt(row, at + Short.BYTES) : 0;
+                Place place = placeOf(row, g);
                 for (int word = 0; word < words; word++) {
                     int bits = data.get(INT, at + scaleBytes + word * 4L) ^ zeros;
-                    quants.segment().set(INT, wordAt(row, g, word), bits);
+                    quants.segment().set(INT, at(place, word), bits);
                 }
             }
             putScales(wide, row, rowScales, rowMins);
         };
     }
 
-    /** Where a word of the g-th 32 columns of a row lies. */
-    private long wordAt(int row, int g, int word) {
+    /** 32 columns of a row: where their tile begins, and which of it they are. */
+    private record Place(long tile, int output, int group) {}
+
+    private Place placeOf(int row, int g) {
         int each = columns / WeightOrder.GROUP;
-        return ((long) (row / order.outputs()) * tiles + g / each) * tileBytes
-                + order.word(int4, row % order.outputs(), g % each, word);
+        long tile = (long) (row / order.outputs()) * tiles + g / each;
+        return new Place(tile * tileBytes, row % order.outputs(), g % each);
+    }
+
+    /** Where a word of them lies. */
+    private long at(Place place, int word) {
+        return place.tile + order.word(int4, place.output, place.group, word);
     }
 
     /** Index of a scale of a row among all. */
@@ -245,7 +254,7 @@ public final class WeightTiles implements AutoCloseable {
     public float value(int row, int column) {
         int inGroup = column % WeightOrder.GROUP;
         int word = inGroup / 4 % words;
-        long at = wordAt(row, column / WeightOrder.GROUP, word) + column % 4;
+        long at = at(placeOf(row, column / WeightOrder.GROUP), word) + column % 4;
         int bits = quants.segment().get(JAVA_BYTE, at);
         int q = int4 ? bits >> inGroup / 16 * 4 & 15 ^ 8 : bits;
         long index = scaleIndex(row, group == 0 ? 0 : column / group);

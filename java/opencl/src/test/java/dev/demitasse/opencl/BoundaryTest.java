@@ -29,6 +29,9 @@ class BoundaryTest {
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
         assertThat(WeightOrder.SIDE_BY_SIDE.outputs()).isEqualTo(Boundary.BLOCK_OUTPUTS);
+        for (WeightLayout.Element element : WeightLayout.Element.values()) {
+            assertThat(WeightOrder.SIDE_BY_SIDE.columns(element)).isEqualTo(Boundary.INPUT_GROUP);
+        }
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);
         assertThat(KvShape.PAGE).isEqualTo(Boundary.PAGE);
         assertThat(KvShape.SCALE_GROUP).isEqualTo(Boundary.SCALE_GROUP);
