@@ -119,20 +119,12 @@ int token_at(const Search* s, local const Shared* shared, int i) { return s->lis
 int token_count(const Search* s) { return s->listed < 0 ? s->columns : s->listed; }
 
 // The largest logit and the first token that has it, as order << 32 | ~token, in all items.
-ulong best_of(const Search* s, local Shared* shared) {
+ulong best_of(const Search* s, local ulong* shared) {
     ulong most = 0;
     for (int id = item(); id < s->columns; id += SAMPLE_ITEMS) {
         most = max(most, (ulong)order_of(s->logits[id]) << 32 | (uint)~id);
     }
-    shared->items[item()] = most;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int distance = SAMPLE_ITEMS / 2; distance > 0; distance /= 2) {
-        if (item() < distance) {
-            shared->items[item()] = max(shared->items[item()], shared->items[item() + distance]);
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    most = shared->items[0];
+    REDUCE_TREE(most, max)
     barrier(CLK_LOCAL_MEM_FENCE);
     return most;
 }
@@ -374,7 +366,7 @@ KERNEL(SAMPLE_ITEMS) sample(global const uchar* logits, global const uchar* rows
     s.columns = (int)a.columns;
     s.listed = -1;
     s.is_of_key = false;
-    const int best = (int)~(uint)best_of(&s, &shared);
+    const int best = (int)~(uint)best_of(&s, shared.items);
     s.largest = s.logits[best];
     const bool none = order_of(s.largest) == 0;
     int drawn = best;

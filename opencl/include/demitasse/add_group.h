@@ -132,29 +132,23 @@ void add_group(const Weights* w, const Inputs* inputs, int g, Sums* sums) {
 
 #endif
 
-// Results of neighboring outputs, of the sums of their segments.
-Floats results_of(const Weights* w, global const uchar* inputs, int row, long first_output, Sums sum) {
-    const LinearArgs* a = w->a;
+// Results of an item's outputs and a row, of the sums of its segments.
+Floats results_of(const Weights* w, global const uchar* inputs, int row, Sums sum) {
 #if INTEGERS
-    global const InputGroup* of_row = READ(InputGroup, inputs, a->groups) + (long)row * w->groups;
-    const Floats scale = load_scales(w->memory, a->scales, first_output, a->fp16_scales != 0);
-    if (!is_there(a->mins)) {
-        return scale * WIDE(convert_float)(sum) * of_row->scale;
-    }
+    global const InputGroup* of_row = READ(InputGroup, inputs, w->a->groups) + (long)row * w->groups;
+    const bool has_minimums = is_there(w->a->mins);
     int input = 0;
-    for (int g = 0; g < w->groups; g++) {
+    for (int g = 0; g < (has_minimums ? w->groups : 0); g++) {
         input += sum32(of_row[g].sums16);
     }
-    const Floats minimum = load_scales(w->memory, a->mins, first_output, a->fp16_scales != 0);
-    const Floats all = WIDE(convert_float)(sum + (IS_INT4 ? 8 * input : 0));
-    return fma(scale, all, minimum * (float)input) * of_row->scale;
-#elif EXACT
+    return weighted(w, scales_at(w, 0, 0), has_minimums ? minimums_at(w, 0, 0) : 0, sum, input) * of_row->scale;
+#else
+#if EXACT
     if (any((WIDE(as_uint)(sum) & 0x7F800000u) == 0x7F800000u) &&
-        has_non_finite(READ(float, inputs, a->x) + row * a->columns, a->columns)) {
+        has_non_finite(READ(float, inputs, w->a->x) + row * w->a->columns, w->a->columns)) {
         return not_a_number();
     }
-    return sum;
-#else
+#endif
     return sum;
 #endif
 }

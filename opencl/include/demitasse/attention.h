@@ -112,9 +112,9 @@ void clear(State* state) {
     }
 }
 
-// A segment of what is seen; the sum in all items. `scratch` has a Many for each item, `maxima` for each part.
+// A segment of what is seen; the sum in all items. `shared` has a Many for each item, `maxima` for each part.
 void attend(global const uchar* cache, const AttentionArgs* a, global const int* pages, int kv_head, int segment,
-            const Sight* sight, local const Many* queries, local Many* scratch, local Many* maxima, State* state) {
+            const Sight* sight, local const Many* queries, local Many* shared, local Many* maxima, State* state) {
     clear(state);
     const int begin = max(sight->begin, segment * SEGMENT);
     const int end = min(sight->end, (segment + 1) * SEGMENT);
@@ -127,12 +127,12 @@ void attend(global const uchar* cache, const AttentionArgs* a, global const int*
                          ? scores_of(cache, a, block, own % PAGE, queries)
                          : scores;
         }
-        scratch[item()] = scores;
+        shared[item()] = scores;
         barrier(CLK_LOCAL_MEM_FENCE);
         if (item() < PARTS) {
             Many part = -INFINITY;
             for (int i = 0; i < ATTENTION_ITEMS / PARTS; i++) {
-                part = fmax(part, scratch[i * PARTS + item()]);
+                part = fmax(part, shared[i * PARTS + item()]);
             }
             maxima[item()] = part;
         }
@@ -148,19 +148,11 @@ void attend(global const uchar* cache, const AttentionArgs* a, global const int*
         for (int j = 0; j < ELEMENTS; j++) {
             state->values[j] *= factor;
         }
-        scratch[item()] = weight;
+        shared[item()] = weight;
         barrier(CLK_LOCAL_MEM_FENCE);
-        add_values(cache, a, pages, kv_head, max(begin, at), min(end, at + ATTENTION_ITEMS), scratch, state->values);
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    scratch[item()] = state->sum;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int distance = ATTENTION_ITEMS / 2; distance > 0; distance /= 2) {
-        if (item() < distance) {
-            scratch[item()] += scratch[item() + distance];
-        }
+        add_values(cache, a, pages, kv_head, max(begin, at), min(end, at + ATTENTION_ITEMS), shared, state->values);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    state->sum = scratch[0];
+    REDUCE_TREE(state->sum, SUM_OF)
     barrier(CLK_LOCAL_MEM_FENCE);
 }

@@ -108,6 +108,6 @@ GEMM(global const uchar* x, global const uchar* weights0, global const uchar* we
         const int row = first_row + inputs.row + r;
         store_results(&a, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
                       matrix == 0 ? out0 : matrix == 1 ? out1 : out2, row, first_output,
-                      results_of(&weights, x, row, first_output, totals[r]));
+                      results_of(&weights, x, row, totals[r]));
     }
 }

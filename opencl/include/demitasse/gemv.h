@@ -70,7 +70,7 @@ GEMV(global const uchar* x, global const uchar* weights0, global const uchar* we
             const long output = (long)block * BLOCK_OUTPUTS + i % LANES * WIDTH;
             store_results(&a, matrix == 0 ? bias0 : matrix == 1 ? bias1 : bias2,
                           matrix == 0 ? out0 : matrix == 1 ? out1 : out2, row, output,
-                          results_of(&weights, x, row, output, sum));
+                          results_of(&weights, x, row, sum));
         }
     }
 }

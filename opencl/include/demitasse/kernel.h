@@ -76,7 +76,20 @@ float4 load_columns(global const float* row, int k, int columns) {
     return x;
 }
 
-// ---- what all items of a work-group of a power of two of them have together; `shared` has a float for each
+// ---- what all items of a work-group of a power of two of them have together; `shared` has a number for each
+
+// `value` becomes that of all items, folded pairwise; of any type.
+#define REDUCE_TREE(value, both)                                                        \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    shared[item()] = value;                                                             \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
+    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {      \
+        if (item() < distance) {                                                        \
+            shared[item()] = both(shared[item()], shared[item() + distance]);           \
+        }                                                                               \
+        barrier(CLK_LOCAL_MEM_FENCE);                                                   \
+    }                                                                                   \
+    value = shared[0];
 
 #if defined(SUBGROUPS) && !defined(NO_SUBGROUPS)
 #pragma OPENCL EXTENSION cl_khr_subgroups : enable
@@ -102,26 +115,14 @@ float4 load_columns(global const float* row, int k, int columns) {
     }
 
 #else
-
-#define REDUCE(value, both)                                                             \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
-    shared[item()] = value;                                                             \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                       \
-    for (int distance = (int)get_local_size(0) / 2; distance > 0; distance /= 2) {      \
-        if (item() < distance) {                                                        \
-            shared[item()] = both(shared[item()], shared[item() + distance]);           \
-        }                                                                               \
-        barrier(CLK_LOCAL_MEM_FENCE);                                                   \
-    }                                                                                   \
-    value = shared[0];
-
+#define REDUCE REDUCE_TREE
 #endif
 
-float sum_of_both(float a, float b) { return a + b; }
+#define SUM_OF(a, b) ((a) + (b))
 
 // The sum, always in the same order.
 float group_sum(float value, local float* shared) {
-    REDUCE(value, sum_of_both)
+    REDUCE(value, SUM_OF)
     return value;
 }
 
