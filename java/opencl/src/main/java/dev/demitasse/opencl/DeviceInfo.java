@@ -76,12 +76,16 @@ record DeviceInfo(
      * @param hostMemory its memory is the host's, so that what is mapped is not copied
      */
     record Features(boolean dotProduct, boolean subgroups, boolean hostMemory) {
-        static Features of(String version, String extensions, boolean subgroups, boolean hostMemory) {
-            boolean modern = version.startsWith("OpenCL 3.");
+        /** Older drivers do not know the question for subgroups. */
+        static Features of(long id) {
+            boolean modern = text(id, CL_DEVICE_VERSION).startsWith("OpenCL 3.");
+            String extensions = " " + text(id, CL_DEVICE_EXTENSIONS) + " ";
             return new Features(
                     modern && extensions.contains(" cl_khr_integer_dot_product "),
-                    modern && subgroups && extensions.contains(" cl_khr_subgroup_shuffle "),
-                    hostMemory);
+                    modern
+                            && extensions.contains(" cl_khr_subgroup_shuffle ")
+                            && number(id, CL_DEVICE_MAX_NUM_SUB_GROUPS) != 0,
+                    number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0);
         }
 
         @Override
@@ -153,7 +157,6 @@ record DeviceInfo(
 
     /** Asks a driver. */
     static DeviceInfo of(long platform, long id) {
-        String extensions = " " + text(id, CL_DEVICE_EXTENSIONS) + " ";
         return new DeviceInfo(
                 platform,
                 id,
@@ -168,11 +171,7 @@ record DeviceInfo(
                 new Limits(number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), number(id, CL_DEVICE_LOCAL_MEM_SIZE)),
                 number(id, CL_DEVICE_ENDIAN_LITTLE) != 0 && number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0,
                 (number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0,
-                Features.of(
-                        text(id, CL_DEVICE_VERSION),
-                        extensions,
-                        hasSubgroups(id),
-                        number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0));
+                Features.of(id));
     }
 
     /** Why it cannot be used, or what it is. */
@@ -234,11 +233,6 @@ record DeviceInfo(
 
     private static String string(ByteBuffer bytes) {
         return StandardCharsets.UTF_8.decode(bytes).toString().replace("\0", "").strip();
-    }
-
-    /** Drivers of OpenCL before 2.1 do not know the question. */
-    private static boolean hasSubgroups(long id) {
-        return text(id, CL_DEVICE_VERSION).startsWith("OpenCL 3.") && number(id, CL_DEVICE_MAX_NUM_SUB_GROUPS) != 0;
     }
 
     /** A number of four or eight bytes. */

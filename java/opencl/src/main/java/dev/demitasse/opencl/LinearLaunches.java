@@ -16,14 +16,14 @@ final class LinearLaunches implements AutoCloseable {
     /** Rows of one call. */
     static final int MOST_ROWS = 65535; // work-groups along the second dimension, on NVIDIA's GPUs
 
-    private final DeviceInfo.Kernels device;
+    private final DeviceInfo.Kernels variants;
     private final QuantizedActivations quantized;
 
     /** A matrix that waits to share a launch with others of the same input and kernel. */
     private record Waiting(Programs.Key kernel, GpuWeight weight, Step.Product product, long[] arguments) {}
 
-    LinearLaunches(GpuMemory memory, DeviceInfo.Kernels device) {
-        this.device = device;
+    LinearLaunches(GpuMemory memory, DeviceInfo.Kernels variants) {
+        this.variants = variants;
         this.quantized = new QuantizedActivations(memory);
     }
 
@@ -90,10 +90,10 @@ final class LinearLaunches implements AutoCloseable {
                 (many(step) ? "gemm_" : "gemv_") + (element.quantized() ? weight.int4() ? "int4" : "int8" : "float");
         String macros = element.quantized()
                 ? "-DREACH=" + weight.group() + " -DEXACT=" + (step.integers() ? 0 : 1) + " -DPRODUCT="
-                        + Boundary.Product.of(device.product())
+                        + Boundary.Product.of(variants.product())
                 : "-DELEMENT=" + Boundary.Element.of(element);
         String rows = many(step) ? "" : " -DROWS=" + Boundary.gemv_rows(step.rows());
-        return new Programs.Key(name, macros + rows + " -DWIDTH=" + device.width());
+        return new Programs.Key(name, macros + rows + " -DWIDTH=" + variants.width());
     }
 
     /** {@code first}: which of the product's outputs is the first of this part of its weights. */
@@ -126,26 +126,25 @@ final class LinearLaunches implements AutoCloseable {
         }
         Arguments all =
                 new Arguments(Boundary.LinearBatch.WORDS).buffer(step.integers() ? quantized.integers() : step.x());
-        List<Step.Product> products = waiting.stream().map(Waiting::product).toList();
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < waiting.size() ? waiting.get(i).weight.elements() : 0);
         }
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
-            all.buffer(i < products.size() ? products.get(i).bias() : 0);
+            all.buffer(i < waiting.size() ? waiting.get(i).product.bias() : 0);
         }
         int outputs = many(step) ? Boundary.GEMM_OUTPUTS : Boundary.BLOCK_OUTPUTS; // of a work-group
         int rows = many(step) ? Boundary.GEMM_ROWS : Boundary.gemv_rows(step.rows());
         long blocks = 0;
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
-            all.buffer(i < products.size() ? products.get(i).out() : 0);
-            if (i < products.size()) {
+            all.buffer(i < waiting.size() ? waiting.get(i).product.out() : 0);
+            if (i < waiting.size()) {
                 long own = pieces(waiting.get(i).weight.rows(), outputs);
                 all.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, waiting.get(i).arguments);
                 all.set(Boundary.LinearBatch.BLOCKS + i, own);
                 blocks += own;
             }
         }
-        int items = many(step) ? Boundary.gemm_items(device.width()) : Boundary.gemv_items(device.width());
+        int items = many(step) ? Boundary.gemm_items(variants.width()) : Boundary.gemv_items(variants.width());
         out.add(all.launch(waiting.getFirst().kernel, new Launch.Grid(blocks, pieces(step.rows(), rows), 1, items)));
         waiting.clear();
     }

@@ -4,6 +4,7 @@ import dev.demitasse.Linear;
 import dev.demitasse.device.Device;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.quant.WeightLayout;
+import java.util.Arrays;
 
 /**
  * Whether a driver compiles kernels to what they say: a product of integers, whose result is known to the last bit.
@@ -22,9 +23,7 @@ final class SelfCheck {
         float[] x = integers(ROWS, 127);
         try (Linear matrix = Linear.quantize(device, w, OUTPUTS, COLUMNS, WeightLayout.int4(32))) {
             for (int rows : new int[] {1, ROWS}) {
-                float[] few = new float[rows * COLUMNS];
-                System.arraycopy(x, 0, few, 0, few.length);
-                float[] y = matrix.multiply(few, rows);
+                float[] y = matrix.multiply(Arrays.copyOf(x, rows * COLUMNS), rows);
                 for (int i = 0; i < y.length; i++) {
                     int expected = product(x, i / OUTPUTS, w, i % OUTPUTS);
                     if (y[i] != expected) {

@@ -19,7 +19,6 @@ import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.testkit.KernelCases.Fill;
 import java.lang.foreign.MemorySegment;
-import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
@@ -118,7 +117,7 @@ class SmallShapesTest {
                 Buffer x = device.upload(rows[0])) {
             for (Draw draw : KernelCases.draws(1)) {
                 int[] token = new int[1];
-                device.sample(x, columns, Collections.nCopies(1, draw), token);
+                device.sample(x, columns, List.of(draw), token);
                 assertThat(token[0]).as(draw.toString()).isEqualTo(draw.choose(rows[0]));
             }
         }
