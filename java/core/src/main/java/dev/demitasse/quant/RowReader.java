@@ -6,7 +6,7 @@ import dev.demitasse.exception.UsageException;
 /**
  * The rows of a matrix as a device takes them, whatever the file's type: integers, scales and minimums of an integer
  * layout, or the numbers of a floating-point one. Integers of the type's own layout are taken over exactly, others are
- * rounded ({@link Quantizer}).
+ * rounded ({@link RoundToNearest}).
  *
  * <p>Not thread-safe: a device makes one for each of its threads ({@link MatrixSource#reader}).
  */
@@ -39,7 +39,7 @@ public final class RowReader {
             source.decodeRow(row, q, scales, mins);
         } else {
             finite(row);
-            Quantizer.quantize(values, layout, q, scales, mins);
+            RoundToNearest.quantize(values, layout, q, scales, mins);
         }
     }
 

@@ -8,7 +8,7 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 
-class QuantizerTest {
+class RoundToNearestTest {
     @Property(tries = 100)
     void roundingIsWithinHalfAStep(@ForAll @IntRange(min = 1, max = 100) int columns, @ForAll long seed) {
         Random random = new Random(seed);
@@ -26,7 +26,7 @@ class QuantizerTest {
             int groups = layout.groups(columns);
             float[] scales = new float[groups];
             float[] mins = new float[groups];
-            Quantizer.quantize(values, layout, q, scales, mins);
+            RoundToNearest.quantize(values, layout, q, scales, mins);
             int group = layout.group() == WeightLayout.ROW ? columns : layout.group();
             for (int i = 0; i < columns; i++) {
                 int g = i / group;
