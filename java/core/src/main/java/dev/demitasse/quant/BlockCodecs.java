@@ -12,9 +12,6 @@ final class BlockCodecs {
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    /** The 16 levels of IQ4_NL and IQ4_XS. */
-    private static final byte[] IQ4_LEVELS = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
     private BlockCodecs() {}
 
     /** d, 16 bytes: element j in the low nibble of byte j, j + 16 in the high one; value d (q - 8). */
@@ -128,7 +125,13 @@ final class BlockCodecs {
     /** d, 16 bytes as Q4_0; value d level(q). */
     static void iq4_nl(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
         scales[g] = fp16(s, o);
-        levels(s, o + 2, q, at);
+        levels(LevelTable.IQ4, s, o + 2, q, at);
+    }
+
+    /** Exponent e, 16 bytes as Q4_0; value 2^(e - 128) level(q). */
+    static void mxfp4(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
+        scales[g] = Math.scalb(1f, u8(s, o) - 128);
+        levels(LevelTable.MXFP4, s, o + 1, q, at);
     }
 
     /**
@@ -140,7 +143,7 @@ final class BlockCodecs {
         for (int i = 0; i < 8; i++) {
             int low = u8(s, o + 4 + (i >> 1)) >> (i & 1) * 4 & 15;
             scales[g + i] = d * ((low | (high >> 2 * i & 3) << 4) - 32);
-            levels(s, o + 8 + i * 16L, q, at + i * 32);
+            levels(LevelTable.IQ4, s, o + 8 + i * 16L, q, at + i * 32);
         }
     }
 
@@ -181,11 +184,11 @@ final class BlockCodecs {
         }
     }
 
-    private static void levels(MemorySegment s, long o, byte[] q, int at) {
+    private static void levels(LevelTable table, MemorySegment s, long o, byte[] q, int at) {
         for (int j = 0; j < 16; j++) {
             int b = u8(s, o + j);
-            q[at + j] = IQ4_LEVELS[b & 15];
-            q[at + j + 16] = IQ4_LEVELS[b >> 4];
+            q[at + j] = table.level(b & 15);
+            q[at + j + 16] = table.level(b >> 4);
         }
     }
 

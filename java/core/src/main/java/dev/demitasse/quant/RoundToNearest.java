@@ -3,8 +3,8 @@ package dev.demitasse.quant;
 import java.util.Arrays;
 
 /** Rounds floating-point rows to integers with a scale (and minimum) per group: round to nearest, no calibration. */
-public final class Quantizer {
-    private Quantizer() {}
+public final class RoundToNearest {
+    private RoundToNearest() {}
 
     /**
      * Quantizes one row.

@@ -34,7 +34,9 @@ public enum TensorType {
     /** 4 bits that index 16 uneven levels, scale per 32. */
     IQ4_NL(20, 32, 18, WeightLayout.int8(32), BlockCodecs::iq4_nl),
     /** 4 bits that index 16 uneven levels, 6-bit scale per 32. */
-    IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs);
+    IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs),
+    /** FP4 (E2M1), a power of two as scale per 32. */
+    MXFP4(39, 32, 17, WeightLayout.int8(32), BlockCodecs::mxfp4);
 
     /** Types that exist but are not read, for messages. */
     private static final Map<Integer, String> OTHERS = Map.ofEntries(
@@ -54,7 +56,6 @@ public enum TensorType {
             Map.entry(29, "IQ1_M"),
             Map.entry(34, "TQ1_0"),
             Map.entry(35, "TQ2_0"),
-            Map.entry(39, "MXFP4"),
             Map.entry(40, "NVFP4"));
 
     private static final TensorType[] VALUES = values();

@@ -64,11 +64,11 @@ public final class Golden {
 
     /** The tensor types of the one-layer models whose answers are checked. */
     public static final List<String> TYPES = List.of(
-            "BF16", "F16", "IQ4_NL", "IQ4_XS", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1", "Q5_K_S",
-            "Q6_K", "Q8_0");
+            "BF16", "F16", "IQ4_NL", "IQ4_XS", "MXFP4", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1",
+            "Q5_K_S", "Q6_K", "Q8_0");
 
     /** One-layer models that are refused until their tensor type comes; then the name moves to {@link #TYPES}. */
-    public static final List<String> TYPES_TO_COME = List.of("IQ2_XXS", "IQ3_S", "IQ3_XXS", "MXFP4", "NVFP4-scaled");
+    public static final List<String> TYPES_TO_COME = List.of("IQ2_XXS", "IQ3_S", "IQ3_XXS", "NVFP4-scaled");
 
     /** Embedding models whose answers are checked as far as logits show them. */
     public static final List<String> EMBEDDINGS = List.of("qwen3-embedding");
