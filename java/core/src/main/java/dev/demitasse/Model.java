@@ -1,6 +1,8 @@
 package dev.demitasse;
 
 import dev.demitasse.device.Device;
+import dev.demitasse.device.LinearObserver;
+import dev.demitasse.device.ObservedDevice;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
@@ -87,6 +89,15 @@ public final class Model implements AutoCloseable {
 
     /** Loads an open GGUF model, which may be closed afterwards. */
     public static Model load(Gguf file, ModelOptions options) {
+        return load(file, options, null);
+    }
+
+    /**
+     * The same, where {@code observer} sees what each matrix is multiplied by; that costs time.
+     *
+     * @param observer called by the thread that runs the model, or null
+     */
+    public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
         Metadata metadata = file.metadata();
         // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
         CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
@@ -107,7 +118,8 @@ public final class Model implements AutoCloseable {
                     + config.contextLength() + ".");
         }
         int context = Math.min(wanted, config.contextLength());
-        Device device = Devices.open(options.backend(), options.device());
+        Device opened = Devices.open(options.backend(), options.device());
+        Device device = observer == null ? opened : new ObservedDevice(opened, observer);
         Weights weights = null;
         Engine engine = null;
         try {
@@ -240,6 +252,12 @@ public final class Model implements AutoCloseable {
     public void evaluate(int[] tokens, int from, LogitsVisitor visitor) {
         requireOpen();
         engine.evaluate(tokens, from, visitor::visit);
+    }
+
+    /** Begins to score a text piece by piece. */
+    public Scoring newScoring() {
+        requireOpen();
+        return new Scoring(engine);
     }
 
     private void requireOpen() {

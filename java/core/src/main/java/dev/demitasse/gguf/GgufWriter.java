@@ -2,8 +2,10 @@ package dev.demitasse.gguf;
 
 import dev.demitasse.quant.TensorType;
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -19,13 +21,21 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes GGUF files. What {@link Gguf} read is written back byte for byte (where its strings are UTF-8 and its padding
  * zero), since order, types and alignment are kept.
  */
 public final class GgufWriter {
-    private record Entry(String name, TensorType type, long[] dimensions, MemorySegment data) {}
+    /** The data is null where its bytes are only declared. */
+    private record Entry(
+            String name,
+            TensorType type,
+            long[] dimensions,
+            long bytes,
+            @Nullable MemorySegment data) {}
 
     private final int version;
     private final int alignment;
@@ -57,8 +67,38 @@ public final class GgufWriter {
 
     /** Adds a tensor; {@code dimensions} are fastest first, {@code data} holds its blocks. */
     public GgufWriter tensor(String name, TensorType type, long[] dimensions, MemorySegment data) {
-        entries.add(new Entry(name, type, dimensions.clone(), data));
+        entries.add(new Entry(name, type, dimensions.clone(), data.byteSize(), data));
         return this;
+    }
+
+    /**
+     * Declares a tensor whose bytes somebody else writes behind the {@link #header}: those of the tensors in their
+     * order, each followed by zeros up to {@link #padded}.
+     */
+    public GgufWriter declare(String name, TensorType type, long[] dimensions) {
+        long bytes = type.rowBytes(dimensions[0]);
+        for (int i = 1; i < dimensions.length; i++) {
+            bytes = Math.multiplyExact(bytes, dimensions[i]);
+        }
+        entries.add(new Entry(name, type, dimensions.clone(), bytes, null));
+        return this;
+    }
+
+    /** All that precedes the tensors' bytes, padding included. */
+    public byte[] header() {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try {
+            writeHeader(out);
+            pad(out);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return out.toByteArray();
+    }
+
+    /** The bytes of a tensor of {@code bytes} with what follows it. */
+    public long padded(long bytes) {
+        return align(bytes);
     }
 
     /** Writes the file beside its final place and renames it, so that a half-written file never has the name. */
@@ -79,8 +119,7 @@ public final class GgufWriter {
         }
     }
 
-    /** Writes the file to a stream. */
-    public void write(OutputStream out) throws IOException {
+    private void writeHeader(OutputStream out) throws IOException {
         written = 0;
         putInt(out, GgufReader.MAGIC);
         putInt(out, version);
@@ -99,16 +138,22 @@ public final class GgufWriter {
             }
             putInt(out, entry.type.id());
             putLong(out, offset);
-            offset = align(offset + entry.data.byteSize());
+            offset = align(offset + entry.bytes);
         }
+    }
+
+    /** Writes the file to a stream; no tensor may be only declared. */
+    public void write(OutputStream out) throws IOException {
+        writeHeader(out);
         WritableByteChannel channel = Channels.newChannel(out);
         for (Entry entry : entries) {
             pad(out);
-            for (long at = 0; at < entry.data.byteSize(); at += 1 << 30) {
-                long length = Math.min(1 << 30, entry.data.byteSize() - at);
-                channel.write(entry.data.asSlice(at, length).asByteBuffer());
+            MemorySegment data = Objects.requireNonNull(entry.data, entry.name);
+            for (long at = 0; at < entry.bytes; at += 1 << 30) {
+                long length = Math.min(1 << 30, entry.bytes - at);
+                channel.write(data.asSlice(at, length).asByteBuffer());
             }
-            written += entry.data.byteSize();
+            written += entry.bytes;
         }
         pad(out);
     }

@@ -376,6 +376,16 @@ public final class Engine implements AutoCloseable {
      * @throws NumericalException where all logits of a position are NaN
      */
     public void evaluate(int[] tokens, int from, LogitsVisitor visitor) {
+        Sequence sequence = new Sequence();
+        try {
+            evaluate(sequence, tokens, from, visitor);
+        } finally {
+            close(sequence);
+        }
+    }
+
+    /** The same for a text that goes on: what the sequence's cache holds of it is not computed again. */
+    public void evaluate(Sequence sequence, int[] tokens, int from, LogitsVisitor visitor) {
         if (tokens.length > contextLength) {
             throw new ContextFullException(tokens.length + " tokens do not fit a context of " + contextLength + ".");
         }
@@ -384,14 +394,9 @@ public final class Engine implements AutoCloseable {
         if (tokens.length == 0) {
             return;
         }
-        Sequence sequence = new Sequence();
         sequence.replace(tokens);
-        try {
-            while (sequence.pending() > 0) {
-                evaluate(sequence, from, visitor);
-            }
-        } finally {
-            close(sequence);
+        while (sequence.pending() > 0) {
+            evaluate(sequence, from, visitor);
         }
     }
 

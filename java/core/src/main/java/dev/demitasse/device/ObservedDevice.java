@@ -1,0 +1,170 @@
+package dev.demitasse.device;
+
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
+import java.lang.foreign.MemorySegment;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/** A device that shows the inputs of every {@link #linear} to an observer, before it multiplies. */
+public final class ObservedDevice implements Device {
+    private final Device device;
+    private final LinearObserver observer;
+    private final IdentityHashMap<LinearWeight, String> names = new IdentityHashMap<>();
+    private float[] inputs = new float[0];
+
+    /** {@code device} is closed with this one. */
+    public ObservedDevice(Device device, LinearObserver observer) {
+        this.device = device;
+        this.observer = observer;
+    }
+
+    @Override
+    public LinearWeight upload(MatrixSource source, WeightLayout layout) {
+        LinearWeight weight = device.upload(source, layout);
+        names.put(weight, source.name());
+        return weight;
+    }
+
+    @Override
+    public void linear(Buffer x, int rows, Projection... projections) {
+        int columns = projections[0].weight().columns();
+        if (inputs.length < rows * columns) {
+            inputs = new float[rows * columns];
+        }
+        MemorySegment target = MemorySegment.ofArray(inputs).asSlice(0, (long) rows * columns * Float.BYTES);
+        x.read(0, target);
+        Set<String> seen = new LinkedHashSet<>(); // rows of one tensor may be several matrices
+        for (Projection projection : projections) {
+            String name = names.get(projection.weight());
+            if (name != null && seen.add(name)) {
+                observer.observe(name, inputs, rows, columns);
+            }
+        }
+        device.linear(x, rows, projections);
+    }
+
+    @Override
+    public String name() {
+        return device.name();
+    }
+
+    @Override
+    public String description() {
+        return device.description();
+    }
+
+    @Override
+    public int threads() {
+        return device.threads();
+    }
+
+    @Override
+    public ActivationType activations() {
+        return device.activations();
+    }
+
+    @Override
+    public Buffer allocate(long bytes) {
+        return device.allocate(bytes);
+    }
+
+    @Override
+    public KvStore allocateKv(KvShape shape) {
+        return device.allocateKv(shape);
+    }
+
+    @Override
+    public TokenBuffer allocateTokens(int capacity) {
+        return device.allocateTokens(capacity);
+    }
+
+    @Override
+    public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
+        device.embed(table, ids, rows, scale, out);
+    }
+
+    @Override
+    public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
+        device.embed(table, ids, rows, scale, out);
+    }
+
+    @Override
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        device.gatherRows(x, columns, rows, out);
+    }
+
+    @Override
+    public void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
+        device.gatherPositions(table, columns, rows, out);
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        device.rmsNorm(x, weight, rows, columns, epsilon, out);
+    }
+
+    @Override
+    public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
+        device.quantizeRows(x, rows, columns, q, scales);
+    }
+
+    @Override
+    public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
+        device.rope(x, rows, heads, headDim, ropeDim, kind, angles);
+    }
+
+    @Override
+    public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
+        device.kvAppend(kv, layer, keys, values, rows);
+    }
+
+    @Override
+    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        device.attention(q, kv, layer, shape, rows, out);
+    }
+
+    @Override
+    public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
+        device.gatedActivation(gate, g, up, count, out);
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+        device.add(x, y, count);
+    }
+
+    @Override
+    public void softCap(Buffer x, long count, float cap) {
+        device.softCap(x, count, cap);
+    }
+
+    @Override
+    public void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
+        device.sample(logits, columns, draws, out, first);
+    }
+
+    @Override
+    public void start() {
+        device.start();
+    }
+
+    @Override
+    public Buffer upload(float[] values) {
+        return device.upload(values);
+    }
+
+    @Override
+    public void discard() {
+        device.discard();
+    }
+
+    @Override
+    public void close() {
+        device.close();
+    }
+}
