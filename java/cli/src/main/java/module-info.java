@@ -2,6 +2,7 @@
 module dev.demitasse.cli {
     requires com.fasterxml.jackson.core;
     requires dev.demitasse;
+    requires dev.demitasse.quantize;
     requires info.picocli;
     requires java.net.http;
     requires org.jline;

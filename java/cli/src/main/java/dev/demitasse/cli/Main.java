@@ -61,6 +61,9 @@ public final class Main implements Runnable {
         commands.put("tokenize", TokenizeCommand::new);
         commands.put("bench", BenchCommand::new);
         commands.put("perplexity", PerplexityCommand::new);
+        commands.put("quantize", QuantizeCommand::new);
+        commands.put("imatrix", ImatrixCommand::new);
+        commands.put("evaluate", EvaluateCommand::new);
         commands.put("devices", DevicesCommand::new);
         commands.put("tune", TuneCommand::new);
         commands.put("generate-completion", AutoComplete.GenerateCompletion::new);

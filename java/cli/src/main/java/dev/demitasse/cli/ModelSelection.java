@@ -71,6 +71,19 @@ final class ModelSelection {
                 .withSequences(1);
     }
 
+    /** The same device and context for another model. */
+    ModelSelection forModel(String other) {
+        ModelSelection selection = new ModelSelection();
+        selection.model = other;
+        selection.backend = backend;
+        selection.device = device;
+        selection.threads = threads;
+        selection.instructionSet = instructionSet;
+        selection.batchInvariant = batchInvariant;
+        selection.context = context;
+        return selection;
+    }
+
     Model load() {
         return Model.load(path(), options());
     }

@@ -32,13 +32,13 @@ class CommandLineTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     /** What a command printed, and its exit code. */
-    private record Result(int code, String out, String err) {
+    record Result(int code, String out, String err) {
         JsonNode json() throws IOException {
             return MAPPER.readTree(out);
         }
     }
 
-    private static Result run(String... arguments) {
+    static Result run(String... arguments) {
         PrintStream out = System.out;
         PrintStream err = System.err;
         ByteArrayOutputStream capturedOut = new ByteArrayOutputStream();

@@ -1,0 +1,128 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.Model;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quantize.Evaluation;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code demitasse evaluate}. */
+@Command(
+        name = "evaluate",
+        description = "Measures how far a model is from a base model on a text: perplexities and divergence. The same"
+                + " file with two types of cache measures the cache.")
+final class EvaluateCommand implements Callable<Integer> {
+    private static final int DEFAULT_WINDOW = 512;
+    private static final int STRETCHES = 16;
+
+    @Mixin
+    ModelSelection selection = new ModelSelection();
+
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "The model; the same as -m.")
+    @Nullable
+    String positional;
+
+    @Option(names = "--base", required = true, paramLabel = "BASE", description = "The model to compare with.")
+    String base = "";
+
+    @Option(
+            names = "--base-kv-type",
+            paramLabel = "TYPE",
+            description = "How the base's cache stores numbers (default: ${DEFAULT-VALUE}).")
+    KvType baseKvType = KvType.F16;
+
+    @Option(
+            names = {"-f", "--file"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The text.")
+    Path file = Path.of("");
+
+    @Option(
+            names = "--curve",
+            description = "Score every position of a window, not its second half, and print the divergence along it.")
+    boolean curve;
+
+    @Option(names = "--json", description = "One JSON object.")
+    boolean json;
+
+    @Override
+    public Integer call() {
+        String wanted = positional;
+        selection.model = wanted == null ? selection.model : wanted;
+        int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        selection.context = window;
+        String text = TextFile.read(file);
+        ModelSelection other = selection.forModel(base);
+        other.kvType = baseKvType;
+        try (Model model = selection.load();
+                Model baseModel = other.load()) {
+            Evaluation.Result result = Evaluation.compare(
+                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, windows -> {});
+            if (json) {
+                System.out.println(json(result, window));
+            } else {
+                print(result, window);
+            }
+        }
+        return 0;
+    }
+
+    private void print(Evaluation.Result result, int window) {
+        line("perplexity", result.perplexity());
+        line("base perplexity", result.basePerplexity());
+        line("ln(perplexity / base)", result.logRatio());
+        line("mean KL divergence", result.meanKld());
+        System.out.printf(Locale.ROOT, "%-24s %.6f%n", "median", result.medianKld());
+        System.out.printf(Locale.ROOT, "%-24s %.6f%n", "99 %", result.kld99());
+        System.out.printf(Locale.ROOT, "%-24s %.6f%n", "largest", result.maxKld());
+        line("same top token", result.sameTop());
+        System.out.printf("%-24s %d, windows of %d%n", "tokens", result.tokens(), window);
+        if (curve) {
+            System.out.printf("%n%-24s mean KL divergence%n", "positions");
+            for (Evaluation.Stretch stretch : result.curve()) {
+                line(stretch.first() + " … " + stretch.last(), stretch.meanKld());
+            }
+        }
+    }
+
+    private static void line(String name, Evaluation.Estimate estimate) {
+        System.out.printf(Locale.ROOT, "%-24s %.6f ± %.6f%n", name, estimate.mean(), estimate.standardError());
+    }
+
+    private static String json(Evaluation.Result result, int window) {
+        return JsonLine.of(out -> {
+            out.writeNumberField("perplexity", result.perplexity().mean());
+            out.writeNumberField("perplexityError", result.perplexity().standardError());
+            out.writeNumberField("basePerplexity", result.basePerplexity().mean());
+            out.writeNumberField("basePerplexityError", result.basePerplexity().standardError());
+            out.writeNumberField("logRatio", result.logRatio().mean());
+            out.writeNumberField("logRatioError", result.logRatio().standardError());
+            out.writeNumberField("meanKld", result.meanKld().mean());
+            out.writeNumberField("meanKldError", result.meanKld().standardError());
+            out.writeNumberField("medianKld", result.medianKld());
+            out.writeNumberField("kld99", result.kld99());
+            out.writeNumberField("maxKld", result.maxKld());
+            out.writeNumberField("sameTop", result.sameTop().mean());
+            out.writeNumberField("sameTopError", result.sameTop().standardError());
+            out.writeNumberField("tokens", result.tokens());
+            out.writeNumberField("ctx", window);
+            out.writeArrayFieldStart("curve");
+            for (Evaluation.Stretch stretch : result.curve()) {
+                out.writeStartObject();
+                out.writeNumberField("first", stretch.first());
+                out.writeNumberField("last", stretch.last());
+                out.writeNumberField("meanKld", stretch.meanKld().mean());
+                out.writeNumberField("meanKldError", stretch.meanKld().standardError());
+                out.writeEndObject();
+            }
+            out.writeEndArray();
+        });
+    }
+}

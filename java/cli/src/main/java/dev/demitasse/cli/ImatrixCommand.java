@@ -1,0 +1,56 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.quantize.Calibration;
+import dev.demitasse.quantize.ImportanceMatrix;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code demitasse imatrix}. */
+@Command(
+        name = "imatrix",
+        description = "Runs a text through a model and writes what errors in each column of its matrices cost, for"
+                + " `demitasse quantize --imatrix` (and llama-quantize).")
+final class ImatrixCommand implements Callable<Integer> {
+    private static final int DEFAULT_WINDOW = 512;
+
+    @Mixin
+    ModelSelection selection = new ModelSelection();
+
+    @Option(
+            names = {"-f", "--file"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The calibration text.")
+    Path file = Path.of("");
+
+    @Parameters(paramLabel = "OUT", description = "The file to write (GGUF).")
+    Path out = Path.of("");
+
+    @Option(names = "--overwrite", description = "Replace OUT where it exists.")
+    boolean overwrite;
+
+    @Override
+    public Integer call() {
+        if (Files.exists(out) && !overwrite) {
+            throw new UsageException(out + " exists; remove it, or give --overwrite.");
+        }
+        int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        ImportanceMatrix matrix = Calibration.collect(
+                selection.path(),
+                selection.options(),
+                TextFile.read(file),
+                String.valueOf(file.getFileName()),
+                window,
+                windows -> {});
+        matrix.write(out);
+        Console.note(
+                out + ": " + matrix.size() + " matrices, " + matrix.chunks() + " windows of " + window + " tokens.");
+        return 0;
+    }
+}

@@ -1,0 +1,134 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.quantize.ImportanceMatrix;
+import dev.demitasse.quantize.QuantizeOptions;
+import dev.demitasse.quantize.Quantizer;
+import dev.demitasse.quantize.TensorSummary;
+import dev.demitasse.quantize.WeightMix;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code demitasse quantize}. */
+@Command(
+        name = "quantize",
+        description = "Writes a model again with other tensor types. A run that was killed is gone on with by the same"
+                + " command.")
+final class QuantizeCommand implements Callable<Integer> {
+    private static final String ROW = "%-36s %-6s -> %-6s %14s %9s %9s%n";
+
+    @Parameters(index = "0", paramLabel = "IN", description = "A GGUF file, or a cached name.")
+    String in = "";
+
+    @Parameters(index = "1", paramLabel = "OUT", description = "The GGUF file to write.")
+    Path out = Path.of("");
+
+    @Option(
+            names = "--weights",
+            required = true,
+            paramLabel = "TYPE",
+            description = "F16 BF16 F32, Q8_0 Q6_K Q5_0 Q5_1 Q5_K_S Q5_K_M Q4_0 Q4_1 Q4_K_S Q4_K_M IQ4_NL IQ4_XS MXFP4"
+                    + " Q3_K_S Q3_K_M Q3_K_L Q2_K Q2_K_S; Q4_K is Q4_K_M.")
+    String weights = "";
+
+    @Option(
+            names = "--imatrix",
+            paramLabel = "FILE",
+            description = "An importance matrix: of `demitasse imatrix`, or llama-imatrix.")
+    @Nullable
+    Path imatrix;
+
+    @Option(names = "--pure", description = "Every matrix in the base type, instead of a mix.")
+    boolean pure;
+
+    @Option(names = "--requantize", description = "Allow to quantize what is quantized already; errors add up.")
+    boolean requantize;
+
+    @Option(names = "--overwrite", description = "Replace OUT where it exists.")
+    boolean overwrite;
+
+    @Option(names = "--dry-run", description = "Print what would be written.")
+    boolean dryRun;
+
+    @Option(
+            names = {"-t", "--threads"},
+            paramLabel = "N",
+            description = "Threads (default: all processors).")
+    int threads = Runtime.getRuntime().availableProcessors();
+
+    @Option(names = "--json", description = "One JSON object a tensor, and one of the whole.")
+    boolean json;
+
+    @Override
+    public Integer call() {
+        ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
+        QuantizeOptions options =
+                new QuantizeOptions(WeightMix.named(weights), pure, requantize, importance, threads, overwrite);
+        Path model = ModelCache.standard().resolve(in, Catalogue.load());
+        try (Quantizer quantizer = new Quantizer(model, options)) {
+            List<TensorSummary> tensors;
+            if (dryRun) {
+                tensors = quantizer.plan();
+            } else {
+                Progress progress = new Progress(System.err, "quantizing", Console.interactive());
+                tensors = quantizer.write(
+                        out, (tensor, elements, total) -> progress.show(elements * Float.BYTES, total * Float.BYTES));
+            }
+            print(tensors);
+        }
+        return 0;
+    }
+
+    private void print(List<TensorSummary> tensors) {
+        long bytes = tensors.stream().mapToLong(TensorSummary::bytes).sum();
+        long elements = tensors.stream().mapToLong(TensorSummary::elements).sum();
+        if (json) {
+            tensors.forEach(tensor -> System.out.println(line(tensor)));
+            System.out.println(JsonLine.of(out -> {
+                out.writeNumberField("tensors", tensors.size());
+                out.writeNumberField("bytes", bytes);
+                out.writeNumberField("bitsPerWeight", 8.0 * bytes / elements);
+            }));
+            return;
+        }
+        System.out.printf(ROW, "tensor", "from", "to", "bytes", "error", "outlier");
+        for (TensorSummary t : tensors) {
+            System.out.printf(
+                    ROW,
+                    Console.harmless(t.name()),
+                    t.from(),
+                    t.to(),
+                    String.format(Locale.ROOT, "%,d", t.bytes()),
+                    number("%.2e", t.relativeError()),
+                    number("%.1f", t.outlierRatio()));
+        }
+        System.out.printf(
+                Locale.ROOT,
+                "%d tensors, %,d bytes, %.2f bits per weight%n",
+                tensors.size(),
+                bytes,
+                8.0 * bytes / elements);
+    }
+
+    private static String number(String format, double value) {
+        return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, format, value);
+    }
+
+    private static String line(TensorSummary tensor) {
+        return JsonLine.of(out -> {
+            out.writeStringField("tensor", tensor.name());
+            out.writeStringField("from", tensor.from().name());
+            out.writeStringField("to", tensor.to().name());
+            out.writeNumberField("bytes", tensor.bytes());
+            if (!Double.isNaN(tensor.relativeError())) {
+                out.writeNumberField("relativeError", tensor.relativeError());
+                out.writeNumberField("outlierRatio", tensor.outlierRatio());
+            }
+        });
+    }
+}

@@ -1,0 +1,124 @@
+package dev.demitasse.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.demitasse.cli.CommandLineTest.Result;
+import dev.demitasse.testkit.Golden;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.ResourceLock;
+
+/** {@code quantize}, {@code imatrix} and {@code evaluate}, as a person calls them one after the other. */
+@ResourceLock("System.out")
+class QuantizeCommandTest {
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    @TempDir
+    Path folder = Path.of("");
+
+    private String tiny = "";
+    private String text = "";
+
+    @BeforeEach
+    void inputs() throws IOException {
+        tiny = Golden.tiny("llama").toString();
+        text = folder.resolve("text.txt").toString();
+        Files.writeString(Path.of(text), "A demitasse holds half of what a cup does. ".repeat(40));
+    }
+
+    private String file(String name) {
+        return folder.resolve(name).toString();
+    }
+
+    @Test
+    void aModelIsCalibratedQuantizedAndEvaluated() throws IOException {
+        Result imatrix = CommandLineTest.run(
+                "imatrix", "-m", tiny, "--backend", "reference", "--ctx", "64", "-f", text, file("imatrix.gguf"));
+        assertThat(imatrix.code()).as(imatrix.err()).isZero();
+
+        Result quantized = CommandLineTest.run(
+                "quantize", tiny, file("q8.gguf"), "--weights", "q8_0", "--imatrix", file("imatrix.gguf"), "--json");
+        assertThat(quantized.code()).as(quantized.err()).isZero();
+        String[] lines = quantized.out().strip().split("\n");
+        JsonNode whole = MAPPER.readTree(lines[lines.length - 1]);
+        assertThat(whole.get("tensors").asInt()).isEqualTo(lines.length - 1);
+        assertThat(whole.get("bitsPerWeight").asDouble()).isBetween(8.4, 10.0);
+        assertThat(MAPPER.readTree(lines[0]).get("relativeError").asDouble()).isBetween(0.0, 0.01);
+
+        Result evaluated = CommandLineTest.run(
+                "evaluate",
+                file("q8.gguf"),
+                "--base",
+                tiny,
+                "--backend",
+                "reference",
+                "--ctx",
+                "64",
+                "-f",
+                text,
+                "--kv-type",
+                "f32",
+                "--base-kv-type",
+                "f32",
+                "--json");
+        assertThat(evaluated.code()).as(evaluated.err()).isZero();
+        JsonNode json = evaluated.json();
+        for (String field : new String[] {"perplexity", "basePerplexity", "meanKld", "medianKld", "maxKld"}) {
+            assertThat(json.get(field).asDouble()).as(field).isPositive();
+        }
+        assertThat(json.get("meanKld").asDouble()).isLessThan(0.05);
+        assertThat(json.get("sameTop").asDouble()).isGreaterThan(0.9);
+        assertThat(json.get("tokens").asInt() % 31).isZero();
+    }
+
+    @Test
+    void theCurveCoversTheWholeWindow() {
+        Result result = CommandLineTest.run(
+                "evaluate",
+                "-m",
+                tiny,
+                "--base",
+                tiny,
+                "--kv-type",
+                "int8",
+                "--backend",
+                "reference",
+                "--ctx",
+                "64",
+                "-f",
+                text,
+                "--curve");
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out()).contains("0 … 2").contains("… 62");
+    }
+
+    @Test
+    void aDryRunWritesNothingAndTellsTheSize() throws IOException {
+        Result plan = CommandLineTest.run("quantize", tiny, file("out.gguf"), "--weights", "q4_0", "--dry-run");
+        assertThat(plan.code()).as(plan.err()).isZero();
+        assertThat(Path.of(file("out.gguf"))).doesNotExist();
+        Result real = CommandLineTest.run("quantize", tiny, file("out.gguf"), "--weights", "q4_0");
+        String[] planned = plan.out().strip().split("\n");
+        String[] written = real.out().strip().split("\n");
+        assertThat(planned[planned.length - 1]).isEqualTo(written[written.length - 1]);
+    }
+
+    @Test
+    void wrongUsageSaysWhatToDo() {
+        Result unknown = CommandLineTest.run("quantize", tiny, file("out.gguf"), "--weights", "q9");
+        assertThat(unknown.code()).isEqualTo(2);
+        assertThat(unknown.err()).contains("q9").contains("Q4_K_M");
+        Result again =
+                CommandLineTest.run("quantize", Golden.type("Q8_0").toString(), file("o.gguf"), "--weights", "q4_0");
+        assertThat(again.code()).isEqualTo(2);
+        assertThat(again.err()).contains("--requantize");
+        Result none = CommandLineTest.run("quantize", file("none.gguf"), file("o.gguf"), "--weights", "q4_0");
+        assertThat(none.code()).isEqualTo(2);
+    }
+}

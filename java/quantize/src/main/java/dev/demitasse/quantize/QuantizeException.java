@@ -1,0 +1,18 @@
+package dev.demitasse.quantize;
+
+import dev.demitasse.exception.DemitasseException;
+
+/** A model could not be written: the disk is full, say. Nothing under the final name has changed. */
+public final class QuantizeException extends DemitasseException {
+    private static final long serialVersionUID = 1L;
+
+    /** What went wrong, where, and what to do. */
+    public QuantizeException(String message) {
+        super(message);
+    }
+
+    /** The same, with what caused it. */
+    public QuantizeException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

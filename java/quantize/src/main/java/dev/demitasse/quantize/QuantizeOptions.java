@@ -1,0 +1,60 @@
+package dev.demitasse.quantize;
+
+import dev.demitasse.exception.UsageException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How to quantize a model.
+ *
+ * @param mix the type of each matrix
+ * @param pure every matrix in the mix's base type, where its block divides a row
+ * @param requantize whether matrices that are quantized already may be quantized again, which adds one error to the
+ *     other
+ * @param importance what errors in each column cost, from calibration; null for none
+ * @param threads that encode
+ * @param overwrite whether a file of the output's name may be replaced
+ */
+public record QuantizeOptions(
+        WeightMix mix,
+        boolean pure,
+        boolean requantize,
+        @Nullable ImportanceMatrix importance,
+        int threads,
+        boolean overwrite) {
+    /** Checks the number of threads. */
+    public QuantizeOptions {
+        if (threads < 1) {
+            throw new UsageException("Quantizing needs at least one thread.");
+        }
+    }
+
+    /** A mix with all processors, and nothing else. */
+    public static QuantizeOptions of(WeightMix mix) {
+        return new QuantizeOptions(mix, false, false, null, Runtime.getRuntime().availableProcessors(), false);
+    }
+
+    /** The same with the base type alone, or not. */
+    public QuantizeOptions withPure(boolean value) {
+        return new QuantizeOptions(mix, value, requantize, importance, threads, overwrite);
+    }
+
+    /** The same, quantizing again or not. */
+    public QuantizeOptions withRequantize(boolean value) {
+        return new QuantizeOptions(mix, pure, value, importance, threads, overwrite);
+    }
+
+    /** The same with an importance matrix, or none. */
+    public QuantizeOptions withImportance(@Nullable ImportanceMatrix value) {
+        return new QuantizeOptions(mix, pure, requantize, value, threads, overwrite);
+    }
+
+    /** The same with other threads. */
+    public QuantizeOptions withThreads(int value) {
+        return new QuantizeOptions(mix, pure, requantize, importance, value, overwrite);
+    }
+
+    /** The same, replacing a file or not. */
+    public QuantizeOptions withOverwrite(boolean value) {
+        return new QuantizeOptions(mix, pure, requantize, importance, threads, value);
+    }
+}

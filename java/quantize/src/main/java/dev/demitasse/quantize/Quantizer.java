@@ -1,0 +1,247 @@
+package dev.demitasse.quantize;
+
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.quant.TensorType;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+
+/**
+ * Writes a model again with other tensor types.
+ *
+ * <pre>{@code
+ * Quantizer.quantize(Path.of("model-f16.gguf"), Path.of("model-q4_k_m.gguf"), QuantizeOptions.of(WeightMix.Q4_K_M));
+ * }</pre>
+ *
+ * <p>A tensor is read and written in pieces of some hundred thousand elements, so that memory does not grow with the
+ * model. The output gets its name when it is whole; what a killed process has written of it is used by the next one
+ * with the same input and options.
+ */
+public final class Quantizer implements AutoCloseable {
+    /** Hears of progress. */
+    @FunctionalInterface
+    public interface Listener {
+        /** A tensor is written; {@code elements} of {@code total} are. */
+        void wrote(TensorSummary tensor, long elements, long total);
+    }
+
+    private static final int ALIGNMENT = 32;
+    private static final int QUANTIZATION_VERSION = 2;
+
+    private final Path in;
+    private final ModelSource source;
+    private final QuantizeOptions options;
+    private final List<TensorType> types = new ArrayList<>();
+
+    /**
+     * Opens a model and decides on its types.
+     *
+     * @throws dev.demitasse.exception.ModelFormatException where it is damaged
+     * @throws UsageException where it cannot be opened, or is quantized already and that was not asked for
+     */
+    public Quantizer(Path in, QuantizeOptions options) {
+        this.in = in;
+        this.options = options;
+        this.source = new GgufSource(in);
+        try {
+            decide();
+        } catch (RuntimeException | Error e) {
+            source.close();
+            throw e;
+        }
+    }
+
+    /** Opens, quantizes and closes. */
+    public static List<TensorSummary> quantize(Path in, Path out, QuantizeOptions options) {
+        try (Quantizer quantizer = new Quantizer(in, options)) {
+            return quantizer.write(out, (tensor, elements, total) -> {});
+        }
+    }
+
+    private void decide() {
+        Metadata metadata = source.metadata();
+        String architecture = metadata.string("general.architecture");
+        int layers = metadata.integer(architecture + ".block_count");
+        int heads = metadata.integer(architecture + ".attention.head_count", 1);
+        int keys = metadata.integer(architecture + ".attention.head_count_kv", heads);
+        boolean tied = source.tensors().stream().noneMatch(t -> t.name().equals("output.weight"));
+        boolean importance = options.importance() != null;
+        for (ModelSource.Tensor tensor : source.tensors()) {
+            TensorType type = tensor.type();
+            if (TensorRole.isQuantized(tensor.name(), tensor.dimensions())) {
+                WeightMix.Place place = new WeightMix.Place(
+                        TensorRole.layer(tensor.name()), layers, keys > 0 ? heads / keys : 1, importance);
+                type = options.pure()
+                        ? WeightMix.fitting(options.mix().base(), tensor.columns())
+                        : options.mix().typeOf(TensorRole.of(tensor.name()), place, tied, tensor.columns());
+                requireAllowed(tensor, type);
+            }
+            types.add(type);
+        }
+    }
+
+    private void requireAllowed(ModelSource.Tensor tensor, TensorType type) {
+        boolean again = type != tensor.type()
+                && tensor.type().layout().element().quantized()
+                && type.layout().element().quantized();
+        if (again && !options.requantize()) {
+            throw new UsageException(in + " is quantized already (\"" + tensor.name() + "\" is " + tensor.type()
+                    + "), and to quantize it again adds one error to the other. Take the original model, or allow it"
+                    + " (--requantize).");
+        }
+    }
+
+    /** What would be written, without errors and outliers. */
+    public List<TensorSummary> plan() {
+        List<TensorSummary> plan = new ArrayList<>();
+        for (int i = 0; i < types.size(); i++) {
+            ModelSource.Tensor tensor = source.tensors().get(i);
+            plan.add(TensorEncoder.summary(tensor, types.get(i), Double.NaN, Double.NaN));
+        }
+        return plan;
+    }
+
+    /**
+     * Writes the model.
+     *
+     * @return what became of each tensor; errors are NaN for those that an earlier process has written
+     * @throws UsageException where {@code out} exists and may not be replaced, is the input, or is being written by
+     *     another process; and where a weight is beyond what its type holds
+     * @throws QuantizeException where the disk is full or fails
+     */
+    public List<TensorSummary> write(Path out, Listener listener) {
+        requireWritable(out);
+        GgufWriter header = header();
+        try {
+            return write(out, header, plan(), listener);
+        } catch (FileSystemException e) {
+            String reason = e.getReason() == null ? e.toString() : e.getReason();
+            throw new QuantizeException("Cannot write " + e.getFile() + ": " + reason + ".", e);
+        } catch (IOException e) {
+            throw new QuantizeException(
+                    "Writing " + out + " failed: " + e.getMessage() + ". What was written is kept in " + out
+                            + ".partial; run the same command again to go on.",
+                    e);
+        }
+    }
+
+    private List<TensorSummary> write(Path out, GgufWriter header, List<TensorSummary> plan, Listener listener)
+            throws IOException {
+        List<Long> pieces = plan.stream().map(t -> header.padded(t.bytes())).toList();
+        byte[] first = header.header();
+        List<TensorSummary> summaries = new ArrayList<>();
+        long total =
+                source.tensors().stream().mapToLong(t -> t.rows() * t.columns()).sum();
+        long elements = 0;
+        try (PartialFile file = PartialFile.open(out, fingerprint(first), first, pieces);
+                TensorEncoder encoder = new TensorEncoder(source.tensors(), types, file.finished(), options)) {
+            requireSpace(out, pieces, file.finished());
+            int earlier = file.finished();
+            for (int i = 0; i < types.size(); i++) {
+                TensorSummary summary = plan.get(i);
+                if (i >= earlier) {
+                    summary = encoder.next(file::write);
+                    file.write(ByteBuffer.allocate((int) (pieces.get(i) - summary.bytes())));
+                    file.finishPiece();
+                }
+                elements += summary.elements();
+                summaries.add(summary);
+                listener.wrote(summary, elements, total);
+            }
+            file.complete();
+        }
+        return summaries;
+    }
+
+    private void requireWritable(Path out) {
+        try {
+            if (Files.exists(out) && Files.isSameFile(in, out)) {
+                throw new UsageException(out + " is the input; give the output another name.");
+            }
+        } catch (IOException e) {
+            throw new UsageException("Cannot read " + out + ": " + e, e);
+        }
+        if (Files.isDirectory(out)) {
+            throw new UsageException(out + " is a folder; name a file.");
+        }
+        if (Files.exists(out) && !options.overwrite()) {
+            throw new UsageException(out + " exists; remove it, or allow to replace it (--overwrite).");
+        }
+        Path folder = out.toAbsolutePath().getParent();
+        if (folder == null || !Files.isDirectory(folder)) {
+            throw new UsageException("There is no folder " + folder + ".");
+        }
+    }
+
+    private static void requireSpace(Path out, List<Long> pieces, int finished) throws IOException {
+        long needed = pieces.stream().skip(finished).mapToLong(Long::longValue).sum();
+        long free = Files.getFileStore(out.toAbsolutePath().getParent()).getUsableSpace();
+        if (free < needed) {
+            throw new QuantizeException(out + " needs " + (needed >> 20) + " MiB more, and " + (free >> 20)
+                    + " MiB are free there. Free some, or write to another disk.");
+        }
+    }
+
+    private GgufWriter header() {
+        GgufWriter writer = new GgufWriter(3, ALIGNMENT);
+        source.metadata().all().forEach((key, value) -> {
+            if (!key.startsWith("split.") && !key.equals("general.alignment")) {
+                writer.metadata(key, value);
+            }
+        });
+        writer.metadata("general.quantization_version", integer(QUANTIZATION_VERSION));
+        writer.metadata("general.file_type", integer(options.mix().fileType()));
+        ImportanceMatrix importance = options.importance();
+        if (importance != null) {
+            writer.metadata("quantize.imatrix.entries_count", integer(importance.size()));
+            writer.metadata("quantize.imatrix.chunks_count", integer(importance.chunks()));
+            if (!importance.texts().isEmpty()) {
+                MetadataValue text =
+                        MetadataValue.of(MetadataType.STRING, importance.texts().getFirst());
+                writer.metadata("quantize.imatrix.dataset", text);
+            }
+        }
+        for (int i = 0; i < types.size(); i++) {
+            ModelSource.Tensor tensor = source.tensors().get(i);
+            writer.declare(tensor.name(), types.get(i), tensor.dimensions());
+        }
+        return writer;
+    }
+
+    private static MetadataValue integer(int value) {
+        return MetadataValue.of(MetadataType.UINT32, value);
+    }
+
+    /** Of all that decides the file's content. */
+    private String fingerprint(byte[] header) {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            digest.update(header);
+            digest.update(source.identity().getBytes(StandardCharsets.UTF_8));
+            ImportanceMatrix importance = options.importance();
+            if (importance != null) {
+                importance.update(digest);
+            }
+            return "demitasse " + HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every JDK has it
+        }
+    }
+
+    @Override
+    public void close() {
+        source.close();
+    }
+}

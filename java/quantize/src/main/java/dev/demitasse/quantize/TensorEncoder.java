@@ -1,0 +1,220 @@
+package dev.demitasse.quantize;
+
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.quantize.encode.RowEncoder;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
+
+/** Encodes tensors in pieces of rows on several threads, and hands the bytes on in order. */
+final class TensorEncoder implements AutoCloseable {
+    private static final int PIECE_ELEMENTS = 1 << 17;
+
+    private final QuantizeOptions options;
+    private final ExecutorService threads;
+    private final List<ModelSource.Tensor> tensors;
+    private final List<TensorType> types;
+    private final Deque<Future<Piece>> running = new ArrayDeque<>();
+    private int tensorIndex;
+    private int beginTensor;
+    private long beginRow;
+    private float @Nullable [] beginImportance;
+
+    /** Takes bytes in the order of the tensor. */
+    @FunctionalInterface
+    interface Sink {
+        void write(ByteBuffer bytes) throws IOException;
+    }
+
+    private record Piece(byte[] bytes, double error, double square, float largest) {}
+
+    /** For tensors and the types that they are to have, from the {@code first} on. */
+    TensorEncoder(List<ModelSource.Tensor> tensors, List<TensorType> types, int first, QuantizeOptions options) {
+        this.tensors = tensors;
+        this.types = types;
+        this.tensorIndex = first;
+        this.beginTensor = first;
+        this.options = options;
+        this.threads = Executors.newFixedThreadPool(
+                options.threads(),
+                Thread.ofPlatform().daemon().name("quantize-", 0).factory());
+    }
+
+    static TensorSummary summary(ModelSource.Tensor tensor, TensorType type, double error, double outliers) {
+        long bytes = type.rowBytes(tensor.columns()) * tensor.rows();
+        return new TensorSummary(
+                tensor.name(), tensor.rows() * tensor.columns(), tensor.type(), type, bytes, error, outliers);
+    }
+
+    /**
+     * Encodes tensors from the first on, one a call; one that keeps its type is taken over as it is. Pieces of the next
+     * tensors are begun meanwhile.
+     */
+    TensorSummary next(Sink sink) throws IOException {
+        ModelSource.Tensor tensor = tensors.get(tensorIndex);
+        double error = 0;
+        double square = 0;
+        float largest = 0;
+        for (long row = 0; row < tensor.rows(); row += rowsAtOnce(tensor)) {
+            begin();
+            Piece piece = await(running.remove());
+            sink.write(ByteBuffer.wrap(piece.bytes));
+            error += piece.error;
+            square += piece.square;
+            largest = Math.max(largest, piece.largest);
+        }
+        long elements = tensor.rows() * tensor.columns();
+        return summary(
+                tensor,
+                types.get(tensorIndex++),
+                square > 0 ? Math.sqrt(error / square) : 0,
+                square > 0 ? largest / Math.sqrt(square / elements) : 0);
+    }
+
+    /** Keeps the threads busy, and no more pieces in memory than that takes. */
+    private void begin() {
+        while (running.size() < 2 * options.threads() + 1 && beginTensor < tensors.size()) {
+            ModelSource.Tensor tensor = tensors.get(beginTensor);
+            TensorType type = types.get(beginTensor);
+            MemorySegment kept = type == tensor.type() ? tensor.bytes() : null;
+            if (beginRow == 0) {
+                beginImportance = importance(tensor);
+            }
+            float[] importance = beginImportance;
+            long first = beginRow;
+            int count = (int) Math.min(rowsAtOnce(tensor), tensor.rows() - first);
+            running.add(threads.submit(() -> piece(tensor, type, kept, importance, first, count)));
+            beginRow += count;
+            if (beginRow == tensor.rows()) {
+                beginRow = 0;
+                beginTensor++;
+            }
+        }
+    }
+
+    private static long rowsAtOnce(ModelSource.Tensor tensor) {
+        return Math.max(1, PIECE_ELEMENTS / tensor.columns());
+    }
+
+    private float @Nullable [] importance(ModelSource.Tensor tensor) {
+        ImportanceMatrix matrix = options.importance();
+        return matrix == null ? null : matrix.meanSquares(tensor.name(), tensor.columns());
+    }
+
+    private static Piece await(Future<Piece> piece) {
+        try {
+            return piece.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new QuantizeException("Quantizing was interrupted.", e);
+        } catch (ExecutionException e) {
+            switch (e.getCause()) {
+                case RuntimeException cause -> throw cause;
+                case Error cause -> throw cause;
+                case null, default -> throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    private static Piece piece(
+            ModelSource.Tensor tensor,
+            TensorType type,
+            @Nullable MemorySegment kept,
+            float @Nullable [] importance,
+            long first,
+            int count) {
+        int columns = tensor.columns();
+        float[] x = new float[count * columns];
+        float[] row = new float[columns];
+        double square = 0;
+        float largest = 0;
+        for (int r = 0; r < count; r++) {
+            tensor.read(first + r, row);
+            for (float v : row) {
+                if (!Float.isFinite(v)) {
+                    throw new ModelFormatException("Tensor \"" + tensor.name() + "\" has " + v + " in row "
+                            + (first + r) + "; the file is damaged.");
+                }
+                square += (double) v * v;
+                largest = Math.max(largest, Math.abs(v));
+            }
+            System.arraycopy(row, 0, x, r * columns, columns);
+        }
+        byte[] bytes = new byte[Math.toIntExact(type.rowBytes(columns) * count)];
+        MemorySegment out = MemorySegment.ofArray(bytes);
+        if (kept != null) {
+            MemorySegment.copy(kept, first * type.rowBytes(columns), out, 0, bytes.length);
+            return new Piece(bytes, 0, square, largest);
+        }
+        float[] w = weights(tensor, x, importance, first, columns);
+        try {
+            RowEncoder.of(type).encode(x, w, x.length, out, 0);
+        } catch (UsageException e) {
+            throw new UsageException(
+                    "Tensor \"" + tensor.name() + "\", row " + first + " or later: " + e.getMessage(), e);
+        }
+        return new Piece(bytes, error(new MatrixSource(tensor.name(), type, count, columns, out), x), square, largest);
+    }
+
+    /**
+     * What an element's squared error counts: with calibration, the mean square of its inputs, which is what the error
+     * of the product is made of. Without, {@code rms + |x|} of its row. Both were measured against their neighbors
+     * (a factor of {@code sqrt(rms^2 + x^2)} or {@code x^2} more or less): divergence was least.
+     */
+    private static float[] weights(
+            ModelSource.Tensor tensor, float[] x, float @Nullable [] importance, long first, int columns) {
+        float[] w = new float[x.length];
+        int matrices = importance == null ? 1 : importance.length / columns;
+        long rowsOfMatrix = Math.max(1, tensor.rows() / matrices);
+        for (int at = 0; at < x.length; at += columns) {
+            if (importance == null) {
+                magnitudes(x, at, columns, w);
+            } else {
+                int matrix = (int) Math.min(matrices - 1, (first + at / columns) / rowsOfMatrix);
+                System.arraycopy(importance, matrix * columns, w, at, columns);
+            }
+        }
+        return w;
+    }
+
+    private static void magnitudes(float[] x, int at, int columns, float[] w) {
+        double square = 0;
+        for (int i = at; i < at + columns; i++) {
+            square += (double) x[i] * x[i];
+        }
+        float rms = (float) Math.sqrt(square / columns);
+        for (int i = at; i < at + columns; i++) {
+            w[i] = rms + Math.abs(x[i]);
+        }
+    }
+
+    /** The sum of squared differences between what was encoded and what a reader decodes. */
+    private static double error(MatrixSource encoded, float[] x) {
+        float[] row = new float[encoded.columns()];
+        double sum = 0;
+        for (int r = 0; r < encoded.rows(); r++) {
+            encoded.dequantizeRow(r, row);
+            for (int c = 0; c < row.length; c++) {
+                double difference = (double) row[c] - x[r * row.length + c];
+                sum += difference * difference;
+            }
+        }
+        return sum;
+    }
+
+    @Override
+    public void close() {
+        threads.shutdownNow();
+    }
+}

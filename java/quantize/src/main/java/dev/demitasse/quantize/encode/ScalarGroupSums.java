@@ -1,0 +1,75 @@
+package dev.demitasse.quantize.encode;
+
+/** One group after the other. */
+final class ScalarGroupSums implements GroupSums {
+    @Override
+    public void nearest(GroupTile tile, float low, float high, float[] inverse, float[] xq, float[] qq) {
+        for (int g = 0; g < tile.groups; g++) {
+            float product = 0;
+            float square = 0;
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                float q = Math.max(low, Math.min(high, tile.x[at] * inverse[g])) + ROUND - ROUND;
+                float wq = tile.w[at] * q;
+                product += wq * tile.x[at];
+                square += wq * q;
+            }
+            xq[g] = product;
+            qq[g] = square;
+        }
+    }
+
+    @Override
+    public void nearestErrors(GroupTile tile, float low, float high, float[] scale, float[] inverse, float[] errors) {
+        for (int g = 0; g < tile.groups; g++) {
+            float sum = 0;
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                float q = Math.max(low, Math.min(high, tile.x[at] * inverse[g])) + ROUND - ROUND;
+                float e = tile.x[at] - scale[g] * q;
+                sum += tile.w[at] * e * e;
+            }
+            errors[g] = sum;
+        }
+    }
+
+    @Override
+    public void range(
+            GroupTile tile,
+            float top,
+            float[] origin,
+            float[] offset,
+            float[] inverse,
+            float[] wq,
+            float[] wqq,
+            float[] wyq) {
+        for (int g = 0; g < tile.groups; g++) {
+            float sum = 0;
+            float square = 0;
+            float product = 0;
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                float y = tile.x[at] - origin[g];
+                float q = Math.max(0, Math.min(top, (y - offset[g]) * inverse[g])) + ROUND - ROUND;
+                float weighted = tile.w[at] * q;
+                sum += weighted;
+                square += weighted * q;
+                product += weighted * y;
+            }
+            wq[g] = sum;
+            wqq[g] = square;
+            wyq[g] = product;
+        }
+    }
+
+    @Override
+    public void rangeErrors(GroupTile tile, float top, float[] scale, float[] min, float[] inverse, float[] errors) {
+        for (int g = 0; g < tile.groups; g++) {
+            float sum = 0;
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                float y = tile.x[at] - min[g];
+                float q = Math.max(0, Math.min(top, y * inverse[g])) + ROUND - ROUND;
+                float e = y - scale[g] * q;
+                sum += tile.w[at] * e * e;
+            }
+            errors[g] = sum;
+        }
+    }
+}

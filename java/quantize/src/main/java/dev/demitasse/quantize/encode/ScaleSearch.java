@@ -1,0 +1,72 @@
+package dev.demitasse.quantize.encode;
+
+/**
+ * A scale for each group of a tile: candidates put the element of the largest magnitude near the extreme level, and
+ * each is judged with the best scale for the levels that it gives, {@code sum(w x q) / sum(w q^2)}, whose error is
+ * {@code sum(w x^2) - sum(w x q)^2 / sum(w q^2)}. The best is improved by rounding again.
+ */
+final class ScaleSearch {
+    /** Candidates put the extreme at its level times 1 + i STEP / |extreme level|. */
+    private static final float STEP = 0.1f;
+
+    private static final int STEPS = 9;
+    private static final int ROUNDS = 2;
+
+    private final Levels levels;
+    private final float[] extreme = new float[GroupTile.GROUPS];
+    private final float[] inverse = new float[GroupTile.GROUPS];
+    private final float[] xq = new float[GroupTile.GROUPS];
+    private final float[] qq = new float[GroupTile.GROUPS];
+    private final float[] gain = new float[GroupTile.GROUPS];
+
+    ScaleSearch(Levels levels) {
+        this.levels = levels;
+    }
+
+    /** Searches; a group of zeros, or of numbers whose scale has no reciprocal, gets scale 0. */
+    void search(GroupTile tile, float[] scale) {
+        int groups = tile.groups;
+        for (int g = 0; g < groups; g++) {
+            extreme[g] = 0;
+            scale[g] = 0;
+            gain[g] = 0;
+        }
+        for (int k = 0; k < tile.length; k++) {
+            for (int g = 0; g < groups; g++) {
+                float v = tile.x[k * GroupTile.GROUPS + g];
+                extreme[g] = Math.abs(v) > Math.abs(extreme[g]) ? v : extreme[g];
+            }
+        }
+        float sign = Math.signum(levels.extreme());
+        // Many levels are fine enough for the steps around them to make no difference.
+        int steps = Math.abs(levels.extreme()) > 100 && levels instanceof IntegerLevels ? 1 : STEPS;
+        float step = levels instanceof IntegerLevels ? STEP : Math.abs(levels.extreme()) * STEP / 8;
+        for (int i = -steps; i <= steps; i++) {
+            for (int g = 0; g < groups; g++) {
+                inverse[g] = finite((levels.extreme() + sign * i * step) / extreme[g]);
+            }
+            judge(tile, scale);
+        }
+        for (int round = 0; round < ROUNDS; round++) {
+            for (int g = 0; g < groups; g++) {
+                inverse[g] = Levels.reciprocal(scale[g]);
+            }
+            judge(tile, scale);
+        }
+    }
+
+    private static float finite(float inverse) {
+        return Float.isFinite(inverse) ? inverse : 0;
+    }
+
+    private void judge(GroupTile tile, float[] scale) {
+        levels.sums(tile, inverse, xq, qq);
+        for (int g = 0; g < tile.groups; g++) {
+            float won = xq[g] * (xq[g] / qq[g]);
+            if (qq[g] > 0 && won > gain[g]) {
+                gain[g] = won;
+                scale[g] = xq[g] / qq[g];
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package dev.demitasse.quantize.encode;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/** A vector of groups at a time; the groups that a tile has not filled are zeros. */
+final class VectorGroupSums implements GroupSums {
+    private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
+    private static final int LANES = SPECIES.length();
+
+    private static FloatVector load(float[] values, int at) {
+        return FloatVector.fromArray(SPECIES, values, at);
+    }
+
+    private static FloatVector round(FloatVector v, float low, float high) {
+        return v.min(high).max(low).add(ROUND).sub(ROUND);
+    }
+
+    @Override
+    public void nearest(GroupTile tile, float low, float high, float[] inverse, float[] xq, float[] qq) {
+        for (int g = 0; g < tile.groups; g += LANES) {
+            FloatVector reciprocal = load(inverse, g);
+            FloatVector product = FloatVector.zero(SPECIES);
+            FloatVector square = FloatVector.zero(SPECIES);
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                FloatVector x = load(tile.x, at);
+                FloatVector q = round(x.mul(reciprocal), low, high);
+                FloatVector wq = load(tile.w, at).mul(q);
+                product = product.add(wq.mul(x));
+                square = square.add(wq.mul(q));
+            }
+            product.intoArray(xq, g);
+            square.intoArray(qq, g);
+        }
+    }
+
+    @Override
+    public void nearestErrors(GroupTile tile, float low, float high, float[] scale, float[] inverse, float[] errors) {
+        for (int g = 0; g < tile.groups; g += LANES) {
+            FloatVector reciprocal = load(inverse, g);
+            FloatVector d = load(scale, g);
+            FloatVector sum = FloatVector.zero(SPECIES);
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                FloatVector x = load(tile.x, at);
+                FloatVector e = x.sub(d.mul(round(x.mul(reciprocal), low, high)));
+                sum = sum.add(load(tile.w, at).mul(e).mul(e));
+            }
+            sum.intoArray(errors, g);
+        }
+    }
+
+    @Override
+    public void range(
+            GroupTile tile,
+            float top,
+            float[] origin,
+            float[] offset,
+            float[] inverse,
+            float[] wq,
+            float[] wqq,
+            float[] wyq) {
+        for (int g = 0; g < tile.groups; g += LANES) {
+            FloatVector reciprocal = load(inverse, g);
+            FloatVector from = load(origin, g);
+            FloatVector least = load(offset, g);
+            FloatVector sum = FloatVector.zero(SPECIES);
+            FloatVector square = FloatVector.zero(SPECIES);
+            FloatVector product = FloatVector.zero(SPECIES);
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                FloatVector y = load(tile.x, at).sub(from);
+                FloatVector q = round(y.sub(least).mul(reciprocal), 0, top);
+                FloatVector weighted = load(tile.w, at).mul(q);
+                sum = sum.add(weighted);
+                square = square.add(weighted.mul(q));
+                product = product.add(weighted.mul(y));
+            }
+            sum.intoArray(wq, g);
+            square.intoArray(wqq, g);
+            product.intoArray(wyq, g);
+        }
+    }
+
+    @Override
+    public void rangeErrors(GroupTile tile, float top, float[] scale, float[] min, float[] inverse, float[] errors) {
+        for (int g = 0; g < tile.groups; g += LANES) {
+            FloatVector reciprocal = load(inverse, g);
+            FloatVector d = load(scale, g);
+            FloatVector m = load(min, g);
+            FloatVector sum = FloatVector.zero(SPECIES);
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                FloatVector y = load(tile.x, at).sub(m);
+                FloatVector e = y.sub(d.mul(round(y.mul(reciprocal), 0, top)));
+                sum = sum.add(load(tile.w, at).mul(e).mul(e));
+            }
+            sum.intoArray(errors, g);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+/** Quantizes models, calibrates, and measures what quantization costs. */
+@NullMarked
+package dev.demitasse.quantize;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,8 @@
+/** Quantizing models, and measuring what it costs. */
+module dev.demitasse.quantize {
+    requires transitive dev.demitasse;
+    requires static jdk.incubator.vector;
+    requires static org.jspecify;
+
+    exports dev.demitasse.quantize;
+}

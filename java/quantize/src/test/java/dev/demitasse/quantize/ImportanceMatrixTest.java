@@ -1,0 +1,128 @@
+package dev.demitasse.quantize;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.ModelOptions;
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.testkit.Golden;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ImportanceMatrixTest {
+    @TempDir
+    Path folder = Path.of("");
+
+    private static ImportanceMatrix example() {
+        return new ImportanceMatrix(
+                Map.of(
+                        "a.weight",
+                        new ImportanceMatrix.Entry(new float[] {2, 4, 6}, new float[] {2}),
+                        "experts.weight",
+                        new ImportanceMatrix.Entry(new float[] {3, 6, 9, 9}, new float[] {3, 0})),
+                List.of("text.txt"),
+                7,
+                512);
+    }
+
+    @Test
+    void meansAreSumsOverCountsAndAnExpertWithoutInputHasOnes() {
+        ImportanceMatrix matrix = example();
+        assertThat(matrix.meanSquares("a.weight", 3)).containsExactly(1, 2, 3);
+        assertThat(matrix.meanSquares("experts.weight", 2)).containsExactly(1, 2, 1, 1);
+        assertThat(matrix.meanSquares("none.weight", 2)).isNull();
+    }
+
+    @Test
+    void whatIsWrittenIsReadAgain() {
+        Path path = folder.resolve("imatrix.gguf");
+        example().write(path);
+        ImportanceMatrix read = ImportanceMatrix.read(path);
+        assertThat(read.size()).isEqualTo(2);
+        assertThat(read.chunks()).isEqualTo(7);
+        assertThat(read.texts()).containsExactly("text.txt");
+        assertThat(read.meanSquares("experts.weight", 2)).containsExactly(1, 2, 1, 1);
+    }
+
+    /** One matrix "ab" of two columns seen in four calls, in llama.cpp's old format. */
+    private static byte[] old() {
+        ByteBuffer out = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
+        out.putInt(1).putInt(2).put("ab".getBytes(StandardCharsets.UTF_8)).putInt(4);
+        out.putInt(2).putFloat(8).putFloat(4).putInt(9).putInt(1).put((byte) 'f');
+        return Arrays.copyOf(out.array(), out.position());
+    }
+
+    @Test
+    void theOldFormatIsRead() throws IOException {
+        Path path = Files.write(folder.resolve("imatrix.dat"), old());
+        ImportanceMatrix matrix = ImportanceMatrix.read(path);
+        assertThat(matrix.meanSquares("ab", 2)).containsExactly(2, 1);
+        assertThat(matrix.chunks()).isEqualTo(9);
+        assertThat(matrix.texts()).containsExactly("f");
+    }
+
+    @Test
+    void damagedFilesGiveTypedExceptions() throws IOException {
+        Path path = folder.resolve("damaged");
+        example().write(folder.resolve("good.gguf"));
+        for (byte[] good : List.of(old(), Files.readAllBytes(folder.resolve("good.gguf")))) {
+            int needed = good.length < 64 ? good.length - 9 : good.length - 40; // the rest is what may be missing
+            for (int length = 0; length < needed; length++) {
+                Files.write(path, Arrays.copyOf(good, length));
+                assertThatThrownBy(() -> ImportanceMatrix.read(path)).isInstanceOf(DemitasseException.class);
+            }
+            for (int i = 0; i < good.length; i++) {
+                byte[] mutated = good.clone();
+                mutated[i] = (byte) 0xFF;
+                Files.write(path, mutated);
+                try {
+                    ImportanceMatrix.read(path);
+                } catch (DemitasseException e) {
+                    // the typed exception: what this test asks for
+                }
+            }
+        }
+        ByteArrayOutputStream huge = new ByteArrayOutputStream();
+        huge.write(new byte[] {1, 0, 0, 0, (byte) 0xFF, (byte) 0xFF, (byte) 0xFF, 0x7F});
+        Files.write(path, huge.toByteArray());
+        assertThatThrownBy(() -> ImportanceMatrix.read(path)).isInstanceOf(ModelFormatException.class);
+        assertThatThrownBy(() -> ImportanceMatrix.read(Golden.tiny("llama")))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("no importance matrix");
+    }
+
+    @Test
+    void calibrationSeesEveryMatrixButTheOutputs() {
+        String text = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+        ImportanceMatrix matrix = Calibration.collect(
+                Golden.tiny("llama"),
+                ModelOptions.DEFAULT.withBackend("reference").withSequences(1),
+                text,
+                "fox.txt",
+                32,
+                windows -> {});
+        assertThat(matrix.chunks()).isGreaterThan(1);
+        float[] queries = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_q.weight", 64));
+        float[] keys = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_k.weight", 64));
+        assertThat(queries).isEqualTo(keys); // both take the same input
+        double sum = 0;
+        for (float v : queries) {
+            sum += v;
+        }
+        assertThat(sum).isGreaterThan(0);
+        assertThat(matrix.meanSquares("output.weight", 64)).isNull();
+        assertThat(matrix.meanSquares("blk.0.ffn_down.weight", 1)).isNotNull();
+    }
+}
