@@ -3,7 +3,9 @@ package dev.demitasse.cli;
 import dev.demitasse.Model;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.Evaluation;
+import dev.demitasse.quantize.Needle;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +22,7 @@ import picocli.CommandLine.Parameters;
 final class EvaluateCommand implements Callable<Integer> {
     private static final int DEFAULT_WINDOW = 512;
     private static final int STRETCHES = 16;
+    private static final double[] DEPTHS = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
     @Mixin
     ModelSelection selection = new ModelSelection();
@@ -49,6 +52,11 @@ final class EvaluateCommand implements Callable<Integer> {
             description = "Score every position of a window, not its second half, and print the divergence along it.")
     boolean curve;
 
+    @Option(
+            names = "--needle",
+            description = "Look for a needle in a window of the text too: a sentence with a number, at several depths.")
+    boolean needle;
+
     @Option(names = "--json", description = "One JSON object.")
     boolean json;
 
@@ -65,10 +73,13 @@ final class EvaluateCommand implements Callable<Integer> {
                 Model baseModel = other.load()) {
             Evaluation.Result result = Evaluation.compare(
                     model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, windows -> {});
+            List<Needle.Found> found = needle ? Needle.search(model, text, window, DEPTHS) : List.of();
+            List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
             if (json) {
-                System.out.println(json(result, window));
+                System.out.println(json(result, window, found, baseFound));
             } else {
                 print(result, window);
+                print(found, baseFound);
             }
         }
         return 0;
@@ -92,11 +103,25 @@ final class EvaluateCommand implements Callable<Integer> {
         }
     }
 
+    private static void print(List<Needle.Found> found, List<Needle.Found> baseFound) {
+        for (int i = 0; i < found.size(); i++) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "needle at %3.0f %%          %s, probability %.4f (base: %s, %.4f)%n",
+                    100 * found.get(i).depth(),
+                    found.get(i).found() ? "found" : "lost",
+                    found.get(i).probability(),
+                    baseFound.get(i).found() ? "found" : "lost",
+                    baseFound.get(i).probability());
+        }
+    }
+
     private static void line(String name, Evaluation.Estimate estimate) {
         System.out.printf(Locale.ROOT, "%-24s %.6f ± %.6f%n", name, estimate.mean(), estimate.standardError());
     }
 
-    private static String json(Evaluation.Result result, int window) {
+    private static String json(
+            Evaluation.Result result, int window, List<Needle.Found> found, List<Needle.Found> baseFound) {
         return JsonLine.of(out -> {
             out.writeNumberField("perplexity", result.perplexity().mean());
             out.writeNumberField("perplexityError", result.perplexity().standardError());
@@ -120,6 +145,17 @@ final class EvaluateCommand implements Callable<Integer> {
                 out.writeNumberField("last", stretch.last());
                 out.writeNumberField("meanKld", stretch.meanKld().mean());
                 out.writeNumberField("meanKldError", stretch.meanKld().standardError());
+                out.writeEndObject();
+            }
+            out.writeEndArray();
+            out.writeArrayFieldStart("needle");
+            for (int i = 0; i < found.size(); i++) {
+                out.writeStartObject();
+                out.writeNumberField("depth", found.get(i).depth());
+                out.writeBooleanField("found", found.get(i).found());
+                out.writeNumberField("probability", found.get(i).probability());
+                out.writeBooleanField("baseFound", baseFound.get(i).found());
+                out.writeNumberField("baseProbability", baseFound.get(i).probability());
                 out.writeEndObject();
             }
             out.writeEndArray();

@@ -87,14 +87,17 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         long at = row * type.rowBytes(columns);
         switch (type) {
             case F32 -> MemorySegment.copy(data, FLOAT, at, out, 0, columns);
-            case F16 -> {
-                for (int i = 0; i < columns; i++) {
-                    out[i] = Float.float16ToFloat(data.get(SHORT, at + 2L * i));
-                }
-            }
-            case BF16 -> {
-                for (int i = 0; i < columns; i++) {
-                    out[i] = Float.intBitsToFloat(data.get(SHORT, at + 2L * i) << 16);
+            case F16, BF16 -> {
+                short[] bits = new short[columns]; // an array at hand, so that the loops become vectors
+                MemorySegment.copy(data, SHORT, at, bits, 0, columns);
+                if (type == TensorType.F16) {
+                    for (int i = 0; i < columns; i++) {
+                        out[i] = Float.float16ToFloat(bits[i]);
+                    }
+                } else {
+                    for (int i = 0; i < columns; i++) {
+                        out[i] = Float.intBitsToFloat(bits[i] << 16);
+                    }
                 }
             }
             default -> dequantizeIntegers(row, out);

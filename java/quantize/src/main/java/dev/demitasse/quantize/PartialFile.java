@@ -19,6 +19,9 @@ import java.util.zip.CRC32C;
  * names the pieces that are on the disk, with their checksums, so that a later process goes on where one was killed.
  */
 final class PartialFile implements AutoCloseable {
+    /** What fingerprints begin with. */
+    static final String MARK = "demitasse ";
+
     private static final int BUFFER = 1 << 20;
 
     private final Path target;
@@ -45,6 +48,7 @@ final class PartialFile implements AutoCloseable {
     static PartialFile open(Path target, String fingerprint, byte[] header, List<Long> pieces) throws IOException {
         Path partial = target.resolveSibling(target.getFileName() + ".partial");
         Path journal = target.resolveSibling(target.getFileName() + ".partial.journal");
+        requireOurs(partial, journal, fingerprint);
         FileChannel channel =
                 FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         try {
@@ -57,6 +61,24 @@ final class PartialFile implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
+        }
+    }
+
+    /** Refuses a file of that name that no process of ours has begun: the journal is there before it. */
+    private static void requireOurs(Path partial, Path journal, String fingerprint) throws IOException {
+        if (Files.notExists(journal) && Files.notExists(partial)) {
+            Files.writeString(journal, fingerprint + "\n", StandardCharsets.ISO_8859_1);
+        }
+        String first = "";
+        if (Files.isRegularFile(journal)) {
+            try (var lines = Files.lines(journal, StandardCharsets.ISO_8859_1)) {
+                first = lines.findFirst().orElse("");
+            }
+        }
+        if (!first.startsWith(MARK)) {
+            throw new UsageException(
+                    partial + " or " + journal.getFileName() + " is there and is not what an earlier run"
+                            + " left; move it away, or give the output another name.");
         }
     }
 

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -73,9 +74,13 @@ public final class Quantizer implements AutoCloseable {
     private void decide() {
         Metadata metadata = source.metadata();
         String architecture = metadata.string("general.architecture");
-        int layers = metadata.integer(architecture + ".block_count");
-        int heads = metadata.integer(architecture + ".attention.head_count", 1);
-        int keys = metadata.integer(architecture + ".attention.head_count_kv", heads);
+        int layers = 1
+                + source.tensors().stream()
+                        .mapToInt(t -> TensorRole.layer(t.name()))
+                        .max()
+                        .orElse(0);
+        int heads = largest(metadata, architecture + ".attention.head_count");
+        int keys = largest(metadata, architecture + ".attention.head_count_kv");
         boolean tied = source.tensors().stream().noneMatch(t -> t.name().equals("output.weight"));
         boolean importance = options.importance() != null;
         for (ModelSource.Tensor tensor : source.tensors()) {
@@ -90,6 +95,14 @@ public final class Quantizer implements AutoCloseable {
             }
             types.add(type);
         }
+    }
+
+    /** A hyperparameter of the whole model, or the largest of its layers'; 0 where there is none. */
+    private static int largest(Metadata metadata, String key) {
+        MetadataValue value = metadata.all().get(key);
+        return value != null && value.value() instanceof int[] layers
+                ? Arrays.stream(layers).max().orElse(0)
+                : metadata.integer(key, 0);
     }
 
     private void requireAllowed(ModelSource.Tensor tensor, TensorType type) {
@@ -234,7 +247,7 @@ public final class Quantizer implements AutoCloseable {
             if (importance != null) {
                 importance.update(digest);
             }
-            return "demitasse " + HexFormat.of().formatHex(digest.digest());
+            return PartialFile.MARK + HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every JDK has it
         }

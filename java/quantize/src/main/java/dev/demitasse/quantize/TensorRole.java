@@ -14,7 +14,7 @@ enum TensorRole {
     DOWN,
     OTHER;
 
-    private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\..*");
+    private static final Pattern LAYER = Pattern.compile("blk\\.(\\d{1,6})\\..*");
 
     /** Parts of names in the order in which they are looked for; a fused projection of all three counts as values. */
     private static final Map<String, TensorRole> PARTS = Map.of(

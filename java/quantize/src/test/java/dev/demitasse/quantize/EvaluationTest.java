@@ -144,6 +144,21 @@ class EvaluationTest {
     }
 
     @Test
+    void theNeedlesProbabilityIsThatOfItsTokens() {
+        try (Model model = Model.load(Golden.tiny("llama"), OPTIONS.withContextLength(256))) {
+            List<Needle.Found> found = Needle.search(model, TEXT, 256, 0, 0.5, 1);
+            assertThat(found).extracting(Needle.Found::depth).containsExactly(0.0, 0.5, 1.0);
+            assertThat(found).allSatisfy(f -> assertThat(f.probability()).isBetween(0.0, 1.0));
+            assertThat(found).noneMatch(Needle.Found::found); // random weights know nothing
+            assertThat(Needle.search(model, TEXT, 256, 0.5).getFirst()).isEqualTo(found.get(1));
+            assertThatThrownBy(() -> Needle.search(model, TEXT, 20, 0.5)).isInstanceOf(UsageException.class);
+            assertThatThrownBy(() -> Needle.search(model, "short", 256, 0.5))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("the text has");
+        }
+    }
+
+    @Test
     void otherVocabulariesAndTextsThatAreTooShortAreRefused() throws IOException {
         try (Model model = Model.load(Golden.tiny("llama"), OPTIONS);
                 Model other = Model.load(withTokensSwapped(), OPTIONS)) {

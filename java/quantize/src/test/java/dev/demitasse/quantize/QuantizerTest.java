@@ -191,6 +191,21 @@ class QuantizerTest {
     }
 
     @Test
+    void filesOfSomebodyElseWithThoseNamesAreLeftAlone() throws IOException {
+        QuantizeOptions options = QuantizeOptions.of(WeightMix.Q8_0);
+        Path out = folder.resolve("out.gguf");
+        for (String ending : List.of(".partial", ".partial.journal")) {
+            Path precious = folder.resolve("out.gguf" + ending);
+            Files.writeString(precious, "precious");
+            assertThatThrownBy(() -> Quantizer.quantize(model(), out, options))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("out.gguf.partial");
+            assertThat(precious).hasContent("precious");
+            Files.delete(precious);
+        }
+    }
+
+    @Test
     void twoRunsDoNotWriteOneFile() {
         QuantizeOptions options = QuantizeOptions.of(WeightMix.Q8_0);
         Path out = folder.resolve("out.gguf");

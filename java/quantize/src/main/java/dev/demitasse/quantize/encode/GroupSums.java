@@ -38,4 +38,11 @@ sealed interface GroupSums permits ScalarGroupSums, VectorGroupSums {
 
     /** {@code y = x - min}, {@code q = round(y inverse)} within 0 … top: {@code errors = sum(w (y - scale q)^2)}. */
     void rangeErrors(GroupTile tile, float top, float[] scale, float[] min, float[] inverse, float[] errors);
+
+    /**
+     * Where {@code xq^2 / qq} is above a group's gain, it becomes the gain and {@code xq / qq} the scale.
+     *
+     * @param groups how many
+     */
+    void keepBetter(int groups, float[] xq, float[] qq, float[] gain, float[] scale);
 }

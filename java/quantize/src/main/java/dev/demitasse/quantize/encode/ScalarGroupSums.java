@@ -72,4 +72,16 @@ final class ScalarGroupSums implements GroupSums {
             errors[g] = sum;
         }
     }
+
+    @Override
+    public void keepBetter(int groups, float[] xq, float[] qq, float[] gain, float[] scale) {
+        for (int g = 0; g < groups; g++) {
+            float best = xq[g] / qq[g];
+            float won = xq[g] * best;
+            if (won > gain[g]) { // not where qq is 0
+                gain[g] = won;
+                scale[g] = best;
+            }
+        }
+    }
 }

@@ -61,12 +61,6 @@ final class ScaleSearch {
 
     private void judge(GroupTile tile, float[] scale) {
         levels.sums(tile, inverse, xq, qq);
-        for (int g = 0; g < tile.groups; g++) {
-            float won = xq[g] * (xq[g] / qq[g]);
-            if (qq[g] > 0 && won > gain[g]) {
-                gain[g] = won;
-                scale[g] = xq[g] / qq[g];
-            }
-        }
+        GroupSums.BEST.keepBetter(tile.groups, xq, qq, gain, scale);
     }
 }

@@ -1,6 +1,8 @@
 package dev.demitasse.quantize.encode;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /** A vector of groups at a time; the groups that a tile has not filled are zeros. */
@@ -93,6 +95,18 @@ final class VectorGroupSums implements GroupSums {
                 sum = sum.add(load(tile.w, at).mul(e).mul(e));
             }
             sum.intoArray(errors, g);
+        }
+    }
+
+    @Override
+    public void keepBetter(int groups, float[] xq, float[] qq, float[] gain, float[] scale) {
+        for (int g = 0; g < groups; g += LANES) {
+            FloatVector best = load(xq, g).div(load(qq, g));
+            FloatVector won = load(xq, g).mul(best);
+            FloatVector before = load(gain, g);
+            VectorMask<Float> better = won.compare(VectorOperators.GT, before);
+            before.blend(won, better).intoArray(gain, g);
+            load(scale, g).blend(best, better).intoArray(scale, g);
         }
     }
 }

@@ -154,11 +154,12 @@ class RowEncoderTest {
     }
 
     private static float[][] sums(GroupSums sums, GroupTile tile, float[][] a) {
-        float[][] out = new float[7][GroupTile.GROUPS];
+        float[][] out = new float[9][GroupTile.GROUPS];
         sums.nearest(tile, -8, 7, a[0], out[0], out[1]);
         sums.nearestErrors(tile, -8, 7, a[0], a[1], out[2]);
         sums.range(tile, 15, a[0], a[1], a[2], out[3], out[4], out[5]);
         sums.rangeErrors(tile, 15, a[0], a[1], a[2], out[6]);
+        sums.keepBetter(tile.groups, out[0], out[1], out[7], out[8]);
         for (float[] row : out) {
             Arrays.fill(row, tile.groups, row.length, 0); // what lies behind the groups is nobody's
         }

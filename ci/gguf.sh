@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Files that `demitasse quantize` writes, read by others: the Python package gguf, whose decoders must see the errors
+# that were reported, and llama.cpp, where llama_cpp is there (ci/peers.py installs it). Needs a built command line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+home=$PWD/target/gguf
+if ! "$home/bin/python" -c 'import gguf' 2>/dev/null; then
+  python3 -m venv --system-site-packages "$home"
+  "$home/bin/pip" install -q gguf==0.19.0
+fi
+exec "$home/bin/python" ci/gguf_files.py
