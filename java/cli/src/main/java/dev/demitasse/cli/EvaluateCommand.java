@@ -71,10 +71,10 @@ final class EvaluateCommand implements Callable<Integer> {
         other.kvType = baseKvType;
         try (Model model = selection.load();
                 Model baseModel = other.load()) {
-            Evaluation.Result result = Evaluation.compare(
-                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, windows -> {});
             List<Needle.Found> found = needle ? Needle.search(model, text, window, DEPTHS) : List.of();
             List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
+            Evaluation.Result result = Evaluation.compare(
+                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, windows -> {});
             if (json) {
                 System.out.println(json(result, window, found, baseFound));
             } else {

@@ -3,8 +3,11 @@ package dev.demitasse.cli;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.quantize.Calibration;
 import dev.demitasse.quantize.ImportanceMatrix;
+import dev.demitasse.quantize.OutputPath;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -36,9 +39,12 @@ final class ImatrixCommand implements Callable<Integer> {
     boolean overwrite;
 
     @Override
-    public Integer call() {
-        if (Files.exists(out) && !overwrite) {
-            throw new UsageException(out + " exists; remove it, or give --overwrite.");
+    public Integer call() throws IOException {
+        OutputPath.require(out, overwrite);
+        for (Path input : List.of(selection.path(), file)) {
+            if (Files.exists(out) && Files.isSameFile(input, out)) {
+                throw new UsageException(out + " is an input; give the output another name.");
+            }
         }
         int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
         ImportanceMatrix matrix = Calibration.collect(

@@ -38,6 +38,7 @@ public final class Gguf implements AutoCloseable {
     private final long fileBytes;
     private final Metadata metadata;
     private final Map<String, GgufTensor> tensors;
+    private final List<Path> files;
 
     private Gguf(
             Arena arena,
@@ -45,13 +46,15 @@ public final class Gguf implements AutoCloseable {
             int alignment,
             long fileBytes,
             Metadata metadata,
-            Map<String, GgufTensor> tensors) {
+            Map<String, GgufTensor> tensors,
+            List<Path> files) {
         this.arena = arena;
         this.version = version;
         this.alignment = alignment;
         this.fileBytes = fileBytes;
         this.metadata = metadata;
         this.tensors = Collections.unmodifiableMap(tensors);
+        this.files = List.copyOf(files);
     }
 
     /**
@@ -87,7 +90,8 @@ public final class Gguf implements AutoCloseable {
                 contents.alignment(),
                 bytes.byteSize(),
                 new Metadata(source, contents.metadata()),
-                tensors);
+                tensors,
+                List.of());
     }
 
     private static Gguf open(Path path, Arena arena) throws IOException {
@@ -99,8 +103,10 @@ public final class Gguf implements AutoCloseable {
         Map<String, GgufTensor> tensors = new LinkedHashMap<>();
         first.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
         long total = bytes.byteSize();
+        List<Path> files = new ArrayList<>(List.of(path));
         if (parts > 1) {
             for (Path part : furtherParts(path, parts, metadata)) {
+                files.add(part);
                 MemorySegment partBytes = map(part, arena);
                 total += partBytes.byteSize();
                 GgufReader.Contents contents = new GgufReader(part.toString(), partBytes).read();
@@ -112,7 +118,7 @@ public final class Gguf implements AutoCloseable {
                 }
             }
         }
-        return new Gguf(arena, first.version(), first.alignment(), total, metadata, tensors);
+        return new Gguf(arena, first.version(), first.alignment(), total, metadata, tensors, files);
     }
 
     private static List<Path> furtherParts(Path path, int parts, Metadata metadata) {
@@ -159,6 +165,11 @@ public final class Gguf implements AutoCloseable {
     /** Bytes of all files of the model. */
     public long fileBytes() {
         return fileBytes;
+    }
+
+    /** The files of the model, none where bytes were parsed. */
+    public List<Path> files() {
+        return files;
     }
 
     /** The metadata. */

@@ -17,11 +17,13 @@ import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,10 +105,11 @@ public final class GgufWriter {
 
     /** Writes the file beside its final place and renames it, so that a half-written file never has the name. */
     public void write(Path path) throws IOException {
-        Path parent = path.toAbsolutePath().getParent();
-        Path temporary = Files.createTempFile(parent, ".gguf", ".part");
+        Path temporary = path.resolveSibling(path.getFileName() + "." + UUID.randomUUID() + ".part");
         try {
-            try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(temporary), 1 << 20)) {
+            try (OutputStream out = new BufferedOutputStream(
+                    Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                    1 << 20)) {
                 write(out);
             }
             try {

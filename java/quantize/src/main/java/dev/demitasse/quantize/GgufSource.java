@@ -1,27 +1,35 @@
 package dev.demitasse.quantize;
 
-import dev.demitasse.exception.UsageException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
 /** A GGUF file. */
 final class GgufSource implements ModelSource {
-    private final Path path;
+    private static final long MOST_COLUMNS = 1 << 24;
+
     private final Gguf file;
     private final List<Tensor> tensors;
 
+    /**
+     * Opens a file.
+     *
+     * @throws UnsupportedModelException where a tensor is larger than can be read row by row
+     */
     GgufSource(Path path) {
-        this.path = path;
         this.file = Gguf.open(path);
-        this.tensors = file.tensors().stream().<Tensor>map(Mapped::new).toList();
+        try {
+            this.tensors = file.tensors().stream().<Tensor>map(Mapped::new).toList();
+        } catch (RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
     }
 
     private record Mapped(GgufTensor tensor, MatrixSource matrix) implements Tensor {
@@ -30,6 +38,10 @@ final class GgufSource implements ModelSource {
         }
 
         private static MatrixSource whole(GgufTensor t) {
+            if (t.rows() > Integer.MAX_VALUE || t.columns() > MOST_COLUMNS) {
+                throw new UnsupportedModelException("Tensor \"" + t.name() + "\" is " + t.rows() + " × " + t.columns()
+                        + "; rows of " + MOST_COLUMNS + " elements are the longest that are read.");
+            }
             return new MatrixSource(
                     t.name(), t.type(), Math.toIntExact(t.rows()), Math.toIntExact(t.columns()), t.data());
         }
@@ -71,12 +83,8 @@ final class GgufSource implements ModelSource {
     }
 
     @Override
-    public String identity() {
-        try {
-            return file.fileBytes() + " " + Files.getLastModifiedTime(path).toMillis() + " " + path.toRealPath();
-        } catch (IOException e) {
-            throw new UsageException("Cannot read " + path + ": " + e, e);
-        }
+    public List<Path> files() {
+        return file.files();
     }
 
     @Override

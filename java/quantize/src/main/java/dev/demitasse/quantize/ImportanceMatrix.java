@@ -31,6 +31,7 @@ public final class ImportanceMatrix {
     private static final String SUMS = ".in_sum2";
     private static final String COUNTS = ".counts";
     private static final int MAGIC = 0x46554747;
+    private static final long MOST_BYTES = 1L << 29;
 
     /** Sums of squares for matrices × columns, and rows seen by each matrix (one, but for experts). */
     record Entry(float[] sums, float[] counts) {}
@@ -63,20 +64,32 @@ public final class ImportanceMatrix {
     }
 
     /**
-     * The mean squares of a matrix's columns; those of several matrices of one tensor one after the other. A matrix
-     * that saw no input (an expert that was never chosen) has ones.
+     * Whether the matrix is known.
      *
-     * @return null where the matrix is not known
-     * @throws UsageException where it has another number of columns
+     * @param dimensions of the tensor, fastest first
+     * @throws UsageException where it is, with another number of columns or of matrices
      */
-    float @Nullable [] meanSquares(String name, long columns) {
+    boolean fits(String name, long[] dimensions) {
+        Entry entry = entries.get(name);
+        if (entry == null) {
+            return false;
+        }
+        long matrices = dimensions.length > 2 ? dimensions[2] : 1;
+        if (entry.sums.length != dimensions[0] && entry.sums.length != dimensions[0] * matrices) {
+            throw new UsageException("The importance matrix has " + entry.sums.length + " numbers for \"" + name
+                    + "\", which has " + matrices + " × " + dimensions[0] + " columns; it is another model's.");
+        }
+        return true;
+    }
+
+    /**
+     * The mean squares of a matrix's columns; those of several matrices of one tensor one after the other. A matrix
+     * that saw no input (an expert that was never chosen) has ones. Null where the matrix is not known.
+     */
+    float @Nullable [] meanSquares(String name) {
         Entry entry = entries.get(name);
         if (entry == null) {
             return null;
-        }
-        if (entry.sums.length % columns != 0) {
-            throw new UsageException("The importance matrix has " + entry.sums.length + " numbers for \"" + name
-                    + "\", whose rows have " + columns + "; it is another model's.");
         }
         float[] means = new float[entry.sums.length];
         int each = entry.sums.length / entry.counts.length;
@@ -95,6 +108,10 @@ public final class ImportanceMatrix {
      */
     public static ImportanceMatrix read(Path path) {
         try {
+            if (!Files.isRegularFile(path) || Files.size(path) > MOST_BYTES) {
+                throw new ModelFormatException(
+                        path + " is no importance matrix: these are files of at most " + (MOST_BYTES >> 20) + " MiB.");
+            }
             byte[] head = new byte[4];
             try (var in = Files.newInputStream(path)) {
                 in.readNBytes(head, 0, 4);

@@ -3,6 +3,7 @@ package dev.demitasse.quantize;
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.quant.TensorType;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -46,8 +47,8 @@ interface ModelSource extends AutoCloseable {
     /** All tensors in the order in which they are written. */
     List<Tensor> tensors();
 
-    /** Changes when the files change. */
-    String identity();
+    /** The files that it is read from. */
+    List<Path> files();
 
     @Override
     void close();

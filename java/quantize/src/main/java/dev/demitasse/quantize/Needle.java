@@ -39,9 +39,11 @@ public final class Needle {
     public static List<Found> search(Model model, String haystack, int window, double... depths) {
         int[] needle = model.tokenizer().encode(NEEDLE, false);
         int[] question = model.tokenizer().encode(QUESTION, false);
-        int[] answer = model.tokenizer().encode(ANSWER, false);
+        int[] both = model.tokenizer().encode(QUESTION + ANSWER, false); // as they stand in the needle
+        int common = Arrays.mismatch(question, both);
+        int[] answer = Arrays.copyOfRange(both, common < 0 ? both.length : common, both.length);
         int[] hay = model.tokenizer().encodePrompt(haystack, false);
-        int room = window - needle.length - question.length - answer.length;
+        int room = window - needle.length - both.length;
         if (room < 1 || hay.length < room) {
             throw new UsageException(
                     "A needle in a window of " + window + " tokens needs a text of " + Math.max(1, room)
@@ -50,8 +52,7 @@ public final class Needle {
         List<Found> found = new ArrayList<>();
         for (double depth : depths) {
             int at = Math.max(1, (int) Math.round(room * depth)); // behind the token that begins texts
-            int[] tokens =
-                    concatenate(Arrays.copyOf(hay, at), needle, Arrays.copyOfRange(hay, at, room), question, answer);
+            int[] tokens = concatenate(Arrays.copyOf(hay, at), needle, Arrays.copyOfRange(hay, at, room), both);
             found.add(ask(model, tokens, answer.length, depth));
         }
         return found;

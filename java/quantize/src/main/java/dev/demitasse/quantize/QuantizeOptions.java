@@ -21,10 +21,12 @@ public record QuantizeOptions(
         @Nullable ImportanceMatrix importance,
         int threads,
         boolean overwrite) {
+    private static final int MOST_THREADS = 1024;
+
     /** Checks the number of threads. */
     public QuantizeOptions {
-        if (threads < 1) {
-            throw new UsageException("Quantizing needs at least one thread.");
+        if (threads < 1 || threads > MOST_THREADS) {
+            throw new UsageException(threads + " threads cannot quantize; there may be 1 to " + MOST_THREADS + ".");
         }
     }
 

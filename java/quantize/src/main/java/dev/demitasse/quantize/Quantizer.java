@@ -38,6 +38,9 @@ public final class Quantizer implements AutoCloseable {
         void wrote(TensorSummary tensor, long elements, long total);
     }
 
+    /** Goes up when encoders make other bytes, so that no file is of two of them. */
+    private static final int ENCODERS = 1;
+
     private static final int ALIGNMENT = 32;
     private static final int QUANTIZATION_VERSION = 2;
 
@@ -82,18 +85,23 @@ public final class Quantizer implements AutoCloseable {
         int heads = largest(metadata, architecture + ".attention.head_count");
         int keys = largest(metadata, architecture + ".attention.head_count_kv");
         boolean tied = source.tensors().stream().noneMatch(t -> t.name().equals("output.weight"));
-        boolean importance = options.importance() != null;
+        ImportanceMatrix importance = options.importance();
+        boolean known = importance == null;
         for (ModelSource.Tensor tensor : source.tensors()) {
             TensorType type = tensor.type();
             if (TensorRole.isQuantized(tensor.name(), tensor.dimensions())) {
                 WeightMix.Place place = new WeightMix.Place(
-                        TensorRole.layer(tensor.name()), layers, keys > 0 ? heads / keys : 1, importance);
+                        TensorRole.layer(tensor.name()), layers, keys > 0 ? heads / keys : 1, importance != null);
                 type = options.pure()
                         ? WeightMix.fitting(options.mix().base(), tensor.columns())
                         : options.mix().typeOf(TensorRole.of(tensor.name()), place, tied, tensor.columns());
                 requireAllowed(tensor, type);
+                known |= importance != null && importance.fits(tensor.name(), tensor.dimensions());
             }
             types.add(type);
+        }
+        if (!known) {
+            throw new UsageException("The importance matrix knows no matrix of " + in + "; it is another model's.");
         }
     }
 
@@ -160,7 +168,6 @@ public final class Quantizer implements AutoCloseable {
         long elements = 0;
         try (PartialFile file = PartialFile.open(out, fingerprint(first), first, pieces);
                 TensorEncoder encoder = new TensorEncoder(source.tensors(), types, file.finished(), options)) {
-            requireSpace(out, pieces, file.finished());
             int earlier = file.finished();
             for (int i = 0; i < types.size(); i++) {
                 TensorSummary summary = plan.get(i);
@@ -173,37 +180,25 @@ public final class Quantizer implements AutoCloseable {
                 summaries.add(summary);
                 listener.wrote(summary, elements, total);
             }
-            file.complete();
+            file.complete(options.overwrite());
         }
         return summaries;
     }
 
     private void requireWritable(Path out) {
-        try {
-            if (Files.exists(out) && Files.isSameFile(in, out)) {
-                throw new UsageException(out + " is the input; give the output another name.");
+        for (Path file : source.files()) {
+            if (isSame(file, out)) {
+                throw new UsageException(out + " is a file of the input; give the output another name.");
             }
-        } catch (IOException e) {
-            throw new UsageException("Cannot read " + out + ": " + e, e);
         }
-        if (Files.isDirectory(out)) {
-            throw new UsageException(out + " is a folder; name a file.");
-        }
-        if (Files.exists(out) && !options.overwrite()) {
-            throw new UsageException(out + " exists; remove it, or allow to replace it (--overwrite).");
-        }
-        Path folder = out.toAbsolutePath().getParent();
-        if (folder == null || !Files.isDirectory(folder)) {
-            throw new UsageException("There is no folder " + folder + ".");
-        }
+        OutputPath.require(out, options.overwrite());
     }
 
-    private static void requireSpace(Path out, List<Long> pieces, int finished) throws IOException {
-        long needed = pieces.stream().skip(finished).mapToLong(Long::longValue).sum();
-        long free = Files.getFileStore(out.toAbsolutePath().getParent()).getUsableSpace();
-        if (free < needed) {
-            throw new QuantizeException(out + " needs " + (needed >> 20) + " MiB more, and " + (free >> 20)
-                    + " MiB are free there. Free some, or write to another disk.");
+    private static boolean isSame(Path file, Path out) {
+        try {
+            return Files.exists(out) && Files.isSameFile(file, out);
+        } catch (IOException e) {
+            throw new UsageException("Cannot read " + out + ": " + e, e);
         }
     }
 
@@ -238,16 +233,20 @@ public final class Quantizer implements AutoCloseable {
     }
 
     /** Of all that decides the file's content. */
-    private String fingerprint(byte[] header) {
+    private String fingerprint(byte[] header) throws IOException {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             digest.update(header);
-            digest.update(source.identity().getBytes(StandardCharsets.UTF_8));
+            digest.update(("encoders " + ENCODERS).getBytes(StandardCharsets.UTF_8));
+            for (Path file : source.files()) {
+                String identity = file.toRealPath() + " " + Files.size(file) + " " + Files.getLastModifiedTime(file);
+                digest.update(identity.getBytes(StandardCharsets.UTF_8));
+            }
             ImportanceMatrix importance = options.importance();
             if (importance != null) {
                 importance.update(digest);
             }
-            return PartialFile.MARK + HexFormat.of().formatHex(digest.digest());
+            return Journal.MARK + HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every JDK has it
         }

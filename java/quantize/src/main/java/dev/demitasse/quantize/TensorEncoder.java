@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 /** Encodes tensors in pieces of rows on several threads, and hands the bytes on in order. */
 final class TensorEncoder implements AutoCloseable {
     private static final int PIECE_ELEMENTS = 1 << 17;
+    private static final float LEAST_WEIGHT = 1e-6f;
+    /** Larger numbers would overflow what encoders sum up. */
+    private static final float MOST = 1e9f;
 
     private final QuantizeOptions options;
     private final ExecutorService threads;
@@ -109,7 +113,7 @@ final class TensorEncoder implements AutoCloseable {
 
     private float @Nullable [] importance(ModelSource.Tensor tensor) {
         ImportanceMatrix matrix = options.importance();
-        return matrix == null ? null : matrix.meanSquares(tensor.name(), tensor.columns());
+        return matrix == null ? null : matrix.meanSquares(tensor.name());
     }
 
     private static Piece await(Future<Piece> piece) {
@@ -157,6 +161,10 @@ final class TensorEncoder implements AutoCloseable {
             MemorySegment.copy(kept, first * type.rowBytes(columns), out, 0, bytes.length);
             return new Piece(bytes, 0, square, largest);
         }
+        if (type.layout().element().quantized() && largest > MOST) {
+            throw new UsageException("Tensor \"" + tensor.name() + "\" has a weight of " + largest + "; " + type
+                    + " is encoded for weights to " + MOST + ".");
+        }
         float[] w = weights(tensor, x, importance, first, columns);
         try {
             RowEncoder.of(type).encode(x, w, x.length, out, 0);
@@ -184,8 +192,24 @@ final class TensorEncoder implements AutoCloseable {
                 int matrix = (int) Math.min(matrices - 1, (first + at / columns) / rowsOfMatrix);
                 System.arraycopy(importance, matrix * columns, w, at, columns);
             }
+            normalize(w, at, columns);
         }
         return w;
+    }
+
+    /** The largest weight of a row becomes one, and none is nothing: a group of zeros alone would not be encoded. */
+    private static void normalize(float[] w, int at, int columns) {
+        float largest = 0;
+        for (int i = at; i < at + columns; i++) {
+            largest = Math.max(largest, w[i]);
+        }
+        if (!(largest > 0) || largest == Float.POSITIVE_INFINITY) {
+            Arrays.fill(w, at, at + columns, 1);
+            return;
+        }
+        for (int i = at; i < at + columns; i++) {
+            w[i] = Math.max(LEAST_WEIGHT, w[i] / largest);
+        }
     }
 
     private static void magnitudes(float[] x, int at, int columns, float[] w) {

@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -40,9 +42,9 @@ class ImportanceMatrixTest {
     @Test
     void meansAreSumsOverCountsAndAnExpertWithoutInputHasOnes() {
         ImportanceMatrix matrix = example();
-        assertThat(matrix.meanSquares("a.weight", 3)).containsExactly(1, 2, 3);
-        assertThat(matrix.meanSquares("experts.weight", 2)).containsExactly(1, 2, 1, 1);
-        assertThat(matrix.meanSquares("none.weight", 2)).isNull();
+        assertThat(matrix.meanSquares("a.weight")).containsExactly(1, 2, 3);
+        assertThat(matrix.meanSquares("experts.weight")).containsExactly(1, 2, 1, 1);
+        assertThat(matrix.meanSquares("none.weight")).isNull();
     }
 
     @Test
@@ -53,7 +55,31 @@ class ImportanceMatrixTest {
         assertThat(read.size()).isEqualTo(2);
         assertThat(read.chunks()).isEqualTo(7);
         assertThat(read.texts()).containsExactly("text.txt");
-        assertThat(read.meanSquares("experts.weight", 2)).containsExactly(1, 2, 1, 1);
+        assertThat(read.meanSquares("experts.weight")).containsExactly(1, 2, 1, 1);
+    }
+
+    @Test
+    void shapesOfAnotherModelAreRefused() {
+        ImportanceMatrix matrix = example();
+        assertThat(matrix.fits("a.weight", new long[] {3, 5})).isTrue();
+        assertThat(matrix.fits("experts.weight", new long[] {2, 5, 2})).isTrue();
+        assertThat(matrix.fits("none.weight", new long[] {2, 5})).isFalse();
+        assertThatThrownBy(() -> matrix.fits("a.weight", new long[] {1, 5})).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> matrix.fits("experts.weight", new long[] {2, 5, 4}))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("another model");
+    }
+
+    @Test
+    void whatIsNoFileOrFarTooLargeIsRefused() throws IOException {
+        assertThatThrownBy(() -> ImportanceMatrix.read(folder)).isInstanceOf(ModelFormatException.class);
+        Path large = folder.resolve("large.safetensors");
+        try (RandomAccessFile file = new RandomAccessFile(large.toFile(), "rw")) {
+            file.setLength(1L << 32);
+        }
+        assertThatThrownBy(() -> ImportanceMatrix.read(large))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("MiB");
     }
 
     /** One matrix "ab" of two columns seen in four calls, in llama.cpp's old format. */
@@ -68,7 +94,7 @@ class ImportanceMatrixTest {
     void theOldFormatIsRead() throws IOException {
         Path path = Files.write(folder.resolve("imatrix.dat"), old());
         ImportanceMatrix matrix = ImportanceMatrix.read(path);
-        assertThat(matrix.meanSquares("ab", 2)).containsExactly(2, 1);
+        assertThat(matrix.meanSquares("ab")).containsExactly(2, 1);
         assertThat(matrix.chunks()).isEqualTo(9);
         assertThat(matrix.texts()).containsExactly("f");
     }
@@ -114,15 +140,15 @@ class ImportanceMatrixTest {
                 32,
                 windows -> {});
         assertThat(matrix.chunks()).isGreaterThan(1);
-        float[] queries = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_q.weight", 64));
-        float[] keys = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_k.weight", 64));
+        float[] queries = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_q.weight"));
+        float[] keys = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_k.weight"));
         assertThat(queries).isEqualTo(keys); // both take the same input
         double sum = 0;
         for (float v : queries) {
             sum += v;
         }
         assertThat(sum).isGreaterThan(0);
-        assertThat(matrix.meanSquares("output.weight", 64)).isNull();
-        assertThat(matrix.meanSquares("blk.0.ffn_down.weight", 1)).isNotNull();
+        assertThat(matrix.meanSquares("output.weight")).isNull();
+        assertThat(matrix.meanSquares("blk.0.ffn_down.weight")).isNotNull();
     }
 }

@@ -12,9 +12,12 @@ import dev.demitasse.quant.TensorType;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -117,7 +120,7 @@ class QuantizerTest {
         assertThat(out).hasContent("precious");
         assertThatThrownBy(() -> Quantizer.quantize(model(), model(), options.withOverwrite(true)))
                 .isInstanceOf(UsageException.class)
-                .hasMessageContaining("is the input");
+                .hasMessageContaining("of the input");
         assertThatThrownBy(() -> Quantizer.quantize(model(), folder.resolve("none/out.gguf"), options))
                 .isInstanceOf(UsageException.class)
                 .hasMessageContaining("no folder");
@@ -194,6 +197,9 @@ class QuantizerTest {
     void filesOfSomebodyElseWithThoseNamesAreLeftAlone() throws IOException {
         QuantizeOptions options = QuantizeOptions.of(WeightMix.Q8_0);
         Path out = folder.resolve("out.gguf");
+        Files.writeString(folder.resolve("out.gguf.partial.journal"), ""); // ours: a power failure took its content
+        bytes("out.gguf", options);
+        Files.delete(out);
         for (String ending : List.of(".partial", ".partial.journal")) {
             Path precious = folder.resolve("out.gguf" + ending);
             Files.writeString(precious, "precious");
@@ -295,7 +301,7 @@ class QuantizerTest {
     @Test
     void importanceOfAnotherModelIsRefused() {
         ImportanceMatrix matrix = new ImportanceMatrix(
-                java.util.Map.of("blk.0.ffn_up.weight", new ImportanceMatrix.Entry(new float[100], new float[] {1})),
+                Map.of("blk.0.ffn_up.weight", new ImportanceMatrix.Entry(new float[100], new float[] {1})),
                 List.of(),
                 1,
                 512);
@@ -303,6 +309,61 @@ class QuantizerTest {
         assertThatThrownBy(() -> Quantizer.quantize(model(), folder.resolve("out.gguf"), options))
                 .isInstanceOf(UsageException.class)
                 .hasMessageContaining("another model");
+    }
+
+    @Test
+    void importanceThatKnowsNoMatrixIsRefused() {
+        ImportanceMatrix matrix = new ImportanceMatrix(
+                Map.of("other.weight", new ImportanceMatrix.Entry(new float[256], new float[] {1})), List.of(), 1, 512);
+        QuantizeOptions options = QuantizeOptions.of(WeightMix.Q4_K_M).withImportance(matrix);
+        assertThatThrownBy(() -> Quantizer.quantize(model(), folder.resolve("out.gguf"), options))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("knows no matrix");
+    }
+
+    /** Columns that no input ever reached weigh nothing, and still hold what they held. */
+    @Test
+    void columnsWithoutInputsAreEncodedToo() {
+        float[] half = new float[256];
+        Arrays.fill(half, 128, 256, 1e30f);
+        for (float[] means : new float[][] {new float[256], half}) {
+            ImportanceMatrix matrix = new ImportanceMatrix(
+                    Map.of("blk.0.ffn_up.weight", new ImportanceMatrix.Entry(means, new float[] {1e-30f})),
+                    List.of(),
+                    1,
+                    512);
+            QuantizeOptions options =
+                    QuantizeOptions.of(WeightMix.Q4_K_M).withImportance(matrix).withOverwrite(true);
+            assertThat(Quantizer.quantize(model(), folder.resolve("out.gguf"), options))
+                    .allSatisfy(tensor -> assertThat(tensor.relativeError()).isLessThan(0.15));
+        }
+    }
+
+    @Test
+    void aFileThatComesToBeMeanwhileIsNotReplaced() {
+        Path out = folder.resolve("out.gguf");
+        try (Quantizer quantizer = new Quantizer(model(), QuantizeOptions.of(WeightMix.Q8_0))) {
+            assertThatThrownBy(() -> quantizer.write(out, (tensor, elements, total) -> create(out)))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("come to be");
+        }
+        assertThat(out).hasContent("precious");
+        assertThat(partial(out)).exists();
+    }
+
+    private static void create(Path path) {
+        try {
+            Files.writeString(path, "precious");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void threadsHaveBounds() {
+        QuantizeOptions options = QuantizeOptions.of(WeightMix.Q8_0);
+        assertThatThrownBy(() -> options.withThreads(0)).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> options.withThreads(1 << 30)).isInstanceOf(UsageException.class);
     }
 
     @Test

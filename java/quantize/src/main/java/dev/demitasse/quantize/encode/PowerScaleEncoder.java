@@ -51,6 +51,7 @@ final class PowerScaleEncoder implements RowEncoder {
                 largest = Math.max(largest, Math.abs(tile.x[k * GroupTile.GROUPS + g]));
             }
             // The largest level is 6 = 1.5 * 2^2 before doubling.
+            exponent[g] = 0;
             first[g] = largest == 0 ? 0 : Math.getExponent(largest) - 2 + BIAS - 1;
         }
         for (int step = -1; step <= 1; step++) {

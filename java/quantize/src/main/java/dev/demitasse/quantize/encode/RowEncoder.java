@@ -41,6 +41,12 @@ public interface RowEncoder {
         };
     }
 
+    /** A scale of scales as FP16 holds it: one that is not zero does not become zero, since its factors can be large. */
+    static float scale(float scale, TensorType type) {
+        float rounded = fp16(scale, type);
+        return rounded == 0 && scale != 0 ? Math.copySign(0x1p-24f, scale) : rounded;
+    }
+
     /** A scale as FP16 holds it. */
     static float fp16(float scale, TensorType type) {
         float rounded = Float.float16ToFloat(Float.floatToFloat16(scale));

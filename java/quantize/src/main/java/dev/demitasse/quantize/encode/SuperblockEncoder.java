@@ -2,6 +2,7 @@ package dev.demitasse.quantize.encode;
 
 import dev.demitasse.quant.TensorType;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * Types whose blocks of 256 are an FP16 scale, and groups with an integer that it is multiplied by. Groups get their
@@ -70,7 +71,7 @@ final class SuperblockEncoder implements RowEncoder {
             for (int g = first; g < first + groupsPerBlock; g++) {
                 extreme = Math.abs(wanted[g]) > Math.abs(extreme) ? wanted[g] : extreme;
             }
-            float d = RowEncoder.fp16(extreme / low, type);
+            float d = RowEncoder.scale(extreme / low, type);
             float reciprocal = Levels.reciprocal(d);
             for (int g = first; g < first + groupsPerBlock; g++) {
                 block[g] = d;
@@ -80,7 +81,8 @@ final class SuperblockEncoder implements RowEncoder {
     }
 
     private void searchFactors() {
-        java.util.Arrays.fill(least, Float.POSITIVE_INFINITY);
+        Arrays.fill(least, Float.POSITIVE_INFINITY);
+        System.arraycopy(factor, 0, best, 0, tile.groups);
         for (int step = -1; step <= 1; step++) {
             for (int g = 0; g < tile.groups; g++) {
                 scale[g] = block[g] * limited(factor[g] + step);

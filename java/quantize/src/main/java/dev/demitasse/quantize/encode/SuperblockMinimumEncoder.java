@@ -74,8 +74,8 @@ final class SuperblockMinimumEncoder implements RowEncoder {
                 largest = Math.max(largest, wantedScale[g]);
                 lowest = Math.min(lowest, wantedMin[g]);
             }
-            float d = RowEncoder.fp16(largest / limit, type);
-            float m = RowEncoder.fp16(-lowest / limit, type);
+            float d = RowEncoder.scale(largest / limit, type);
+            float m = RowEncoder.scale(-lowest / limit, type);
             for (int g = first; g < first + groupsPerBlock; g++) {
                 block[g] = d;
                 blockMin[g] = m;
@@ -87,6 +87,8 @@ final class SuperblockMinimumEncoder implements RowEncoder {
 
     private void searchFactors() {
         Arrays.fill(least, Float.POSITIVE_INFINITY);
+        System.arraycopy(factor, 0, best, 0, tile.groups);
+        System.arraycopy(minFactor, 0, bestMin, 0, tile.groups);
         for (int step = 0; step < 9; step++) {
             int up = step / 3 - 1;
             int minUp = step % 3 - 1;

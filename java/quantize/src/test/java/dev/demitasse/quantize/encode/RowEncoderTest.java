@@ -132,6 +132,18 @@ class RowEncoderTest {
         }
     }
 
+    /** Block scales that FP16 would make zero are its smallest number, times a factor of a group. */
+    @ParameterizedTest
+    @EnumSource(names = {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"})
+    void smallNumbersOfSuperblocksDoNotVanish(TensorType type) {
+        float[] x = normal(new SplittableRandom(3), 1024);
+        for (int i = 0; i < x.length; i++) {
+            x[i] *= 3e-5f;
+        }
+        assertThat(relativeError(x, decode(type, encode(type, x, ones(x.length)), x.length)))
+                .isLessThan(0.5);
+    }
+
     @Test
     void aWeightBeyondTheScalesOfATypeIsRefused() {
         float[] x = filled(1e9f);
