@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Quantizes a one-layer model to every tensor type and reads the files with gguf-py, and with llama.cpp where it is installed.
-Called by ci/gguf.sh."""
+"""Quantizes a one-layer model to every tensor type and reads the files with gguf-py, and with llama.cpp where it is
+installed. Called by ci/gguf.sh."""
 import json
 import pathlib
 import subprocess
@@ -12,8 +12,8 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODEL = ROOT / "java/testkit/src/main/resources/dev/demitasse/testkit/golden/types/F16.gguf"
-MIXES = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q5_K_S", "Q4_0", "Q4_1", "Q4_K_M", "IQ4_NL", "IQ4_XS", "MXFP4",
-         "Q3_K_M", "Q2_K"]
+MIXES = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q5_K_S", "Q4_0", "Q4_1", "Q4_K_M", "IQ4_NL", "IQ4_XS",
+         "MXFP4", "Q3_K_M", "Q2_K"]
 
 
 def quantize(mix, out):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What quantization buys and costs on this machine: bytes, perplexity and divergence beside speed, for a model in several
-weight types, and the divergence along a context for types of cache.
+"""What quantization buys and costs on this machine: bytes, perplexity and divergence beside speed, for a model in
+several weight types, and the divergence along a context for types of cache.
 
   ci/quality.py BASE TEXT                      BASE: a GGUF file of 16 bits, or one whose decoded numbers are the base
   ci/quality.py BASE TEXT --weights Q8_0 Q4_K_M --kv int8 fp8 --ctx 8192 --work FOLDER
 
-The first two thirds of TEXT are scored, the rest calibrates. Writes one JSON object a figure to --out (default: standard
-output) and tables in Markdown to standard error.
+The first two thirds of TEXT are scored, the rest calibrates. Writes one JSON object a figure to --out (default:
+standard output) and tables in Markdown to standard error.
 """
 import argparse
 import json
@@ -57,8 +57,8 @@ def weight_rows(base, text, imatrix, arguments, folder, emit):
 
 def print_weights(rows):
     first = rows[0]
-    print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill |\n" + "|---" * 9 + "|",
-          file=sys.stderr)
+    print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill |", file=sys.stderr)
+    print("|---" * 9 + "|", file=sys.stderr)
     for row in rows:
         name = row["weights"] + (" with imatrix" if row["imatrix"] else "")
         print(f"| {name} | {row['bitsPerWeight']:.2f} | {row['bytes'] / 2**20:.0f} | {row['perplexity']:.2f}"
@@ -71,8 +71,8 @@ def print_weights(rows):
 def cache_rows(base, text, arguments, emit):
     rows = []
     for kv in arguments.kv:
-        row = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--kv-type", kv,
-                        "--base-kv-type", "f32", "--json", *arguments.options)[0]
+        row = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--json",
+                        "--kv-type", kv, "--base-kv-type", "f32", *arguments.options)[0]
         rows.append({"kv": kv, **row})
         emit(rows[-1])
     return rows
@@ -113,8 +113,9 @@ def main():
         base, _ = quantized(arguments.base, "F16", None, folder)
         base = base.rename(folder / "base.gguf")
         if arguments.weights:
-            demitasse("imatrix", "-m", base, "-f", folder / "calibrate.txt", folder / "imatrix.gguf", *arguments.options)
-            rows = weight_rows(base, folder / "score.txt", folder / "imatrix.gguf", arguments, folder, emit)
+            imatrix = folder / "imatrix.gguf"
+            demitasse("imatrix", "-m", base, "-f", folder / "calibrate.txt", imatrix, *arguments.options)
+            rows = weight_rows(base, folder / "score.txt", imatrix, arguments, folder, emit)
             print_weights(rows)
         if arguments.kv:
             print_caches(cache_rows(base, arguments.text, arguments, emit))

@@ -1,6 +1,7 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.Model;
+import dev.demitasse.device.ActivationType;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.Evaluation;
 import dev.demitasse.quantize.Needle;
@@ -41,6 +42,14 @@ final class EvaluateCommand implements Callable<Integer> {
     KvType baseKvType = KvType.F16;
 
     @Option(
+            names = "--activations",
+            paramLabel = "TYPE",
+            description = "How integer weights meet activations: f32 measures the weights alone, int8 what the device"
+                    + " rounds too (default: the device's own way).")
+    @Nullable
+    ActivationType activations;
+
+    @Option(
             names = {"-f", "--file"},
             required = true,
             paramLabel = "FILE",
@@ -66,6 +75,7 @@ final class EvaluateCommand implements Callable<Integer> {
         selection.model = wanted == null ? selection.model : wanted;
         int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
         selection.context = window;
+        selection.activations = activations;
         String text = TextFile.read(file);
         ModelSelection other = selection.forModel(base);
         other.kvType = baseKvType;

@@ -3,6 +3,7 @@ package dev.demitasse.cli;
 import dev.demitasse.Devices;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
+import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvType;
 import java.nio.file.Path;
@@ -56,6 +57,10 @@ final class ModelSelection {
             description = "Positions of a session (default: 4096, or the model's).")
     int context;
 
+    /** How integer weights meet activations; null for the device's own way. */
+    @Nullable
+    ActivationType activations;
+
     /** The model's file. */
     Path path() {
         return ModelCache.standard().resolve(model, Catalogue.load());
@@ -65,7 +70,7 @@ final class ModelSelection {
     ModelOptions options() {
         return ModelOptions.DEFAULT
                 .withBackend(backend)
-                .withDevice(new DeviceOptions(threads, device, null, instructionSet, batchInvariant))
+                .withDevice(new DeviceOptions(threads, device, activations, instructionSet, batchInvariant))
                 .withContextLength(context)
                 .withKvType(kvType)
                 .withSequences(1);
@@ -81,6 +86,7 @@ final class ModelSelection {
         selection.instructionSet = instructionSet;
         selection.batchInvariant = batchInvariant;
         selection.context = context;
+        selection.activations = activations;
         return selection;
     }
 

@@ -43,8 +43,8 @@ public final class Evaluation {
      * @param tokens positions that were scored
      * @param perplexity of the model
      * @param basePerplexity of the base
-     * @param logRatio of the perplexities, {@code ln(perplexity / basePerplexity)}; its error is less than theirs, since
-     *     both models saw the same text
+     * @param logRatio of the perplexities, {@code ln(perplexity / basePerplexity)}; its error is less than theirs,
+     *     since both models saw the same text
      * @param meanKld mean divergence
      * @param medianKld its median
      * @param kld99 what 99 % of positions are below

@@ -6,7 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/** How codes and scales lie in blocks; the inverse of core's codecs. Source: ggml's block structures (ggml-common.h). */
+/**
+ * How codes and scales lie in blocks; the inverse of core's codecs. Source: ggml's block structures (ggml-common.h).
+ */
 final class BlockPacking {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

@@ -23,8 +23,8 @@ sealed interface GroupSums permits ScalarGroupSums, VectorGroupSums {
     void nearestErrors(GroupTile tile, float low, float high, float[] scale, float[] inverse, float[] errors);
 
     /**
-     * {@code y = x - origin}, {@code q = round((y - offset) inverse)} within 0 … top: {@code wq = sum(w q)}, {@code wqq
-     * = sum(w q q)}, {@code wyq = sum(w q y)}.
+     * {@code y = x - origin}, {@code q = round((y - offset) inverse)} within 0 … top: {@code wq = sum(w q)},
+     * {@code wqq = sum(w q q)}, {@code wyq = sum(w q y)}.
      */
     void range(
             GroupTile tile,

@@ -3,9 +3,8 @@ package dev.demitasse.quantize.encode;
 import java.util.Arrays;
 
 /**
- * Groups of elements side by side: element {@code k} of group {@code g} lies at {@code k * GROUPS + g}, so that a vector
- * holds the same element of several groups and no sum crosses its lanes. Groups that are not filled are zeros, which
- * weigh nothing.
+ * Groups of elements side by side: element k of group g lies at {@code k * GROUPS + g}. A vector then holds the same
+ * element of several groups, and no sum crosses its lanes. Groups that are not filled are zeros, which weigh nothing.
  */
 final class GroupTile {
     /** Groups that are searched at once: what they and their sums take stays in the first cache. */

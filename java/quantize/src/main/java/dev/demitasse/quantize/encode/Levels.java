@@ -11,7 +11,7 @@ interface Levels {
      */
     void sums(GroupTile tile, float[] inverse, float[] xq, float[] qq);
 
-    /** With {@code q} the levels nearest to {@code x / scale}: {@code errors = sum(w (x - scale q)^2)} of each group. */
+    /** With {@code q} the levels nearest to {@code x / scale}: {@code errors = sum(w (x - scale q)^2)} a group. */
     void errors(GroupTile tile, float[] scale, float[] errors);
 
     /** The codes of those levels, group after group. */

@@ -4,8 +4,8 @@ import java.util.Arrays;
 
 /**
  * A scale and a minimum for each group of a tile: candidates spread the range over the integers 0 … top, and each is
- * judged with the scale and minimum that fit its integers best (weighted least squares). Elements and minimums are taken
- * from the group's least element on meanwhile, so that sums of a narrow range far from zero do not cancel.
+ * judged with the scale and minimum that fit its integers best (weighted least squares). Elements and minimums are
+ * taken from the group's least element on meanwhile, so that sums of a narrow range far from zero do not cancel.
  */
 final class RangeSearch {
     private static final int STEPS = 10;

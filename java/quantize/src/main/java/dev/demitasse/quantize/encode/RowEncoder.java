@@ -41,7 +41,7 @@ public interface RowEncoder {
         };
     }
 
-    /** A scale of scales as FP16 holds it: one that is not zero does not become zero, since its factors can be large. */
+    /** A scale of scales as FP16 holds it: one that is not zero does not become it, since its factors can be large. */
     static float scale(float scale, TensorType type) {
         float rounded = fp16(scale, type);
         return rounded == 0 && scale != 0 ? Math.copySign(0x1p-24f, scale) : rounded;
