@@ -3,6 +3,7 @@ package dev.demitasse.cli;
 import dev.demitasse.Model;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.quantize.Estimate;
 import dev.demitasse.quantize.Evaluation;
 import dev.demitasse.quantize.Needle;
 import java.nio.file.Path;
@@ -126,7 +127,7 @@ final class EvaluateCommand implements Callable<Integer> {
         }
     }
 
-    private static void line(String name, Evaluation.Estimate estimate) {
+    private static void line(String name, Estimate estimate) {
         System.out.printf(Locale.ROOT, "%-24s %.6f ± %.6f%n", name, estimate.mean(), estimate.standardError());
     }
 

@@ -25,9 +25,6 @@ public final class Evaluation {
 
     private static final int MOST_ROWS = 512;
 
-    /** A mean and its standard error. */
-    public record Estimate(double mean, double standardError) {}
-
     /**
      * The divergence over a range of positions.
      *
@@ -152,19 +149,20 @@ public final class Evaluation {
 
     private Result result(int stretches) {
         double[] klds = scores.stream().mapToDouble(Score::kld).sorted().toArray();
-        Estimate loss = estimate(scores.stream().mapToDouble(Score::loss).toArray());
+        Estimate loss = Estimate.of(scores.stream().mapToDouble(Score::loss).toArray());
         Estimate baseLoss =
-                estimate(scores.stream().mapToDouble(Score::baseLoss).toArray());
+                Estimate.of(scores.stream().mapToDouble(Score::baseLoss).toArray());
         return new Result(
                 scores.size(),
-                perplexity(loss),
-                perplexity(baseLoss),
-                estimate(scores.stream().mapToDouble(s -> s.loss - s.baseLoss).toArray()),
-                estimate(klds),
+                loss.exponential(),
+                baseLoss.exponential(),
+                Estimate.of(
+                        scores.stream().mapToDouble(s -> s.loss - s.baseLoss).toArray()),
+                Estimate.of(klds),
                 quantile(klds, 0.5),
                 quantile(klds, 0.99),
                 klds[klds.length - 1],
-                estimate(scores.stream().mapToDouble(s -> s.sameTop ? 1 : 0).toArray()),
+                Estimate.of(scores.stream().mapToDouble(s -> s.sameTop ? 1 : 0).toArray()),
                 curve(stretches));
     }
 
@@ -179,23 +177,10 @@ public final class Evaluation {
                     .mapToDouble(Score::kld)
                     .toArray();
             if (klds.length > 0) {
-                curve.add(new Stretch(first, end - 1, estimate(klds)));
+                curve.add(new Stretch(first, end - 1, Estimate.of(klds)));
             }
         }
         return curve;
-    }
-
-    /** exp of a mean, with its error by the first derivative. */
-    private static Estimate perplexity(Estimate loss) {
-        double perplexity = Math.exp(loss.mean);
-        return new Estimate(perplexity, perplexity * loss.standardError);
-    }
-
-    private static Estimate estimate(double[] values) {
-        double mean = Arrays.stream(values).average().orElse(Double.NaN);
-        double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
-        int n = values.length;
-        return new Estimate(mean, n > 1 ? Math.sqrt(squares / (n - 1) / n) : Double.NaN);
     }
 
     /** Of sorted values, between neighbors in proportion. */

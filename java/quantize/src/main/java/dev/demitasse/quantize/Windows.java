@@ -8,14 +8,20 @@ import java.util.List;
 
 /** A text cut into windows of as many tokens, each begun with the token that begins texts, as llama-perplexity does. */
 final class Windows {
+    private static final int LEAST = 4;
+
     private Windows() {}
 
     /**
      * The windows that the text fills; a rest is left out.
      *
-     * @throws UsageException where it fills none
+     * @throws UsageException where it fills none, or a window is too short for its second half to predict anything
      */
     static List<int[]> of(Model model, String text, int window) {
+        if (window < LEAST) {
+            throw new UsageException(
+                    "A window of " + window + " tokens has none to score; " + LEAST + " are the fewest (--ctx).");
+        }
         int[] tokens = model.tokenizer().encodePrompt(text, false);
         boolean begins =
                 tokens.length > 0 && tokens[0] == model.tokenizer().vocabulary().bos();

@@ -97,6 +97,7 @@ class EvaluationTest {
             assertThat(result.perplexity().mean()).isCloseTo(Math.exp(loss / count), within(1e-6));
             assertThat(result.meanKld().mean()).isCloseTo(kld / count, within(1e-9));
             assertThat(result.meanKld().mean()).isPositive();
+            assertThat(Perplexity.measure(model, TEXT, 48)).isEqualTo(new Perplexity(result.perplexity(), count));
         }
     }
 
@@ -168,6 +169,9 @@ class EvaluationTest {
             assertThatThrownBy(() -> Evaluation.compare(model, model, "short", 48, 24, 1, windows -> {}))
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("fewer than one window");
+            assertThatThrownBy(() -> Perplexity.measure(model, TEXT, 3))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("none to score");
             assertThatThrownBy(() -> Evaluation.compare(model, model, TEXT, 48, 47, 1, windows -> {}))
                     .isInstanceOf(UsageException.class);
         }
