@@ -66,6 +66,13 @@ final class Console {
         }
     }
 
+    /** How many windows of a text are run, on a terminal. */
+    static void showWindows(int done, int total) {
+        if (interactive()) {
+            System.err.print("\rwindow " + done + " of " + total + (done == total ? System.lineSeparator() : ""));
+        }
+    }
+
     /** Whether colors are wanted. */
     static boolean colors() {
         String off = System.getenv("NO_COLOR");

@@ -85,7 +85,7 @@ final class EvaluateCommand implements Callable<Integer> {
             List<Needle.Found> found = needle ? Needle.search(model, text, window, DEPTHS) : List.of();
             List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
             Evaluation.Result result = Evaluation.compare(
-                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, windows -> {});
+                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
             if (json) {
                 System.out.println(json(result, window, found, baseFound));
             } else {

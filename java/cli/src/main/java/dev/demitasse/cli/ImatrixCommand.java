@@ -53,7 +53,7 @@ final class ImatrixCommand implements Callable<Integer> {
                 TextFile.read(file),
                 String.valueOf(file.getFileName()),
                 window,
-                windows -> {});
+                Console::showWindows);
         matrix.write(out);
         Console.note(
                 out + ": " + matrix.size() + " matrices, " + matrix.chunks() + " windows of " + window + " tokens.");

@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.IntConsumer;
 
 /** Runs a calibration text through a model, and sums the squares of what each matrix is multiplied by. */
 public final class Calibration {
@@ -57,14 +56,14 @@ public final class Calibration {
      * @param progress hears how many windows are done
      */
     public static ImportanceMatrix collect(
-            Path model, ModelOptions options, String text, String textName, int window, IntConsumer progress) {
+            Path model, ModelOptions options, String text, String textName, int window, WindowListener progress) {
         Sums sums = new Sums();
         try (Gguf file = Gguf.open(model);
                 Model loaded = Model.load(file, options.withContextLength(window), sums)) {
             List<int[]> windows = Windows.of(loaded, text, window);
             for (int w = 0; w < windows.size(); w++) {
                 loaded.evaluate(windows.get(w), window, (position, logits) -> {});
-                progress.accept(w + 1);
+                progress.ran(w + 1, windows.size());
             }
             return new ImportanceMatrix(sums.entries(), List.of(textName), windows.size(), window);
         }

@@ -7,7 +7,6 @@ import dev.demitasse.sampling.Logprobs;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -87,7 +86,7 @@ public final class Evaluation {
      * @throws UsageException where the vocabularies differ, or the text fills no window
      */
     public static Result compare(
-            Model model, Model base, String text, int window, int from, int stretches, IntConsumer progress) {
+            Model model, Model base, String text, int window, int from, int stretches, WindowListener progress) {
         if (from < 0 || from >= window - 1 || stretches < 1) {
             throw new UsageException("A window of " + window + " tokens has none to score from position " + from + ".");
         }
@@ -101,7 +100,7 @@ public final class Evaluation {
         Evaluation evaluation = new Evaluation(model, base, window, from);
         for (int w = 0; w < windows.size(); w++) {
             evaluation.run(windows.get(w));
-            progress.accept(w + 1);
+            progress.ran(w + 1, windows.size());
         }
         return evaluation.result(stretches);
     }

@@ -38,7 +38,7 @@ class EvaluationTest {
     Path folder = Path.of("");
 
     private static Evaluation.Result compare(Model model, Model base, int stretches) {
-        return Evaluation.compare(model, base, TEXT, 48, 24, stretches, windows -> {});
+        return Evaluation.compare(model, base, TEXT, 48, 24, stretches, (done, total) -> {});
     }
 
     @Test
@@ -166,13 +166,13 @@ class EvaluationTest {
             assertThatThrownBy(() -> compare(model, other, 1))
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("vocabulary");
-            assertThatThrownBy(() -> Evaluation.compare(model, model, "short", 48, 24, 1, windows -> {}))
+            assertThatThrownBy(() -> Evaluation.compare(model, model, "short", 48, 24, 1, (done, total) -> {}))
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("fewer than one window");
             assertThatThrownBy(() -> Perplexity.measure(model, TEXT, 3))
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("none to score");
-            assertThatThrownBy(() -> Evaluation.compare(model, model, TEXT, 48, 47, 1, windows -> {}))
+            assertThatThrownBy(() -> Evaluation.compare(model, model, TEXT, 48, 47, 1, (done, total) -> {}))
                     .isInstanceOf(UsageException.class);
         }
     }

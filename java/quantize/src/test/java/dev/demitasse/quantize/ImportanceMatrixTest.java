@@ -138,7 +138,7 @@ class ImportanceMatrixTest {
                 text,
                 "fox.txt",
                 32,
-                windows -> {});
+                (done, total) -> assertThat(done).isLessThanOrEqualTo(total));
         assertThat(matrix.chunks()).isGreaterThan(1);
         float[] queries = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_q.weight"));
         float[] keys = Objects.requireNonNull(matrix.meanSquares("blk.0.attn_k.weight"));
