@@ -1,6 +1,7 @@
 /** The public API, the file formats, the tokenizers, the forward pass and the reference device. */
 @SuppressWarnings("module") // those it is exported to are compiled later
 module dev.demitasse {
+    requires com.fasterxml.jackson.core;
     requires dev.demitasse.template;
     requires static transitive org.jspecify;
 
@@ -10,6 +11,7 @@ module dev.demitasse {
     exports dev.demitasse.gguf;
     exports dev.demitasse.kv;
     exports dev.demitasse.quant;
+    exports dev.demitasse.safetensors;
     exports dev.demitasse.sampling;
     exports dev.demitasse.tokenizer;
     exports dev.demitasse.memory to

@@ -4,8 +4,10 @@ import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.safetensors.Safetensors;
 import java.lang.reflect.Array;
 import java.math.BigInteger;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
@@ -20,7 +22,7 @@ import picocli.CommandLine.Parameters;
 final class ShowCommand implements Callable<Integer> {
     private static final int SHOWN_CHARACTERS = 80;
 
-    @Parameters(paramLabel = "MODEL", description = "A GGUF file or a cached name.")
+    @Parameters(paramLabel = "MODEL", description = "A GGUF or safetensors file, an index of those, or a cached name.")
     String model = "";
 
     @Option(names = "--json", description = "One JSON object.")
@@ -28,7 +30,14 @@ final class ShowCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        try (Gguf file = Gguf.open(ModelCache.standard().resolve(model, Catalogue.load()))) {
+        Path path = ModelCache.standard().resolve(model, Catalogue.load());
+        if (Safetensors.isNamed(path)) {
+            try (Safetensors file = Safetensors.open(path)) {
+                SafetensorsReport.print(file, json);
+            }
+            return 0;
+        }
+        try (Gguf file = Gguf.open(path)) {
             if (json) {
                 System.out.println(json(file));
             } else {

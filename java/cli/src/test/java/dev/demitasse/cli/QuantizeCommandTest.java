@@ -7,6 +7,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.demitasse.cli.CommandLineTest.Result;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
@@ -120,5 +123,26 @@ class QuantizeCommandTest {
         assertThat(again.err()).contains("--requantize");
         Result none = CommandLineTest.run("quantize", file("none.gguf"), file("o.gguf"), "--weights", "q4_0");
         assertThat(none.code()).isEqualTo(2);
+    }
+
+    @Test
+    void safetensorsAreShown() throws IOException {
+        byte[] header = "{\"a.weight\":{\"dtype\":\"BF16\",\"shape\":[2,3],\"data_offsets\":[0,12]}}"
+                .getBytes(StandardCharsets.UTF_8);
+        ByteBuffer bytes = ByteBuffer.allocate(8 + header.length + 12).order(ByteOrder.LITTLE_ENDIAN);
+        Files.write(
+                Path.of(file("model.safetensors")),
+                bytes.putLong(header.length).put(header).array());
+        Result shown = CommandLineTest.run("show", file("model.safetensors"));
+        assertThat(shown.code()).as(shown.err()).isZero();
+        assertThat(shown.out()).contains("a.weight").contains("[2, 3]").contains("12 bytes");
+        JsonNode json =
+                CommandLineTest.run("show", file("model.safetensors"), "--json").json();
+        assertThat(json.get("tensors").get(0).get("type").asText()).isEqualTo("BF16");
+        assertThat(json.get("bytesPerType").get("BF16").asInt()).isEqualTo(12);
+        Result quantized =
+                CommandLineTest.run("quantize", file("model.safetensors"), file("o.gguf"), "--weights", "q8_0");
+        assertThat(quantized.code()).isNotZero();
+        assertThat(quantized.err()).contains("does not begin with \"GGUF\"");
     }
 }
