@@ -95,7 +95,7 @@ public final class Evaluation {
                 || !Arrays.equals(
                         windows.getLast(), Windows.of(base, text, window).getLast())) {
             throw new UsageException(
-                    "The two models cut the text into different tokens; a divergence needs one" + " vocabulary.");
+                    "The two models cut the text into different tokens; a divergence needs one vocabulary.");
         }
         Evaluation evaluation = new Evaluation(model, base, window, from);
         for (int w = 0; w < windows.size(); w++) {
@@ -138,7 +138,10 @@ public final class Evaluation {
         int baseTop = 0;
         for (int i = 0; i < logits.length; i++) {
             double logBase = expected[i] - baseNormalizer;
-            kld += Math.exp(logBase) * (logBase - (logits[i] - normalizer));
+            double probability = Math.exp(logBase);
+            if (probability > 0) { // else a logit may be -infinity
+                kld += probability * (logBase - (logits[i] - normalizer));
+            }
             top = logits[i] > logits[top] ? i : top;
             baseTop = expected[i] > expected[baseTop] ? i : baseTop;
         }
