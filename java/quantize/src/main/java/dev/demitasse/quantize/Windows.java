@@ -20,7 +20,7 @@ final class Windows {
     static List<int[]> of(Model model, String text, int window) {
         if (window < LEAST) {
             throw new UsageException(
-                    "A window of " + window + " tokens has none to score; " + LEAST + " are the fewest (--ctx).");
+                    "A window of " + window + " tokens has none to score; give --ctx at least " + LEAST + ".");
         }
         int[] tokens = model.tokenizer().encodePrompt(text, false);
         boolean begins =
