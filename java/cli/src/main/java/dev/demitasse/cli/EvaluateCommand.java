@@ -1,11 +1,13 @@
 package dev.demitasse.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import dev.demitasse.Model;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.Estimate;
 import dev.demitasse.quantize.Evaluation;
 import dev.demitasse.quantize.Needle;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -22,7 +24,6 @@ import picocli.CommandLine.Parameters;
         description = "Measures how far a model is from a base model on a text: perplexities and divergence. The same"
                 + " file with two types of cache measures the cache.")
 final class EvaluateCommand implements Callable<Integer> {
-    private static final int DEFAULT_WINDOW = 512;
     private static final int STRETCHES = 16;
     private static final double[] DEPTHS = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
@@ -74,7 +75,7 @@ final class EvaluateCommand implements Callable<Integer> {
     public Integer call() {
         String wanted = positional;
         selection.model = wanted == null ? selection.model : wanted;
-        int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        int window = selection.window();
         selection.context = window;
         selection.activations = activations;
         String text = TextFile.read(file);
@@ -131,22 +132,22 @@ final class EvaluateCommand implements Callable<Integer> {
         System.out.printf(Locale.ROOT, "%-24s %.6f ± %.6f%n", name, estimate.mean(), estimate.standardError());
     }
 
+    private static void write(JsonGenerator out, String name, Estimate estimate) throws IOException {
+        out.writeNumberField(name, estimate.mean());
+        out.writeNumberField(name + "Error", estimate.standardError());
+    }
+
     private static String json(
             Evaluation.Result result, int window, List<Needle.Found> found, List<Needle.Found> baseFound) {
         return JsonLine.of(out -> {
-            out.writeNumberField("perplexity", result.perplexity().mean());
-            out.writeNumberField("perplexityError", result.perplexity().standardError());
-            out.writeNumberField("basePerplexity", result.basePerplexity().mean());
-            out.writeNumberField("basePerplexityError", result.basePerplexity().standardError());
-            out.writeNumberField("logRatio", result.logRatio().mean());
-            out.writeNumberField("logRatioError", result.logRatio().standardError());
-            out.writeNumberField("meanKld", result.meanKld().mean());
-            out.writeNumberField("meanKldError", result.meanKld().standardError());
+            write(out, "perplexity", result.perplexity());
+            write(out, "basePerplexity", result.basePerplexity());
+            write(out, "logRatio", result.logRatio());
+            write(out, "meanKld", result.meanKld());
             out.writeNumberField("medianKld", result.medianKld());
             out.writeNumberField("kld99", result.kld99());
             out.writeNumberField("maxKld", result.maxKld());
-            out.writeNumberField("sameTop", result.sameTop().mean());
-            out.writeNumberField("sameTopError", result.sameTop().standardError());
+            write(out, "sameTop", result.sameTop());
             out.writeNumberField("tokens", result.tokens());
             out.writeNumberField("ctx", window);
             out.writeArrayFieldStart("curve");
@@ -154,8 +155,7 @@ final class EvaluateCommand implements Callable<Integer> {
                 out.writeStartObject();
                 out.writeNumberField("first", stretch.first());
                 out.writeNumberField("last", stretch.last());
-                out.writeNumberField("meanKld", stretch.meanKld().mean());
-                out.writeNumberField("meanKldError", stretch.meanKld().standardError());
+                write(out, "meanKld", stretch.meanKld());
                 out.writeEndObject();
             }
             out.writeEndArray();

@@ -20,7 +20,6 @@ import picocli.CommandLine.Parameters;
         description = "Runs a text through a model and writes what errors in each column of its matrices cost, for"
                 + " `demitasse quantize --imatrix` (and llama-quantize).")
 final class ImatrixCommand implements Callable<Integer> {
-    private static final int DEFAULT_WINDOW = 512;
 
     @Mixin
     ModelSelection selection = new ModelSelection();
@@ -46,7 +45,7 @@ final class ImatrixCommand implements Callable<Integer> {
                 throw new UsageException(out + " is an input; give the output another name.");
             }
         }
-        int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        int window = selection.window();
         ImportanceMatrix matrix = Calibration.collect(
                 selection.path(),
                 selection.options(),

@@ -12,6 +12,8 @@ import picocli.CommandLine.Option;
 
 /** The options that choose a model and a device; the same in every command. */
 final class ModelSelection {
+    private static final int DEFAULT_WINDOW = 512;
+
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
@@ -60,6 +62,11 @@ final class ModelSelection {
     /** How integer weights meet activations; null for the device's own way. */
     @Nullable
     ActivationType activations;
+
+    /** Tokens of a window of a text that is scored: the context that was asked for, or llama-perplexity's 512. */
+    int window() {
+        return context == 0 ? DEFAULT_WINDOW : context;
+    }
 
     /** The model's file. */
     Path path() {

@@ -15,7 +15,6 @@ import picocli.CommandLine.Option;
  */
 @Command(name = "perplexity", description = "Measures how well a model predicts a text.")
 final class PerplexityCommand implements Callable<Integer> {
-    private static final int DEFAULT_WINDOW = 512;
 
     @Mixin
     ModelSelection selection = new ModelSelection();
@@ -32,7 +31,7 @@ final class PerplexityCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        int window = selection.context == 0 ? DEFAULT_WINDOW : selection.context;
+        int window = selection.window();
         selection.context = window;
         String text = TextFile.read(file);
         try (Model model = selection.load()) {

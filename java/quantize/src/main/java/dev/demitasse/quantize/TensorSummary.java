@@ -20,9 +20,4 @@ public record TensorSummary(
         TensorType to,
         long bytes,
         double relativeError,
-        double outlierRatio) {
-    /** Bits of an element in the new file. */
-    public double bitsPerElement() {
-        return 8.0 * bytes / elements;
-    }
-}
+        double outlierRatio) {}

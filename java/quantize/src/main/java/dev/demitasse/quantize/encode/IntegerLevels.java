@@ -2,6 +2,10 @@ package dev.demitasse.quantize.encode;
 
 /** All integers of a range; a code is an integer's distance from the lowest, or itself where it fills a byte. */
 final class IntegerLevels implements Levels {
+    private static final float STEP = 0.1f;
+    private static final int STEPS = 9;
+    private static final int MANY = 100;
+
     private final float low;
     private final float high;
     private final int bias;
@@ -16,6 +20,17 @@ final class IntegerLevels implements Levels {
     @Override
     public float extreme() {
         return low;
+    }
+
+    @Override
+    public float step() {
+        return STEP;
+    }
+
+    /** Many levels are fine enough for the steps around them to make no difference. */
+    @Override
+    public int steps() {
+        return low < -MANY ? 1 : STEPS;
     }
 
     @Override

@@ -5,6 +5,12 @@ interface Levels {
     /** The level of the largest magnitude. */
     float extreme();
 
+    /** How far apart a search's candidates for the largest magnitude's level lie. */
+    float step();
+
+    /** How many candidates there are on each side of the extreme level. */
+    int steps();
+
     /**
      * With {@code q} the levels nearest to {@code x inverse}: {@code xq = sum(w x q)} and {@code qq = sum(w q^2)} of
      * each group.

@@ -6,10 +6,6 @@ package dev.demitasse.quantize.encode;
  * {@code sum(w x^2) - sum(w x q)^2 / sum(w q^2)}. The best is improved by rounding again.
  */
 final class ScaleSearch {
-    /** Candidates put the extreme at its level times 1 + i STEP / |extreme level|. */
-    private static final float STEP = 0.1f;
-
-    private static final int STEPS = 9;
     private static final int ROUNDS = 2;
 
     private final Levels levels;
@@ -38,10 +34,8 @@ final class ScaleSearch {
             }
         }
         float sign = Math.signum(levels.extreme());
-        // Many levels are fine enough for the steps around them to make no difference.
-        int steps = Math.abs(levels.extreme()) > 100 && levels instanceof IntegerLevels ? 1 : STEPS;
-        float step = levels instanceof IntegerLevels ? STEP : Math.abs(levels.extreme()) * STEP / 8;
-        for (int i = -steps; i <= steps; i++) {
+        float step = levels.step();
+        for (int i = -levels.steps(); i <= levels.steps(); i++) {
             for (int g = 0; g < groups; g++) {
                 inverse[g] = finite((levels.extreme() + sign * i * step) / extreme[g]);
             }

@@ -22,6 +22,7 @@ final class SuperblockEncoder implements RowEncoder {
     private final int groupsPerBlock;
     private final float[] wanted = new float[GroupTile.GROUPS];
     private final float[] block = new float[GroupTile.GROUPS];
+    private final float[] oldBlock = new float[GroupTile.GROUPS];
     private final int[] factor = new int[GroupTile.GROUPS];
     private final int[] best = new int[GroupTile.GROUPS];
     private final float[] scale = new float[GroupTile.GROUPS];
@@ -114,7 +115,7 @@ final class SuperblockEncoder implements RowEncoder {
             }
             float d = below > 0 ? RowEncoder.fp16((float) (above / below), type) : block[first];
             for (int g = first; g < first + groupsPerBlock; g++) {
-                inverse[g] = block[g]; // kept, should the fitted one be worse
+                oldBlock[g] = block[g];
                 block[g] = d;
             }
         }
@@ -125,7 +126,7 @@ final class SuperblockEncoder implements RowEncoder {
                 change += (double) errors[g] - least[g];
             }
             if (!(change < 0)) {
-                System.arraycopy(inverse, first, block, first, groupsPerBlock);
+                System.arraycopy(oldBlock, first, block, first, groupsPerBlock);
             }
         }
     }

@@ -5,6 +5,11 @@ import java.util.Arrays;
 
 /** Sixteen uneven levels, all integers; a code is a level's place in the table. */
 final class TableLevels implements Levels {
+    /** Of the extreme level: as for integers from -8 to 7. */
+    private static final float STEP = 0.1f / 8;
+
+    private static final int STEPS = 9;
+
     private final float low;
     private final float high;
     private final float extreme;
@@ -52,6 +57,16 @@ final class TableLevels implements Levels {
     @Override
     public float extreme() {
         return extreme;
+    }
+
+    @Override
+    public float step() {
+        return Math.abs(extreme) * STEP;
+    }
+
+    @Override
+    public int steps() {
+        return STEPS;
     }
 
     @Override
