@@ -3,6 +3,8 @@
 module dev.demitasse {
     requires com.fasterxml.jackson.core;
     requires dev.demitasse.template;
+    requires java.management;
+    requires jdk.management;
     requires static transitive org.jspecify;
 
     exports dev.demitasse;

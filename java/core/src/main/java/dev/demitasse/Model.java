@@ -101,23 +101,14 @@ public final class Model implements AutoCloseable {
         Metadata metadata = file.metadata();
         // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
         CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
-        RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
-                factors(file, "rope_freqs.weight"),
-                factors(file, "rope_factors_long.weight"),
-                factors(file, "rope_factors_short.weight"));
-        int wanted = options.contextLength() == 0 ? DEFAULT_CONTEXT : options.contextLength();
         ModelConfig config;
         try {
-            config = ModelConfig.read(metadata, Vocabulary.count(metadata), factors, wanted);
+            config = config(file, options.contextLength());
         } catch (RuntimeException e) {
             tokenizers.cancel(false);
             throw e;
         }
-        if (options.contextLength() > config.contextLength()) {
-            throw new UsageException("A context of " + wanted + " positions was asked for; the model was trained for "
-                    + config.contextLength() + ".");
-        }
-        int context = Math.min(wanted, config.contextLength());
+        int context = contextLength(options.contextLength(), config);
         Device opened = Devices.open(options.backend(), options.device());
         Device device = observer == null ? opened : new ObservedDevice(opened, observer);
         Weights weights = null;
@@ -148,6 +139,24 @@ public final class Model implements AutoCloseable {
             device.close();
             throw e;
         }
+    }
+
+    /** The hyperparameters of a file for a context of so many positions, 0 for the default. */
+    static ModelConfig config(Gguf file, int contextLength) {
+        RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
+                factors(file, "rope_freqs.weight"),
+                factors(file, "rope_factors_long.weight"),
+                factors(file, "rope_factors_short.weight"));
+        int context = contextLength == 0 ? DEFAULT_CONTEXT : contextLength;
+        return ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), factors, context);
+    }
+
+    private static int contextLength(int wanted, ModelConfig config) {
+        if (wanted > config.contextLength()) {
+            throw new UsageException("A context of " + wanted + " positions was asked for; the model was trained for "
+                    + config.contextLength() + ".");
+        }
+        return Math.min(wanted == 0 ? DEFAULT_CONTEXT : wanted, config.contextLength());
     }
 
     private static Tokenizer join(CompletableFuture<Tokenizer> tokenizers) {
@@ -258,6 +267,12 @@ public final class Model implements AutoCloseable {
     public Scoring newScoring() {
         requireOpen();
         return new Scoring(engine);
+    }
+
+    /** Times forward passes. */
+    public StepTimer newStepTimer() {
+        requireOpen();
+        return new StepTimer(this, engine);
     }
 
     private void requireOpen() {

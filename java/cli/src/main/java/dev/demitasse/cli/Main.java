@@ -64,6 +64,7 @@ public final class Main implements Runnable {
         commands.put("quantize", QuantizeCommand::new);
         commands.put("imatrix", ImatrixCommand::new);
         commands.put("evaluate", EvaluateCommand::new);
+        commands.put("advise", AdviseCommand::new);
         commands.put("devices", DevicesCommand::new);
         commands.put("tune", TuneCommand::new);
         commands.put("generate-completion", AutoComplete.GenerateCompletion::new);

@@ -160,6 +160,7 @@ class ArchitectureTest {
                     "name",
                     "description",
                     "threads",
+                    "freeBytes",
                     "activations",
                     "allocate",
                     "upload",

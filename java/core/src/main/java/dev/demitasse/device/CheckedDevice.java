@@ -185,6 +185,11 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
+    public long freeBytes() {
+        return device.freeBytes();
+    }
+
+    @Override
     public ActivationType activations() {
         return device.activations();
     }

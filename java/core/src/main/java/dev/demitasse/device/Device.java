@@ -1,6 +1,7 @@
 package dev.demitasse.device;
 
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
@@ -34,6 +35,11 @@ public interface Device extends AutoCloseable {
 
     /** Threads of a CPU device; 1 for others. */
     int threads();
+
+    /** Bytes that are free for weights and caches; an estimate, since others use memory too. */
+    default long freeBytes() {
+        return HostMemory.availableBytes();
+    }
 
     /** How {@link #linear} takes its input where the weights are integers. */
     ActivationType activations();

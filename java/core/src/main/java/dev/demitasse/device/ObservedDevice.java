@@ -64,6 +64,11 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
+    public long freeBytes() {
+        return device.freeBytes();
+    }
+
+    @Override
     public ActivationType activations() {
         return device.activations();
     }

@@ -2,9 +2,15 @@ package dev.demitasse.memory;
 
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /**
  * A block of zeroed memory outside the heap, aligned to 64 bytes. All but small blocks are asked to lie on huge pages,
@@ -102,6 +108,27 @@ public final class HostMemory implements AutoCloseable {
     /** Bytes in blocks that are not closed, of this process. */
     public static long allocatedBytes() {
         return ALLOCATED.get();
+    }
+
+    /**
+     * Bytes of the machine's memory that programs can still have, page cache included, as Linux estimates them;
+     * elsewhere what is free of the machine's memory.
+     */
+    public static long availableBytes() {
+        Path path = Path.of("/proc/meminfo");
+        if (Files.isReadable(path)) {
+            try (Stream<String> lines = Files.lines(path)) {
+                return lines.filter(line -> line.startsWith("MemAvailable:"))
+                        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+                        .findFirst()
+                        .orElseThrow();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+        return ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
+                ? system.getFreeMemorySize()
+                : Runtime.getRuntime().maxMemory();
     }
 
     /** The memory. */

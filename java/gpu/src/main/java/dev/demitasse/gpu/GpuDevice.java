@@ -106,6 +106,11 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
+    public long freeBytes() {
+        return memory.freeBytes();
+    }
+
+    @Override
     public ActivationType activations() {
         return activations;
     }

@@ -1,5 +1,6 @@
 package dev.demitasse.quantize;
 
+import dev.demitasse.ModelShape;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.TensorType;
 import java.util.Arrays;
@@ -179,6 +180,17 @@ public enum WeightMix {
     /** The type of most matrices. */
     public TensorType base() {
         return base;
+    }
+
+    /**
+     * The type of a matrix of a model, where no importance matrix is given.
+     *
+     * @param name in GGUF files
+     * @param columns its row length
+     */
+    public TensorType typeOf(String name, long columns, ModelShape shape) {
+        Place place = new Place(TensorRole.layer(name), shape.layers(), shape.heads() / shape.kvHeads(), false);
+        return typeOf(TensorRole.of(name), place, shape.tied(), columns);
     }
 
     /**

@@ -1,0 +1,63 @@
+package dev.demitasse.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.demitasse.cli.CommandLineTest.Result;
+import dev.demitasse.testkit.Golden;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.ResourceLock;
+
+/** {@code advise}, for cards that are not here and for the machine that runs the test. */
+@ResourceLock("System.out")
+class AdviseCommandTest {
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    @Test
+    void aCardIsAdvisedAboutByItsName() {
+        Result result = CommandLineTest.run("advise", "llama-2-7b", "--device-profile", "h100-pcie");
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out())
+                .startsWith("Decoding one session is bound by memory here: Q4_0 should give")
+                .contains("FP16 756,000, INT8 1,513,000")
+                .contains("512.0 KiB of F16 cache a position")
+                .contains("decode, tokens/s")
+                .contains("sessions of 4,096 positions that fit");
+    }
+
+    @Test
+    void thisMachineIsMeasured() throws IOException {
+        Result result = CommandLineTest.run("advise", Golden.tiny("qwen3").toString(), "--json");
+        assertThat(result.code()).as(result.err()).isZero();
+        List<JsonNode> cells = new ArrayList<>();
+        for (String line : result.out().strip().split("\n")) {
+            cells.add(MAPPER.readTree(line));
+        }
+        assertThat(cells).hasSizeGreaterThanOrEqualTo(60).allSatisfy(cell -> {
+            assertThat(cell.get("source").asText()).isEqualTo("measured");
+            assertThat(cell.get("tokensPerSecond").asDouble()).isPositive();
+            assertThat(cell.get("bound").asText()).isIn("memory", "arithmetic", "launches");
+            assertThat(cell.get("sessionsThatFit").asLong()).isPositive();
+        });
+    }
+
+    @Test
+    void whatIsNotKnownIsRefusedWithWhatIs() {
+        Result card = CommandLineTest.run("advise", "llama-2-7b", "--device-profile", "voodoo2");
+        assertThat(card.code()).isEqualTo(2);
+        assertThat(card.err()).contains("voodoo2").contains("rtx4090");
+        Result model = CommandLineTest.run("advise", "llama-9", "--device-profile", "h200");
+        assertThat(model.code()).isEqualTo(2);
+        assertThat(model.err()).contains("llama-9").contains("qwen3-8b");
+        Result verify = CommandLineTest.run("advise", "llama-2-7b", "--verify");
+        assertThat(verify.code()).isEqualTo(2);
+        assertThat(verify.err()).contains("Only a model and a device that are here can be verified");
+        Result backend = CommandLineTest.run("advise", "llama-2-7b", "--backend", "nothing");
+        assertThat(backend.code()).isNotZero();
+        assertThat(backend.err()).contains("nothing");
+    }
+}

@@ -1,0 +1,117 @@
+package dev.demitasse;
+
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.model.ModelConfig;
+
+/**
+ * The dimensions of a model: what decides how much a forward pass reads and computes.
+ *
+ * @param name what it is called
+ * @param layers transformer blocks
+ * @param hidden width of the residual stream
+ * @param feedForward inner width of the feed-forward layers
+ * @param heads query heads
+ * @param kvHeads key and value heads
+ * @param headDim elements of a head
+ * @param vocabulary tokens
+ * @param tied whether the embedding is the output matrix too
+ * @param contextLength positions that the model was trained for
+ * @param window positions that a layer with a window sees; 0 where none has one
+ * @param windowedLayers layers with a window
+ */
+public record ModelShape(
+        String name,
+        int layers,
+        int hidden,
+        int feedForward,
+        int heads,
+        int kvHeads,
+        int headDim,
+        int vocabulary,
+        boolean tied,
+        int contextLength,
+        int window,
+        int windowedLayers) {
+    /** Checks that a model can have these dimensions. */
+    public ModelShape {
+        int least = Math.min(
+                Math.min(Math.min(layers, hidden), Math.min(feedForward, heads)),
+                Math.min(Math.min(kvHeads, headDim), Math.min(vocabulary, contextLength)));
+        if (least < 1 || heads % kvHeads != 0 || window < 0 || windowedLayers < 0 || windowedLayers > layers) {
+            throw new UsageException("No model has the dimensions of \"" + name + "\": layers " + layers + ", hidden "
+                    + hidden + ", feed-forward " + feedForward + ", heads " + heads + " and " + kvHeads + " of "
+                    + headDim + ", vocabulary " + vocabulary + ", context " + contextLength + ".");
+        }
+    }
+
+    /**
+     * The dimensions of an open file.
+     *
+     * @throws dev.demitasse.exception.ModelFormatException where it is damaged
+     * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
+     */
+    public static ModelShape of(Gguf file) {
+        ModelConfig config = Model.config(file, 0);
+        int windowed = 0;
+        for (int layer = 0; layer < config.layers(); layer++) {
+            windowed += config.window(layer) > 0 ? 1 : 0;
+        }
+        String architecture = config.architecture().key();
+        return new ModelShape(
+                String.valueOf(file.metadata().string("general.name", architecture)),
+                config.layers(),
+                config.hidden(),
+                config.feedForward(),
+                config.heads(),
+                config.kvHeads(),
+                config.headDim(),
+                config.vocabulary(),
+                file.tensor("output.weight") == null,
+                config.contextLength(),
+                windowed == 0 ? 0 : config.window(),
+                windowed);
+    }
+
+    /** Elements of all heads' queries of a position. */
+    public int queries() {
+        return heads * headDim;
+    }
+
+    /** Elements of a position's keys, or of its values. */
+    public int keys() {
+        return kvHeads * headDim;
+    }
+
+    /** Weights in the matrices that a token is multiplied by, the output matrix included. */
+    public long multipliedWeights() {
+        long layer = (long) hidden * (2L * queries() + 2L * keys()) + 3L * hidden * feedForward;
+        return layers * layer + (long) vocabulary * hidden;
+    }
+
+    /** Weights of the model. */
+    public long weights() {
+        return multipliedWeights() + (tied ? 0 : (long) vocabulary * hidden);
+    }
+
+    /** Bytes of the keys and values of {@code positions} positions in all layers, in whole pages. */
+    public long cacheBytes(KvType type, int positions) {
+        int pages = Math.ceilDiv(positions, KvShape.PAGE);
+        return 2 * new KvShape(layers, kvHeads, headDim, pages, type).bytes();
+    }
+
+    /** Bytes that attention of a row at {@code position} reads, in all layers. */
+    public double readBytes(KvType type, int position) {
+        double whole = cacheBytes(type, KvShape.PAGE) / (double) KvShape.PAGE;
+        return whole * seen(position);
+    }
+
+    /** Positions that a row at {@code position} sees, on average over the layers. */
+    public double seen(int position) {
+        double all = position + 1.0;
+        double windowed = window == 0 ? all : Math.min(all, window);
+        return (all * (layers - windowedLayers) + windowed * windowedLayers) / layers;
+    }
+}

@@ -1,0 +1,174 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.ModelShape;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.quantize.WeightMix;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Says when quantization pays: measures a device or takes a published one, and predicts what a model would do there
+ * with each choice of weights and cache.
+ *
+ * <pre>{@code
+ * ModelShape shape = Published.model("llama-3.1-8b");
+ * Advisor advisor = new Advisor(shape, null);
+ * Advice advice = advisor.advise(Published.device("rtx4090"));
+ * advice.sentences().forEach(System.out::println);
+ * }</pre>
+ */
+public final class Advisor {
+    /** Mixes whose steps are predicted. */
+    private static final List<WeightMix> MIXES =
+            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0);
+
+    /** Types of cache: F32 is for references. */
+    private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
+
+    private static final int[] SESSIONS = {1, 8, 32};
+    private static final int[] CONTEXTS = {128, 1024, 4096, 16_384};
+    private static final int[] PROMPTS = {128, 512, 2048};
+    /** Positions of a session where sessions are counted, and that a session has where decoding is spoken of. */
+    private static final int USUAL_CONTEXT = 4096;
+
+    private static final int USUAL_DEPTH = 1024;
+    /** Rows up to which it is asked which weights are quicker. */
+    private static final int MOST_ROWS = 4096;
+
+    private final ModelShape shape;
+    private final List<WeightPlan> plans = new ArrayList<>();
+
+    /**
+     * An advisor about a model.
+     *
+     * @param file the model's file, whose own types are among the choices; null for none
+     */
+    public Advisor(ModelShape shape, @Nullable Gguf file) {
+        this.shape = shape;
+        if (file != null) {
+            plans.add(WeightPlan.of(shape, file));
+        }
+        MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, mix)));
+        plans.add(WeightPlan.w8a8(shape));
+    }
+
+    /** The choices of weights. */
+    public List<WeightPlan> plans() {
+        return List.copyOf(plans);
+    }
+
+    /**
+     * Measures a device with operations of the model's dimensions, which takes some two seconds.
+     *
+     * @param backend a backend's name, or {@code auto}
+     * @throws dev.demitasse.exception.BackendUnavailableException where it cannot be opened
+     */
+    public DeviceProfile measure(String backend, DeviceOptions options) {
+        Set<WeightLayout> layouts = new LinkedHashSet<>();
+        plans.forEach(plan -> layouts.addAll(plan.layouts()));
+        return DeviceProbe.measure(backend, options, shape, layouts);
+    }
+
+    /** What the model would do on a device. */
+    public Advice advise(DeviceProfile device) {
+        Roofline roofline = new Roofline(device, shape);
+        List<Cell> cells = new ArrayList<>();
+        List<Advice.Storage> storage = new ArrayList<>();
+        int context = Math.min(USUAL_CONTEXT, shape.contextLength());
+        for (WeightPlan plan : plans) {
+            for (KvType cache : CACHES) {
+                for (int sessions : SESSIONS) {
+                    for (int depth : CONTEXTS) {
+                        if (depth <= shape.contextLength()) {
+                            cells.add(decode(roofline, plan, cache, sessions, depth));
+                        }
+                    }
+                }
+                for (int prompt : PROMPTS) {
+                    if (prompt <= shape.contextLength()) {
+                        cells.add(prefill(roofline, plan, cache, prompt));
+                    }
+                }
+            }
+            Map<KvType, Long> sessions = new EnumMap<>(KvType.class);
+            CACHES.forEach(cache -> sessions.put(cache, roofline.sessions(plan, cache, context)));
+            storage.add(new Advice.Storage(plan.name(), roofline.weightBytes(plan), context, sessions));
+        }
+        return new Advice(device, shape, sentences(roofline, context), List.copyOf(cells), List.copyOf(storage));
+    }
+
+    /** The prediction for a step. */
+    static Cell decode(Roofline roofline, WeightPlan plan, KvType cache, int sessions, int depth) {
+        Roofline.Time time = roofline.decode(plan, cache, sessions, depth);
+        return new Cell(plan.name(), cache, Cell.Phase.DECODE, sessions, depth, time);
+    }
+
+    /** The prediction for a prompt. */
+    static Cell prefill(Roofline roofline, WeightPlan plan, KvType cache, int tokens) {
+        return new Cell(plan.name(), cache, Cell.Phase.PREFILL, 1, tokens, roofline.prefill(plan, cache, tokens));
+    }
+
+    private WeightPlan plan(String name) {
+        return plans.stream()
+                .filter(plan -> plan.name().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private List<String> sentences(Roofline roofline, int context) {
+        WeightPlan float16 = plan(WeightMix.F16.name());
+        WeightPlan eight = plan(WeightMix.Q8_0.name());
+        WeightPlan four = plan(WeightMix.Q4_0.name());
+        WeightPlan w8a8 = plan(WeightPlan.W8A8);
+        int depth = Math.min(USUAL_DEPTH, shape.contextLength());
+        Roofline.Time step = roofline.decode(four, KvType.F16, 1, depth);
+        double fours = step.seconds();
+        List<String> sentences = new ArrayList<>();
+        sentences.add(String.format(
+                Locale.ROOT,
+                "Decoding one session is bound by %s here: Q4_0 should give %.1f times the tokens/s of Q8_0, and %.1f"
+                        + " times those of F16.",
+                step.bound().name().toLowerCase(Locale.ROOT),
+                roofline.decode(eight, KvType.F16, 1, depth).seconds() / fours,
+                roofline.decode(float16, KvType.F16, 1, depth).seconds() / fours));
+        int stops = firstQuicker(roofline, float16, four);
+        int starts = firstQuicker(roofline, w8a8, four);
+        sentences.add("Q4_0's products "
+                + (stops > MOST_ROWS
+                        ? "are quicker than F16's at any number of rows"
+                        : stops == 1
+                                ? "are never quicker than F16's"
+                                : "stop being quicker than F16's at " + stops + " rows")
+                + "; W8A8's are quicker than Q4_0's "
+                + (starts > MOST_ROWS ? "at none up to " + MOST_ROWS : "from " + starts + " rows on") + ".");
+        sentences.add(String.format(
+                Locale.ROOT,
+                "Beside Q4_0 weights %,d sessions of %,d positions fit with a cache in F16, %,d with INT8.",
+                roofline.sessions(four, KvType.F16, context),
+                context,
+                roofline.sessions(four, KvType.INT8, context)));
+        return List.copyOf(sentences);
+    }
+
+    /** The rows from which on a plan's products are always quicker than another's; above {@link #MOST_ROWS}: never. */
+    private static int firstQuicker(Roofline roofline, WeightPlan plan, WeightPlan other) {
+        int first = MOST_ROWS + 1;
+        for (int rows = MOST_ROWS; rows >= 1; rows--) {
+            if (roofline.products(plan, rows).seconds()
+                    >= roofline.products(other, rows).seconds()) {
+                break;
+            }
+            first = rows;
+        }
+        return first;
+    }
+}

@@ -1,0 +1,58 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.exception.UsageException;
+import java.util.Arrays;
+
+/** A cost that grows with the number of rows: straight between the rows where it is known, and beyond them. */
+public final class Curve {
+    private final double[] rows;
+    private final double[] costs;
+
+    /**
+     * A curve through points.
+     *
+     * @param rows ascending, at least one
+     * @param costs one for each
+     */
+    public Curve(double[] rows, double[] costs) {
+        boolean ascending = rows.length > 0 && rows.length == costs.length;
+        for (int i = 1; ascending && i < rows.length; i++) {
+            ascending = rows[i] > rows[i - 1];
+        }
+        if (!ascending) {
+            throw new UsageException("A curve needs points of ascending rows, not " + Arrays.toString(rows) + " and "
+                    + costs.length + " costs.");
+        }
+        this.rows = rows.clone();
+        this.costs = costs.clone();
+    }
+
+    /** A straight line: {@code fixed + perRow * rows}. */
+    public static Curve line(double fixed, double perRow) {
+        return new Curve(new double[] {0, 1}, new double[] {fixed, fixed + perRow});
+    }
+
+    /** The cost of that many rows; never below zero. */
+    public double at(double row) {
+        if (rows.length == 1) {
+            return costs[0];
+        }
+        int i = 1;
+        while (i < rows.length - 1 && row > rows[i]) {
+            i++;
+        }
+        double slope = (costs[i] - costs[i - 1]) / (rows[i] - rows[i - 1]);
+        return Math.max(0, costs[i - 1] + slope * (row - rows[i - 1]));
+    }
+
+    /** The cost of a further row beyond the last point. */
+    public double slope() {
+        int last = rows.length - 1;
+        return last == 0 ? 0 : (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
+    }
+
+    /** All costs times {@code factor}. */
+    public Curve times(double factor) {
+        return new Curve(rows, Arrays.stream(costs).map(cost -> cost * factor).toArray());
+    }
+}

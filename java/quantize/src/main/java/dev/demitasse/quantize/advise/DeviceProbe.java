@@ -1,0 +1,236 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.Devices;
+import dev.demitasse.ModelShape;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.Draw;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * Measures a device's profile with the operations that a model is made of, in about two seconds: {@code linear} in each
+ * layout, attention over each cache, and the small operations, all in turns.
+ */
+final class DeviceProbe implements AutoCloseable {
+    /** Positions before the rows whose attention is timed. */
+    private static final int DEPTH = 1024;
+
+    private static final int PROMPT_ROWS = 64;
+    private static final int SESSIONS = 8;
+    private static final int MANY_ROWS = 64;
+    private static final int TINY = 64;
+
+    private final ModelShape shape;
+    private final Device device;
+    /** The same device, where a row of activations has one scale. */
+    private final Device rowDevice;
+
+    private final Stopwatch stopwatch = new Stopwatch();
+    private final Resources resources = new Resources();
+
+    private DeviceProbe(String backend, DeviceOptions options, ModelShape shape) {
+        this.shape = shape;
+        device = resources.own(Devices.open(backend, options.withActivations(ActivationType.INT8)), Device::close);
+        rowDevice =
+                resources.own(Devices.open(backend, options.withActivations(ActivationType.INT8_ROW)), Device::close);
+    }
+
+    /** What attention over a cache takes, before its parts are known. */
+    private record AttentionTimings(Stopwatch.Timing one, Stopwatch.Timing several, Stopwatch.Timing prompt) {}
+
+    /**
+     * Measures.
+     *
+     * @param layouts that plans use
+     */
+    static DeviceProfile measure(
+            String backend, DeviceOptions options, ModelShape shape, Collection<WeightLayout> layouts) {
+        try (DeviceProbe probe = new DeviceProbe(backend, options, shape)) {
+            return probe.measure(layouts);
+        }
+    }
+
+    private Buffer random(long count) {
+        return resources.own(device.upload(LinearProbe.numbers(Math.toIntExact(count))), Buffer::close);
+    }
+
+    private DeviceProfile measure(Collection<WeightLayout> wanted) {
+        Set<WeightLayout> layouts = new LinkedHashSet<>(List.of(WeightLayout.F32, WeightLayout.F16));
+        layouts.addAll(wanted);
+        LinearProbe smallest = new LinearProbe(device, WeightLayout.int8(32), TINY, TINY, resources);
+        Stopwatch.Timing small = smallest.time(stopwatch, 1);
+        Map<WeightLayout, LinearProbe> probes = new LinkedHashMap<>();
+        for (WeightLayout layout : layouts) {
+            Device suitable = layout.group() == WeightLayout.ROW ? rowDevice : device;
+            LinearProbe probe = LinearProbe.of(suitable, layout, shape.hidden(), resources);
+            probe.time(stopwatch);
+            probes.put(layout, probe);
+        }
+        Map<KvType, AttentionTimings> caches = new EnumMap<>(KvType.class);
+        for (KvType type : KvType.values()) {
+            caches.put(type, attention(type));
+        }
+        Stopwatch.Timing oneRest = rest(1);
+        Stopwatch.Timing manyRest = rest(MANY_ROWS);
+        Stopwatch.Timing sample = sample();
+
+        stopwatch.run();
+
+        double launch = small.seconds();
+        double bandwidth = probes.values().stream()
+                .mapToDouble(probe -> probe.bandwidth(launch))
+                .max()
+                .orElseThrow();
+        Map<WeightLayout, DeviceProfile.LinearCost> linear = new LinkedHashMap<>();
+        probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, bandwidth)));
+        Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
+        caches.forEach((type, timings) -> attention.put(type, cost(timings, launch)));
+        double perRow = Math.max(0, (manyRest.seconds() - oneRest.seconds()) / (MANY_ROWS - 1));
+        return new DeviceProfile(
+                device.name() + ", " + device.description(),
+                "measured",
+                bandwidth,
+                peaks(linear),
+                launch,
+                0,
+                device.freeBytes(),
+                linear,
+                attention,
+                perRow / Roofline.elements(shape),
+                Math.max(0, oneRest.seconds() - perRow),
+                sample.seconds() / shape.vocabulary());
+    }
+
+    private static DeviceProfile.Peaks peaks(Map<WeightLayout, DeviceProfile.LinearCost> linear) {
+        return new DeviceProfile.Peaks(
+                peak(linear, WeightLayout.F32::equals),
+                peak(linear, WeightLayout.F16::equals),
+                peak(linear, layout -> layout.element().quantized()));
+    }
+
+    /** The most operations a second with many rows. */
+    private static double peak(Map<WeightLayout, DeviceProfile.LinearCost> linear, Predicate<WeightLayout> layouts) {
+        return linear.entrySet().stream()
+                .filter(entry -> layouts.test(entry.getKey()))
+                .mapToDouble(entry -> 2 / entry.getValue().seconds().slope())
+                .max()
+                .orElse(0);
+    }
+
+    private int depth() {
+        return Math.min(DEPTH, shape.contextLength());
+    }
+
+    private int promptRows() {
+        return Math.min(PROMPT_ROWS, depth());
+    }
+
+    private AttentionTimings attention(KvType type) {
+        int depth = depth();
+        int pages = Math.ceilDiv(depth, KvShape.PAGE);
+        KvShape cache = new KvShape(1, shape.kvHeads(), shape.headDim(), pages * SESSIONS, type);
+        KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
+        int rows = promptRows();
+        int[] positions = new int[rows];
+        Arrays.setAll(positions, row -> depth - rows + row);
+        int[][] tables = new int[rows][];
+        Arrays.fill(tables, table(0, pages));
+        return new AttentionTimings(
+                attention(store, decoding(1, depth, pages)),
+                attention(store, decoding(SESSIONS, depth, pages)),
+                attention(store, new BatchRows(rows, positions, tables)));
+    }
+
+    private DeviceProfile.AttentionCost cost(AttentionTimings timings, double launch) {
+        double elements = (double) depth() * shape.queries();
+        double[] decode = {timings.one.seconds(), timings.several.seconds() / SESSIONS};
+        Arrays.setAll(decode, i -> Math.max(0, decode[i] - launch) / elements);
+        int rows = promptRows();
+        double seen = rows * (depth() - (rows - 1) / 2.0);
+        return new DeviceProfile.AttentionCost(
+                new Curve(new double[] {1, SESSIONS}, decode),
+                Math.max(0, timings.prompt.seconds() - launch) / seen / shape.queries());
+    }
+
+    private static BatchRows decoding(int sessions, int depth, int pages) {
+        int[] positions = new int[sessions];
+        Arrays.fill(positions, depth - 1);
+        int[][] tables = new int[sessions][];
+        Arrays.setAll(tables, session -> table(session, pages));
+        return new BatchRows(sessions, positions, tables);
+    }
+
+    private static int[] table(int session, int pages) {
+        int[] table = new int[pages];
+        Arrays.setAll(table, page -> session * pages + page);
+        return table;
+    }
+
+    private Stopwatch.Timing attention(KvStore store, BatchRows rows) {
+        long elements = (long) rows.count() * shape.queries();
+        float scale = (float) (1 / Math.sqrt(shape.headDim()));
+        AttentionShape heads = new AttentionShape(shape.heads(), shape.kvHeads(), shape.headDim(), scale, 0, 0);
+        Buffer query = random(elements);
+        Buffer out = resources.own(device.allocate(elements * Float.BYTES), Buffer::close);
+        return stopwatch.add(out, () -> device.attention(query, store, 0, heads, rows, out));
+    }
+
+    /** A layer's operations beside products and attention, for that many rows. */
+    private Stopwatch.Timing rest(int rows) {
+        int hidden = shape.hidden();
+        int headDim = shape.headDim();
+        long inner = (long) rows * shape.feedForward();
+        BatchRows batch = decoding(rows, 1, 1);
+        KvShape cache = new KvShape(1, shape.kvHeads(), headDim, rows, KvType.F16);
+        KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
+        Buffer x = random((long) rows * hidden);
+        Buffer y = random((long) rows * hidden);
+        Buffer norm = random(hidden);
+        Buffer query = random((long) rows * shape.queries());
+        Buffer key = random((long) rows * shape.keys());
+        Buffer value = random((long) rows * shape.keys());
+        Buffer gate = random(inner);
+        Buffer up = random(inner);
+        Buffer angles = random((long) rows * headDim);
+        return stopwatch.add(gate, () -> {
+            device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
+            device.rope(query, rows, shape.heads(), headDim, headDim, Rope.NEOX, angles);
+            device.rope(key, rows, shape.kvHeads(), headDim, headDim, Rope.NEOX, angles);
+            device.kvAppend(store, 0, key, value, batch);
+            device.add(x, norm, hidden);
+            device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
+            device.add(y, x, (long) rows * hidden);
+            device.gatedActivation(Gate.SILU, gate, up, inner, gate);
+        });
+    }
+
+    /** Choosing a token greedily. */
+    private Stopwatch.Timing sample() {
+        int[] out = new int[1];
+        Buffer logits = random(shape.vocabulary());
+        return stopwatch.add(logits, () -> device.sample(logits, shape.vocabulary(), List.of(Draw.GREEDY), out));
+    }
+
+    @Override
+    public void close() {
+        resources.close();
+    }
+}

@@ -1,0 +1,172 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.ModelShape;
+import dev.demitasse.kv.KvType;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Predicts what the forward passes of a model take on a device.
+ *
+ * <p>A roofline (Williams, Waterman and Patterson, "Roofline: An Insightful Visual Performance Model for Multicore
+ * Architectures", 2009), extended: an operation reads its bytes at the device's bandwidth and computes at the rate of
+ * its layout and number of rows, which includes unpacking (dequantization); both overlap, but never wholly, so it takes
+ * the root of the sum of their squares instead of the longer; and each operation costs a launch. Weights and caches are
+ * taken to be larger than the device's caches.
+ */
+public final class Roofline {
+    /** Rows of a prompt that a forward pass takes, as {@code ModelOptions.DEFAULT} does. */
+    private static final int CHUNK = 512;
+
+    private final DeviceProfile device;
+    private final ModelShape shape;
+
+    /** What a pass waits for. */
+    public enum Bound {
+        /** Reading weights and caches. */
+        MEMORY,
+        /** Arithmetic, unpacking included. */
+        ARITHMETIC,
+        /** Launches, and the operations between the large ones. */
+        LAUNCHES
+    }
+
+    /**
+     * Seconds of a pass, and of what it consists: reading and arithmetic overlap, so that they are more than the whole.
+     *
+     * @param seconds all of it
+     * @param memory reading alone
+     * @param arithmetic alone
+     * @param launches launches and small operations
+     */
+    public record Time(double seconds, double memory, double arithmetic, double launches) {
+        static final Time NONE = new Time(0, 0, 0, 0);
+
+        /** One after the other. */
+        Time plus(Time other) {
+            return new Time(
+                    seconds + other.seconds,
+                    memory + other.memory,
+                    arithmetic + other.arithmetic,
+                    launches + other.launches);
+        }
+
+        /** {@code count} times. */
+        Time times(double count) {
+            return new Time(seconds * count, memory * count, arithmetic * count, launches * count);
+        }
+
+        /** What takes the longest. */
+        public Bound bound() {
+            if (launches > memory && launches > arithmetic) {
+                return Bound.LAUNCHES;
+            }
+            return memory >= arithmetic ? Bound.MEMORY : Bound.ARITHMETIC;
+        }
+    }
+
+    /** The model of a device and a model's shape. */
+    public Roofline(DeviceProfile device, ModelShape shape) {
+        this.device = device;
+        this.shape = shape;
+    }
+
+    /** A step that gives each of {@code sessions} sessions, {@code depth} tokens long, another token. */
+    public Time decode(WeightPlan plan, KvType kv, int sessions, int depth) {
+        double bytes = sessions * shape.readBytes(kv, depth);
+        double positions = shape.seen(depth) * sessions * shape.layers();
+        double arithmetic = device.attention(kv).decode().at(sessions) * positions * shape.queries();
+        return layers(plan, sessions).plus(attention(bytes, arithmetic)).plus(tokens(plan, sessions));
+    }
+
+    /** A prompt of {@code tokens} tokens, and its first token. */
+    public Time prefill(WeightPlan plan, KvType kv, int tokens) {
+        Time time = tokens(plan, 1);
+        for (int first = 0; first < tokens; first += CHUNK) {
+            int rows = Math.min(CHUNK, tokens - first);
+            double positions = 0;
+            for (int row = first; row < first + rows; row++) {
+                positions += shape.seen(row) * shape.layers();
+            }
+            // Rows of one head share what they read, so reading is that of the last row.
+            double bytes = shape.readBytes(kv, first + rows - 1);
+            double arithmetic = device.attention(kv).prefill() * positions * shape.queries();
+            time = time.plus(layers(plan, rows)).plus(attention(bytes, arithmetic));
+        }
+        return time;
+    }
+
+    private Time attention(double bytes, double arithmetic) {
+        Time time = overlapped(bytes / device.readBandwidth(), arithmetic);
+        return time.plus(launches(device.launchSeconds() * shape.layers()));
+    }
+
+    /** All layers' products with that many rows. */
+    Time products(WeightPlan plan, int rows) {
+        Time time = Time.NONE;
+        for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
+            time = time.plus(linear(call.getKey().matrices(), rows).times(call.getValue()));
+        }
+        return time;
+    }
+
+    private Time layers(WeightPlan plan, int rows) {
+        Time time = products(plan, rows);
+        double rest = device.restSeconds() + device.rest() * rows * elements(shape);
+        return time.plus(launches(rest * shape.layers()));
+    }
+
+    /** Logits and their tokens. */
+    private Time tokens(WeightPlan plan, int rows) {
+        double sampling = device.sampleSeconds() * shape.vocabulary() * rows;
+        return linear(List.of(plan.output()), rows).plus(launches(sampling + device.stepSeconds()));
+    }
+
+    private Time linear(List<WeightPlan.Matrix> matrices, int rows) {
+        double memory = 0;
+        double arithmetic = 0;
+        for (WeightPlan.Matrix matrix : matrices) {
+            DeviceProfile.LinearCost cost = device.linear(matrix.layout());
+            memory += matrix.weights() * cost.bytesPerWeight() / device.readBandwidth();
+            arithmetic += matrix.weights() * cost.seconds().at(rows);
+        }
+        return overlapped(memory, arithmetic).plus(launches(device.launchSeconds()));
+    }
+
+    private static Time overlapped(double memory, double arithmetic) {
+        return new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0);
+    }
+
+    private static Time launches(double seconds) {
+        return new Time(seconds, 0, 0, seconds);
+    }
+
+    /** Elements of a row that a layer's operations beside products and attention read and write. */
+    static double elements(ModelShape shape) {
+        return 6.0 * shape.hidden() + 2.0 * (shape.queries() + 2 * shape.keys()) + 3.0 * shape.feedForward();
+    }
+
+    /** Bytes of a plan's weights on the device. */
+    public long weightBytes(WeightPlan plan) {
+        double bytes = 0;
+        for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
+            for (WeightPlan.Matrix matrix : call.getKey().matrices()) {
+                bytes += call.getValue()
+                        * matrix.weights()
+                        * device.linear(matrix.layout()).bytesPerWeight();
+            }
+        }
+        bytes += plan.output().weights() * device.linear(plan.output().layout()).bytesPerWeight();
+        if (!shape.tied()) {
+            bytes += plan.embedding().weights()
+                    * device.linear(plan.embedding().layout()).bytesPerWeight();
+        }
+        return Math.round(bytes);
+    }
+
+    /** Sessions of {@code context} positions whose caches fit beside the weights. */
+    public long sessions(WeightPlan plan, KvType kv, int context) {
+        long left = device.memoryBytes() - weightBytes(plan);
+        return Math.max(0, left / shape.cacheBytes(kv, context));
+    }
+}

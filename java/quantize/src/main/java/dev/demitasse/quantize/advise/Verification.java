@@ -1,0 +1,234 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.ModelShape;
+import dev.demitasse.StepTimer;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.quantize.QuantizeOptions;
+import dev.demitasse.quantize.Quantizer;
+import dev.demitasse.quantize.WeightMix;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.DoubleSupplier;
+import java.util.function.Function;
+
+/**
+ * Holds predictions against the model: each choice of weights is written to a temporary file, and runs with each cache.
+ * A shared machine drifts by more than the predictions should be off, so it goes in rounds: in each the device is
+ * measured, and then every model with every load in turn. Both sides are medians of the rounds.
+ */
+public final class Verification {
+    private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
+    private static final List<WeightMix> MIXES =
+            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0);
+    private static final int[] SESSIONS = {1, 8};
+    private static final int[] DEPTHS = {64, 512};
+    private static final int[] PROMPTS = {64, 512};
+    private static final int CONTEXT = 640;
+    private static final int ROUNDS = 5;
+    private static final int WARM_STEPS = 2;
+    private static final int STEPS = 12;
+    /** A choice is right where what it chose is so near the quickest that a run of the same would be. */
+    private static final double TIE = 1.05;
+
+    private final ModelShape shape;
+    private final String backend;
+    private final DeviceOptions options;
+    private final List<Checked> checked = new ArrayList<>();
+
+    /**
+     * A prediction and what was measured.
+     *
+     * @param seconds measured
+     */
+    public record Checked(Cell cell, double seconds) {
+        /** How much too long the prediction is; 0.1 for a tenth. */
+        public double error() {
+            return cell.time().seconds() / seconds - 1;
+        }
+    }
+
+    /**
+     * All of them.
+     *
+     * @param medianError half of the predictions are off by no more
+     * @param worstError the largest
+     * @param choices comparisons of all weights with the same cache, sessions and tokens
+     * @param rightChoices those in which the weights predicted to be the quickest were, within a twentieth
+     */
+    public record Result(List<Checked> cells, double medianError, double worstError, int choices, int rightChoices) {
+        static Result of(List<Checked> cells) {
+            double[] errors = cells.stream()
+                    .mapToDouble(each -> Math.abs(each.error()))
+                    .sorted()
+                    .toArray();
+            int choices = 0;
+            int right = 0;
+            for (Checked first : cells) {
+                List<Checked> alternatives = cells.stream()
+                        .filter(each -> each.cell.isAlternative(first.cell))
+                        .toList();
+                if (alternatives.getFirst() == first) {
+                    choices++;
+                    right += isRight(alternatives) ? 1 : 0;
+                }
+            }
+            return new Result(List.copyOf(cells), errors[errors.length / 2], errors[errors.length - 1], choices, right);
+        }
+
+        private static boolean isRight(List<Checked> alternatives) {
+            double quickest = Double.POSITIVE_INFINITY;
+            Checked chosen = alternatives.getFirst();
+            for (Checked each : alternatives) {
+                quickest = Math.min(quickest, each.seconds);
+                if (each.cell.time().seconds() < chosen.cell.time().seconds()) {
+                    chosen = each;
+                }
+            }
+            return chosen.seconds <= quickest * TIE;
+        }
+    }
+
+    private Verification(Path file, String backend, DeviceOptions options) {
+        this.backend = backend;
+        this.options = options;
+        try (Gguf opened = Gguf.open(file)) {
+            shape = ModelShape.of(opened);
+        }
+        if (shape.contextLength() < CONTEXT) {
+            throw new UsageException("Verifying takes " + CONTEXT + " positions; the model was trained for "
+                    + shape.contextLength() + ".");
+        }
+    }
+
+    /**
+     * Runs all cells, which takes minutes.
+     *
+     * @param file a model, which is quantized again where it is quantized already: only speed is measured
+     * @param listener hears of each cell
+     * @throws dev.demitasse.exception.OutOfDeviceMemoryException where the choices do not fit side by side
+     */
+    public static Result run(Path file, String backend, DeviceOptions options, Consumer<Checked> listener) {
+        Verification verification = new Verification(file, backend, options);
+        try {
+            Path folder = Files.createTempDirectory("demitasse-advise");
+            try {
+                Map<WeightPlan, Path> files = verification.write(file, folder);
+                for (KvType cache : CACHES) {
+                    for (Checked checked : verification.check(files, cache)) {
+                        verification.checked.add(checked);
+                        listener.accept(checked);
+                    }
+                }
+            } finally {
+                delete(folder);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return Result.of(verification.checked);
+    }
+
+    private Map<WeightPlan, Path> write(Path file, Path folder) {
+        Map<WeightPlan, Path> files = new LinkedHashMap<>();
+        for (WeightMix mix : MIXES) {
+            Path quantized = folder.resolve(mix + ".gguf");
+            Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
+            files.put(WeightPlan.of(shape, mix), quantized);
+        }
+        files.put(WeightPlan.w8a8(shape), file);
+        return files;
+    }
+
+    private static void delete(Path folder) throws IOException {
+        try (var files = Files.newDirectoryStream(folder)) {
+            for (Path left : files) {
+                Files.delete(left);
+            }
+        }
+        Files.delete(folder);
+    }
+
+    /** A prediction that is to be made in each round, and what it is of. */
+    private record Load(Function<Roofline, Cell> prediction, DoubleSupplier run) {}
+
+    /** All models with one type of cache, in turns. */
+    private List<Checked> check(Map<WeightPlan, Path> files, KvType cache) {
+        Set<WeightLayout> layouts = new LinkedHashSet<>();
+        files.keySet().forEach(plan -> layouts.addAll(plan.layouts()));
+        try (Resources resources = new Resources()) {
+            List<Load> loads = new ArrayList<>();
+            files.forEach((plan, path) -> {
+                Model model = resources.own(Model.load(path, options(plan, cache)), Model::close);
+                addLoads(model.newStepTimer(), plan, cache, resources, loads);
+            });
+            double[][] measured = new double[loads.size()][ROUNDS];
+            Cell[][] predicted = new Cell[loads.size()][ROUNDS];
+            for (int round = 0; round < ROUNDS; round++) {
+                Roofline roofline = new Roofline(DeviceProbe.measure(backend, options, shape, layouts), shape);
+                for (int i = 0; i < measured.length; i++) {
+                    predicted[i][round] = loads.get(i).prediction.apply(roofline);
+                    measured[i][round] = loads.get(i).run.getAsDouble();
+                }
+            }
+            List<Checked> all = new ArrayList<>();
+            for (int i = 0; i < measured.length; i++) {
+                Arrays.sort(measured[i]);
+                Arrays.sort(
+                        predicted[i],
+                        Comparator.comparingDouble(cell -> cell.time().seconds()));
+                all.add(new Checked(predicted[i][ROUNDS / 2], measured[i][ROUNDS / 2]));
+            }
+            return all;
+        }
+    }
+
+    private ModelOptions options(WeightPlan plan, KvType cache) {
+        return ModelOptions.DEFAULT
+                .withBackend(backend)
+                .withDevice(options.withActivations(plan.activations()))
+                .withContextLength(CONTEXT)
+                .withSequences(Arrays.stream(SESSIONS).sum() * DEPTHS.length + 1)
+                .withKvType(cache)
+                .withForcedLayout(plan.mix() == null ? WeightLayout.int8(WeightLayout.ROW) : null);
+    }
+
+    private static void addLoads(
+            StepTimer timer, WeightPlan plan, KvType cache, Resources resources, List<Load> loads) {
+        for (int sessions : SESSIONS) {
+            for (int depth : DEPTHS) {
+                StepTimer.Sessions group = resources.own(timer.sessions(sessions, depth), StepTimer.Sessions::close);
+                loads.add(new Load(
+                        roofline -> Advisor.decode(roofline, plan, cache, sessions, depth),
+                        () -> quartile(group.decode(WARM_STEPS, STEPS))));
+            }
+        }
+        for (int prompt : PROMPTS) {
+            loads.add(new Load(
+                    roofline -> Advisor.prefill(roofline, plan, cache, prompt),
+                    () -> quartile(timer.prefill(prompt, 1))));
+        }
+    }
+
+    private static double quartile(double[] seconds) {
+        double[] sorted = seconds.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length / 4];
+    }
+}

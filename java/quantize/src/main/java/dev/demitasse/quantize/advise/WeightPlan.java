@@ -1,0 +1,138 @@
+package dev.demitasse.quantize.advise;
+
+import dev.demitasse.ModelShape;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.quantize.WeightMix;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a model's matrices lie on a device.
+ *
+ * @param name of the weights: a mix, {@code W8A8}, or {@code file}
+ * @param mix that a file of such weights is made of; null for W8A8 and for a file's own
+ * @param calls the products of a forward pass but the last, and how often each comes
+ * @param output the output matrix
+ * @param embedding rows of it are looked up; the output matrix itself where the model has only one
+ */
+public record WeightPlan(
+        String name,
+        @Nullable WeightMix mix,
+        ActivationType activations,
+        Map<Call, Integer> calls,
+        Matrix output,
+        Matrix embedding) {
+    /** The name of weights and activations in INT8 with one scale a row. */
+    public static final String W8A8 = "W8A8";
+
+    /**
+     * A matrix.
+     *
+     * @param outputs rows
+     * @param columns inputs
+     */
+    public record Matrix(int outputs, int columns, WeightLayout layout) {
+        /** Elements. */
+        public long weights() {
+            return (long) outputs * columns;
+        }
+    }
+
+    /** Matrices that the same rows are multiplied by at once. */
+    public record Call(List<Matrix> matrices) {
+        Call(Matrix... matrices) {
+            this(List.of(matrices));
+        }
+    }
+
+    /** The layout of a matrix by its name in GGUF files and its columns. */
+    @FunctionalInterface
+    private interface Layouts {
+        WeightLayout of(String name, int columns);
+    }
+
+    /** The plan of a model whose file is of a mix, made without an importance matrix. */
+    public static WeightPlan of(ModelShape shape, WeightMix mix) {
+        Layouts layouts = (name, columns) -> mix.typeOf(name, columns, shape).layout();
+        return of(shape, mix.name(), mix, ActivationType.INT8, layouts);
+    }
+
+    /** The plan of INT8 weights and activations, both with one scale a row. */
+    public static WeightPlan w8a8(ModelShape shape) {
+        Layouts layouts = (name, columns) -> WeightLayout.int8(WeightLayout.ROW);
+        return of(shape, W8A8, null, ActivationType.INT8_ROW, layouts);
+    }
+
+    /** The plan of a file as it is. */
+    public static WeightPlan of(ModelShape shape, Gguf file) {
+        Layouts layouts = (name, columns) -> tensor(file, name).type().layout();
+        return of(shape, "file", null, ActivationType.INT8, layouts);
+    }
+
+    /** A file's tensor, which may hold several matrices. */
+    private static GgufTensor tensor(Gguf file, String name) {
+        return Stream.of(
+                        name,
+                        name.replaceFirst("attn_[qkv]\\.", "attn_qkv."),
+                        name.replace("ffn_gate.", "ffn_up."),
+                        name.replace("output.weight", "token_embd.weight"))
+                .map(file::tensor)
+                .filter(tensor -> tensor != null)
+                .findFirst()
+                .orElseThrow(() -> new ModelFormatException(
+                        "Tensor \"" + name + "\" is missing; the file is not a complete model."));
+    }
+
+    private static WeightPlan of(
+            ModelShape shape, String name, @Nullable WeightMix mix, ActivationType activations, Layouts layouts) {
+        Map<Call, Integer> calls = new LinkedHashMap<>();
+        int hidden = shape.hidden();
+        int inner = shape.feedForward();
+        for (int layer = 0; layer < shape.layers(); layer++) {
+            String p = "blk." + layer + ".";
+            count(
+                    calls,
+                    new Call(
+                            matrix(layouts, p + "attn_q.weight", shape.queries(), hidden),
+                            matrix(layouts, p + "attn_k.weight", shape.keys(), hidden),
+                            matrix(layouts, p + "attn_v.weight", shape.keys(), hidden)));
+            count(calls, new Call(matrix(layouts, p + "attn_output.weight", hidden, shape.queries())));
+            count(
+                    calls,
+                    new Call(
+                            matrix(layouts, p + "ffn_gate.weight", inner, hidden),
+                            matrix(layouts, p + "ffn_up.weight", inner, hidden)));
+            count(calls, new Call(matrix(layouts, p + "ffn_down.weight", hidden, inner)));
+        }
+        Matrix embedding = matrix(layouts, "token_embd.weight", shape.vocabulary(), hidden);
+        Matrix output = shape.tied() ? embedding : matrix(layouts, "output.weight", shape.vocabulary(), hidden);
+        return new WeightPlan(name, mix, activations, Collections.unmodifiableMap(calls), output, embedding);
+    }
+
+    private static void count(Map<Call, Integer> calls, Call call) {
+        calls.merge(call, 1, Integer::sum);
+    }
+
+    private static Matrix matrix(Layouts layouts, String name, int outputs, int columns) {
+        return new Matrix(outputs, columns, layouts.of(name, columns));
+    }
+
+    /** The layouts that occur. */
+    public Set<WeightLayout> layouts() {
+        Set<WeightLayout> layouts = new LinkedHashSet<>();
+        calls.keySet().forEach(call -> call.matrices().forEach(matrix -> layouts.add(matrix.layout())));
+        layouts.add(output.layout());
+        layouts.add(embedding.layout());
+        return layouts;
+    }
+}

@@ -1,0 +1,117 @@
+package dev.demitasse.quantize.advise;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.ModelShape;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.quantize.WeightMix;
+import dev.demitasse.testkit.Golden;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class AdvisorTest {
+    static List<String> cards() {
+        return Published.devices();
+    }
+
+    @ParameterizedTest
+    @MethodSource("cards")
+    void everyCardGivesAdviceAboutEveryModel(String card) {
+        for (String name : Published.models()) {
+            ModelShape shape = Objects.requireNonNull(Published.model(name));
+            Advice advice = new Advisor(shape, null).advise(Published.device(card));
+            assertThat(advice.sentences()).hasSize(3).allMatch(sentence -> sentence.endsWith("."));
+            assertThat(advice.cells()).allSatisfy(cell -> {
+                assertThat(cell.time().seconds()).isPositive().isFinite();
+                assertThat(cell.time().seconds())
+                        .isGreaterThanOrEqualTo(cell.time().memory())
+                        .isGreaterThanOrEqualTo(cell.time().arithmetic());
+            });
+        }
+    }
+
+    @Test
+    void fewerBitsDecodeFasterAndLeaveRoomForMoreSessions() {
+        ModelShape shape = Objects.requireNonNull(Published.model("llama-3.1-8b"));
+        Advice advice = new Advisor(shape, null).advise(Published.device("rtx4090"));
+        List<Double> speeds = advice.cells().stream()
+                .filter(cell -> cell.phase() == Cell.Phase.DECODE
+                        && cell.cache() == KvType.INT8
+                        && cell.sessions() == 1
+                        && cell.tokens() == 128)
+                .filter(cell -> List.of("F16", "Q8_0", "Q4_0").contains(cell.weights()))
+                .map(Cell::tokensPerSecond)
+                .toList();
+        assertThat(speeds).isSorted();
+        Advice.Storage four = advice.storage().stream()
+                .filter(storage -> storage.weights().equals("Q4_0"))
+                .findFirst()
+                .orElseThrow();
+        assertThat(four.bytes()).isBetween(4_500_000_000L, 5_200_000_000L);
+        assertThat(four.sessions().get(KvType.INT8))
+                .isGreaterThan(four.sessions().get(KvType.F16));
+    }
+
+    @Test
+    void unknownCardsAreRefusedByTheListOfThoseThatAreKnown() {
+        assertThatThrownBy(() -> Published.device("voodoo2"))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("voodoo2")
+                .hasMessageContaining("h100-sxm");
+        assertThat(Published.model("nothing")).isNull();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+    void aFilesOwnWeightsAreAmongTheChoices(String architecture) {
+        try (Gguf file = Gguf.open(Golden.tiny(architecture))) {
+            ModelShape shape = ModelShape.of(file);
+            List<WeightPlan> plans = new Advisor(shape, file).plans();
+            assertThat(plans).extracting(WeightPlan::name).contains("file", "F16", "W8A8");
+            WeightPlan own = plans.getFirst();
+            long calls = own.calls().values().stream().mapToLong(count -> count).sum();
+            assertThat(calls).isEqualTo(4L * shape.layers());
+            long weights = own.calls().entrySet().stream()
+                    .mapToLong(call -> call.getValue()
+                            * call.getKey().matrices().stream()
+                                    .mapToLong(WeightPlan.Matrix::weights)
+                                    .sum())
+                    .sum();
+            assertThat(weights + own.output().weights()).isEqualTo(shape.multipliedWeights());
+        }
+    }
+
+    @Test
+    void aPlanHasTheLayoutsOfItsMix() {
+        ModelShape shape = Objects.requireNonNull(Published.model("llama-3.1-8b"));
+        assertThat(WeightPlan.of(shape, WeightMix.Q4_K_M).layouts())
+                .containsExactlyInAnyOrder(WeightLayout.int4(32).withMinimum(), WeightLayout.int8(16));
+        assertThat(WeightPlan.w8a8(shape).layouts()).containsExactly(WeightLayout.int8(WeightLayout.ROW));
+    }
+
+    @Test
+    void aVerificationCountsErrorsAndRightChoices() {
+        Verification.Result result = Verification.Result.of(List.of(
+                checked("a", 64, 1.0, 1.0),
+                checked("b", 64, 1.1, 0.97), // nearly as quick as what was chosen
+                checked("a", 128, 1.0, 2.0),
+                checked("b", 128, 1.5, 1.0)));
+        assertThat(result.choices()).isEqualTo(2);
+        assertThat(result.rightChoices()).isEqualTo(1);
+        assertThat(result.worstError()).isEqualTo(0.5);
+        assertThat(result.medianError()).isEqualTo(0.5);
+    }
+
+    private static Verification.Checked checked(String weights, int tokens, double predicted, double measured) {
+        Roofline.Time time = new Roofline.Time(predicted, predicted, 0, 0);
+        return new Verification.Checked(new Cell(weights, KvType.F16, Cell.Phase.DECODE, 1, tokens, time), measured);
+    }
+}
