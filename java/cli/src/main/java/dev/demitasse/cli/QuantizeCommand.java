@@ -5,6 +5,7 @@ import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
 import dev.demitasse.quantize.TensorSummary;
 import dev.demitasse.quantize.WeightMix;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -22,7 +23,7 @@ import picocli.CommandLine.Parameters;
 final class QuantizeCommand implements Callable<Integer> {
     private static final String ROW = "%-36s %-6s -> %-6s %14s %9s %9s%n";
 
-    @Parameters(index = "0", paramLabel = "IN", description = "A GGUF file, or a cached name.")
+    @Parameters(index = "0", paramLabel = "IN", description = "A GGUF file, a cached name, or the folder of a Hugging Face checkpoint.")
     String in = "";
 
     @Parameters(index = "1", paramLabel = "OUT", description = "The GGUF file to write.")
@@ -69,7 +70,8 @@ final class QuantizeCommand implements Callable<Integer> {
         ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
         QuantizeOptions options =
                 new QuantizeOptions(WeightMix.named(weights), pure, requantize, importance, threads, overwrite);
-        Path model = ModelCache.standard().resolve(in, Catalogue.load());
+        Path given = Path.of(in);
+        Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
         try (Quantizer quantizer = new Quantizer(model, options)) {
             List<TensorSummary> tensors;
             if (dryRun) {

@@ -2,13 +2,14 @@ package dev.demitasse.tokenizer;
 
 import dev.demitasse.exception.UnsupportedModelException;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeSet;
-import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Splits a text into the pieces within which byte pairs are merged. Each pattern in turn splits the pieces of the one
@@ -19,7 +20,7 @@ import java.util.regex.Pattern;
  * @param addBos whether a begin-of-text token is the default
  */
 record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) {
-    private static final String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
+    static final String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
     private static final String CONTRACTION = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
     private static final String SPACES = "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
     private static final String LLAMA3 =
@@ -60,16 +61,16 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
     private static final String EAST_ASIAN = "[[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]&&[^\\s]]+";
     private static final String NOT_PUNCTUATION = " ?[^(\\s|.,!?…。，、।۔،)]+";
 
-    /**
-     * {@code tokenizer.ggml.pre} to its splitter, compiled when asked for. The patterns are those that the models were
-     * trained with.
-     */
-    private static final Map<String, Supplier<PreTokenizer>> BY_NAME = new HashMap<>();
+    /** A splitter that is not compiled. */
+    private record Row(boolean wholeWords, boolean addBos, List<String> patterns) {}
+
+    /** {@code tokenizer.ggml.pre} to its splitter. The patterns are those that the models were trained with. */
+    private static final Map<String, Row> BY_NAME = new LinkedHashMap<>();
 
     /** Names, separated by spaces, with the same splitter. */
     private static void row(String names, boolean wholeWords, boolean addBos, String... patterns) {
         for (String name : names.split(" ", -1)) {
-            BY_NAME.put(name, () -> of(wholeWords, addBos, patterns));
+            BY_NAME.put(name, new Row(wholeWords, addBos, List.of(patterns)));
         }
     }
 
@@ -120,21 +121,36 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
         row("default", false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]");
     }
 
-    private static PreTokenizer of(boolean wholeWords, boolean addBos, String... patterns) {
-        List<Pattern> compiled = new ArrayList<>();
-        for (String pattern : patterns) {
-            compiled.add(Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS));
-        }
-        return new PreTokenizer(compiled, wholeWords, addBos);
-    }
-
     static PreTokenizer named(String name) {
-        Supplier<PreTokenizer> found = BY_NAME.get(name);
-        if (found == null) {
+        Row row = BY_NAME.get(name);
+        if (row == null) {
             throw new UnsupportedModelException("The pre-tokenizer \"" + name + "\" is not supported; these are: "
                     + new TreeSet<>(BY_NAME.keySet()) + ".");
         }
-        return found.get();
+        List<Pattern> compiled = row.patterns.stream()
+                .map(pattern -> Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS))
+                .toList();
+        return new PreTokenizer(compiled, row.wholeWords, row.addBos);
+    }
+
+    /**
+     * The first name with those patterns, and with that way to treat whole words where there is one.
+     *
+     * @param patterns as {@code tokenizer.json} writes them
+     */
+    static @Nullable String nameOf(List<String> patterns, boolean wholeWords) {
+        List<String> wanted = patterns.stream()
+                .map(pattern -> pattern.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", CONTRACTION))
+                .map(pattern -> pattern.equals(GPT2 + "|\\s+") ? GPT2 : pattern)
+                .toList();
+        List<String> names = BY_NAME.entrySet().stream()
+                .filter(entry -> entry.getValue().patterns.equals(wanted))
+                .map(Map.Entry::getKey)
+                .toList();
+        return names.stream()
+                .filter(name -> Objects.requireNonNull(BY_NAME.get(name)).wholeWords == wholeWords)
+                .findFirst()
+                .orElse(names.isEmpty() ? null : names.getFirst());
     }
 
     List<String> split(String text) {

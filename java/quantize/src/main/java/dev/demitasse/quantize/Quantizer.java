@@ -6,6 +6,7 @@ import dev.demitasse.gguf.Metadata;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.quant.TensorType;
+import dev.demitasse.quantize.source.ModelSource;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -50,7 +51,7 @@ public final class Quantizer implements AutoCloseable {
     private final List<TensorType> types = new ArrayList<>();
 
     /**
-     * Opens a model and decides on its types.
+     * Opens a model, a GGUF file or a checkpoint's folder, and decides on its types.
      *
      * @throws dev.demitasse.exception.ModelFormatException where it is damaged
      * @throws UsageException where it cannot be opened, or is quantized already and that was not asked for
@@ -58,7 +59,7 @@ public final class Quantizer implements AutoCloseable {
     public Quantizer(Path in, QuantizeOptions options) {
         this.in = in;
         this.options = options;
-        this.source = new GgufSource(in);
+        this.source = ModelSource.open(in);
         try {
             decide();
         } catch (RuntimeException | Error e) {

@@ -4,6 +4,7 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
+import dev.demitasse.quantize.source.ModelSource;
 import dev.demitasse.quantize.encode.RowEncoder;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -1,14 +1,16 @@
-package dev.demitasse.quantize;
+package dev.demitasse.quantize.source;
 
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.quant.TensorType;
+import dev.demitasse.safetensors.Safetensors;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A model that is read tensor by tensor, whatever its files are. */
-interface ModelSource extends AutoCloseable {
+public interface ModelSource extends AutoCloseable {
     /** Matrices and vectors, named as in GGUF files. */
     interface Tensor {
         String name();
@@ -39,6 +41,19 @@ interface ModelSource extends AutoCloseable {
         /** The tensor's bytes where they may be taken over as they are, else null. */
         @Nullable
         MemorySegment bytes();
+    }
+
+    /**
+     * Opens a GGUF file, or a checkpoint by its folder, its safetensors file or its index.
+     *
+     * @throws dev.demitasse.exception.ModelFormatException where it is damaged
+     * @throws dev.demitasse.exception.UnsupportedModelException where it is sound but of a kind that is not read
+     * @throws dev.demitasse.exception.UsageException where a file is missing or cannot be opened
+     */
+    static ModelSource open(Path path) {
+        return Files.isDirectory(path) || Safetensors.isNamed(path)
+                ? new HuggingFaceSource(path)
+                : new GgufSource(path);
     }
 
     /** Hyperparameters and vocabulary, as a GGUF file has them. */

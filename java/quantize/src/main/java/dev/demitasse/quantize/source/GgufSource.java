@@ -1,4 +1,4 @@
-package dev.demitasse.quantize;
+package dev.demitasse.quantize.source;
 
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;

@@ -1,0 +1,243 @@
+package dev.demitasse.quantize.source;
+
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.safetensors.ElementType;
+import dev.demitasse.safetensors.Safetensors;
+import dev.demitasse.safetensors.SafetensorsTensor;
+import java.lang.System.Logger;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A checkpoint as Hugging Face's transformers writes it: {@code config.json}, {@code tokenizer.json} and safetensors,
+ * plain or quantized.
+ */
+final class HuggingFaceSource implements ModelSource {
+    private static final Logger LOGGER = System.getLogger("dev.demitasse.quantize");
+    private static final String INDEX = "model.safetensors.index.json";
+    private static final String SINGLE = "model.safetensors";
+    /** What stands before names of the text model. */
+    private static final List<String> PREFIXES =
+            List.of("model.language_model.", "language_model.model.", "language_model.", "model.");
+
+    /** Parts of multimodal checkpoints that text does without. */
+    private static final List<String> OTHER_SENSES = List.of("vision_tower.", "multi_modal_projector.", "model.vision");
+
+    private final Safetensors file;
+    private final List<Path> files;
+    private final CheckpointArchitecture architecture;
+    private final CheckpointConfig config;
+    private final Metadata metadata;
+    private final List<Tensor> tensors = new ArrayList<>();
+
+    /**
+     * Opens a checkpoint.
+     *
+     * @param path its folder, or a safetensors file or index in it
+     */
+    HuggingFaceSource(Path path) {
+        boolean folderGiven = Files.isDirectory(path);
+        Path folder = folderGiven ? path : path.toAbsolutePath().getParent();
+        Path weights = folderGiven ? weights(path) : path;
+        if (folder == null || !Files.isRegularFile(folder.resolve("config.json"))) {
+            throw new UsageException("There is no config.json beside " + weights
+                    + "; a checkpoint is its folder: config.json, tokenizer.json and safetensors.");
+        }
+        Json whole = Json.read(folder.resolve("config.json"));
+        architecture = CheckpointArchitecture.of(whole);
+        Json text = whole.has("text_config") ? whole.object("text_config") : whole;
+        Path name = folder.toAbsolutePath().normalize().getFileName();
+        config = new CheckpointConfig(text, architecture, name == null ? "model" : name.toString());
+        files = List.of(weights, folder.resolve("config.json"), folder.resolve("tokenizer.json"));
+        file = Safetensors.open(weights);
+        try {
+            Json quantization = whole.has("quantization_config")
+                    ? whole.object("quantization_config")
+                    : text.object("quantization_config");
+            read(new QuantizedRows(file, quantization), whole, text);
+            Tensor embedding = tensors.stream()
+                    .filter(tensor -> tensor.name().equals("token_embd.weight"))
+                    .findFirst()
+                    .orElseThrow(() -> new ModelFormatException(weights + " has no embed_tokens.weight."));
+            config.vocabulary((int) embedding.rows());
+            Map<String, MetadataValue> all = new LinkedHashMap<>(config.metadata());
+            all.putAll(new CheckpointTokenizer(folder, (int) embedding.rows()).metadata());
+            metadata = new Metadata(folder.toString(), all);
+        } catch (RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    private static Path weights(Path folder) {
+        for (String name : List.of(INDEX, SINGLE)) {
+            if (Files.isRegularFile(folder.resolve(name))) {
+                return folder.resolve(name);
+            }
+        }
+        throw new UsageException(folder + " holds neither " + SINGLE + " nor " + INDEX
+                + (Files.exists(folder.resolve("pytorch_model.bin"))
+                        ? "; a pytorch_model.bin is a program, and is not read: convert it to safetensors."
+                        : "; a checkpoint has one of them."));
+    }
+
+    private void read(QuantizedRows quantized, Json whole, Json text) {
+        boolean tied = whole.bool("tie_word_embeddings", text.bool("tie_word_embeddings", isTied()));
+        Set<String> matrices = new LinkedHashSet<>();
+        Set<String> leftOut = new TreeSet<>();
+        for (SafetensorsTensor tensor : file.tensors()) {
+            String name = tensor.name();
+            String matrix = QuantizedRows.matrix(name);
+            if (OTHER_SENSES.stream().anyMatch(name::startsWith)) {
+                leftOut.add(name.substring(0, name.indexOf('.')));
+            } else if (!name.endsWith(".rotary_emb.inv_freq")) { // the configuration gives those as well
+                matrices.add(matrix == null ? name : matrix + ".weight");
+            }
+        }
+        for (String name : matrices) {
+            boolean head = name.equals("lm_head.weight") || name.endsWith(".lm_head.weight");
+            if (!(head && tied)) {
+                add(name, head ? "output.weight" : ggufName(name), quantized);
+            }
+        }
+        config.factors().forEach((name, values) -> tensors.add(new Stored(name, new Rows.Values(values), true, null)));
+        tensors.sort(Comparator.comparingInt(HuggingFaceSource::order));
+        if (!leftOut.isEmpty()) {
+            LOGGER.log(Logger.Level.WARNING, "Text alone is taken over; left out: " + String.join(", ", leftOut));
+        }
+    }
+
+    private boolean isTied() {
+        return file.tensors().stream()
+                .noneMatch(tensor -> tensor.name().endsWith("lm_head.weight")
+                        || tensor.name().startsWith("lm_head."));
+    }
+
+    /** The embedding first, then layers in order, then the rest. */
+    private static int order(Tensor tensor) {
+        String name = tensor.name();
+        if (!name.startsWith("blk.")) {
+            return name.startsWith("token_embd") ? -1 : Integer.MAX_VALUE;
+        }
+        return Integer.parseInt(name.substring(4, name.indexOf('.', 4)));
+    }
+
+    private String ggufName(String name) {
+        String inner = name;
+        for (String prefix : PREFIXES) {
+            if (name.startsWith(prefix)) {
+                inner = name.substring(prefix.length());
+                break;
+            }
+        }
+        String known = architecture.ggufName(inner);
+        if (known == null) {
+            throw new UnsupportedModelException("Tensor \"" + name + "\" is not one that models of this architecture"
+                    + " have; without it the model would compute something else.");
+        }
+        return known;
+    }
+
+    private void add(String name, String gguf, QuantizedRows quantized) {
+        int end = name.lastIndexOf('.');
+        Rows rows = name.endsWith(".weight") ? quantized.read(name.substring(0, end)) : null;
+        SafetensorsTensor plain = file.tensor(name);
+        boolean decoded = rows != null;
+        if (rows == null) {
+            if (plain == null) {
+                throw new ModelFormatException("Tensor \"" + name + "\" is missing; other parts of it are there.");
+            }
+            switch (plain.type()) {
+                case F64, F32, F16, BF16 -> rows = Rows.Numbers.of(plain);
+                default ->
+                    throw new UnsupportedModelException("Tensor \"" + name + "\" holds " + plain.type()
+                            + ", and the configuration names no quantization that says what that means.");
+            }
+        }
+        boolean vector = !decoded && plain != null && plain.shape().size() == 1;
+        boolean turned = architecture.interleaved() && (gguf.contains(".attn_q.") || gguf.contains(".attn_k."));
+        if (turned) {
+            long elements = vector ? rows.columns() : rows.count();
+            if (elements % config.headDim() != 0) {
+                throw new ModelFormatException("Tensor \"" + name + "\" has " + elements + " rows, which are no heads"
+                        + " of " + config.headDim() + ".");
+            }
+            rows = vector
+                    ? new Rows.InterleavedVector(rows, config.headDim())
+                    : new Rows.Interleaved(rows, config.headDim());
+        }
+        if (architecture.normsPlusOne() && gguf.endsWith("norm.weight")) {
+            rows = new Rows.PlusOne(rows);
+        }
+        tensors.add(new Stored(gguf, rows, vector, plain == null || decoded ? null : plain.type()));
+    }
+
+    /**
+     * A tensor.
+     *
+     * @param stored how the checkpoint holds its elements; null where they are computed
+     */
+    private record Stored(
+            String name,
+            Rows values,
+            boolean vector,
+            @Nullable ElementType stored) implements Tensor {
+        @Override
+        public TensorType type() {
+            if (vector || stored == ElementType.F32 || stored == ElementType.F64) {
+                return TensorType.F32;
+            }
+            return stored == ElementType.BF16 ? TensorType.BF16 : TensorType.F16;
+        }
+
+        @Override
+        public long[] dimensions() {
+            return vector ? new long[] {values.columns()} : new long[] {values.columns(), values.count()};
+        }
+
+        @Override
+        public void read(long row, float[] out) {
+            values.read(row, out);
+        }
+
+        @Override
+        public @Nullable MemorySegment bytes() {
+            return null;
+        }
+    }
+
+    @Override
+    public Metadata metadata() {
+        return metadata;
+    }
+
+    @Override
+    public List<Tensor> tensors() {
+        return tensors;
+    }
+
+    @Override
+    public List<Path> files() {
+        return files;
+    }
+
+    @Override
+    public void close() {
+        file.close();
+    }
+}
