@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearObserver;
 import dev.demitasse.device.ObservedDevice;
@@ -40,6 +41,14 @@ public final class Model implements AutoCloseable {
         /** Takes the logits at {@code position}; the array is used again. */
         void visit(int position, float[] logits);
     }
+
+    /**
+     * The metadata key by which a file says how its activations are to be rounded. The value {@code int8_row} is INT8
+     * with one scale a row, where the file's Q8_0 matrices have one scale a row too (W8A8).
+     */
+    public static final String ACTIVATIONS = Weights.ACTIVATIONS;
+    /** That value. */
+    public static final String ROW_ACTIVATIONS = "int8_row";
 
     private static final int DEFAULT_CONTEXT = 4096;
 
@@ -98,6 +107,22 @@ public final class Model implements AutoCloseable {
      * @param observer called by the thread that runs the model, or null
      */
     public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
+        return loadAs(file, asFileSays(file.metadata(), options), observer);
+    }
+
+    /** The options, with the file's own activations where nothing else is asked for. */
+    private static ModelOptions asFileSays(Metadata metadata, ModelOptions options) {
+        String wanted = metadata.string(ACTIVATIONS, null);
+        if (wanted != null && !wanted.equals(ROW_ACTIVATIONS)) {
+            throw new UnsupportedModelException(
+                    "The file asks for activations as \"" + wanted + "\"; \"" + ROW_ACTIVATIONS + "\" is known.");
+        }
+        return wanted == null || options.device().activations() != null
+                ? options
+                : options.withDevice(options.device().withActivations(ActivationType.INT8_ROW));
+    }
+
+    private static Model loadAs(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
         Metadata metadata = file.metadata();
         // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
         CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));

@@ -1,10 +1,14 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.ModelOptions;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.quantize.ImportanceMatrix;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
+import dev.demitasse.quantize.Smoothing;
 import dev.demitasse.quantize.TensorSummary;
 import dev.demitasse.quantize.WeightMix;
+import dev.demitasse.safetensors.Safetensors;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -21,9 +25,13 @@ import picocli.CommandLine.Parameters;
         description = "Writes a model again with other tensor types. A run that was killed is gone on with by the same"
                 + " command.")
 final class QuantizeCommand implements Callable<Integer> {
+    private static final int SMOOTHING_WINDOW = 512;
     private static final String ROW = "%-36s %-6s -> %-6s %14s %9s %9s%n";
 
-    @Parameters(index = "0", paramLabel = "IN", description = "A GGUF file, a cached name, or the folder of a Hugging Face checkpoint.")
+    @Parameters(
+            index = "0",
+            paramLabel = "IN",
+            description = "A GGUF file, a cached name, or the folder of a Hugging Face checkpoint.")
     String in = "";
 
     @Parameters(index = "1", paramLabel = "OUT", description = "The GGUF file to write.")
@@ -33,8 +41,9 @@ final class QuantizeCommand implements Callable<Integer> {
             names = "--weights",
             required = true,
             paramLabel = "TYPE",
-            description = "F16 BF16 F32, Q8_0 Q6_K Q5_0 Q5_1 Q5_K_S Q5_K_M Q4_0 Q4_1 Q4_K_S Q4_K_M IQ4_NL IQ4_XS MXFP4"
-                    + " Q3_K_S Q3_K_M Q3_K_L Q2_K Q2_K_S; Q4_K is Q4_K_M.")
+            description =
+                    "F16 BF16 F32, W8A8, Q8_0 Q6_K Q5_0 Q5_1 Q5_K_S Q5_K_M Q4_0 Q4_1 Q4_K_S Q4_K_M IQ4_NL IQ4_XS MXFP4"
+                            + " Q3_K_S Q3_K_M Q3_K_L Q2_K Q2_K_S; Q4_K is Q4_K_M.")
     String weights = "";
 
     @Option(
@@ -43,6 +52,13 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "An importance matrix: of `demitasse imatrix`, or llama-imatrix.")
     @Nullable
     Path imatrix;
+
+    @Option(
+            names = {"-f", "--file"},
+            paramLabel = "TEXT",
+            description = "With W8A8: a text by which ranges of activations are moved into weights (SmoothQuant).")
+    @Nullable
+    Path text;
 
     @Option(names = "--pure", description = "Every matrix in the base type, instead of a mix.")
     boolean pure;
@@ -68,10 +84,11 @@ final class QuantizeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
-        QuantizeOptions options =
-                new QuantizeOptions(WeightMix.named(weights), pure, requantize, importance, threads, overwrite);
+        WeightMix mix = WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
+        QuantizeOptions options =
+                new QuantizeOptions(mix, pure, requantize, importance, smoothing(mix, model), threads, overwrite);
         try (Quantizer quantizer = new Quantizer(model, options)) {
             List<TensorSummary> tensors;
             if (dryRun) {
@@ -84,6 +101,36 @@ final class QuantizeCommand implements Callable<Integer> {
             print(tensors);
         }
         return 0;
+    }
+
+    private @Nullable Smoothing smoothing(WeightMix mix, Path model) {
+        Path given = text;
+        if (given == null) {
+            return null;
+        }
+        if (mix != WeightMix.W8A8 || Files.isDirectory(model) || Safetensors.isNamed(model)) {
+            throw new UsageException(
+                    mix != WeightMix.W8A8
+                            ? "A text (-f) smooths activations for --weights w8a8; for other types calibrate with"
+                                    + " `demitasse imatrix`."
+                            : "Smoothing runs the model: write the checkpoint as F16 first, and quantize that.");
+        }
+        Smoothing smoothing = Smoothing.search(
+                model, ModelOptions.DEFAULT, TextFile.read(given), SMOOTHING_WINDOW, Console::showWindows);
+        if (!json) {
+            smoothing.choices().forEach(QuantizeCommand::print);
+        }
+        return smoothing;
+    }
+
+    private static void print(Smoothing.Choice choice) {
+        System.out.printf(
+                Locale.ROOT,
+                "%-36s strength %.1f, error %.4f -> %.4f%n",
+                Console.harmless(choice.product()),
+                choice.strength(),
+                choice.before(),
+                choice.after());
     }
 
     private void print(List<TensorSummary> tensors) {

@@ -1,5 +1,6 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
@@ -8,6 +9,7 @@ import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -47,6 +49,9 @@ public final class Weights implements AutoCloseable {
             LinearWeight down,
             @Nullable Buffer postFeedForwardNorm) {}
 
+    /** The metadata key of files whose activations are to be rounded in a way of their own. */
+    public static final String ACTIVATIONS = "demitasse.activations";
+
     /** Tensors that a refusal names. */
     private static final int NAMED = 5;
     /** Tensors that {@link dev.demitasse.Model} reads itself. */
@@ -59,6 +64,9 @@ public final class Weights implements AutoCloseable {
     private final Gguf file;
     private final Device device;
     private final @Nullable WeightLayout forced;
+    /** Whether all blocks of a row of Q8_0 have the same scale, and are to lie as such rows. */
+    private final boolean rowScales;
+
     private final List<AutoCloseable> owned = new ArrayList<>();
     private final Set<String> used = new HashSet<>(ELSEWHERE);
 
@@ -77,6 +85,7 @@ public final class Weights implements AutoCloseable {
      */
     public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
         this.file = file;
+        this.rowScales = file.metadata().has(ACTIVATIONS) && device.activations() == ActivationType.INT8_ROW;
         this.device = device;
         this.forced = forced;
         try {
@@ -182,14 +191,20 @@ public final class Weights implements AutoCloseable {
         MatrixSource all = new MatrixSource(
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         MatrixSource source = all.rows(first, count);
-        LinearWeight weight =
-                device.upload(source, forced == null ? source.type().layout() : forced);
+        LinearWeight weight = device.upload(source, layout(source.type()));
         owned.add(weight);
         bytes += weight.bytes();
         if (source.data().isMapped()) {
             source.data().unload(); // its pages are not needed again, and count as this process's memory
         }
         return weight;
+    }
+
+    private WeightLayout layout(TensorType type) {
+        if (forced != null) {
+            return forced;
+        }
+        return rowScales && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
     }
 
     private @Nullable Buffer optional(String name, int length) {

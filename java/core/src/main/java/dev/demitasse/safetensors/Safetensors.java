@@ -15,9 +15,11 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -41,6 +43,7 @@ public final class Safetensors implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final Map<String, SafetensorsTensor> tensors = new LinkedHashMap<>();
     private final Map<String, String> metadata = new LinkedHashMap<>();
+    private final List<Path> files = new ArrayList<>();
     private long fileBytes;
 
     private Safetensors() {}
@@ -85,6 +88,7 @@ public final class Safetensors implements AutoCloseable {
     }
 
     private void read(Path path) throws IOException {
+        files.add(path);
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             add(path.toString(), channel.map(MapMode.READ_ONLY, 0, channel.size(), arena));
         }
@@ -148,6 +152,11 @@ public final class Safetensors implements AutoCloseable {
             throw new ModelFormatException(index + " has no weight_map.");
         }
         return files;
+    }
+
+    /** The files that hold tensors. */
+    public List<Path> files() {
+        return List.copyOf(files);
     }
 
     /** Bytes of all files. */

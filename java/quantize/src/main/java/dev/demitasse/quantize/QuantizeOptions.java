@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param requantize whether matrices that are quantized already may be quantized again, which adds one error to the
  *     other
  * @param importance what errors in each column cost, from calibration; null for none
+ * @param smoothing channels that are scaled, for {@link WeightMix#W8A8}; null for none
  * @param threads that encode
  * @param overwrite whether a file of the output's name may be replaced
  */
@@ -19,6 +20,7 @@ public record QuantizeOptions(
         boolean pure,
         boolean requantize,
         @Nullable ImportanceMatrix importance,
+        @Nullable Smoothing smoothing,
         int threads,
         boolean overwrite) {
     private static final int MOST_THREADS = 1024;
@@ -32,31 +34,37 @@ public record QuantizeOptions(
 
     /** A mix with all processors, and nothing else. */
     public static QuantizeOptions of(WeightMix mix) {
-        return new QuantizeOptions(mix, false, false, null, Runtime.getRuntime().availableProcessors(), false);
+        return new QuantizeOptions(
+                mix, false, false, null, null, Runtime.getRuntime().availableProcessors(), false);
     }
 
     /** The same with the base type alone, or not. */
     public QuantizeOptions withPure(boolean value) {
-        return new QuantizeOptions(mix, value, requantize, importance, threads, overwrite);
+        return new QuantizeOptions(mix, value, requantize, importance, smoothing, threads, overwrite);
     }
 
     /** The same, quantizing again or not. */
     public QuantizeOptions withRequantize(boolean value) {
-        return new QuantizeOptions(mix, pure, value, importance, threads, overwrite);
+        return new QuantizeOptions(mix, pure, value, importance, smoothing, threads, overwrite);
     }
 
     /** The same with an importance matrix, or none. */
     public QuantizeOptions withImportance(@Nullable ImportanceMatrix value) {
-        return new QuantizeOptions(mix, pure, requantize, value, threads, overwrite);
+        return new QuantizeOptions(mix, pure, requantize, value, smoothing, threads, overwrite);
+    }
+
+    /** The same with scaled channels, or none. */
+    public QuantizeOptions withSmoothing(@Nullable Smoothing value) {
+        return new QuantizeOptions(mix, pure, requantize, importance, value, threads, overwrite);
     }
 
     /** The same with other threads. */
     public QuantizeOptions withThreads(int value) {
-        return new QuantizeOptions(mix, pure, requantize, importance, value, overwrite);
+        return new QuantizeOptions(mix, pure, requantize, importance, smoothing, value, overwrite);
     }
 
     /** The same, replacing a file or not. */
     public QuantizeOptions withOverwrite(boolean value) {
-        return new QuantizeOptions(mix, pure, requantize, importance, threads, value);
+        return new QuantizeOptions(mix, pure, requantize, importance, smoothing, threads, value);
     }
 }

@@ -1,5 +1,6 @@
 package dev.demitasse.quantize;
 
+import dev.demitasse.Model;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.Metadata;
@@ -59,7 +60,9 @@ public final class Quantizer implements AutoCloseable {
     public Quantizer(Path in, QuantizeOptions options) {
         this.in = in;
         this.options = options;
-        this.source = ModelSource.open(in);
+        ModelSource opened = ModelSource.open(in);
+        Smoothing smoothing = options.smoothing();
+        this.source = smoothing == null ? opened : new SmoothedSource(opened, smoothing);
         try {
             decide();
         } catch (RuntimeException | Error e) {
@@ -115,7 +118,7 @@ public final class Quantizer implements AutoCloseable {
     }
 
     private void requireAllowed(ModelSource.Tensor tensor, TensorType type) {
-        boolean again = type != tensor.type()
+        boolean again = (type != tensor.type() || options.mix().rowScales())
                 && tensor.type().layout().element().quantized()
                 && type.layout().element().quantized();
         if (again && !options.requantize()) {
@@ -206,12 +209,15 @@ public final class Quantizer implements AutoCloseable {
     private GgufWriter header() {
         GgufWriter writer = new GgufWriter(3, ALIGNMENT);
         source.metadata().all().forEach((key, value) -> {
-            if (!key.startsWith("split.") && !key.equals("general.alignment")) {
+            if (!key.startsWith("split.") && !key.equals("general.alignment") && !key.equals(Model.ACTIVATIONS)) {
                 writer.metadata(key, value);
             }
         });
         writer.metadata("general.quantization_version", integer(QUANTIZATION_VERSION));
         writer.metadata("general.file_type", integer(options.mix().fileType()));
+        if (options.mix().rowScales()) {
+            writer.metadata(Model.ACTIVATIONS, MetadataValue.of(MetadataType.STRING, Model.ROW_ACTIVATIONS));
+        }
         ImportanceMatrix importance = options.importance();
         if (importance != null) {
             writer.metadata("quantize.imatrix.entries_count", integer(importance.size()));
@@ -247,6 +253,11 @@ public final class Quantizer implements AutoCloseable {
             if (importance != null) {
                 importance.update(digest);
             }
+            Smoothing smoothing = options.smoothing();
+            if (smoothing != null) {
+                smoothing.update(digest);
+            }
+            digest.update(options.mix().name().getBytes(StandardCharsets.UTF_8));
             return Journal.MARK + HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every JDK has it

@@ -4,8 +4,8 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
-import dev.demitasse.quantize.source.ModelSource;
 import dev.demitasse.quantize.encode.RowEncoder;
+import dev.demitasse.quantize.source.ModelSource;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -92,14 +92,18 @@ final class TensorEncoder implements AutoCloseable {
         while (running.size() < 2 * options.threads() + 1 && beginTensor < tensors.size()) {
             ModelSource.Tensor tensor = tensors.get(beginTensor);
             TensorType type = types.get(beginTensor);
-            MemorySegment kept = type == tensor.type() ? tensor.bytes() : null;
+            boolean same = type == tensor.type() && !(options.mix().rowScales() && type == TensorType.Q8_0);
+            MemorySegment kept = same ? tensor.bytes() : null;
             if (beginRow == 0) {
                 beginImportance = importance(tensor);
             }
             float[] importance = beginImportance;
             long first = beginRow;
             int count = (int) Math.min(rowsAtOnce(tensor), tensor.rows() - first);
-            running.add(threads.submit(() -> piece(tensor, type, kept, importance, first, count)));
+            RowEncoder encoder = options.mix().rowScales() && type == TensorType.Q8_0
+                    ? RowEncoder.ofRows(tensor.columns())
+                    : RowEncoder.of(type);
+            running.add(threads.submit(() -> piece(tensor, type, encoder, kept, importance, first, count)));
             beginRow += count;
             if (beginRow == tensor.rows()) {
                 beginRow = 0;
@@ -135,6 +139,7 @@ final class TensorEncoder implements AutoCloseable {
     private static Piece piece(
             ModelSource.Tensor tensor,
             TensorType type,
+            RowEncoder encoder,
             @Nullable MemorySegment kept,
             float @Nullable [] importance,
             long first,
@@ -168,7 +173,7 @@ final class TensorEncoder implements AutoCloseable {
         }
         float[] w = weights(tensor, x, importance, first, columns);
         try {
-            RowEncoder.of(type).encode(x, w, x.length, out, 0);
+            encoder.encode(x, w, x.length, out, 0);
         } catch (UsageException e) {
             throw new UsageException(
                     "Tensor \"" + tensor.name() + "\", row " + first + " or later: " + e.getMessage(), e);

@@ -20,6 +20,8 @@ public enum WeightMix {
     BF16(32, TensorType.BF16),
     /** 8 bits. */
     Q8_0(7, TensorType.Q8_0),
+    /** The same with one scale a row, for INT8 activations with one scale a row; to others it is Q8_0. */
+    W8A8(7, TensorType.Q8_0),
     /** 4 bits; with an importance matrix Q4_1 where the first layers come back to the residual. */
     Q4_0(2, TensorType.Q4_0, rule(TensorRole.DOWN, TensorType.Q4_1, at -> at.early() && at.importance)),
     /** 4 bits with minimums. */
@@ -172,6 +174,11 @@ public enum WeightMix {
                 "There is no weight type \"" + name + "\"; there are " + Arrays.toString(values()) + ".");
     }
 
+    /** Whether all blocks of a row have the same scale. */
+    boolean rowScales() {
+        return this == W8A8;
+    }
+
     /** The number of {@code general.file_type}. */
     public int fileType() {
         return fileType;
@@ -200,6 +207,9 @@ public enum WeightMix {
      * @param columns its row length: a type whose block does not divide it gives way to one that does
      */
     TensorType typeOf(TensorRole role, Place place, boolean tied, long columns) {
+        if (rowScales() && (role == TensorRole.OUTPUT || role == TensorRole.EMBEDDING)) {
+            return TensorType.F16;
+        }
         if (base.layout().element().quantized()) {
             if (role == TensorRole.OUTPUT || role == TensorRole.EMBEDDING && tied) {
                 boolean eight = base == TensorType.Q8_0 || base == TensorType.MXFP4;

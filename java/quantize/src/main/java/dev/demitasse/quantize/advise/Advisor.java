@@ -7,6 +7,7 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -87,16 +88,12 @@ public final class Advisor {
         for (WeightPlan plan : plans) {
             for (KvType cache : CACHES) {
                 for (int sessions : SESSIONS) {
-                    for (int depth : CONTEXTS) {
-                        if (depth <= shape.contextLength()) {
-                            cells.add(decode(roofline, plan, cache, sessions, depth));
-                        }
+                    for (int depth : fitting(CONTEXTS)) {
+                        cells.add(decode(roofline, plan, cache, sessions, depth));
                     }
                 }
-                for (int prompt : PROMPTS) {
-                    if (prompt <= shape.contextLength()) {
-                        cells.add(prefill(roofline, plan, cache, prompt));
-                    }
+                for (int prompt : fitting(PROMPTS)) {
+                    cells.add(prefill(roofline, plan, cache, prompt));
                 }
             }
             Map<KvType, Long> sessions = new EnumMap<>(KvType.class);
@@ -104,6 +101,14 @@ public final class Advisor {
             storage.add(new Advice.Storage(plan.name(), roofline.weightBytes(plan), context, sessions));
         }
         return new Advice(device, shape, sentences(roofline, context), List.copyOf(cells), List.copyOf(storage));
+    }
+
+    /** The lengths that the model was trained for; its own, where all are longer. */
+    private int[] fitting(int[] lengths) {
+        int[] shorter = Arrays.stream(lengths)
+                .filter(length -> length <= shape.contextLength())
+                .toArray();
+        return shorter.length > 0 ? shorter : new int[] {shape.contextLength()};
     }
 
     /** The prediction for a step. */

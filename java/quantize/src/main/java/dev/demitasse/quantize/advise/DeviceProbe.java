@@ -73,6 +73,7 @@ final class DeviceProbe implements AutoCloseable {
     }
 
     private DeviceProfile measure(Collection<WeightLayout> wanted) {
+        long free = device.freeBytes(); // before this takes some
         Set<WeightLayout> layouts = new LinkedHashSet<>(List.of(WeightLayout.F32, WeightLayout.F16));
         layouts.addAll(wanted);
         LinearProbe smallest = new LinearProbe(device, WeightLayout.int8(32), TINY, TINY, resources);
@@ -111,7 +112,7 @@ final class DeviceProbe implements AutoCloseable {
                 peaks(linear),
                 launch,
                 0,
-                device.freeBytes(),
+                free,
                 linear,
                 attention,
                 perRow / Roofline.elements(shape),

@@ -1,10 +1,12 @@
 package dev.demitasse.quantize.advise;
 
+import dev.demitasse.Model;
 import dev.demitasse.ModelShape;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
 import java.util.Collections;
@@ -75,8 +77,12 @@ public record WeightPlan(
 
     /** The plan of a file as it is. */
     public static WeightPlan of(ModelShape shape, Gguf file) {
-        Layouts layouts = (name, columns) -> tensor(file, name).type().layout();
-        return of(shape, "file", null, ActivationType.INT8, layouts);
+        boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8, in a file that to others is Q8_0
+        Layouts layouts = (name, columns) -> {
+            TensorType type = tensor(file, name).type();
+            return rows && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
+        };
+        return of(shape, "file", null, rows ? ActivationType.INT8_ROW : ActivationType.INT8, layouts);
     }
 
     /** A file's tensor, which may hold several matrices. */

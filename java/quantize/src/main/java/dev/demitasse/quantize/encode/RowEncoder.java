@@ -41,6 +41,11 @@ public interface RowEncoder {
         };
     }
 
+    /** An encoder of Q8_0 with one scale a row of {@code columns} elements; it takes whole rows. */
+    static RowEncoder ofRows(int columns) {
+        return new RowScaleEncoder(columns);
+    }
+
     /** A scale of scales as FP16 holds it: one that is not zero does not become it, since its factors can be large. */
     static float scale(float scale, TensorType type) {
         float rounded = fp16(scale, type);

@@ -44,6 +44,23 @@ enum CheckpointArchitecture {
             Map.entry("mlp.gate_up_proj", "ffn_up"),
             Map.entry("mlp.down_proj", "ffn_down"));
 
+    /** {@code Gemma3TextConfig}. */
+    private static final Map<String, Object> GEMMA3_DEFAULTS = Map.of(
+            "num_attention_heads",
+            8.0,
+            "num_key_value_heads",
+            4.0,
+            "head_dim",
+            256.0,
+            "max_position_embeddings",
+            131_072.0,
+            "rms_norm_eps",
+            1e-6,
+            "sliding_window",
+            4096.0,
+            "query_pre_attn_scalar",
+            256.0);
+
     private static final Map<String, String> ALL =
             Map.of("embed_tokens.weight", "token_embd.weight", "norm.weight", "output_norm.weight");
 
@@ -111,6 +128,11 @@ enum CheckpointArchitecture {
         }
         String part = norms.getOrDefault(matcher.group(2), PARTS.get(matcher.group(2)));
         return part == null ? null : "blk." + matcher.group(1) + "." + part + "." + matcher.group(3);
+    }
+
+    /** Values that transformers takes where a configuration leaves them out, as multimodal ones do. */
+    Map<String, Object> defaults() {
+        return this == GEMMA3 ? GEMMA3_DEFAULTS : Map.of();
     }
 
     boolean interleaved() {

@@ -12,10 +12,17 @@ import java.util.Map;
 final class CheckpointConfig {
     private static final float DEFAULT_EPSILON = 1e-6f;
     private static final int DEFAULT_BASE = 10_000;
+    /** RoPE's bases of Gemma 3 where its configuration says nothing. */
+    private static final int GEMMA3_BASE = 1_000_000;
+
+    private static final int MOST_HEAD_DIM = 1024;
 
     private final Json config;
     private final CheckpointArchitecture architecture;
     private final String prefix;
+    private final int heads;
+    private final int hidden;
+    private final int layers;
     private final int headDim;
     private final Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     private final Map<String, float[]> factors = new LinkedHashMap<>();
@@ -28,28 +35,41 @@ final class CheckpointConfig {
      * @throws UnsupportedModelException where it asks for what GGUF files of its architecture cannot say
      */
     CheckpointConfig(Json config, CheckpointArchitecture architecture, String name) {
-        this.config = config;
+        this.config = config.withDefaults(architecture.defaults());
         this.architecture = architecture;
         String key = architecture.name().toLowerCase(Locale.ROOT);
         this.prefix = key + ".";
         metadata.put("general.architecture", MetadataValue.of(MetadataType.STRING, key));
         metadata.put("general.name", MetadataValue.of(MetadataType.STRING, name));
-        int heads = config.count("num_attention_heads");
-        int hidden = config.count("hidden_size");
-        this.headDim = config.has("head_dim") ? config.count("head_dim") : hidden / heads;
-        put("context_length", config.count("max_position_embeddings"));
+        this.heads = this.config.count("num_attention_heads");
+        this.hidden = this.config.count("hidden_size");
+        this.layers = this.config.count("num_hidden_layers");
+        this.headDim = this.config.has("head_dim") ? this.config.count("head_dim") : hidden / heads;
+        if (headDim < 2 || headDim % 2 != 0 || headDim > MOST_HEAD_DIM) {
+            throw config.bad("head_dim", "is " + headDim + "; even lengths to " + MOST_HEAD_DIM + " are possible");
+        }
+        put("context_length", context());
         put("embedding_length", hidden);
-        put("block_count", config.count("num_hidden_layers"));
-        put("feed_forward_length", config.count("intermediate_size"));
+        put("block_count", layers);
+        put("feed_forward_length", this.config.count("intermediate_size"));
         put("attention.head_count", heads);
-        put("attention.head_count_kv", config.has("num_key_value_heads") ? config.count("num_key_value_heads") : heads);
+        put(
+                "attention.head_count_kv",
+                this.config.has("num_key_value_heads") ? this.config.count("num_key_value_heads") : heads);
         put("attention.key_length", headDim);
         put("attention.value_length", headDim);
-        put("attention.layer_norm_rms_epsilon", (float) config.number("rms_norm_eps", DEFAULT_EPSILON));
+        put("attention.layer_norm_rms_epsilon", (float) this.config.number("rms_norm_eps", DEFAULT_EPSILON));
         requireActivation();
         window();
-        caps(heads, hidden);
+        caps();
         rope();
+    }
+
+    /** Positions: a window of all layers that GGUF files of Llama's family cannot say is the most that is right. */
+    private int context() {
+        int trained = config.count("max_position_embeddings");
+        int window = config.integer("sliding_window", 0);
+        return architecture == CheckpointArchitecture.LLAMA && window > 0 ? Math.min(window, trained) : trained;
     }
 
     private void put(String key, int value) {
@@ -97,7 +117,7 @@ final class CheckpointConfig {
         }
     }
 
-    private void caps(int heads, int hidden) {
+    private void caps() {
         if (config.has("attn_logit_softcapping")) {
             put("attn_logit_softcapping", (float) config.number("attn_logit_softcapping"));
         }
@@ -116,7 +136,8 @@ final class CheckpointConfig {
         Json parameters = config.object("rope_parameters");
         Json global = parameters.has("full_attention") ? parameters.object("full_attention") : parameters;
         Json scaling = parameters.values().isEmpty() ? config.object("rope_scaling") : global;
-        double base = config.number("rope_theta", global.number("rope_theta", DEFAULT_BASE));
+        boolean gemma3 = architecture == CheckpointArchitecture.GEMMA3;
+        double base = config.number("rope_theta", global.number("rope_theta", gemma3 ? GEMMA3_BASE : DEFAULT_BASE));
         put("rope.freq_base", (float) base);
         double local = config.number(
                 "rope_local_base_freq", parameters.object("sliding_attention").number("rope_theta", 0));
@@ -124,6 +145,9 @@ final class CheckpointConfig {
             put("rope.freq_base_swa", (float) local);
         }
         double part = config.number("partial_rotary_factor", global.number("partial_rotary_factor", 1));
+        if (!(part > 0 && part <= 1)) {
+            throw config.bad("partial_rotary_factor", "is " + part + "; it must be above 0 and at most 1");
+        }
         int dimensions = (int) (headDim * part);
         put("rope.dimension_count", dimensions);
         String type = scaling.string("rope_type", scaling.string("type", "default"));
@@ -182,6 +206,16 @@ final class CheckpointConfig {
         put("rope.scaling.attn_factor", (float) scaling.number("attention_factor", magnitude));
         factors.put("rope_factors_long.weight", scaling.numbers("long_factor"));
         factors.put("rope_factors_short.weight", scaling.numbers("short_factor"));
+    }
+
+    /** Transformer blocks. */
+    int layers() {
+        return layers;
+    }
+
+    /** Width of the residual stream. */
+    int hidden() {
+        return hidden;
     }
 
     /** Elements of a head. */

@@ -7,6 +7,7 @@ import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.tokenizer.Splitters;
 import java.io.IOException;
+import java.lang.System.Logger;
 import java.nio.charset.MalformedInputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The vocabulary of a checkpoint's {@code tokenizer.json}, and what stands beside it, as that of a GGUF file. */
 final class CheckpointTokenizer {
+    private static final Logger LOGGER = System.getLogger("dev.demitasse.quantize");
     private static final int TYPE_NORMAL = 1;
     private static final int TYPE_UNKNOWN = 2;
     private static final int TYPE_CONTROL = 3;
@@ -29,6 +31,7 @@ final class CheckpointTokenizer {
     private static final int MOST_TOKENS = 1 << 22;
 
     private final Path folder;
+    private final int size;
     private final Json file;
     private final Json model;
     private final Json settings;
@@ -43,6 +46,7 @@ final class CheckpointTokenizer {
      */
     CheckpointTokenizer(Path folder, int size) {
         this.folder = folder;
+        this.size = size;
         Path path = folder.resolve("tokenizer.json");
         if (!Files.isRegularFile(path)) {
             throw new UsageException(
@@ -58,7 +62,7 @@ final class CheckpointTokenizer {
         }
         boolean pieces = model.bool("byte_fallback", false);
         List<String[]> merges = merges();
-        vocabulary(size, pieces, merges);
+        vocabulary(pieces, merges);
         if (!pieces) {
             put("pre", splitter());
         }
@@ -84,13 +88,21 @@ final class CheckpointTokenizer {
         return merges;
     }
 
-    private void vocabulary(int size, boolean pieces, List<String[]> merges) {
+    private void vocabulary(boolean pieces, List<String[]> merges) {
         String[] tokens = new String[size];
         int[] types = new int[size];
         Arrays.fill(types, TYPE_NORMAL);
-        model.object("vocab").values().forEach((token, id) -> token(tokens, token, id));
+        Json vocabulary = model.object("vocab");
+        if (vocabulary.values().isEmpty()) {
+            throw model.bad("vocab", "is missing or empty");
+        }
+        vocabulary.values().forEach((token, id) -> token(tokens, token, id));
         for (Json added : file.objects("added_tokens")) {
             String content = added.string("content", "");
+            if (added.number("id") >= size) { // Gemma 3's for images, where the model has only text
+                LOGGER.log(Logger.Level.WARNING, "Token \"{0}\" is left out: the embedding has no row of it.", content);
+                continue;
+            }
             int id = token(tokens, content, added.number("id"));
             types[id] = added.bool("special", false) ? TYPE_CONTROL : TYPE_USER_DEFINED;
         }
@@ -110,7 +122,7 @@ final class CheckpointTokenizer {
         metadata.put("tokenizer.ggml.tokens", MetadataValue.array(MetadataType.STRING, tokens));
         metadata.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, types));
         if (pieces) {
-            metadata.put("tokenizer.ggml.scores", MetadataValue.array(MetadataType.FLOAT32, scores(size, merges)));
+            metadata.put("tokenizer.ggml.scores", MetadataValue.array(MetadataType.FLOAT32, scores(merges)));
             metadata.put("tokenizer.ggml.add_space_prefix", MetadataValue.of(MetadataType.BOOL, isPrefixed()));
         } else {
             String[] list = merges.stream().map(pair -> pair[0] + " " + pair[1]).toArray(String[]::new);
@@ -133,7 +145,7 @@ final class CheckpointTokenizer {
     }
 
     /** The order of merges as scores: pieces that are merged first have the highest. */
-    private float[] scores(int size, List<String[]> merges) {
+    private float[] scores(List<String[]> merges) {
         float[] scores = new float[size];
         Arrays.fill(scores, -1 - merges.size());
         for (int rank = merges.size() - 1; rank >= 0; rank--) {
@@ -198,16 +210,10 @@ final class CheckpointTokenizer {
 
     private void specials() {
         Integer bos = special("bos");
-        special("eos");
+        Integer eos = special("eos");
         special("pad");
         special("unk");
-        Path generation = folder.resolve("generation_config.json");
-        if (Files.isRegularFile(generation)) {
-            Object ends = Json.read(generation).values().get("eos_token_id");
-            if (ends instanceof List<?> list && list.size() > 1 && list.getLast() instanceof Double id) {
-                id("eot", id.intValue());
-            }
-        }
+        numbers("eos").stream().filter(id -> !id.equals(eos)).findFirst().ifPresent(id -> id("eot", id));
         boolean added = bos != null && settings.bool("add_bos_token", isBosAdded(bos));
         metadata.put("tokenizer.ggml.add_bos_token", MetadataValue.of(MetadataType.BOOL, added));
     }
@@ -230,6 +236,10 @@ final class CheckpointTokenizer {
                 ? text
                 : settings.object(name + "_token").string("content", "");
         Integer id = ids.get(content);
+        if (id == null && (name.equals("bos") || name.equals("eos"))) {
+            List<Integer> numbers = numbers(name);
+            id = numbers.isEmpty() ? null : numbers.getFirst();
+        }
         if (id != null) {
             id(
                     switch (name) {
@@ -240,6 +250,25 @@ final class CheckpointTokenizer {
                     id);
         }
         return id;
+    }
+
+    /** The ids that the configurations of generation, or of the model, give a special token. */
+    private List<Integer> numbers(String name) {
+        for (String beside : List.of("generation_config.json", "config.json")) {
+            Path path = folder.resolve(beside);
+            Object value = Files.isRegularFile(path) ? Json.read(path).values().get(name + "_token_id") : null;
+            List<?> list = value instanceof List<?> several ? several : value == null ? List.of() : List.of(value);
+            List<Integer> numbers = new ArrayList<>();
+            for (Object each : list) {
+                if (each instanceof Double id && id == id.intValue() && id >= 0 && id < size) {
+                    numbers.add(id.intValue());
+                }
+            }
+            if (!numbers.isEmpty()) {
+                return numbers;
+            }
+        }
+        return List.of();
     }
 
     private void id(String name, int id) {

@@ -14,13 +14,16 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,10 +39,21 @@ final class HuggingFaceSource implements ModelSource {
             List.of("model.language_model.", "language_model.model.", "language_model.", "model.");
 
     /** Parts of multimodal checkpoints that text does without. */
-    private static final List<String> OTHER_SENSES = List.of("vision_tower.", "multi_modal_projector.", "model.vision");
+    private static final List<String> OTHER_SENSES = List.of(
+            "vision_tower.",
+            "multi_modal_projector.",
+            "model.vision_tower.",
+            "model.vision_model.",
+            "model.multi_modal_projector.");
+
+    /** Biases that the forward pass adds. */
+    private static final List<String> BIASES = List.of("attn_q.", "attn_k.", "attn_v.", "attn_output.");
+
+    /** One file of several, which stands for all of them. */
+    private static final Pattern SHARD = Pattern.compile(".*-\\d+-of-\\d+\\.safetensors");
 
     private final Safetensors file;
-    private final List<Path> files;
+    private final List<Path> files = new ArrayList<>();
     private final CheckpointArchitecture architecture;
     private final CheckpointConfig config;
     private final Metadata metadata;
@@ -53,7 +67,8 @@ final class HuggingFaceSource implements ModelSource {
     HuggingFaceSource(Path path) {
         boolean folderGiven = Files.isDirectory(path);
         Path folder = folderGiven ? path : path.toAbsolutePath().getParent();
-        Path weights = folderGiven ? weights(path) : path;
+        boolean part = SHARD.matcher(String.valueOf(path.getFileName())).matches();
+        Path weights = folder != null && (folderGiven || part) ? weights(folder) : path;
         if (folder == null || !Files.isRegularFile(folder.resolve("config.json"))) {
             throw new UsageException("There is no config.json beside " + weights
                     + "; a checkpoint is its folder: config.json, tokenizer.json and safetensors.");
@@ -63,21 +78,22 @@ final class HuggingFaceSource implements ModelSource {
         Json text = whole.has("text_config") ? whole.object("text_config") : whole;
         Path name = folder.toAbsolutePath().normalize().getFileName();
         config = new CheckpointConfig(text, architecture, name == null ? "model" : name.toString());
-        files = List.of(weights, folder.resolve("config.json"), folder.resolve("tokenizer.json"));
         file = Safetensors.open(weights);
         try {
+            files.add(weights);
+            files.addAll(file.files());
+            files.add(folder.resolve("config.json"));
+            files.add(folder.resolve("tokenizer.json"));
             Json quantization = whole.has("quantization_config")
                     ? whole.object("quantization_config")
                     : text.object("quantization_config");
             read(new QuantizedRows(file, quantization), whole, text);
-            Tensor embedding = tensors.stream()
-                    .filter(tensor -> tensor.name().equals("token_embd.weight"))
-                    .findFirst()
-                    .orElseThrow(() -> new ModelFormatException(weights + " has no embed_tokens.weight."));
+            requireWhole();
+            Tensor embedding = tensors.getFirst();
             config.vocabulary((int) embedding.rows());
-            Map<String, MetadataValue> all = new LinkedHashMap<>(config.metadata());
-            all.putAll(new CheckpointTokenizer(folder, (int) embedding.rows()).metadata());
-            metadata = new Metadata(folder.toString(), all);
+            Map<String, MetadataValue> values = new LinkedHashMap<>(config.metadata());
+            values.putAll(new CheckpointTokenizer(folder, (int) embedding.rows()).metadata());
+            metadata = new Metadata(folder.toString(), values);
         } catch (RuntimeException | Error e) {
             file.close();
             throw e;
@@ -103,8 +119,10 @@ final class HuggingFaceSource implements ModelSource {
         for (SafetensorsTensor tensor : file.tensors()) {
             String name = tensor.name();
             String matrix = QuantizedRows.matrix(name);
-            if (OTHER_SENSES.stream().anyMatch(name::startsWith)) {
-                leftOut.add(name.substring(0, name.indexOf('.')));
+            Optional<String> sense =
+                    OTHER_SENSES.stream().filter(name::startsWith).findFirst();
+            if (sense.isPresent()) {
+                leftOut.add(sense.get());
             } else if (!name.endsWith(".rotary_emb.inv_freq")) { // the configuration gives those as well
                 matrices.add(matrix == null ? name : matrix + ".weight");
             }
@@ -169,6 +187,10 @@ final class HuggingFaceSource implements ModelSource {
                             + ", and the configuration names no quantization that says what that means.");
             }
         }
+        if (gguf.endsWith(".bias") && BIASES.stream().noneMatch(gguf::contains)) {
+            requireZero(name, rows); // AutoGPTQ writes one for every matrix
+            return;
+        }
         boolean vector = !decoded && plain != null && plain.shape().size() == 1;
         boolean turned = architecture.interleaved() && (gguf.contains(".attn_q.") || gguf.contains(".attn_k."));
         if (turned) {
@@ -185,6 +207,52 @@ final class HuggingFaceSource implements ModelSource {
             rows = new Rows.PlusOne(rows);
         }
         tensors.add(new Stored(gguf, rows, vector, plain == null || decoded ? null : plain.type()));
+    }
+
+    private static void requireZero(String name, Rows rows) {
+        float[] values = new float[rows.columns()];
+        rows.read(0, values);
+        for (float value : values) {
+            if (value != 0) {
+                throw new UnsupportedModelException("\"" + name + "\" is not zero; models of this architecture are"
+                        + " read without biases there.");
+            }
+        }
+    }
+
+    /** Every layer has what the first one has, in the same shapes, and nothing is missing beside them. */
+    private void requireWhole() {
+        Map<String, long[]> given = new LinkedHashMap<>();
+        tensors.forEach(tensor -> given.put(tensor.name(), tensor.dimensions()));
+        requireColumns(given, "token_embd.weight", config.hidden());
+        requireColumns(given, "output_norm.weight", config.hidden());
+        requireColumns(given, "blk.0.attn_norm.weight", config.hidden());
+        for (Tensor tensor : tensors) {
+            if (tensor.name().startsWith("blk.0.")) {
+                for (int layer = 1; layer < config.layers(); layer++) {
+                    String name = "blk." + layer + tensor.name().substring("blk.0".length());
+                    if (!Arrays.equals(require(given, name), tensor.dimensions())) {
+                        throw new ModelFormatException("\"" + name + "\" has another shape than in the first layer.");
+                    }
+                }
+            }
+        }
+    }
+
+    private static void requireColumns(Map<String, long[]> given, String name, int columns) {
+        if (require(given, name)[0] != columns) {
+            throw new ModelFormatException("\"" + name + "\" has rows of " + require(given, name)[0]
+                    + " elements; the configuration says " + columns + ".");
+        }
+    }
+
+    private static long[] require(Map<String, long[]> given, String name) {
+        long[] dimensions = given.get(name);
+        if (dimensions == null) {
+            throw new ModelFormatException("The checkpoint has no \"" + name + "\" (as GGUF files call it); it is not"
+                    + " complete, or the configuration is another model's.");
+        }
+        return dimensions;
     }
 
     /**

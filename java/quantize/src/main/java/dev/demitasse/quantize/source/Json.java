@@ -94,6 +94,13 @@ record Json(String source, Map<String, Object> values) {
         return values.containsKey(key);
     }
 
+    /** The same with values for keys that it has not. */
+    Json withDefaults(Map<String, Object> defaults) {
+        Map<String, Object> all = new LinkedHashMap<>(defaults);
+        all.putAll(values);
+        return new Json(source, all);
+    }
+
     /** An object, empty where there is none. */
     Json object(String key) {
         return new Json(source, values.get(key) instanceof Map<?, ?> map ? stringKeys(map) : Map.of());

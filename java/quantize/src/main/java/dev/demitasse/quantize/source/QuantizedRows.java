@@ -39,11 +39,13 @@ final class QuantizedRows {
             case "none", "compressed-tensors" -> {}
             case "awq", "gptq" -> {
                 if (bits != 4 && bits != 8 || method.equals("awq") && bits != 4) {
-                    throw config.bad("bits", "is " + bits + "; " + method + " is read with 4 bits, GPTQ with 8 too");
+                    throw new UnsupportedModelException(config.source() + ": \"bits\" is " + bits + "; " + method
+                            + " is read with 4 bits, GPTQ with 8 too.");
                 }
                 String version = config.string("version", "gemm");
                 if (method.equals("awq") && !version.equalsIgnoreCase("gemm")) {
-                    throw config.bad("version", "is " + version + "; AWQ is read as its gemm kernels store it");
+                    throw new UnsupportedModelException(config.source() + ": \"version\" is " + version
+                            + "; AWQ is read as its gemm kernels store it.");
                 }
             }
             default ->
@@ -167,10 +169,7 @@ final class QuantizedRows {
         Numbers words = part(name, "weight_packed").requireWords();
         Numbers shape = part(name, "weight_shape");
         Numbers scales = part(name, "weight_scale");
-        if (has(name, "weight_zero_point")) {
-            throw new UnsupportedModelException(
-                    "\"" + name + "\" has zero points; compressed-tensors are read where integers are symmetric.");
-        }
+        requireSymmetric(name);
         if (shape.count() * shape.columns() != 2) {
             throw new ModelFormatException("Tensor \"" + name + ".weight_shape\" is no pair of numbers.");
         }
@@ -195,6 +194,7 @@ final class QuantizedRows {
     private Rows scaled(String name) {
         Numbers weights = part(name, "weight");
         Numbers scales = part(name, "weight_scale");
+        requireSymmetric(name);
         boolean one = scales.count() * scales.columns() == 1;
         long groups = one ? 1 : scales.columns();
         if (!one) {
@@ -207,6 +207,13 @@ final class QuantizedRows {
                 out[c] *= one ? scales.at(0, 0) : scales.at(row, c / group);
             }
         });
+    }
+
+    private void requireSymmetric(String name) {
+        if (has(name, "weight_zero_point")) {
+            throw new UnsupportedModelException(
+                    "\"" + name + "\" has zero points; compressed-tensors are read where integers are symmetric.");
+        }
     }
 
     private static int group(String name, int inputs, long groups) {

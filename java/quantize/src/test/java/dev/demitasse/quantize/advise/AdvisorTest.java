@@ -61,6 +61,13 @@ class AdvisorTest {
     }
 
     @Test
+    void aModelOfShortTextsIsAdvisedAboutToo() {
+        ModelShape shape = new ModelShape("short", 2, 64, 128, 4, 2, 16, 300, true, 64, 0, 0);
+        Advice advice = new Advisor(shape, null).advise(Published.device("h200"));
+        assertThat(advice.cells()).isNotEmpty().allMatch(cell -> cell.tokens() <= 64);
+    }
+
+    @Test
     void unknownCardsAreRefusedByTheListOfThoseThatAreKnown() {
         assertThatThrownBy(() -> Published.device("voodoo2"))
                 .isInstanceOf(UsageException.class)

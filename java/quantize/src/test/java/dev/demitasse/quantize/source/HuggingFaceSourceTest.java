@@ -12,6 +12,7 @@ import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Metadata;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
@@ -20,6 +21,7 @@ import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -177,11 +179,76 @@ class HuggingFaceSourceTest {
         }
     }
 
+    /** What the text model of Gemma 3 4B says of itself; the rest are defaults. */
+    @Test
+    void whatAMultimodalConfigurationLeavesOutIsGemma3sOwn() {
+        Json text = new Json(
+                "config.json",
+                Map.of(
+                        "hidden_size", 2560.0,
+                        "intermediate_size", 10_240.0,
+                        "num_hidden_layers", 34.0,
+                        "sliding_window", 1024.0,
+                        "rope_scaling", Map.of("factor", 8.0, "rope_type", "linear")));
+        Metadata metadata =
+                new Metadata("m", new CheckpointConfig(text, CheckpointArchitecture.GEMMA3, "m").metadata());
+        assertThat(metadata.integer("gemma3.attention.head_count")).isEqualTo(8);
+        assertThat(metadata.integer("gemma3.attention.head_count_kv")).isEqualTo(4);
+        assertThat(metadata.integer("gemma3.attention.key_length")).isEqualTo(256);
+        assertThat(metadata.integer("gemma3.context_length")).isEqualTo(131_072);
+        assertThat(metadata.number("gemma3.rope.freq_base", 0)).isEqualTo(1e6f);
+        assertThat(metadata.number("gemma3.rope.scaling.factor", 0)).isEqualTo(8);
+    }
+
+    @Test
+    void aTokenWithoutARowIsLeftOut() throws IOException {
+        Path folder = changed(
+                "qwen3",
+                "tokenizer.json",
+                "\"added_tokens\": [",
+                "\"added_tokens\": [{\"id\": 100000, \"content\": \"<image>\", \"special\": true},");
+        try (Model model = Model.load(convert(folder), REFERENCE)) {
+            assertThat(model.tokenizer().encode("<image>", true)).hasSizeGreaterThan(1);
+        }
+    }
+
+    @Test
+    void oneFileOfSeveralStandsForAll() {
+        Path out = convert(checkpoint("qwen2").resolve("model-00002-of-00003.safetensors"));
+        try (Model model = Model.load(out, REFERENCE)) {
+            assertThat(model.layers()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void layersThatAreMissingAreMissed() throws IOException {
+        Path folder = changed("qwen3", "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+        assertThatThrownBy(() -> convert(folder))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("blk.2.");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "\"head_dim\": 32; \"head_dim\": 2147483646; head_dim",
+                "\"head_dim\": 32; \"head_dim\": 1; head_dim",
+                "\"hidden_size\"; \"partial_rotary_factor\": 1e9, \"hidden_size\"; partial_rotary_factor",
+                "\"hidden_size\"; \"partial_rotary_factor\": -1, \"hidden_size\"; partial_rotary_factor",
+            })
+    void impossibleDimensionsAreRefused(String from, String to, String named) throws IOException {
+        Path folder = changed("qwen3", "config.json", from, to);
+        assertThatThrownBy(() -> convert(folder))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining(named);
+    }
+
     @Test
     void partsOfQuantizedMatricesThatDoNotFitAreRefused() throws IOException {
         Path bits = changed("gptq", "config.json", "\"bits\": 4", "\"bits\": 3");
         assertThatThrownBy(() -> convert(bits))
-                .isInstanceOf(ModelFormatException.class)
+                .isInstanceOf(UnsupportedModelException.class)
                 .hasMessageContaining("bits");
     }
 

@@ -1,0 +1,69 @@
+package dev.demitasse.quantize;
+
+import dev.demitasse.device.LinearObserver;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/** What matrices are multiplied by: the largest magnitude of each column, and some rows. */
+final class ActivationSample implements LinearObserver {
+    private static final int ROWS = 64;
+
+    private final Map<String, Input> inputs = new ConcurrentHashMap<>();
+
+    /** The inputs of one matrix; the rows are a reservoir, so that each row is as likely to be in it. */
+    static final class Input {
+        private final SplittableRandom random = new SplittableRandom(20261128);
+        private final float[] largest;
+        private final float[][] rows = new float[ROWS][];
+        private long seen;
+
+        private Input(int columns) {
+            largest = new float[columns];
+        }
+
+        private void add(float[] x, int at) {
+            for (int c = 0; c < largest.length; c++) {
+                largest[c] = Math.max(largest[c], Math.abs(x[at + c]));
+            }
+            long place = seen < ROWS ? seen : random.nextLong(seen + 1);
+            if (place < ROWS) {
+                float[] row = new float[largest.length];
+                System.arraycopy(x, at, row, 0, row.length);
+                rows[(int) place] = row;
+            }
+            seen++;
+        }
+
+        /** The largest magnitude of each column. */
+        float[] largest() {
+            return largest;
+        }
+
+        /** Some rows. */
+        float[][] rows() {
+            float[][] some = new float[(int) Math.min(seen, ROWS)][];
+            System.arraycopy(rows, 0, some, 0, some.length);
+            return some;
+        }
+    }
+
+    @Override
+    public void observe(String weight, float[] x, int rows, int columns) {
+        // Queries, keys and values have the same input, and so have gate and up: one of each is enough.
+        if (weight.contains("attn_k.") || weight.contains("attn_v.")) {
+            return;
+        }
+        Input input = inputs.computeIfAbsent(weight, name -> new Input(columns));
+        for (int r = 0; r < rows; r++) {
+            input.add(x, r * columns);
+        }
+    }
+
+    /** The inputs of a matrix, or null where it was not multiplied. */
+    @Nullable
+    Input input(String weight) {
+        return inputs.get(weight);
+    }
+}

@@ -1,0 +1,195 @@
+package dev.demitasse.quantize;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.Devices;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.testkit.Golden;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SmoothingTest {
+    private static final ModelOptions REFERENCE =
+            ModelOptions.DEFAULT.withBackend("reference").withKvType(KvType.F32);
+    private static final ModelOptions EXACT =
+            REFERENCE.withDevice(DeviceOptions.defaults().withActivations(ActivationType.F32));
+    private static final String TEXT = "A demitasse holds half of what a cup does. ".repeat(20);
+    private static final int[] TOKENS = {1, 40, 7, 93, 120, 33, 5, 201, 64, 17, 88, 2};
+
+    @TempDir
+    Path folder = Path.of("");
+
+    private static List<float[]> logits(Path file, ModelOptions options) {
+        List<float[]> all = new ArrayList<>();
+        try (Model model = Model.load(file, options)) {
+            model.evaluate(TOKENS, 0, (position, logits) -> all.add(logits.clone()));
+        }
+        return all;
+    }
+
+    private static Smoothing smoothing(Path model) {
+        return Smoothing.search(model, EXACT, TEXT, 64, (done, total) -> {});
+    }
+
+    /** Queries, keys and values in one matrix or three, biases, two norms more: the same numbers but for rounding. */
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+    void aSmoothedModelComputesTheSame(String architecture) {
+        Path model = Golden.tiny(architecture);
+        Smoothing smoothing = smoothing(model);
+        assertThat(smoothing.choices())
+                .anyMatch(choice -> choice.strength() > 0)
+                .allSatisfy(choice -> {
+                    assertThat(choice.after()).isLessThanOrEqualTo(choice.before());
+                    assertThat(choice.before()).isBetween(0.0, 0.2);
+                });
+        Path smooth = folder.resolve("smooth.gguf");
+        Quantizer.quantize(model, smooth, QuantizeOptions.of(WeightMix.F32).withSmoothing(smoothing));
+        List<float[]> before = logits(model, EXACT);
+        List<float[]> after = logits(smooth, EXACT);
+        for (int p = 0; p < before.size(); p++) {
+            for (int i = 0; i < before.get(p).length; i++) {
+                assertThat(after.get(p)[i])
+                        .as("%s, position %d, token %d", architecture, p, i)
+                        .isCloseTo(before.get(p)[i], Offset.offset(2e-4f));
+            }
+        }
+    }
+
+    @Test
+    void aFileForW8a8HasOneScaleARowAndIsRunAsIt() {
+        Path file = folder.resolve("w8a8.gguf");
+        Quantizer.quantize(Golden.tiny("llama"), file, QuantizeOptions.of(WeightMix.W8A8));
+        try (Gguf opened = Gguf.open(file)) {
+            for (GgufTensor tensor : opened.tensors()) {
+                if (tensor.type() == TensorType.Q8_0) {
+                    long rowBytes = tensor.type().rowBytes(tensor.columns());
+                    for (long at = 0; at < tensor.data().byteSize(); at += TensorType.Q8_0.blockBytes()) {
+                        short first = tensor.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, at - at % rowBytes);
+                        assertThat(tensor.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, at))
+                                .isEqualTo(first);
+                    }
+                }
+            }
+        }
+        ModelOptions asked = REFERENCE.withDevice(DeviceOptions.defaults().withActivations(ActivationType.INT8_ROW));
+        assertThat(logits(file, REFERENCE)).usingRecursiveComparison().isEqualTo(logits(file, asked));
+        assertThat(logits(file, EXACT).getLast())
+                .as("without rounding activations the file is Q8_0")
+                .isNotEqualTo(logits(file, REFERENCE).getLast());
+    }
+
+    /** A matrix of such rows lies on a device as the file has it. */
+    @Test
+    void rowsAreTakenOverWithoutRoundingAgain() {
+        Path file = folder.resolve("w8a8.gguf");
+        Quantizer.quantize(Golden.tiny("llama"), file, QuantizeOptions.of(WeightMix.W8A8));
+        DeviceOptions exact = DeviceOptions.defaults().withActivations(ActivationType.F32);
+        try (Gguf opened = Gguf.open(file)) {
+            GgufTensor tensor = Objects.requireNonNull(opened.tensor("blk.0.attn_q.weight"));
+            MatrixSource source = new MatrixSource(
+                    tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
+            try (Device device = Devices.open("reference", exact);
+                    LinearWeight rows = device.upload(source, WeightLayout.int8(WeightLayout.ROW));
+                    Buffer out = device.allocate(source.columns() * 4L)) {
+                float[] expected = new float[source.columns()];
+                float[] actual = new float[source.columns()];
+                for (int row = 0; row < source.rows(); row++) {
+                    source.dequantizeRow(row, expected);
+                    device.embed(rows, new int[] {row}, 1, 1, out);
+                    out.read(0, MemorySegment.ofArray(actual));
+                    assertThat(actual).isEqualTo(expected);
+                }
+            }
+        }
+    }
+
+    @Test
+    void whatIsQuantizedAlreadyIsNotRoundedAgainUnasked() {
+        Path eight = folder.resolve("q8.gguf");
+        Quantizer.quantize(Golden.tiny("llama"), eight, QuantizeOptions.of(WeightMix.Q8_0));
+        assertThatThrownBy(
+                        () -> Quantizer.quantize(eight, folder.resolve("o.gguf"), QuantizeOptions.of(WeightMix.W8A8)))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("quantized already");
+    }
+
+    @Test
+    void anotherTypeForgetsWhatTheFileAskedFor() {
+        Path file = folder.resolve("w8a8.gguf");
+        Quantizer.quantize(Golden.tiny("llama"), file, QuantizeOptions.of(WeightMix.W8A8));
+        Path other = folder.resolve("f16.gguf");
+        Quantizer.quantize(file, other, QuantizeOptions.of(WeightMix.F16));
+        try (Gguf opened = Gguf.open(other)) {
+            assertThat(opened.metadata().has(Model.ACTIVATIONS)).isFalse();
+        }
+    }
+
+    @Test
+    void activationsThatAreNotKnownAreRefused() throws IOException {
+        Path file = folder.resolve("w8a8.gguf");
+        Quantizer.quantize(Golden.tiny("llama"), file, QuantizeOptions.of(WeightMix.W8A8));
+        byte[] bytes = Files.readAllBytes(file);
+        byte[] known = Model.ROW_ACTIVATIONS.getBytes(StandardCharsets.UTF_8);
+        for (int at = 0; at < bytes.length - known.length; at++) {
+            if (Arrays.equals(bytes, at, at + known.length, known, 0, known.length)) {
+                bytes[at + known.length - 1] = 'x';
+            }
+        }
+        Files.write(file, bytes);
+        assertThatThrownBy(() -> Model.load(file, REFERENCE).close())
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("int8_rox");
+    }
+
+    /** One channel in 64 is a hundred times the others, as in large models. */
+    @Test
+    void anOutlierChannelCostsMuchAndSmoothingTakesMostOfItBack() {
+        SplittableRandom random = new SplittableRandom(20261128);
+        float[][] inputs = new float[32][64];
+        List<float[]> outputs = new ArrayList<>();
+        for (int i = 0; i < 32; i++) {
+            float[] output = new float[64];
+            for (int c = 0; c < 64; c++) {
+                inputs[i][c] = (float) random.nextGaussian() * (c == 9 ? 100 : 1);
+                output[c] = (float) random.nextGaussian() * (c == 9 ? 0.01f : 1);
+            }
+            outputs.add(output);
+        }
+        ProductError error = new ProductError(inputs, outputs);
+        float[] factors = new float[64];
+        Arrays.fill(factors, 1);
+        double plain = error.of(factors);
+        factors[9] = 100;
+        assertThat(error.of(factors)).isLessThan(plain / 10);
+    }
+}
