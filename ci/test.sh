@@ -30,7 +30,7 @@ done
 
 mkdir -p target
 failed=
-for part in native cuda launcher gguf; do
+for part in native cuda launcher gguf report; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"
 done
 mvn -B -fae verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
@@ -38,7 +38,7 @@ grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
 for part in $more; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"
 done
-for part in native cuda launcher gguf $more; do
+for part in native cuda launcher gguf report $more; do
   tail -n 40 target/ci-$part.log
 done
 python3 ci/summary.py java/*/target/surefire-reports || status=1

@@ -58,6 +58,10 @@ final class AdviseCommand implements Callable<Integer> {
                     + " for a copy of the model.")
     boolean verify;
 
+    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
+    @Nullable
+    Path report;
+
     @Option(names = "--json", description = "One JSON object for each prediction.")
     boolean json;
 
@@ -65,11 +69,15 @@ final class AdviseCommand implements Callable<Integer> {
     public Integer call() {
         String wanted = positional;
         selection.model = wanted == null ? selection.model : wanted;
+        Path page = report;
+        if (page != null) {
+            ReportPage.requireWritable(page);
+        }
         ModelShape known = Files.isRegularFile(Path.of(selection.model)) ? null : Published.model(selection.model);
         if (verify) {
-            if (known != null || profile != null) {
-                throw new UsageException("Only a model and a device that are here can be verified; give a file, and no"
-                        + " --device-profile.");
+            if (known != null || profile != null || page != null) {
+                throw new UsageException("Only a model and a device that are here can be verified, and without a"
+                        + " --report; give a file, and no --device-profile.");
             }
             verify(path());
             return 0;
@@ -98,13 +106,17 @@ final class AdviseCommand implements Callable<Integer> {
                 ? advisor.measure(selection.backend, selection.options().device())
                 : Published.device(profile);
         Advice advice = advisor.advise(device);
+        Path page = report;
+        if (page != null) {
+            AdviceReport.page(advice, description(device)).write(page);
+        }
         if (json) {
             advice.cells().forEach(cell -> System.out.println(json(advice, cell)));
             return;
         }
         advice.sentences().forEach(System.out::println);
         System.out.println();
-        describe(device);
+        System.out.println(description(device));
         System.out.printf(
                 Locale.ROOT,
                 "%s: %.2f billion weights, %d layers, %.1f KiB of F16 cache a position%n%n",
@@ -117,11 +129,11 @@ final class AdviseCommand implements Callable<Integer> {
         storage(advice);
     }
 
-    private static void describe(DeviceProfile device) {
-        System.out.printf(
+    private static String description(DeviceProfile device) {
+        return String.format(
                 Locale.ROOT,
                 "%s (%s): reads %.1f GB/s; G operations/s: FP32 %,.0f, FP16 %,.0f, INT8 %,.0f; %.1f µs an operation at"
-                        + " least; %.1f GiB free%n",
+                        + " least; %.1f GiB free",
                 device.name(),
                 device.source(),
                 device.readBandwidth() / GIGA,

@@ -68,6 +68,10 @@ final class EvaluateCommand implements Callable<Integer> {
             description = "Look for a needle in a window of the text too: a sentence with a number, at several depths.")
     boolean needle;
 
+    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
+    @Nullable
+    Path report;
+
     @Option(names = "--json", description = "One JSON object.")
     boolean json;
 
@@ -75,6 +79,10 @@ final class EvaluateCommand implements Callable<Integer> {
     public Integer call() {
         String wanted = positional;
         selection.model = wanted == null ? selection.model : wanted;
+        Path page = report;
+        if (page != null) {
+            ReportPage.requireWritable(page);
+        }
         int window = selection.window();
         selection.context = window;
         selection.activations = activations;
@@ -87,6 +95,14 @@ final class EvaluateCommand implements Callable<Integer> {
             List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
             Evaluation.Result result = Evaluation.compare(
                     model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
+            if (page != null) {
+                EvaluationReport.page(
+                                result,
+                                selection.model + " (" + selection.kvType + ")",
+                                base + " (" + baseKvType + ")",
+                                window)
+                        .write(page);
+            }
             if (json) {
                 System.out.println(json(result, window, found, baseFound));
             } else {

@@ -78,12 +78,20 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Threads (default: all processors).")
     int threads = Runtime.getRuntime().availableProcessors();
 
+    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
+    @Nullable
+    Path report;
+
     @Option(names = "--json", description = "One JSON object a tensor, and one of the whole.")
     boolean json;
 
     @Override
     public Integer call() {
         ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
+        Path page = report;
+        if (page != null) {
+            ReportPage.requireWritable(page);
+        }
         WeightMix mix = WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
@@ -99,6 +107,9 @@ final class QuantizeCommand implements Callable<Integer> {
                         out, (tensor, elements, total) -> progress.show(elements * Float.BYTES, total * Float.BYTES));
             }
             print(tensors);
+            if (page != null) {
+                QuantizationReport.page(tensors, in).write(page);
+            }
         }
         return 0;
     }

@@ -7,15 +7,23 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.demitasse.cli.CommandLineTest.Result;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.ResourceLock;
 
 /** {@code advise}, for cards that are not here and for the machine that runs the test. */
 @ResourceLock("System.out")
 class AdviseCommandTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    @TempDir
+    Path folder = Path.of("");
 
     @Test
     void aCardIsAdvisedAboutByItsName() {
@@ -59,5 +67,38 @@ class AdviseCommandTest {
         Result backend = CommandLineTest.run("advise", "llama-2-7b", "--backend", "nothing");
         assertThat(backend.code()).isNotZero();
         assertThat(backend.err()).contains("nothing");
+    }
+
+    /** The page holds its script, the sentences and every number; a browser's picture of it is made in the shell's tests. */
+    @Test
+    void aReportIsOnePageThatReplacesNothingButReports() throws IOException {
+        Path page = folder.resolve("advice.html");
+        for (int run = 0; run < 2; run++) { // an older report gives way
+            Result result = CommandLineTest.run(
+                    "advise", "llama-2-7b", "--device-profile", "h100-pcie", "--report", page.toString());
+            assertThat(result.code()).as(result.err()).isZero();
+        }
+        String html = Files.readString(page);
+        assertThat(html)
+                .contains("<h1>When quantization pays: llama-2-7b</h1>")
+                .contains("Decoding one session is bound by memory here")
+                .contains("<h2>Roofline</h2>", "<h2>Decode by context</h2>", "<h2>Prefill</h2>", "<h2>Memory</h2>")
+                .contains("echarts.init")
+                .doesNotContain("<script src", "<link ", "{{title}}", "{{body}}", "{{echarts}}");
+        Matcher data = Pattern.compile("data-chart=\"chart\\d\">(.*?)</script>").matcher(html);
+        int charts = 0;
+        while (data.find()) {
+            JsonNode option = MAPPER.readTree(data.group(1));
+            assertThat(option.get("series")).isNotEmpty();
+            charts++;
+        }
+        assertThat(charts).isEqualTo(5);
+        Path other = folder.resolve("notes.html");
+        Files.writeString(other, "mine");
+        Result refused = CommandLineTest.run(
+                "advise", "llama-2-7b", "--device-profile", "h100-pcie", "--report", other.toString());
+        assertThat(refused.code()).isEqualTo(2);
+        assertThat(refused.err()).contains("is no report");
+        assertThat(other).hasContent("mine");
     }
 }

@@ -126,6 +126,32 @@ class QuantizeCommandTest {
     }
 
     @Test
+    void reportsHoldTensorsAndCurves() throws IOException {
+        Result quantized = CommandLineTest.run(
+                "quantize", tiny, file("q4.gguf"), "--weights", "q4_0", "--report", file("quantized.html"));
+        assertThat(quantized.code()).as(quantized.err()).isZero();
+        assertThat(Files.readString(Path.of(file("quantized.html"))))
+                .contains("<h2>Error of each tensor</h2>", "<td>blk.0.attn_q.weight</td>");
+        Result evaluated = CommandLineTest.run(
+                "evaluate",
+                file("q4.gguf"),
+                "--base",
+                tiny,
+                "--backend",
+                "reference",
+                "--ctx",
+                "64",
+                "-f",
+                text,
+                "--curve",
+                "--report",
+                file("evaluated.html"));
+        assertThat(evaluated.code()).as(evaluated.err()).isZero();
+        assertThat(Files.readString(Path.of(file("evaluated.html"))))
+                .contains("<h2>KL divergence along the window</h2>", "<td>mean KL divergence</td>");
+    }
+
+    @Test
     void safetensorsAreShown() throws IOException {
         byte[] header = "{\"a.weight\":{\"dtype\":\"BF16\",\"shape\":[2,3],\"data_offsets\":[0,12]}}"
                 .getBytes(StandardCharsets.UTF_8);

@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 public final class Advisor {
     /** Mixes whose steps are predicted. */
     private static final List<WeightMix> MIXES =
-            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0);
+            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0, WeightMix.W8A8);
 
     /** Types of cache: F32 is for references. */
     private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
@@ -59,7 +59,6 @@ public final class Advisor {
             plans.add(WeightPlan.of(shape, file));
         }
         MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, mix)));
-        plans.add(WeightPlan.w8a8(shape));
     }
 
     /** The choices of weights. */
@@ -133,7 +132,7 @@ public final class Advisor {
         WeightPlan float16 = plan(WeightMix.F16.name());
         WeightPlan eight = plan(WeightMix.Q8_0.name());
         WeightPlan four = plan(WeightMix.Q4_0.name());
-        WeightPlan w8a8 = plan(WeightPlan.W8A8);
+        WeightPlan w8a8 = plan(WeightMix.W8A8.name());
         int depth = Math.min(USUAL_DEPTH, shape.contextLength());
         Roofline.Time step = roofline.decode(four, KvType.F16, 1, depth);
         double fours = step.seconds();

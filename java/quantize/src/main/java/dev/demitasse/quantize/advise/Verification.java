@@ -36,7 +36,7 @@ import java.util.function.Function;
 public final class Verification {
     private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
     private static final List<WeightMix> MIXES =
-            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0);
+            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0, WeightMix.W8A8);
     private static final int[] SESSIONS = {1, 8};
     private static final int[] DEPTHS = {64, 512};
     private static final int[] PROMPTS = {64, 512};
@@ -152,7 +152,6 @@ public final class Verification {
             Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
             files.put(WeightPlan.of(shape, mix), quantized);
         }
-        files.put(WeightPlan.w8a8(shape), file);
         return files;
     }
 
@@ -205,8 +204,7 @@ public final class Verification {
                 .withDevice(options.withActivations(plan.activations()))
                 .withContextLength(CONTEXT)
                 .withSequences(Arrays.stream(SESSIONS).sum() * DEPTHS.length + 1)
-                .withKvType(cache)
-                .withForcedLayout(plan.mix() == null ? WeightLayout.int8(WeightLayout.ROW) : null);
+                .withKvType(cache);
     }
 
     private static void addLoads(

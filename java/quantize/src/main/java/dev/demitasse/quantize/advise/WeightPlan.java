@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a model's matrices lie on a device.
  *
- * @param name of the weights: a mix, {@code W8A8}, or {@code file}
- * @param mix that a file of such weights is made of; null for W8A8 and for a file's own
+ * @param name of the weights: a mix, or {@code file}
+ * @param mix that a file of such weights is made of; null for a file's own
  * @param calls the products of a forward pass but the last, and how often each comes
  * @param output the output matrix
  * @param embedding rows of it are looked up; the output matrix itself where the model has only one
@@ -34,9 +34,6 @@ public record WeightPlan(
         Map<Call, Integer> calls,
         Matrix output,
         Matrix embedding) {
-    /** The name of weights and activations in INT8 with one scale a row. */
-    public static final String W8A8 = "W8A8";
-
     /**
      * A matrix.
      *
@@ -65,14 +62,22 @@ public record WeightPlan(
 
     /** The plan of a model whose file is of a mix, made without an importance matrix. */
     public static WeightPlan of(ModelShape shape, WeightMix mix) {
+        if (mix == WeightMix.W8A8) {
+            return ofRows(shape);
+        }
         Layouts layouts = (name, columns) -> mix.typeOf(name, columns, shape).layout();
         return of(shape, mix.name(), mix, ActivationType.INT8, layouts);
     }
 
     /** The plan of INT8 weights and activations, both with one scale a row. */
-    public static WeightPlan w8a8(ModelShape shape) {
-        Layouts layouts = (name, columns) -> WeightLayout.int8(WeightLayout.ROW);
-        return of(shape, W8A8, null, ActivationType.INT8_ROW, layouts);
+    private static WeightPlan ofRows(ModelShape shape) {
+        Layouts layouts = (name, columns) -> rows(WeightMix.W8A8.typeOf(name, columns, shape));
+        return of(shape, WeightMix.W8A8.name(), WeightMix.W8A8, ActivationType.INT8_ROW, layouts);
+    }
+
+    /** How a type of a W8A8 file lies on a device. */
+    private static WeightLayout rows(TensorType type) {
+        return type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
     }
 
     /** The plan of a file as it is. */
@@ -80,7 +85,7 @@ public record WeightPlan(
         boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8, in a file that to others is Q8_0
         Layouts layouts = (name, columns) -> {
             TensorType type = tensor(file, name).type();
-            return rows && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
+            return rows ? rows(type) : type.layout();
         };
         return of(shape, "file", null, rows ? ActivationType.INT8_ROW : ActivationType.INT8, layouts);
     }

@@ -101,7 +101,8 @@ class AdvisorTest {
         ModelShape shape = Objects.requireNonNull(Published.model("llama-3.1-8b"));
         assertThat(WeightPlan.of(shape, WeightMix.Q4_K_M).layouts())
                 .containsExactlyInAnyOrder(WeightLayout.int4(32).withMinimum(), WeightLayout.int8(16));
-        assertThat(WeightPlan.w8a8(shape).layouts()).containsExactly(WeightLayout.int8(WeightLayout.ROW));
+        assertThat(WeightPlan.of(shape, WeightMix.W8A8).layouts())
+                .containsExactlyInAnyOrder(WeightLayout.int8(WeightLayout.ROW), WeightLayout.F16);
     }
 
     @Test

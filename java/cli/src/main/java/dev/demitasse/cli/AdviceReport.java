@@ -1,0 +1,158 @@
+package dev.demitasse.cli;
+
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.quantize.advise.Advice;
+import dev.demitasse.quantize.advise.Cell;
+import dev.demitasse.quantize.advise.DeviceProfile;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Predicate;
+import java.util.function.ToIntFunction;
+
+/** What {@code advise} found, as a page. */
+final class AdviceReport {
+    private static final double GIGA = 1e9;
+    private static final int[] ROWS = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+    private static final double LEAST_INTENSITY = 0.5;
+    private static final double MOST_INTENSITY = 2048;
+    private static final int USUAL_DEPTH = 1024;
+    private static final int SESSIONS = 8;
+    private static final int GROUP = 32;
+
+    private AdviceReport() {}
+
+    static ReportPage page(Advice advice, String device) {
+        ReportPage page =
+                new ReportPage("When quantization pays: " + advice.shape().name());
+        advice.sentences().forEach(page::paragraph);
+        page.paragraph(device);
+        int depth = advice.cells().stream()
+                .filter(cell -> cell.phase() == Cell.Phase.DECODE)
+                .mapToInt(Cell::tokens)
+                .filter(tokens -> tokens <= USUAL_DEPTH)
+                .max()
+                .orElseThrow();
+        Predicate<Cell> usual = cell -> cell.phase() == Cell.Phase.DECODE && cell.cache() == KvType.F16;
+        roofline(page, advice.device());
+        return page.chart(speeds(
+                        advice,
+                        "Decode by context",
+                        "One session, F16 cache: what it costs to see more tokens.",
+                        "tokens before",
+                        usual.and(cell -> cell.sessions() == 1),
+                        Cell::tokens))
+                .chart(speeds(
+                        advice,
+                        "Decode by sessions",
+                        "Tokens/s of all sessions together, " + depth + " tokens before each, F16 cache.",
+                        "sessions",
+                        usual.and(cell -> cell.tokens() == depth),
+                        Cell::sessions))
+                .chart(speeds(
+                        advice,
+                        "Prefill",
+                        "Prompts of one session.",
+                        "tokens of the prompt",
+                        cell -> cell.phase() == Cell.Phase.PREFILL && cell.cache() == KvType.F16,
+                        Cell::tokens))
+                .chart(memory(advice));
+    }
+
+    /** What the device could do at most, and what its products reach, reading included. */
+    private static void roofline(ReportPage page, DeviceProfile device) {
+        List<Chart.Series> series = new ArrayList<>();
+        series.add(roof("limit, FP16", device.readBandwidth(), device.peaks().fp16()));
+        series.add(roof("limit, INT8", device.readBandwidth(), device.peaks().int8()));
+        List<String> columns = new ArrayList<>(List.of("rows"));
+        List<List<String>> table = new ArrayList<>();
+        for (int rows : ROWS) {
+            table.add(new ArrayList<>(List.of(Chart.number(rows))));
+        }
+        device.linear().forEach((layout, cost) -> {
+            if (!layout.equals(WeightLayout.F16) && layout.group() != GROUP && layout.group() != WeightLayout.ROW) {
+                return; // kinds that few files have, or none
+            }
+            columns.add(layout.toString());
+            List<double[]> points = new ArrayList<>();
+            for (int i = 0; i < ROWS.length; i++) {
+                double seconds = Math.hypot(
+                        cost.bytesPerWeight() / device.readBandwidth(),
+                        cost.seconds().at(ROWS[i]));
+                double speed = 2.0 * ROWS[i] / seconds / GIGA;
+                points.add(new double[] {2.0 * ROWS[i] / cost.bytesPerWeight(), speed});
+                table.get(i).add(Chart.number(speed));
+            }
+            series.add(new Chart.Series(layout.toString(), Chart.Kind.SCATTER, points));
+        });
+        Chart chart = new Chart(
+                "Roofline",
+                "Products with 1, 2, 4 … 512 rows (the table: G operations/s): few rows lie below the slope, which is"
+                        + " reading; many rows below the flat part, which is arithmetic.",
+                Chart.Axis.logarithmic("operations a byte"),
+                Chart.Axis.logarithmic("G operations/s"),
+                series);
+        page.chart(chart, columns, table);
+    }
+
+    private static Chart.Series roof(String name, double bandwidth, double peak) {
+        List<double[]> points = new ArrayList<>();
+        for (double intensity : new double[] {LEAST_INTENSITY, peak / bandwidth, MOST_INTENSITY}) {
+            points.add(new double[] {intensity, Math.min(peak, intensity * bandwidth) / GIGA});
+        }
+        points.sort((a, b) -> Double.compare(a[0], b[0]));
+        return new Chart.Series(name, Chart.Kind.LINE, points);
+    }
+
+    private static Chart speeds(
+            Advice advice, String title, String note, String axis, Predicate<Cell> chosen, ToIntFunction<Cell> place) {
+        List<Chart.Series> series = new ArrayList<>();
+        for (Advice.Storage storage : advice.storage()) {
+            List<double[]> points = advice.cells().stream()
+                    .filter(chosen)
+                    .filter(cell -> cell.weights().equals(storage.weights()))
+                    .map(cell -> new double[] {place.applyAsInt(cell), cell.tokensPerSecond()})
+                    .toList();
+            series.add(new Chart.Series(storage.weights(), Chart.Kind.LINE, points));
+        }
+        return new Chart(title, note, Chart.Axis.logarithmic(axis), Chart.Axis.linear("tokens/s"), series);
+    }
+
+    /** Weights, and the caches of one and of eight sessions on them. */
+    private static Chart memory(Advice advice) {
+        int context = advice.storage().getFirst().context();
+        double mebi = 1 << 20;
+        List<String> names =
+                advice.storage().stream().map(Advice.Storage::weights).toList();
+        List<double[]> weights = new ArrayList<>();
+        for (int i = 0; i < names.size(); i++) {
+            weights.add(new double[] {i, advice.storage().get(i).bytes() / mebi});
+        }
+        List<Chart.Series> series = new ArrayList<>(List.of(new Chart.Series("weights", Chart.Kind.BAR, weights)));
+        double eight = SESSIONS * advice.shape().cacheBytes(KvType.INT8, context) / mebi;
+        double sixteen = SESSIONS * advice.shape().cacheBytes(KvType.F16, context) / mebi;
+        series.add(new Chart.Series("caches in INT8", Chart.Kind.BAR, all(names.size(), eight)));
+        series.add(new Chart.Series("more for F16", Chart.Kind.BAR, all(names.size(), sixteen - eight)));
+        return new Chart(
+                "Memory",
+                String.format(
+                        Locale.ROOT,
+                        "Weights, the caches of %d sessions of %,d tokens in INT8, and what F16 takes more; %,.0f MiB"
+                                + " are free.",
+                        SESSIONS,
+                        context,
+                        advice.device().memoryBytes() / mebi),
+                new Chart.Axis("weights", false, names),
+                Chart.Axis.linear("MiB"),
+                series);
+    }
+
+    private static List<double[]> all(int count, double value) {
+        List<double[]> points = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            points.add(new double[] {i, value});
+        }
+        return points;
+    }
+}
