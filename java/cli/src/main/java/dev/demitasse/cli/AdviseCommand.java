@@ -55,7 +55,7 @@ final class AdviseCommand implements Callable<Integer> {
     @Option(
             names = "--verify",
             description = "Run what is predicted, as far as this machine can, and print both; takes minutes, and room"
-                    + " for a copy of the model.")
+                    + " for the model twice in 16 bits.")
     boolean verify;
 
     @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")

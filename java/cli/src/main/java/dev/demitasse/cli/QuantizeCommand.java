@@ -116,8 +116,8 @@ final class QuantizeCommand implements Callable<Integer> {
 
     private @Nullable Smoothing smoothing(WeightMix mix, Path model) {
         Path given = text;
-        if (given == null) {
-            return null;
+        if (given == null || dryRun) {
+            return null; // sizes do not depend on it
         }
         if (mix != WeightMix.W8A8 || Files.isDirectory(model) || Safetensors.isNamed(model)) {
             throw new UsageException(

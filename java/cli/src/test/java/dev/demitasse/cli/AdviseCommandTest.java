@@ -69,7 +69,7 @@ class AdviseCommandTest {
         assertThat(backend.err()).contains("nothing");
     }
 
-    /** The page holds its script, the sentences and every number; a browser's picture of it is made in the shell's tests. */
+    /** The page holds its script, the sentences and every number; ci/report.sh looks at how a browser draws it. */
     @Test
     void aReportIsOnePageThatReplacesNothingButReports() throws IOException {
         Path page = folder.resolve("advice.html");

@@ -48,9 +48,17 @@ final class DeviceProbe implements AutoCloseable {
 
     private DeviceProbe(String backend, DeviceOptions options, ModelShape shape) {
         this.shape = shape;
-        device = resources.own(Devices.open(backend, options.withActivations(ActivationType.INT8)), Device::close);
-        rowDevice =
-                resources.own(Devices.open(backend, options.withActivations(ActivationType.INT8_ROW)), Device::close);
+        try {
+            device = open(backend, options.withActivations(ActivationType.INT8));
+            rowDevice = open(backend, options.withActivations(ActivationType.INT8_ROW));
+        } catch (RuntimeException | Error e) {
+            resources.close();
+            throw e;
+        }
+    }
+
+    private Device open(String backend, DeviceOptions options) {
+        return resources.own(Devices.open(backend, options), Device::close);
     }
 
     /** What attention over a cache takes, before its parts are known. */

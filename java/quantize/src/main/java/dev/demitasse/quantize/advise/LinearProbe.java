@@ -27,6 +27,8 @@ final class LinearProbe {
     private static final long COLD_BYTES = 48L << 20;
 
     private static final long GPU_COLD_BYTES = 256L << 20;
+    /** Of the memory that is free, one layout's copies take at most the SHARE-th part. */
+    private static final int SHARE = 32;
 
     private final Device device;
     private final MatrixSource source;
@@ -64,7 +66,7 @@ final class LinearProbe {
             warm.add(time(stopwatch, (int) rows));
         }
         if (source.type().layout().equals(weight.layout())) {
-            long bytes = device.runsAhead() ? GPU_COLD_BYTES : COLD_BYTES;
+            long bytes = device.runsAhead() ? Math.min(GPU_COLD_BYTES, device.freeBytes() / SHARE) : COLD_BYTES;
             for (long sum = 0; sum < bytes; sum += weight.bytes()) {
                 many.add(upload(weight.layout()));
             }

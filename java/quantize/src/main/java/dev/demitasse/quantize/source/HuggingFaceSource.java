@@ -199,12 +199,10 @@ final class HuggingFaceSource implements ModelSource {
                 throw new ModelFormatException("Tensor \"" + name + "\" has " + elements + " rows, which are no heads"
                         + " of " + config.headDim() + ".");
             }
-            rows = vector
-                    ? new Rows.InterleavedVector(rows, config.headDim())
-                    : new Rows.Interleaved(rows, config.headDim());
+            rows = vector ? Rows.interleavedVector(rows, config.headDim()) : Rows.interleaved(rows, config.headDim());
         }
         if (architecture.normsPlusOne() && gguf.endsWith("norm.weight")) {
-            rows = new Rows.PlusOne(rows);
+            rows = Rows.plusOne(rows);
         }
         tensors.add(new Stored(gguf, rows, vector, plain == null || decoded ? null : plain.type()));
     }

@@ -101,18 +101,6 @@ final class QuantizedRows {
         return Numbers.of(tensor);
     }
 
-    private record Matrix(long count, int columns, Reader reader) implements Rows {
-        @Override
-        public void read(long row, float[] out) {
-            reader.read(row, out);
-        }
-    }
-
-    @FunctionalInterface
-    private interface Reader {
-        void read(long row, float[] out);
-    }
-
     /** Integers of inputs × outputs / 8, with zeros and scales of groups of inputs. */
     private Rows awq(String name) {
         Numbers words = part(name, "qweight").requireWords();
@@ -128,7 +116,7 @@ final class QuantizedRows {
         for (int i = 0; i < perWord; i++) {
             places[AWQ_ORDER[i]] = i;
         }
-        return new Matrix(outputs, inputs, (row, out) -> {
+        return new Rows.Computed(outputs, inputs, (row, out) -> {
             long word = row / perWord;
             int shift = places[(int) (row % perWord)] * bits;
             for (int c = 0; c < inputs; c++) {
@@ -153,7 +141,7 @@ final class QuantizedRows {
         Numbers zeros = part(name, "qzeros").requireWords().require(groups, Math.ceilDiv(outputs, perWord));
         int[] group = groups(name, "g_idx", inputs, groups);
         int more = config.string("checkpoint_format", "gptq").equals("gptq_v2") ? 0 : 1;
-        return new Matrix(outputs, inputs, (row, out) -> {
+        return new Rows.Computed(outputs, inputs, (row, out) -> {
             int zeroShift = (int) (row % perWord) * bits;
             for (int c = 0; c < inputs; c++) {
                 int g = group[c];
@@ -182,7 +170,7 @@ final class QuantizedRows {
         scales.require(outputs, groups);
         int[] group = groups(name, "weight_g_idx", inputs, groups);
         int zero = 1 << width - 1;
-        return new Matrix(outputs, inputs, (row, out) -> {
+        return new Rows.Computed(outputs, inputs, (row, out) -> {
             for (int c = 0; c < inputs; c++) {
                 int q = words.word(row, c / perWord) >>> c % perWord * width & 2 * zero - 1;
                 out[c] = (q - zero) * scales.at(row, group[c]);
@@ -201,7 +189,7 @@ final class QuantizedRows {
             scales.require(weights.count(), groups);
         }
         int group = group(name, weights.columns(), groups);
-        return new Matrix(weights.count(), weights.columns(), (row, out) -> {
+        return new Rows.Computed(weights.count(), weights.columns(), (row, out) -> {
             weights.read(row, out);
             for (int c = 0; c < weights.columns(); c++) {
                 out[c] *= one ? scales.at(0, 0) : scales.at(row, c / group);

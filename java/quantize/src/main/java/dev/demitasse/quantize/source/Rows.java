@@ -104,71 +104,50 @@ interface Rows {
         }
     }
 
-    /** Rows of the halves of each head in turns, as GGUF files of Llama's family have queries and keys. */
-    record Interleaved(Rows rows, int headDim) implements Rows {
-        @Override
-        public long count() {
-            return rows.count();
-        }
+    /** Reads a row. */
+    @FunctionalInterface
+    interface Reader {
+        void read(long row, float[] out);
+    }
 
-        @Override
-        public int columns() {
-            return rows.columns();
-        }
-
+    /** Rows that are computed of others. */
+    record Computed(long count, int columns, Reader reader) implements Rows {
         @Override
         public void read(long row, float[] out) {
-            rows.read(source(row), out);
+            reader.read(row, out);
         }
+    }
 
-        private long source(long row) {
-            long within = row % headDim;
-            return row - within + within % 2 * (headDim / 2) + within / 2;
-        }
+    /** Rows of the halves of each head in turns, as GGUF files of Llama's family have queries and keys. */
+    static Rows interleaved(Rows rows, int headDim) {
+        return new Computed(rows.count(), rows.columns(), (row, out) -> rows.read(half(row, headDim), out));
     }
 
     /** The same order in a vector. */
-    record InterleavedVector(Rows rows, int headDim) implements Rows {
-        @Override
-        public long count() {
-            return rows.count();
-        }
-
-        @Override
-        public int columns() {
-            return rows.columns();
-        }
-
-        @Override
-        public void read(long row, float[] out) {
-            float[] stored = new float[columns()];
+    static Rows interleavedVector(Rows rows, int headDim) {
+        return new Computed(rows.count(), rows.columns(), (row, out) -> {
+            float[] stored = new float[rows.columns()];
             rows.read(row, stored);
             for (int i = 0; i < stored.length; i++) {
-                int within = i % headDim;
-                out[i] = stored[i - within + within % 2 * (headDim / 2) + within / 2];
+                out[i] = stored[(int) half(i, headDim)];
             }
-        }
+        });
+    }
+
+    /** Where a checkpoint has what interleaving puts at {@code place}. */
+    private static long half(long place, int headDim) {
+        long within = place % headDim;
+        return place - within + within % 2 * (headDim / 2) + within / 2;
     }
 
     /** All elements and one: weights of norms that multiply by {@code 1 + w}. */
-    record PlusOne(Rows rows) implements Rows {
-        @Override
-        public long count() {
-            return rows.count();
-        }
-
-        @Override
-        public int columns() {
-            return rows.columns();
-        }
-
-        @Override
-        public void read(long row, float[] out) {
+    static Rows plusOne(Rows rows) {
+        return new Computed(rows.count(), rows.columns(), (row, out) -> {
             rows.read(row, out);
-            for (int i = 0; i < columns(); i++) {
+            for (int i = 0; i < rows.columns(); i++) {
                 out[i] += 1;
             }
-        }
+        });
     }
 
     /** A vector that is computed. */
