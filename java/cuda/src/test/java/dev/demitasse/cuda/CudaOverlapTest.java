@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.Support;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
@@ -32,6 +33,8 @@ class CudaOverlapTest {
     @CsvSource({"llama, F16, INT8", "qwen3, INT8, INT8", "gemma3, FP8, INT8_ROW", "phi3, F32, F32"})
     void aModelsStepsReachNothingTooEarly(String architecture, KvType cache, ActivationType activations) {
         assumeTrue("1".equals(System.getenv("EMULATOR_DEPENDENT")), "the emulator does not watch");
+        Support support = new CudaBackend().probe();
+        assumeTrue(support.ok(), support::toString); // a build without nvcc has no kernels
         DeviceOptions options = DeviceOptions.defaults().withActivations(activations);
         try (Gguf file = Gguf.open(Golden.tiny(architecture));
                 CheckedDevice door = CheckedDevice.of(new CudaBackend().open(options))) {
