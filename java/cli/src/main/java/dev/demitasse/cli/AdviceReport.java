@@ -119,7 +119,7 @@ final class AdviceReport {
         return new Chart(title, note, Chart.Axis.logarithmic(axis), Chart.Axis.linear("tokens/s"), series);
     }
 
-    /** Weights, and the caches of one and of eight sessions on them. */
+    /** Weights, and the caches of some sessions on them. */
     private static Chart memory(Advice advice) {
         int context = advice.storage().getFirst().context();
         double mebi = 1 << 20;

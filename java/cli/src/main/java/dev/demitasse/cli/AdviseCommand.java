@@ -58,9 +58,8 @@ final class AdviseCommand implements Callable<Integer> {
                     + " for the model twice in 16 bits.")
     boolean verify;
 
-    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
-    @Nullable
-    Path report;
+    @Mixin
+    ReportOption report = new ReportOption();
 
     @Option(names = "--json", description = "One JSON object for each prediction.")
     boolean json;
@@ -69,13 +68,10 @@ final class AdviseCommand implements Callable<Integer> {
     public Integer call() {
         String wanted = positional;
         selection.model = wanted == null ? selection.model : wanted;
-        Path page = report;
-        if (page != null) {
-            ReportPage.requireWritable(page);
-        }
+        report.require();
         ModelShape known = Files.isRegularFile(Path.of(selection.model)) ? null : Published.model(selection.model);
         if (verify) {
-            if (known != null || profile != null || page != null) {
+            if (known != null || profile != null || report.isGiven()) {
                 throw new UsageException("Only a model and a device that are here can be verified, and without a"
                         + " --report; give a file, and no --device-profile.");
             }
@@ -106,10 +102,7 @@ final class AdviseCommand implements Callable<Integer> {
                 ? advisor.measure(selection.backend, selection.options().device())
                 : Published.device(profile);
         Advice advice = advisor.advise(device);
-        Path page = report;
-        if (page != null) {
-            AdviceReport.page(advice, description(device)).write(page);
-        }
+        report.write(() -> AdviceReport.page(advice, description(device)));
         if (json) {
             advice.cells().forEach(cell -> System.out.println(json(advice, cell)));
             return;

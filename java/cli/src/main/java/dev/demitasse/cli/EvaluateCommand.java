@@ -68,9 +68,8 @@ final class EvaluateCommand implements Callable<Integer> {
             description = "Look for a needle in a window of the text too: a sentence with a number, at several depths.")
     boolean needle;
 
-    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
-    @Nullable
-    Path report;
+    @Mixin
+    ReportOption report = new ReportOption();
 
     @Option(names = "--json", description = "One JSON object.")
     boolean json;
@@ -79,10 +78,7 @@ final class EvaluateCommand implements Callable<Integer> {
     public Integer call() {
         String wanted = positional;
         selection.model = wanted == null ? selection.model : wanted;
-        Path page = report;
-        if (page != null) {
-            ReportPage.requireWritable(page);
-        }
+        report.require();
         int window = selection.window();
         selection.context = window;
         selection.activations = activations;
@@ -95,14 +91,8 @@ final class EvaluateCommand implements Callable<Integer> {
             List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
             Evaluation.Result result = Evaluation.compare(
                     model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
-            if (page != null) {
-                EvaluationReport.page(
-                                result,
-                                selection.model + " (" + selection.kvType + ")",
-                                base + " (" + baseKvType + ")",
-                                window)
-                        .write(page);
-            }
+            report.write(() -> EvaluationReport.page(
+                    result, selection.model + " (" + selection.kvType + ")", base + " (" + baseKvType + ")", window));
             if (json) {
                 System.out.println(json(result, window, found, baseFound));
             } else {

@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -78,9 +79,8 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Threads (default: all processors).")
     int threads = Runtime.getRuntime().availableProcessors();
 
-    @Option(names = "--report", paramLabel = "FILE", description = "Write an HTML page with charts, too.")
-    @Nullable
-    Path report;
+    @Mixin
+    ReportOption report = new ReportOption();
 
     @Option(names = "--json", description = "One JSON object a tensor, and one of the whole.")
     boolean json;
@@ -88,10 +88,7 @@ final class QuantizeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
-        Path page = report;
-        if (page != null) {
-            ReportPage.requireWritable(page);
-        }
+        report.require();
         WeightMix mix = WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
@@ -107,9 +104,8 @@ final class QuantizeCommand implements Callable<Integer> {
                         out, (tensor, elements, total) -> progress.show(elements * Float.BYTES, total * Float.BYTES));
             }
             print(tensors);
-            if (page != null) {
-                QuantizationReport.page(tensors, in).write(page);
-            }
+            List<TensorSummary> written = tensors;
+            report.write(() -> QuantizationReport.page(written, in));
         }
         return 0;
     }

@@ -29,11 +29,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Advisor {
     /** Mixes whose steps are predicted. */
-    private static final List<WeightMix> MIXES =
+    static final List<WeightMix> MIXES =
             List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0, WeightMix.W8A8);
 
     /** Types of cache: F32 is for references. */
-    private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
+    static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
 
     private static final int[] SESSIONS = {1, 8, 32};
     private static final int[] CONTEXTS = {128, 1024, 4096, 16_384};

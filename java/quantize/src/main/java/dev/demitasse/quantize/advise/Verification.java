@@ -34,9 +34,6 @@ import java.util.function.Function;
  * measured, and then every model with every load in turn. Both sides are medians of the rounds.
  */
 public final class Verification {
-    private static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
-    private static final List<WeightMix> MIXES =
-            List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0, WeightMix.W8A8);
     private static final int[] SESSIONS = {1, 8};
     private static final int[] DEPTHS = {64, 512};
     private static final int[] PROMPTS = {64, 512};
@@ -130,7 +127,7 @@ public final class Verification {
             Path folder = Files.createTempDirectory("demitasse-advise");
             try {
                 Map<WeightPlan, Path> files = verification.write(file, folder);
-                for (KvType cache : CACHES) {
+                for (KvType cache : Advisor.CACHES) {
                     for (Checked checked : verification.check(files, cache)) {
                         verification.checked.add(checked);
                         listener.accept(checked);
@@ -147,7 +144,7 @@ public final class Verification {
 
     private Map<WeightPlan, Path> write(Path file, Path folder) {
         Map<WeightPlan, Path> files = new LinkedHashMap<>();
-        for (WeightMix mix : MIXES) {
+        for (WeightMix mix : Advisor.MIXES) {
             Path quantized = folder.resolve(mix + ".gguf");
             Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
             files.put(WeightPlan.of(shape, mix), quantized);
