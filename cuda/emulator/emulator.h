@@ -26,6 +26,7 @@
 #define gridDim (emulator::block->grid)
 
 inline float __expf(float x) { return std::exp(x); }
+inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 inline int __float2int_rn(float x) { return static_cast<int>(std::nearbyint(x)); }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }

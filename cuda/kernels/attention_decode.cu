@@ -3,9 +3,9 @@
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded
 //           elements].
 // Requires: padding of pages is zero; head_dim at most 256, or what the kernel's name says.
-// Accuracy: FP32; FP32 operands that meet 16-bit or 8-bit elements keep 22 bits (attention_tensor.cuh). Every segment
-//           of 256 positions is computed alone, and what its warps have and segments are added in order: a query has
-//           the same bits in any batch and chunk.
+// Accuracy: FP32; FP32 operands that meet elements of 16 bits and fewer keep 22 bits (attention_tensor.cuh). Every
+//           segment of 256 positions is computed alone, and what its warps have and segments are added in order: a
+//           query has the same bits in any batch and chunk.
 // Launch:   (KV heads x their query heads / HEADS, rows, at most segments) blocks of 256 threads, a page a warp, for
 //           FP32 pages of 128. The blocks of a row share its segments; those for which there is none end at once, so
 //           that the launch does not depend on positions.
@@ -81,13 +81,13 @@ DEVICE void attention_decode_float(const AttentionDecodeArgs& args) {
 
 }  // namespace demitasse
 
-#define FLOAT_DECODE(name, HEADS)                                                                 \
-    KERNEL_BLOCKS(demitasse::decode_threads(4), 3) name(const demitasse::AttentionDecodeArgs a) { \
-        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a);                   \
-    }                                                                                             \
+#define FLOAT_DECODE(name, HEADS)                                                                  \
+    KERNEL_BLOCKS(demitasse::decode_threads(32), 3) name(const demitasse::AttentionDecodeArgs a) { \
+        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a);                    \
+    }                                                                                              \
     EXPORT(name)
 #define TENSOR_DECODE(name, TYPE, DIM, BLOCKS)                                                           \
-    KERNEL_BLOCKS(demitasse::decode_threads(1), BLOCKS) name(const demitasse::AttentionDecodeArgs a) {   \
+    KERNEL_BLOCKS(demitasse::decode_threads(8), BLOCKS) name(const demitasse::AttentionDecodeArgs a) {   \
         demitasse::attention_decode_tensor<demitasse::TensorAttention<demitasse::KvType::TYPE, DIM>>(a); \
     }                                                                                                    \
     EXPORT(name)
@@ -100,3 +100,5 @@ TENSOR_DECODE(attention_decode_int8_heads8_dim128, INT8, 128, 2)
 TENSOR_DECODE(attention_decode_int8_heads8_dim256, INT8, 256, 1)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim128, FP8, 128, 2)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim256, FP8, 256, 1)
+TENSOR_DECODE(attention_decode_int4_heads8_dim128, INT4, 128, 2)
+TENSOR_DECODE(attention_decode_int4_heads8_dim256, INT4, 256, 1)

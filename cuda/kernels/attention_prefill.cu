@@ -9,7 +9,8 @@
 // Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: prefill_shared_bytes.
 // Moves:    keys and values once for 64 rows and a query head; 4 operations an element, position and query.
 // Why:      a page's keys lie in chunks of 8 elements by position, which in FP16 is the order of mma's second operand;
-//           values go through ldmatrix.trans. 8-bit pages become FP16 on their way to shared memory, with their scales.
+//           values go through ldmatrix.trans. Pages of 8 bits and fewer become FP16 on their way to shared memory, with
+//           their scales.
 //           Weights are at most 1, so FP16 holds them.
 #include "demitasse/pages.cuh"
 
@@ -54,7 +55,7 @@ struct Prefill {
     // A page as FP16, 8 elements of a position at a time; zeros from position `limit` on, where there may be NaN.
     DEVICE void load_page(int64_t block, int limit) const {
         const int padded = a.kv.padded();
-        const int64_t bytes = static_cast<int64_t>(padded) * PAGE * Element::BYTES;
+        const int64_t bytes = Element::bytes(static_cast<int64_t>(padded) * PAGE);
         for (int i = static_cast<int>(threadIdx.x); i < PAGE * DIM / 8; i += PREFILL_THREADS) {
             const int position = i % PAGE;
             const int d = i / PAGE * 8;
@@ -62,15 +63,11 @@ struct Prefill {
             Words4 value{0, 0, 0, 0};
             if (d < padded && position < limit) {
                 const uint8_t* from = a.kv.keys + block * bytes;
-                key = to_fp16(
-                    [&](int e) {
-                        return from + (static_cast<int64_t>((d + e) / Element::CHUNK) * PAGE + position) * 16 +
-                               (d + e) % Element::CHUNK * Element::BYTES;
-                    },
-                    scale(a.kv.key_scales, block, d, position));
+                key = to_fp16([&](int e) { return from + Element::key_offset(d + e, position); },
+                              scale(a.kv.key_scales, block, d, position));
                 const uint8_t* row =
-                    a.kv.values + block * bytes + static_cast<int64_t>(position) * padded * Element::BYTES;
-                value = to_fp16([&](int e) { return row + (d + e) * Element::BYTES; },
+                    a.kv.values + block * bytes + Element::bytes(static_cast<int64_t>(position) * padded);
+                value = to_fp16([&](int e) { return row + Element::bytes(d + e); },
                                 scale(a.kv.value_scales, block, d, position));
             }
             store16(keys + (d / 8 * PAGE + position) * 8, key);
@@ -82,13 +79,21 @@ struct Prefill {
         return Element::SCALED ? scales[(block * a.kv.scale_groups() + d / SCALE_GROUP) * PAGE + position] : 1;
     }
 
-    // Eight elements; at(e) is where element e lies, four neighbors side by side.
+    // Eight elements with their group's word; at(e) is where element e lies, four neighbors side by side.
     template <class At>
-    DEVICE static Words4 to_fp16(At at, float factor) {
+    DEVICE static Words4 to_fp16(At at, float word) {
+        const float factor = Element::scale(word);
+        const float minimum = Element::minimum(word);
         uint32_t words[4];
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            words[i] = floats_to_fp16(element(at(2 * i)) * factor, element(at(2 * i + 1)) * factor);
+            if constexpr (TYPE == KvType::INT4) {
+                const uint32_t two = *at(2 * i);
+                words[i] = floats_to_fp16(fmaf(static_cast<float>(two & 15), factor, minimum),
+                                          fmaf(static_cast<float>(two >> 4), factor, minimum));
+            } else {
+                words[i] = floats_to_fp16(element(at(2 * i)) * factor, element(at(2 * i + 1)) * factor);
+            }
         }
         return {words[0], words[1], words[2], words[3]};
     }
@@ -229,11 +234,14 @@ ATTENTION_PREFILL(attention_prefill_f32_dim64, F32, 64)
 ATTENTION_PREFILL(attention_prefill_f16_dim64, F16, 64)
 ATTENTION_PREFILL(attention_prefill_int8_dim64, INT8, 64)
 ATTENTION_PREFILL(attention_prefill_fp8_dim64, FP8, 64)
+ATTENTION_PREFILL(attention_prefill_int4_dim64, INT4, 64)
 ATTENTION_PREFILL(attention_prefill_f32_dim128, F32, 128)
 ATTENTION_PREFILL(attention_prefill_f16_dim128, F16, 128)
 ATTENTION_PREFILL(attention_prefill_int8_dim128, INT8, 128)
 ATTENTION_PREFILL(attention_prefill_fp8_dim128, FP8, 128)
+ATTENTION_PREFILL(attention_prefill_int4_dim128, INT4, 128)
 ATTENTION_PREFILL(attention_prefill_f32_dim256, F32, 256)
 ATTENTION_PREFILL(attention_prefill_f16_dim256, F16, 256)
 ATTENTION_PREFILL(attention_prefill_int8_dim256, INT8, 256)
 ATTENTION_PREFILL(attention_prefill_fp8_dim256, FP8, 256)
+ATTENTION_PREFILL(attention_prefill_int4_dim256, INT4, 256)

@@ -11,7 +11,7 @@ namespace demitasse::test {
 
 struct CacheType {
     const char* name;
-    int bytes;
+    int bits;
     bool scaled;
 };
 
@@ -40,7 +40,7 @@ struct AttentionTest {
           dim(static_cast<int>(shape.head_dim)) {
         prefill = std::string("attention_prefill_") + type.name + "_dim" + std::to_string(prefill_dim(padded));
         decode = std::string("attention_decode_") + type.name + "_heads" + std::to_string(width());
-        decode += type.bytes == 4 ? "" : "_dim" + std::to_string(decode_dim(type.bytes, dim));
+        decode += type.bits == 32 ? "" : "_dim" + std::to_string(decode_dim(type.bits, dim));
         for (size_t s = 0; s < shape.past.size(); s++) {
             add_sequence(shape.past[s], shape.rows[s]);
         }
@@ -49,7 +49,7 @@ struct AttentionTest {
             page = page_count - 1 - page;
         }
         const auto blocks_of_heads = static_cast<size_t>(page_count) * static_cast<size_t>(kv_heads) * PAGE;
-        keys.resize(blocks_of_heads * static_cast<size_t>(padded * type.bytes));
+        keys.resize(blocks_of_heads * static_cast<size_t>(padded * type.bits / 8));
         values.resize(keys.size());
         key_scales.resize(type.scaled ? blocks_of_heads * static_cast<size_t>(scale_groups(dim)) : 0);
         value_scales.resize(key_scales.size());
@@ -86,7 +86,7 @@ struct AttentionTest {
         segments = std::max<int64_t>(segments, (past + rows + SEGMENT - 1) / SEGMENT);
     }
 
-    int width() const { return decode_heads(type.bytes, query_heads); }
+    int width() const { return decode_heads(type.bits, query_heads); }
 
     // The first position of each sequence gets nearly all the weight, and values of zero.
     void make_sink() {
@@ -119,11 +119,12 @@ struct AttentionTest {
 
     void append(const std::vector<int32_t>& at, const std::vector<int32_t>& at_tables,
                 const std::vector<float>& new_keys, const std::vector<float>& new_values) {
-        std::vector<float> rotated = new_keys;  // kv_append may rotate keys, in place
+        std::vector<float> turned = new_keys;  // kv_append may change both, in place
+        std::vector<float> rotated = new_values;
         const BatchRows rows{at.data(), at_tables.data(), pages.data()};
         run(std::string("kv_append_") + type.name,
             {static_cast<unsigned>(at.size()), static_cast<unsigned>(kv_heads), 1}, APPEND_THREADS, 0,
-            KvAppendArgs{kv, 0, rotated.data(), new_values.data(), rows, {}, nullptr, 0});
+            KvAppendArgs{kv, 0, turned.data(), rotated.data(), rows, {}, nullptr, 0, 0});
     }
 
     AttentionArgs arguments(float* out) {
@@ -149,7 +150,7 @@ struct AttentionTest {
         const unsigned head_blocks = static_cast<unsigned>(kv_heads) * blocks(query_heads, width());
         std::vector<uint32_t> counters(head_blocks * rows);
         const auto splits = 1 + static_cast<unsigned>(emulator::settings.seed + rows) % static_cast<unsigned>(segments);
-        run(decode, {head_blocks, rows, splits}, static_cast<unsigned>(decode_threads(type.bytes)), 0,
+        run(decode, {head_blocks, rows, splits}, static_cast<unsigned>(decode_threads(type.bits)), 0,
             AttentionDecodeArgs{a, counters.data(), {}});
         check(counters == std::vector<uint32_t>(counters.size()), decode + ": counters are not zero afterwards");
         return out;
@@ -183,7 +184,7 @@ struct AttentionTest {
         const double cap = shape.soft_cap;
         auto stored = [&](const std::vector<float>& x, int t, int h, int d) {
             const float value = x[at(((first + t) * kv_heads + h / query_heads) * dim + d)];
-            return static_cast<double>(type.bytes == 2 ? fp16_to_float(float_to_fp16(value)) : value);
+            return static_cast<double>(type.bits == 16 ? fp16_to_float(float_to_fp16(value)) : value);
         };
         std::vector<double> right;
         for (int h = 0; h < heads; h++) {

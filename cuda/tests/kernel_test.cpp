@@ -345,9 +345,10 @@ void test_attention(const AttentionCase& shape, const CacheType& type, std::mt19
 
 // Every case with every type of cache, each with one of two orders.
 void test_attention(const Cases& cases, std::mt19937& random) {
-    const CacheType types[] = {{"f32", 4, false}, {"f16", 2, false}, {"int8", 1, true}, {"fp8", 1, true}};
+    const CacheType types[] = {
+        {"f32", 32, false}, {"f16", 16, false}, {"int8", 8, true}, {"fp8", 8, true}, {"int4", 4, true}};
     for (unsigned i = 0; i < cases.attention.size(); i++) {
-        for (unsigned t = 0; t < 4; t++) {
+        for (unsigned t = 0; t < 5; t++) {
             if ((i + t) % 2 == emulator::settings.seed) {
                 test_attention(cases.attention[i], types[t], random);
             }

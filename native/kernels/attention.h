@@ -10,7 +10,8 @@
 //           alone, by a segment; attention_merge then merges the segments of such rows.
 // Moves:    keys and values once a task; 4 operations an element, position and query.
 // Why:      a page is widened to FP32 once for all queries that share it, or as it is read where they are few; scales
-//           of INT8 and FP8 are taken into the scores and weights, not into the elements, where a head has one scale.
+//           and minimums are taken into the scores and weights, not into the elements, where a head has one group of
+//           them.
 //           Scores of 32 positions are whole registers and need no sums across lanes.
 #pragma once
 
@@ -23,33 +24,36 @@ struct AttentionState {
     float* at;
     float& maximum() const { return at[0]; }
     float& sum() const { return at[1]; }
+    float& query_sum() const { return at[2]; }  // of the query's elements, where keys have minimums
     float* vector() const { return at + STATE_HEADER; }
 };
 
 // A page's elements as `Load` reads them, and what they are to be multiplied by.
 struct PageElements {
-    const uint8_t* keys;        // [element][position]
-    const uint8_t* values;      // [position][element]
-    const float* key_scales;    // or null
-    const float* value_scales;  // or null
+    const uint8_t* keys;          // [element][position]
+    const uint8_t* values;        // [position][element]
+    const float* key_scales;      // or null
+    const float* value_scales;    // or null
+    const float* key_minimums;    // or null
+    const float* value_minimums;  // or null
 };
 
-// How elements of a cache's type become FP32.
-struct LoadF32 {
-    static constexpr int BYTES = 4;
-    F32 operator()(const uint8_t* p) const { return load(reinterpret_cast<const float*>(p)); }
+inline F32 load_f32_bytes(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
+inline F32 load_f16_bytes(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
+
+// How elements of a cache's type become FP32: LANES positions of element d from position p on, and LANES elements of a
+// page's values from number i on.
+template <int BYTES, F32 (*LOAD)(const uint8_t*)>
+struct LoadBytes {
+    static F32 keys(const uint8_t* page, int64_t d, int p) { return LOAD(page + (d * PAGE + p) * BYTES); }
+    static F32 values(const uint8_t* page, int64_t i) { return LOAD(page + i * BYTES); }
 };
-struct LoadF16 {
-    static constexpr int BYTES = 2;
-    F32 operator()(const uint8_t* p) const { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
-};
-struct LoadInt8 {
-    static constexpr int BYTES = 1;
-    F32 operator()(const uint8_t* p) const { return load_s8(p); }
-};
-struct LoadFp8 {
-    static constexpr int BYTES = 1;
-    F32 operator()(const uint8_t* p) const { return load_fp8(p); }
+using LoadF32 = LoadBytes<4, load_f32_bytes>;
+struct LoadInt4 {
+    static F32 keys(const uint8_t* page, int64_t d, int p) {
+        return load_u4(page + d / 2 * PAGE + p, static_cast<int>(d % 2 * 4));
+    }
+    static F32 values(const uint8_t* page, int64_t i) { return load_u4_block(page, i); }
 };
 
 template <class F>
@@ -58,11 +62,13 @@ inline void with_load(KvType type, F f) {
         case KvType::F32:
             return f(LoadF32());
         case KvType::F16:
-            return f(LoadF16());
+            return f(LoadBytes<2, load_f16_bytes>());
         case KvType::INT8:
-            return f(LoadInt8());
+            return f(LoadBytes<1, load_s8>());
         case KvType::FP8:
-            return f(LoadFp8());
+            return f(LoadBytes<1, load_fp8>());
+        case KvType::INT4:
+            return f(LoadInt4());
     }
 }
 
@@ -73,54 +79,90 @@ inline void prefetch_lines(const uint8_t* from, int64_t bytes) {
     }
 }
 
-template <class Load>
-inline void widen_elements(const uint8_t* from, int64_t count, float* to) {
-    for (int64_t i = 0; i < count; i += LANES) {
-        store(to + i, Load()(from + i * Load::BYTES));
-    }
-}
-
-// Multiplies a widened page, keys and then values, by scales [group][position].
-inline void scale_page(int64_t dim, const float* key_scales, const float* value_scales, float* page) {
+// Widened keys and then values, with the scales and minimums [group][position] of `page`.
+inline void scale_page(int64_t dim, const PageElements& page, float* widened) {
     for (int64_t d = 0; d < dim; d++) {
         for (int p = 0; p < PAGE; p += LANES) {
-            float* at = page + d * PAGE + p;
-            store(at, mul(load(at), load(key_scales + d / SCALE_GROUP * PAGE + p)));
+            const int64_t group = d / SCALE_GROUP * PAGE + p;
+            float* at = widened + d * PAGE + p;
+            const F32 minimum = page.key_minimums == nullptr ? zero() : load(page.key_minimums + group);
+            store(at, fma(load(at), load(page.key_scales + group), minimum));
         }
     }
-    float* values = page + dim * PAGE;
+    float* values = widened + dim * PAGE;
     for (int64_t p = 0; p < PAGE; p++) {
         for (int64_t d = 0; d < dim; d += LANES) {
+            const int64_t group = d / SCALE_GROUP * PAGE + p;
             float* at = values + p * dim + d;
-            store(at, mul(load(at), set1(value_scales[d / SCALE_GROUP * PAGE + p])));
+            const float minimum = page.value_minimums == nullptr ? 0 : page.value_minimums[group];
+            store(at, fma(load(at), set1(page.value_scales[group]), set1(minimum)));
         }
     }
 }
 
-// A page as it lies, while the next one is prefetched.
-inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head) {
+// Scales and minimums out of words of both.
+inline void split_words(const float* words, int64_t count, float* scales, float* minimums) {
+    uint16_t halves[2][PAGE];
+    for (int64_t from = 0; from < count; from += PAGE) {
+        for (int i = 0; i < PAGE; i++) {
+            uint32_t word;
+            std::memcpy(&word, words + from + i, 4);
+            halves[0][i] = static_cast<uint16_t>(word);
+            halves[1][i] = static_cast<uint16_t>(word >> 16);
+        }
+        for (int i = 0; i < PAGE; i += LANES) {
+            store(scales + from + i, load_f16(halves[0] + i));
+            store(minimums + from + i, load_f16(halves[1] + i));
+        }
+    }
+}
+
+// A page as it lies, while the next one is prefetched. `words`: room for 4 numbers a group and position.
+inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head,
+                                  float* words) {
     const int64_t bytes = kv.block_bytes();
     const int64_t block = kv.block(layer, page, head);
     const int64_t after = kv.block(layer, next, head);
     prefetch_lines(kv.keys + after * bytes, bytes);
     prefetch_lines(kv.values + after * bytes, bytes);
     const int64_t scales = block * kv.scale_groups() * PAGE;
-    return {kv.keys + block * bytes, kv.values + block * bytes,
-            kv.key_scales == nullptr ? nullptr : kv.key_scales + scales,
-            kv.value_scales == nullptr ? nullptr : kv.value_scales + scales};
+    PageElements elements{kv.keys + block * bytes,
+                          kv.values + block * bytes,
+                          kv.key_scales == nullptr ? nullptr : kv.key_scales + scales,
+                          kv.value_scales == nullptr ? nullptr : kv.value_scales + scales,
+                          nullptr,
+                          nullptr};
+    if (kv.type == KvType::INT4) {
+        const int64_t count = kv.scale_groups() * PAGE;
+        split_words(elements.key_scales, count, words, words + count);
+        split_words(elements.value_scales, count, words + 2 * count, words + 3 * count);
+        elements.key_scales = words;
+        elements.key_minimums = words + count;
+        elements.value_scales = words + 2 * count;
+        elements.value_minimums = words + 3 * count;
+    }
+    return elements;
 }
 
-// The same as FP32. Scales of heads with one group are left to the scores and weights; others are applied here.
+// The same as FP32. Scales and minimums of heads with one group are left to the scores and weights; others are applied
+// here.
 template <class Load>
 inline PageElements widen_page(const KvPages& kv, const PageElements& page, float* scratch) {
     const int64_t count = kv.padded() * PAGE;
-    widen_elements<Load>(page.keys, count, scratch);
-    widen_elements<Load>(page.values, count, scratch + count);
-    PageElements wide{reinterpret_cast<const uint8_t*>(scratch), reinterpret_cast<const uint8_t*>(scratch + count),
-                      page.key_scales, page.value_scales};
+    for (int64_t d = 0; d < kv.padded(); d++) {
+        for (int p = 0; p < PAGE; p += LANES) {
+            store(scratch + d * PAGE + p, Load::keys(page.keys, d, p));
+        }
+    }
+    for (int64_t i = 0; i < count; i += LANES) {
+        store(scratch + count + i, Load::values(page.values, i));
+    }
+    PageElements wide = page;
+    wide.keys = reinterpret_cast<const uint8_t*>(scratch);
+    wide.values = reinterpret_cast<const uint8_t*>(scratch + count);
     if (page.key_scales != nullptr && kv.scale_groups() > 1) {
-        scale_page(kv.padded(), page.key_scales, page.value_scales, scratch);
-        wide.key_scales = wide.value_scales = nullptr;
+        scale_page(kv.padded(), page, scratch);
+        wide.key_scales = wide.value_scales = wide.key_minimums = wide.value_minimums = nullptr;
     }
     return wide;
 }
@@ -144,13 +186,12 @@ inline void scores_of(const PageQuery* queries, const PageElements& page, int64_
             s[i / R][i % R] = zero();
         }
         for (int64_t d = 0; d < dim; d++) {
-            const uint8_t* keys = page.keys + (d * PAGE + p) * Load::BYTES;
             F32 x[Q];
             for (int i = 0; i < Q; i++) {
                 x[i] = set1(queries[i].q[d]);
             }
             for (int j = 0; j < R; j++) {
-                F32 k = Load()(keys + j * LANES * Load::BYTES);
+                F32 k = Load::keys(page.keys, d, p + j * LANES);
                 for (int i = 0; i < Q; i++) {
                     s[i][j] = fma(k, x[i], s[i][j]);
                 }
@@ -204,13 +245,24 @@ struct PageScores {
     }
 };
 
-// Turns a query's products into weights and updates its maximum and sum; returns the factor of what was summed before.
-inline float softmax_page(const PageQuery& query, const PageElements& page, const AttentionArgs& a, float* scores) {
+// What becomes of a query's sums: they are multiplied by `correction`, then `minimum` is added to each.
+struct PageSums {
+    float correction;
+    float minimum;
+};
+
+// Turns a query's products into weights and updates its maximum and sum.
+inline PageSums softmax_page(const PageQuery& query, const PageElements& page, const AttentionArgs& a, float* scores) {
     PageScores x(scores);
     for (int i = 0; i < PageScores::COUNT; i++) {
-        x.s[i] = mul(x.s[i], set1(a.scale));
-        if (page.key_scales != nullptr) {
-            x.s[i] = mul(x.s[i], load(page.key_scales + i * LANES));
+        if (page.key_minimums != nullptr) {
+            const F32 minimum = mul(load(page.key_minimums + i * LANES), set1(query.state.query_sum()));
+            x.s[i] = mul(fma(x.s[i], load(page.key_scales + i * LANES), minimum), set1(a.scale));
+        } else {
+            x.s[i] = mul(x.s[i], set1(a.scale));
+            if (page.key_scales != nullptr) {
+                x.s[i] = mul(x.s[i], load(page.key_scales + i * LANES));
+            }
         }
         if (a.soft_cap != 0) {
             x.s[i] = mul(tanh(div(x.s[i], set1(a.soft_cap))), set1(a.soft_cap));
@@ -231,36 +283,45 @@ inline float softmax_page(const PageQuery& query, const PageElements& page, cons
     x.fill_unseen(query, 0, scores);
     query.state.maximum() = maximum;
     query.state.sum() = query.state.sum() * correction + reduce_add(x.fold([](F32 p, F32 q) { return add(p, q); }));
+    PageSums sums{correction, 0};
+    if (page.value_minimums != nullptr) {
+        PageScores weighed = x;
+        for (int i = 0; i < PageScores::COUNT; i++) {
+            weighed.s[i] = mul(x.s[i], load(page.value_minimums + i * LANES));
+        }
+        weighed.fill_unseen(query, 0, scores);  // there may be NaN
+        sums.minimum = reduce_add(weighed.fold([](F32 p, F32 q) { return add(p, q); }));
+    }
     if (page.value_scales != nullptr) {
         for (int i = 0; i < PageScores::COUNT; i++) {
             x.s[i] = mul(x.s[i], load(page.value_scales + i * LANES));
         }
     }
     x.write(scores);
-    return correction;
+    return sums;
 }
 
-// state = correction state + weights . values for Q queries; weights beyond what a query sees are zero.
+// state = correction state + minimum + weights . values for Q queries; weights beyond what a query sees are zero.
 template <int Q, class Load>
 inline void weigh_values(const PageQuery* queries, const PageElements& page, int64_t dim, int from, int to,
-                         const float* weights, const float* correction) {
+                         const float* weights, const PageSums* sums) {
     constexpr int R = LANES == 16 ? (Q > 4 ? 1 : 2) : 16 / LANES * (Q > 1 || LANES < 8 ? 1 : 2);
     int64_t d = 0;
     auto elements = [&]<int N>() __attribute__((always_inline)) {
         F32 s[Q][N];
         for (int i = 0; i < Q; i++) {
             for (int j = 0; j < N; j++) {
-                s[i][j] = mul(load(queries[i].state.vector() + d + j * LANES), set1(correction[i]));
+                s[i][j] = fma(load(queries[i].state.vector() + d + j * LANES), set1(sums[i].correction),
+                              set1(sums[i].minimum));
             }
         }
         for (int p = from; p < to; p++) {
-            const uint8_t* values = page.values + (p * dim + d) * Load::BYTES;
             F32 w[Q];
             for (int i = 0; i < Q; i++) {
                 w[i] = set1(weights[i * PAGE + p]);
             }
             for (int j = 0; j < N; j++) {
-                F32 v = Load()(values + j * LANES * Load::BYTES);
+                F32 v = Load::values(page.values, p * dim + d + j * LANES);
                 for (int i = 0; i < Q; i++) {
                     s[i][j] = fma(v, w[i], s[i][j]);
                 }
@@ -284,15 +345,21 @@ template <int Q, class Load>
 inline void add_page(const PageQuery* queries, const PageElements& page, const AttentionArgs& a, int64_t head_dim,
                      int64_t dim, float* scores) {
     scores_of<Q, Load>(queries, page, head_dim, scores);
-    float correction[Q];
+    PageSums sums[Q];
     int from = PAGE;
     int to = 0;
     for (int i = 0; i < Q; i++) {
-        correction[i] = softmax_page(queries[i], page, a, scores + i * PAGE);
+        sums[i] = softmax_page(queries[i], page, a, scores + i * PAGE);
         from = queries[i].from < from ? queries[i].from : from;
         to = queries[i].to > to ? queries[i].to : to;
     }
-    weigh_values<Q, Load>(queries, page, dim, from, to, scores, correction);
+    weigh_values<Q, Load>(queries, page, dim, from, to, scores, sums);
+}
+
+inline float sum_of(const float* x, int64_t count) {
+    F32 sum = zero();
+    for_lanes(0, count, [&](int64_t i, int lanes) { sum = add(sum, load_lanes(x + i, lanes)); });
+    return reduce_add(sum);
 }
 
 inline void reset_state(AttentionState state, int64_t dim) {
@@ -342,6 +409,7 @@ struct AttentionTask {
     int64_t dim;           // padded elements
     int64_t state_size;
     float* pages;     // two widened pages
+    float* words;     // scales and minimums of a page
     float* scores;    // of up to PAGE_QUERIES queries
     float* totals;    // states of all segments so far: [row][query]
     float* segments;  // states of the segment: [row][query]
@@ -350,11 +418,18 @@ struct AttentionTask {
         return {states + ((row - block.first) * heads_per_kv + h) * state_size};
     }
 
+    const float* query(int64_t row, int64_t h) const {
+        return a.q + (row * a.heads + kv_head * heads_per_kv + h) * a.kv->head_dim;
+    }
+
     // Pages [from, to) in positions of one segment, for all rows that see some of it.
     void segment(int64_t from, int64_t to) {
         for (int64_t row = block.first; row < block.last; row++) {
             for (int64_t h = 0; h < heads_per_kv; h++) {
                 reset_state(state(segments, row, h), dim);
+                if (a.kv->type == KvType::INT4) {
+                    state(segments, row, h).query_sum() = sum_of(query(row, h), a.kv->head_dim);
+                }
             }
         }
         const int32_t* table = a.rows->pages[block.first];
@@ -365,7 +440,7 @@ struct AttentionTask {
             using Load = decltype(element_load);
             for (int64_t page = from / PAGE; page * PAGE < to; page++) {
                 const int32_t next = (page + 1) * PAGE < to ? table[page + 1] : table[page];
-                const PageElements elements = page_elements(*a.kv, a.layer, table[page], next, kv_head);
+                const PageElements elements = page_elements(*a.kv, a.layer, table[page], next, kv_head, words);
                 if (few) {
                     add_page_to_rows<FEW_QUERIES, Load>(page, from, to, elements);
                 } else {
@@ -389,8 +464,8 @@ struct AttentionTask {
                 continue;
             }
             for (int64_t h = 0; h < heads_per_kv; h++) {
-                const float* q = a.q + (row * a.heads + kv_head * heads_per_kv + h) * a.kv->head_dim;
-                waiting[count++] = {q, state(segments, row, h), static_cast<int>(begin), static_cast<int>(end)};
+                waiting[count++] = {query(row, h), state(segments, row, h), static_cast<int>(begin),
+                                    static_cast<int>(end)};
                 if (count == MOST) {
                     add_page<MOST, Load>(waiting, elements, a, a.kv->head_dim, dim, scores);
                     count = 0;
@@ -454,11 +529,21 @@ inline void attention(const Command& command, int task, Worker& worker) {
     int64_t dim = a.kv->padded();
     int64_t heads_per_kv = a.heads / heads;
     float* scratch = reinterpret_cast<float*>(worker.scratch);
-    float* scores = scratch + 2 * dim * PAGE;
+    float* words = scratch + 2 * dim * PAGE;
+    float* scores = words + 4 * a.kv->scale_groups() * PAGE;
     float* totals = scores + PAGE_QUERIES * PAGE;
     int64_t size = STATE_HEADER + dim;
-    AttentionTask run{a,    block,   task % heads, heads_per_kv, dim,
-                      size, scratch, scores,       totals,       totals + QUERY_BLOCK * heads_per_kv * size};
+    AttentionTask run{a,
+                      block,
+                      task % heads,
+                      heads_per_kv,
+                      dim,
+                      size,
+                      scratch,
+                      words,
+                      scores,
+                      totals,
+                      totals + QUERY_BLOCK * heads_per_kv * size};
     if (block.segment >= 0) {
         run.run_segment();
     } else {

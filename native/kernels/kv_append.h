@@ -2,10 +2,11 @@
 //           s = max|x| / 127; FP8 E4M3: nearest to x / s with s = max|x| / 448; both per position and 64 elements of a
 //           head.
 //           A group with limit / max|x| infinite counts as zeros, with scale 0; one with NaN or an infinity has
-//           elements 0 and scale NaN. FP16: what is beyond 65,504 becomes infinite.
+//           elements 0 and scale NaN. FP16: what is beyond 65,504 becomes infinite. INT4: sixteen steps from a minimum
+//           on, both FP16, the best of four such pairs (ScaledElements in Java).
 // Layout:   keys and values rows x heads x head_dim FP32; pages as KvPages in command.h.
 // Requires: pages hold the rows' positions.
-// Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even.
+// Accuracy: FP16, FP8 and INT8 are rounded to nearest, ties to even; INT4 to the nearest step.
 // Launch:   one task 16 rows.
 // Moves:    8 bytes read and 2 elements written a key element.
 // Why:      keys are stored with positions side by side, so that scores of a page need no sums across lanes.
@@ -19,6 +20,7 @@ namespace demitasse::DM_ISA {
 // Scales of FP8 are stored times 2^8, which load_fp8 leaves out.
 constexpr float FP8_MAXIMUM = 448;
 constexpr float FP8_FACTOR = 256;
+constexpr float FP16_MAXIMUM = 65504;
 
 // Stores elements of a head's vector at stride elements from each other.
 inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* at, int64_t stride) {
@@ -69,8 +71,109 @@ inline float append_group(const float* x, int64_t count, KvType type, uint8_t* a
     return largest / limit * (type == KvType::FP8 ? FP8_FACTOR : 1);
 }
 
+// Sixteen steps from a minimum on. Numbers are laid out on sixteenths of a step, so that errors are integers, whose
+// sums have no order.
+struct FourBits {
+    static constexpr int SUBSTEPS = 16;
+    float minimum;
+    float step;
+
+    FourBits(float lowest, float highest) : minimum(fp16_to_float(float_to_fp16(lowest))) {
+        step = fp16_to_float(float_to_fp16((highest - minimum) * (1.0f / 15)));
+    }
+
+    // Sixteenths of a step above the minimum of the numbers from x on; to: room for SCALE_GROUP.
+    void substeps(const float* x, int64_t count, int32_t* to) const {
+        const float inverse = step > 0 ? SUBSTEPS / step : 0;
+        for_lanes(0, count, [&](int64_t i, int lanes) {
+            const F32 steps = mul(sub(load_lanes(x + i, lanes), set1(minimum)), set1(inverse));
+            int32_t integers[LANES];
+            store_i(integers, to_i32(max(set1(-2.0f * SUBSTEPS), min(set1(17.0f * SUBSTEPS), steps))));
+            for (int k = 0; k < lanes; k++) {
+                to[i + k] = integers[k];
+            }
+        });
+    }
+
+    static int32_t level(int32_t substeps) {
+        const int32_t level = (substeps + SUBSTEPS / 2) >> 4;
+        return level < 0 ? 0 : level > 15 ? 15 : level;
+    }
+
+    float squared_error(const int32_t* substeps, int64_t count) const {
+        int32_t error = 0;
+        for (int64_t i = 0; i < count; i++) {
+            const int32_t rest = substeps[i] - SUBSTEPS * level(substeps[i]);
+            error += rest * rest;
+        }
+        return static_cast<float>(error) * (step * step);
+    }
+
+    uint32_t word() const { return static_cast<uint32_t>(float_to_fp16(minimum)) << 16 | float_to_fp16(step); }
+};
+
+// A group of elements rounded to four bits, a byte each; returns scale and minimum as a word.
+inline uint32_t round_to_four_bits(const float* x, int64_t count, uint8_t* levels) {
+    float lowest = x[0];
+    float highest = x[0];
+    bool numbers = true;
+    for (int64_t i = 0; i < count; i++) {
+        lowest = x[i] < lowest ? x[i] : lowest;
+        highest = x[i] > highest ? x[i] : highest;
+        numbers = numbers && x[i] >= -FP16_MAXIMUM && x[i] <= FP16_MAXIMUM;
+    }
+    if (!numbers) {
+        std::memset(levels, 0, static_cast<size_t>(count));
+        return 0x7E00u << 16;
+    }
+    const float inward = (highest - lowest) * (1.0f / 32);
+    int32_t substeps[2][SCALE_GROUP];
+    int best = 0;
+    FourBits steps(lowest, highest);
+    steps.substeps(x, count, substeps[0]);
+    float least = steps.squared_error(substeps[0], count);
+    for (int ends = 1; ends < 4; ends++) {
+        const FourBits other((ends & 2) == 0 ? lowest : lowest + inward, (ends & 1) == 0 ? highest : highest - inward);
+        other.substeps(x, count, substeps[1 - best]);
+        const float error = other.squared_error(substeps[1 - best], count);
+        if (error < least) {
+            least = error;
+            steps = other;
+            best = 1 - best;
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        levels[i] = static_cast<uint8_t>(FourBits::level(substeps[best][i]));
+    }
+    return steps.word();
+}
+
+// Keys as bytes [pair of elements][position], values as [8 bytes of 16 elements]: command.h.
+inline void append_four_bits(const float* x, const KvPages& kv, bool keys, uint8_t* at, float* scales) {
+    uint8_t levels[SCALE_GROUP];
+    for (int64_t from = 0; from < kv.head_dim; from += SCALE_GROUP, scales += PAGE) {
+        const int64_t count = kv.head_dim - from < SCALE_GROUP ? kv.head_dim - from : SCALE_GROUP;
+        std::memset(levels, 0, sizeof levels);
+        const uint32_t word = round_to_four_bits(x + from, count, levels);
+        std::memcpy(scales, &word, 4);
+        const int64_t padded = (count + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE;
+        for (int64_t i = 0; i < padded / 2; i++) {
+            if (keys) {
+                at[(from / 2 + i) * PAGE] = static_cast<uint8_t>(levels[2 * i] | levels[2 * i + 1] << 4);
+            } else {
+                const uint8_t* first = levels + i / 8 * 16 + i % 8;
+                at[from / 2 + i] = static_cast<uint8_t>(first[0] | first[8] << 4);
+            }
+        }
+    }
+}
+
 // A head's vector; scales: of the position, one a group, PAGE apart, or null.
 inline void append_vector(const float* x, const KvPages& kv, uint8_t* at, int64_t stride, float* scales) {
+    if (kv.type == KvType::INT4) {
+        append_four_bits(x, kv, stride != 1, at, scales);
+        return;
+    }
     if (scales == nullptr) {
         append_elements(x, kv.head_dim, kv.type, at, stride);
         return;
@@ -93,8 +196,8 @@ inline void kv_append(const Command& command, int task, Worker&) {
         for (int64_t head = 0; head < kv.heads; head++) {
             int64_t block = kv.block(a.layer, page, head);
             int64_t source = (row * kv.heads + head) * kv.head_dim;
-            uint8_t* k = kv.keys + block * kv.block_bytes() + slot * kv.element_bytes();
-            uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bytes();
+            uint8_t* k = kv.keys + block * kv.block_bytes() + slot * ((kv.element_bits() + 7) / 8);
+            uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bits() / 8;
             int64_t scale = block * kv.scale_groups() * PAGE + slot;
             append_vector(a.keys + source, kv, k, PAGE, kv.key_scales == nullptr ? nullptr : kv.key_scales + scale);
             append_vector(a.values + source, kv, v, 1, kv.value_scales == nullptr ? nullptr : kv.value_scales + scale);

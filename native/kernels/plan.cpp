@@ -19,7 +19,8 @@ Plan attention_plan(const AttentionArgs& a) {
     int64_t pages = 2 * dim * PAGE * 4;
     int64_t states = 2 * queries * (STATE_HEADER + dim) * 4;
     int64_t scores = PAGE_QUERIES * PAGE * 4;
-    return {static_cast<int>(a.block_count * a.kv->heads), pages + states + scores};
+    int64_t words = 4 * a.kv->scale_groups() * PAGE * 4;
+    return {static_cast<int>(a.block_count * a.kv->heads), pages + states + scores + words};
 }
 
 }  // namespace
@@ -42,6 +43,8 @@ Plan plan(const Command& c) {
             return linear_plan(c.linear);
         case Op::ROPE:
             return {static_cast<int>(pieces(c.rope.rows, 4)), 0};
+        case Op::ROTATE:
+            return {static_cast<int>(pieces(c.rotate.rows, ROTATE_ROWS)), 0};
         case Op::KV_APPEND:
             return {static_cast<int>(pieces(c.kv_append.rows->count, APPEND_ROWS)), 0};
         case Op::ATTENTION:

@@ -12,12 +12,13 @@
 #include "quantize_rows.h"
 #include "rms_norm.h"
 #include "rope.h"
+#include "rotate.h"
 #include "soft_cap.h"
 
 namespace demitasse::DM_ISA {
 
 inline constexpr Kernel KERNELS[] = {
-    embed,     gather_rows,     rms_norm,         quantize_rows, quantize_panels, linear, rope, kv_append,
+    embed,     gather_rows,     rms_norm,         quantize_rows, quantize_panels, linear, rope, rotate, kv_append,
     attention, attention_merge, gated_activation, add,           soft_cap,        pack,
 };
 

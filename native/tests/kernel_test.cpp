@@ -220,6 +220,30 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
     }
 }
 
+// Against the matrix that the operation is defined by.
+void test_rotate(const Device& device, std::mt19937& random) {
+    for (int64_t dim : {1, 8, 15, 16, 64, 80, 96, 128, 256}) {
+        constexpr int64_t ROWS = 19;
+        constexpr int64_t HEADS = 3;
+        Numbers x = numbers(static_cast<size_t>(ROWS * HEADS * dim), random);
+        const int64_t n = dim & -dim;
+        std::vector<double> expected;
+        for (size_t i = 0; i < x.size(); i++) {
+            const size_t run = i / static_cast<size_t>(n) * static_cast<size_t>(n);
+            double sum = 0;
+            for (size_t k = 0; k < static_cast<size_t>(n); k++) {
+                const double value = static_cast<double>(x[run + k]);
+                sum += __builtin_popcountll((i - run) & k) % 2 == 0 ? value : -value;
+            }
+            expected.push_back(sum / std::sqrt(static_cast<double>(n)));
+        }
+        Command rotate = command(Op::ROTATE);
+        rotate.rotate = {x.data(), ROWS, HEADS, dim};
+        device.run({rotate});
+        check_close(x, expected, 1e-10, "rotate heads of " + std::to_string(dim));
+    }
+}
+
 // Sequences with some positions in the cache already and some new rows.
 struct KvCase : AttentionCase {
     KvType type;
@@ -261,7 +285,7 @@ struct Cache {
         values.resize(keys.size());
         pages.keys = keys.data();
         pages.values = values.data();
-        if (pages.element_bytes() == 1) {
+        if (pages.element_bits() <= 8) {
             key_scales.resize(static_cast<size_t>(pages.pages * pages.heads * pages.scale_groups() * PAGE));
             value_scales.resize(key_scales.size());
             pages.key_scales = key_scales.data();
@@ -393,8 +417,11 @@ void test_attention(const Device& device, const Cases& cases, std::mt19937& rand
         KvType type;
         double bound;
     };
-    for (TypeBound t :
-         {TypeBound{KvType::F32, 1e-10}, {KvType::F16, 1e-6}, {KvType::INT8, 1e-3}, {KvType::FP8, 1e-2}}) {
+    for (TypeBound t : {TypeBound{KvType::F32, 1e-10},
+                        {KvType::F16, 1e-6},
+                        {KvType::INT8, 1e-3},
+                        {KvType::FP8, 1e-2},
+                        {KvType::INT4, 2e-2}}) {
         for (const AttentionCase& c : cases.attention) {
             test_attention(device, {c, t.type, t.bound}, random);
         }
@@ -456,6 +483,7 @@ int main(int argc, char** argv) {
                     std::to_string(seed);
             test_special_values(*device, cases, random);
             test_small_operations(*device, cases, random);
+            test_rotate(*device, random);
             test_attention(*device, cases, random);
         }
         test_order(set, random);

@@ -11,8 +11,8 @@ template <int HEADS_>
 struct FloatAttention {
     static constexpr int HEADS = HEADS_;
     static constexpr int DIM = MOST_HEAD_DIM;
-    static constexpr int WARPS = decode_threads(4) / 32;
-    static_assert(HEADS == decode_heads(4, HEADS));
+    static constexpr int WARPS = decode_threads(32) / 32;
+    static_assert(HEADS == decode_heads(32, HEADS));
     static constexpr int CHUNK = 4;
     static constexpr int SHARED_WORDS = HEADS * (DIM + WARPS * PAGE);  // of a block: queries, and weights
     static constexpr int ROUNDS = DIM / CHUNK / 32;                    // 16-byte chunks of values that a lane holds

@@ -1,8 +1,8 @@
-// Decode attention over FP16, INT8 and FP8 pages by tensor cores, which FP32 queries and weights enter as two FP16
-// numbers each: the nearest one, and the nearest to what is left.
+// Decode attention over FP16, INT8, FP8 and INT4 pages by tensor cores, which FP32 queries and weights enter as two
+// FP16 numbers each: the nearest one, and the nearest to what is left.
 //
 // One `mma` multiplies sixteen rows: eight query heads' first numbers, and their second ones; both sums are added.
-// 16-bit and 8-bit elements are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32
+// Elements of 16 bits and fewer are FP16 numbers exactly (FP8 times 2^-8), so that a product has 22 bits of the FP32
 // operand, or an error of 2^-40 of the largest weight of a page. To keep operands in FP16's range, queries of a head
 // are divided by a power of two, and weights times the scales of values by the largest of a page.
 #pragma once
@@ -32,6 +32,9 @@ struct Fp16Pairs {
             // 1024 + 128 + x, whose bits are 0x6400 + (x ^ 0x80), less 1152
             const uint32_t bytes = byte_perm(a, b, static_cast<unsigned>(i | (4 + k) << 8));
             return subtract_fp16(((bytes ^ 0x00800080u) & 0x00FF00FFu) | 0x64006400u, 0x64806480u);
+        } else if constexpr (TYPE == KvType::INT4) {  // both even, or both odd: 1024 + x, less 1024
+            const uint32_t bytes = byte_perm(a, b, static_cast<unsigned>(i / 2 | (4 + k / 2) << 8));
+            return subtract_fp16((bytes >> i % 2 * 4 & 0x000F000Fu) | 0x64006400u, 0x64006400u);
         } else {
             const uint32_t bytes = byte_perm(a, b, static_cast<unsigned>(i << 4 | (4 + k) << 12));
             return (bytes & 0x80008000u) | (bytes >> 1 & 0x3F803F80u);
@@ -45,34 +48,37 @@ struct Fp16Pairs {
 template <KvType TYPE, int DIM>
 struct TensorAttention {
     using Element = KvElement<TYPE>;
-    static constexpr int HEADS = decode_heads(Element::BYTES, 1);
+    static constexpr int HEADS = decode_heads(Element::BITS, 1);
     static constexpr int WARPS = SEGMENT / PAGE;
-    static_assert(HEADS == 8 && WARPS * 32 == decode_threads(Element::BYTES) && DIM == decode_dim(Element::BYTES, DIM));
+    static_assert(HEADS == 8 && WARPS * 32 == decode_threads(Element::BITS) && DIM == decode_dim(Element::BITS, DIM));
     static constexpr int CHUNK = Element::CHUNK;
-    static constexpr int QUADS = DIM / (4 * CHUNK);  // of chunks of keys: 64 elements of 8 bits, 32 of 16
+    static constexpr int QUADS = DIM / (4 * CHUNK);  // of chunks of keys: 64 elements of 8 bits and fewer, 32 of 16
     static constexpr int STEPS = CHUNK / 4;          // of a quad: a lane gives four elements to each mma
     static constexpr int GROUPS = DIM / 64;
-    static constexpr int VALUE_WORDS = 2 * Element::BYTES;      // eight elements of a position
-    static constexpr bool EARLY = DIM * Element::BYTES <= 256;  // registers hold keys and values
+    static constexpr int KEY_WORDS = Element::CHUNK_BYTES / 4;
+    static constexpr int VALUE_WORDS = Element::BITS / 4;       // eight elements of a position
+    static constexpr bool EARLY = DIM * Element::BITS <= 2048;  // registers hold keys and values
     // Whether the next segment's pages are on their way while warps' sums are added up. Two blocks of a multiprocessor,
     // which those of 8 bits are, have no registers for that, and wait in turn.
-    static constexpr bool AHEAD = Element::BYTES == 2;
+    static constexpr bool AHEAD = Element::BITS == 16;
     // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal
     // number.
     static constexpr float WEIGHT_FACTOR = 32768;
     static constexpr int OPERANDS = DIM / 16 * 32 * 4;
-    static constexpr int QUERY_WORDS = OPERANDS + HEADS;  // of a block: queries, and what they were divided by
-    static constexpr int PASS = 128;                      // elements that warps add up at a time
-    static constexpr int STRIDE = PASS + 4;               // of a warp's heads in shared memory
+    static constexpr int QUERY_SUMS = OPERANDS + HEADS;  // of groups of 64 elements, where keys have minimums
+    // Of a block: queries, what they were divided by, and their sums.
+    static constexpr int QUERY_WORDS = QUERY_SUMS + (Element::HAS_MINIMUM ? HEADS * GROUPS : 0);
+    static constexpr int PASS = 128;         // elements that warps add up at a time
+    static constexpr int STRIDE = PASS + 4;  // of a warp's heads in shared memory
 
     using Values = uint32_t[8][VALUE_WORDS];
 
     const AttentionArgs& a;
     int64_t block = 0;     // the page's, of the KV head
     int from = 0, to = 0;  // positions of it that the row sees
-    uint32_t k[QUADS][4][4] = {};
+    uint32_t k[QUADS][4][KEY_WORDS] = {};
     Values v[EARLY ? GROUPS : 1] = {};
-    float key_scales[GROUPS] = {};  // of position lane()
+    float key_scales[GROUPS] = {};  // words of position lane()
     float value_scales[GROUPS] = {};
 
     DEVICE explicit TensorAttention(const AttentionArgs& args) : a(args) {}
@@ -81,8 +87,8 @@ struct TensorAttention {
 
     DEVICE void clear() {
 #pragma unroll
-        for (int i = 0; i < QUADS * 16; i++) {
-            k[i / 16][i / 4 % 4][i % 4] = 0;
+        for (int i = 0; i < QUADS * 4 * KEY_WORDS; i++) {
+            k[i / (4 * KEY_WORDS)][i / KEY_WORDS % 4][i % KEY_WORDS] = 0;
         }
 #pragma unroll
         for (int i = 0; i < (EARLY ? GROUPS : 1) * 8 * VALUE_WORDS; i++) {
@@ -131,6 +137,15 @@ struct TensorAttention {
             if (lane() == 0) {
                 shared[OPERANDS + head] = exponent == 0 || exponent == 0x7F800000u ? __float_as_uint(1.0f) : exponent;
             }
+            for (int j = 0; Element::HAS_MINIMUM && j * 64 < a.kv.padded(); j++) {
+                const int d = j * 64 + lane();
+                const float low = head < count && d < dim ? q[head * dim + d] : 0;
+                const float high = head < count && d + 32 < dim ? q[head * dim + d + 32] : 0;
+                const float sum = warp_sum(low + high);
+                if (lane() == 0) {
+                    shared[QUERY_SUMS + head * GROUPS + j] = __float_as_uint(sum);
+                }
+            }
         }
         __syncthreads();
         const int steps = (a.kv.padded() + 4 * CHUNK - 1) / (4 * CHUNK) * STEPS;
@@ -141,7 +156,8 @@ struct TensorAttention {
             const float inverse = 1 / __uint_as_float(shared[OPERANDS + head]);
             float x[4];
             for (int e = 0; e < 4; e++) {
-                x[e] = head < count && first + e < dim ? q[head * dim + first + e] * inverse : 0;
+                const int d = first + (Element::BITS == 4 ? e % 2 * 2 + e / 2 : e);  // as Fp16Pairs takes them
+                x[e] = head < count && d < dim ? q[head * dim + d] * inverse : 0;
             }
             const SplitPair low(x[0], x[1]);
             const SplitPair high(x[2], x[3]);
@@ -155,7 +171,7 @@ struct TensorAttention {
     DEVICE bool sees(int i) const { return position_of(i) >= from && position_of(i) < to; }
 
     DEVICE void load_keys() {
-        const uint8_t* keys = a.kv.keys + block * a.kv.padded() * (PAGE * Element::BYTES);
+        const uint8_t* keys = a.kv.keys + Element::bytes(block * a.kv.padded() * PAGE);
         const int chunks = a.kv.padded() / CHUNK;
 #pragma unroll
         for (int j = 0; j < QUADS; j++) {
@@ -163,7 +179,7 @@ struct TensorAttention {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 if (chunk < chunks) {
-                    load_words(k[j][i], keys + (chunk * PAGE + i * 8 + lane() / 4) * 16);
+                    load_words(k[j][i], keys + (chunk * PAGE + i * 8 + lane() / 4) * Element::CHUNK_BYTES);
                 }
             }
         }
@@ -172,9 +188,9 @@ struct TensorAttention {
     // 64 elements of the lane's positions.
     DEVICE void load_values(Values& to_words, int j) const {
         const int padded = a.kv.padded();
-        const int stride = padded * Element::BYTES;
+        const int stride = static_cast<int>(Element::bytes(padded));
         const int element = j * 64 + lane() / 4 * 8;
-        const uint8_t* values = a.kv.values + block * padded * (PAGE * Element::BYTES) + element * Element::BYTES;
+        const uint8_t* values = a.kv.values + Element::bytes(block * padded * PAGE + element);
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             // FP16 that is not seen may be NaN; integers and FP8 are finite, and have a weight of zero.
@@ -186,6 +202,7 @@ struct TensorAttention {
 
     // The scores of the lane's positions; minus infinity where they are not seen.
     DEVICE void score(float (&scores)[8], const uint32_t* queries) const {
+        float minimums[8] = {};  // of keys, times the sums of queries
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             scores[i] = 0;
@@ -204,6 +221,11 @@ struct TensorAttention {
                 for (int i = 0; i < 4; i++) {
                     if constexpr (TYPE == KvType::F16) {
                         mma_f16(products[i], rows, k[j][i][2 * step], k[j][i][2 * step + 1]);
+                    } else if constexpr (TYPE == KvType::INT4) {
+                        const uint32_t word = k[j][i][step / 2];
+                        const int at = step % 2 * 4;
+                        mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(word, at, word, at + 2),
+                                Fp16Pairs<TYPE>::of(word, at + 1, word, at + 3));
                     } else {
                         mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(k[j][i][step], 0, k[j][i][step], 1),
                                 Fp16Pairs<TYPE>::of(k[j][i][step], 2, k[j][i][step], 3));
@@ -212,22 +234,30 @@ struct TensorAttention {
             }
 #pragma unroll
             for (int i = 0; i < 8; i++) {
-                const float scale =
+                const float word =
                     Element::SCALED ? __shfl_sync(ALL_LANES, key_scales[j * 4 * CHUNK / 64], position_of(i)) : 1;
-                scores[i] = fmaf(products[i / 2][i % 2] + products[i / 2][2 + i % 2], scale, scores[i]);
+                scores[i] = fmaf(products[i / 2][i % 2] + products[i / 2][2 + i % 2], Element::scale(word), scores[i]);
+                if constexpr (Element::HAS_MINIMUM) {
+                    minimums[i] = fmaf(__uint_as_float(queries[QUERY_SUMS + lane() / 4 * GROUPS + j]),
+                                       Element::minimum(word), minimums[i]);
+                }
             }
         }
         const float factor = __uint_as_float(queries[OPERANDS + lane() / 4]);  // what queries were divided by
         const float inverse_cap = a.inverse_cap();
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            scores[i] = sees(i) ? a.score(scores[i] * factor, inverse_cap) : -INFINITY;
+            scores[i] = sees(i)
+                            ? a.score(Element::HAS_MINIMUM ? fmaf(scores[i], factor, minimums[i]) : scores[i] * factor,
+                                      inverse_cap)
+                            : -INFINITY;
         }
     }
 
     // Weights times the scales of 64 elements of values, brought to at most WEIGHT_FACTOR; what they are to be
-    // multiplied by is returned. What is not seen is left out: its scale is of another sequence, or of none.
-    DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], int j) const {
+    // multiplied by is returned. What is not seen is left out: its scale is of another sequence, or of none. To
+    // `minimum` goes what the lane's minimums add to each sum.
+    DEVICE float scale_weights(float (&scaled)[8], const float (&weights)[8], int j, float& minimum) const {
         if constexpr (!Element::SCALED) {
 #pragma unroll
             for (int i = 0; i < 8; i++) {
@@ -238,9 +268,10 @@ struct TensorAttention {
         float common = 0;
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            const float scale = __shfl_sync(ALL_LANES, value_scales[j], position_of(i));
-            scaled[i] = weights[i] == 0 ? 0 : weights[i] * scale;
+            const float word = __shfl_sync(ALL_LANES, value_scales[j], position_of(i));
+            scaled[i] = weights[i] == 0 ? 0 : weights[i] * Element::scale(word);
             common = fmaxf(common, scaled[i]);
+            minimum += weights[i] == 0 ? 0 : weights[i] * Element::minimum(word);
         }
         common = quad_max(common);
         const float inverse = common > 1e-33f ? WEIGHT_FACTOR / common : 0;
@@ -254,7 +285,11 @@ struct TensorAttention {
     // Weighted sums of values 64 j to 64 j + 63, to shared memory: to[element] of the lane's head.
     DEVICE void add_values(float* sums, const float (&weights)[8], int j) {
         float scaled[8];
-        const float common = scale_weights(scaled, weights, j);
+        float minimum = 0;
+        const float common = scale_weights(scaled, weights, j, minimum);
+        if constexpr (Element::HAS_MINIMUM) {
+            minimum = quad_sum(minimum);
+        }
         Values& words = v[EARLY ? j : 0];
         if constexpr (!EARLY) {
             load_values(words, j);
@@ -268,7 +303,7 @@ struct TensorAttention {
             const auto* w = words + k;
 #pragma unroll
             for (int e = 0; e < 8; e++) {
-                constexpr int EACH = 4 / Element::BYTES;  // elements of a word
+                constexpr int EACH = 32 / Element::BITS;  // elements of a word
                 const int word = e / EACH;
                 mma_f16(products[e], rows, Fp16Pairs<TYPE>::of(w[0][word], e % EACH, w[1][word], e % EACH),
                         Fp16Pairs<TYPE>::of(w[2][word], e % EACH, w[3][word], e % EACH));
@@ -281,7 +316,8 @@ struct TensorAttention {
                 uint32_t sum[4];
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    sum[i] = __float_as_uint((products[e + i][r] + products[e + i][2 + r]) * common);
+                    const float product = products[e + i][r] + products[e + i][2 + r];
+                    sum[i] = __float_as_uint(Element::HAS_MINIMUM ? fmaf(product, common, minimum) : product * common);
                 }
                 store16(sums + (lane() % 4 * 2 + r) * 8 + e, Words4{sum[0], sum[1], sum[2], sum[3]});
             }

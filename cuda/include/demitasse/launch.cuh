@@ -127,14 +127,16 @@ constexpr DEVICE int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM
 constexpr DEVICE int scale_groups(int dim) { return (dim + SCALE_GROUP - 1) / SCALE_GROUP; }
 
 constexpr int APPEND_THREADS = 64;  // kv_append
+constexpr int ROTATE_HEADS = 8;     // rotate: of a block, a warp each
+constexpr int ROTATE_THREADS = 32 * ROTATE_HEADS;
 // attention_decode: query heads of a block, of which a KV head has `query_heads`.
-constexpr DEVICE int decode_heads(int bytes, int query_heads) { return bytes < 4 ? 8 : query_heads == 1 ? 1 : 4; }
-constexpr DEVICE int decode_threads(int bytes) { return bytes < 4 ? 256 : 128; }
+constexpr DEVICE int decode_heads(int bits, int query_heads) { return bits < 32 ? 8 : query_heads == 1 ? 1 : 4; }
+constexpr DEVICE int decode_threads(int bits) { return bits < 32 ? 256 : 128; }
 // The kernel's elements of a head, at most; FP32 has one for all.
-constexpr DEVICE int decode_dim(int bytes, int dim) { return bytes < 4 ? (dim <= 128 ? 128 : 256) : MOST_HEAD_DIM; }
+constexpr DEVICE int decode_dim(int bits, int dim) { return bits < 32 ? (dim <= 128 ? 128 : 256) : MOST_HEAD_DIM; }
 // Query heads of a KV head that more blocks than one take.
-constexpr DEVICE int decode_passes(int bytes, int query_heads) {
-    return (query_heads + decode_heads(bytes, query_heads) - 1) / decode_heads(bytes, query_heads);
+constexpr DEVICE int decode_passes(int bits, int query_heads) {
+    return (query_heads + decode_heads(bits, query_heads) - 1) / decode_heads(bits, query_heads);
 }
 
 constexpr int PREFILL_ROWS = 64;  // attention_prefill: of a block

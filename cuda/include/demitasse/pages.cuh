@@ -3,7 +3,8 @@
 // Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so
 // that lanes that stand for positions read side by side; values [position][element], elements padded to 16; and for
 // INT8 and FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. Scales of FP8 are stored times 2^8: an
-// E4M3 byte that is shifted into FP16 is its value times 2^-8.
+// E4M3 byte that is shifted into FP16 is its value times 2^-8. INT4 has chunks of 16 elements, in 8 bytes, the first of
+// two elements in the lower bits, and for a scale a word of an FP16 scale (lower half) and an FP16 minimum.
 #pragma once
 
 #include "demitasse/quantize.cuh"
@@ -12,7 +13,7 @@ namespace demitasse {
 
 constexpr float FP8_FACTOR = 256;
 
-enum class KvType : int64_t { F32, F16, INT8, FP8 };
+enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
 
 struct KvPages {
     uint8_t* keys;
@@ -116,13 +117,30 @@ struct DecodeBlock {
 
 template <KvType TYPE>
 struct KvElement {
-    static constexpr int BYTES = TYPE == KvType::F32 ? 4 : TYPE == KvType::F16 ? 2 : 1;
-    static constexpr int CHUNK = 16 / BYTES;  // elements of 16 bytes
-    static constexpr bool SCALED = BYTES == 1;
+    static constexpr int BITS = TYPE == KvType::F32 ? 32 : TYPE == KvType::F16 ? 16 : TYPE == KvType::INT4 ? 4 : 8;
+    static constexpr int CHUNK_BYTES = TYPE == KvType::INT4 ? 8 : 16;
+    static constexpr int CHUNK = CHUNK_BYTES * 8 / BITS;  // elements
+    static constexpr bool SCALED = BITS <= 8;
+    static constexpr bool HAS_MINIMUM = TYPE == KvType::INT4;
+
+    // Bytes of so many elements, which are whole bytes.
+    static constexpr DEVICE int64_t bytes(int64_t elements) { return elements * BITS / 8; }
+    // Where element d of a position lies, in bytes from the beginning of a head's block of keys.
+    static DEVICE int64_t key_offset(int d, int position) {
+        return static_cast<int64_t>(d / CHUNK * PAGE + position) * CHUNK_BYTES + bytes(d % CHUNK);
+    }
+
+    // The scale, and the minimum, in the word of a group.
+    static DEVICE float scale(float word) {
+        return HAS_MINIMUM ? fp16_to_float(static_cast<uint16_t>(__float_as_uint(word))) : word;
+    }
+    static DEVICE float minimum(float word) {
+        return HAS_MINIMUM ? fp16_to_float(static_cast<uint16_t>(__float_as_uint(word) >> 16)) : 0;
+    }
 
     // Element i of 16 bytes; FP8 times 2^-8.
     static DEVICE float get(const Words4& w, int i) {
-        const int at = i * BYTES / 4;
+        const int at = i * BITS / 32;
         const uint32_t word = at == 0 ? w.x : at == 1 ? w.y : at == 2 ? w.z : w.w;
         if constexpr (TYPE == KvType::F32) {
             return __uint_as_float(word);
@@ -130,6 +148,8 @@ struct KvElement {
             return fp16_to_float(static_cast<uint16_t>(word >> 16 * (i % 2)));
         } else if constexpr (TYPE == KvType::INT8) {
             return static_cast<float>(static_cast<int8_t>(word >> 8 * (i % 4)));
+        } else if constexpr (TYPE == KvType::INT4) {
+            return static_cast<float>(word >> 4 * (i % 8) & 15);
         } else {
             const uint32_t byte = word >> 8 * (i % 4) & 0xFF;
             return fp16_to_float(static_cast<uint16_t>((byte & 0x80) << 8 | (byte & 0x7F) << 7));

@@ -17,7 +17,7 @@ constexpr int PANEL = 16;                   // rows of a weight panel
 constexpr int GROUP = 32;                   // columns that share an activation scale
 constexpr int ROW_BLOCK = 64;               // activation rows whose groups lie together
 constexpr int PAGE = 32;                    // positions of a page of the key-value cache
-constexpr int SCALE_GROUP = 64;             // elements of a head that share a scale in the 8-bit caches
+constexpr int SCALE_GROUP = 64;             // elements of a head that share a scale in caches of 8 bits and fewer
 constexpr int SEGMENT = 512;                // positions whose attention is computed alone and then merged
 constexpr int QUERY_BLOCK = 16;             // rows of one sequence that a task of attention takes
 constexpr int STATE_HEADER = 16;            // FP32 elements of an attention state before its vector
@@ -32,6 +32,7 @@ enum class Op : int64_t {
     QUANTIZE_PANELS,
     LINEAR,
     ROPE,
+    ROTATE,
     KV_APPEND,
     ATTENTION,
     ATTENTION_MERGE,
@@ -49,7 +50,7 @@ enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 enum class OutputType : int64_t { F32, F16, BF16 };
 
 // Elements of a key-value cache.
-enum class KvType : int64_t { F32, F16, INT8, FP8 };
+enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
 
 // A packed matrix, see PackedMatrix in Java for the layout.
 struct Matrix {
@@ -147,7 +148,10 @@ struct RopeArgs {
 };
 
 // The pages of a cache. Per layer, page and head: keys [element][position], values [position][element], elements padded
-// to ELEMENT_MULTIPLE; and for INT8 and FP8 FP32 scales [group of elements][position] for each.
+// to ELEMENT_MULTIPLE; and for INT8 and FP8 FP32 scales [group of elements][position] for each. INT4 has a word of an
+// FP16 scale (lower half) and an FP16 minimum in a scale's place; its keys are [pair of elements][position], the even
+// element in the lower four bits, and its values [position][8 bytes of 16 elements], the first eight of them in the
+// lower bits: a byte is of one position, so that rows may be stored side by side.
 struct KvPages {
     uint8_t* keys;
     uint8_t* values;
@@ -160,9 +164,11 @@ struct KvPages {
 
     int64_t padded() const { return (head_dim + ELEMENT_MULTIPLE - 1) / ELEMENT_MULTIPLE * ELEMENT_MULTIPLE; }
     int64_t scale_groups() const { return (head_dim + SCALE_GROUP - 1) / SCALE_GROUP; }
-    int64_t element_bytes() const { return type == KvType::F32 ? 4 : type == KvType::F16 ? 2 : 1; }
+    int64_t element_bits() const {
+        return type == KvType::F32 ? 32 : type == KvType::F16 ? 16 : type == KvType::INT4 ? 4 : 8;
+    }
     int64_t block(int64_t layer, int64_t page, int64_t head) const { return (layer * pages + page) * heads + head; }
-    int64_t block_bytes() const { return padded() * PAGE * element_bytes(); }
+    int64_t block_bytes() const { return padded() * PAGE * element_bits() / 8; }
 };
 
 // Where the rows of a batch stand.
@@ -170,6 +176,13 @@ struct BatchRows {
     int64_t count;
     const int32_t* positions;
     const int32_t* const* pages;  // rows of one sequence share the pointer
+};
+
+struct RotateArgs {
+    float* x;
+    int64_t rows;
+    int64_t heads;
+    int64_t head_dim;
 };
 
 struct KvAppendArgs {
@@ -250,6 +263,7 @@ struct Command {
         QuantizePanelsArgs quantize_panels;
         LinearArgs linear;
         RopeArgs rope;
+        RotateArgs rotate;
         KvAppendArgs kv_append;
         AttentionArgs attention;
         GatedActivationArgs gated_activation;

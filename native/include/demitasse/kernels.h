@@ -36,6 +36,7 @@ const KernelTable* table_i8mm();
 constexpr int ADD_BLOCK = 4096;       // elements of a task of add
 constexpr int FUNCTION_BLOCK = 1024;  // elements of a task of an operation with exponentials
 constexpr int NORM_ELEMENTS = 4096;   // elements of a task of rms_norm, at least one row
+constexpr int ROTATE_ROWS = 16;       // rows of a task of rotate
 constexpr int APPEND_ROWS = 16;       // rows of a task of kv_append
 constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantization
 constexpr int GEMV_TASKS = 16;        // tasks that a matrix by a few rows is cut into, within the limits of their bytes

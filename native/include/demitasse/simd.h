@@ -15,6 +15,9 @@
 //   store_f16                 FP16, nearest, ties to even
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
+//   load_u4(p, shift)         four bits of each of LANES bytes, from bit `shift` on, 0 or 4, as FP32, exact
+//   load_u4_block(p, i)       elements i, a multiple of LANES, and on; eight bytes hold sixteen elements, the first
+//                             eight in their lower bits
 //   store_s8                  the lanes, which are within signed bytes, as LANES bytes
 //   add_nibbles<N>(s, w, a)   adds N x 4 columns of weights 0 ... 15 times signed bytes to partial sums, at most 32
 //                             columns in all
@@ -98,6 +101,12 @@ inline uint16_t float_to_fp16(float value) {
     uint32_t fp16 = (bits >> 13) - (112 << 10);
     return static_cast<uint16_t>(sign | (fp16 > 0x7C00 ? 0x7C00 : fp16));
 }
+
+#if !defined(DM_LOAD_U4_BLOCK)
+inline F32 load_u4_block(const uint8_t* p, int64_t i) {
+    return load_u4(p + i / 16 * 8 + i % 8, static_cast<int>(i & 8) / 2);
+}
+#endif
 
 #if !defined(DM_STORE_F16)
 inline void store_f16(uint16_t* p, F32 v) {

@@ -84,6 +84,10 @@ inline F32 load_bf16(const uint16_t* p) {
 inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
+inline F32 load_u4(const uint8_t* p, int shift) {
+    const I32 bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return to_f32(_mm256_and_si256(_mm256_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
+}
 inline F32 load_fp8(const uint8_t* p) {
     __m128i x = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(x, 7), _mm_set1_epi16(static_cast<short>(0xBFFF))));

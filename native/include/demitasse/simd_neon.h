@@ -66,6 +66,11 @@ inline int8x8_t load_four(const uint8_t* p) {
     return vreinterpret_s8_s32(vdup_n_s32(word(reinterpret_cast<const int8_t*>(p))));
 }
 inline F32 load_s8(const uint8_t* p) { return to_f32(vmovl_s16(vget_low_s16(vmovl_s8(load_four(p))))); }
+inline F32 load_u4(const uint8_t* p, int shift) {
+    const uint32x4_t bytes = vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s8(load_four(p)))));
+    const uint32x4_t shifted = vshlq_u32(bytes, vdupq_n_s32(-shift));
+    return vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(15)));
+}
 inline F32 load_fp8(const uint8_t* p) {
     int16x4_t x = vshl_n_s16(vget_low_s16(vmovl_s8(load_four(p))), 7);
     return vcvt_f32_f16(vreinterpret_f16_s16(vand_s16(x, vdup_n_s16(static_cast<int16_t>(0xBFFF)))));

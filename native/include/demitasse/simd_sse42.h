@@ -89,6 +89,10 @@ inline F32 load_bf16(const uint16_t* p) {
 inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p)))));
 }
+inline F32 load_u4(const uint8_t* p, int shift) {
+    const I32 bytes = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))));
+    return to_f32(_mm_and_si128(_mm_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
+}
 inline F32 load_fp8(const uint8_t* p) {
     I32 x = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))));
     I32 magnitude = shift_left<20>(_mm_and_si128(x, set1_i(0x7F)));

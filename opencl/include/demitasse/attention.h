@@ -39,6 +39,12 @@ void load_chunk(global const uchar* at, float* key) {
     vstore8(vloada_half8(0, (global const half*)at), 0, key);
 #elif KV_TYPE == 2
     vstore16(convert_float16(*(global const char16*)at), 0, key);
+#elif KV_TYPE == 4
+    const uchar8 pairs = *(global const uchar8*)at;
+    float16 elements;
+    elements.even = convert_float8(pairs & (uchar8)(15));
+    elements.odd = convert_float8(pairs >> (uchar8)(4));
+    vstore16(elements, 0, key);
 #else
     vstore16(fp8_to_floats(*(global const uchar16*)at), 0, key);
 #endif
@@ -47,25 +53,34 @@ void load_chunk(global const uchar* at, float* key) {
 // Scores of the queries and a position, before scale and cap. `queries` by element.
 Many scores_of(global const uchar* cache, const AttentionArgs* a, long block, int slot, local const Many* queries) {
     const int padded = padded_dim((int)a->kv.head_dim);
-    global const uchar* keys = cache + a->kv.keys + block * padded * PAGE * KV_BYTES + slot * 16;
+    global const uchar* keys = cache + a->kv.keys + block * padded * PAGE * KV_BITS / 8 + slot * KV_CHUNK_BYTES;
     Many scores = 0;
     for (int from = 0; from < padded; from += SCALE_GROUP) {
         Many sums = 0;
+#if KV_SCALED
+        const long group = (block * scale_groups(a->kv) + from / SCALE_GROUP) * PAGE + slot;
+#endif
+#if KV_TYPE == 4
+        const float scale = vload_half((size_t)(2 * group), READ(half, cache, a->kv.key_scales));
+        const float minimum = vload_half((size_t)(2 * group + 1), READ(half, cache, a->kv.key_scales));
+#endif
         const int end = min(padded, from + SCALE_GROUP);
         for (int d = from; d < end; d += KV_CHUNK) {
             float key[KV_CHUNK];
-            load_chunk(keys + d / KV_CHUNK * (PAGE * 16), key);
+            load_chunk(keys + d / KV_CHUNK * (PAGE * KV_CHUNK_BYTES), key);
             for (int i = 0; i < KV_CHUNK; i++) {
+#if KV_TYPE == 4
+                key[i] = fma(key[i], scale, minimum);
+#endif
                 sums = fma((Many)key[i], queries[d + i], sums);
             }
         }
-#if KV_SCALED
-        const float scale =
-            READ(float, cache, a->kv.key_scales)[(block * scale_groups(a->kv) + from / SCALE_GROUP) * PAGE + slot];
-#else
-        const float scale = 1;
-#endif
+#if KV_SCALED && KV_TYPE != 4
+        const float scale = READ(float, cache, a->kv.key_scales)[group];
         scores = fma(sums, (Many)scale, scores);
+#else
+        scores += sums;
+#endif
     }
     scores *= a->scale.value;
     if (a->soft_cap.value != 0) {
@@ -82,14 +97,14 @@ void add_values(global const uchar* cache, const AttentionArgs* a, global const 
     const int padded = padded_dim((int)a->kv.head_dim);
     for (int p = begin; p < end; p++) {
         const long block = kv_block(a->kv, a->layer, pages[p / PAGE], kv_head);
-        const long vector = a->kv.values + (block * PAGE + p % PAGE) * padded * KV_BYTES;
+        const long vector = a->kv.values + (block * PAGE + p % PAGE) * padded * KV_BITS / 8;
         for (int j = 0; j < ELEMENTS; j++) {
             const int d = item() + j * ATTENTION_ITEMS;
             if (d < padded) {
                 float value = kv_element(cache, vector, d);
 #if KV_SCALED
-                value *=
-                    READ(float, cache, a->kv.value_scales)[(block * scale_groups(a->kv) + j) * PAGE + p % PAGE];
+                const long group = (block * scale_groups(a->kv) + j) * PAGE + p % PAGE;
+                value = kv_scaled(cache, a->kv.value_scales, group, value);
 #endif
                 values[j] = fma((Many)value, weights[p % ATTENTION_ITEMS], values[j]);
             }

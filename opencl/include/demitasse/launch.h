@@ -43,6 +43,7 @@ enum { MOST_HEAD_DIM = 256 };
 enum { DIM_MULTIPLE = 16 };  // elements to which those of a head are padded
 int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_MULTIPLE; }
 
+enum { ROTATE_ITEMS = 64 };
 enum { APPEND_ITEMS = SCALE_GROUP };
 enum { ATTENTION_ITEMS = 64 };  // positions that are looked at together; then items have elements
 int item_elements(int dim) { return dim <= 64 ? 1 : dim <= 128 ? 2 : 4; }

@@ -3,20 +3,25 @@
 //
 // Per layer, page and head: keys [chunk][position][16 bytes], where a chunk is 16 bytes of a position's elements, so
 // that items that stand for positions read side by side; values [position][element], elements padded to 16; and for
-// INT8 and FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. KV_TYPE says which type a kernel is for.
+// INT8 and FP8 (E4M3) FP32 scales [group of 64 elements][position] for each. INT4 has chunks of 16 elements, in 8
+// bytes, the first of two elements in the lower bits, and for a scale an FP16 scale and an FP16 minimum. KV_TYPE says
+// which type a kernel is for.
 #include "quantize.h"
 
-enum KvType { KV_F32, KV_F16, KV_INT8, KV_FP8 };
+enum KvType { KV_F32, KV_F16, KV_INT8, KV_FP8, KV_INT4 };
 
 #if KV_TYPE == 0
-#define KV_BYTES 4
+#define KV_BITS 32
 #elif KV_TYPE == 1
-#define KV_BYTES 2
+#define KV_BITS 16
+#elif KV_TYPE == 4
+#define KV_BITS 4
 #else
-#define KV_BYTES 1
+#define KV_BITS 8
 #endif
-#define KV_CHUNK (16 / KV_BYTES)  // elements of 16 bytes
-#define KV_SCALED (KV_BYTES == 1)
+#define KV_CHUNK_BYTES (KV_BITS == 4 ? 8 : 16)
+#define KV_CHUNK (KV_CHUNK_BYTES * 8 / KV_BITS)  // elements
+#define KV_SCALED (KV_BITS <= 8)
 
 typedef struct KvPages {
     long keys;
@@ -104,7 +109,22 @@ float kv_element(global const uchar* memory, long offset, long i) {
     return vload_half((size_t)i, READ(half, memory, offset));
 #elif KV_TYPE == 2
     return (float)READ(char, memory, offset)[i];
+#elif KV_TYPE == 4
+    return (float)(READ(uchar, memory, offset)[i / 2] >> (int)(i % 2) * 4 & 15);
 #else
     return fp8_to_float(READ(uchar, memory, offset)[i]);
 #endif
 }
+
+#if KV_SCALED
+// A number of a group of elements as what it stands for; `group` counts scales from `scales` on.
+float kv_scaled(global const uchar* memory, long scales, long group, float element) {
+#if KV_TYPE == 4
+    const float scale = vload_half((size_t)(2 * group), READ(half, memory, scales));
+    const float minimum = vload_half((size_t)(2 * group + 1), READ(half, memory, scales));
+    return fma(element, scale, minimum);
+#else
+    return element * READ(float, memory, scales)[group];
+#endif
+}
+#endif

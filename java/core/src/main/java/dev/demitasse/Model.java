@@ -150,7 +150,8 @@ public final class Model implements AutoCloseable {
                             options.sequences(),
                             Math.min(options.batchRows(), context),
                             options.promptChunk(),
-                            options.kvType()),
+                            options.kvType(),
+                            options.kvRotation().rotates(options.kvType())),
                     tokenizer.vocabulary()::isEnd);
             ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
             return new Model(config, tokenizer, format, device, weights, engine);

@@ -2,6 +2,7 @@ package dev.demitasse;
 
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.Map;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param batchRows rows of a forward pass at most
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers
+ * @param kvRotation whether the cache holds keys and values rotated
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
  * @param chatTemplate a chat template in Jinja instead of the file's own; null for that
  * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example:
@@ -32,18 +34,20 @@ public record ModelOptions(
         int batchRows,
         int promptChunk,
         KvType kvType,
+        KvRotation kvRotation,
         @Nullable WeightLayout forcedLayout,
         @Nullable String chatTemplate,
         Map<String, Object> templateVariables) {
     /** The first backend that works, a context of 4096, four sessions, an F16 cache. */
-    public static final ModelOptions DEFAULT =
-            new ModelOptions("auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, null, null, Map.of());
+    public static final ModelOptions DEFAULT = new ModelOptions(
+            "auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, KvRotation.AUTO, null, null, Map.of());
 
     /** Checks the values. */
     public ModelOptions {
         Objects.requireNonNull(backend, "backend");
         Objects.requireNonNull(device, "device");
         Objects.requireNonNull(kvType, "kvType");
+        Objects.requireNonNull(kvRotation, "kvRotation");
         templateVariables = Map.copyOf(templateVariables);
         if (contextLength < 0 || sequences < 1 || batchRows < 1 || promptChunk < 1) {
             throw new UsageException("A model needs at least one sequence, batch row and prompt row, and a context.");
@@ -60,6 +64,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -75,6 +80,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -90,6 +96,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -105,6 +112,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -120,6 +128,7 @@ public record ModelOptions(
                 rows,
                 chunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -135,6 +144,23 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 type,
+                kvRotation,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
+    }
+
+    /** The same with a cache that is rotated or not. */
+    public ModelOptions withKvRotation(KvRotation rotation) {
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                rotation,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -150,6 +176,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 layout,
                 chatTemplate,
                 templateVariables);
@@ -165,6 +192,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 jinja,
                 templateVariables);
@@ -180,6 +208,7 @@ public record ModelOptions(
                 batchRows,
                 promptChunk,
                 kvType,
+                kvRotation,
                 forcedLayout,
                 chatTemplate,
                 variables);

@@ -206,7 +206,7 @@ public final class DeviceBenchmark {
         int dim = sizes[2];
         int depth = sizes[3];
         int pages = (depth + KvShape.PAGE - 1) / KvShape.PAGE;
-        long layerBytes = 2L * sequences * kvHeads * dim * depth * type.bytes();
+        long layerBytes = type.bytes(2L * sequences * kvHeads * dim * depth);
         int layers = (int) Math.max(1, mode.coldBytes / layerBytes);
         int[][] tables = new int[sequences][pages];
         int[] positions = new int[sequences];

@@ -155,7 +155,11 @@ public final class ModelBenchmark {
                     file.metadata(), shape.vocabulary, new RopeFrequencies.Factors(null, null, null), context);
             try (Weights weights = new Weights(file, config, device, null);
                     Engine engine = new Engine(
-                            config, weights, device, new Engine.Limits(context, most, 512, 512, kvType), id -> false)) {
+                            config,
+                            weights,
+                            device,
+                            new Engine.Limits(context, most, 512, 512, kvType, false),
+                            id -> false)) {
                 String model = String.format(
                         Locale.ROOT, "\"model\":\"%s\",\"type\":\"%s\",\"cache\":\"%s\"", shape.name, type, kvType);
                 print(String.format(

@@ -92,7 +92,10 @@ final class EvaluateCommand implements Callable<Integer> {
             Evaluation.Result result = Evaluation.compare(
                     model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
             report.write(() -> EvaluationReport.page(
-                    result, selection.model + " (" + selection.kvType + ")", base + " (" + baseKvType + ")", window));
+                    result,
+                    selection.model + " (" + selection.cache() + ")",
+                    base + " (" + other.cache() + ")",
+                    window));
             if (json) {
                 System.out.println(json(result, window, found, baseFound));
             } else {

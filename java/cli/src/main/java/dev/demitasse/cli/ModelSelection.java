@@ -5,8 +5,10 @@ import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -54,6 +56,13 @@ final class ModelSelection {
     KvType kvType = KvType.F16;
 
     @Option(
+            names = "--kv-rotation",
+            paramLabel = "WHEN",
+            description = "Whether keys and values are stored rotated by a Hadamard matrix, which costs little and"
+                    + " helps few bits: ${COMPLETION-CANDIDATES} (default: auto, with 8 bits and fewer).")
+    KvRotation kvRotation = KvRotation.AUTO;
+
+    @Option(
             names = {"-c", "--ctx"},
             paramLabel = "N",
             description = "Positions of a session (default: 4096, or the model's).")
@@ -73,6 +82,11 @@ final class ModelSelection {
         return ModelCache.standard().resolve(model, Catalogue.load());
     }
 
+    /** The cache's type, for people, and whether it is rotated. */
+    String cache() {
+        return kvType.toString().toLowerCase(Locale.ROOT) + (kvRotation.rotates(kvType) ? " rotated" : "");
+    }
+
     /** The options for loading it for one session. */
     ModelOptions options() {
         return ModelOptions.DEFAULT
@@ -80,6 +94,7 @@ final class ModelSelection {
                 .withDevice(new DeviceOptions(threads, device, activations, instructionSet, batchInvariant))
                 .withContextLength(context)
                 .withKvType(kvType)
+                .withKvRotation(kvRotation)
                 .withSequences(1);
     }
 

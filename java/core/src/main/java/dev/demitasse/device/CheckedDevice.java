@@ -335,18 +335,28 @@ public final class CheckedDevice implements Device {
     @Override
     public void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles) {
         recorded(() -> {
-            requireRows(rows, headDim);
-            require(heads >= 0, () -> "rope takes 0 heads or more, not " + heads + ".");
+            long elements = headElements("rope", rows, heads, headDim);
             require(
                     ropeDim >= 2 && ropeDim % 2 == 0 && ropeDim <= headDim,
                     () -> "rope rotates pairs: " + ropeDim + " elements of heads of " + headDim + " are none.");
             Objects.requireNonNull(kind, "kind");
-            require(
-                    (long) rows * heads <= Long.MAX_VALUE / headDim,
-                    () -> "rope: " + rows + " rows of " + heads + " heads are more than memory holds.");
-            Buffer values = floats(x, (long) rows * heads * headDim);
-            device.rope(values, rows, heads, headDim, ropeDim, kind, floats(angles, rows, ropeDim));
+            device.rope(floats(x, elements), rows, heads, headDim, ropeDim, kind, floats(angles, rows, ropeDim));
         });
+    }
+
+    @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        recorded(() -> device.rotate(floats(x, headElements("rotate", rows, heads, headDim)), rows, heads, headDim));
+    }
+
+    /** Elements of rows of heads. */
+    private static long headElements(String operation, int rows, int heads, int headDim) {
+        requireRows(rows, headDim);
+        require(heads >= 0, () -> operation + " takes 0 heads or more, not " + heads + ".");
+        require(
+                (long) rows * heads <= Long.MAX_VALUE / headDim,
+                () -> operation + ": " + rows + " rows of " + heads + " heads are more than memory holds.");
+        return (long) rows * heads * headDim;
     }
 
     @Override

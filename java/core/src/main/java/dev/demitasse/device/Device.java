@@ -116,6 +116,17 @@ public interface Device extends AutoCloseable {
      */
     void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles);
 
+    /**
+     * Rotates heads by a Hadamard matrix, in place: of each head, every run of n elements, n the largest power of two
+     * that divides {@code headDim}, becomes {@code H x / sqrt(n)} with {@code H[i][k] = (-1)^popcount(i & k)}. The
+     * rotation is its own inverse and keeps products of two heads, so that queries and keys may be rotated alike, and
+     * values and what attention makes of them; it spreads what sticks out, which few bits would lose (Ashkboos et al.,
+     * "QuaRot", 2024).
+     *
+     * @param x rows × heads × headDim
+     */
+    void rotate(Buffer x, int rows, int heads, int headDim);
+
     /** Stores the keys and values (rows × kvHeads × headDim) of a batch's rows in a layer of the cache. */
     void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows);
 

@@ -124,6 +124,11 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        device.rotate(x, rows, heads, headDim);
+    }
+
+    @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         device.kvAppend(kv, layer, keys, values, rows);
     }

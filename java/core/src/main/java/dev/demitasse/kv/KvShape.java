@@ -44,7 +44,7 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
 
     /** Bytes of the keys (or of the values) of all layers. */
     public long bytes() {
-        return pageElements() * layers * pages * type.bytes() + scales() * Float.BYTES;
+        return type.bytes(pageElements() * layers * pages) + scales() * Float.BYTES;
     }
 
     /** Groups of elements of a head that have a scale of their own in types with scales. */
@@ -53,7 +53,8 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
     }
 
     /**
-     * Scales of the keys (or of the values): one for each layer, page, head, group and position; 0 for types without.
+     * Scales of the keys (or of the values), of 32 bits: one for each layer, page, head, group and position; 0 for
+     * types without.
      */
     public long scales() {
         return type.scaled() ? (long) layers * pages * kvHeads * scaleGroups() * PAGE : 0;

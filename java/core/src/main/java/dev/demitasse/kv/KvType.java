@@ -3,37 +3,42 @@ package dev.demitasse.kv;
 /** How keys and values are stored. */
 public enum KvType {
     /** 32-bit floating point. */
-    F32(4),
+    F32(32),
     /** IEEE 754 binary16. */
-    F16(2),
+    F16(16),
     /**
      * Signed bytes with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 127}.
      */
-    INT8(1),
+    INT8(8),
     /**
      * FP8 E4M3 with an FP32 scale for each position and {@link KvShape#SCALE_GROUP} elements, {@code max|x| / 448}
      * (Micikevicius et al., "FP8 Formats for Deep Learning", 2022).
      */
-    FP8(1);
+    FP8(8),
+    /**
+     * Four bits, 0 to 15, with a scale and a minimum, both FP16 in one word, for each position and {@link
+     * KvShape#SCALE_GROUP} elements: 4.5 bits an element, as many as Q4_0 takes.
+     */
+    INT4(4);
 
-    private final int bytes;
+    private final int bits;
 
-    KvType(int bytes) {
-        this.bytes = bytes;
+    KvType(int bits) {
+        this.bits = bits;
     }
 
-    /** Bytes of an element. */
-    public int bytes() {
-        return bytes;
+    /** Bits of an element. */
+    public int bits() {
+        return bits;
     }
 
-    /** Whether elements have a scale. */
+    /** Bytes of {@code elements} elements, an even number of them. */
+    public long bytes(long elements) {
+        return elements * bits / Byte.SIZE;
+    }
+
+    /** Whether a group of elements has a scale. */
     public boolean scaled() {
-        return bytes == 1;
-    }
-
-    /** The largest magnitude that an element of a scaled type stands for, times its scale. */
-    public float limit() {
-        return this == INT8 ? 127 : 448;
+        return bits <= 8;
     }
 }

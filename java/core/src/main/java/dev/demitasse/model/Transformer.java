@@ -32,6 +32,7 @@ public final class Transformer implements AutoCloseable {
     private final int maximumRows;
     private final List<Buffer> owned = new ArrayList<>();
     private final int positions;
+    private final boolean rotated; // keys and values of the cache
     private int knownAngles; // positions, from 0 on, whose angles are in the tables
 
     private final Buffer residual; // rows × hidden
@@ -97,13 +98,16 @@ public final class Transformer implements AutoCloseable {
      *
      * @param maximumRows rows that a batch has at most
      * @param positions positions that a sequence has at most
+     * @param rotated whether the cache holds keys and values rotated
      */
-    public Transformer(ModelConfig config, Weights weights, Device device, int maximumRows, int positions) {
+    public Transformer(
+            ModelConfig config, Weights weights, Device device, int maximumRows, int positions, boolean rotated) {
         this.config = config;
         this.weights = weights;
         this.device = device;
         this.maximumRows = maximumRows;
         this.positions = positions;
+        this.rotated = rotated;
         int queries = config.heads() * config.headDim();
         int keys = config.kvHeads() * config.headDim();
         residual = allocate(maximumRows, config.hidden());
@@ -286,6 +290,11 @@ public final class Transformer implements AutoCloseable {
                 ropeDim,
                 config.architecture().rope(),
                 layerAngles);
+        if (rotated) {
+            device.rotate(query, count, config.heads(), headDim);
+            device.rotate(key, count, config.kvHeads(), headDim);
+            device.rotate(value, count, config.kvHeads(), headDim);
+        }
         device.kvAppend(kv, layer, key, value, rows);
         AttentionShape shape = new AttentionShape(
                 config.heads(),
@@ -295,6 +304,9 @@ public final class Transformer implements AutoCloseable {
                 config.attentionSoftCap(),
                 config.window(layer));
         device.attention(query, kv, layer, shape, rows, attended);
+        if (rotated) {
+            device.rotate(attended, count, config.heads(), headDim);
+        }
         device.linear(attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
         if (block.postAttentionNorm() != null) {
             device.rmsNorm(branch, block.postAttentionNorm(), count, config.hidden(), config.epsilon(), branch);

@@ -281,6 +281,25 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        MemorySegment values = floats(x);
+        int n = Integer.lowestOneBit(headDim);
+        double[] run = new double[n];
+        for (long at = 0; at < (long) rows * heads * headDim; at += n) {
+            for (int i = 0; i < n; i++) {
+                run[i] = values.getAtIndex(JAVA_FLOAT, at + i);
+            }
+            for (int i = 0; i < n; i++) {
+                double sum = 0;
+                for (int k = 0; k < n; k++) {
+                    sum += Integer.bitCount(i & k) % 2 == 0 ? run[k] : -run[k];
+                }
+                values.setAtIndex(JAVA_FLOAT, at + i, (float) (sum / Math.sqrt(n)));
+            }
+        }
+    }
+
+    @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         ReferenceKvStore store = (ReferenceKvStore) kv;
         store.append(layer, floats(keys), floats(values), rows);

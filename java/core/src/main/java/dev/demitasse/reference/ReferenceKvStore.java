@@ -2,6 +2,7 @@ package dev.demitasse.reference;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.demitasse.device.BatchRows;
@@ -11,7 +12,10 @@ import dev.demitasse.kv.ScaledElements;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
 
-/** The cache in its plainest order: {@code [layer][page][kvHead][position in page][element]}, keys and values apart. */
+/**
+ * The cache in its plainest order: {@code [layer][page][kvHead][position in page][element]}, keys and values apart;
+ * types of 8 bits and fewer a byte an element.
+ */
 final class ReferenceKvStore implements KvStore {
     private final KvShape shape;
     private final Elements keys;
@@ -24,7 +28,9 @@ final class ReferenceKvStore implements KvStore {
 
         Elements(KvShape shape) {
             scales = HostMemory.allocate(shape.scales() * Float.BYTES);
-            elements = HostMemory.allocate(shape.bytes() - scales.bytes());
+            long count = shape.pageElements() * shape.layers() * shape.pages();
+            elements = HostMemory.allocate(
+                    shape.type().scaled() ? count : shape.type().bytes(count));
         }
 
         @Override
@@ -74,8 +80,8 @@ final class ReferenceKvStore implements KvStore {
             byte[] rounded = new byte[vector.length];
             for (int g = 0, from = 0; from < vector.length; g++, from += KvShape.SCALE_GROUP) {
                 int count = Math.min(KvShape.SCALE_GROUP, vector.length - from);
-                float scale = ScaledElements.round(shape.type(), vector, from, count, rounded, from);
-                part.scales.segment().setAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + g, scale);
+                int word = ScaledElements.round(shape.type(), vector, from, count, rounded, from);
+                part.scales.segment().setAtIndex(JAVA_INT, at * shape.scaleGroups() + g, word);
             }
             MemorySegment.copy(rounded, 0, to, JAVA_BYTE, first, rounded.length);
             return;
@@ -94,11 +100,12 @@ final class ReferenceKvStore implements KvStore {
         return switch (shape.type()) {
             case F32 -> from.getAtIndex(JAVA_FLOAT, index);
             case F16 -> Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, index));
-            case INT8, FP8 ->
-                (double) ScaledElements.value(shape.type(), from.get(JAVA_BYTE, index))
-                        * part.scales
-                                .segment()
-                                .getAtIndex(JAVA_FLOAT, at * shape.scaleGroups() + d / KvShape.SCALE_GROUP);
+            case INT8, FP8, INT4 -> {
+                long group = at * shape.scaleGroups() + d / KvShape.SCALE_GROUP;
+                int word = part.scales.segment().getAtIndex(JAVA_INT, group);
+                double value = ScaledElements.value(shape.type(), from.get(JAVA_BYTE, index));
+                yield value * ScaledElements.scale(shape.type(), word) + ScaledElements.minimum(shape.type(), word);
+            }
         };
     }
 

@@ -53,8 +53,10 @@ public final class Engine implements AutoCloseable {
      * @param batchRows rows of a forward pass at most
      * @param promptChunk rows of one prompt in a forward pass at most
      * @param kvType how the cache stores numbers
+     * @param rotated whether it stores keys and values rotated
      */
-    public record Limits(int contextLength, int sequences, int batchRows, int promptChunk, KvType kvType) {}
+    public record Limits(
+            int contextLength, int sequences, int batchRows, int promptChunk, KvType kvType, boolean rotated) {}
 
     /** Receives the logits of one row. */
     @FunctionalInterface
@@ -79,7 +81,8 @@ public final class Engine implements AutoCloseable {
         try {
             tokens.add(device.allocateTokens(limits.batchRows));
             tokens.add(device.allocateTokens(limits.batchRows));
-            this.transformer = new Transformer(config, weights, device, limits.batchRows, limits.contextLength);
+            this.transformer =
+                    new Transformer(config, weights, device, limits.batchRows, limits.contextLength, limits.rotated);
         } catch (RuntimeException | Error e) {
             tokens.forEach(TokenBuffer::close);
             cache.close();

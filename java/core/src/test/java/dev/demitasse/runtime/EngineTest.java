@@ -97,7 +97,8 @@ class EngineTest {
     }
 
     private static Engine engine(int promptChunk) {
-        return new Engine(config, weights, device, new Engine.Limits(128, 3, 32, promptChunk, KvType.F16), id -> false);
+        return new Engine(
+                config, weights, device, new Engine.Limits(128, 3, 32, promptChunk, KvType.F16, false), id -> false);
     }
 
     private static int[] prompt(int length, long seed) {

@@ -70,6 +70,11 @@ final class AttentionLaunches implements AutoCloseable {
                     .set(Boundary.KvAppendArgs.QUERY_HEADS, queries.heads());
             heads += queries.heads();
         }
+        if (step.rotates()) {
+            words.set(
+                    Boundary.KvAppendArgs.ROTATION,
+                    Integer.lowestOneBit(store.shape().headDim()));
+        }
         Launch.Grid grid = new Launch.Grid(step.rows().count(), heads, 1, Boundary.APPEND_THREADS, 0);
         out.add(new Launch.Kernel(KernelTable.append(store.shape().type()), grid, words.done()));
     }
@@ -105,8 +110,8 @@ final class AttentionLaunches implements AutoCloseable {
     /** Blocks of the kernel of decode that take the heads of a row. */
     private static int blocks(Step.Attention step) {
         AttentionShape shape = step.shape();
-        int bytes = step.store().shape().type().bytes();
-        return shape.kvHeads() * Boundary.decode_passes(bytes, shape.heads() / shape.kvHeads());
+        int bits = step.store().shape().type().bits();
+        return shape.kvHeads() * Boundary.decode_passes(bits, shape.heads() / shape.kvHeads());
     }
 
     private void decode(Step.Attention step, int first, int count, List<Launch> out) {
@@ -123,7 +128,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .done();
         String kernel = KernelTable.decode(cache.type(), shape.headDim(), shape.heads() / shape.kvHeads());
         Launch.Grid whole = new Launch.Grid(
-                blocks(step), count, 1, Boundary.decode_threads(cache.type().bytes()), 0);
+                blocks(step), count, 1, Boundary.decode_threads(cache.type().bits()), 0);
         long resident = (long) multiprocessors * kernels.resident(kernel, whole);
         int splits = Math.clamp(
                 WAVES * resident / ((long) whole.x() * count), 1, step.plan().segments());

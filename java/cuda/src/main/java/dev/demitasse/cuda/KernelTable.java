@@ -123,6 +123,12 @@ final class KernelTable {
             List.of("attention_decode_fp8_heads8_dim128", "attention_decode_fp8_heads8_dim256"),
             List.of("attention_prefill_fp8_dim64", "attention_prefill_fp8_dim128", "attention_prefill_fp8_dim256"));
 
+    private static final Cache CACHE_INT4 = new Cache(
+            "kv_append_int4",
+            List.of("attention_decode_int4_heads8_dim128", "attention_decode_int4_heads8_dim256"),
+            List.of("attention_decode_int4_heads8_dim128", "attention_decode_int4_heads8_dim256"),
+            List.of("attention_prefill_int4_dim64", "attention_prefill_int4_dim128", "attention_prefill_int4_dim256"));
+
     /**
      * Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows.
      */
@@ -408,6 +414,7 @@ final class KernelTable {
             case F16 -> CACHE_F16;
             case INT8 -> CACHE_INT8;
             case FP8 -> CACHE_FP8;
+            case INT4 -> CACHE_INT4;
         };
     }
 

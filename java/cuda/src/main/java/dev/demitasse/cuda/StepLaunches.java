@@ -57,6 +57,7 @@ final class StepLaunches implements AutoCloseable {
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
                 case Step.Rope s -> out.add(rope(s));
+                case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> attention.lower(s, out);
                 case Step.Attention s -> attention.lower(s, out);
                 case Step.Sample s -> out.add(sample(s));
@@ -187,6 +188,18 @@ final class StepLaunches implements AutoCloseable {
                         .set(Boundary.RopeArgs.HEADS, s.heads())
                         .set(Boundary.RopeArgs.HEAD_DIM, s.headDim())
                         .set(Boundary.RopeArgs.ANGLES, s));
+    }
+
+    private Launch rotate(Step.Rotate s) {
+        long[] words = new Words(Boundary.RotateArgs.WORDS)
+                .set(Boundary.RotateArgs.X, s.x())
+                .set(Boundary.RotateArgs.ROWS, s.rows())
+                .set(Boundary.RotateArgs.HEADS, s.heads())
+                .set(Boundary.RotateArgs.HEAD_DIM, s.headDim())
+                .set(Boundary.RotateArgs.QUANTIZED, linear.quantizedRows(s.quantize()))
+                .done();
+        int blocks = pieces((long) s.rows() * s.heads(), Boundary.ROTATE_HEADS);
+        return new Launch.Kernel("rotate", Launch.Grid.of(blocks, Boundary.ROTATE_THREADS), words);
     }
 
     private static Launch sample(Step.Sample s) {

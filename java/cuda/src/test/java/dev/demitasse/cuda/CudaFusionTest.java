@@ -24,15 +24,18 @@ class CudaFusionTest extends FusionContractTest {
 
     @ParameterizedTest
     @CsvSource({
-        "INT8, 64, 1, INTERLEAVED, 10",
-        "INT8, 64, 3, NEOX, 10",
-        "INT8, 32, 12, INTERLEAVED, 11", // one matrix is cut into segments
-        "INT8, 80, 2, INTERLEAVED, 11", // a head is no whole number of groups: attention does not quantize
-        "INT8_ROW, 64, 3, INTERLEAVED, 12", // only a norm knows whole rows
-        "F32, 64, 2, NEOX, 10"
+        "INT8, 64, 1, INTERLEAVED, false, 10",
+        "INT8, 64, 3, NEOX, false, 10",
+        "INT8, 32, 12, INTERLEAVED, false, 11", // one matrix is cut into segments
+        "INT8, 80, 2, INTERLEAVED, false, 11", // a head is no whole number of groups: attention does not quantize
+        "INT8_ROW, 64, 3, INTERLEAVED, false, 12", // only a norm knows whole rows
+        "F32, 64, 2, NEOX, false, 10",
+        "INT8, 64, 3, NEOX, true, 11", // and what attention gave is rotated and quantized
+        "INT8, 80, 2, INTERLEAVED, true, 12",
+        "F32, 64, 2, NEOX, true, 11"
     })
     void aLayerGivesTheSameBitsInFewerKernels(
-            ActivationType activations, int headDim, int rows, Rope rope, int together) {
-        requireFused(activations, headDim, rows, rope, together);
+            ActivationType activations, int headDim, int rows, Rope rope, boolean rotated, int together) {
+        requireFused(activations, headDim, rows, rope, rotated, together);
     }
 }

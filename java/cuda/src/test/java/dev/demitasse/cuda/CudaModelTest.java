@@ -61,7 +61,7 @@ class CudaModelTest extends ModelContractTest {
             RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, 128);
             CheckedDevice door = CheckedDevice.of(device);
-            Engine.Limits limits = new Engine.Limits(128, 1, 32, 32, KvType.F16);
+            Engine.Limits limits = new Engine.Limits(128, 1, 32, 32, KvType.F16, false);
             try (Weights weights = new Weights(file, config, door, null);
                     Engine engine = new Engine(config, weights, door, limits, id -> false)) {
                 Sequence sequence = new Sequence();

@@ -40,7 +40,7 @@ class CudaOverlapTest {
                 CheckedDevice door = CheckedDevice.of(new CudaBackend().open(options))) {
             RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
-            Engine.Limits limits = new Engine.Limits(CONTEXT, 3, 256, 256, cache);
+            Engine.Limits limits = new Engine.Limits(CONTEXT, 3, 256, 256, cache, false);
             try (Weights weights = new Weights(file, config, door, null);
                     Engine engine = new Engine(config, weights, door, limits, id -> false)) {
                 int[] prompt = new SplittableRandom(1)

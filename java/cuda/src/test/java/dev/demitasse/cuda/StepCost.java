@@ -102,10 +102,11 @@ final class StepCost {
             case Step.GatedActivation s -> new Cost(3L * FLOAT * s.count(), 0);
             case Step.Linear s -> linear(s);
             case Step.Rope s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);
+            case Step.Rotate s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);
             case Step.KvAppend s -> {
                 KvShape shape = s.store().shape();
-                yield new Cost(
-                        (FLOAT + shape.type().bytes()) * 2L * s.rows().count() * shape.kvHeads() * shape.headDim(), 0);
+                long elements = 2L * s.rows().count() * shape.kvHeads() * shape.headDim();
+                yield new Cost(FLOAT * elements + shape.type().bytes(elements), 0);
             }
             case Step.Attention s -> attention(s);
             case Step.Sample s -> new Cost((long) FLOAT * s.rows() * s.columns(), 0);
@@ -143,7 +144,7 @@ final class StepCost {
         AttentionShape shape = step.shape();
         KvShape cache = step.store().shape();
         long width = (long) shape.heads() * shape.headDim();
-        long vector = (long) cache.kvHeads() * cache.headDim() * cache.type().bytes()
+        long vector = cache.type().bytes((long) cache.kvHeads() * cache.headDim())
                 + (cache.type().scaled() ? (long) cache.kvHeads() * cache.scaleGroups() * FLOAT : 0);
         return new Cost(2 * cached * vector + 2L * FLOAT * step.rows().count() * width, 4 * positions * width);
     }

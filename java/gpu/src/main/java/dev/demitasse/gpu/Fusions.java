@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>{@code add} before {@code rmsNorm} of its sum;
- *   <li>rotary embedding of keys, and of queries before them, before {@code kvAppend} of those keys;
- *   <li>{@code quantize} of the rows that a norm, a gated activation or the decode kernel of attention has just
- *       written.
+ *   <li>rotary embedding of keys, and of queries before them, before {@code kvAppend} of those keys; and, after that,
+ *       {@code rotate} of those queries, keys and values;
+ *   <li>{@code quantize} of the rows that a norm, a gated activation, {@code rotate} or the decode kernel of attention
+ *       has just written.
  * </ul>
  */
 public final class Fusions {
@@ -55,6 +56,47 @@ public final class Fusions {
     }
 
     private static Step.KvAppend withRopes(Step.KvAppend append, List<Step> before) {
+        List<Step> unrotated = new ArrayList<>(before);
+        Step.Rotate values = rotation(append, unrotated);
+        Step.Rotate keys = rotation(append, unrotated);
+        Step.Rotate queries = rotation(append, unrotated);
+        if (values != null
+                && keys != null
+                && queries != null
+                && values.x() == append.values()
+                && keys.x() == append.keys()) {
+            Step.KvAppend fused = withRopesAlone(append, unrotated);
+            Step.Rope rope = fused.queryRope();
+            if (rope != null && rope.x() == queries.x() && rope.heads() == queries.heads()) {
+                before.clear();
+                before.addAll(unrotated);
+                return new Step.KvAppend(
+                        append.store(),
+                        append.layer(),
+                        append.keys(),
+                        append.values(),
+                        append.rows(),
+                        fused.keyRope(),
+                        rope,
+                        true);
+            }
+        }
+        return withRopesAlone(append, before);
+    }
+
+    /** Takes the last step off, where it rotates as many rows of heads as long as those of the cache. */
+    private static Step.@Nullable Rotate rotation(Step.KvAppend append, List<Step> before) {
+        if (!before.isEmpty()
+                && before.getLast() instanceof Step.Rotate rotate
+                && rotate.rows() == append.rows().count()
+                && rotate.headDim() == append.store().shape().headDim()) {
+            before.removeLast();
+            return rotate;
+        }
+        return null;
+    }
+
+    private static Step.KvAppend withRopesAlone(Step.KvAppend append, List<Step> before) {
         Step.Rope keys = rope(append, before);
         if (keys == null || keys.x() != append.keys()) {
             return append;
@@ -67,7 +109,7 @@ public final class Fusions {
             queries = null;
         }
         return new Step.KvAppend(
-                append.store(), append.layer(), append.keys(), append.values(), append.rows(), keys, queries);
+                append.store(), append.layer(), append.keys(), append.values(), append.rows(), keys, queries, false);
     }
 
     /** The last step, where it rotates as many rows of heads as long as those of the cache. */
@@ -95,6 +137,15 @@ public final class Fusions {
             case Step.GatedActivation g ->
                 g.out() == q.x() && g.count() == (long) q.rows() * q.columns() && !q.perRow() && q.rows() <= MOST_ROWS
                         ? new Step.GatedActivation(g.gate(), g.g(), g.up(), g.count(), g.out(), q)
+                        : null;
+            case Step.Rotate r ->
+                r.x() == q.x()
+                                && r.rows() == q.rows()
+                                && r.heads() * r.headDim() == q.columns()
+                                && q.padded() == q.columns()
+                                && r.headDim() % QuantizedActivations.GROUP == 0
+                                && !q.perRow()
+                        ? new Step.Rotate(r.x(), r.rows(), r.heads(), r.headDim(), q)
                         : null;
             case Step.Attention a ->
                 a.out() == q.x()

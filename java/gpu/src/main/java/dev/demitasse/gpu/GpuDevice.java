@@ -234,6 +234,15 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        if (headDim > PagedKvStore.MOST_HEAD_DIM) {
+            throw new UsageException(name() + ": rotate takes heads of at most " + PagedKvStore.MOST_HEAD_DIM
+                    + " elements, not " + headDim + ".");
+        }
+        record(new Step.Rotate(address(x), rows, heads, headDim, null));
+    }
+
+    @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         memory.requireUsable();
         steps.append(kv, layer, address(keys), address(values), rows);

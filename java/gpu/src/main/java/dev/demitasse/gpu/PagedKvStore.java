@@ -46,7 +46,7 @@ public final class PagedKvStore implements KvStore {
                     + " positions takes " + MemoryLedger.mebibytes(bytes) + " MiB, and "
                     + MemoryLedger.mebibytes(free) + " MiB are free (" + device.ledger()
                     + "); the longest that fits is " + free / perPage * KvShape.PAGE
-                    + " positions, longer with a cache of INT8 or FP8.");
+                    + " positions, longer with a cache of INT8 or INT4.");
         }
         this.firstLayer = 0;
         if (bytes <= device.mostBytes()) {
@@ -62,7 +62,7 @@ public final class PagedKvStore implements KvStore {
             throw new OutOfDeviceMemoryException(device.device() + ": a layer of the cache takes "
                     + MemoryLedger.mebibytes(bytes / shape.layers()) + " MiB, and one allocation may have "
                     + MemoryLedger.mebibytes(device.mostBytes())
-                    + " MiB; take a shorter context, or a cache of INT8 or FP8.");
+                    + " MiB; take a shorter context, or a cache of INT8 or INT4.");
         }
         try {
             for (int first = 0; first < shape.layers(); first += layersOfPart) {
@@ -92,7 +92,7 @@ public final class PagedKvStore implements KvStore {
 
     private static long elementBytes(KvShape shape) {
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
-        return vectors * paddedDim(shape.headDim()) * shape.type().bytes();
+        return shape.type().bytes(vectors * paddedDim(shape.headDim()));
     }
 
     /** What has a layer of the whole. */

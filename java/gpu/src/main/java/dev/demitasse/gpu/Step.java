@@ -83,10 +83,24 @@ public sealed interface Step {
             implements Step {}
 
     /**
+     * Rotation of the heads of rows × heads × headDim by a Hadamard matrix, in place.
+     *
+     * @param quantize is done with what was written, or null
+     */
+    record Rotate(
+            long x,
+            int rows,
+            int heads,
+            int headDim,
+            @Nullable Quantize quantize) implements Step {}
+
+    /**
      * Stores keys and values in a layer of the cache.
      *
      * @param keyRope is done with the keys before, or null
      * @param queryRope is done with queries of the same rows beside it, or null; only where there is a {@code keyRope}
+     * @param rotates whether keys, values and those queries are rotated after that; only where there is a {@code
+     *     queryRope}
      */
     record KvAppend(
             KvStore store,
@@ -95,7 +109,8 @@ public sealed interface Step {
             long values,
             BatchTables.Rows rows,
             @Nullable Rope keyRope,
-            @Nullable Rope queryRope)
+            @Nullable Rope queryRope,
+            boolean rotates)
             implements Step {}
 
     /**

@@ -297,7 +297,7 @@ public final class StepList {
 
     /** Records the storing of keys and values. */
     public void append(KvStore store, int layer, long keys, long values, BatchRows rows) {
-        add(new Step.KvAppend(store, layer, keys, values, rows(rows), null, null));
+        add(new Step.KvAppend(store, layer, keys, values, rows(rows), null, null, false));
     }
 
     /**

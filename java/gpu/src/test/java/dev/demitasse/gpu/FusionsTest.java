@@ -43,11 +43,15 @@ class FusionsTest {
     }
 
     private static Step.KvAppend append(Step.Rope keys, Step.Rope queries) {
-        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, queries);
+        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, queries, false);
     }
 
     private static Step.KvAppend append() {
-        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, null, null);
+        return new Step.KvAppend(STORE, 0, 20, 30, TABLES, null, null, false);
+    }
+
+    private static Step.Rotate rotate(long x) {
+        return new Step.Rotate(x, ROWS, 2, 64, null);
     }
 
     private static Step.Attention attention(int blocks, Step.Quantize quantize) {
@@ -81,19 +85,40 @@ class FusionsTest {
     }
 
     @Test
-    void keysAndQueriesAreRotatedWhereKeysAreStored() {
+    void keysAndQueriesAreTurnedWhereKeysAreStored() {
         Step.Rope queries = rope(40, 2, 5);
         Step.Rope keys = rope(20, 2, 5);
         assertThat(Fusions.apply(List.of(queries, keys, append()))).containsExactly(append(keys, queries));
     }
 
     @Test
-    void queriesOfOtherAnglesAreRotatedApart() {
+    void queriesOfOtherAnglesAreTurnedApart() {
         Step.Rope queries = rope(40, 2, 6);
         Step.Rope keys = rope(20, 2, 5);
         assertThat(Fusions.apply(List.of(queries, keys, append())))
-                .containsExactly(queries, new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, null));
+                .containsExactly(queries, new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, null, false));
         assertThat(Fusions.apply(List.of(keys, queries, append()))).containsExactly(keys, queries, append());
+    }
+
+    @Test
+    void queriesKeysAndValuesAreRotatedWhereTheyAreTurnedAndStored() {
+        Step.Rope queries = rope(40, 2, 5);
+        Step.Rope keys = rope(20, 2, 5);
+        assertThat(Fusions.apply(List.of(queries, keys, rotate(40), rotate(20), rotate(30), append())))
+                .containsExactly(new Step.KvAppend(STORE, 0, 20, 30, TABLES, keys, queries, true));
+    }
+
+    @Test
+    void whatIsNotTurnedBeforeIsRotatedApart() {
+        Step.Rope queries = rope(40, 2, 5);
+        Step.Rope keys = rope(20, 2, 5);
+        for (List<Step> apart : List.<List<Step>>of(
+                List.of(rotate(40), rotate(20), rotate(30), append()),
+                List.of(queries, rotate(40), rotate(20), rotate(30), append()),
+                List.of(queries, keys, rotate(41), rotate(20), rotate(30), append()), // other queries
+                List.of(queries, keys, rotate(20), rotate(30), append()))) {
+            assertThat(Fusions.apply(apart)).isEqualTo(apart);
+        }
     }
 
     @Test
@@ -104,6 +129,8 @@ class FusionsTest {
                 .containsExactly(new Step.GatedActivation(Gate.SILU, 80, 81, ROWS * COLUMNS, 80, quantize(80, false)));
         assertThat(Fusions.apply(List.of(attention(0), quantize(70, false))))
                 .containsExactly(attention(0, quantize(70, false)));
+        assertThat(Fusions.apply(List.of(rotate(70), quantize(70, false))))
+                .containsExactly(new Step.Rotate(70, ROWS, 2, 64, quantize(70, false)));
     }
 
     @Test

@@ -249,6 +249,15 @@ final class NativeDevice implements Device {
     }
 
     @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        begin(Boundary.Op.ROTATE)
+                .set(Boundary.RotateArgs.X, address(x))
+                .set(Boundary.RotateArgs.ROWS, rows)
+                .set(Boundary.RotateArgs.HEADS, heads)
+                .set(Boundary.RotateArgs.HEAD_DIM, headDim);
+    }
+
+    @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         NativeKvStore store = (NativeKvStore) kv;
         commands.reserve(1);

@@ -20,7 +20,7 @@ final class NativeKvStore implements KvStore {
         this.shape = shape;
         this.commands = commands;
         long vectors = (long) shape.layers() * shape.pages() * shape.kvHeads() * KvShape.PAGE;
-        long bytes = vectors * paddedDim() * shape.type().bytes();
+        long bytes = shape.type().bytes(vectors * paddedDim());
         long scaleBytes = shape.scales() * Float.BYTES;
         HostMemory[] blocks = HostMemory.allocateAll(
                 bytes, bytes, scaleBytes, scaleBytes, (long) Boundary.KvPages.WORDS * Long.BYTES);

@@ -71,6 +71,7 @@ final class AttentionLaunches implements AutoCloseable {
         } else {
             arguments.set(Boundary.KvAppendArgs.ANGLES, keys);
         }
+        arguments.set(Boundary.KvAppendArgs.ROTATES, step.rotates() ? 1 : 0);
         int heads = 2 * store.shape().kvHeads();
         if (queries != null) {
             arguments.set(Boundary.KvAppendArgs.QUERY_HEADS, queries.heads());

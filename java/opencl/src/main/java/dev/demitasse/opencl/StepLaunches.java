@@ -42,6 +42,7 @@ final class StepLaunches implements AutoCloseable {
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
                 case Step.Rope s -> out.add(rope(s));
+                case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> out.add(AttentionLaunches.append(s));
                 case Step.Attention s -> attention.lower(s, out);
                 case Step.Sample s -> sample(s, out);
@@ -186,6 +187,19 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.RopeArgs.HEAD_DIM, s.headDim())
                 .set(Boundary.RopeArgs.ANGLES, s)
                 .launch(kernel("rope"), elements((long) s.rows() * s.heads() * (s.ropeDim() / 2)));
+    }
+
+    private Launch rotate(Step.Rotate s) {
+        return new Arguments(Boundary.RotateArgs.WORDS)
+                .buffer(Boundary.RotateArgs.X, s.x())
+                .buffer(linear.activations().integers(s.quantize()))
+                .set(Boundary.RotateArgs.ROWS, s.rows())
+                .set(Boundary.RotateArgs.HEADS, s.heads())
+                .set(Boundary.RotateArgs.HEAD_DIM, s.headDim())
+                .set(Boundary.RotateArgs.QUANTIZED, linear.quantizedRows(s.quantize()))
+                .launch(
+                        new Programs.Key("rotate_heads", quantizes(s.quantize())),
+                        new Launch.Grid(s.heads(), s.rows(), 1, Boundary.ROTATE_ITEMS));
     }
 
     private static void sample(Step.Sample s, List<Launch> out) {

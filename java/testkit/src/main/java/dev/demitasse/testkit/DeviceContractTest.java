@@ -164,6 +164,28 @@ public abstract class DeviceContractTest extends LinearContractTest {
         }
     }
 
+    /** Heads that are a power of two, a multiple of one, and odd; twice is once and back. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 8, 15, 16, 32, 64, 80, 96, 128, 256})
+    public void rotate(int headDim) {
+        for (int[] size : new int[][] {{1, 1}, {3, 2}, {40, 3}}) {
+            float[] x = KernelCases.numbers(size[0] * size[1] * headDim, Fill.RANDOM, new SplittableRandom(seed));
+            compare("rotate heads of " + headDim, x.length, device -> {
+                Buffer values = device.upload(x);
+                device.rotate(values, size[0], size[1], headDim);
+                return values;
+            });
+            try (Device device = open(ActivationType.F32);
+                    Buffer values = device.upload(x)) {
+                device.rotate(values, size[0], size[1], headDim);
+                device.rotate(values, size[0], size[1], headDim);
+                assertThat(read(values, x.length))
+                        .usingComparatorWithPrecision(1e-5f)
+                        .containsExactly(x);
+            }
+        }
+    }
+
     /** Every length, also far from zero. */
     @ParameterizedTest
     @EnumSource(Gate.class)

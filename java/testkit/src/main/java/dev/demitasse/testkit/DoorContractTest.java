@@ -160,6 +160,10 @@ public abstract class DoorContractTest {
         all.put("rope beyond the end", () -> d.rope(t.x, 3, 1, 32, 32, Rope.NEOX, t.y));
         all.put("rope of most heads", () -> d.rope(t.x, 1 << 30, 1 << 30, 1 << 30, 2, Rope.NEOX, t.y));
         all.put("rope by few angles", () -> d.rope(t.x, 1, 1, 32, 32, Rope.NEOX, t.small));
+        all.put("rotate -1 heads", () -> d.rotate(t.x, 1, -1, 32));
+        all.put("rotate heads of 0 elements", () -> d.rotate(t.x, 1, 1, 0));
+        all.put("rotate beyond the end", () -> d.rotate(t.x, 3, 1, 32));
+        all.put("rotate most heads", () -> d.rotate(t.x, 1 << 30, 1 << 30, 1 << 30));
         all.put("kvAppend to layer 1 of 1", () -> d.kvAppend(t.kv, 1, t.x, t.x, t.rows(0, 0)));
         all.put("kvAppend to layer -1", () -> d.kvAppend(t.kv, -1, t.x, t.x, t.rows(0, 0)));
         all.put("kvAppend to a closed cache", () -> d.kvAppend(t.closedKv, 0, t.x, t.x, t.rows(0, 0)));

@@ -42,16 +42,17 @@ public abstract class FusionContractTest {
     protected abstract int started(Device device);
 
     /** {@code together}: kernels of a layer whose operations are recorded one after the other. */
-    protected final void requireFused(ActivationType activations, int headDim, int rows, Rope rope, int together) {
-        Result apart = layer(activations, headDim, rows, rope, true);
-        Result fused = layer(activations, headDim, rows, rope, false);
+    protected final void requireFused(
+            ActivationType activations, int headDim, int rows, Rope rope, boolean rotated, int together) {
+        Result apart = layer(activations, headDim, rows, rope, rotated, true);
+        Result fused = layer(activations, headDim, rows, rope, rotated, false);
         for (int i = 0; i < apart.buffers.size(); i++) {
             assertThat(fused.buffers.get(i)).as("buffer %d, seed %d", i, SEED).isEqualTo(apart.buffers.get(i));
         }
         assertThat(fused.kernels).isEqualTo(together).isLessThan(apart.kernels);
     }
 
-    private Result layer(ActivationType activations, int headDim, int rows, Rope rope, boolean apart) {
+    private Result layer(ActivationType activations, int headDim, int rows, Rope rope, boolean rotated, boolean apart) {
         SplittableRandom random = new SplittableRandom(SEED);
         int width = HEADS * headDim;
         int keys = KV_HEADS * headDim;
@@ -99,7 +100,7 @@ public abstract class FusionContractTest {
             }
             BatchRows batch = new BatchRows(rows, positions, pages);
             AttentionShape shape = new AttentionShape(HEADS, KV_HEADS, headDim, 0.2f, 0, 0);
-            List<Runnable> operations = List.of(
+            List<Runnable> operations = new ArrayList<>(List.of(
                     () -> device.add(residual, branch, (long) rows * width),
                     () -> device.rmsNorm(residual, norm, rows, width, 1e-5f, normed),
                     () -> device.linear(
@@ -122,7 +123,16 @@ public abstract class FusionContractTest {
                             new Projection(weights.get(5), null, up)),
                     () -> device.gatedActivation(Gate.SILU, gate, up, (long) rows * FEED_FORWARD, gate),
                     () -> device.linear(gate, rows, new Projection(weights.get(6), null, branch)),
-                    () -> device.add(residual, branch, (long) rows * width));
+                    () -> device.add(residual, branch, (long) rows * width)));
+            if (rotated) {
+                operations.add(7, () -> device.rotate(normed, rows, HEADS, headDim));
+                operations.addAll(
+                        5,
+                        List.of(
+                                () -> device.rotate(query, rows, HEADS, headDim),
+                                () -> device.rotate(key, rows, KV_HEADS, headDim),
+                                () -> device.rotate(value, rows, KV_HEADS, headDim)));
+            }
             run(operations, apart ? branch : null); // workspaces are as large as they get
             read(branch);
             int before = started(device);

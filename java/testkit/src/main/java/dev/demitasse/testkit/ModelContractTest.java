@@ -10,6 +10,7 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Logprobs;
@@ -236,6 +237,20 @@ public abstract class ModelContractTest {
         float[] half = lastLogits(file, options().withKvType(KvType.F16), prompt);
         for (int i = 0; i < exact.length; i++) {
             assertThat(half[i]).isCloseTo(exact[i], org.assertj.core.data.Offset.offset(0.01f));
+        }
+    }
+
+    /** Rotation changes what the cache holds, and no result; heads of 16 and more, windows and norms of heads. */
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen3", "gemma2"})
+    public void aRotatedCacheGivesTheSameLogits(String architecture) {
+        int[] prompt = Golden.ints(Golden.tinyAnswer(architecture).get("tokens"));
+        Path file = Golden.tiny(architecture);
+        float[] plain = lastLogits(file, options().withKvRotation(KvRotation.OFF), prompt);
+        float[] rotated = lastLogits(file, options().withKvRotation(KvRotation.ON), prompt);
+        assertThat(rotated).isNotEqualTo(plain);
+        for (int i = 0; i < plain.length; i++) {
+            assertThat(rotated[i]).isCloseTo(plain[i], org.assertj.core.data.Offset.offset(1e-3f));
         }
     }
 

@@ -42,14 +42,15 @@ final class AttentionKernels implements AutoCloseable {
         int position = rows.positions()[row];
         int page = rows.pages()[row][position / PAGE];
         int slot = position % PAGE;
-        int bytes = store.shape().type().bytes();
+        KvType type = store.shape().type();
+        int bytes = Math.max(1, type.bits() / Byte.SIZE); // from one position's keys to the next's
         for (int head = 0; head < kvHeads; head++) {
             long source = ((long) row * kvHeads + head) * headDim * 4;
             long k = store.keys(layer, page, head) + (long) slot * bytes;
-            long v = store.values(layer, page, head) + (long) slot * store.paddedDim() * bytes;
-            if (store.shape().type().scaled()) {
-                appendScaled(store, keys + source, k, PAGE, store.keyScales(layer, page, head) + slot * 4L);
-                appendScaled(store, values + source, v, 1, store.valueScales(layer, page, head) + slot * 4L);
+            long v = store.values(layer, page, head) + type.bytes((long) slot * store.paddedDim());
+            if (type.scaled()) {
+                appendScaled(store, keys + source, k, true, store.keyScales(layer, page, head) + slot * 4L);
+                appendScaled(store, values + source, v, false, store.valueScales(layer, page, head) + slot * 4L);
             } else {
                 append(store, keys + source, k, PAGE);
                 append(store, values + source, v, 1);
@@ -77,15 +78,25 @@ final class AttentionKernels implements AutoCloseable {
         }
     }
 
-    /** The same rounded to bytes; a group's scale goes to {@code scales}, the next one's a page's scales further. */
-    private static void appendScaled(VectorKvStore store, long x, long at, int stride, long scales) {
+    /** The same rounded to bytes; a group's word goes to {@code scales}, the next one's a page's words further. */
+    private static void appendScaled(VectorKvStore store, long x, long at, boolean keys, long scales) {
         float[] vector = new float[store.shape().headDim()];
-        byte[] rounded = new byte[vector.length];
+        byte[] rounded = new byte[store.paddedDim()];
         MemorySegment.copy(Lanes.MEMORY, Lanes.FLOAT, x, vector, 0, vector.length);
         for (int g = 0, from = 0; from < vector.length; g++, from += KvShape.SCALE_GROUP) {
             int count = Math.min(KvShape.SCALE_GROUP, vector.length - from);
-            float scale = ScaledElements.round(store.shape().type(), vector, from, count, rounded, from);
-            Lanes.set(scales + g * PAGE * 4L, scale);
+            int word = ScaledElements.round(store.shape().type(), vector, from, count, rounded, from);
+            Lanes.MEMORY.set(ValueLayout.JAVA_INT_UNALIGNED, scales + g * PAGE * 4L, word);
+        }
+        int stride = keys ? PAGE : 1;
+        if (store.shape().type() == KvType.INT4) {
+            int half = rounded.length / 2;
+            for (int i = 0; i < half; i++) {
+                int low = keys ? rounded[2 * i] : rounded[i];
+                int high = keys ? rounded[2 * i + 1] : rounded[half + i];
+                Lanes.MEMORY.set(ValueLayout.JAVA_BYTE, at + (long) i * stride, (byte) (low | high << 4));
+            }
+            return;
         }
         for (int d = 0; d < vector.length; d++) {
             Lanes.MEMORY.set(ValueLayout.JAVA_BYTE, at + (long) d * stride, rounded[d]);

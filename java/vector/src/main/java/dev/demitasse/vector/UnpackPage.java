@@ -6,12 +6,14 @@ import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.WIDTH;
 import static dev.demitasse.vector.Lanes.floats;
-import static dev.demitasse.vector.Lanes.spread;
 import static dev.demitasse.vector.Lanes.store;
 
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.kv.ScaledElements;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
@@ -27,7 +29,7 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>Launch: part of an attention task.
  *
- * <p>Moves: 1, 2 or 4 bytes read and 4 written an element.
+ * <p>Moves: half a byte to 4 bytes read and 4 written an element.
  *
  * <p>Why: done once for all queries that share the page. Loops are written out and their strides are parameters, so
  * that the compiler neither calls helpers nor unrolls beyond its registers.
@@ -39,24 +41,29 @@ final class UnpackPage {
 
     static long keys(VectorKvStore store, int layer, int page, int head, long scratch) {
         long from = store.keys(layer, page, head);
-        long to = elements(store, from, scratch);
+        long to = elements(store, from, PAGE, scratch);
         if (store.shape().type().scaled()) {
-            scaleKeys(to, store.paddedDim(), WIDTH, store.keyScales(layer, page, head));
+            boolean minimums = store.shape().type() == KvType.INT4;
+            scaleKeys(to, store.paddedDim(), WIDTH, store.keyScales(layer, page, head), minimums);
         }
         return to;
     }
 
     static long values(VectorKvStore store, int layer, int page, int head, long scratch) {
         long from = store.values(layer, page, head);
-        long to = elements(store, from, scratch);
+        long to = elements(store, from, store.paddedDim() / 2, scratch);
         if (store.shape().type().scaled()) {
-            scaleValues(to, store.paddedDim(), WIDTH, store.valueScales(layer, page, head));
+            boolean minimums = store.shape().type() == KvType.INT4;
+            scaleValues(to, store.paddedDim(), WIDTH, store.valueScales(layer, page, head), minimums);
         }
         return to;
     }
 
-    /** FP32 elements of a page: in place, or unpacked to {@code scratch}. */
-    private static long elements(VectorKvStore store, long from, long scratch) {
+    /**
+     * FP32 elements of a page: in place, or unpacked to {@code scratch}. Of INT4, {@code run} bytes have that many
+     * elements in their lower bits, and the next ones in the upper bits.
+     */
+    private static long elements(VectorKvStore store, long from, int run, long scratch) {
         int count = store.paddedDim() * PAGE;
         switch (store.shape().type()) {
             case F32 -> {
@@ -69,6 +76,7 @@ final class UnpackPage {
                 }
             }
             case INT8 -> bytes(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
+            case INT4 -> fourBits(from & Lanes.ADDRESS, count / 2, run, WIDTH, scratch & Lanes.ADDRESS);
             case FP8 -> fp8(from & Lanes.ADDRESS, count, WIDTH, scratch & Lanes.ADDRESS);
         }
         return scratch;
@@ -109,6 +117,24 @@ final class UnpackPage {
         }
     }
 
+    private static void fourBits(long from, int bytes, int run, int width, long to) {
+        for (int first = 0; first < bytes; first += run) {
+            for (int i = first; i < first + run; i += width) {
+                long at = i & OFFSET;
+                IntVector both = (IntVector) ByteVector.fromMemorySegment(Lanes.WORD_BYTES, MEMORY, from + at, ORDER)
+                        .convertShape(VectorOperators.B2I, INTS, 0);
+                long target = to + ((first + i) & OFFSET) * 4L;
+                both.and(15)
+                        .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0)
+                        .intoMemorySegment(MEMORY, target, ORDER);
+                both.lanewise(VectorOperators.LSHR, 4)
+                        .and(15)
+                        .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0)
+                        .intoMemorySegment(MEMORY, target + run * 4L, ORDER);
+            }
+        }
+    }
+
     /** E4M3: the bits moved to FP32's places, and the bias made good; the sign is the sign of the widened byte. */
     private static void fp8(long from, int count, int width, long to) {
         for (int i = 0; i < count; i += width) {
@@ -124,23 +150,48 @@ final class UnpackPage {
         }
     }
 
-    /** Keys {@code [element][position]} times a scale a group of elements and position. */
-    private static void scaleKeys(long keys, int dim, int width, long scales) {
-        for (int d = 0; d < dim; d++) {
-            long group = scales + (long) (d / KvShape.SCALE_GROUP) * PAGE * 4;
-            for (int p = 0; p < PAGE; p += width) {
-                long at = keys + ((long) d * PAGE + p) * 4;
-                store(floats(at).mul(floats(group + p * 4L)), at);
+    /** Keys {@code [element][position]} times the scale of a group and position, plus its minimum where there are. */
+    private static void scaleKeys(long keys, int dim, int width, long scales, boolean minimums) {
+        for (int p = 0; p < PAGE; p += width) {
+            for (int first = 0; first < dim; first += KvShape.SCALE_GROUP) {
+                long group = scales + ((long) first / KvShape.SCALE_GROUP * PAGE + p) * 4;
+                FloatVector scale = minimums ? half(group, 0) : floats(group);
+                FloatVector minimum = minimums ? half(group, 16) : FloatVector.zero(Lanes.FLOATS);
+                for (int d = first; d < Math.min(dim, first + KvShape.SCALE_GROUP); d++) {
+                    long at = keys + ((long) d * PAGE + p) * 4;
+                    store(floats(at).fma(scale, minimum), at);
+                }
             }
         }
     }
 
-    /** Values {@code [position][element]} times a scale a group of elements and position. */
-    private static void scaleValues(long values, int dim, int width, long scales) {
+    /** The FP16 numbers that begin at bit {@code shift} of words, 0 or 16. */
+    private static FloatVector half(long words, int shift) {
+        IntVector bits = IntVector.fromMemorySegment(INTS, MEMORY, words & Lanes.ADDRESS, ORDER)
+                .lanewise(VectorOperators.LSHR, shift);
+        IntVector magnitude = bits.and(0x7FFF)
+                .lanewise(VectorOperators.LSHL, 13)
+                .reinterpretAsFloats()
+                .mul(Lanes.FP16_BIAS)
+                .reinterpretAsInts();
+        IntVector value = magnitude.or(bits.and(0x8000).lanewise(VectorOperators.LSHL, 16));
+        return value.lanewise(VectorOperators.OR, 0x7F800000, bits.and(0x7C00).eq(0x7C00))
+                .reinterpretAsFloats();
+    }
+
+    /** The same of values {@code [position][element]}. */
+    private static void scaleValues(long values, int dim, int width, long scales, boolean minimums) {
         for (int p = 0; p < PAGE; p++) {
-            for (int d = 0; d < dim; d += width) {
-                long at = values + ((long) p * dim + d) * 4;
-                store(floats(at).mul(spread(scales + ((long) (d / KvShape.SCALE_GROUP) * PAGE + p) * 4)), at);
+            for (int first = 0; first < dim; first += KvShape.SCALE_GROUP) {
+                long group = scales + ((long) first / KvShape.SCALE_GROUP * PAGE + p) * 4;
+                int word = MEMORY.get(Lanes.INT, group);
+                KvType type = minimums ? KvType.INT4 : KvType.INT8;
+                FloatVector scale = floats(ScaledElements.scale(type, word));
+                FloatVector minimum = floats(ScaledElements.minimum(type, word));
+                for (int d = first; d < Math.min(dim, first + KvShape.SCALE_GROUP); d += width) {
+                    long at = values + ((long) p * dim + d) * 4;
+                    store(floats(at).fma(scale, minimum), at);
+                }
             }
         }
     }

@@ -163,13 +163,13 @@ final class VectorDevice implements Device {
         blocks(rows, (long) heads * headDim, (from, to) -> {
             for (long row = from; row < to; row++) {
                 for (int head = 0; head < heads; head++) {
-                    rotate(values + (row * heads + head) * headDim * 4, ropeDim, kind, table + row * ropeDim * 4);
+                    ropeHead(values + (row * heads + head) * headDim * 4, ropeDim, kind, table + row * ropeDim * 4);
                 }
             }
         });
     }
 
-    private static void rotate(long head, int ropeDim, Rope kind, long table) {
+    private static void ropeHead(long head, int ropeDim, Rope kind, long table) {
         int pairs = ropeDim / 2;
         long step = kind == Rope.INTERLEAVED ? 8 : 4;
         long distance = kind == Rope.INTERLEAVED ? 4 : pairs * 4L;
@@ -182,6 +182,19 @@ final class VectorDevice implements Device {
             Lanes.set(at, a * cosine - b * sine);
             Lanes.set(at + distance, a * sine + b * cosine);
         }
+    }
+
+    @Override
+    public void rotate(Buffer x, int rows, int heads, int headDim) {
+        long values = address(x);
+        int n = Integer.lowestOneBit(headDim);
+        long runs = (long) rows * heads * headDim / n;
+        blocks(runs, n, (from, to) -> {
+            float[] run = new float[n];
+            for (long i = from; i < to; i++) {
+                Rotation.rotate(values + i * n * 4, run);
+            }
+        });
     }
 
     @Override

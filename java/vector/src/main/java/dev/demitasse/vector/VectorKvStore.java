@@ -2,12 +2,14 @@ package dev.demitasse.vector;
 
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
 import dev.demitasse.memory.HostMemory;
 
 /**
  * The cache as the attention kernel reads it. Per layer, page and head: keys {@code [element][position]}, so that a
  * vector holds the scores of neighboring positions; values {@code [position][element]}. Elements are padded to a
- * multiple of 8.
+ * multiple of 8, or 16 for INT4. Two elements of a position make a byte of INT4, the first of them in its lower bits:
+ * keys {@code [element / 2][position]}, and values {@code [position][element % half]} with half of the elements.
  */
 final class VectorKvStore implements KvStore {
     /** Bytes after the last element that may be read: the narrowest vector of bytes has 8. */
@@ -23,7 +25,8 @@ final class VectorKvStore implements KvStore {
 
     VectorKvStore(KvShape shape) {
         this.shape = shape;
-        this.paddedDim = (shape.headDim() + 7) / 8 * 8;
+        int multiple = shape.type() == KvType.INT4 ? 16 : 8; // bytes of a position's values fill vectors
+        this.paddedDim = (shape.headDim() + multiple - 1) / multiple * multiple;
         long bytes = (long) shape.layers() * shape.pages() * shape.kvHeads() * blockBytes();
         long scaleBytes = shape.scales() * Float.BYTES;
         HostMemory[] blocks = HostMemory.allocateAll(bytes + SLACK, bytes + SLACK, scaleBytes, scaleBytes);
@@ -52,7 +55,7 @@ final class VectorKvStore implements KvStore {
 
     /** Bytes of the keys (or values) of one head in one page. */
     private long blockBytes() {
-        return (long) paddedDim * KvShape.PAGE * shape.type().bytes();
+        return shape.type().bytes((long) paddedDim * KvShape.PAGE);
     }
 
     /** Address of the keys of a head in a page. */

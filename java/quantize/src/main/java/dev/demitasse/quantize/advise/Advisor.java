@@ -33,7 +33,7 @@ public final class Advisor {
             List.of(WeightMix.F16, WeightMix.Q8_0, WeightMix.Q4_K_M, WeightMix.Q4_0, WeightMix.W8A8);
 
     /** Types of cache: F32 is for references. */
-    static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8);
+    static final List<KvType> CACHES = List.of(KvType.F16, KvType.FP8, KvType.INT8, KvType.INT4);
 
     private static final int[] SESSIONS = {1, 8, 32};
     private static final int[] CONTEXTS = {128, 1024, 4096, 16_384};
