@@ -14,6 +14,16 @@ import org.jspecify.annotations.Nullable;
  * How far a model is from a base model on a text, in llama-perplexity's terms: perplexities, and the Kullback-Leibler
  * divergence of the predicted distributions, {@code KL = sum(p_base (ln p_base - ln p))} in nats, at each position.
  *
+ * <pre>{@code
+ * ModelOptions options = ModelOptions.DEFAULT.withContextLength(512);
+ * try (Model base = Model.load(Path.of("model-f16.gguf"), options);
+ *         Model model = Model.load(Path.of("model-q4_k_m.gguf"), options.withKvType(KvType.INT8))) {
+ *     String text = Files.readString(Path.of("text.txt"));
+ *     Evaluation.Result result = Evaluation.compare(model, base, text, 512, 256, 1, (done, windows) -> {});
+ *     System.out.println(result.meanKld().mean() + " ± " + result.meanKld().standardError());
+ * }
+ * }</pre>
+ *
  * <p>Both models run the text in the same windows. A position's numbers do not depend on how many tokens are run at
  * once (that is promised of CPU devices, and of GPUs opened batch-invariant), so that running a window piece by piece
  * measures what decoding token by token would, the cache's rounding included.
