@@ -2,6 +2,7 @@ package dev.demitasse.cli;
 
 import dev.demitasse.ModelOptions;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.quantize.Calibration;
 import dev.demitasse.quantize.ImportanceMatrix;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
@@ -26,7 +27,10 @@ import picocli.CommandLine.Parameters;
         description = "Writes a model again with other tensor types. A run that was killed is gone on with by the same"
                 + " command.")
 final class QuantizeCommand implements Callable<Integer> {
-    private static final int SMOOTHING_WINDOW = 512;
+    private static final int CALIBRATION_WINDOW = 512;
+    /** A name beside those of the mixes. */
+    private static final String INT4 = "int4";
+
     private static final String ROW = "%-36s %-6s -> %-6s %14s %9s %9s%n";
 
     @Parameters(
@@ -44,7 +48,8 @@ final class QuantizeCommand implements Callable<Integer> {
             paramLabel = "TYPE",
             description =
                     "F16 BF16 F32, W8A8, Q8_0 Q6_K Q5_0 Q5_1 Q5_K_S Q5_K_M Q4_0 Q4_1 Q4_K_S Q4_K_M IQ4_NL IQ4_XS MXFP4"
-                            + " Q3_K_S Q3_K_M Q3_K_L Q2_K Q2_K_S; Q4_K is Q4_K_M.")
+                            + " Q3_K_S Q3_K_M Q3_K_L Q2_K Q2_K_S; Q4_K is Q4_K_M; int4 is Q4_0 with -f and an"
+                            + " importance matrix of that text.")
     String weights = "";
 
     @Option(
@@ -57,7 +62,8 @@ final class QuantizeCommand implements Callable<Integer> {
     @Option(
             names = {"-f", "--file"},
             paramLabel = "TEXT",
-            description = "With W8A8: a text by which ranges of activations are moved into weights (SmoothQuant).")
+            description =
+                    "A text by which channels are scaled so that less is lost: for w8a8 by SmoothQuant, else by AWQ.")
     @Nullable
     Path text;
 
@@ -87,13 +93,18 @@ final class QuantizeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
         report.require();
-        WeightMix mix = WeightMix.named(weights);
+        boolean int4 = weights.equalsIgnoreCase(INT4);
+        if (int4 && text == null) {
+            throw new UsageException("int4 is Q4_0 whose channels are scaled, and whose errors are weighed, by what a"
+                    + " text shows: give one (-f TEXT), or take q4_0.");
+        }
+        WeightMix mix = int4 ? WeightMix.Q4_0 : WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
+        Smoothing smoothing = smoothing(mix, model);
         QuantizeOptions options =
-                new QuantizeOptions(mix, pure, requantize, importance, smoothing(mix, model), threads, overwrite);
+                new QuantizeOptions(mix, pure, requantize, importance(model, int4), smoothing, threads, overwrite);
         try (Quantizer quantizer = new Quantizer(model, options)) {
             List<TensorSummary> tensors;
             if (dryRun) {
@@ -110,20 +121,34 @@ final class QuantizeCommand implements Callable<Integer> {
         return 0;
     }
 
+    /** The matrix that was given, or that of the text where that is wanted. */
+    private @Nullable ImportanceMatrix importance(Path model, boolean ofText) {
+        Path given = text;
+        if (imatrix != null || !ofText || given == null) {
+            return imatrix == null ? null : ImportanceMatrix.read(imatrix);
+        }
+        return dryRun
+                ? null
+                : Calibration.collect(
+                        model,
+                        ModelOptions.DEFAULT.withContextLength(CALIBRATION_WINDOW),
+                        TextFile.read(given),
+                        String.valueOf(given.getFileName()),
+                        CALIBRATION_WINDOW,
+                        Console::showWindows);
+    }
+
     private @Nullable Smoothing smoothing(WeightMix mix, Path model) {
         Path given = text;
         if (given == null || dryRun) {
             return null; // sizes do not depend on it
         }
-        if (mix != WeightMix.W8A8 || Files.isDirectory(model) || Safetensors.isNamed(model)) {
+        if (Files.isDirectory(model) || Safetensors.isNamed(model)) {
             throw new UsageException(
-                    mix != WeightMix.W8A8
-                            ? "A text (-f) smooths activations for --weights w8a8; for other types calibrate with"
-                                    + " `demitasse imatrix`."
-                            : "Smoothing runs the model: write the checkpoint as F16 first, and quantize that.");
+                    "Scaling by a text runs the model: write the checkpoint as F16 first, and quantize that.");
         }
         Smoothing smoothing = Smoothing.search(
-                model, ModelOptions.DEFAULT, TextFile.read(given), SMOOTHING_WINDOW, Console::showWindows);
+                model, mix, ModelOptions.DEFAULT, TextFile.read(given), CALIBRATION_WINDOW, Console::showWindows);
         if (!json) {
             smoothing.choices().forEach(QuantizeCommand::print);
         }

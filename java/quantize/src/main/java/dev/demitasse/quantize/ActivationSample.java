@@ -6,7 +6,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
-/** What matrices are multiplied by: the largest magnitude of each column, and some rows. */
+/** What matrices are multiplied by: largest and mean magnitude and mean square of each column, and some rows. */
 final class ActivationSample implements LinearObserver {
     private static final int ROWS = 64;
 
@@ -16,16 +16,23 @@ final class ActivationSample implements LinearObserver {
     static final class Input {
         private final SplittableRandom random = new SplittableRandom(20261128);
         private final float[] largest;
+        private final double[] sums; // of magnitudes
+        private final double[] squares;
         private final float[][] rows = new float[ROWS][];
         private long seen;
 
         private Input(int columns) {
             largest = new float[columns];
+            sums = new double[columns];
+            squares = new double[columns];
         }
 
         private void add(float[] x, int at) {
             for (int c = 0; c < largest.length; c++) {
-                largest[c] = Math.max(largest[c], Math.abs(x[at + c]));
+                float magnitude = Math.abs(x[at + c]);
+                largest[c] = Math.max(largest[c], magnitude);
+                sums[c] += magnitude;
+                squares[c] += (double) magnitude * magnitude;
             }
             long place = seen < ROWS ? seen : random.nextLong(seen + 1);
             if (place < ROWS) {
@@ -39,6 +46,24 @@ final class ActivationSample implements LinearObserver {
         /** The largest magnitude of each column. */
         float[] largest() {
             return largest;
+        }
+
+        /** The mean magnitude of each column. */
+        float[] mean() {
+            return mean(sums);
+        }
+
+        /** The mean square of each column. */
+        float[] meanSquares() {
+            return mean(squares);
+        }
+
+        private float[] mean(double[] all) {
+            float[] mean = new float[all.length];
+            for (int c = 0; c < mean.length; c++) {
+                mean[c] = (float) (all[c] / Math.max(1, seen));
+            }
+            return mean;
         }
 
         /** Some rows. */

@@ -2,16 +2,16 @@ package dev.demitasse.quantize;
 
 import java.util.List;
 
-/** The error of a product of some rows and some outputs whose operands are rounded to INT8 with a scale a row. */
+/** The error of a product of some rows and some outputs whose operands are rounded. */
 final class ProductError {
-    private static final int LARGEST = 127;
-
+    private final OperandRounding rounding;
     private final float[][] inputs;
     private final List<float[]> outputs;
     private final double[][] exact;
     private final double square;
 
-    ProductError(float[][] inputs, List<float[]> outputs) {
+    ProductError(OperandRounding rounding, float[][] inputs, List<float[]> outputs) {
+        this.rounding = rounding;
         this.inputs = inputs;
         this.outputs = outputs;
         this.exact = products(inputs, outputs);
@@ -28,10 +28,11 @@ final class ProductError {
     double of(float[] factors) {
         float[][] divided = new float[inputs.length][];
         for (int r = 0; r < divided.length; r++) {
-            divided[r] = rounded(inputs[r], factors, true);
+            divided[r] = rounding.input(scaled(inputs[r], factors, true));
         }
-        List<float[]> multiplied =
-                outputs.stream().map(output -> rounded(output, factors, false)).toList();
+        List<float[]> multiplied = outputs.stream()
+                .map(output -> rounding.output(scaled(output, factors, false), factors))
+                .toList();
         double[][] rounded = products(divided, multiplied);
         double sum = 0;
         for (int r = 0; r < rounded.length; r++) {
@@ -43,16 +44,10 @@ final class ProductError {
         return square > 0 ? Math.sqrt(sum / square) : 0;
     }
 
-    private static float[] rounded(float[] values, float[] factors, boolean divide) {
+    private static float[] scaled(float[] values, float[] factors, boolean divide) {
         float[] out = new float[values.length];
-        float largest = 0;
         for (int c = 0; c < out.length; c++) {
             out[c] = divide ? values[c] / factors[c] : values[c] * factors[c];
-            largest = Math.max(largest, Math.abs(out[c]));
-        }
-        float scale = largest / LARGEST;
-        for (int c = 0; scale > 0 && c < out.length; c++) {
-            out[c] = (float) Math.rint(out[c] / scale) * scale;
         }
         return out;
     }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param requantize whether matrices that are quantized already may be quantized again, which adds one error to the
  *     other
  * @param importance what errors in each column cost, from calibration; null for none
- * @param smoothing channels that are scaled, for {@link WeightMix#W8A8}; null for none
+ * @param smoothing channels that are scaled, found for {@code mix}; null for none
  * @param threads that encode
  * @param overwrite whether a file of the output's name may be replaced
  */

@@ -3,6 +3,7 @@ package dev.demitasse.quantize;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.ModelShape;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.quantize.source.ModelSource;
 import java.nio.ByteBuffer;
@@ -18,15 +19,23 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Moves the range of activations into weights, so that both fit INT8 with one scale a row (Xiao et al., "SmoothQuant:
- * Accurate and Efficient Post-Training Quantization for Large Language Models", 2022): channel j of a product's input
- * is divided by {@code s_j = max|x_j|^a / max|w_j|^(1-a)} where it is made, by a norm or by another matrix's row, and
- * columns that meet it are multiplied by it. The model computes the same in exact arithmetic. The strength a is the one
- * of several whose error of the quantized product is the least on a text, for each product of each layer; none at all
- * is among them.
+ * Scales channels so that less is lost where operands are rounded: channel j of a product's input is divided by {@code
+ * s_j} where it is made, by a norm or by another matrix's row, and columns that meet it are multiplied by it. The model
+ * computes the same in exact arithmetic.
+ *
+ * <ul>
+ *   <li>For W8A8 it moves the range of activations into weights, so that both fit INT8 with one scale a row: {@code s_j
+ *       = max|x_j|^a / max|w_j|^(1-a)} (Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization
+ *       for Large Language Models", 2022).
+ *   <li>For weights alone it spares those that meet large activations: {@code s_j = mean|x_j|^a} (Lin et al., "AWQ:
+ *       Activation-aware Weight Quantization for On-Device LLM Compression and Acceleration", 2023).
+ * </ul>
+ *
+ * <p>The strength a is the one of several whose error of the quantized product is the least on a text, for each product
+ * of each layer; none at all is among them.
  */
 public final class Smoothing {
-    private static final double[] STRENGTHS = {0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+    private static final double[] STRENGTHS = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
     /** Outputs of a matrix in which errors are measured. */
     private static final int OUTPUTS = 96;
 
@@ -41,23 +50,34 @@ public final class Smoothing {
      *
      * @param product the matrix that is multiplied, the first of those that share an input
      * @param strength a; 0 where nothing is smoothed
-     * @param before relative error of the product with INT8 operands as they are
-     * @param after the same, smoothed
+     * @param before relative error of the product with rounded operands as they are
+     * @param after the same, scaled
      */
     public record Choice(String product, double strength, double before, double after) {}
 
     /** A search's result: factors of the input's channels. */
     private record Best(float[] factors, double strength, double before, double after) {}
 
-    private Smoothing() {}
+    private final WeightMix mix;
+
+    private Smoothing(WeightMix mix) {
+        this.mix = mix;
+    }
 
     /**
      * Runs a text through a model, and searches.
      *
      * @param model a GGUF file, best of 16 bits
+     * @param mix what the model will be quantized to
      * @param window tokens that are run together
+     * @throws UsageException where the mix does not round
      */
-    public static Smoothing search(Path model, ModelOptions options, String text, int window, WindowListener progress) {
+    public static Smoothing search(
+            Path model, WeightMix mix, ModelOptions options, String text, int window, WindowListener progress) {
+        if (!mix.base().layout().element().quantized()) {
+            throw new UsageException(
+                    "Channels are scaled for weights that are rounded to integers; " + mix + " is not.");
+        }
         ActivationSample sample = new ActivationSample();
         ModelShape shape;
         try (Gguf file = Gguf.open(model);
@@ -69,7 +89,7 @@ public final class Smoothing {
                 progress.ran(w + 1, windows.size());
             }
         }
-        Smoothing smoothing = new Smoothing();
+        Smoothing smoothing = new Smoothing(mix);
         try (ModelSource source = ModelSource.open(model)) {
             Map<String, ModelSource.Tensor> tensors = new TreeMap<>();
             source.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
@@ -158,7 +178,7 @@ public final class Smoothing {
         });
     }
 
-    private static Best best(ActivationSample.Input input, List<ModelSource.Tensor> matrices, int shared, int headDim) {
+    private Best best(ActivationSample.Input input, List<ModelSource.Tensor> matrices, int shared, int headDim) {
         int count = input.largest().length;
         float[] weights = new float[count];
         List<float[]> outputs = new ArrayList<>();
@@ -175,9 +195,15 @@ public final class Smoothing {
                 }
             }
         }
-        float[] activations = shared(input.largest(), shared, headDim);
+        float[] activations = shared(mix.rowScales() ? input.largest() : input.mean(), shared, headDim);
         float[] together = shared(weights, shared, headDim);
-        ProductError error = new ProductError(input.rows(), outputs);
+        if (!mix.rowScales()) {
+            Arrays.fill(together, 1);
+        }
+        OperandRounding rounding = mix.rowScales()
+                ? OperandRounding.ofRows()
+                : OperandRounding.ofWeights(WeightMix.fitting(mix.base(), count), input.meanSquares());
+        ProductError error = new ProductError(rounding, input.rows(), outputs);
         float[] none = new float[count];
         Arrays.fill(none, 1);
         double before = error.of(none);

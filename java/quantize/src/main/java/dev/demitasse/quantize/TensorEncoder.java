@@ -118,7 +118,18 @@ final class TensorEncoder implements AutoCloseable {
 
     private float @Nullable [] importance(ModelSource.Tensor tensor) {
         ImportanceMatrix matrix = options.importance();
-        return matrix == null ? null : matrix.meanSquares(tensor.name());
+        float[] importance = matrix == null ? null : matrix.meanSquares(tensor.name());
+        Smoothing smoothing = options.smoothing();
+        float[] factors = smoothing == null ? null : smoothing.columns(tensor.name());
+        if (importance == null || factors == null) {
+            return importance;
+        }
+        float[] divided = importance.clone(); // what the channels were scaled by, and then calibrated
+        for (int i = 0; i < divided.length; i++) {
+            float factor = factors[i % factors.length];
+            divided[i] /= factor * factor;
+        }
+        return divided;
     }
 
     private static Piece await(Future<Piece> piece) {
