@@ -89,6 +89,20 @@ inline uint32_t __ballot_sync(uint32_t mask, bool predicate) {
     });
 }
 
+inline int __reduce_add_sync(uint32_t mask, int value) {
+    return emulator::meet<int, int>(mask, "__reduce_add_sync", value, [mask](auto in, auto out) {
+        int sum = 0;
+        for (int l = 0; l < 32; l++) {
+            sum += (mask >> l & 1) != 0 ? *in[l] : 0;
+        }
+        for (int l = 0; l < 32; l++) {
+            if (mask >> l & 1) {
+                *out[l] = sum;
+            }
+        }
+    });
+}
+
 inline void __syncwarp(uint32_t mask = 0xFFFFFFFFu) {
     emulator::meet<int, int>(mask, "__syncwarp", 0, [](auto, auto) {});
 }

@@ -2,8 +2,8 @@
 //           attention on tensor cores (Dao, "FlashAttention-2", 2023).
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh. A block of rows: [first row, rows, unused,
 //           unused].
-// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most
-//           DIM.
+// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero (of INT4: its
+//           levels); head_dim at most DIM.
 // Accuracy: operands in FP16, sums in FP32: NMSE at most 1e-5 against FP64 on the same operands. Not the bits of
 //           attention_decode; with --batch-invariant that kernel takes its place.
 // Launch:   (heads, blocks of rows) blocks of 128 threads, 16 rows a warp. Dynamic shared memory: prefill_shared_bytes.

@@ -45,8 +45,9 @@ struct FourBits {
     float minimum;
     float step;
 
-    DEVICE FourBits(float lowest, float highest) : minimum(fp16_to_float(float_to_fp16(lowest))) {
-        step = fp16_to_float(float_to_fp16((highest - minimum) * (1.0f / 15)));
+    // Without a step where FP16 rounds the lowest number above the highest; no minimum is a negative zero.
+    DEVICE FourBits(float lowest, float highest) : minimum(fp16_to_float(float_to_fp16(lowest + 0.0f))) {
+        step = fp16_to_float(float_to_fp16(fmaxf((highest - minimum) * (1.0f / 15), 0)));
     }
 
     DEVICE int substeps(float x) const {
@@ -77,16 +78,12 @@ DEVICE uint32_t round_to_four_bits(const float (&x)[2], const bool (&there)[2], 
     const float inward = (highest - lowest) * (1.0f / 32);
     FourBits best(lowest, highest);
     float least = INFINITY;
-#pragma unroll
+#pragma unroll 1
     for (int ends = 0; ends < 4; ends++) {
         const FourBits bits((ends & 2) == 0 ? lowest : lowest + inward, (ends & 1) == 0 ? highest : highest - inward);
-        int error = (there[0] ? bits.squared_error(x[0]) : 0) + (there[1] ? bits.squared_error(x[1]) : 0);
-#pragma unroll
-        for (int distance = 16; distance > 0; distance /= 2) {
-            error += __shfl_xor_sync(ALL_LANES, error, distance);
-        }
-        const float squares = static_cast<float>(error) * (bits.step * bits.step);
-        if (squares < least) {
+        const int error = (there[0] ? bits.squared_error(x[0]) : 0) + (there[1] ? bits.squared_error(x[1]) : 0);
+        const float squares = static_cast<float>(__reduce_add_sync(ALL_LANES, error)) * (bits.step * bits.step);
+        if (squares < least && (ends == 0 || bits.step > 0)) {  // without a step it would seem to have no error
             least = squares;
             best = bits;
         }

@@ -343,6 +343,81 @@ void test_attention(const AttentionCase& shape, const CacheType& type, std::mt19
           test.prefill + ": other bits with other positions behind the row");
 }
 
+// The fast transform against the matrix that it stands for; and kv_append, which turns and rotates while it stores,
+// against what does so one after the other.
+void test_rotate(int dim, std::mt19937& random) {
+    constexpr int ROWS = 3;
+    constexpr int HEADS = 3;
+    const std::vector<float> x = normal_numbers(ROWS * HEADS * dim, random);
+    const int n = dim & -dim;
+    std::vector<double> right;
+    for (size_t i = 0; i < x.size(); i++) {
+        const size_t run_start = i / static_cast<size_t>(n) * static_cast<size_t>(n);
+        double sum = 0;
+        for (size_t k = 0; k < static_cast<size_t>(n); k++) {
+            const double value = x[run_start + k];
+            sum += __builtin_popcountll((i - run_start) & k) % 2 == 0 ? value : -value;
+        }
+        right.push_back(sum / std::sqrt(n));
+    }
+    const std::string what = "rotate heads of " + std::to_string(dim);
+    std::vector<float> rotated = x;
+    run("rotate", {blocks(ROWS * HEADS, ROTATE_HEADS), 1, 1}, ROTATE_THREADS, 0,
+        RotateArgs{rotated.data(), ROWS, HEADS, dim, {}});
+    check(close(rotated, right, 1e-10), what);
+
+    const int32_t positions[ROWS] = {0, 1, 2};
+    const int32_t tables[ROWS] = {};
+    const int32_t pages[1] = {};
+    std::vector<float> angles(static_cast<size_t>(ROWS * dim), 0.6f);
+    std::vector<uint8_t> caches[2];
+    for (int together = 0; together < 2; together++) {
+        std::vector<float> keys = x;
+        std::vector<float> values = x;
+        std::vector<float> queries = x;
+        std::vector<uint8_t>& cache = caches[together];
+        const size_t bytes = static_cast<size_t>(HEADS * padded_dim(dim) * PAGE / 2);
+        const size_t scales = static_cast<size_t>(HEADS * scale_groups(dim) * PAGE * 4);
+        cache.resize(2 * bytes + 2 * scales);
+        auto* first_scale = reinterpret_cast<float*>(cache.data() + 2 * bytes);
+        const KvPages kv{cache.data(), cache.data() + bytes, first_scale, first_scale + scales / 4, 1, HEADS, dim};
+        RopeAngles turn{dim / 2 * 2, 0, angles.data()};
+        if (together == 0) {
+            for (std::vector<float>* turned : {&keys, &queries}) {
+                run("rope", {blocks(ROWS * HEADS * (dim / 2), ELEMENT_THREADS), 1, 1}, ELEMENT_THREADS, 0,
+                    RopeArgs{turned->data(), ROWS, HEADS, dim, turn});
+            }
+            for (std::vector<float>* turned : {&keys, &queries, &values}) {
+                run("rotate", {blocks(ROWS * HEADS, ROTATE_HEADS), 1, 1}, ROTATE_THREADS, 0,
+                    RotateArgs{turned->data(), ROWS, HEADS, dim, {}});
+            }
+            turn = {};
+        }
+        const unsigned heads = together == 0 ? HEADS : 2 * HEADS;
+        run("kv_append_int4", {ROWS, heads, 1}, APPEND_THREADS, 0,
+            KvAppendArgs{kv,
+                         0,
+                         keys.data(),
+                         values.data(),
+                         {positions, tables, pages},
+                         turn,
+                         together == 0 ? nullptr : queries.data(),
+                         together == 0 ? 0 : HEADS,
+                         together == 0 ? 0 : n});
+        for (const std::vector<float>* left : {&keys, &values, &queries}) {
+            const auto* at = reinterpret_cast<const uint8_t*>(left->data());
+            cache.insert(cache.end(), at, at + left->size() * 4);
+        }
+    }
+    check(caches[0] == caches[1], what + ": other bits where it is done while storing");
+}
+
+void test_rotate(std::mt19937& random) {
+    for (int dim : {16, 30, 64, 80, 96, 128, 256}) {
+        test_rotate(dim, random);
+    }
+}
+
 // Every case with every type of cache, each with one of two orders.
 void test_attention(const Cases& cases, std::mt19937& random) {
     const CacheType types[] = {
@@ -373,6 +448,7 @@ int main(int argc, char** argv) {
             test_fp16(random);
             if (!early && !has("linear")) {
                 test_attention(cases, random);  // which copies nothing asynchronously
+                test_rotate(random);
             }
         }
     }

@@ -1,8 +1,8 @@
 // Computes: softmax(cap(scale q.k)) v of query heads over the positions that they see, by the online softmax (Milakov
 //           and Gimelshein, 2018).
-// Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, padding to
-//           16][elements].
-// Requires: elements of a head padded to 16; padding of pages is zero.
+// Layout:   queries [row][head][element] FP32; pages as KvPages in command.h; a state is [maximum, sum, sum of the
+//           query, padding to 16][elements].
+// Requires: elements of a head padded to 16; padding of pages is zero (of INT4: its levels are, and it meets no query).
 // Accuracy: FP32 sums. Positions are taken page by page from the page of the first one on; every segment of 512
 //           positions is computed alone, and segments are merged in order. So a query has the same bits alone, in a
 //           batch and in any chunk.

@@ -78,8 +78,10 @@ struct FourBits {
     float minimum;
     float step;
 
-    FourBits(float lowest, float highest) : minimum(fp16_to_float(float_to_fp16(lowest))) {
-        step = fp16_to_float(float_to_fp16((highest - minimum) * (1.0f / 15)));
+    // Without a step where FP16 rounds the lowest number above the highest; no minimum is a negative zero.
+    FourBits(float lowest, float highest) : minimum(fp16_to_float(float_to_fp16(lowest + 0.0f))) {
+        const float exact = (highest - minimum) * (1.0f / 15);
+        step = fp16_to_float(float_to_fp16(exact > 0 ? exact : 0));
     }
 
     // Sixteenths of a step above the minimum of the numbers from x on; to: room for SCALE_GROUP.
@@ -134,6 +136,9 @@ inline uint32_t round_to_four_bits(const float* x, int64_t count, uint8_t* level
     float least = steps.squared_error(substeps[0], count);
     for (int ends = 1; ends < 4; ends++) {
         const FourBits other((ends & 2) == 0 ? lowest : lowest + inward, (ends & 1) == 0 ? highest : highest - inward);
+        if (other.step == 0) {
+            continue;  // it would seem to have no error
+        }
         other.substeps(x, count, substeps[1 - best]);
         const float error = other.squared_error(substeps[1 - best], count);
         if (error < least) {

@@ -1,7 +1,7 @@
 // Computes: softmax(cap(scale q.k)) v for up to 16 neighboring rows of one sequence, a head at a time.
 // Layout:   queries and out rows x heads x head_dim FP32; pages.h; a block of rows: [first row, rows, unused, unused].
-// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero; head_dim at most
-//           256.
+// Requires: rows of a block belong to one sequence, in ascending positions; padding of pages is zero (of INT4: its
+//           levels); head_dim at most 256.
 // Accuracy: the bits of attention_decode and attention_merge.
 // Launch:   (heads, blocks of rows) work-groups of 64 items.
 // Moves:    keys and values once for 16 rows and a query head; 4 operations an element, position and query.

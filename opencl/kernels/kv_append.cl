@@ -13,6 +13,7 @@
 #include "rope.h"
 #include "rotate.h"
 
+// ROTATES 1: keys, values and queries are rotated, in place, after they have been turned.
 typedef struct KvAppendArgs {
     KvPages kv;
     long layer;
@@ -22,7 +23,6 @@ typedef struct KvAppendArgs {
     RopeAngles angles;  // where there, the keys and these queries are turned first, in place
     long queries;       // rows x query_heads x head_dim
     long query_heads;
-    long rotates;  // 1: keys, values and these queries are then rotated
 } KvAppendArgs;
 
 #if KV_TYPE != 4
@@ -59,8 +59,8 @@ float as_fp16(float x) {
 
 FourBits four_bits(float lowest, float highest) {
     FourBits bits;
-    bits.minimum = as_fp16(lowest);
-    bits.step = as_fp16((highest - bits.minimum) * (1.0f / 15));
+    bits.minimum = as_fp16(lowest + 0.0f);  // no negative zero
+    bits.step = as_fp16(fmax((highest - bits.minimum) * (1.0f / 15), 0.0f));
     return bits;
 }
 
@@ -102,7 +102,7 @@ FourBits best_steps(float x, int count, local float* shared) {
             error += errors[i];
         }
         const float squares = (float)error * (bits.step * bits.step);
-        if (numbers && squares < least) {
+        if (numbers && squares < least && (ends == 0 || bits.step > 0)) {  // without a step none would seem an error
             least = squares;
             best = bits;
         }
@@ -119,22 +119,22 @@ KERNEL(APPEND_ITEMS) kv_append(global uchar* cache, global uchar* keys, global u
     const long row = (long)get_group_id(1);
     const int dim = (int)a.kv.head_dim;
     const int number = (int)get_group_id(0);
-    const float factor = a.rotates != 0 ? rotation_factor(rotation_run(dim)) : 1;
+    const float factor = ROTATES ? rotation_factor(rotation_run(dim)) : 1;
     if (number >= 2 * a.kv.heads) {
         global float* query = WRITE(float, queries, a.queries) + (row * a.query_heads + number - 2 * a.kv.heads) * dim;
         for (long pair = item(); pair < a.angles.rope_dim / 2; pair += APPEND_ITEMS) {
             rotate_pair(a.angles, angles, query, row, pair);
         }
-        if (a.rotates != 0) {
-            barrier(CLK_GLOBAL_MEM_FENCE);
-            for (int d = item(); d < dim; d += APPEND_ITEMS) {
-                vector[d] = query[d] * factor;
-            }
-            rotate_head(vector, dim, APPEND_ITEMS);
-            for (int d = item(); d < dim; d += APPEND_ITEMS) {
-                query[d] = vector[d];
-            }
+#if ROTATES
+        barrier(CLK_GLOBAL_MEM_FENCE);
+        for (int d = item(); d < dim; d += APPEND_ITEMS) {
+            vector[d] = query[d] * factor;
         }
+        rotate_head(vector, dim, APPEND_ITEMS);
+        for (int d = item(); d < dim; d += APPEND_ITEMS) {
+            query[d] = vector[d];
+        }
+#endif
         return;
     }
     const bool is_key = number < a.kv.heads;
@@ -150,12 +150,12 @@ KERNEL(APPEND_ITEMS) kv_append(global uchar* cache, global uchar* keys, global u
     for (int d = item(); d < dim; d += APPEND_ITEMS) {
         vector[d] = x[d] * factor;
     }
-    if (a.rotates != 0) {
-        rotate_head(vector, dim, APPEND_ITEMS);
-        for (int d = item(); d < dim; d += APPEND_ITEMS) {
-            x[d] = vector[d];
-        }
+#if ROTATES
+    rotate_head(vector, dim, APPEND_ITEMS);
+    for (int d = item(); d < dim; d += APPEND_ITEMS) {
+        x[d] = vector[d];
     }
+#endif
     const int position = READ(int, data, a.rows.positions)[row];
     const int table = READ(int, data, a.rows.tables)[row];
     const long block = kv_block(a.kv, a.layer, READ(int, data, a.rows.pages)[table + position / PAGE], head);
@@ -176,7 +176,7 @@ KERNEL(APPEND_ITEMS) kv_append(global uchar* cache, global uchar* keys, global u
         ((local int*)shared)[item()] = level;
         barrier(CLK_LOCAL_MEM_FENCE);
         if (item() == 0) {
-            vstore_half_rte(fmax(bits.step, 0.0f), (size_t)(2 * group), WRITE(half, cache, scales));
+            vstore_half_rte(bits.step, (size_t)(2 * group), WRITE(half, cache, scales));
             vstore_half_rte(bits.minimum, (size_t)(2 * group + 1), WRITE(half, cache, scales));
         }
         const int even = from + 2 * item();

@@ -3,6 +3,7 @@ package dev.demitasse.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.demitasse.Model;
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.Estimate;
 import dev.demitasse.quantize.Evaluation;
@@ -42,6 +43,12 @@ final class EvaluateCommand implements Callable<Integer> {
             paramLabel = "TYPE",
             description = "How the base's cache stores numbers (default: ${DEFAULT-VALUE}).")
     KvType baseKvType = KvType.F16;
+
+    @Option(
+            names = "--base-kv-rotation",
+            paramLabel = "WHEN",
+            description = "Whether the base's cache is rotated (default: ${DEFAULT-VALUE}).")
+    KvRotation baseKvRotation = KvRotation.AUTO;
 
     @Option(
             names = "--activations",
@@ -85,6 +92,7 @@ final class EvaluateCommand implements Callable<Integer> {
         String text = TextFile.read(file);
         ModelSelection other = selection.forModel(base);
         other.kvType = baseKvType;
+        other.kvRotation = baseKvRotation;
         try (Model model = selection.load();
                 Model baseModel = other.load()) {
             List<Needle.Found> found = needle ? Needle.search(model, text, window, DEPTHS) : List.of();
@@ -97,7 +105,7 @@ final class EvaluateCommand implements Callable<Integer> {
                     base + " (" + other.cache() + ")",
                     window));
             if (json) {
-                System.out.println(json(result, window, found, baseFound));
+                System.out.println(json(result, List.of(selection.cache(), other.cache()), window, found, baseFound));
             } else {
                 print(result, window);
                 print(found, baseFound);
@@ -147,8 +155,14 @@ final class EvaluateCommand implements Callable<Integer> {
     }
 
     private static String json(
-            Evaluation.Result result, int window, List<Needle.Found> found, List<Needle.Found> baseFound) {
+            Evaluation.Result result,
+            List<String> caches,
+            int window,
+            List<Needle.Found> found,
+            List<Needle.Found> baseFound) {
         return JsonLine.of(out -> {
+            out.writeStringField("cache", caches.getFirst());
+            out.writeStringField("baseCache", caches.getLast());
             write(out, "perplexity", result.perplexity());
             write(out, "basePerplexity", result.basePerplexity());
             write(out, "logRatio", result.logRatio());

@@ -16,6 +16,7 @@ class ScaledElementsTest {
         float[] values = new float[x.length];
         for (int i = 0; i < x.length; i++) {
             assertThat(levels[i]).isBetween((byte) 0, (byte) 15);
+            assertThat(ScaledElements.scale(KvType.INT4, word)).isNotNegative();
             values[i] = levels[i] * ScaledElements.scale(KvType.INT4, word) + ScaledElements.minimum(KvType.INT4, word);
         }
         return values;
@@ -51,9 +52,16 @@ class ScaledElementsTest {
 
     @Test
     void aGroupOfOneNumberAndTinyNumbersComeBackAsFarAsFp16Goes() {
-        float[] same = new float[GROUP];
-        Arrays.fill(same, 1.2345f);
-        assertThat(restored(same)).usingComparatorWithPrecision(1e-3f).containsExactly(same);
+        for (float number : new float[] {1.2345f, 0.3f, -0.3f, -0f}) { // FP16 is below some and above others
+            float[] same = new float[GROUP];
+            Arrays.fill(same, number);
+            assertThat(restored(same)).usingComparatorWithPrecision(1e-3f).containsExactly(same);
+        }
+        float[] narrow = new float[GROUP]; // half a step of FP16
+        for (int i = 0; i < GROUP; i++) {
+            narrow[i] = 1000.245f + 0.25f * i / GROUP;
+        }
+        assertThat(restored(narrow)).usingComparatorWithPrecision(0.03f).containsExactly(narrow);
         float[] tiny = new float[GROUP];
         for (int i = 0; i < GROUP; i++) {
             tiny[i] = 1e-9f * i;

@@ -8,6 +8,7 @@ import dev.demitasse.device.CheckedDevice;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
@@ -30,7 +31,8 @@ class CudaOverlapTest {
     private static final int CONTEXT = 512;
 
     @ParameterizedTest
-    @CsvSource({"llama, F16, INT8", "qwen3, INT8, INT8", "gemma3, FP8, INT8_ROW", "phi3, F32, F32"})
+    @CsvSource({"llama, F16, INT8", "qwen3, INT8, INT8", "gemma3, FP8, INT8_ROW", "phi3, F32, F32", "llama, INT4, INT8"
+    })
     void aModelsStepsReachNothingTooEarly(String architecture, KvType cache, ActivationType activations) {
         assumeTrue("1".equals(System.getenv("EMULATOR_DEPENDENT")), "the emulator does not watch");
         Support support = new CudaBackend().probe();
@@ -40,7 +42,7 @@ class CudaOverlapTest {
                 CheckedDevice door = CheckedDevice.of(new CudaBackend().open(options))) {
             RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
-            Engine.Limits limits = new Engine.Limits(CONTEXT, 3, 256, 256, cache, false);
+            Engine.Limits limits = new Engine.Limits(CONTEXT, 3, 256, 256, cache, KvRotation.AUTO.rotates(cache));
             try (Weights weights = new Weights(file, config, door, null);
                     Engine engine = new Engine(config, weights, door, limits, id -> false)) {
                 int[] prompt = new SplittableRandom(1)

@@ -64,7 +64,9 @@ public final class Fusions {
                 && keys != null
                 && queries != null
                 && values.x() == append.values()
-                && keys.x() == append.keys()) {
+                && values.heads() == keys.heads()
+                && keys.x() == append.keys()
+                && keys.heads() == append.store().shape().kvHeads()) {
             Step.KvAppend fused = withRopesAlone(append, unrotated);
             Step.Rope rope = fused.queryRope();
             if (rope != null && rope.x() == queries.x() && rope.heads() == queries.heads()) {
@@ -89,7 +91,8 @@ public final class Fusions {
         if (!before.isEmpty()
                 && before.getLast() instanceof Step.Rotate rotate
                 && rotate.rows() == append.rows().count()
-                && rotate.headDim() == append.store().shape().headDim()) {
+                && rotate.headDim() == append.store().shape().headDim()
+                && rotate.quantize() == null) {
             before.removeLast();
             return rotate;
         }
@@ -98,7 +101,9 @@ public final class Fusions {
 
     private static Step.KvAppend withRopesAlone(Step.KvAppend append, List<Step> before) {
         Step.Rope keys = rope(append, before);
-        if (keys == null || keys.x() != append.keys()) {
+        if (keys == null
+                || keys.x() != append.keys()
+                || keys.heads() != append.store().shape().kvHeads()) {
             return append;
         }
         before.removeLast();

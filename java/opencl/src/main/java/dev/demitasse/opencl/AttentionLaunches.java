@@ -71,14 +71,13 @@ final class AttentionLaunches implements AutoCloseable {
         } else {
             arguments.set(Boundary.KvAppendArgs.ANGLES, keys);
         }
-        arguments.set(Boundary.KvAppendArgs.ROTATES, step.rotates() ? 1 : 0);
         int heads = 2 * store.shape().kvHeads();
         if (queries != null) {
             arguments.set(Boundary.KvAppendArgs.QUERY_HEADS, queries.heads());
             heads += queries.heads();
         }
         return arguments.launch(
-                new Programs.Key("kv_append", macro(store.shape().type())),
+                new Programs.Key("kv_append", macro(store.shape().type()) + " -DROTATES=" + (step.rotates() ? 1 : 0)),
                 new Launch.Grid(heads, step.rows().count(), 1, Boundary.APPEND_ITEMS));
     }
 

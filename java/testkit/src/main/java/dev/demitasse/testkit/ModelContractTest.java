@@ -23,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -169,18 +170,19 @@ public abstract class ModelContractTest {
 
     /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
     @ParameterizedTest
-    @ValueSource(ints = {1, 7, 64})
-    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(int chunk) throws Exception {
+    @CsvSource({"1, F32", "7, F32", "64, F32", "7, INT4"})
+    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(int chunk, KvType cache) throws Exception {
+        ModelOptions options = options().withKvType(cache);
         Path file = Golden.tiny("gemma3");
         List<int[]> prompts = prompts(sequences());
         List<List<Float>> alone = new ArrayList<>();
-        try (Model model = Model.load(file, options().withSequences(sequences()).withDevice(threads(1)))) {
+        try (Model model = Model.load(file, options.withSequences(sequences()).withDevice(threads(1)))) {
             for (int[] prompt : prompts) {
                 alone.add(fingerprint(model, prompt));
             }
         }
         ModelOptions together =
-                options().withSequences(sequences()).withBatch(64, chunk).withDevice(threads(2));
+                options.withSequences(sequences()).withBatch(64, chunk).withDevice(threads(2));
         try (Model model = Model.load(file, together);
                 ExecutorService executor = Executors.newFixedThreadPool(prompts.size())) {
             List<Future<List<Float>>> results = new ArrayList<>();

@@ -23,7 +23,7 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>Layout: pages as {@link VectorKvStore} has them; FP32 in the same order.
  *
- * <p>Requires: elements of a head padded to a multiple of 8.
+ * <p>Requires: elements of a head padded to a multiple of 8, or 16 for INT4.
  *
  * <p>Accuracy: widening is exact; one rounding where there is a scale.
  *
