@@ -247,7 +247,7 @@ void test_rotate(const Device& device, std::mt19937& random) {
 // Sequences with some positions in the cache already and some new rows.
 struct KvCase : AttentionCase {
     KvType type;
-    double bound;  // NMSE against FP64 attention over the unrounded cache
+    double bound;  // NMSE against FP64 attention over the unrounded cache: windows of a few positions magnify rounding
 
     size_t width() const { return static_cast<size_t>(kv_heads * head_dim); }
     double scale() const { return 1 / std::sqrt(static_cast<double>(head_dim)); }
@@ -418,10 +418,10 @@ void test_attention(const Device& device, const Cases& cases, std::mt19937& rand
         double bound;
     };
     for (TypeBound t : {TypeBound{KvType::F32, 1e-10},
-                        {KvType::F16, 1e-6},
-                        {KvType::INT8, 1e-3},
-                        {KvType::FP8, 1e-2},
-                        {KvType::INT4, 2e-2}}) {
+                        {KvType::F16, 1e-5},
+                        {KvType::INT8, 3e-3},
+                        {KvType::FP8, 5e-2},
+                        {KvType::INT4, 1e-1}}) {
         for (const AttentionCase& c : cases.attention) {
             test_attention(device, {c, t.type, t.bound}, random);
         }
