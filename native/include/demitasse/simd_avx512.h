@@ -107,14 +107,14 @@ inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 inline F32 load_u4(const uint8_t* p, int shift) {
-    const I32 bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const I32 bytes = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return to_f32(_mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
 }
 #define DM_LOAD_U4_BLOCK
 inline F32 load_u4_block(const uint8_t* p, int64_t i) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i / 2));
     const __m128i all = _mm_unpacklo_epi64(bytes, _mm_srli_epi16(bytes, 4));
-    return to_f32(_mm512_cvtepu8_epi32(_mm_and_si128(all, _mm_set1_epi8(15))));
+    return to_f32(_mm512_cvtepi8_epi32(_mm_and_si128(all, _mm_set1_epi8(15))));
 }
 inline F32 load_fp8(const uint8_t* p) {
     __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
