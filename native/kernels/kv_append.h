@@ -174,9 +174,10 @@ inline void append_four_bits(const float* x, const KvPages& kv, bool keys, uint8
 }
 
 // A head's vector; scales: of the position, one a group, PAGE apart, or null.
-inline void append_vector(const float* x, const KvPages& kv, uint8_t* at, int64_t stride, float* scales) {
+inline void append_vector(const float* x, const KvPages& kv, bool keys, uint8_t* at, float* scales) {
+    const int64_t stride = keys ? PAGE : 1;
     if (kv.type == KvType::INT4) {
-        append_four_bits(x, kv, stride != 1, at, scales);
+        append_four_bits(x, kv, keys, at, scales);
         return;
     }
     if (scales == nullptr) {
@@ -204,8 +205,9 @@ inline void kv_append(const Command& command, int task, Worker&) {
             uint8_t* k = kv.keys + block * kv.block_bytes() + slot * ((kv.element_bits() + 7) / 8);
             uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bits() / 8;
             int64_t scale = block * kv.scale_groups() * PAGE + slot;
-            append_vector(a.keys + source, kv, k, PAGE, kv.key_scales == nullptr ? nullptr : kv.key_scales + scale);
-            append_vector(a.values + source, kv, v, 1, kv.value_scales == nullptr ? nullptr : kv.value_scales + scale);
+            append_vector(a.keys + source, kv, true, k, kv.key_scales == nullptr ? nullptr : kv.key_scales + scale);
+            append_vector(a.values + source, kv, false, v,
+                          kv.value_scales == nullptr ? nullptr : kv.value_scales + scale);
         }
     }
 }
