@@ -12,6 +12,7 @@
 // The kernels' structures come first.
 #include "attention_sequences.h"
 #include "linear_operands.h"
+#include "native/tests/hadamard.h"
 
 namespace {
 
@@ -350,16 +351,7 @@ void test_rotate(int dim, std::mt19937& random) {
     constexpr int HEADS = 3;
     const std::vector<float> x = normal_numbers(ROWS * HEADS * dim, random);
     const int n = dim & -dim;
-    std::vector<double> right;
-    for (size_t i = 0; i < x.size(); i++) {
-        const size_t run_start = i / static_cast<size_t>(n) * static_cast<size_t>(n);
-        double sum = 0;
-        for (size_t k = 0; k < static_cast<size_t>(n); k++) {
-            const double value = x[run_start + k];
-            sum += __builtin_popcountll((i - run_start) & k) % 2 == 0 ? value : -value;
-        }
-        right.push_back(sum / std::sqrt(n));
-    }
+    const std::vector<double> right = rotated_heads(x, static_cast<size_t>(dim));
     const std::string what = "rotate heads of " + std::to_string(dim);
     std::vector<float> rotated = x;
     run("rotate", {blocks(ROWS * HEADS, ROTATE_HEADS), 1, 1}, ROTATE_THREADS, 0,

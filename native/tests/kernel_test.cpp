@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "demitasse/demitasse.h"
+#include "hadamard.h"
 #include "reference.h"
 
 namespace demitasse::test {
@@ -226,17 +227,7 @@ void test_rotate(const Device& device, std::mt19937& random) {
         constexpr int64_t ROWS = 19;
         constexpr int64_t HEADS = 3;
         Numbers x = numbers(static_cast<size_t>(ROWS * HEADS * dim), random);
-        const int64_t n = dim & -dim;
-        std::vector<double> expected;
-        for (size_t i = 0; i < x.size(); i++) {
-            const size_t run = i / static_cast<size_t>(n) * static_cast<size_t>(n);
-            double sum = 0;
-            for (size_t k = 0; k < static_cast<size_t>(n); k++) {
-                const double value = static_cast<double>(x[run + k]);
-                sum += __builtin_popcountll((i - run) & k) % 2 == 0 ? value : -value;
-            }
-            expected.push_back(sum / std::sqrt(static_cast<double>(n)));
-        }
+        const std::vector<double> expected = rotated_heads(x, static_cast<size_t>(dim));
         Command rotate = command(Op::ROTATE);
         rotate.rotate = {x.data(), ROWS, HEADS, dim};
         device.run({rotate});
