@@ -18,7 +18,7 @@ public enum KvRotation {
     /** Whether a cache of {@code type} is rotated. */
     public boolean rotates(KvType type) {
         return switch (this) {
-            case AUTO -> type.bits() <= 8;
+            case AUTO -> type.scaled();
             case ON -> true;
             case OFF -> false;
         };

@@ -42,9 +42,9 @@ final class UnpackPage {
     static long keys(VectorKvStore store, int layer, int page, int head, long scratch) {
         long from = store.keys(layer, page, head);
         long to = elements(store, from, PAGE, scratch);
-        if (store.shape().type().scaled()) {
-            boolean minimums = store.shape().type() == KvType.INT4;
-            scaleKeys(to, store.paddedDim(), WIDTH, store.keyScales(layer, page, head), minimums);
+        KvType type = store.shape().type();
+        if (type.scaled()) {
+            scaleKeys(to, store.paddedDim(), WIDTH, store.keyScales(layer, page, head), type);
         }
         return to;
     }
@@ -52,9 +52,9 @@ final class UnpackPage {
     static long values(VectorKvStore store, int layer, int page, int head, long scratch) {
         long from = store.values(layer, page, head);
         long to = elements(store, from, store.paddedDim() / 2, scratch);
-        if (store.shape().type().scaled()) {
-            boolean minimums = store.shape().type() == KvType.INT4;
-            scaleValues(to, store.paddedDim(), WIDTH, store.valueScales(layer, page, head), minimums);
+        KvType type = store.shape().type();
+        if (type.scaled()) {
+            scaleValues(to, store.paddedDim(), WIDTH, store.valueScales(layer, page, head), type);
         }
         return to;
     }
@@ -151,10 +151,11 @@ final class UnpackPage {
     }
 
     /** Keys {@code [element][position]} times the scale of a group and position, plus its minimum where there are. */
-    private static void scaleKeys(long keys, int dim, int width, long scales, boolean minimums) {
+    private static void scaleKeys(long keys, int dim, int width, long scales, KvType type) {
         for (int p = 0; p < PAGE; p += width) {
             for (int first = 0; first < dim; first += KvShape.SCALE_GROUP) {
                 long group = scales + ((long) first / KvShape.SCALE_GROUP * PAGE + p) * 4;
+                boolean minimums = type == KvType.INT4;
                 FloatVector scale = minimums ? half(group, 0) : floats(group);
                 FloatVector minimum = minimums ? half(group, 16) : FloatVector.zero(Lanes.FLOATS);
                 for (int d = first; d < Math.min(dim, first + KvShape.SCALE_GROUP); d++) {
@@ -180,12 +181,11 @@ final class UnpackPage {
     }
 
     /** The same of values {@code [position][element]}. */
-    private static void scaleValues(long values, int dim, int width, long scales, boolean minimums) {
+    private static void scaleValues(long values, int dim, int width, long scales, KvType type) {
         for (int p = 0; p < PAGE; p++) {
             for (int first = 0; first < dim; first += KvShape.SCALE_GROUP) {
                 long group = scales + ((long) first / KvShape.SCALE_GROUP * PAGE + p) * 4;
                 int word = MEMORY.get(Lanes.INT, group);
-                KvType type = minimums ? KvType.INT4 : KvType.INT8;
                 FloatVector scale = floats(ScaledElements.scale(type, word));
                 FloatVector minimum = floats(ScaledElements.minimum(type, word));
                 for (int d = first; d < Math.min(dim, first + KvShape.SCALE_GROUP); d += width) {
