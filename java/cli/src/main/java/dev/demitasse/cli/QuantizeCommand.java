@@ -102,9 +102,13 @@ final class QuantizeCommand implements Callable<Integer> {
         WeightMix mix = int4 ? WeightMix.Q4_0 : WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
-        Smoothing smoothing = smoothing(mix, model);
+        if (text != null && !dryRun && (Files.isDirectory(model) || Safetensors.isNamed(model))) {
+            throw new UsageException(
+                    "Scaling by a text runs the model: write the checkpoint as F16 first, and quantize that.");
+        }
+        ImportanceMatrix importance = importance(model, int4); // a wrong file is told before the search
         QuantizeOptions options =
-                new QuantizeOptions(mix, pure, requantize, importance(model, int4), smoothing, threads, overwrite);
+                new QuantizeOptions(mix, pure, requantize, importance, smoothing(mix, model), threads, overwrite);
         try (Quantizer quantizer = new Quantizer(model, options)) {
             List<TensorSummary> tensors;
             if (dryRun) {
@@ -142,10 +146,6 @@ final class QuantizeCommand implements Callable<Integer> {
         Path given = text;
         if (given == null || dryRun) {
             return null; // sizes do not depend on it
-        }
-        if (Files.isDirectory(model) || Safetensors.isNamed(model)) {
-            throw new UsageException(
-                    "Scaling by a text runs the model: write the checkpoint as F16 first, and quantize that.");
         }
         Smoothing smoothing = Smoothing.search(
                 model, mix, ModelOptions.DEFAULT, TextFile.read(given), CALIBRATION_WINDOW, Console::showWindows);
