@@ -158,9 +158,10 @@ final class QuantizeCommand implements Callable<Integer> {
     private static void print(Smoothing.Choice choice) {
         System.out.printf(
                 Locale.ROOT,
-                "%-36s strength %.1f, error %.4f -> %.4f%n",
+                "%-36s strength %.1f%s, error %.4f -> %.4f%n",
                 Console.harmless(choice.product()),
                 choice.strength(),
+                choice.rotated() ? ", rotated" : "",
                 choice.before(),
                 choice.after());
     }

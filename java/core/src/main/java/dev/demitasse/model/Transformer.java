@@ -10,6 +10,7 @@ import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.quant.RotatedColumns;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -262,6 +263,7 @@ public final class Transformer implements AutoCloseable {
         int ropeDim = config.rope(layer).dimensions();
         Buffer layerAngles = config.window(layer) == 0 ? angles : windowAngles;
         device.rmsNorm(residual, block.attentionNorm(), count, config.hidden(), config.epsilon(), normed);
+        rotate(block.rotated().attention(), normed, count, config.hidden());
         device.linear(
                 normed,
                 count,
@@ -307,6 +309,7 @@ public final class Transformer implements AutoCloseable {
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
         }
+        rotate(block.rotated().attentionOutput(), attended, count, config.heads() * headDim);
         device.linear(attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
         if (block.postAttentionNorm() != null) {
             device.rmsNorm(branch, block.postAttentionNorm(), count, config.hidden(), config.epsilon(), branch);
@@ -317,13 +320,23 @@ public final class Transformer implements AutoCloseable {
     private void feedForward(int layer, int count) {
         Weights.Block block = weights.block(layer);
         device.rmsNorm(residual, block.feedForwardNorm(), count, config.hidden(), config.epsilon(), normed);
+        rotate(block.rotated().feedForward(), normed, count, config.hidden());
         device.linear(normed, count, new Projection(block.gate(), null, gate), new Projection(block.up(), null, up));
         device.gatedActivation(config.architecture().gate(), gate, up, (long) count * config.feedForward(), gate);
+        rotate(block.rotated().down(), gate, count, config.feedForward());
         device.linear(gate, count, new Projection(block.down(), null, branch));
         if (block.postFeedForwardNorm() != null) {
             device.rmsNorm(branch, block.postFeedForwardNorm(), count, config.hidden(), config.epsilon(), branch);
         }
         device.add(residual, branch, (long) count * config.hidden());
+    }
+
+    /** Rotates rows as the columns of the matrices are that they meet next. */
+    private void rotate(boolean wanted, Buffer x, int count, int columns) {
+        if (wanted) {
+            int run = RotatedColumns.run(columns);
+            device.rotate(x, count, columns / run, run);
+        }
     }
 
     private void logits(int[] wanted) {

@@ -9,13 +9,16 @@ import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The weights of a model on a device. */
@@ -29,6 +32,7 @@ public final class Weights implements AutoCloseable {
      * @param queryNorm RMS norm of each query head
      * @param postAttentionNorm after attention, before the residual
      * @param postFeedForwardNorm after the feed-forward layer, before the residual
+     * @param rotated which inputs are rotated before they meet their matrices
      */
     record Block(
             Buffer attentionNorm,
@@ -47,7 +51,11 @@ public final class Weights implements AutoCloseable {
             LinearWeight gate,
             LinearWeight up,
             LinearWeight down,
-            @Nullable Buffer postFeedForwardNorm) {}
+            @Nullable Buffer postFeedForwardNorm,
+            RotatedInputs rotated) {}
+
+    /** Which inputs meet matrices whose columns are rotated ({@link RotatedColumns}). */
+    record RotatedInputs(boolean attention, boolean attentionOutput, boolean feedForward, boolean down) {}
 
     /** The metadata key of files whose activations are to be rounded in a way of their own. */
     public static final String ACTIVATIONS = "demitasse.activations";
@@ -124,60 +132,76 @@ public final class Weights implements AutoCloseable {
         int hidden = config.hidden();
         int queries = config.heads() * config.headDim();
         int keys = config.kvHeads() * config.headDim();
-        LinearWeight[] attention = parts(
+        Parts attention = parts(
                 new String[] {p + "attn_q", p + "attn_k", p + "attn_v"},
                 p + "attn_qkv",
                 new int[] {queries, keys, keys},
                 hidden);
-        LinearWeight[] feedForward = parts(
+        Parts attentionOutput = part(p + "attn_output", hidden, queries);
+        Parts feedForward = parts(
                 new String[] {p + "ffn_gate", p + "ffn_up"},
                 p + "ffn_up",
                 new int[] {config.feedForward(), config.feedForward()},
                 hidden);
+        Parts down = part(p + "ffn_down", hidden, config.feedForward());
         return new Block(
                 vector(p + "attn_norm.weight", hidden),
-                attention[0],
+                attention.matrices[0],
                 optional(p + "attn_q.bias", queries),
-                attention[1],
+                attention.matrices[1],
                 optional(p + "attn_k.bias", keys),
-                attention[2],
+                attention.matrices[2],
                 optional(p + "attn_v.bias", keys),
                 optional(p + "attn_q_norm.weight", config.headDim()),
                 optional(p + "attn_k_norm.weight", config.headDim()),
-                matrix(p + "attn_output.weight", hidden, queries),
+                attentionOutput.matrices[0],
                 optional(p + "attn_output.bias", hidden),
                 optional(p + "post_attention_norm.weight", hidden),
                 vector(p + "ffn_norm.weight", hidden),
-                feedForward[0],
-                feedForward[1],
-                matrix(p + "ffn_down.weight", hidden, config.feedForward()),
-                optional(p + "post_ffw_norm.weight", hidden));
+                feedForward.matrices[0],
+                feedForward.matrices[1],
+                down.matrices[0],
+                optional(p + "post_ffw_norm.weight", hidden),
+                new RotatedInputs(attention.rotated, attentionOutput.rotated, feedForward.rotated, down.rotated));
     }
 
-    /** Several matrices with the same input, each a tensor of its own or all of them one tensor's rows in order. */
-    private LinearWeight[] parts(String[] names, String fused, int[] rows, int columns) {
+    /**
+     * Matrices with the same input.
+     *
+     * @param rotated whether that is to be rotated
+     */
+    private record Parts(LinearWeight[] matrices, boolean rotated) {}
+
+    private Parts part(String name, int rows, int columns) {
+        return parts(new String[] {name}, name, new int[] {rows}, columns);
+    }
+
+    /** Matrices with the same input, each a tensor of its own or all of them one tensor's rows in order. */
+    private Parts parts(String[] names, String fused, int[] rows, int columns) {
+        boolean rotated = Stream.of(names[0], fused).anyMatch(name -> file.tensor(tensorName(name, true)) != null);
         LinearWeight[] parts = new LinearWeight[names.length];
-        if (file.tensor(names[0] + ".weight") != null) {
+        if (file.tensor(tensorName(names[0], rotated)) != null) {
             for (int i = 0; i < names.length; i++) {
-                parts[i] = matrix(names[i] + ".weight", rows[i], columns);
+                parts[i] = matrix(tensorName(names[i], rotated), rows[i], columns);
             }
-            return parts;
+            return new Parts(parts, rotated);
         }
-        GgufTensor tensor = file.tensor(fused + ".weight");
-        if (tensor == null) {
+        GgufTensor all = file.tensor(tensorName(fused, rotated));
+        if (all == null) {
             throw missing(names[0] + ".weight");
         }
-        int total = 0;
-        for (int count : rows) {
-            total += count;
-        }
-        check(tensor, total, columns);
-        int first = 0;
+        check(all, Arrays.stream(rows).sum(), columns);
+        int from = 0;
         for (int i = 0; i < names.length; i++) {
-            parts[i] = matrix(tensor, first, rows[i]);
-            first += rows[i];
+            parts[i] = matrix(all, from, rows[i]);
+            from += rows[i];
         }
-        return parts;
+        return new Parts(parts, rotated);
+    }
+
+    private static String tensorName(String name, boolean rotated) {
+        String plain = name + ".weight";
+        return rotated ? RotatedColumns.name(plain) : plain;
     }
 
     private LinearWeight matrix(String name, int rows, int columns) {

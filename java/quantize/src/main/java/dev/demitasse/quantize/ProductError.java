@@ -1,5 +1,6 @@
 package dev.demitasse.quantize;
 
+import dev.demitasse.quant.RotatedColumns;
 import java.util.List;
 
 /** The error of a product of some rows and some outputs whose operands are rounded. */
@@ -24,14 +25,18 @@ final class ProductError {
         square = sum;
     }
 
-    /** The root of the squared error beside the squared product, where inputs are divided and outputs multiplied. */
-    double of(float[] factors) {
+    /**
+     * The root of the squared error beside the squared product, where inputs are divided and outputs multiplied.
+     *
+     * @param rotated whether both are rotated after that
+     */
+    double of(float[] factors, boolean rotated) {
         float[][] divided = new float[inputs.length][];
         for (int r = 0; r < divided.length; r++) {
-            divided[r] = rounding.input(scaled(inputs[r], factors, true));
+            divided[r] = rounding.input(scaled(inputs[r], factors, true, rotated));
         }
         List<float[]> multiplied = outputs.stream()
-                .map(output -> rounding.output(scaled(output, factors, false), factors))
+                .map(output -> rounding.output(scaled(output, factors, false, rotated), factors))
                 .toList();
         double[][] rounded = products(divided, multiplied);
         double sum = 0;
@@ -44,10 +49,13 @@ final class ProductError {
         return square > 0 ? Math.sqrt(sum / square) : 0;
     }
 
-    private static float[] scaled(float[] values, float[] factors, boolean divide) {
+    private static float[] scaled(float[] values, float[] factors, boolean divide, boolean rotated) {
         float[] out = new float[values.length];
         for (int c = 0; c < out.length; c++) {
             out[c] = divide ? values[c] / factors[c] : values[c] * factors[c];
+        }
+        if (rotated) {
+            RotatedColumns.rotate(out, out.length);
         }
         return out;
     }

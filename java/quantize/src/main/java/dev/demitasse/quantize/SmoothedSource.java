@@ -1,6 +1,7 @@
 package dev.demitasse.quantize;
 
 import dev.demitasse.gguf.Metadata;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quantize.source.ModelSource;
 import java.lang.foreign.MemorySegment;
@@ -8,7 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** A model whose channels are scaled, so that it computes the same with smoother activations. */
+/** A model whose channels are scaled and rotated, so that it computes the same with smoother activations. */
 final class SmoothedSource implements ModelSource {
     private final ModelSource source;
     private final List<Tensor> tensors;
@@ -23,7 +24,8 @@ final class SmoothedSource implements ModelSource {
     private static Tensor scaled(Tensor tensor, Smoothing smoothing) {
         float[] columns = smoothing.columns(tensor.name());
         float[] rows = smoothing.rows(tensor.name());
-        return columns == null && rows == null ? tensor : new Scaled(tensor, columns, rows);
+        boolean rotated = smoothing.rotates(tensor.name());
+        return columns == null && rows == null && !rotated ? tensor : new Scaled(tensor, columns, rows, rotated);
     }
 
     /**
@@ -31,12 +33,14 @@ final class SmoothedSource implements ModelSource {
      *
      * @param columnFactors multiply a matrix's columns
      * @param rowDivisors divide a matrix's rows, or a vector's elements
+     * @param rotated whether columns are rotated after that
      */
-    private record Scaled(Tensor tensor, float @Nullable [] columnFactors, float @Nullable [] rowDivisors)
+    private record Scaled(
+            Tensor tensor, float @Nullable [] columnFactors, float @Nullable [] rowDivisors, boolean rotated)
             implements Tensor {
         @Override
         public String name() {
-            return tensor.name();
+            return rotated ? RotatedColumns.name(tensor.name()) : tensor.name();
         }
 
         @Override
@@ -56,6 +60,9 @@ final class SmoothedSource implements ModelSource {
             for (int c = 0; c < columns(); c++) {
                 out[c] *= columnFactors == null ? 1 : columnFactors[c];
                 out[c] /= rowDivisors == null ? 1 : rowDivisors[vector ? c : (int) row];
+            }
+            if (rotated) {
+                RotatedColumns.rotate(out, Math.toIntExact(columns()));
             }
         }
 

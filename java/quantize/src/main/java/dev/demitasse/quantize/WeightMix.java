@@ -20,7 +20,7 @@ public enum WeightMix {
     BF16(32, TensorType.BF16),
     /** 8 bits. */
     Q8_0(7, TensorType.Q8_0),
-    /** The same with one scale a row, for INT8 activations with one scale a row; to others it is Q8_0. */
+    /** The same with one scale a row, as INT8 activations have; Q8_0 to others where nothing is rotated. */
     W8A8(7, TensorType.Q8_0),
     /** 4 bits; with an importance matrix Q4_1 where the first layers come back to the residual. */
     Q4_0(2, TensorType.Q4_0, rule(TensorRole.DOWN, TensorType.Q4_1, at -> at.early() && at.importance)),

@@ -11,12 +11,15 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.Golden;
@@ -36,6 +39,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SmoothingTest {
     private static final ModelOptions REFERENCE =
@@ -81,6 +85,10 @@ class SmoothingTest {
                     assertThat(choice.after()).isLessThanOrEqualTo(choice.before());
                     assertThat(choice.before()).isBetween(0.0, 0.2);
                 });
+        assertComputesTheSame(model, smoothing);
+    }
+
+    private void assertComputesTheSame(Path model, Smoothing smoothing) {
         Path smooth = folder.resolve("smooth.gguf");
         Quantizer.quantize(model, smooth, QuantizeOptions.of(WeightMix.F32).withSmoothing(smoothing));
         List<float[]> before = logits(model, EXACT);
@@ -88,10 +96,43 @@ class SmoothingTest {
         for (int p = 0; p < before.size(); p++) {
             for (int i = 0; i < before.get(p).length; i++) {
                 assertThat(after.get(p)[i])
-                        .as("%s, position %d, token %d", architecture, p, i)
+                        .as("%s, position %d, token %d", model, p, i)
                         .isCloseTo(before.get(p)[i], Offset.offset(2e-4f));
             }
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+    void aModelWithAllColumnsRotatedComputesTheSame(String architecture) {
+        Path model = Golden.tiny(architecture);
+        Smoothing rotated =
+                Smoothing.search(model, WeightMix.W8A8, EXACT, TEXT, 64, (done, total) -> {}, Double.POSITIVE_INFINITY);
+        assertThat(rotated.choices()).isNotEmpty().allMatch(Smoothing.Choice::rotated);
+        assertComputesTheSame(model, rotated);
+        try (Gguf file = Gguf.open(folder.resolve("smooth.gguf"))) {
+            assertThat(file.tensor("blk.0.ffn_down.weight"))
+                    .as("other programs must not read it as if it were not rotated")
+                    .isNull();
+        }
+    }
+
+    @Test
+    void rotatedColumnsOfSomeOfTheMatricesThatShareAnInputAreRefused() throws IOException {
+        Path file = folder.resolve("mixed.gguf");
+        try (Gguf model = Gguf.open(Golden.tiny("llama"))) {
+            GgufWriter writer = new GgufWriter(3, 32);
+            model.metadata().all().forEach(writer::metadata);
+            for (GgufTensor tensor : model.tensors()) {
+                boolean query = tensor.name().equals("blk.0.attn_q.weight");
+                String name = query ? RotatedColumns.name(tensor.name()) : tensor.name();
+                writer.tensor(name, tensor.type(), tensor.dimensions(), tensor.data());
+            }
+            writer.write(file);
+        }
+        assertThatThrownBy(() -> Model.load(file, REFERENCE).close())
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("blk.0.attn_k.rotated.weight");
     }
 
     @Test
@@ -199,10 +240,10 @@ class SmoothingTest {
         ProductError error = new ProductError(OperandRounding.ofWeights(TensorType.Q4_0, meanSquares), inputs, outputs);
         float[] factors = new float[64];
         Arrays.fill(factors, 1);
-        double plain = error.of(factors);
+        double plain = error.of(factors, false);
         factors[9] = 3;
         factors[41] = 3;
-        assertThat(error.of(factors)).isLessThan(plain * 0.6);
+        assertThat(error.of(factors, false)).isLessThan(plain * 0.6);
     }
 
     @Test
@@ -210,6 +251,27 @@ class SmoothingTest {
         assertThatThrownBy(() -> smoothing(Golden.tiny("llama"), WeightMix.F16))
                 .isInstanceOf(UsageException.class)
                 .hasMessageContaining("F16");
+    }
+
+    /** Each row has an element that is a hundred times the others, and not always the same: no channel to scale. */
+    @Test
+    void elementsThatStickOutOfRowsAreSpreadByARotation() {
+        SplittableRandom random = new SplittableRandom(20261128);
+        float[][] inputs = new float[32][192];
+        List<float[]> outputs = new ArrayList<>();
+        for (int i = 0; i < 32; i++) {
+            float[] output = new float[192];
+            for (int c = 0; c < 192; c++) {
+                inputs[i][c] = (float) random.nextGaussian();
+                output[c] = (float) random.nextGaussian();
+            }
+            inputs[i][random.nextInt(192)] = 100;
+            outputs.add(output);
+        }
+        ProductError error = new ProductError(OperandRounding.ofRows(), inputs, outputs);
+        float[] factors = new float[192];
+        Arrays.fill(factors, 1);
+        assertThat(error.of(factors, true)).isLessThan(error.of(factors, false) / 2);
     }
 
     /** One channel in 64 is a hundred times the others, as in large models. */
@@ -229,8 +291,8 @@ class SmoothingTest {
         ProductError error = new ProductError(OperandRounding.ofRows(), inputs, outputs);
         float[] factors = new float[64];
         Arrays.fill(factors, 1);
-        double plain = error.of(factors);
+        double plain = error.of(factors, false);
         factors[9] = 100;
-        assertThat(error.of(factors)).isLessThan(plain / 10);
+        assertThat(error.of(factors, false)).isLessThan(plain / 10);
     }
 }

@@ -1,5 +1,6 @@
 package dev.demitasse.vector;
 
+import dev.demitasse.quant.Hadamard;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -25,24 +26,7 @@ final class Rotation {
     static void rotate(long at, float[] run) {
         int n = run.length;
         MemorySegment.copy(Lanes.MEMORY, Lanes.FLOAT, at, run, 0, n);
-        float factor = (float) (1 / Math.sqrt(n));
-        for (int i = 0; i < n; i++) {
-            run[i] *= factor;
-        }
-        for (int stride = 1; stride < n; stride *= 2) {
-            for (int i = 0; i < n; i += 2 * stride) {
-                butterflies(run, i, stride);
-            }
-        }
+        Hadamard.rotate(run, 0, n);
         MemorySegment.copy(run, 0, Lanes.MEMORY, Lanes.FLOAT, at, n);
-    }
-
-    private static void butterflies(float[] run, int from, int stride) {
-        for (int i = from; i < from + stride; i++) {
-            float a = run[i];
-            float b = run[i + stride];
-            run[i] = a + b;
-            run[i + stride] = a - b;
-        }
     }
 }

@@ -6,6 +6,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
@@ -97,6 +98,7 @@ public record WeightPlan(
                         name.replaceFirst("attn_[qkv]\\.", "attn_qkv."),
                         name.replace("ffn_gate.", "ffn_up."),
                         name.replace("output.weight", "token_embd.weight"))
+                .flatMap(each -> Stream.of(each, RotatedColumns.name(each)))
                 .map(file::tensor)
                 .filter(tensor -> tensor != null)
                 .findFirst()

@@ -1,0 +1,41 @@
+package dev.demitasse.quant;
+
+/**
+ * Matrices whose columns are rotated: runs of each row are multiplied by a Hadamard matrix, and where the model runs,
+ * activations are, before they meet it. The product is the same in exact arithmetic, since the rotation is orthonormal;
+ * what sticks out of a row of activations is spread over a run, so that INT8 with one scale a row loses less of the
+ * others (Ashkboos et al., "QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs", 2024).
+ *
+ * <p>Such a matrix has a name of its own in a file, so that a program that does not know of it refuses the file, and
+ * does not compute something else.
+ */
+public final class RotatedColumns {
+    /** Elements that are rotated together, at most. Measured, 256 lose 3 % less than 64. */
+    private static final int RUN = 64;
+
+    private static final String PLAIN = ".weight";
+    private static final String ROTATED = ".rotated.weight";
+
+    private RotatedColumns() {}
+
+    /** Elements that are rotated together in rows of {@code columns}: the largest power of two that divides them. */
+    public static int run(int columns) {
+        return Math.min(RUN, Integer.lowestOneBit(columns));
+    }
+
+    /** The name of a matrix that is called {@code name} where it is not rotated ({@code blk.0.ffn_down.weight}). */
+    public static String name(String name) {
+        if (!name.endsWith(PLAIN)) {
+            throw new IllegalArgumentException(name);
+        }
+        return name.substring(0, name.length() - PLAIN.length()) + ROTATED;
+    }
+
+    /** Rotates a row of weights, the first {@code columns} of an array, in place. */
+    public static void rotate(float[] row, int columns) {
+        int run = run(columns);
+        for (int at = 0; at < columns; at += run) {
+            Hadamard.rotate(row, at, run);
+        }
+    }
+}
