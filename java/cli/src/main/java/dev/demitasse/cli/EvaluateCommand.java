@@ -1,15 +1,16 @@
 package dev.demitasse.cli;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import dev.demitasse.Model;
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quantize.Estimate;
 import dev.demitasse.quantize.Evaluation;
 import dev.demitasse.quantize.Needle;
-import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -22,8 +23,8 @@ import picocli.CommandLine.Parameters;
 /** {@code demitasse evaluate}. */
 @Command(
         name = "evaluate",
-        description = "Measures how far a model is from a base model on a text: perplexities and divergence. The same"
-                + " file with two types of cache measures the cache.")
+        description = "Measures how far models are from a base model on a text: perplexities and divergence. The same"
+                + " file with other types of cache measures the cache.")
 final class EvaluateCommand implements Callable<Integer> {
     private static final int STRETCHES = 16;
     private static final double[] DEPTHS = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
@@ -31,9 +32,15 @@ final class EvaluateCommand implements Callable<Integer> {
     @Mixin
     ModelSelection selection = new ModelSelection();
 
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "The model; the same as -m.")
-    @Nullable
-    String positional;
+    @Parameters(paramLabel = "MODEL", arity = "0..*", description = "The models, one after the other; the same as -m.")
+    List<String> models = List.of();
+
+    @Option(
+            names = "--kv-types",
+            paramLabel = "TYPE",
+            split = ",",
+            description = "Several types of cache, one after the other, in place of --kv-type.")
+    List<KvType> kvTypes = List.of();
 
     @Option(names = "--base", required = true, paramLabel = "BASE", description = "The model to compare with.")
     String base = "";
@@ -78,40 +85,76 @@ final class EvaluateCommand implements Callable<Integer> {
     @Mixin
     ReportOption report = new ReportOption();
 
-    @Option(names = "--json", description = "One JSON object.")
+    @Option(names = "--json", description = "One JSON object for each model and cache.")
     boolean json;
 
     @Override
     public Integer call() {
-        String wanted = positional;
-        selection.model = wanted == null ? selection.model : wanted;
         report.require();
         int window = selection.window();
         selection.context = window;
         selection.activations = activations;
         String text = TextFile.read(file);
-        ModelSelection other = selection.forModel(base);
-        other.kvType = baseKvType;
-        other.kvRotation = baseKvRotation;
-        try (Model model = selection.load();
-                Model baseModel = other.load()) {
-            List<Needle.Found> found = needle ? Needle.search(model, text, window, DEPTHS) : List.of();
-            List<Needle.Found> baseFound = needle ? Needle.search(baseModel, text, window, DEPTHS) : List.of();
-            Evaluation.Result result = Evaluation.compare(
-                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
-            report.write(() -> EvaluationReport.page(
-                    result,
-                    selection.model + " (" + selection.cache() + ")",
-                    base + " (" + other.cache() + ")",
-                    window));
-            if (json) {
-                System.out.println(json(result, List.of(selection.cache(), other.cache()), window, found, baseFound));
-            } else {
-                print(result, window);
-                print(found, baseFound);
+        ModelSelection ofBase = selection.forModel(base);
+        ofBase.kvType = baseKvType;
+        ofBase.kvRotation = baseKvRotation;
+        List<Evaluated> all = new ArrayList<>();
+        try (Model baseModel = ofBase.load()) {
+            Evaluated.Base compared =
+                    new Evaluated.Base(fileName(base), ofBase.cache(), needles(baseModel, text, window));
+            for (String name : models.isEmpty() ? List.of(selection.model) : models) {
+                for (KvType type : kvTypes.isEmpty() ? List.of(selection.kvType) : kvTypes) {
+                    ModelSelection each = selection.forModel(name);
+                    each.kvType = type;
+                    each.kvRotation = selection.kvRotation;
+                    Evaluated evaluated = evaluated(each, baseModel, text, window);
+                    all.add(evaluated);
+                    show(evaluated, compared, window);
+                }
             }
+            report.write(() -> EvaluationReport.page(all, compared, window));
         }
         return 0;
+    }
+
+    private Evaluated evaluated(ModelSelection selected, Model baseModel, String text, int window) {
+        try (Model model = selected.load()) {
+            List<Needle.Found> found = needles(model, text, window);
+            Evaluation.Result result = Evaluation.compare(
+                    model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
+            return new Evaluated(
+                    fileName(selected.model), bitsPerWeight(selected.path()), selected.cache(), result, found);
+        }
+    }
+
+    private List<Needle.Found> needles(Model model, String text, int window) {
+        return needle ? Needle.search(model, text, window, DEPTHS) : List.of();
+    }
+
+    private static String fileName(String model) {
+        return model.substring(model.lastIndexOf('/') + 1);
+    }
+
+    private static double bitsPerWeight(Path path) {
+        try (Gguf file = Gguf.open(path)) {
+            long bytes =
+                    file.tensors().stream().mapToLong(t -> t.data().byteSize()).sum();
+            long elements =
+                    file.tensors().stream().mapToLong(GgufTensor::elements).sum();
+            return 8.0 * bytes / elements;
+        }
+    }
+
+    private void show(Evaluated evaluated, Evaluated.Base compared, int window) {
+        if (json) {
+            System.out.println(evaluated.json(compared, window));
+            return;
+        }
+        if (models.size() > 1 || kvTypes.size() > 1) {
+            System.out.println(Console.harmless(evaluated.name()));
+        }
+        print(evaluated.result(), window);
+        print(evaluated.needles(), compared.needles());
     }
 
     private void print(Evaluation.Result result, int window) {
@@ -147,52 +190,5 @@ final class EvaluateCommand implements Callable<Integer> {
 
     private static void line(String name, Estimate estimate) {
         System.out.printf(Locale.ROOT, "%-24s %.6f ± %.6f%n", name, estimate.mean(), estimate.standardError());
-    }
-
-    private static void write(JsonGenerator out, String name, Estimate estimate) throws IOException {
-        out.writeNumberField(name, estimate.mean());
-        out.writeNumberField(name + "Error", estimate.standardError());
-    }
-
-    private static String json(
-            Evaluation.Result result,
-            List<String> caches,
-            int window,
-            List<Needle.Found> found,
-            List<Needle.Found> baseFound) {
-        return JsonLine.of(out -> {
-            out.writeStringField("cache", caches.getFirst());
-            out.writeStringField("baseCache", caches.getLast());
-            write(out, "perplexity", result.perplexity());
-            write(out, "basePerplexity", result.basePerplexity());
-            write(out, "logRatio", result.logRatio());
-            write(out, "meanKld", result.meanKld());
-            out.writeNumberField("medianKld", result.medianKld());
-            out.writeNumberField("kld99", result.kld99());
-            out.writeNumberField("maxKld", result.maxKld());
-            write(out, "sameTop", result.sameTop());
-            out.writeNumberField("tokens", result.tokens());
-            out.writeNumberField("ctx", window);
-            out.writeArrayFieldStart("curve");
-            for (Evaluation.Stretch stretch : result.curve()) {
-                out.writeStartObject();
-                out.writeNumberField("first", stretch.first());
-                out.writeNumberField("last", stretch.last());
-                write(out, "meanKld", stretch.meanKld());
-                out.writeEndObject();
-            }
-            out.writeEndArray();
-            out.writeArrayFieldStart("needle");
-            for (int i = 0; i < found.size(); i++) {
-                out.writeStartObject();
-                out.writeNumberField("depth", found.get(i).depth());
-                out.writeBooleanField("found", found.get(i).found());
-                out.writeNumberField("probability", found.get(i).probability());
-                out.writeBooleanField("baseFound", baseFound.get(i).found());
-                out.writeNumberField("baseProbability", baseFound.get(i).probability());
-                out.writeEndObject();
-            }
-            out.writeEndArray();
-        });
     }
 }

@@ -12,6 +12,8 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -99,6 +101,48 @@ class QuantizeCommandTest {
                 "--curve");
         assertThat(result.code()).as(result.err()).isZero();
         assertThat(result.out()).contains("0 … 2").contains("… 62");
+    }
+
+    @Test
+    void severalModelsAndCachesAreComparedInOneRun() throws IOException {
+        for (String weights : new String[] {"q8_0", "q4_0"}) {
+            Result quantized = CommandLineTest.run("quantize", tiny, file(weights + ".gguf"), "--weights", weights);
+            assertThat(quantized.code()).as(quantized.err()).isZero();
+        }
+        Result result = CommandLineTest.run(
+                "evaluate",
+                file("q8_0.gguf"),
+                file("q4_0.gguf"),
+                "--kv-types",
+                "f16,int4",
+                "--base",
+                tiny,
+                "--backend",
+                "reference",
+                "--ctx",
+                "64",
+                "-f",
+                text,
+                "--json",
+                "--report",
+                file("all.html"));
+        assertThat(result.code()).as(result.err()).isZero();
+        List<JsonNode> lines = new ArrayList<>();
+        for (String line : result.out().strip().split("\n")) {
+            lines.add(MAPPER.readTree(line));
+        }
+        assertThat(lines)
+                .extracting(line ->
+                        line.get("model").asText() + " " + line.get("cache").asText())
+                .containsExactly("q8_0.gguf f16", "q8_0.gguf int4 rotated", "q4_0.gguf f16", "q4_0.gguf int4 rotated");
+        assertThat(lines.get(0).get("meanKld").asDouble())
+                .as("eight bits and 16 of the cache lose the least")
+                .isLessThan(lines.get(1).get("meanKld").asDouble())
+                .isLessThan(lines.get(2).get("meanKld").asDouble());
+        assertThat(lines.get(2).get("bitsPerWeight").asDouble())
+                .isLessThan(lines.get(0).get("bitsPerWeight").asDouble());
+        assertThat(Files.readString(Path.of(file("all.html"))))
+                .contains("<h2>KL divergence against bits per weight</h2>", "<th>q4_0.gguf (int4 rotated)</th>");
     }
 
     @Test
