@@ -47,17 +47,26 @@ inline void scores_of(const PageQuery* queries, const PageElements& page, int64_
         for (int i = 0; i < Q * R; i++) {
             s[i / R][i % R] = zero();
         }
-        for (int64_t d = 0; d < dim; d++) {
+        auto element = [&]<int ODD>(int64_t d) __attribute__((always_inline)) {
             F32 x[Q];
             for (int i = 0; i < Q; i++) {
                 x[i] = set1(queries[i].q[d]);
             }
             for (int j = 0; j < R; j++) {
-                F32 k = Load::keys(page.keys, d, p + j * LANES);
+                F32 k = Load::template keys<ODD>(page.keys, d, p + j * LANES);
                 for (int i = 0; i < Q; i++) {
                     s[i][j] = fma(k, x[i], s[i][j]);
                 }
             }
+        };
+        int64_t d = 0;
+        for (; d + 1 < dim; d += 2) {
+            prefetch_next<Load, STEP>(page, d + p / STEP * dim);
+            element.template operator()<0>(d);
+            element.template operator()<1>(d + 1);
+        }
+        if (d < dim) {
+            element.template operator()<0>(d);
         }
         for (int i = 0; i < Q * R; i++) {
             store(scores + i / R * PAGE + p + i % R * LANES, s[i / R][i % R]);
@@ -182,12 +191,13 @@ inline void weigh_values(const PageQuery* queries, const PageElements& page, int
             for (int i = 0; i < Q; i++) {
                 w[i] = set1(weights[i * PAGE + p]);
             }
-            for (int j = 0; j < N; j++) {
-                F32 v = Load::values(page.values, p * dim + d + j * LANES);
+            auto lanes = [&]<int J>() __attribute__((always_inline)) {
+                F32 v = Load::template values<J, N>(page.values, p * dim + d);
                 for (int i = 0; i < Q; i++) {
-                    s[i][j] = fma(v, w[i], s[i][j]);
+                    s[i][J] = fma(v, w[i], s[i][J]);
                 }
-            }
+            };
+            unrolled<N>(lanes);
         }
         for (int i = 0; i < Q; i++) {
             for (int j = 0; j < N; j++) {

@@ -7,7 +7,7 @@
 
 namespace demitasse::DM_ISA {
 
-// A page's elements as `Load` reads them, and what they are to be multiplied by.
+// A page's elements as `Load` reads them, what they are to be multiplied by, and where those of the next page are.
 struct PageElements {
     const uint8_t* keys;          // [element][position]
     const uint8_t* values;        // [position][element]
@@ -15,25 +15,53 @@ struct PageElements {
     const float* value_scales;    // or null
     const float* key_minimums;    // or null
     const float* value_minimums;  // or null
+    const uint8_t* next_keys;
+    const uint8_t* next_values;
 };
 
 inline F32 load_f32_bytes(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
 inline F32 load_f16_bytes(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 
-// How elements of a cache's type become FP32: LANES positions of element d from position p on, and LANES elements of a
-// page's values from number i on.
+// How elements of a cache's type become FP32: LANES positions of element d from position p on, d % 2 = ODD, and LANES
+// elements of a page's values from number i + J x LANES on, i a multiple of 16 where N x LANES, J < N, is one.
 template <int BYTES, F32 (*LOAD)(const uint8_t*)>
 struct LoadBytes {
-    static F32 keys(const uint8_t* page, int64_t d, int p) { return LOAD(page + (d * PAGE + p) * BYTES); }
-    static F32 values(const uint8_t* page, int64_t i) { return LOAD(page + i * BYTES); }
+    static constexpr int BITS = 8 * BYTES;
+    template <int ODD>
+    static F32 keys(const uint8_t* page, int64_t d, int p) {
+        return LOAD(page + (d * PAGE + p) * BYTES);
+    }
+    template <int J, int N>
+    static F32 values(const uint8_t* page, int64_t i) {
+        return LOAD(page + (i + J * LANES) * BYTES);
+    }
 };
 using LoadF32 = LoadBytes<4, load_f32_bytes>;
 struct LoadInt4 {
+    static constexpr int BITS = 4;
+    template <int ODD>
     static F32 keys(const uint8_t* page, int64_t d, int p) {
-        return load_u4(page + d / 2 * PAGE + p, static_cast<int>(d % 2 * 4));
+        return load_u4<4 * ODD>(page + d / 2 * PAGE + p);
     }
-    static F32 values(const uint8_t* page, int64_t i) { return load_u4_block(page, i); }
+    template <int J, int N>
+    static F32 values(const uint8_t* page, int64_t i) {
+        constexpr int AT = J * LANES;
+        if constexpr (LANES < 16 && N * LANES % 16 == 0) {
+            return load_u4<AT % 16 / 8 * 4>(page + i / 2 + AT / 16 * 8 + AT % 8);
+        } else {
+            return load_u4_block(page, i + AT);
+        }
+    }
 };
+
+// f.operator()<0>() ... f.operator()<N - 1>(), unrolled.
+template <int N, int I = 0, class F>
+__attribute__((always_inline)) inline void unrolled(F& f) {
+    if constexpr (I < N) {
+        f.template operator()<I>();
+        unrolled<N, I + 1>(f);
+    }
+}
 
 template <class F>
 inline void with_load(KvType type, F f) {
@@ -48,13 +76,6 @@ inline void with_load(KvType type, F f) {
             return f(LoadBytes<1, load_fp8>());
         case KvType::INT4:
             return f(LoadInt4());
-    }
-}
-
-// Pages lie apart from each other, so the processor cannot tell which comes next.
-inline void prefetch_lines(const uint8_t* from, int64_t bytes) {
-    for (int64_t line = 0; line < bytes; line += 64) {
-        __builtin_prefetch(from + line);
     }
 }
 
@@ -81,38 +102,37 @@ inline void scale_page(int64_t dim, const PageElements& page, float* widened) {
 
 // Scales and minimums out of words of both.
 inline void split_words(const float* words, int64_t count, float* scales, float* minimums) {
-    uint16_t halves[2][PAGE];
-    for (int64_t from = 0; from < count; from += PAGE) {
-        for (int i = 0; i < PAGE; i++) {
-            uint32_t word;
-            std::memcpy(&word, words + from + i, 4);
-            halves[0][i] = static_cast<uint16_t>(word);
-            halves[1][i] = static_cast<uint16_t>(word >> 16);
-        }
-        for (int i = 0; i < PAGE; i += LANES) {
-            store(scales + from + i, load_f16(halves[0] + i));
-            store(minimums + from + i, load_f16(halves[1] + i));
-        }
+    for (int64_t i = 0; i < count; i += LANES) {
+        F32 scale;
+        F32 minimum;
+        load_f16_pairs(words + i, scale, minimum);
+        store(scales + i, scale);
+        store(minimums + i, minimum);
     }
 }
 
-// A page as it lies, while the next one is prefetched. `words`: room for 4 numbers a group and position.
+// A page as it lies, and where the next one does: pages lie apart from each other, so the processor cannot tell which
+// comes next. `words`: room for 4 numbers a group and position.
 inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page, int64_t next, int64_t head,
                                   float* words) {
     const int64_t bytes = kv.block_bytes();
     const int64_t block = kv.block(layer, page, head);
     const int64_t after = kv.block(layer, next, head);
-    prefetch_lines(kv.keys + after * bytes, bytes);
-    prefetch_lines(kv.values + after * bytes, bytes);
-    const int64_t scales = block * kv.scale_groups() * PAGE;
+    const int64_t count = kv.scale_groups() * PAGE;
+    const int64_t scales = block * count;
+    for (int64_t i = 0; kv.key_scales != nullptr && i < count; i += 64 / sizeof(float)) {
+        __builtin_prefetch(kv.key_scales + after * count + i);
+        __builtin_prefetch(kv.value_scales + after * count + i);
+    }
     PageElements elements{kv.keys + block * bytes,
                           kv.values + block * bytes,
                           kv.key_scales == nullptr ? nullptr : kv.key_scales + scales,
                           kv.value_scales == nullptr ? nullptr : kv.value_scales + scales,
                           nullptr,
-                          nullptr};
+                          nullptr,
+                          kv.keys + after * bytes,
+                          kv.values + after * bytes};
     if (kv.type == KvType::INT4) {
-        const int64_t count = kv.scale_groups() * PAGE;
         split_words(elements.key_scales, count, words, words + count);
         split_words(elements.value_scales, count, words + 2 * count, words + 3 * count);
         elements.key_scales = words;
@@ -123,20 +143,38 @@ inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page
     return elements;
 }
 
+// Prefetches what lies in the next page where elements d and d + 1 of STEP positions do in this one: line by line, while
+// this one is computed with, since a processor has room for some tens of lines under way only.
+template <class Load, int STEP>
+inline void prefetch_next(const PageElements& page, int64_t d) {
+    constexpr int BYTES = 2 * STEP * Load::BITS / 8;
+    for (int line = 0; line < BYTES; line += 64) {
+        __builtin_prefetch(page.next_keys + d / 2 * BYTES + line);
+        __builtin_prefetch(page.next_values + d / 2 * BYTES + line);
+    }
+}
+
 // The same as FP32. Scales and minimums of heads with one group are left to the scores and weights; others are applied
 // here.
 template <class Load>
 inline PageElements widen_page(const KvPages& kv, const PageElements& page, float* scratch) {
     const int64_t count = kv.padded() * PAGE;
-    for (int64_t d = 0; d < kv.padded(); d++) {
+    for (int64_t d = 0; d < kv.padded(); d += 2) {
+        prefetch_next<Load, PAGE>(page, d);
         for (int p = 0; p < PAGE; p += LANES) {
-            store(scratch + d * PAGE + p, Load::keys(page.keys, d, p));
+            store(scratch + d * PAGE + p, Load::template keys<0>(page.keys, d, p));
+            store(scratch + (d + 1) * PAGE + p, Load::template keys<1>(page.keys, d + 1, p));
         }
     }
-    for (int64_t i = 0; i < count; i += LANES) {
-        store(scratch + count + i, Load::values(page.values, i));
+    for (int64_t i = 0; i < count; i += 16) {
+        auto lanes = [&]<int J>() __attribute__((always_inline)) {
+            store(scratch + count + i + J * LANES, Load::template values<J, 16 / LANES>(page.values, i));
+        };
+        unrolled<16 / LANES>(lanes);
     }
     PageElements wide = page;
+    wide.next_keys = page.keys;  // the next page is on its way
+    wide.next_values = page.values;
     wide.keys = reinterpret_cast<const uint8_t*>(scratch);
     wide.values = reinterpret_cast<const uint8_t*>(scratch + count);
     if (page.key_scales != nullptr && kv.scale_groups() > 1) {

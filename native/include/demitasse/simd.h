@@ -15,7 +15,8 @@
 //   store_f16                 FP16, nearest, ties to even
 //   load_s8                   signed bytes as FP32, exact
 //   load_fp8                  FP8 E4M3 times 2^-8 as FP32, exact: what widening to FP16 by a shift gives
-//   load_u4(p, shift)         four bits of each of LANES bytes, from bit `shift` on, 0 or 4, as FP32, exact
+//   load_u4<SHIFT>(p)         four bits of each of LANES bytes, from bit SHIFT on, 0 or 4, as FP32, exact
+//   load_f16_pairs            of LANES words the FP16 numbers in their lower and in their higher halves
 //   load_u4_block(p, i)       elements i, a multiple of LANES, and on; eight bytes hold sixteen elements, the first
 //                             eight in their lower bits
 //   store_s8                  the lanes, which are within signed bytes, as LANES bytes
@@ -104,7 +105,8 @@ inline uint16_t float_to_fp16(float value) {
 
 #if !defined(DM_LOAD_U4_BLOCK)
 inline F32 load_u4_block(const uint8_t* p, int64_t i) {
-    return load_u4(p + i / 16 * 8 + i % 8, static_cast<int>(i & 8) / 2);
+    p += i / 16 * 8 + i % 8;
+    return i % 16 < 8 ? load_u4<0>(p) : load_u4<4>(p);
 }
 #endif
 

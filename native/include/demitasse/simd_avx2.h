@@ -84,9 +84,19 @@ inline F32 load_bf16(const uint16_t* p) {
 inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
-inline F32 load_u4(const uint8_t* p, int shift) {
+// Lower bits go up and come back, and need no register for a mask: attention's sums fill all the others.
+template <int SHIFT>
+inline F32 load_u4(const uint8_t* p) {
     const I32 bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    return to_f32(_mm256_and_si256(_mm256_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
+    return to_f32(_mm256_srli_epi32(SHIFT == 0 ? _mm256_slli_epi32(bytes, 28) : bytes, SHIFT == 0 ? 28 : SHIFT));
+}
+inline void load_f16_pairs(const float* p, F32& low, F32& high) {
+    const I32 words = as_i32(load(p));
+    const I32 halves =
+        _mm256_packus_epi32(_mm256_blend_epi16(words, _mm256_setzero_si256(), 0xAA), _mm256_srli_epi32(words, 16));
+    const I32 ordered = _mm256_permute4x64_epi64(halves, 0xD8);
+    low = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
+    high = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
 }
 inline F32 load_fp8(const uint8_t* p) {
     __m128i x = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));

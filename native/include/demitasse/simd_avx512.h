@@ -106,9 +106,19 @@ inline F32 load_bf16(const uint16_t* p) {
 inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
-inline F32 load_u4(const uint8_t* p, int shift) {
+template <int SHIFT>
+inline F32 load_u4(const uint8_t* p) {
     const I32 bytes = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return to_f32(_mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
+    return to_f32(_mm512_and_si512(_mm512_srli_epi32(bytes, SHIFT), set1_i(15)));
+}
+inline __m256i packed_u16(I32 words) {  // each below 65536
+    const __m256i halves = _mm256_packus_epi32(_mm512_castsi512_si256(words), _mm512_extracti64x4_epi64(words, 1));
+    return _mm256_permute4x64_epi64(halves, 0xD8);
+}
+inline void load_f16_pairs(const float* p, F32& low, F32& high) {
+    const I32 words = as_i32(load(p));
+    low = _mm512_cvtph_ps(packed_u16(_mm512_and_si512(words, set1_i(0xFFFF))));
+    high = _mm512_cvtph_ps(packed_u16(_mm512_srli_epi32(words, 16)));
 }
 #define DM_LOAD_U4_BLOCK
 inline F32 load_u4_block(const uint8_t* p, int64_t i) {

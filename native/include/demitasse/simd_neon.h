@@ -66,10 +66,16 @@ inline int8x8_t load_four(const uint8_t* p) {
     return vreinterpret_s8_s32(vdup_n_s32(word(reinterpret_cast<const int8_t*>(p))));
 }
 inline F32 load_s8(const uint8_t* p) { return to_f32(vmovl_s16(vget_low_s16(vmovl_s8(load_four(p))))); }
-inline F32 load_u4(const uint8_t* p, int shift) {
-    const uint32x4_t bytes = vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s8(load_four(p)))));
-    const uint32x4_t shifted = vshlq_u32(bytes, vdupq_n_s32(-shift));
-    return vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(15)));
+template <int SHIFT>
+inline F32 load_u4(const uint8_t* p) {
+    const uint8x8_t bytes = vreinterpret_u8_s8(load_four(p));
+    const uint8x8_t four = SHIFT == 0 ? vand_u8(bytes, vdup_n_u8(15)) : vshr_n_u8(bytes, 4);
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(four))));
+}
+inline void load_f16_pairs(const float* p, F32& low, F32& high) {
+    const uint32x4_t words = vreinterpretq_u32_f32(load(p));
+    low = vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(words)));
+    high = vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32(words, 16)));
 }
 inline F32 load_fp8(const uint8_t* p) {
     int16x4_t x = vshl_n_s16(vget_low_s16(vmovl_s8(load_four(p))), 7);

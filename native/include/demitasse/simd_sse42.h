@@ -76,12 +76,20 @@ inline I32 high_nibbles(I32 a) { return _mm_and_si128(_mm_srli_epi16(a, 4), _mm_
 inline F32 widened(I32 magnitude, I32 sign, float bias) {
     return _mm_or_ps(_mm_mul_ps(as_f32(magnitude), set1(bias)), as_f32(sign));
 }
-inline F32 load_f16(const uint16_t* p) {
-    I32 x = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+// FP16 numbers, each in the lower half of a word.
+inline F32 from_f16(I32 x) {
     I32 magnitude = shift_left<13>(_mm_and_si128(x, set1_i(0x7FFF)));
     I32 special = _mm_and_si128(_mm_cmpgt_epi32(magnitude, set1_i(0x0F7FFFFF)), set1_i(0x7F800000));
     F32 value = widened(magnitude, shift_left<16>(_mm_and_si128(x, set1_i(0x8000))), 5.192296858534828e33f);
     return _mm_or_ps(value, as_f32(special));
+}
+inline F32 load_f16(const uint16_t* p) {
+    return from_f16(_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline void load_f16_pairs(const float* p, F32& low, F32& high) {
+    const I32 words = as_i32(load(p));
+    low = from_f16(_mm_blend_epi16(words, _mm_setzero_si128(), 0xAA));
+    high = from_f16(_mm_srli_epi32(words, 16));
 }
 inline F32 load_bf16(const uint16_t* p) {
     return as_f32(shift_left<16>(_mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
@@ -89,9 +97,10 @@ inline F32 load_bf16(const uint16_t* p) {
 inline F32 load_s8(const uint8_t* p) {
     return to_f32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p)))));
 }
-inline F32 load_u4(const uint8_t* p, int shift) {
+template <int SHIFT>
+inline F32 load_u4(const uint8_t* p) {
     const I32 bytes = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))));
-    return to_f32(_mm_and_si128(_mm_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), set1_i(15)));
+    return to_f32(SHIFT == 0 ? _mm_and_si128(bytes, set1_i(15)) : _mm_srli_epi32(bytes, 4));
 }
 inline F32 load_fp8(const uint8_t* p) {
     I32 x = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word(reinterpret_cast<const int8_t*>(p))));
