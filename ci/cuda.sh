@@ -10,7 +10,7 @@ run() { # a name and CMake's arguments
   build=cuda/build/$1
   log=$(mktemp)
   if cmake -S cuda -B "$build" -G Ninja "${@:2}" >"$log" 2>&1 &&
-    cmake --build "$build" --target test_programs >>"$log" 2>&1 &&
+    cmake --build "$build" -j 2 --target test_programs >>"$log" 2>&1 &&
     ctest --test-dir "$build" --verbose >>"$log" 2>&1; then
     echo "cuda, $1: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log" | tr '\n' ';')"
     rm -f "$log"
@@ -38,8 +38,10 @@ fi
 for tool in cmake ninja g++; do
   command -v "$tool" >/dev/null || { echo "cuda kernels: not tested, $tool is missing"; exit 0; }
 done
-run release
+run release &
+release=$!
 run sanitize -DDEMITASSE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+wait $release
 fatbins=java/cuda/target/classes/dev/demitasse/cuda
 if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fatbin" ]; then
   python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md

@@ -17,7 +17,7 @@ run() { # a preset, if its tools (the other arguments) are there
     fi
   done
   log=$(mktemp)
-  if cmake --preset "$preset" >"$log" 2>&1 && cmake --build --preset "$preset" >>"$log" 2>&1 &&
+  if cmake --preset "$preset" >"$log" 2>&1 && cmake --build --preset "$preset" -j 2 >>"$log" 2>&1 &&
     ctest --preset "$preset" --verbose >>"$log" 2>&1 && grep -q "boundary $boundary" "$log"; then
     sets=$(grep -oE '[a-z0-9-]+: run$' "$log" | sed 's/: run//' | tr '\n' ' ')
     echo "kernel_test, $preset: $(grep -oE '[0-9]+ checks, [0-9]+ failed' "$log"); $sets"
@@ -43,9 +43,20 @@ else
   echo "The format of the C++ files is not checked: clang-format is missing"
 fi
 boundary=$(cat include/demitasse/command.h include/demitasse/demitasse.h | sha256sum | cut -c 1-15)
-run release g++
-run sanitize g++
+# Side by side: a test runs on one core, for minutes under qemu, while the next is compiled.
+parts=()
+run release g++ &
+parts+=($!)
+run sanitize g++ &
+parts+=($!)
 if [ "$(uname -m)" = x86_64 ]; then
-  run simde g++ /usr/include/simde
-  run aarch64 aarch64-linux-gnu-g++ qemu-aarch64
+  run simde g++ /usr/include/simde &
+  parts+=($!)
+  run aarch64 aarch64-linux-gnu-g++ qemu-aarch64 &
+  parts+=($!)
 fi
+status=0
+for part in "${parts[@]}"; do
+  wait "$part" || status=1
+done
+exit $status

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What quantization buys and costs on this machine: bytes, perplexity and divergence beside speed, for a model in
-several weight types, and the divergence along a context for types of cache.
+"""What quantization buys and costs on this machine: bytes, perplexity and divergence beside speed and the sessions that
+fit, for a model in several weight types; and, for types of cache, the divergence along a context and decode at depth.
 
   ci/quality.py BASE TEXT                      BASE: a GGUF file of 16 bits, or one whose decoded numbers are the base
-  ci/quality.py BASE TEXT --weights Q8_0 Q4_K_M --kv int8 fp8 --ctx 8192 --work FOLDER
+  ci/quality.py BASE TEXT --weights Q8_0 int4:text --kv int8 int4 --ctx 8192 --work FOLDER --out quality.jsonl
 
-The first two thirds of TEXT are scored, the rest calibrates. Writes one JSON object a figure to --out (default:
-standard output) and tables in Markdown to standard error.
+The first two thirds of TEXT are scored, the rest calibrates. A weight type is given as TYPE, as TYPE:imatrix, with an
+importance matrix of that rest, or as TYPE:text, with the rest itself (SmoothQuant, AWQ). Writes one JSON object a
+figure to --out (default: standard output), which ci/charts.py draws, and tables in Markdown to standard error.
 """
 import argparse
 import json
@@ -16,7 +17,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WEIGHTS = ["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0", "MXFP4", "Q3_K_M", "Q2_K"]
+WEIGHTS = ["F16", "Q8_0", "W8A8", "W8A8:text", "Q6_K:imatrix", "Q5_K_M:imatrix", "Q4_K_M", "Q4_K_M:imatrix",
+           "Q3_K_M:imatrix", "IQ4_NL:imatrix", "Q4_0", "Q4_0:imatrix", "int4:text", "MXFP4:imatrix", "Q2_K:imatrix"]
+NOTES = {"": "", "imatrix": " with imatrix", "text": " with a text"}
 
 
 def demitasse(*arguments):
@@ -32,59 +35,88 @@ def speeds(model, options):
     return {line["test"][:2]: line["tokensPerSecond"] for line in tests}
 
 
-def quantized(base, weights, imatrix, folder):
-    out = folder / f"{weights}{'-imatrix' if imatrix else ''}.gguf"
-    more = ["--imatrix", imatrix] if imatrix else []
-    whole = demitasse("quantize", base, out, "--weights", weights, "--overwrite", "--json", *more)[-1]
+def quantized(base, weights, given, folder):
+    """A file of weights `TYPE`, `TYPE:imatrix` or `TYPE:text`, and what `quantize` says of it."""
+    kind, _, how = weights.partition(":")
+    out = folder / f"{kind}-{how or 'plain'}.gguf"
+    more = {"": [], "imatrix": ["--imatrix", given["imatrix"]], "text": ["-f", given["text"]]}[how] if given else []
+    whole = demitasse("quantize", base, out, "--weights", kind, "--overwrite", "--json", *more)[-1]
     return out, whole
 
 
-def weight_rows(base, text, imatrix, arguments, folder, emit):
+def sessions(model, options):
+    """How many sessions of 4,096 positions fit this machine's memory, by type of cache."""
+    cells = demitasse("advise", "-m", model, "--json", *options)
+    return {cell["cache"]: cell["sessionsThatFit"] for cell in cells if cell.get("weights") == "file"}
+
+
+def weight_rows(base, text, given, arguments, folder, emit):
     rows = []
     for weights in arguments.weights:
-        integers = weights not in ("F32", "F16", "BF16")
-        for matrix in [None, imatrix] if integers and weights != "Q8_0" else [None]:
-            model, whole = quantized(base, weights, matrix, folder)
-            quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *arguments.options)[0]
-            speed = speeds(model, arguments.options)
-            rows.append({"weights": weights, "imatrix": matrix is not None, "bytes": whole["bytes"],
-                         "bitsPerWeight": whole["bitsPerWeight"], "prefill": speed["pp"], "decode": speed["tg"],
-                         **{k: v for k, v in quality.items() if k != "curve"}})
-            emit(rows[-1])
-            model.unlink()
+        model, whole = quantized(base, weights, given, folder)
+        quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *arguments.options)[0]
+        speed = speeds(model, arguments.options)
+        rows.append({"figure": "weights", "weights": weights, "bytes": whole["bytes"], "prefill": speed["pp"],
+                     "decode": speed["tg"], "sessionsThatFit": sessions(model, arguments.options),
+                     **{k: v for k, v in quality.items() if k not in ("curve", "needle", "model")}})
+        emit(rows[-1])
+        model.unlink()
     return rows
 
 
 def print_weights(rows):
     first = rows[0]
-    print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill |", file=sys.stderr)
-    print("|---" * 9 + "|", file=sys.stderr)
+    print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill | sessions |",
+          file=sys.stderr)
+    print("|---" * 10 + "|", file=sys.stderr)
     for row in rows:
-        name = row["weights"] + (" with imatrix" if row["imatrix"] else "")
-        print(f"| {name} | {row['bitsPerWeight']:.2f} | {row['bytes'] / 2**20:.0f} | {row['perplexity']:.2f}"
+        kind, _, how = row["weights"].partition(":")
+        fit = row["sessionsThatFit"]
+        print(f"| {kind}{NOTES[how]} | {row['bitsPerWeight']:.2f} | {row['bytes'] / 2**20:.0f}"
+              f" | {row['perplexity']:.2f}"
               f" ({100 * (row['perplexity'] / first['basePerplexity'] - 1):+.1f} %) | {row['meanKld']:.4f}"
               f" ± {row['meanKldError']:.4f} | {row['kld99']:.3f} | {100 * row['sameTop']:.1f} %"
-              f" | {row['decode']:.0f} ({row['decode'] / first['decode']:.2f} ×)"
-              f" | {row['prefill']:.0f} ({row['prefill'] / first['prefill']:.2f} ×) |", file=sys.stderr)
+              f" | {row['decode']:.0f} ({row['decode'] / first['decode']:.1f} ×)"
+              f" | {row['prefill']:,.0f} ({row['prefill'] / first['prefill']:.1f} ×)"
+              f" | {fit['F16']} / {fit['INT4']} |", file=sys.stderr)
 
 
 def cache_rows(base, text, arguments, emit):
+    """Divergences along the context, rotated and not, and decode at the end of it with Q8_0 weights."""
     rows = []
-    for kv in arguments.kv:
-        row = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--json",
-                        "--kv-type", kv, "--base-kv-type", "f32", *arguments.options)[0]
-        rows.append({"kv": kv, **row})
+    for rotation in ["on", "off"]:
+        found = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--json",
+                          "--kv-types", ",".join(arguments.kv), "--kv-rotation", rotation, *arguments.options)
+        for row in found:
+            rows.append({"figure": "cache", **row})
+            emit(rows[-1])
+    return rows
+
+
+def depth_rows(model, arguments, emit):
+    rows = []
+    depth = arguments.ctx * 7 // 8
+    for kv in ["f16", *arguments.kv]:
+        speed = demitasse("bench", "-m", model, "-p", 0, "-n", 64, "-d", depth, "-r", 3, "--json", "--kv-type", kv,
+                          *arguments.options)[-1]
+        rows.append({"figure": "depth", "kv": kv, "depth": depth, "decode": speed["tokensPerSecond"],
+                     "min": speed["min"], "max": speed["max"]})
         emit(rows[-1])
     return rows
 
 
-def print_caches(rows):
-    ends = [f"… {part['last'] + 1}" for part in rows[0]["curve"]][1::2]
-    print(f"\n| cache | KL mean | {' | '.join(ends)} |\n" + "|---" * (len(ends) + 2) + "|", file=sys.stderr)
+def print_caches(rows, depths):
+    count = len(rows[0]["curve"]) // 2
+    print(f"\n| cache | KL mean | {' | '.join(f'{i + 1}/{count}' for i in range(count))} | perplexity |\n"
+          + "|---" * (count + 3) + "|", file=sys.stderr)
     for row in rows:
         means = [part["meanKld"] for part in row["curve"]]
-        pairs = [f"{(a + b) / 2:.5f}" for a, b in zip(means[0::2], means[1::2])]
-        print(f"| {row['kv']} | {row['meanKld']:.5f} | {' | '.join(pairs)} |", file=sys.stderr)
+        pairs = [f"{(a + b) / 2:.4f}" for a, b in zip(means[0::2], means[1::2])]
+        print(f"| {row['cache']} | {row['meanKld']:.4f} | {' | '.join(pairs)}"
+              f" | {100 * (row['perplexity'] / row['basePerplexity'] - 1):+.1f} % |", file=sys.stderr)
+    for row in depths:
+        print(f"{row['kv']}: {row['decode']:.1f} tokens/s at a depth of {row['depth']} ({row['min']:.1f} to"
+              f" {row['max']:.1f})", file=sys.stderr)
 
 
 def main():
@@ -92,7 +124,7 @@ def main():
     parser.add_argument("base", type=pathlib.Path)
     parser.add_argument("text", type=pathlib.Path)
     parser.add_argument("--weights", nargs="*", default=WEIGHTS)
-    parser.add_argument("--kv", nargs="*", default=["f16", "int8", "fp8"])
+    parser.add_argument("--kv", nargs="*", default=["int8", "fp8", "int4"])
     parser.add_argument("--ctx", type=int, default=8192)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--work", type=pathlib.Path)
@@ -110,15 +142,16 @@ def main():
         cut = text.rfind("\n", 0, 2 * len(text) // 3) + 1
         (folder / "score.txt").write_text(text[:cut], encoding="utf-8")
         (folder / "calibrate.txt").write_text(text[cut:], encoding="utf-8")
-        base, _ = quantized(arguments.base, "F16", None, folder)
+        base, _ = quantized(arguments.base, "F16", {}, folder)
         base = base.rename(folder / "base.gguf")
+        given = {"imatrix": folder / "imatrix.gguf", "text": folder / "calibrate.txt"}
         if arguments.weights:
-            imatrix = folder / "imatrix.gguf"
-            demitasse("imatrix", "-m", base, "-f", folder / "calibrate.txt", imatrix, *arguments.options)
-            rows = weight_rows(base, folder / "score.txt", imatrix, arguments, folder, emit)
-            print_weights(rows)
+            demitasse("imatrix", "-m", base, "-f", given["text"], given["imatrix"], *arguments.options)
+            print_weights(weight_rows(base, folder / "score.txt", given, arguments, folder, emit))
         if arguments.kv:
-            print_caches(cache_rows(base, arguments.text, arguments, emit))
+            eight, _ = quantized(base, "Q8_0", given, folder)
+            rows = cache_rows(base, arguments.text, arguments, emit)
+            print_caches(rows, depth_rows(eight, arguments, emit))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 COLUMNS = 120
-EXEMPT = re.compile(r"\.md$|/resources/|^cuda/(budgets|results|variants)/|^cuda/selection\.tsv$|^LICENSE$")
+EXEMPT = re.compile(
+    r"\.md$|/resources/|^cuda/(budgets|results|variants)/|^cuda/selection\.tsv$|^docs/charts/|^LICENSE$")
 KERNELS = re.compile(r"^(native|cuda|opencl)/kernels/")
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?\.(cu|cl|h|cpp)")
 

@@ -143,8 +143,8 @@ inline PageElements page_elements(const KvPages& kv, int64_t layer, int64_t page
     return elements;
 }
 
-// Prefetches what lies in the next page where elements d and d + 1 of STEP positions do in this one: line by line, while
-// this one is computed with, since a processor has room for some tens of lines under way only.
+// Prefetches what lies in the next page where elements d and d + 1 of STEP positions do in this one: line by line,
+// while this one is computed with, since a processor has room for some tens of lines under way only.
 template <class Load, int STEP>
 inline void prefetch_next(const PageElements& page, int64_t d) {
     constexpr int BYTES = 2 * STEP * Load::BITS / 8;
