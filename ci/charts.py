@@ -49,6 +49,8 @@ def weights(rows, path):
             axes.annotate(row["weights"].partition(":")[0], (row["bytes"] / 2**20, row["meanKld"]),
                           (6, 4), textcoords="offset points", fontsize=9)
     axes.set(xlabel="MiB", ylabel="mean KL divergence from F16", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.grid(True)
     axes.legend()
     save(figure, path)
@@ -60,14 +62,15 @@ def cache(rows, path):
         return
     figure, axes = pyplot.subplots(figsize=(7.5, 4.2))
     kinds = sorted({row["cache"].partition(" ")[0] for row in rows})
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["cache"]):
         kind, _, rotated = row["cache"].partition(" ")
         axes.plot([(part["first"] + part["last"]) / 2 for part in row["curve"]],
                   [part["meanKld"] for part in row["curve"]], color=COLORS[kinds.index(kind)],
                   linestyle="-" if rotated else ":", label=kind.upper() + (", rotated" if rotated else ""))
     axes.set(xlabel="position in the context", ylabel="mean KL divergence from F16", yscale="log")
     axes.grid(True)
-    axes.legend(ncols=len(kinds))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=len(kinds))
     save(figure, path)
 
 
@@ -75,7 +78,7 @@ def peers(rows, path):
     rows = [row for row in rows if "llamaCpp" in row][::-1]  # bars are drawn from below
     if not rows:
         return
-    figure, axes = pyplot.subplots(figsize=(7.5, 0.9 + 0.32 * len(rows)))
+    figure, axes = pyplot.subplots(figsize=(5, 0.9 + 0.32 * len(rows)))
     names = []
     for place, row in enumerate(rows):
         prefill = row["test"].startswith("pp")
@@ -87,6 +90,7 @@ def peers(rows, path):
                      + (f", {row['kv']} cache" if row["kv"] != "f16" else ""))
     axes.set_yticks(range(len(names)), names)
     axes.axvline(1, color=INK)
+    axes.set_xlim(0, 1.5 * max(row["ratio"] for row in rows))
     axes.set(xlabel="times llama.cpp's tokens/s")
     save(figure, path)
 

@@ -40,8 +40,10 @@ for tool in cmake ninja g++; do
 done
 run release &
 release=$!
-run sanitize -DDEMITASSE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
-wait $release
+status=0
+run sanitize -DDEMITASSE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo || status=1
+wait $release || status=1
+[ $status = 0 ] || exit 1
 fatbins=java/cuda/target/classes/dev/demitasse/cuda
 if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fatbin" ]; then
   python3 ci/cuda_resources.py "$toolchain" "$fatbins" cuda/results/resources.md

@@ -131,7 +131,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
     arguments.options = ["--backend", arguments.backend]
-    out = open(arguments.out, "a", encoding="utf-8") if arguments.out else sys.stdout
+    out = open(arguments.out, "w", encoding="utf-8") if arguments.out else sys.stdout
 
     def emit(row):
         print(json.dumps(row), file=out, flush=True)

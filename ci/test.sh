@@ -34,6 +34,7 @@ part() { # one part, in the background of another
   ci/$1.sh >target/ci-$1.log 2>&1 || touch target/ci-$1.failed
 }
 rm -f target/ci-*.failed
+./demitasse --version >/dev/null 2>&1 || true # what the launcher builds once, it builds before two of them may
 # Much of it runs on one core: two at once. The launcher is timed, and stays alone.
 part cuda &
 for each in native gguf report; do

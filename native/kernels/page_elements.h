@@ -173,10 +173,10 @@ inline PageElements widen_page(const KvPages& kv, const PageElements& page, floa
         unrolled<16 / LANES>(lanes);
     }
     PageElements wide = page;
-    wide.next_keys = page.keys;  // the next page is on its way
-    wide.next_values = page.values;
     wide.keys = reinterpret_cast<const uint8_t*>(scratch);
     wide.values = reinterpret_cast<const uint8_t*>(scratch + count);
+    wide.next_keys = wide.keys;  // here already: the next page is on its way
+    wide.next_values = wide.values;
     if (page.key_scales != nullptr && kv.scale_groups() > 1) {
         scale_page(kv.padded(), page, scratch);
         wide.key_scales = wide.value_scales = wide.key_minimums = wide.value_minimums = nullptr;

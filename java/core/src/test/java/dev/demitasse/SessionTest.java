@@ -94,7 +94,7 @@ class SessionTest {
         try (Session session = model.newSession()) {
             CompletableFuture<String> all = new CompletableFuture<>();
             session.publisher("tell", GREEDY).subscribe(collector(all));
-            assertThat(all.get(30, TimeUnit.SECONDS)).isEqualTo(text);
+            assertThat(all.get(90, TimeUnit.SECONDS)).isEqualTo(text);
         }
     }
 
@@ -162,7 +162,7 @@ class SessionTest {
                     Runnable close = session::close;
                     close.run();
                 }
-                assertThat(completed.get(30, TimeUnit.SECONDS)).isEqualTo(1);
+                assertThat(completed.get(90, TimeUnit.SECONDS)).isEqualTo(1);
             }
         }
     }

@@ -98,23 +98,38 @@ final class EvaluateCommand implements Callable<Integer> {
         ModelSelection ofBase = selection.forModel(base);
         ofBase.kvType = baseKvType;
         ofBase.kvRotation = baseKvRotation;
+        List<ModelSelection> wanted = wanted();
+        wanted.forEach(ModelSelection::path); // all are there, before the first is run
         List<Evaluated> all = new ArrayList<>();
         try (Model baseModel = ofBase.load()) {
-            Evaluated.Base compared =
-                    new Evaluated.Base(fileName(base), ofBase.cache(), needles(baseModel, text, window));
-            for (String name : models.isEmpty() ? List.of(selection.model) : models) {
-                for (KvType type : kvTypes.isEmpty() ? List.of(selection.kvType) : kvTypes) {
-                    ModelSelection each = selection.forModel(name);
-                    each.kvType = type;
-                    each.kvRotation = selection.kvRotation;
+            Evaluated.Base compared = new Evaluated.Base(base, ofBase.cache(), needles(baseModel, text, window));
+            try {
+                for (ModelSelection each : wanted) {
                     Evaluated evaluated = evaluated(each, baseModel, text, window);
                     all.add(evaluated);
-                    show(evaluated, compared, window);
+                    show(evaluated, compared, window, wanted.size() > 1);
+                }
+            } finally {
+                if (!all.isEmpty()) { // what was found before one failed, too
+                    report.write(() -> EvaluationReport.page(all, compared, window));
                 }
             }
-            report.write(() -> EvaluationReport.page(all, compared, window));
         }
         return 0;
+    }
+
+    /** Every model with every type of cache. */
+    private List<ModelSelection> wanted() {
+        List<ModelSelection> wanted = new ArrayList<>();
+        for (String name : models.isEmpty() ? List.of(selection.model) : models) {
+            for (KvType type : kvTypes.isEmpty() ? List.of(selection.kvType) : kvTypes) {
+                ModelSelection each = selection.forModel(name);
+                each.kvType = type;
+                each.kvRotation = selection.kvRotation;
+                wanted.add(each);
+            }
+        }
+        return wanted;
     }
 
     private Evaluated evaluated(ModelSelection selected, Model baseModel, String text, int window) {
@@ -122,17 +137,12 @@ final class EvaluateCommand implements Callable<Integer> {
             List<Needle.Found> found = needles(model, text, window);
             Evaluation.Result result = Evaluation.compare(
                     model, baseModel, text, window, curve ? 0 : window / 2, STRETCHES, Console::showWindows);
-            return new Evaluated(
-                    fileName(selected.model), bitsPerWeight(selected.path()), selected.cache(), result, found);
+            return new Evaluated(selected.model, bitsPerWeight(selected.path()), selected.cache(), result, found);
         }
     }
 
     private List<Needle.Found> needles(Model model, String text, int window) {
         return needle ? Needle.search(model, text, window, DEPTHS) : List.of();
-    }
-
-    private static String fileName(String model) {
-        return model.substring(model.lastIndexOf('/') + 1);
     }
 
     private static double bitsPerWeight(Path path) {
@@ -145,12 +155,12 @@ final class EvaluateCommand implements Callable<Integer> {
         }
     }
 
-    private void show(Evaluated evaluated, Evaluated.Base compared, int window) {
+    private void show(Evaluated evaluated, Evaluated.Base compared, int window, boolean named) {
         if (json) {
             System.out.println(evaluated.json(compared, window));
             return;
         }
-        if (models.size() > 1 || kvTypes.size() > 1) {
+        if (named) {
             System.out.println(Console.harmless(evaluated.name()));
         }
         print(evaluated.result(), window);

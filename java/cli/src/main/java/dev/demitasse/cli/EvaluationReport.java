@@ -27,7 +27,8 @@ final class EvaluationReport {
 
     static ReportPage page(List<Evaluated> all, Evaluated.Base base, int window) {
         String name = all.size() == 1 ? all.getFirst().name() : all.size() + " models and caches";
-        ReportPage page = new ReportPage("How far " + name + " from " + base.model() + " (" + base.cache() + ")");
+        ReportPage page = new ReportPage("How far " + name + (all.size() == 1 ? " is" : " are") + " from "
+                + base.model() + " (" + base.cache() + ")");
         for (Evaluated each : all) {
             page.paragraph(String.format(
                     Locale.ROOT,

@@ -134,7 +134,11 @@ class QuantizeCommandTest {
         assertThat(lines)
                 .extracting(line ->
                         line.get("model").asText() + " " + line.get("cache").asText())
-                .containsExactly("q8_0.gguf f16", "q8_0.gguf int4 rotated", "q4_0.gguf f16", "q4_0.gguf int4 rotated");
+                .containsExactly(
+                        file("q8_0.gguf f16"),
+                        file("q8_0.gguf int4 rotated"),
+                        file("q4_0.gguf f16"),
+                        file("q4_0.gguf int4 rotated"));
         assertThat(lines.get(0).get("meanKld").asDouble())
                 .as("eight bits and 16 of the cache lose the least")
                 .isLessThan(lines.get(1).get("meanKld").asDouble())
@@ -142,7 +146,37 @@ class QuantizeCommandTest {
         assertThat(lines.get(2).get("bitsPerWeight").asDouble())
                 .isLessThan(lines.get(0).get("bitsPerWeight").asDouble());
         assertThat(Files.readString(Path.of(file("all.html"))))
-                .contains("<h2>KL divergence against bits per weight</h2>", "<th>q4_0.gguf (int4 rotated)</th>");
+                .contains(
+                        "<h2>KL divergence against bits per weight</h2>",
+                        "<th>" + file("q4_0.gguf (int4 rotated)") + "</th>");
+    }
+
+    @Test
+    void whatWasFoundBeforeAModelFailedIsInTheReport() throws IOException {
+        Result missing = CommandLineTest.run(
+                "evaluate", tiny, file("none.gguf"), "--base", tiny, "-f", text, "--report", file("none.html"));
+        assertThat(missing.code()).isEqualTo(2);
+        assertThat(missing.err()).contains("none.gguf");
+        assertThat(missing.out()).as("nothing is run before all are there").isEmpty();
+
+        Files.writeString(Path.of(file("damaged.gguf")), "no model");
+        Result other = CommandLineTest.run(
+                "evaluate",
+                tiny,
+                file("damaged.gguf"),
+                "--base",
+                tiny,
+                "--backend",
+                "reference",
+                "--ctx",
+                "64",
+                "-f",
+                text,
+                "--report",
+                file("some.html"));
+        assertThat(other.code()).isNotZero();
+        assertThat(other.err()).contains("damaged.gguf");
+        assertThat(Files.readString(Path.of(file("some.html")))).contains("tiny-llama");
     }
 
     @Test

@@ -31,6 +31,16 @@ public final class RotatedColumns {
         return name.substring(0, name.length() - PLAIN.length()) + ROTATED;
     }
 
+    /** Whether a matrix of that name is rotated. */
+    public static boolean isRotated(String name) {
+        return name.endsWith(ROTATED);
+    }
+
+    /** The name of a matrix where it is not rotated. */
+    public static String plainName(String name) {
+        return isRotated(name) ? name.substring(0, name.length() - ROTATED.length()) + PLAIN : name;
+    }
+
     /** Rotates a row of weights, the first {@code columns} of an array, in place. */
     public static void rotate(float[] row, int columns) {
         int run = run(columns);

@@ -6,6 +6,7 @@ import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quantize.source.ModelSource;
 import java.io.IOException;
@@ -100,7 +101,8 @@ public final class Quantizer implements AutoCloseable {
                         ? WeightMix.fitting(options.mix().base(), tensor.columns())
                         : options.mix().typeOf(TensorRole.of(tensor.name()), place, tied, tensor.columns());
                 requireAllowed(tensor, type);
-                known |= importance != null && importance.fits(tensor.name(), tensor.dimensions());
+                known |= importance != null
+                        && importance.fits(RotatedColumns.plainName(tensor.name()), tensor.dimensions());
             }
             types.add(type);
         }

@@ -107,6 +107,7 @@ public final class Smoothing {
             throw new UsageException(
                     "Channels are scaled for weights that are rounded to integers; " + mix + " is not.");
         }
+        requireNotRotated(model);
         ActivationSample sample = new ActivationSample();
         ModelShape shape;
         try (Gguf file = Gguf.open(model);
@@ -129,6 +130,20 @@ public final class Smoothing {
             found.forEach(results -> results.forEach(Runnable::run));
         }
         return smoothing;
+    }
+
+    /** A matrix whose columns are rotated has no channels that could be scaled where they are made. */
+    private static void requireNotRotated(Path model) {
+        try (ModelSource source = ModelSource.open(model)) {
+            source.tensors().stream()
+                    .map(ModelSource.Tensor::name)
+                    .filter(RotatedColumns::isRotated)
+                    .findFirst()
+                    .ifPresent(name -> {
+                        throw new UsageException("The columns of \"" + name + "\" of " + model
+                                + " are rotated already; take the original model.");
+                    });
+        }
     }
 
     /** Searches a layer's four products; what it returns keeps the results, in order. */
@@ -240,11 +255,11 @@ public final class Smoothing {
         Arrays.fill(none, 1);
         double before = error.of(none, false);
         Best plain = strongest(error, activations, together, new Best(none, 0, false, before, before));
-        if (!mix.rowScales()) {
-            return plain;
+        if (!mix.rowScales() || WeightMix.fitting(mix.base(), count) != mix.base()) {
+            return plain; // also where a row has no whole blocks, and will not be rounded
         }
         Best rotated = strongest(error, activations, together, new Best(none, 0, true, before, error.of(none, true)));
-        return rotated.after <= worth * plain.after ? rotated : plain;
+        return rotated.after < worth * plain.after ? rotated : plain;
     }
 
     /** The strength whose error is the least. */

@@ -110,6 +110,10 @@ class SmoothingTest {
                 Smoothing.search(model, WeightMix.W8A8, EXACT, TEXT, 64, (done, total) -> {}, Double.POSITIVE_INFINITY);
         assertThat(rotated.choices()).isNotEmpty().allMatch(Smoothing.Choice::rotated);
         assertComputesTheSame(model, rotated);
+        assertThatThrownBy(() -> smoothing(folder.resolve("smooth.gguf"), WeightMix.Q4_0))
+                .as("its channels are not where they were")
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("rotated already");
         try (Gguf file = Gguf.open(folder.resolve("smooth.gguf"))) {
             assertThat(file.tensor("blk.0.ffn_down.weight"))
                     .as("other programs must not read it as if it were not rotated")

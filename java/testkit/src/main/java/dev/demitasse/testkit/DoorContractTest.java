@@ -367,7 +367,7 @@ public abstract class DoorContractTest {
      * refusal.
      */
     @Test
-    @Timeout(60)
+    @Timeout(180)
     public void threadsShareADeviceUntilItIsClosed() throws InterruptedException {
         Device device = open(ActivationType.INT8);
         AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();

@@ -83,7 +83,7 @@ public record WeightPlan(
 
     /** The plan of a file as it is. */
     public static WeightPlan of(ModelShape shape, Gguf file) {
-        boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8, in a file that to others is Q8_0
+        boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8
         Layouts layouts = (name, columns) -> {
             TensorType type = tensor(file, name).type();
             return rows ? rows(type) : type.layout();
