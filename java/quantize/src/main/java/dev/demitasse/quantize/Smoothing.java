@@ -41,7 +41,7 @@ import org.jspecify.annotations.Nullable;
  * that leaves at most {@value #WORTH} of the error, since it is one operation more. Of SmolLM2-135M those are {@code
  * ffn_down} and the projections to queries, keys and values in all layers, and a third of the others. A product of two
  * branches, as {@code ffn_down} has it, sticks out in another channel in every row: of its errors scaled channels leave
- * 0.022, the 64 largest channels in 16 bits (LLM.int8()) 0.016, and a rotation 0.012.
+ * 0.022, the 64 largest channels in 16 bits (LLM.int8()) 0.016, and a rotation 0.010.
  */
 public final class Smoothing {
     private static final double[] STRENGTHS = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
