@@ -45,9 +45,11 @@ def weights(rows, path):
         mine = [row for row in rows if row["weights"].partition(":")[2] == how]
         axes.errorbar([row["bytes"] / 2**20 for row in mine], [row["meanKld"] for row in mine],
                       [row["meanKldError"] for row in mine], fmt="o", color=color, label=name)
+        side = -1 if how == "imatrix" else 1  # of its point, so that two of a size have room
         for row in mine:
             axes.annotate(row["weights"].partition(":")[0], (row["bytes"] / 2**20, row["meanKld"]),
-                          (6, 4), textcoords="offset points", fontsize=9)
+                          (6 * side, 4), textcoords="offset points", fontsize=9, ha="left" if side > 0 else "right")
+    axes.margins(x=0.12)
     axes.set(xlabel="MiB", ylabel="mean KL divergence from F16", yscale="log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")

@@ -30,11 +30,6 @@ def demitasse(*arguments):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def speeds(model, options):
-    tests = demitasse("bench", "-m", model, "-p", 512, "-n", 64, "-r", 3, "--json", *options)
-    return {line["test"][:2]: line["tokensPerSecond"] for line in tests}
-
-
 def quantized(base, weights, given, folder):
     """A file of weights `TYPE`, `TYPE:imatrix` or `TYPE:text`, and what `quantize` says of it."""
     kind, _, how = weights.partition(":")
@@ -50,35 +45,50 @@ def sessions(model, options):
     return {cell["cache"]: cell["sessionsThatFit"] for cell in cells if cell.get("weights") == "file"}
 
 
-def weight_rows(base, text, given, arguments, folder, emit):
+def weight_rows(base, text, files, arguments, emit):
+    """Quality of files of weights, and the sessions that fit beside them."""
     rows = []
-    for weights in arguments.weights:
-        model, whole = quantized(base, weights, given, folder)
+    for weights, (model, whole) in files.items():
         quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *arguments.options)[0]
-        speed = speeds(model, arguments.options)
-        rows.append({"figure": "weights", "weights": weights, "bytes": whole["bytes"], "prefill": speed["pp"],
-                     "decode": speed["tg"], "sessionsThatFit": sessions(model, arguments.options),
+        rows.append({"figure": "weights", "weights": weights, "bytes": whole["bytes"],
+                     "sessionsThatFit": sessions(model, arguments.options),
                      **{k: v for k, v in quality.items() if k not in ("curve", "needle", "model")}})
         emit(rows[-1])
-        model.unlink()
     return rows
 
 
-def print_weights(rows):
+def speed_rows(files, arguments, emit):
+    """Tokens/s of each file, the best of some turns in which all have theirs: a shared machine drifts for minutes."""
+    best = {}
+    for _ in range(arguments.turns):
+        for weights, (model, _) in files.items():
+            tests = demitasse("bench", "-m", model, "-p", 512, "-n", 64, "-r", 2, "--json", *arguments.options)
+            for test in tests:
+                kind = {"pp": "prefill", "tg": "decode"}[test["test"][:2]]
+                row = best.setdefault(weights, {"figure": "speed", "weights": weights})
+                row[kind] = max(row.get(kind, 0), test["max"])
+    for row in best.values():
+        emit(row)
+    return best
+
+
+def print_weights(rows, speeds):
     first = rows[0]
+    fastest = speeds[first["weights"]]
     print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill | sessions |",
           file=sys.stderr)
     print("|---" * 10 + "|", file=sys.stderr)
     for row in rows:
         kind, _, how = row["weights"].partition(":")
         fit = row["sessionsThatFit"]
+        speed = speeds[row["weights"]]
         print(f"| {kind}{NOTES[how]} | {row['bitsPerWeight']:.2f} | {row['bytes'] / 2**20:.0f}"
               f" | {row['perplexity']:.2f}"
               f" ({100 * (row['perplexity'] / first['basePerplexity'] - 1):+.1f} %) | {row['meanKld']:.4f}"
               f" ± {row['meanKldError']:.4f} | {row['kld99']:.3f} | {100 * row['sameTop']:.1f} %"
-              f" | {row['decode']:.0f} ({row['decode'] / first['decode']:.1f} ×)"
-              f" | {row['prefill']:,.0f} ({row['prefill'] / first['prefill']:.1f} ×)"
-              f" | {fit['F16']} / {fit['INT4']} |", file=sys.stderr)
+              f" | {speed['decode']:.0f} ({speed['decode'] / fastest['decode']:.1f} ×)"
+              f" | {speed['prefill']:,.0f} ({speed['prefill'] / fastest['prefill']:.1f} ×)"
+              f" | {fit['F16']} / {fit['INT8']} / {fit['INT4']} |", file=sys.stderr)
 
 
 def cache_rows(base, text, arguments, emit):
@@ -124,6 +134,8 @@ def main():
     parser.add_argument("base", type=pathlib.Path)
     parser.add_argument("text", type=pathlib.Path)
     parser.add_argument("--weights", nargs="*", default=WEIGHTS)
+    parser.add_argument("--turns", type=int, default=3, help="in which each file's speed is measured")
+    parser.add_argument("--only-speeds", action="store_true", help="of weights: without evaluating them")
     parser.add_argument("--kv", nargs="*", default=["int8", "fp8", "int4"])
     parser.add_argument("--ctx", type=int, default=8192)
     parser.add_argument("--backend", default="auto")
@@ -147,7 +159,10 @@ def main():
         given = {"imatrix": folder / "imatrix.gguf", "text": folder / "calibrate.txt"}
         if arguments.weights:
             demitasse("imatrix", "-m", base, "-f", given["text"], given["imatrix"], *arguments.options)
-            print_weights(weight_rows(base, folder / "score.txt", given, arguments, folder, emit))
+            files = {weights: quantized(base, weights, given, folder) for weights in arguments.weights}
+            speeds = speed_rows(files, arguments, emit)
+            if not arguments.only_speeds:
+                print_weights(weight_rows(base, folder / "score.txt", files, arguments, emit), speeds)
         if arguments.kv:
             eight, _ = quantized(base, "Q8_0", given, folder)
             rows = cache_rows(base, arguments.text, arguments, emit)
