@@ -4,7 +4,8 @@ cache types.
 
   ci/peers.py                                  SmolLM2 as it is, and re-quantized to Q8_0 and Q4_0; Gemma
   ci/peers.py --models FILE.gguf … --depths 0 2048 --threads 1 2 --kv f16 q8
-  ci/peers.py --synthetic llama-3.2-1b:Q4_0 qwen3-4b:Q4_K    random weights in real shapes, larger than any cache
+  ci/peers.py --synthetic llama-3.2-1b:Q4_0 qwen3-4b:Q4_K qwen3-30b-a3b-6-layers:Q4_K
+                                               random weights in real shapes, larger than any cache
 
 Installs llama-cpp-python (it compiles; minutes) and gguf into a virtual environment in the cache folder at the first
 run. Writes one JSON object a figure to --out (default: standard output) and a table of medians and ratios to standard
@@ -24,10 +25,11 @@ CACHE = pathlib.Path(os.environ.get("DEMITASSE_CACHE") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "demitasse")
 PEER = "llama-cpp-python==0.3.36"
 
-# hidden, layers, heads, key heads, head elements, feed-forward, vocabulary, RoPE base
+# hidden, layers, heads, key heads, head elements, feed-forward, vocabulary, RoPE base, experts, experts of a token
 SHAPES = {
-    "llama-3.2-1b": ("llama", 2048, 16, 32, 8, 64, 8192, 128256, 500000.0),
-    "qwen3-4b": ("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, 1000000.0),
+    "llama-3.2-1b": ("llama", 2048, 16, 32, 8, 64, 8192, 128256, 500000.0, 0, 0),
+    "qwen3-4b": ("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, 1000000.0, 0, 0),
+    "qwen3-30b-a3b-6-layers": ("qwen3moe", 2048, 6, 32, 4, 128, 768, 151936, 1000000.0, 128, 8),
 }
 # bytes of a block, its elements, and where its FP16 scales are
 TYPES = {"Q4_0": (18, 32, (0,)), "Q8_0": (34, 32, (0,)), "Q4_K": (144, 256, (0, 2))}
@@ -107,7 +109,7 @@ def synthesize(tokenizer, target, shape, kind):
     import gguf
     import numpy
 
-    arch, hidden, layers, heads, kv_heads, head_dim, feed, vocabulary, base = SHAPES[shape]
+    arch, hidden, layers, heads, kv_heads, head_dim, feed, vocabulary, base, experts, used = SHAPES[shape]
     fields = gguf.GGUFReader(tokenizer).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     types = fields["tokenizer.ggml.token_type"].contents()
@@ -117,6 +119,10 @@ def synthesize(tokenizer, target, shape, kind):
     w.add_embedding_length(hidden)
     w.add_block_count(layers)
     w.add_feed_forward_length(feed)
+    if experts:
+        w.add_expert_count(experts)
+        w.add_expert_used_count(used)
+        w.add_expert_feed_forward_length(feed)
     w.add_head_count(heads)
     w.add_head_count_kv(kv_heads)
     w.add_key_length(head_dim)
@@ -135,11 +141,12 @@ def synthesize(tokenizer, target, shape, kind):
     random = numpy.random.default_rng(1)
     noise = random.integers(0, 256, 32 << 20, dtype=numpy.uint8)
 
-    def matrix(name, rows, columns):
-        data = numpy.resize(noise, rows * columns // block * block_bytes).reshape(-1, block_bytes)
+    def matrix(name, rows, columns, *count):
+        elements = rows * columns * (count[0] if count else 1)
+        data = numpy.resize(noise, elements // block * block_bytes).reshape(-1, block_bytes)
         for at in scales:  # 0.01 / sqrt(columns) or so: sums stay of about unit size
             data[:, at:at + 2] = numpy.array([0.1 / columns**0.5 / 8], dtype=numpy.float16).view(numpy.uint8)
-        w.add_tensor(name, data.reshape(rows, -1), raw_dtype=gguf.GGMLQuantizationType[kind])
+        w.add_tensor(name, data.reshape(*count, rows, -1), raw_dtype=gguf.GGMLQuantizationType[kind])
 
     def ones(name, count):
         w.add_tensor(name, numpy.ones(count, dtype=numpy.float32))
@@ -150,16 +157,21 @@ def synthesize(tokenizer, target, shape, kind):
         b = f"blk.{layer}."
         ones(b + "attn_norm.weight", hidden)
         ones(b + "ffn_norm.weight", hidden)
-        if arch == "qwen3":
+        if arch.startswith("qwen3"):
             ones(b + "attn_q_norm.weight", head_dim)
             ones(b + "attn_k_norm.weight", head_dim)
         matrix(b + "attn_q.weight", heads * head_dim, hidden)
         matrix(b + "attn_k.weight", kv_heads * head_dim, hidden)
         matrix(b + "attn_v.weight", kv_heads * head_dim, hidden)
         matrix(b + "attn_output.weight", hidden, heads * head_dim)
-        matrix(b + "ffn_gate.weight", feed, hidden)
-        matrix(b + "ffn_up.weight", feed, hidden)
-        matrix(b + "ffn_down.weight", hidden, feed)
+        several = [experts] if experts else []
+        suffix = "_exps.weight" if experts else ".weight"
+        if experts:
+            router = random.standard_normal((experts, hidden), dtype=numpy.float32) / hidden**0.5
+            w.add_tensor(b + "ffn_gate_inp.weight", router)
+        matrix(b + "ffn_gate" + suffix, feed, hidden, *several)
+        matrix(b + "ffn_up" + suffix, feed, hidden, *several)
+        matrix(b + "ffn_down" + suffix, hidden, feed, *several)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

@@ -228,7 +228,7 @@ public final class Model implements AutoCloseable {
 
     /** Transformer blocks. */
     public int layers() {
-        return config.layers();
+        return config.layers().size();
     }
 
     /** Tokens of the vocabulary: logits of a position. */

@@ -1,9 +1,11 @@
 package dev.demitasse;
 
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.model.Layer;
 import dev.demitasse.model.ModelConfig;
 
 /**
@@ -55,14 +57,16 @@ public record ModelShape(
      */
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
-        int windowed = 0;
-        for (int layer = 0; layer < config.layers(); layer++) {
-            windowed += config.window(layer) > 0 ? 1 : 0;
+        if (config.isMixture()) {
+            throw new UnsupportedModelException(
+                    "The model is a mixture of experts: for such models speed is not predicted,"
+                            + " nor channels scaled, yet.");
         }
+        int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
         String architecture = config.architecture().key();
         return new ModelShape(
                 String.valueOf(file.metadata().string("general.name", architecture)),
-                config.layers(),
+                config.layers().size(),
                 config.hidden(),
                 config.feedForward(),
                 config.heads(),
@@ -71,8 +75,8 @@ public record ModelShape(
                 config.vocabulary(),
                 file.tensor("output.weight") == null,
                 config.contextLength(),
-                windowed == 0 ? 0 : config.window(),
-                windowed);
+                window,
+                config.windowedLayers());
     }
 
     /** Elements of all heads' queries of a position. */

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.exception.TemplateException;
 import dev.demitasse.exception.UnsupportedModelException;
@@ -51,8 +52,12 @@ class StrangeModelTest {
     }
 
     private Path model(Change change) throws IOException {
+        return model("llama", change);
+    }
+
+    private Path model(String tiny, Change change) throws IOException {
         Path file = folder.resolve("strange.gguf");
-        try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
+        try (Gguf source = Gguf.open(Golden.tiny(tiny))) {
             GgufWriter writer = GgufWriter.copyOf(source);
             change.to(writer);
             writer.write(file);
@@ -128,12 +133,88 @@ class StrangeModelTest {
                 .hasMessageContaining(name);
     }
 
+    /** Keys of one family each: what cannot be right is refused by its name. */
     @Test
-    void aMixtureOfExpertsIsCalledWhatItIs() throws IOException {
-        Path file = model(w -> w.metadata("llama.expert_count", MetadataValue.of(MetadataType.UINT32, 8)));
+    void hyperparametersThatCannotBeAreRefusedByName() throws IOException {
+        MetadataValue two = MetadataValue.array(MetadataType.BOOL, new boolean[] {true, false});
+        MetadataValue angles = MetadataValue.array(MetadataType.INT32, new int[] {2, 2, 2, 0});
+        assertRefused("olmo3", "olmo2.attention.sliding_window_pattern", two, ModelFormatException.class);
+        assertRefused("olmo3", "olmo2.attention.sliding_window_pattern", number(-3), ModelFormatException.class);
+        assertRefused("granite", "granite.residual_scale", number(-0.5f), ModelFormatException.class);
+        assertRefused("granite", "granite.residual_scale", number(1e-30f), ModelFormatException.class);
+        assertRefused("granite", "granite.logit_scale", number(Float.NaN), ModelFormatException.class);
+        assertRefused("mistral3", "mistral3.rope.scaling.yarn_beta_fast", number(-1f), ModelFormatException.class);
+        assertRefused("mistral3", "mistral3.rope.scaling.yarn_log_multiplier", number(-4f), ModelFormatException.class);
+        assertRefused("qwen2vl", "qwen2vl.rope.dimension_sections", angles, UnsupportedModelException.class);
+        assertRefused(
+                "mistral3", "mistral3.rope.scaling.original_context_length", number(0), ModelFormatException.class);
+    }
+
+    private static MetadataValue number(Number value) {
+        return MetadataValue.of(value instanceof Float ? MetadataType.FLOAT32 : MetadataType.INT32, value);
+    }
+
+    private void assertRefused(String tiny, String key, MetadataValue value, Class<? extends Exception> type)
+            throws IOException {
+        assertRefused(tiny, key, value, type, type == ModelFormatException.class ? key : "sections of RoPE");
+    }
+
+    private void assertRefused(
+            String tiny, String key, MetadataValue value, Class<? extends Exception> type, String words)
+            throws IOException {
+        Path file = model(tiny, w -> w.metadata(key, value));
         assertThatThrownBy(() -> Model.load(file, OPTIONS).close())
-                .isInstanceOf(UnsupportedModelException.class)
-                .hasMessageContaining("mixture of 8 experts");
+                .as("%s = %s", key, value)
+                .isInstanceOf(type)
+                .hasMessageContaining(words);
+    }
+
+    /** The same model whether its windows are listed, or told by a period. */
+    @Test
+    void aPeriodOfWindowsIsTheListThatItStandsFor() throws IOException {
+        int[] prompt = Golden.ints(Golden.tinyAnswer("olmo3").get("tokens"));
+        String key = "olmo2.attention.sliding_window_pattern";
+        float[] listed = lastLogits(Golden.tiny("olmo3"), prompt);
+        assertThat(lastLogits(model("olmo3", w -> w.metadata(key, number(4))), prompt))
+                .isEqualTo(listed);
+        assertThat(lastLogits(model("olmo3", w -> w.metadata(key, number(0))), prompt))
+                .isNotEqualTo(listed);
+        assertThat(lastLogits(model("olmo3", w -> w.metadata(key, number(1))), prompt))
+                .isNotEqualTo(listed);
+    }
+
+    private static float[] lastLogits(Path file, int[] prompt) {
+        float[][] last = new float[1][];
+        try (Model model = Model.load(file, OPTIONS)) {
+            model.evaluate(prompt, prompt.length - 1, (position, logits) -> last[0] = logits.clone());
+        }
+        return last[0];
+    }
+
+    /** Counts and widths of experts that contradict each other, or the tensors. */
+    @Test
+    void expertsThatCannotBeAreRefusedByName() throws IOException {
+        assertRefused("llama", "llama.expert_count", number(8), ModelFormatException.class, "llama.expert_used_count");
+        for (int used : new int[] {0, -1, 9}) {
+            assertRefused("qwen3moe", "qwen3moe.expert_used_count", number(used), ModelFormatException.class);
+        }
+        for (int count : new int[] {3, 7, 16}) {
+            assertRefused(
+                    "qwen3moe", "qwen3moe.expert_count", number(count), ModelFormatException.class, "ffn_gate_inp");
+        }
+        for (int count : new int[] {1 << 20, -8}) {
+            assertRefused("qwen3moe", "qwen3moe.expert_count", number(count), ModelFormatException.class);
+        }
+        assertRefused(
+                "qwen3moe",
+                "qwen3moe.expert_count",
+                number(0),
+                ModelFormatException.class,
+                "the hyperparameters have none");
+        assertRefused("glm4moe", "glm4moe.expert_gating_func", number(7), ModelFormatException.class);
+        assertRefused("glm4moe", "glm4moe.nextn_predict_layers", number(3), ModelFormatException.class);
+        assertRefused(
+                "qwen3moe", "qwen3moe.expert_group_count", number(2), UnsupportedModelException.class, "2 groups");
     }
 
     @Test

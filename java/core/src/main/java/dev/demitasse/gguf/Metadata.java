@@ -94,6 +94,18 @@ public final class Metadata {
         return value == null ? null : cast(key, value, float[].class, "an array of 32-bit numbers");
     }
 
+    /** An array of booleans, or null. */
+    public boolean @Nullable [] booleans(String key) {
+        Object value = raw(key);
+        return value == null ? null : cast(key, value, boolean[].class, "an array of booleans");
+    }
+
+    /** Whether the value is an array. */
+    public boolean isArray(String key) {
+        MetadataValue value = values.get(key);
+        return value != null && value.type() == MetadataType.ARRAY;
+    }
+
     /** The exception for a key whose value cannot be right. */
     public ModelFormatException bad(String key, String what) {
         return new ModelFormatException(source + ": metadata key \"" + key + "\" " + what + ".");

@@ -1,64 +1,78 @@
 package dev.demitasse.model;
 
-import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
 import dev.demitasse.exception.UnsupportedModelException;
 import java.util.Arrays;
-import java.util.Locale;
 
 /**
  * What a model family fixes and its file does not say: one row of a table each. Everything else is metadata or follows
- * from which tensors are there (QK norms, biases, output matrix, post-norms).
+ * from which tensors are there (norms, biases, output matrix).
  */
 public enum Architecture {
-    /** Llama 1–3, Mistral, SmolLM and kin. */
-    LLAMA(Rope.INTERLEAVED, Gate.SILU, false, 0, 0, 0),
+    /** Llama 1–3, Mistral, Mixtral, SmolLM and kin. */
+    LLAMA("llama", new Traits(Rope.INTERLEAVED)),
+    /** Ministral 3 and Mistral Small 3.2 and later. */
+    MISTRAL3("mistral3", new Traits(Rope.INTERLEAVED)),
     /** Qwen 2 and 2.5. */
-    QWEN2(Rope.NEOX, Gate.SILU, false, 0, 0, 0),
+    QWEN2("qwen2", new Traits(Rope.NEOX)),
+    /** Qwen 2 VL and 2.5 VL, text alone. */
+    QWEN2VL("qwen2vl", new Traits(Rope.NEOX)),
+    /** Qwen 1.5 and 2, mixtures of experts. */
+    QWEN2MOE("qwen2moe", new Traits(Rope.NEOX).plainExperts()),
     /** Qwen 3. */
-    QWEN3(Rope.NEOX, Gate.SILU, false, 0, 0, 0),
+    QWEN3("qwen3", new Traits(Rope.NEOX)),
+    /** Qwen 3 VL, text alone. */
+    QWEN3VL("qwen3vl", new Traits(Rope.NEOX)),
+    /** Qwen 3, mixtures of experts. */
+    QWEN3MOE("qwen3moe", new Traits(Rope.NEOX)),
+    /** Qwen 3 VL, mixtures of experts, text alone. */
+    QWEN3VLMOE("qwen3vlmoe", new Traits(Rope.NEOX)),
     /** Gemma 2; its 27B model has 46 layers. */
-    GEMMA2(Rope.NEOX, Gate.GELU, true, 2, 0, 46),
+    GEMMA2("gemma2", new Traits(Rope.NEOX).gelu().scaledEmbedding().windowed(2).hiddenScaled(46)),
     /** Gemma 3; its 27B model has 62 layers. */
-    GEMMA3(Rope.NEOX, Gate.GELU, true, 6, 10_000, 62),
+    GEMMA3(
+            "gemma3",
+            new Traits(Rope.NEOX)
+                    .gelu()
+                    .scaledEmbedding()
+                    .windowed(6)
+                    .plainWindows(10_000)
+                    .hiddenScaled(62)),
     /** Phi 3, 3.5 and 4. */
-    PHI3(Rope.NEOX, Gate.SILU, false, 1, 0, 0);
+    PHI3("phi3", new Traits(Rope.NEOX).windowed(1)),
+    /** Granite 3 and later, dense. */
+    GRANITE("granite", new Traits(Rope.INTERLEAVED).dividedLogits().ropeSwitch()),
+    /** Granite 3 and later, mixtures of experts. */
+    GRANITEMOE("granitemoe", new Traits(Rope.INTERLEAVED).dividedLogits().ropeSwitch()),
+    /** OLMoE. */
+    OLMOE("olmoe", new Traits(Rope.NEOX).plainExperts()),
+    /** OLMo 2 and 3. */
+    OLMO2("olmo2", new Traits(Rope.NEOX).windowed(4).plainWindows(0)),
+    /** SmolLM 3. */
+    SMOLLM3("smollm3", new Traits(Rope.INTERLEAVED).noRopeEvery(4)),
+    /** GLM 4, dense. */
+    GLM4("glm4", new Traits(Rope.INTERLEAVED)),
+    /** GLM 4.5 and later, mixtures of experts. */
+    GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts()),
+    /** ERNIE 4.5, mixtures of experts. */
+    ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
+    /** Seed-OSS. */
+    SEED_OSS("seed_oss", new Traits(Rope.NEOX)),
+    /** EXAONE 4; its 32B model has windows, and no RoPE in the layers between. */
+    EXAONE4("exaone4", new Traits(Rope.NEOX).windowed(4).ropeInWindowsOnly());
 
-    private final Rope rope;
-    private final Gate gate;
-    private final boolean scaledEmbedding;
-    private final int windowPeriod;
-    private final float windowRopeBase;
-    private final int hiddenScaledLayers;
+    private final String key;
+    private final Traits traits;
 
-    /**
-     * A row of the table.
-     *
-     * @param scaledEmbedding whether embeddings are multiplied by sqrt(hidden)
-     * @param windowPeriod n where the first n - 1 of each n layers see a window only (1: every layer), 0 where none
-     *     does
-     * @param windowRopeBase RoPE base of layers with a window, which then ignore RoPE scaling; 0 for the model's
-     * @param hiddenScaledLayers number of layers of the one model that scales queries by hidden / heads, not headDim
-     */
-    Architecture(
-            Rope rope,
-            Gate gate,
-            boolean scaledEmbedding,
-            int windowPeriod,
-            float windowRopeBase,
-            int hiddenScaledLayers) {
-        this.rope = rope;
-        this.gate = gate;
-        this.scaledEmbedding = scaledEmbedding;
-        this.windowPeriod = windowPeriod;
-        this.windowRopeBase = windowRopeBase;
-        this.hiddenScaledLayers = hiddenScaledLayers;
+    Architecture(String key, Traits traits) {
+        this.key = key;
+        this.traits = traits;
     }
 
     /** The architecture that a file names in {@code general.architecture}. */
     public static Architecture of(String name) {
         for (Architecture architecture : values()) {
-            if (architecture.key().equals(name)) {
+            if (architecture.key.equals(name)) {
                 return architecture;
             }
         }
@@ -68,30 +82,10 @@ public enum Architecture {
 
     /** Its name in files, and the prefix of its metadata keys. */
     public String key() {
-        return name().toLowerCase(Locale.ROOT);
+        return key;
     }
 
-    Rope rope() {
-        return rope;
-    }
-
-    Gate gate() {
-        return gate;
-    }
-
-    boolean scaledEmbedding() {
-        return scaledEmbedding;
-    }
-
-    boolean windowed(int layer) {
-        return windowPeriod == 1 || windowPeriod > 1 && layer % windowPeriod < windowPeriod - 1;
-    }
-
-    float windowRopeBase() {
-        return windowRopeBase;
-    }
-
-    int hiddenScaledLayers() {
-        return hiddenScaledLayers;
+    Traits traits() {
+        return traits;
     }
 }

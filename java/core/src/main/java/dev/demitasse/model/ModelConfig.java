@@ -1,51 +1,71 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.Rope;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The hyperparameters of a model, read once and validated.
  *
+ * <p>Where a model multiplies what each branch adds to the residual stream by s, the stream that is computed is the
+ * model's divided by s: branches are added as they are, embeddings are divided by s, and RMS norms of the stream, which
+ * are the same for both but for their epsilon, have {@code epsilon / s^2}.
+ *
  * @param architecture the family
  * @param vocabulary number of tokens
  * @param contextLength positions that the model was trained for
- * @param layers transformer blocks
  * @param hidden width of the residual stream
  * @param feedForward inner width of the feed-forward layers
  * @param heads query heads
  * @param kvHeads key and value heads
  * @param headDim elements of a head
- * @param epsilon of the RMS norms
+ * @param epsilon of the RMS norms of queries, keys and branches
+ * @param residualEpsilon of the RMS norms of the residual stream
  * @param attentionScale multiplies query · key
  * @param attentionSoftCap soft cap of attention scores, 0 for none
  * @param finalSoftCap soft cap of logits, 0 for none
  * @param embeddingScale multiplies embeddings
- * @param window positions that a layer with a window sees, 0 where no layer has one
- * @param rope frequencies of layers without a window
- * @param windowRope frequencies of layers with a window
+ * @param logitScale multiplies logits, before their soft cap
+ * @param routing of layers with experts; null where there are none
+ * @param layers the transformer blocks
+ * @param skippedBlocks blocks behind them that the file has, and that are not run: they predict further tokens
+ * @param ropes the different frequencies of layers
  */
 public record ModelConfig(
         Architecture architecture,
         int vocabulary,
         int contextLength,
-        int layers,
         int hidden,
         int feedForward,
         int heads,
         int kvHeads,
         int headDim,
         float epsilon,
+        float residualEpsilon,
         float attentionScale,
         float attentionSoftCap,
         float finalSoftCap,
         float embeddingScale,
-        int window,
-        RopeFrequencies rope,
-        RopeFrequencies windowRope) {
+        float logitScale,
+        @Nullable Routing routing,
+        List<Layer> layers,
+        int skippedBlocks,
+        List<RopeFrequencies> ropes) {
 
     private static final int MAXIMUM_WIDTH = 1 << 20;
     private static final int MAXIMUM_LAYERS = 1024;
+    private static final int MAXIMUM_EXPERTS = 4096;
+
+    /** Copies the lists. */
+    public ModelConfig {
+        layers = List.copyOf(layers);
+        ropes = List.copyOf(ropes);
+    }
 
     /**
      * Reads the hyperparameters.
@@ -58,99 +78,262 @@ public record ModelConfig(
      * @throws UnsupportedModelException where they ask for what the forward pass has not
      */
     public static ModelConfig read(Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context) {
-        Architecture architecture = Architecture.of(metadata.string("general.architecture"));
-        String prefix = architecture.key() + ".";
-        int experts = metadata.integer(prefix + "expert_count", 0);
-        if (experts > 0) {
-            throw new UnsupportedModelException(
-                    "The model is a mixture of " + experts + " experts; such models are not supported yet.");
-        }
-        int layers = bounded(metadata, prefix + "block_count", 1, MAXIMUM_LAYERS);
-        int hidden = bounded(metadata, prefix + "embedding_length", 1, MAXIMUM_WIDTH);
-        int heads = bounded(metadata, prefix + "attention.head_count", 1, MAXIMUM_WIDTH);
-        int kvHeads = metadata.has(prefix + "attention.head_count_kv")
-                ? bounded(metadata, prefix + "attention.head_count_kv", 1, MAXIMUM_WIDTH)
-                : heads;
-        if (heads % kvHeads != 0) {
-            throw metadata.bad(
-                    prefix + "attention.head_count_kv",
-                    "is " + kvHeads + ", which does not divide " + heads + " heads");
-        }
-        int headDim = metadata.integer(prefix + "attention.key_length", 0);
-        if (headDim == 0) {
-            if (hidden % heads != 0) {
-                throw metadata.bad(
-                        prefix + "attention.head_count", "is " + heads + ", which does not divide " + hidden);
-            }
-            headDim = hidden / heads;
-        }
-        if (headDim < 2 || headDim % 2 != 0 || headDim > 1024) {
-            throw metadata.bad(
-                    prefix + "attention.key_length", "is " + headDim + "; even lengths to 1024 are possible");
-        }
-        if (metadata.integer(prefix + "attention.value_length", headDim) != headDim) {
-            throw metadata.bad(prefix + "attention.value_length", "differs from the key length");
-        }
-        int ropeDim = metadata.integer(prefix + "rope.dimension_count", headDim);
-        if (ropeDim < 2 || ropeDim % 2 != 0 || ropeDim > headDim) {
-            throw metadata.bad(prefix + "rope.dimension_count", "is " + ropeDim + " in heads of " + headDim);
-        }
-        float base = positive(metadata, prefix + "rope.freq_base", 10_000);
-        int trained = bounded(metadata, prefix + "context_length", 1, Integer.MAX_VALUE);
-        RopeFrequencies rope =
-                RopeFrequencies.read(metadata, prefix, ropeDim, base, trained, factors, Math.min(context, trained));
-        float windowBase = architecture.windowRopeBase() == 0
-                ? 0
-                : positive(metadata, prefix + "rope.freq_base_swa", architecture.windowRopeBase());
-        boolean hiddenScaled = layers == architecture.hiddenScaledLayers();
-        return new ModelConfig(
-                architecture,
-                vocabulary,
-                trained,
-                layers,
-                hidden,
-                bounded(metadata, prefix + "feed_forward_length", 1, MAXIMUM_WIDTH),
-                heads,
-                kvHeads,
-                headDim,
-                positive(metadata, prefix + "attention.layer_norm_rms_epsilon", 1e-5f),
-                (float) (1 / Math.sqrt(hiddenScaled ? (double) hidden / heads : headDim)),
-                metadata.number(prefix + "attn_logit_softcapping", 0),
-                metadata.number(prefix + "final_logit_softcapping", 0),
-                architecture.scaledEmbedding() ? (float) Math.sqrt(hidden) : 1,
-                Math.max(0, metadata.integer(prefix + "attention.sliding_window", 0)),
-                rope,
-                windowBase == 0 ? rope : RopeFrequencies.plain(ropeDim, windowBase));
+        return new Reader(metadata).read(vocabulary, factors, context);
     }
 
-    /** Positions that layer {@code layer} sees, 0 for all. */
-    public int window(int layer) {
-        return architecture.windowed(layer) ? window : 0;
+    /** The pairs of elements that rotary position embedding rotates. */
+    public Rope ropeKind() {
+        return architecture.traits().rope;
     }
 
-    /** The RoPE frequencies of layer {@code layer}. */
-    public RopeFrequencies rope(int layer) {
-        return window(layer) == 0 ? rope : windowRope;
+    /** The activation function of the feed-forward layers. */
+    public Gate gate() {
+        return architecture.traits().gate;
+    }
+
+    /** Whether there are layers with experts. */
+    public boolean isMixture() {
+        return routing != null;
+    }
+
+    /** Layers that see a window only. */
+    public int windowedLayers() {
+        return (int) layers.stream().filter(layer -> layer.window() > 0).count();
     }
 
     /** Bytes that a position takes in a cache of 16-bit numbers. */
     public long kvBytesPerPosition() {
-        return 2L * layers * kvHeads * headDim * 2;
+        return 2L * layers.size() * kvHeads * headDim * 2;
     }
 
-    private static int bounded(Metadata metadata, String key, int least, int most) {
-        int value = metadata.integer(key);
-        if (value < least || value > most) {
-            throw metadata.bad(key, "is " + value + "; " + least + " to " + most + " are possible");
-        }
-        return value;
-    }
+    /** Reads the keys of one file. */
+    private static final class Reader {
+        private final Metadata metadata;
+        private final Architecture architecture;
+        private final Traits traits;
+        private final String prefix;
 
-    private static float positive(Metadata metadata, String key, float otherwise) {
-        float value = metadata.number(key, otherwise);
-        if (!(value > 0)) {
-            throw metadata.bad(key, "is " + value + "; it must be above zero");
+        Reader(Metadata metadata) {
+            this.metadata = metadata;
+            this.architecture = Architecture.of(metadata.string("general.architecture"));
+            this.traits = architecture.traits();
+            this.prefix = architecture.key() + ".";
         }
-        return value;
+
+        ModelConfig read(int vocabulary, RopeFrequencies.Factors factors, int context) {
+            int blocks = bounded("block_count", 1, MAXIMUM_LAYERS);
+            int skipped = optional("nextn_predict_layers", 0, blocks - 1);
+            int layerCount = blocks - skipped;
+            int hidden = bounded("embedding_length", 1, MAXIMUM_WIDTH);
+            int heads = bounded("attention.head_count", 1, MAXIMUM_WIDTH);
+            int kvHeads = kvHeads(heads);
+            int headDim = headDim(hidden, heads);
+            int trained = bounded("context_length", 1, Integer.MAX_VALUE);
+            List<RopeFrequencies> ropes = new ArrayList<>();
+            List<Layer> layers =
+                    layers(layerCount, ropes(headDim, trained, factors, Math.min(context, trained)), ropes);
+            float epsilon = positive("attention.layer_norm_rms_epsilon", 1e-5f);
+            float residualScale = residualScale();
+            float embeddingScale = factor("embedding_scale", traits.scaledEmbedding ? (float) Math.sqrt(hidden) : 1);
+            float logitScale = factor("logit_scale", 1);
+            boolean hiddenScaled = layerCount == traits.hiddenScaledLayers;
+            return new ModelConfig(
+                    architecture,
+                    vocabulary,
+                    trained,
+                    hidden,
+                    bounded("feed_forward_length", 1, MAXIMUM_WIDTH),
+                    heads,
+                    kvHeads,
+                    headDim,
+                    epsilon,
+                    epsilon / (residualScale * residualScale),
+                    factor("attention.scale", (float)
+                            (1 / Math.sqrt(hiddenScaled ? (double) hidden / heads : headDim))),
+                    metadata.number(prefix + "attn_logit_softcapping", 0),
+                    metadata.number(prefix + "final_logit_softcapping", 0),
+                    embeddingScale / residualScale,
+                    traits.dividedLogits ? 1 / logitScale : logitScale,
+                    routing(),
+                    layers,
+                    skipped,
+                    ropes);
+        }
+
+        private @Nullable Routing routing() {
+            int experts = optional("expert_count", 0, MAXIMUM_EXPERTS);
+            if (experts == 0) {
+                return null;
+            }
+            int groups = metadata.integer(prefix + "expert_group_count", 0);
+            if (groups > 1) {
+                throw new UnsupportedModelException(
+                        "The model's experts form " + groups + " groups; such models are not supported yet.");
+            }
+            int id = metadata.integer(prefix + "expert_gating_func", 0);
+            Routing.Score score = Routing.Score.SOFTMAX;
+            for (Routing.Score each : Routing.Score.values()) {
+                score = each.id() == id ? each : score;
+            }
+            if (id != 0 && score.id() != id) {
+                throw metadata.bad(prefix + "expert_gating_func", "is " + id + "; 0 to 3 are known");
+            }
+            boolean normalized = metadata.bool(prefix + "expert_weights_norm", traits.normalizedExperts);
+            return new Routing(
+                    experts,
+                    bounded("expert_used_count", 1, experts),
+                    score,
+                    normalized,
+                    factor("expert_weights_scale", 1));
+        }
+
+        /** Its square is to divide an epsilon. */
+        private float residualScale() {
+            float scale = factor("residual_scale", 1);
+            if (!(scale >= 1e-6f && scale <= 1e6f)) {
+                throw metadata.bad(prefix + "residual_scale", "is " + scale + "; 1e-6 to 1e6 are possible");
+            }
+            return scale;
+        }
+
+        private int kvHeads(int heads) {
+            String key = prefix + "attention.head_count_kv";
+            int kvHeads = metadata.has(key) ? bounded("attention.head_count_kv", 1, MAXIMUM_WIDTH) : heads;
+            if (heads % kvHeads != 0) {
+                throw metadata.bad(key, "is " + kvHeads + ", which does not divide " + heads + " heads");
+            }
+            return kvHeads;
+        }
+
+        private int headDim(int hidden, int heads) {
+            String key = prefix + "attention.key_length";
+            int headDim = metadata.integer(key, 0);
+            if (headDim == 0) {
+                if (hidden % heads != 0) {
+                    throw metadata.bad(
+                            prefix + "attention.head_count", "is " + heads + ", which does not divide " + hidden);
+                }
+                headDim = hidden / heads;
+            }
+            if (headDim < 2 || headDim % 2 != 0 || headDim > 1024) {
+                throw metadata.bad(key, "is " + headDim + "; even lengths to 1024 are possible");
+            }
+            if (metadata.integer(prefix + "attention.value_length", headDim) != headDim) {
+                throw metadata.bad(prefix + "attention.value_length", "differs from the key length");
+            }
+            return headDim;
+        }
+
+        /** The frequencies of layers without and with a window. */
+        private RopeFrequencies[] ropes(int headDim, int trained, RopeFrequencies.Factors factors, int context) {
+            int dimensions = metadata.integer(prefix + "rope.dimension_count", headDim);
+            if (dimensions < 2 || dimensions % 2 != 0 || dimensions > headDim) {
+                throw metadata.bad(prefix + "rope.dimension_count", "is " + dimensions + " in heads of " + headDim);
+            }
+            requireTextAlone(dimensions);
+            float base = positive("rope.freq_base", 10_000);
+            float windowBase =
+                    positive("rope.freq_base_swa", traits.windowRopeBase == 0 ? base : traits.windowRopeBase);
+            RopeFrequencies rope = RopeFrequencies.read(metadata, prefix, dimensions, base, trained, factors, context);
+            RopeFrequencies windowRope = traits.plainWindows
+                    ? RopeFrequencies.plain(dimensions, windowBase)
+                    : windowBase == base
+                            ? rope
+                            : RopeFrequencies.read(metadata, prefix, dimensions, windowBase, trained, factors, context);
+            return new RopeFrequencies[] {rope, windowRope};
+        }
+
+        /**
+         * Models of pictures divide angles among positions in time, height and width; those of text are alike, so that
+         * the division does not matter where it leaves no angle out.
+         */
+        private void requireTextAlone(int dimensions) {
+            int[] sections = metadata.integers(prefix + "rope.dimension_sections");
+            int sum = 0;
+            for (int i = 0; sections != null && i < sections.length; i++) {
+                sum += sections[i];
+            }
+            if (sections != null && sum != dimensions / 2) {
+                throw new UnsupportedModelException("The sections of RoPE have " + sum + " angles, " + dimensions
+                        + " elements have " + dimensions / 2 + "; such models are not supported.");
+            }
+        }
+
+        private List<Layer> layers(int count, RopeFrequencies[] ropes, List<RopeFrequencies> used) {
+            int window = Math.max(0, metadata.integer(prefix + "attention.sliding_window", 0));
+            boolean[] windowed = windowed(count, window);
+            boolean anyRope = !traits.ropeSwitch || metadata.bool(prefix + "rope.scaling.finetuned", true);
+            boolean onlyInWindows = traits.ropeInWindowsOnly && window > 0;
+            float temperature = metadata.number(prefix + "attention.temperature_scale", 0);
+            RopeFrequencies[] queryRopes = ropes.clone();
+            for (int i = 0; temperature != 0 && i < ropes.length; i++) {
+                String key = "rope.scaling.original_context_length";
+                queryRopes[i] = ropes[i].withTemperature(temperature, bounded(key, 1, Integer.MAX_VALUE));
+            }
+            List<Layer> layers = new ArrayList<>();
+            for (int layer = 0; layer < count; layer++) {
+                boolean none = traits.noRopePeriod > 0 && (layer + 1) % traits.noRopePeriod == 0;
+                boolean rotates = anyRope && !none && (windowed[layer] || !onlyInWindows);
+                int kind = windowed[layer] ? 1 : 0;
+                layers.add(new Layer(
+                        windowed[layer] ? window : 0,
+                        rotates ? index(used, queryRopes[kind]) : Layer.NO_ROPE,
+                        rotates ? index(used, ropes[kind]) : Layer.NO_ROPE));
+            }
+            return layers;
+        }
+
+        private static int index(List<RopeFrequencies> used, RopeFrequencies rope) {
+            if (!used.contains(rope)) {
+                used.add(rope);
+            }
+            return used.indexOf(rope);
+        }
+
+        /** Which layers see a window: as the file says, by an array or a period, else as the family has it. */
+        private boolean[] windowed(int count, int window) {
+            String key = prefix + "attention.sliding_window_pattern";
+            boolean[] windowed = new boolean[count];
+            boolean @Nullable [] listed = metadata.isArray(key) ? metadata.booleans(key) : null;
+            if (listed != null && listed.length != count) {
+                throw metadata.bad(key, "has " + listed.length + " entries for " + count + " layers");
+            }
+            int period = traits.windowPeriod;
+            if (listed == null && metadata.has(key)) {
+                period = bounded("attention.sliding_window_pattern", 0, MAXIMUM_LAYERS);
+                period = period == 0 ? 1 : period == 1 ? 0 : period; // a file's 0 is every layer, its 1 none
+            }
+            for (int layer = 0; layer < count && window > 0; layer++) {
+                windowed[layer] =
+                        listed != null ? listed[layer] : period == 1 || period > 1 && layer % period < period - 1;
+            }
+            return windowed;
+        }
+
+        private int bounded(String name, int least, int most) {
+            int value = metadata.integer(prefix + name);
+            if (value < least || value > most) {
+                throw metadata.bad(prefix + name, "is " + value + "; " + least + " to " + most + " are possible");
+            }
+            return value;
+        }
+
+        private int optional(String name, int least, int most) {
+            return metadata.has(prefix + name) ? bounded(name, least, most) : least;
+        }
+
+        private float positive(String name, float otherwise) {
+            float value = metadata.number(prefix + name, otherwise);
+            if (!(value > 0)) {
+                throw metadata.bad(prefix + name, "is " + value + "; it must be above zero");
+            }
+            return value;
+        }
+
+        /** A factor; files say "none" by 0. */
+        private float factor(String name, float otherwise) {
+            float value = metadata.number(prefix + name, 0);
+            return value == 0 ? otherwise : value;
+        }
     }
 }

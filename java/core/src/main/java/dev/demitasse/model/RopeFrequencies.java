@@ -12,12 +12,17 @@ import org.jspecify.annotations.Nullable;
  * (Peng et al., 2023) divides only the low frequencies, with a ramp between, and scales the rotated vector.
  * <i>Factors</i> (Llama 3.1's {@code rope_freqs}, Phi 3's LongRoPE) divide each frequency by a number from the file.
  *
+ * <p><i>Temperature</i> (Llama 4, Ministral 3) multiplies queries by {@code 1 + temperature ln(1 + floor(p /
+ * temperaturePositions))}.
+ *
  * @param inverse radians per position of each pair
  * @param magnitude multiplies cosine and sine
+ * @param temperature of queries, 0 for none
+ * @param temperaturePositions positions after which it grows
  */
-public record RopeFrequencies(double[] inverse, float magnitude) {
-    private static final double YARN_BETA_FAST = 32;
-    private static final double YARN_BETA_SLOW = 1;
+public record RopeFrequencies(double[] inverse, float magnitude, float temperature, int temperaturePositions) {
+    private static final float YARN_BETA_FAST = 32;
+    private static final float YARN_BETA_SLOW = 1;
 
     /**
      * The tensors of frequency factors, each null where the file has none.
@@ -33,13 +38,22 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
         return inverse.length * 2;
     }
 
+    private static RopeFrequencies of(double[] inverse, float magnitude) {
+        return new RopeFrequencies(inverse, magnitude, 0, 1);
+    }
+
+    /** The same for queries with a temperature. */
+    RopeFrequencies withTemperature(float of, int positions) {
+        return new RopeFrequencies(inverse, magnitude, of, positions);
+    }
+
     /** Unscaled frequencies. */
     static RopeFrequencies plain(int dimensions, float base) {
         double[] inverse = new double[dimensions / 2];
         for (int i = 0; i < inverse.length; i++) {
             inverse[i] = Math.pow(base, -2.0 * i / dimensions);
         }
-        return new RopeFrequencies(inverse, 1);
+        return of(inverse, 1);
     }
 
     static RopeFrequencies read(
@@ -74,20 +88,36 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
                 }
             }
             case "yarn" -> {
-                yarn(inverse, base, original, factor);
-                magnitude *= 1 + 0.1 * Math.log(factor);
+                double fast = turns(metadata, prefix + "rope.scaling.yarn_beta_fast", YARN_BETA_FAST);
+                double slow = turns(metadata, prefix + "rope.scaling.yarn_beta_slow", YARN_BETA_SLOW);
+                yarn(inverse, base, original, factor, fast, slow);
+                String key = prefix + "rope.scaling.yarn_log_multiplier";
+                double multiplier = metadata.number(key, 0);
+                double divisor = 1 + 0.1 * multiplier * Math.log(factor);
+                if (!(divisor > 0)) {
+                    throw metadata.bad(key, "is " + multiplier + ", so that heads would be divided by " + divisor);
+                }
+                magnitude *= (1 + 0.1 * Math.log(factor)) / divisor;
             }
             default ->
                 throw new UnsupportedModelException(
                         "RoPE scaling \"" + type + "\" is not supported; linear and yarn are.");
         }
-        return new RopeFrequencies(inverse, (float) magnitude);
+        return of(inverse, (float) magnitude);
     }
 
-    private static void yarn(double[] inverse, double base, int original, double factor) {
+    private static float turns(Metadata metadata, String key, float otherwise) {
+        float turns = metadata.number(key, otherwise);
+        if (!(turns > 0)) {
+            throw metadata.bad(key, "is " + turns + "; it must be above zero");
+        }
+        return turns;
+    }
+
+    private static void yarn(double[] inverse, double base, int original, double factor, double fast, double slow) {
         int dimensions = inverse.length * 2;
-        double low = Math.max(0, Math.floor(turnsDimension(dimensions, base, original, YARN_BETA_FAST)));
-        double high = Math.min(dimensions - 1, Math.ceil(turnsDimension(dimensions, base, original, YARN_BETA_SLOW)));
+        double low = Math.max(0, Math.floor(turnsDimension(dimensions, base, original, fast)));
+        double high = Math.min(dimensions - 1, Math.ceil(turnsDimension(dimensions, base, original, slow)));
         for (int i = 0; i < inverse.length; i++) {
             double ramp = Math.clamp((i - low) / Math.max(0.001, high - low), 0, 1);
             inverse[i] = inverse[i] / factor * ramp + inverse[i] * (1 - ramp);
@@ -101,10 +131,11 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
 
     /** Writes (cosine, sine) of every pair at {@code position} to {@code out} from {@code at} on. */
     void angles(int position, float[] out, int at) {
+        double factor = magnitude * (1 + temperature * Math.log1p(position / temperaturePositions));
         for (int i = 0; i < inverse.length; i++) {
             double angle = position * inverse[i];
-            out[at + 2 * i] = (float) (Math.cos(angle) * magnitude);
-            out[at + 2 * i + 1] = (float) (Math.sin(angle) * magnitude);
+            out[at + 2 * i] = (float) (Math.cos(angle) * factor);
+            out[at + 2 * i + 1] = (float) (Math.sin(angle) * factor);
         }
     }
 
@@ -112,6 +143,8 @@ public record RopeFrequencies(double[] inverse, float magnitude) {
     public boolean equals(@Nullable Object other) {
         return other instanceof RopeFrequencies that
                 && magnitude == that.magnitude
+                && temperature == that.temperature
+                && temperaturePositions == that.temperaturePositions
                 && Arrays.equals(inverse, that.inverse);
     }
 

@@ -15,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,12 +44,10 @@ public final class Transformer implements AutoCloseable {
     private final Buffer key; // rows × kvHeads × headDim
     private final Buffer value; // rows × kvHeads × headDim
     private final Buffer attended; // rows × heads × headDim
-    private final Buffer gate; // rows × feedForward
-    private final Buffer up; // rows × feedForward
-    private final Buffer angleTable; // positions × ropeDim / 2 × (cosine, sine)
-    private final Buffer windowAngleTable; // the same for layers with a window
-    private final Buffer angles; // those of the rows
-    private final Buffer windowAngles;
+    private final Buffer gate; // rows × the widest feed-forward layer
+    private final Buffer up; // the same
+    private final @Nullable ExpertLayer experts; // where there are some
+    private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
     private final Buffer picked; // LOGIT_ROWS × hidden
     private final Buffer logits; // LOGIT_ROWS × vocabulary
     private @Nullable Layers layers; // of the cache that was used last
@@ -65,6 +64,14 @@ public final class Transformer implements AutoCloseable {
          */
         void accept(int first, int count, Buffer logits);
     }
+
+    /**
+     * Angles of positions.
+     *
+     * @param table positions × dimensions / 2 × (cosine, sine)
+     * @param ofRows the same of a batch's rows
+     */
+    private record Angles(RopeFrequencies frequencies, Buffer table, Buffer ofRows) {}
 
     /** The operations from a batch's tokens to the residual after the last layer. */
     private final class Layers implements Pass {
@@ -85,9 +92,14 @@ public final class Transformer implements AutoCloseable {
         }
 
         @Override
+        public boolean readsBack() {
+            return experts != null;
+        }
+
+        @Override
         public void operations(TokenIds ids, BatchRows rows) {
             begin(ids, rows);
-            for (int layer = 0; layer < config.layers(); layer++) {
+            for (int layer = 0; layer < config.layers().size(); layer++) {
                 attention(layer, rows, kv);
                 feedForward(layer, rows.count());
             }
@@ -118,18 +130,30 @@ public final class Transformer implements AutoCloseable {
         key = allocate(maximumRows, keys);
         value = allocate(maximumRows, keys);
         attended = allocate(maximumRows, queries);
-        gate = allocate(maximumRows, config.feedForward());
-        up = allocate(maximumRows, config.feedForward());
-        boolean alike = config.windowRope().equals(config.rope());
-        angleTable = allocate(positions, config.rope().dimensions());
-        windowAngleTable =
-                alike ? angleTable : allocate(positions, config.windowRope().dimensions());
-        angles = allocate(maximumRows, config.rope().dimensions());
-        windowAngles =
-                alike ? angles : allocate(maximumRows, config.windowRope().dimensions());
+        gate = allocate(maximumRows, weights.feedForwardWidth());
+        up = allocate(maximumRows, weights.feedForwardWidth());
+        experts = experts();
+        for (RopeFrequencies frequencies : config.ropes()) {
+            int dimensions = frequencies.dimensions();
+            angles.add(new Angles(frequencies, allocate(positions, dimensions), allocate(maximumRows, dimensions)));
+        }
         int logitRows = Math.min(maximumRows, LOGIT_ROWS);
         picked = allocate(logitRows, config.hidden());
         logits = allocate(logitRows, config.vocabulary());
+    }
+
+    private @Nullable ExpertLayer experts() {
+        Routing routing = config.routing();
+        int width = weights.expertWidth();
+        if (routing == null || width == 0) {
+            return null;
+        }
+        try {
+            return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing.experts(), width);
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
     }
 
     private Buffer allocate(long rows, long columns) {
@@ -187,9 +211,8 @@ public final class Transformer implements AutoCloseable {
         int target = Math.min(positions, Math.max(LEAST_ANGLES, Integer.highestOneBit(last) * 2));
         for (int from = knownAngles; from < target; from += LEAST_ANGLES) {
             int to = Math.min(target, from + LEAST_ANGLES);
-            write(config.rope(), angleTable, from, to);
-            if (windowAngleTable != angleTable) {
-                write(config.windowRope(), windowAngleTable, from, to);
+            for (Angles kind : angles) {
+                write(kind.frequencies, kind.table, from, to);
             }
         }
         device.start(); // alone, so that what follows is the same as without
@@ -207,9 +230,8 @@ public final class Transformer implements AutoCloseable {
 
     /** Looks up the rows' angles and tokens. */
     private void begin(TokenIds ids, BatchRows rows) {
-        device.gatherPositions(angleTable, config.rope().dimensions(), rows, angles);
-        if (windowAngles != angles) {
-            device.gatherPositions(windowAngleTable, config.windowRope().dimensions(), rows, windowAngles);
+        for (Angles kind : angles) {
+            device.gatherPositions(kind.table, kind.frequencies.dimensions(), rows, kind.ofRows);
         }
         LinearWeight table = weights.embedding();
         float scale = config.embeddingScale();
@@ -232,7 +254,7 @@ public final class Transformer implements AutoCloseable {
         if (!finiteResidual()) {
             return "the embedding";
         }
-        for (int layer = 0; layer < config.layers(); layer++) {
+        for (int layer = 0; layer < config.layers().size(); layer++) {
             attention(layer, row, kv);
             if (!finiteResidual()) {
                 return "attention in layer " + layer;
@@ -258,75 +280,89 @@ public final class Transformer implements AutoCloseable {
 
     private void attention(int layer, BatchRows rows, KvStore kv) {
         Weights.Block block = weights.block(layer);
+        Layer shape = config.layers().get(layer);
         int count = rows.count();
         int headDim = config.headDim();
-        int ropeDim = config.rope(layer).dimensions();
-        Buffer layerAngles = config.window(layer) == 0 ? angles : windowAngles;
-        device.rmsNorm(residual, block.attentionNorm(), count, config.hidden(), config.epsilon(), normed);
-        rotate(block.rotated().attention(), normed, count, config.hidden());
+        Buffer input = normalized(block.attentionNorm(), count);
+        rotate(block.rotatedInput(), input, count, config.hidden());
         device.linear(
-                normed,
+                input,
                 count,
                 new Projection(block.query(), block.queryBias(), query),
                 new Projection(block.key(), block.keyBias(), key),
                 new Projection(block.value(), block.valueBias(), value));
-        if (block.queryNorm() != null) {
-            device.rmsNorm(query, block.queryNorm(), count * config.heads(), headDim, config.epsilon(), query);
-        }
-        if (block.keyNorm() != null) {
-            device.rmsNorm(key, block.keyNorm(), count * config.kvHeads(), headDim, config.epsilon(), key);
-        }
-        device.rope(
-                query,
-                count,
-                config.heads(),
-                headDim,
-                ropeDim,
-                config.architecture().rope(),
-                layerAngles);
-        device.rope(
-                key,
-                count,
-                config.kvHeads(),
-                headDim,
-                ropeDim,
-                config.architecture().rope(),
-                layerAngles);
+        normalizeHeads(block.queryNorm(), query, count * config.heads());
+        normalizeHeads(block.keyNorm(), key, count * config.kvHeads());
+        rope(shape.queryRope(), query, count, config.heads());
+        rope(shape.keyRope(), key, count, config.kvHeads());
         if (rotated) {
             device.rotate(query, count, config.heads(), headDim);
             device.rotate(key, count, config.kvHeads(), headDim);
             device.rotate(value, count, config.kvHeads(), headDim);
         }
         device.kvAppend(kv, layer, key, value, rows);
-        AttentionShape shape = new AttentionShape(
+        AttentionShape attention = new AttentionShape(
                 config.heads(),
                 config.kvHeads(),
                 headDim,
                 config.attentionScale(),
                 config.attentionSoftCap(),
-                config.window(layer));
-        device.attention(query, kv, layer, shape, rows, attended);
+                shape.window());
+        device.attention(query, kv, layer, attention, rows, attended);
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
         }
-        rotate(block.rotated().attentionOutput(), attended, count, config.heads() * headDim);
+        rotate(block.rotatedOutput(), attended, count, config.heads() * headDim);
         device.linear(attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
-        if (block.postAttentionNorm() != null) {
-            device.rmsNorm(branch, block.postAttentionNorm(), count, config.hidden(), config.epsilon(), branch);
-        }
-        device.add(residual, branch, (long) count * config.hidden());
+        addBranch(block.postAttentionNorm(), count);
     }
 
     private void feedForward(int layer, int count) {
         Weights.Block block = weights.block(layer);
-        device.rmsNorm(residual, block.feedForwardNorm(), count, config.hidden(), config.epsilon(), normed);
-        rotate(block.rotated().feedForward(), normed, count, config.hidden());
-        device.linear(normed, count, new Projection(block.gate(), null, gate), new Projection(block.up(), null, up));
-        device.gatedActivation(config.architecture().gate(), gate, up, (long) count * config.feedForward(), gate);
-        rotate(block.rotated().down(), gate, count, config.feedForward());
-        device.linear(gate, count, new Projection(block.down(), null, branch));
-        if (block.postFeedForwardNorm() != null) {
-            device.rmsNorm(branch, block.postFeedForwardNorm(), count, config.hidden(), config.epsilon(), branch);
+        Buffer input = normalized(block.feedForwardNorm(), count);
+        switch (block.feedForward()) {
+            case FeedForward.Dense dense -> dense(dense, input, count);
+            case FeedForward.Experts mixture -> Objects.requireNonNull(experts).run(mixture, input, count, branch);
+        }
+        addBranch(block.postFeedForwardNorm(), count);
+    }
+
+    private void dense(FeedForward.Dense layer, Buffer input, int count) {
+        rotate(layer.rotatedInput(), input, count, config.hidden());
+        device.linear(input, count, new Projection(layer.gate(), null, gate), new Projection(layer.up(), null, up));
+        device.gatedActivation(config.gate(), gate, up, (long) count * layer.width(), gate);
+        rotate(layer.rotatedProduct(), gate, count, layer.width());
+        device.linear(gate, count, new Projection(layer.down(), null, branch));
+    }
+
+    /** The residual stream as a part of a block gets it. */
+    private Buffer normalized(@Nullable Buffer norm, int count) {
+        if (norm == null) {
+            return residual;
+        }
+        device.rmsNorm(residual, norm, count, config.hidden(), config.residualEpsilon(), normed);
+        return normed;
+    }
+
+    private void normalizeHeads(Weights.@Nullable HeadNorm norm, Buffer x, int heads) {
+        if (norm != null) {
+            int rows = heads * config.headDim() / norm.columns();
+            device.rmsNorm(x, norm.weight(), rows, norm.columns(), config.epsilon(), x);
+        }
+    }
+
+    private void rope(int which, Buffer x, int count, int heads) {
+        if (which != Layer.NO_ROPE) {
+            Angles kind = angles.get(which);
+            int dimensions = kind.frequencies.dimensions();
+            device.rope(x, count, heads, config.headDim(), dimensions, config.ropeKind(), kind.ofRows);
+        }
+    }
+
+    /** Adds what a part of a block returned to the residual stream. */
+    private void addBranch(@Nullable Buffer norm, int count) {
+        if (norm != null) {
+            device.rmsNorm(branch, norm, count, config.hidden(), config.epsilon(), branch);
         }
         device.add(residual, branch, (long) count * config.hidden());
     }
@@ -341,7 +377,7 @@ public final class Transformer implements AutoCloseable {
 
     private void logits(int[] wanted) {
         device.gatherRows(residual, config.hidden(), wanted, picked);
-        device.rmsNorm(picked, weights.outputNorm(), wanted.length, config.hidden(), config.epsilon(), picked);
+        device.rmsNorm(picked, weights.outputNorm(), wanted.length, config.hidden(), config.residualEpsilon(), picked);
         device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
         if (config.finalSoftCap() != 0) {
             device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
@@ -361,5 +397,8 @@ public final class Transformer implements AutoCloseable {
     @Override
     public void close() {
         owned.forEach(Buffer::close);
+        if (experts != null) {
+            experts.close();
+        }
     }
 }

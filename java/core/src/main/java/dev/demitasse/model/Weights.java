@@ -29,33 +29,44 @@ public final class Weights implements AutoCloseable {
      * @param attentionNorm before attention
      * @param query projection, rows heads × headDim
      * @param queryBias of it
-     * @param queryNorm RMS norm of each query head
+     * @param queryNorm RMS norm of queries
      * @param postAttentionNorm after attention, before the residual
      * @param postFeedForwardNorm after the feed-forward layer, before the residual
-     * @param rotated which inputs are rotated before they meet their matrices
+     * @param rotatedInput whether attention's input is rotated before it meets the matrices to queries, keys and values
+     * @param rotatedOutput whether what attention returns is rotated before it meets {@code attentionOutput}
      */
     record Block(
-            Buffer attentionNorm,
+            @Nullable Buffer attentionNorm,
             LinearWeight query,
             @Nullable Buffer queryBias,
             LinearWeight key,
             @Nullable Buffer keyBias,
             LinearWeight value,
             @Nullable Buffer valueBias,
-            @Nullable Buffer queryNorm,
-            @Nullable Buffer keyNorm,
+            @Nullable HeadNorm queryNorm,
+            @Nullable HeadNorm keyNorm,
             LinearWeight attentionOutput,
             @Nullable Buffer attentionOutputBias,
             @Nullable Buffer postAttentionNorm,
-            Buffer feedForwardNorm,
-            LinearWeight gate,
-            LinearWeight up,
-            LinearWeight down,
+            @Nullable Buffer feedForwardNorm,
+            FeedForward feedForward,
             @Nullable Buffer postFeedForwardNorm,
-            RotatedInputs rotated) {}
+            boolean rotatedInput,
+            boolean rotatedOutput) {}
 
-    /** Which inputs meet matrices whose columns are rotated ({@link RotatedColumns}). */
-    record RotatedInputs(boolean attention, boolean attentionOutput, boolean feedForward, boolean down) {}
+    /**
+     * An RMS norm of heads, each alone or those of a row together.
+     *
+     * @param columns elements that are normalized together
+     */
+    record HeadNorm(Buffer weight, int columns) {}
+
+    /** Norms between the parts of a block. */
+    private record BlockNorms(
+            @Nullable Buffer attention,
+            @Nullable Buffer postAttention,
+            @Nullable Buffer feedForward,
+            @Nullable Buffer postFeedForward) {}
 
     /** The metadata key of files whose activations are to be rounded in a way of their own. */
     public static final String ACTIVATIONS = "demitasse.activations";
@@ -102,21 +113,22 @@ public final class Weights implements AutoCloseable {
             embedding = matrix(table, 0, config.vocabulary());
             GgufTensor head = file.tensor("output.weight");
             output = head == null ? embedding : matrix("output.weight", config.vocabulary(), config.hidden());
-            outputNorm = vector("output_norm.weight", config.hidden());
-            for (int layer = 0; layer < config.layers(); layer++) {
+            outputNorm = vector("output_norm.weight", config.hidden(), config.logitScale());
+            for (int layer = 0; layer < config.layers().size(); layer++) {
                 blocks.add(block("blk." + layer + ".", config));
             }
-            requireAllUsed();
+            requireAllUsed(config);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
         }
     }
 
-    private void requireAllUsed() {
+    private void requireAllUsed(ModelConfig config) {
         List<String> left = file.tensors().stream()
                 .map(GgufTensor::name)
                 .filter(name -> !used.contains(name) && !HARMLESS.matcher(name).matches())
+                .filter(name -> !isOfSkippedBlock(name, config))
                 .toList();
         if (!left.isEmpty()) {
             String more = left.size() > NAMED ? " and " + (left.size() - NAMED) + " more" : "";
@@ -126,6 +138,17 @@ public final class Weights implements AutoCloseable {
                             + String.join(", ", left.subList(0, Math.min(NAMED, left.size())))
                             + more + ".");
         }
+    }
+
+    /** Blocks behind the last layer predict the token after the next one; they are not run. */
+    private static boolean isOfSkippedBlock(String name, ModelConfig config) {
+        int last = config.layers().size() + config.skippedBlocks();
+        for (int block = config.layers().size(); block < last; block++) {
+            if (name.startsWith("blk." + block + ".")) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private Block block(String p, ModelConfig config) {
@@ -138,31 +161,136 @@ public final class Weights implements AutoCloseable {
                 new int[] {queries, keys, keys},
                 hidden);
         Parts attentionOutput = part(p + "attn_output", hidden, queries);
-        Parts feedForward = parts(
-                new String[] {p + "ffn_gate", p + "ffn_up"},
+        BlockNorms norms = norms(p, hidden);
+        requireNotRotated(p + "attn_q", norms.attention == null && attention.rotated);
+        FeedForward feedForward = feedForward(p, config);
+        requireNotRotated(
                 p + "ffn_up",
-                new int[] {config.feedForward(), config.feedForward()},
-                hidden);
-        Parts down = part(p + "ffn_down", hidden, config.feedForward());
+                norms.feedForward == null && feedForward instanceof FeedForward.Dense dense && dense.rotatedInput());
         return new Block(
-                vector(p + "attn_norm.weight", hidden),
+                norms.attention,
                 attention.matrices[0],
                 optional(p + "attn_q.bias", queries),
                 attention.matrices[1],
                 optional(p + "attn_k.bias", keys),
                 attention.matrices[2],
                 optional(p + "attn_v.bias", keys),
-                optional(p + "attn_q_norm.weight", config.headDim()),
-                optional(p + "attn_k_norm.weight", config.headDim()),
+                headNorm(p + "attn_q_norm.weight", config.headDim(), config.heads()),
+                headNorm(p + "attn_k_norm.weight", config.headDim(), config.kvHeads()),
                 attentionOutput.matrices[0],
                 optional(p + "attn_output.bias", hidden),
-                optional(p + "post_attention_norm.weight", hidden),
-                vector(p + "ffn_norm.weight", hidden),
-                feedForward.matrices[0],
-                feedForward.matrices[1],
-                down.matrices[0],
-                optional(p + "post_ffw_norm.weight", hidden),
-                new RotatedInputs(attention.rotated, attentionOutput.rotated, feedForward.rotated, down.rotated));
+                norms.postAttention,
+                norms.feedForward,
+                feedForward,
+                norms.postFeedForward,
+                attention.rotated,
+                attentionOutput.rotated);
+    }
+
+    private FeedForward feedForward(String p, ModelConfig config) {
+        String router = p + "ffn_gate_inp.weight";
+        if (file.tensor(router) == null) {
+            return dense(p, "", config.hidden(), config.feedForward());
+        }
+        Routing routing = config.routing();
+        if (routing == null) {
+            throw new ModelFormatException("Tensor \"" + router + "\" chooses experts; the hyperparameters have none.");
+        }
+        GgufTensor bias = file.tensor(p + "exp_probs_b.bias");
+        if (bias != null) {
+            used.add(bias.name());
+        }
+        boolean shared = file.tensor(p + "ffn_up_shexp.weight") != null;
+        String sharedGate = p + "ffn_gate_inp_shexp.weight";
+        return new FeedForward.Experts(
+                routing,
+                matrix(router, routing.experts(), config.hidden()),
+                bias == null ? new float[0] : values(file, bias, routing.experts()),
+                experts(p, config.hidden(), routing.experts()),
+                shared ? dense(p, "_shexp", config.hidden(), width(p + "ffn_up_shexp.weight", 1)) : null,
+                shared && file.tensor(sharedGate) != null ? matrix(sharedGate, 1, config.hidden()) : null);
+    }
+
+    private FeedForward.Dense dense(String p, String suffix, int hidden, int width) {
+        String up = p + "ffn_up" + suffix;
+        Parts input = parts(new String[] {p + "ffn_gate" + suffix, up}, up, new int[] {width, width}, hidden);
+        Parts down = part(p + "ffn_down" + suffix, hidden, width);
+        return new FeedForward.Dense(
+                input.matrices[0], input.matrices[1], down.matrices[0], input.rotated, down.rotated);
+    }
+
+    /** Experts whose matrices of one kind lie behind each other in one tensor. */
+    private List<FeedForward.Dense> experts(String p, int hidden, int count) {
+        String fused = p + "ffn_gate_up_exps.weight";
+        boolean together = file.tensor(fused) != null;
+        GgufTensor gate = tensor(together ? fused : p + "ffn_gate_exps.weight");
+        GgufTensor up = tensor(together ? fused : p + "ffn_up_exps.weight");
+        GgufTensor down = tensor(p + "ffn_down_exps.weight");
+        int width = width(gate.name(), count) / (together ? 2 : 1);
+        int step = together ? 2 * width : width; // rows of an expert
+        check(gate, step * count, hidden);
+        check(up, step * count, hidden);
+        check(down, hidden * count, width);
+        List<FeedForward.Dense> experts = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            experts.add(new FeedForward.Dense(
+                    matrix(gate, e * step, width),
+                    matrix(up, e * step + (together ? width : 0), width),
+                    matrix(down, e * hidden, hidden),
+                    false,
+                    false));
+        }
+        return experts;
+    }
+
+    /** Rows that each of {@code count} matrices in a tensor has. */
+    private int width(String name, int count) {
+        GgufTensor tensor = tensor(name);
+        if (tensor.rows() % count != 0 || tensor.rows() / count < 1 || tensor.rows() > Integer.MAX_VALUE / 4) {
+            throw new ModelFormatException("Tensor \"" + name + "\" has " + tensor.rows()
+                    + " rows, which are not those of " + count + " experts.");
+        }
+        return (int) (tensor.rows() / count);
+    }
+
+    /**
+     * Which norms there are, by which tensors there are: a norm after attention is the one before the feed-forward
+     * layer where the file has none of that name and none after it; a block that normalizes what its parts return need
+     * not normalize what they get.
+     */
+    private BlockNorms norms(String p, int hidden) {
+        Buffer attention = optional(p + "attn_norm.weight", hidden);
+        Buffer postAttention = optional(p + "post_attention_norm.weight", hidden);
+        Buffer feedForward = optional(p + "ffn_norm.weight", hidden);
+        Buffer postFeedForward = optional(p + "post_ffw_norm.weight", hidden);
+        if (feedForward == null && postFeedForward == null) {
+            feedForward = postAttention;
+            postAttention = null;
+        }
+        if (attention == null && postAttention == null) {
+            throw missing(p + "attn_norm.weight");
+        }
+        if (feedForward == null && postFeedForward == null) {
+            throw missing(p + "ffn_norm.weight");
+        }
+        return new BlockNorms(attention, postAttention, feedForward, postFeedForward);
+    }
+
+    /** Rows that no norm has written are the residual stream, which cannot be rotated in place. */
+    private static void requireNotRotated(String name, boolean rotated) {
+        if (rotated) {
+            throw new UnsupportedModelException("The columns of \"" + RotatedColumns.name(name + ".weight")
+                    + "\" are rotated, and no norm comes before it; such models are not supported.");
+        }
+    }
+
+    private @Nullable HeadNorm headNorm(String name, int headDim, int heads) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            return null;
+        }
+        int columns = tensor.elements() == headDim ? headDim : Math.multiplyExact(headDim, heads);
+        return new HeadNorm(vector(name, columns), columns);
     }
 
     /**
@@ -236,8 +364,16 @@ public final class Weights implements AutoCloseable {
     }
 
     private Buffer vector(String name, int length) {
+        return vector(name, length, 1);
+    }
+
+    private Buffer vector(String name, int length, float factor) {
         used.add(name);
-        Buffer buffer = device.upload(values(file, tensor(name), length));
+        float[] values = values(file, tensor(name), length);
+        for (int i = 0; factor != 1 && i < length; i++) {
+            values[i] *= factor;
+        }
+        Buffer buffer = device.upload(values);
         owned.add(buffer);
         return buffer;
     }
@@ -276,6 +412,26 @@ public final class Weights implements AutoCloseable {
             throw new ModelFormatException("Tensor \"" + tensor.name() + "\" is " + tensor.rows() + " × "
                     + tensor.columns() + "; the hyperparameters ask for " + rows + " × " + columns + ".");
         }
+    }
+
+    /** The widest inner row of the dense feed-forward layers, at least 1. */
+    int feedForwardWidth() {
+        return blocks.stream()
+                .map(Block::feedForward)
+                .filter(FeedForward.Dense.class::isInstance)
+                .mapToInt(FeedForward::width)
+                .max()
+                .orElse(1);
+    }
+
+    /** The widest inner row of an expert, 0 where there are none. */
+    int expertWidth() {
+        return blocks.stream()
+                .map(Block::feedForward)
+                .filter(FeedForward.Experts.class::isInstance)
+                .mapToInt(FeedForward::width)
+                .max()
+                .orElse(0);
     }
 
     LinearWeight embedding() {

@@ -76,7 +76,8 @@ public final class Engine implements AutoCloseable {
                     + " positions is larger than there can be; ask for fewer sessions.");
         }
         this.cache = new KvCache(
-                device, new KvShape(config.layers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
+                device,
+                new KvShape(config.layers().size(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
         this.device = device;
         try {
             tokens.add(device.allocateTokens(limits.batchRows));

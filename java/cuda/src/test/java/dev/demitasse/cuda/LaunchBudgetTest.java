@@ -101,7 +101,7 @@ class LaunchBudgetTest {
                 Lowering lowering = new Lowering(model.activations)) {
             Gguf file = MockModel.file(model.shape, model.type, Files.createTempDirectory(folder, "m"), arena);
             ModelConfig config = MockModel.config(file, model.shape, 4096);
-            KvShape cache = new KvShape(config.layers(), config.kvHeads(), config.headDim(), 1, KvType.F16);
+            KvShape cache = new KvShape(config.layers().size(), config.kvHeads(), config.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
                     KvStore store = device.allocateKv(cache);
                     Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096, false)) {

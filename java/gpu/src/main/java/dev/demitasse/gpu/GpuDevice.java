@@ -289,7 +289,11 @@ public abstract class GpuDevice implements Device {
     @Override
     public void run(Pass pass, TokenIds ids, BatchRows rows) {
         memory.requireUsable();
-        steps.run(pass, ids, rows);
+        if (pass.readsBack()) {
+            pass.operations(ids, rows);
+        } else {
+            steps.run(pass, ids, rows);
+        }
     }
 
     @Override

@@ -159,14 +159,20 @@ public final class Smoothing {
                 fusedUp ? List.of(p + "ffn_up.weight") : List.of(p + "ffn_gate.weight", p + "ffn_up.weight");
         String values = fusedQkv ? p + "attn_qkv.weight" : p + "attn_v.weight";
         int firstValue = fusedQkv ? shape.queries() + shape.keys() : 0;
-        search(qkv, 1, sample, tensors, results, s -> keep(p + "attn_norm.weight", 0, s, tensors));
+        String attentionNorm = p + "attn_norm.weight";
+        if (tensors.containsKey(attentionNorm)) {
+            search(qkv, 1, sample, tensors, results, s -> keep(attentionNorm, 0, s, tensors));
+        }
         int shared = shape.heads() / shape.kvHeads();
         search(List.of(p + "attn_output.weight"), shared, shape.headDim(), sample, tensors, results, s -> {
             float[] perValue = ofValues(s, shape);
             keep(values, firstValue, perValue, tensors);
             keep(values.replace(".weight", ".bias"), firstValue, perValue, tensors);
         });
-        search(gateUp, 1, sample, tensors, results, s -> keep(p + "ffn_norm.weight", 0, s, tensors));
+        String feedForwardNorm = feedForwardNorm(p, tensors);
+        if (tensors.containsKey(feedForwardNorm)) {
+            search(gateUp, 1, sample, tensors, results, s -> keep(feedForwardNorm, 0, s, tensors));
+        }
         search(
                 List.of(p + "ffn_down.weight"),
                 1,
@@ -175,6 +181,12 @@ public final class Smoothing {
                 results,
                 s -> keep(p + "ffn_up.weight", fusedUp ? shape.feedForward() : 0, s, tensors));
         return results;
+    }
+
+    /** The norm before a feed-forward layer: in some families it is called one after attention. */
+    private static String feedForwardNorm(String p, Map<String, ModelSource.Tensor> tensors) {
+        boolean after = tensors.containsKey(p + "ffn_norm.weight") || tensors.containsKey(p + "post_ffw_norm.weight");
+        return p + (after ? "ffn_norm.weight" : "post_attention_norm.weight");
     }
 
     /** Takes factors where a channel is made. */

@@ -64,7 +64,10 @@ class SmoothingTest {
         return Smoothing.search(model, mix, EXACT, TEXT, 64, (done, total) -> {});
     }
 
-    /** Queries, keys and values in one matrix or three, biases, two norms more: the same numbers but for rounding. */
+    /**
+     * Queries, keys and values in one matrix or three, biases, two norms more, none before, or one of another name: the
+     * same numbers but for rounding.
+     */
     @ParameterizedTest
     @CsvSource({
         "llama, W8A8",
@@ -73,6 +76,14 @@ class SmoothingTest {
         "gemma2, W8A8",
         "gemma3, W8A8",
         "phi3, W8A8",
+        "exaone4, W8A8",
+        "glm4, W8A8",
+        "granite, W8A8",
+        "mistral3, W8A8",
+        "olmo2, W8A8",
+        "qwen2vl, W8A8",
+        "seed_oss, W8A8",
+        "smollm3, W8A8",
         "llama, Q4_0",
         "gemma3, Q4_1"
     })
@@ -103,7 +114,7 @@ class SmoothingTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "granite", "olmo2", "seed_oss"})
     void aModelWithAllColumnsRotatedComputesTheSame(String architecture) {
         Path model = Golden.tiny(architecture);
         Smoothing rotated =

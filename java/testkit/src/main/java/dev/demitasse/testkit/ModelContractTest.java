@@ -32,6 +32,9 @@ public abstract class ModelContractTest {
     /** The architectures of the tiny models. */
     protected static final List<String> ARCHITECTURES = Golden.TINY;
 
+    /** The tiny models with quantized matrices. */
+    protected static final List<String> QUANTIZED = Golden.TINY_QUANTIZED;
+
     /** The tensor types of the one-layer models. */
     protected static final List<String> TYPES = Golden.TYPES;
 
@@ -76,6 +79,16 @@ public abstract class ModelContractTest {
     public void tinyModelsMatchTheGoldenAnswers(String architecture) {
         double tolerance = architecture.startsWith("gemma") ? 2e-3 : 1e-3;
         assertGolden(Golden.tiny(architecture), Golden.tinyAnswer(architecture), options(), tolerance, true);
+    }
+
+    /** Quantized experts: within 1e-3 with exact activations, and within what rounding them makes on both sides. */
+    @ParameterizedTest
+    @FieldSource("QUANTIZED")
+    public void quantizedTinyModelsMatchTheGoldenAnswers(String name) {
+        ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
+        ModelOptions rounded = options().withDevice(device().withActivations(ActivationType.INT8));
+        assertGolden(Golden.tiny(name), Golden.tinyExactAnswer(name), exact, 1e-3, true);
+        assertGolden(Golden.tiny(name), Golden.tinyAnswer(name), rounded, 0.25, false);
     }
 
     /**
@@ -170,10 +183,11 @@ public abstract class ModelContractTest {
 
     /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
     @ParameterizedTest
-    @CsvSource({"1, F32", "7, F32", "64, F32", "7, INT4"})
-    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(int chunk, KvType cache) throws Exception {
+    @CsvSource({"gemma3, 1, F32", "gemma3, 7, F32", "gemma3, 64, F32", "gemma3, 7, INT4", "qwen2moe, 7, F32"})
+    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, int chunk, KvType cache)
+            throws Exception {
         ModelOptions options = options().withKvType(cache);
-        Path file = Golden.tiny("gemma3");
+        Path file = Golden.tiny(architecture);
         List<int[]> prompts = prompts(sequences());
         List<List<Float>> alone = new ArrayList<>();
         try (Model model = Model.load(file, options.withSequences(sequences()).withDevice(threads(1)))) {

@@ -1,0 +1,91 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.Rope;
+
+/**
+ * A row of {@link Architecture}: its fields are read, and written where the row is made alone, by methods that return
+ * the row.
+ */
+final class Traits {
+    final Rope rope;
+    Gate gate = Gate.SILU;
+    boolean scaledEmbedding;
+    int windowPeriod;
+    boolean plainWindows;
+    float windowRopeBase;
+    boolean ropeInWindowsOnly;
+    int noRopePeriod;
+    boolean ropeSwitch;
+    int hiddenScaledLayers;
+    boolean dividedLogits;
+    boolean normalizedExperts = true;
+
+    Traits(Rope rope) {
+        this.rope = rope;
+    }
+
+    /** The gate of the feed-forward layers is GELU. */
+    Traits gelu() {
+        gate = Gate.GELU;
+        return this;
+    }
+
+    /** Embeddings are multiplied by sqrt(hidden), where the file has no factor for them. */
+    Traits scaledEmbedding() {
+        scaledEmbedding = true;
+        return this;
+    }
+
+    /**
+     * The first {@code period} - 1 of each {@code period} layers see a window only (1: every layer), where the file has
+     * a window and does not say which layers see it.
+     */
+    Traits windowed(int period) {
+        windowPeriod = period;
+        return this;
+    }
+
+    /** Layers with a window ignore RoPE scaling; their base where the file has none for them, 0: the model's. */
+    Traits plainWindows(float base) {
+        plainWindows = true;
+        windowRopeBase = base;
+        return this;
+    }
+
+    /** Layers without a window have no RoPE, where the model has windows. */
+    Traits ropeInWindowsOnly() {
+        ropeInWindowsOnly = true;
+        return this;
+    }
+
+    /** The last of each {@code period} layers has no RoPE. */
+    Traits noRopeEvery(int period) {
+        noRopePeriod = period;
+        return this;
+    }
+
+    /** A file whose {@code rope.scaling.finetuned} is false has no RoPE. */
+    Traits ropeSwitch() {
+        ropeSwitch = true;
+        return this;
+    }
+
+    /** The one model of so many layers scales queries by hidden / heads, not headDim. */
+    Traits hiddenScaled(int layers) {
+        hiddenScaledLayers = layers;
+        return this;
+    }
+
+    /** The file's {@code logit_scale} divides logits; elsewhere it multiplies them. */
+    Traits dividedLogits() {
+        dividedLogits = true;
+        return this;
+    }
+
+    /** Weights of experts are as their softmax over all experts gives them, where the file does not say. */
+    Traits plainExperts() {
+        normalizedExperts = false;
+        return this;
+    }
+}
