@@ -27,6 +27,15 @@ final class Arguments {
         }
     }
 
+    static void requireGroups(int[] starts) {
+        require(starts.length > 1 && starts[0] == 0, () -> "An operation takes groups of rows, from row 0 on.");
+        for (int g = 1; g < starts.length; g++) {
+            if (starts[g] < starts[g - 1]) {
+                throw new UsageException("Group " + g + " begins at row " + starts[g] + ", before the one before it.");
+            }
+        }
+    }
+
     static void requireIndices(int[] indices, int count, long limit) {
         require(count >= 0 && count <= indices.length, () -> count + " rows have " + indices.length + " indices.");
         for (int i = 0; i < count; i++) {

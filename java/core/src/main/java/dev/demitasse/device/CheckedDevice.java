@@ -2,6 +2,7 @@ package dev.demitasse.device;
 
 import static dev.demitasse.device.Arguments.require;
 import static dev.demitasse.device.Arguments.requireAccess;
+import static dev.demitasse.device.Arguments.requireGroups;
 import static dev.demitasse.device.Arguments.requireIndices;
 import static dev.demitasse.device.Arguments.requireRows;
 
@@ -10,6 +11,7 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
+import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
@@ -330,6 +332,40 @@ public final class CheckedDevice implements Device {
                 bias == null ? null : floats(bias, weight.rows()),
                 bytes(projection.out(), projection.outBytes(rows)),
                 Objects.requireNonNull(projection.type(), "type"));
+    }
+
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        recorded(() -> {
+            int[] own = starts.clone();
+            requireGroups(own);
+            require(projections.length > 0, () -> "groupedLinear takes at least one projection.");
+            require(
+                    !projections[0].weights().isEmpty(),
+                    () -> "groupedLinear takes a matrix for each of " + (own.length - 1) + " groups.");
+            int rows = own[own.length - 1];
+            int columns = projections[0].weights().getFirst().columns();
+            GroupedProjection[] checked = new GroupedProjection[projections.length];
+            for (int i = 0; i < checked.length; i++) {
+                checked[i] = checked(projections[i], own.length - 1, rows, columns);
+            }
+            device.groupedLinear(floats(x, rows, columns), own, checked);
+        });
+    }
+
+    private GroupedProjection checked(GroupedProjection projection, int groups, int rows, int columns) {
+        List<LinearWeight> weights = projection.weights();
+        require(weights.size() == groups, () -> groups + " groups have " + weights.size() + " matrices.");
+        List<LinearWeight> own = new ArrayList<>(groups);
+        for (LinearWeight weight : weights) {
+            own.add(weight(weight));
+            require(
+                    weight.columns() == columns
+                            && weight.rows() == weights.getFirst().rows(),
+                    () -> "The matrices of groups are not of the same rows and columns.");
+        }
+        return new GroupedProjection(
+                own, floats(projection.out(), rows, own.getFirst().rows()));
     }
 
     @Override

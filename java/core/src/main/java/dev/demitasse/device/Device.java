@@ -108,6 +108,16 @@ public interface Device extends AutoCloseable {
     void linear(Buffer x, int rows, Projection... projections);
 
     /**
+     * Multiplies groups of rows, each by matrices of its own (a grouped GEMM, as experts want it): rows {@code
+     * starts[g]} to {@code starts[g + 1]} of {@code x} by the g-th matrix of each projection. Results are those of
+     * {@link #linear} on the rows of a group alone.
+     *
+     * @param x rows × columns
+     * @param starts of the groups, and the end of the last; the first is 0, and a group may have no rows
+     */
+    void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections);
+
+    /**
      * Rotary position embedding, in place: with c, s the row's angle i, the pair (a, b) becomes (a c - b s, a s + b c).
      *
      * @param x rows × heads × headDim

@@ -9,6 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** A device that shows the inputs of every {@link #linear} to an observer, before it multiplies. */
 public final class ObservedDevice implements Device {
@@ -32,20 +33,41 @@ public final class ObservedDevice implements Device {
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        int columns = projections[0].weight().columns();
+        Set<@Nullable String> seen = new LinkedHashSet<>(); // rows of one tensor may be several matrices
+        for (Projection projection : projections) {
+            seen.add(names.get(projection.weight()));
+        }
+        show(x, 0, rows, projections[0].weight().columns(), seen);
+        device.linear(x, rows, projections);
+    }
+
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        int columns = projections[0].weights().getFirst().columns();
+        for (int g = 0; g + 1 < starts.length; g++) {
+            int rows = starts[g + 1] - starts[g];
+            if (rows > 0) {
+                Set<@Nullable String> seen = new LinkedHashSet<>();
+                for (GroupedProjection projection : projections) {
+                    seen.add(names.get(projection.weights().get(g)));
+                }
+                show(x, starts[g], rows, columns, seen);
+            }
+        }
+        device.groupedLinear(x, starts, projections);
+    }
+
+    private void show(Buffer x, int first, int rows, int columns, Set<@Nullable String> weights) {
         if (inputs.length < rows * columns) {
             inputs = new float[rows * columns];
         }
-        MemorySegment target = MemorySegment.ofArray(inputs).asSlice(0, (long) rows * columns * Float.BYTES);
-        x.read(0, target);
-        Set<String> seen = new LinkedHashSet<>(); // rows of one tensor may be several matrices
-        for (Projection projection : projections) {
-            String name = names.get(projection.weight());
-            if (name != null && seen.add(name)) {
+        long bytes = (long) columns * Float.BYTES;
+        x.read(first * bytes, MemorySegment.ofArray(inputs).asSlice(0, rows * bytes));
+        for (String name : weights) {
+            if (name != null) {
                 observer.observe(name, inputs, rows, columns);
             }
         }
-        device.linear(x, rows, projections);
     }
 
     @Override

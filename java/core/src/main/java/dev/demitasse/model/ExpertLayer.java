@@ -3,6 +3,7 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.Projection;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -10,45 +11,43 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Computes experts: the router's logits come to the host, which chooses; then each expert that has rows computes them
- * together. A row's results are added in the order of its experts' numbers, so that they do not depend on the other
- * rows.
- *
- * <p>On a GPU every expert is waited for.
+ * Computes experts: the router's logits come to the host, which chooses; the rows of each expert are put behind each
+ * other and computed together; the results come to the host, which adds them up. A row's results are added in the order
+ * of its experts' numbers, so that they do not depend on the other rows.
  */
 final class ExpertLayer implements AutoCloseable {
     private final Device device;
     private final Gate activation;
     private final int hidden;
     private final Buffer logits; // rows × experts
-    private final Buffer rowsOfExpert; // rows × hidden
-    private final Buffer gate; // rows × width
-    private final Buffer up; // rows × width
-    private final Buffer result; // rows × hidden
+    private final Buffer inputs; // rows × used × hidden, by expert
+    private final Buffer gate; // rows × used × width, by expert
+    private final Buffer up; // the same
+    private final Buffer outputs; // rows × used × hidden, by expert
     private final List<Buffer> owned = new ArrayList<>();
 
     private float[] scores = new float[0]; // the router's logits
     private int[] ids = new int[0]; // rows × used
     private float[] weights = new float[0]; // rows × used
+    private float[] results = new float[0]; // rows × used × hidden, by expert
     private float[] sums = new float[0]; // rows × hidden
-    private float[] results = new float[0]; // rows × hidden
 
     /**
      * Room for the rows of a batch.
      *
-     * @param experts in a layer, at most
      * @param width the widest expert
      */
-    ExpertLayer(Device device, Gate activation, int maximumRows, int hidden, int experts, int width) {
+    ExpertLayer(Device device, Gate activation, int maximumRows, int hidden, Routing routing, int width) {
         this.device = device;
         this.activation = activation;
         this.hidden = hidden;
+        long places = (long) maximumRows * routing.used();
         try {
-            logits = allocate(maximumRows, experts);
-            rowsOfExpert = allocate(maximumRows, hidden);
-            gate = allocate(maximumRows, width);
-            up = allocate(maximumRows, width);
-            result = allocate(maximumRows, hidden);
+            logits = allocate(maximumRows, routing.experts());
+            inputs = allocate(places, hidden);
+            gate = allocate(places, width);
+            up = allocate(places, width);
+            outputs = allocate(places, hidden);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -62,7 +61,7 @@ final class ExpertLayer implements AutoCloseable {
     }
 
     /**
-     * Computes a layer.
+     * Computes those that are chosen.
      *
      * @param x count × hidden
      * @param out receives count × hidden
@@ -70,74 +69,74 @@ final class ExpertLayer implements AutoCloseable {
     void run(FeedForward.Experts layer, Buffer x, int count, Buffer out) {
         Routing routing = layer.routing();
         int used = routing.used();
+        int places = count * used;
         device.linear(x, count, new Projection(layer.router(), null, logits));
         scores = read(logits, count * routing.experts(), scores);
-        ids = ids.length < count * used ? new int[count * used] : ids;
-        weights = weights.length < count * used ? new float[count * used] : weights;
+        ids = ids.length < places ? new int[places] : ids;
+        weights = weights.length < places ? new float[places] : weights;
         for (int row = 0; row < count; row++) {
             routing.choose(scores, row * routing.experts(), layer.bias(), ids, weights, row * used);
         }
+        int[] starts = starts(places, routing.experts());
+        int[] next = Arrays.copyOf(starts, routing.experts());
+        int[] rows = new int[places]; // by expert, those of one in their order
+        int[] at = new int[places]; // where a row's choice stands there
+        for (int place = 0; place < places; place++) {
+            at[place] = next[ids[place]]++;
+            rows[at[place]] = place / used;
+        }
+        device.gatherRows(x, hidden, rows, inputs);
+        device.groupedLinear(
+                inputs, starts, new GroupedProjection(layer.gates(), gate), new GroupedProjection(layer.ups(), up));
+        device.gatedActivation(activation, gate, up, (long) places * layer.width(), gate);
+        device.groupedLinear(gate, starts, new GroupedProjection(layer.downs(), outputs));
+        results = read(outputs, places * hidden, results);
         sums = sums.length < count * hidden ? new float[count * hidden] : sums;
         Arrays.fill(sums, 0, count * hidden, 0);
-        addExperts(layer, x, count);
-        addShared(layer, x, count);
+        for (int place = 0; place < places; place++) {
+            add(at[place], weights[place], place / used);
+        }
         out.write(0, MemorySegment.ofArray(sums).asSlice(0, (long) count * hidden * Float.BYTES));
     }
 
-    private void addExperts(FeedForward.Experts layer, Buffer x, int count) {
-        int used = layer.routing().used();
-        int[] starts = new int[layer.routing().experts() + 1]; // of each expert's places
-        for (int place = 0; place < count * used; place++) {
+    /** Where each expert's rows begin, and where the last one's end. */
+    private int[] starts(int places, int experts) {
+        int[] starts = new int[experts + 1];
+        for (int place = 0; place < places; place++) {
             starts[ids[place] + 1]++;
         }
-        for (int e = 0; e + 1 < starts.length; e++) {
+        for (int e = 0; e < experts; e++) {
             starts[e + 1] += starts[e];
         }
-        int[] places = new int[count * used]; // by expert, in the order of rows
-        int[] next = starts.clone();
-        for (int place = 0; place < count * used; place++) {
-            places[next[ids[place]]++] = place;
-        }
-        for (int e = 0; e + 1 < starts.length; e++) {
-            if (starts[e] == starts[e + 1]) {
-                continue;
-            }
-            int[] mine = Arrays.copyOfRange(places, starts[e], starts[e + 1]);
-            int[] rows = Arrays.stream(mine).map(place -> place / used).toArray();
-            device.gatherRows(x, hidden, rows, rowsOfExpert);
-            compute(layer.experts().get(e), rowsOfExpert, rows.length);
-            for (int i = 0; i < rows.length; i++) {
-                add(i, weights[mine[i]], rows[i]);
-            }
-        }
-    }
-
-    private void addShared(FeedForward.Experts layer, Buffer x, int count) {
-        if (layer.shared() == null) {
-            return;
-        }
-        if (layer.sharedGate() != null) {
-            device.linear(x, count, new Projection(layer.sharedGate(), null, logits));
-            scores = read(logits, count, scores);
-        }
-        compute(layer.shared(), x, count);
-        for (int row = 0; row < count; row++) {
-            add(row, layer.sharedGate() == null ? 1 : (float) (1 / (1 + Math.exp(-scores[row]))), row);
-        }
-    }
-
-    /** What an expert makes of {@code count} rows, in {@link #results}. */
-    private void compute(FeedForward.Dense expert, Buffer x, int count) {
-        device.linear(x, count, new Projection(expert.gate(), null, gate), new Projection(expert.up(), null, up));
-        device.gatedActivation(activation, gate, up, (long) count * expert.width(), gate);
-        device.linear(gate, count, new Projection(expert.down(), null, result));
-        results = read(result, count * hidden, results);
+        return starts;
     }
 
     private void add(int from, float weight, int to) {
         for (int c = 0; c < hidden; c++) {
             sums[to * hidden + c] += weight * results[from * hidden + c];
         }
+    }
+
+    /**
+     * Multiplies rows by the logistic function of a logit each, which is the weight of the expert that all tokens have.
+     *
+     * @param x count × hidden, what the layer was given
+     * @param y count × hidden, what the expert has returned
+     */
+    void weighShared(FeedForward.Experts layer, Buffer x, int count, Buffer y) {
+        if (layer.sharedGate() == null) {
+            return;
+        }
+        device.linear(x, count, new Projection(layer.sharedGate(), null, logits));
+        scores = read(logits, count, scores);
+        results = read(y, count * hidden, results);
+        for (int row = 0; row < count; row++) {
+            float weight = (float) (1 / (1 + Math.exp(-scores[row])));
+            for (int c = 0; c < hidden; c++) {
+                results[row * hidden + c] *= weight;
+            }
+        }
+        y.write(0, MemorySegment.ofArray(results).asSlice(0, (long) count * hidden * Float.BYTES));
     }
 
     private static float[] read(Buffer buffer, int count, float[] room) {

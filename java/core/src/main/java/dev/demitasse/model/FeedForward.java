@@ -26,7 +26,9 @@ sealed interface FeedForward {
      * @param routing how they are chosen
      * @param router rows experts
      * @param bias added where they are chosen; empty for none
-     * @param experts all of them
+     * @param gates of each expert
+     * @param ups of each expert
+     * @param downs of each expert
      * @param shared the one that each token has, with weight 1 or that of its gate
      * @param sharedGate one row: the logit of the shared expert's weight, as its logistic function
      */
@@ -34,16 +36,18 @@ sealed interface FeedForward {
             Routing routing,
             LinearWeight router,
             float[] bias,
-            List<Dense> experts,
+            List<LinearWeight> gates,
+            List<LinearWeight> ups,
+            List<LinearWeight> downs,
             @Nullable Dense shared,
             @Nullable LinearWeight sharedGate)
             implements FeedForward {
         @Override
         public int width() {
-            return Math.max(experts.getFirst().width(), shared == null ? 0 : shared.width());
+            return ups.getFirst().rows();
         }
     }
 
-    /** The inner width, of the widest of several. */
+    /** The inner width of a row: of experts, of one of those that are chosen. */
     int width();
 }

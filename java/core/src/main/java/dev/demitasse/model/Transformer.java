@@ -47,6 +47,7 @@ public final class Transformer implements AutoCloseable {
     private final Buffer gate; // rows × the widest feed-forward layer
     private final Buffer up; // the same
     private final @Nullable ExpertLayer experts; // where there are some
+    private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
     private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
     private final Buffer picked; // LOGIT_ROWS × hidden
     private final Buffer logits; // LOGIT_ROWS × vocabulary
@@ -130,9 +131,10 @@ public final class Transformer implements AutoCloseable {
         key = allocate(maximumRows, keys);
         value = allocate(maximumRows, keys);
         attended = allocate(maximumRows, queries);
-        gate = allocate(maximumRows, weights.feedForwardWidth());
-        up = allocate(maximumRows, weights.feedForwardWidth());
+        gate = allocate(maximumRows, weights.denseWidth());
+        up = allocate(maximumRows, weights.denseWidth());
         experts = experts();
+        shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
         for (RopeFrequencies frequencies : config.ropes()) {
             int dimensions = frequencies.dimensions();
             angles.add(new Angles(frequencies, allocate(positions, dimensions), allocate(maximumRows, dimensions)));
@@ -149,7 +151,7 @@ public final class Transformer implements AutoCloseable {
             return null;
         }
         try {
-            return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing.experts(), width);
+            return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing, width);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -321,18 +323,28 @@ public final class Transformer implements AutoCloseable {
         Weights.Block block = weights.block(layer);
         Buffer input = normalized(block.feedForwardNorm(), count);
         switch (block.feedForward()) {
-            case FeedForward.Dense dense -> dense(dense, input, count);
-            case FeedForward.Experts mixture -> Objects.requireNonNull(experts).run(mixture, input, count, branch);
+            case FeedForward.Dense dense -> dense(dense, input, count, branch);
+            case FeedForward.Experts mixture -> mixture(mixture, input, count);
         }
         addBranch(block.postFeedForwardNorm(), count);
     }
 
-    private void dense(FeedForward.Dense layer, Buffer input, int count) {
+    private void mixture(FeedForward.Experts layer, Buffer input, int count) {
+        ExpertLayer chosen = Objects.requireNonNull(experts);
+        chosen.run(layer, input, count, branch);
+        if (layer.shared() != null) {
+            dense(layer.shared(), input, count, shared);
+            chosen.weighShared(layer, input, count, shared);
+            device.add(branch, shared, (long) count * config.hidden());
+        }
+    }
+
+    private void dense(FeedForward.Dense layer, Buffer input, int count, Buffer out) {
         rotate(layer.rotatedInput(), input, count, config.hidden());
         device.linear(input, count, new Projection(layer.gate(), null, gate), new Projection(layer.up(), null, up));
         device.gatedActivation(config.gate(), gate, up, (long) count * layer.width(), gate);
         rotate(layer.rotatedProduct(), gate, count, layer.width());
-        device.linear(gate, count, new Projection(layer.down(), null, branch));
+        device.linear(gate, count, new Projection(layer.down(), null, out));
     }
 
     /** The residual stream as a part of a block gets it. */

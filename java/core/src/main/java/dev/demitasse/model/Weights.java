@@ -200,14 +200,23 @@ public final class Weights implements AutoCloseable {
         if (bias != null) {
             used.add(bias.name());
         }
+        int count = routing.experts();
+        LinearWeight chooser = matrix(router, count, config.hidden());
+        boolean fused = file.tensor(p + "ffn_gate_up_exps.weight") != null;
+        String gate = p + (fused ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight");
+        String up = fused ? gate : p + "ffn_up_exps.weight";
+        int parts = fused ? 2 : 1;
+        int width = rowsOfEach(gate, count) / parts;
         boolean shared = file.tensor(p + "ffn_up_shexp.weight") != null;
         String sharedGate = p + "ffn_gate_inp_shexp.weight";
         return new FeedForward.Experts(
                 routing,
-                matrix(router, routing.experts(), config.hidden()),
-                bias == null ? new float[0] : values(file, bias, routing.experts()),
-                experts(p, config.hidden(), routing.experts()),
-                shared ? dense(p, "_shexp", config.hidden(), width(p + "ffn_up_shexp.weight", 1)) : null,
+                chooser,
+                bias == null ? new float[0] : values(file, bias, count),
+                experts(gate, count, 0, parts, width, config.hidden()),
+                experts(up, count, parts - 1, parts, width, config.hidden()),
+                experts(p + "ffn_down_exps.weight", count, 0, 1, config.hidden(), width),
+                shared ? shared(p, config.hidden()) : null,
                 shared && file.tensor(sharedGate) != null ? matrix(sharedGate, 1, config.hidden()) : null);
     }
 
@@ -219,32 +228,32 @@ public final class Weights implements AutoCloseable {
                 input.matrices[0], input.matrices[1], down.matrices[0], input.rotated, down.rotated);
     }
 
-    /** Experts whose matrices of one kind lie behind each other in one tensor. */
-    private List<FeedForward.Dense> experts(String p, int hidden, int count) {
-        String fused = p + "ffn_gate_up_exps.weight";
-        boolean together = file.tensor(fused) != null;
-        GgufTensor gate = tensor(together ? fused : p + "ffn_gate_exps.weight");
-        GgufTensor up = tensor(together ? fused : p + "ffn_up_exps.weight");
-        GgufTensor down = tensor(p + "ffn_down_exps.weight");
-        int width = width(gate.name(), count) / (together ? 2 : 1);
-        int step = together ? 2 * width : width; // rows of an expert
-        check(gate, step * count, hidden);
-        check(up, step * count, hidden);
-        check(down, hidden * count, width);
-        List<FeedForward.Dense> experts = new ArrayList<>();
+    /** The expert that all tokens have; what it is given goes to others too, and is not rotated. */
+    private FeedForward.Dense shared(String p, int hidden) {
+        FeedForward.Dense shared = dense(p, "_shexp", hidden, rowsOfEach(p + "ffn_up_shexp.weight", 1));
+        requireNotRotated(p + "ffn_up_shexp", shared.rotatedInput());
+        return shared;
+    }
+
+    /**
+     * Matrices of experts, which lie behind each other in one tensor.
+     *
+     * @param part which of an expert's matrices there
+     * @param parts that an expert has there, all of the same shape
+     * @param rows of a matrix
+     */
+    private List<LinearWeight> experts(String name, int count, int part, int parts, int rows, int columns) {
+        GgufTensor tensor = tensor(name);
+        check(tensor, count * parts * rows, columns);
+        List<LinearWeight> experts = new ArrayList<>();
         for (int e = 0; e < count; e++) {
-            experts.add(new FeedForward.Dense(
-                    matrix(gate, e * step, width),
-                    matrix(up, e * step + (together ? width : 0), width),
-                    matrix(down, e * hidden, hidden),
-                    false,
-                    false));
+            experts.add(matrix(tensor, (e * parts + part) * rows, rows));
         }
         return experts;
     }
 
     /** Rows that each of {@code count} matrices in a tensor has. */
-    private int width(String name, int count) {
+    private int rowsOfEach(String name, int count) {
         GgufTensor tensor = tensor(name);
         if (tensor.rows() % count != 0 || tensor.rows() / count < 1 || tensor.rows() > Integer.MAX_VALUE / 4) {
             throw new ModelFormatException("Tensor \"" + name + "\" has " + tensor.rows()
@@ -276,11 +285,11 @@ public final class Weights implements AutoCloseable {
         return new BlockNorms(attention, postAttention, feedForward, postFeedForward);
     }
 
-    /** Rows that no norm has written are the residual stream, which cannot be rotated in place. */
+    /** Rows that others read too, as the residual stream where no norm comes before, cannot be rotated in place. */
     private static void requireNotRotated(String name, boolean rotated) {
         if (rotated) {
             throw new UnsupportedModelException("The columns of \"" + RotatedColumns.name(name + ".weight")
-                    + "\" are rotated, and no norm comes before it; such models are not supported.");
+                    + "\" are rotated, and what it is multiplied by has other uses; such models are not supported.");
         }
     }
 
@@ -414,17 +423,20 @@ public final class Weights implements AutoCloseable {
         }
     }
 
-    /** The widest inner row of the dense feed-forward layers, at least 1. */
-    int feedForwardWidth() {
-        return blocks.stream()
-                .map(Block::feedForward)
-                .filter(FeedForward.Dense.class::isInstance)
-                .mapToInt(FeedForward::width)
-                .max()
-                .orElse(1);
+    /** The widest inner row of the feed-forward layers, those of experts that all tokens have included; at least 1. */
+    int denseWidth() {
+        int widest = 1;
+        for (Block block : blocks) {
+            FeedForward.Dense dense = switch (block.feedForward()) {
+                case FeedForward.Dense layer -> layer;
+                case FeedForward.Experts layer -> layer.shared();
+            };
+            widest = Math.max(widest, dense == null ? 0 : dense.width());
+        }
+        return widest;
     }
 
-    /** The widest inner row of an expert, 0 where there are none. */
+    /** The widest inner row of an expert that is chosen, 0 where there are none. */
     int expertWidth() {
         return blocks.stream()
                 .map(Block::feedForward)

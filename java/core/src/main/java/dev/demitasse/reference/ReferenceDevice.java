@@ -11,6 +11,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
@@ -147,14 +148,24 @@ final class ReferenceDevice implements Device {
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
         for (Projection projection : projections) {
-            linear(x, rows, projection);
+            linear(floats(x), rows, projection, ((ReferenceBuffer) projection.out()).segment());
         }
     }
 
-    private void linear(Buffer x, int rows, Projection projection) {
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        for (GroupedProjection projection : projections) {
+            for (int g = 0; g + 1 < starts.length; g++) {
+                LinearWeight weight = projection.weights().get(g);
+                MemorySegment in = floats(x).asSlice((long) starts[g] * weight.columns() * Float.BYTES);
+                MemorySegment out = floats(projection.out()).asSlice((long) starts[g] * weight.rows() * Float.BYTES);
+                linear(in, starts[g + 1] - starts[g], new Projection(weight, null, projection.out()), out);
+            }
+        }
+    }
+
+    private void linear(MemorySegment in, int rows, Projection projection, MemorySegment out) {
         ReferenceWeight matrix = (ReferenceWeight) projection.weight();
-        MemorySegment in = floats(x);
-        MemorySegment out = ((ReferenceBuffer) projection.out()).segment();
         Buffer biasBuffer = projection.bias();
         MemorySegment bias = biasBuffer == null ? null : floats(biasBuffer);
         float[][] input = new float[rows][];

@@ -6,6 +6,7 @@ import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
@@ -186,6 +187,21 @@ public abstract class GpuDevice implements Device {
     /** Matrices whose activations are alike make one step; those that are integers are quantized before. */
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
+        linear(address(x), 0, rows, projections);
+    }
+
+    /** Each group has launches of its own. */
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        for (int g = 0; g + 1 < starts.length; g++) {
+            Projection[] own = GroupedProjection.ofGroup(g, projections);
+            long columns = own[0].weight().columns();
+            linear(address(x) + starts[g] * columns * Float.BYTES, starts[g], starts[g + 1] - starts[g], own);
+        }
+    }
+
+    /** Rows at {@code in}; results go to rows from {@code first} on, and are FP32 where that is not 0. */
+    private void linear(long in, int first, int rows, Projection... projections) {
         memory.requireUsable();
         if (rows == 0) {
             return;
@@ -194,21 +210,20 @@ public abstract class GpuDevice implements Device {
             throw new UsageException(
                     name() + ": linear takes at most " + limits.linearRows + " rows at once, not " + rows + ".");
         }
-        long in = address(x);
-        for (int first = 0; first < projections.length; ) { // neighbors whose activations are alike, mostly all
-            int padded = padded(projections[first], rows);
+        for (int from = 0; from < projections.length; ) { // neighbors whose activations are alike, mostly all
+            int padded = padded(projections[from], rows);
             List<Step.Product> products = new ArrayList<>(projections.length);
-            int next = first;
+            int next = from;
             while (next < projections.length && padded(projections[next], rows) == padded) {
-                products.add(product(projections[next++]));
+                products.add(product(projections[next++], first));
             }
             if (padded != 0) {
-                int columns = projections[first].weight().columns();
+                int columns = projections[from].weight().columns();
                 boolean perRow = activations == ActivationType.INT8_ROW;
                 steps.add(new Step.Quantize(in, rows, columns, padded, perRow));
             }
             steps.add(new Step.Linear(in, rows, padded != 0, products));
-            first = next;
+            from = next;
         }
     }
 
@@ -218,12 +233,12 @@ public abstract class GpuDevice implements Device {
         return quantizes(weight, rows) ? weight.paddedColumns() : 0;
     }
 
-    private static Step.Product product(Projection projection) {
+    private static Step.Product product(Projection projection, long first) {
         Buffer bias = projection.bias();
         return new Step.Product(
                 (GpuWeight) projection.weight(),
                 bias == null ? 0 : address(bias),
-                address(projection.out()),
+                address(projection.out()) + first * projection.weight().rows() * Float.BYTES,
                 projection.type());
     }
 

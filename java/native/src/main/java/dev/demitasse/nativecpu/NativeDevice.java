@@ -10,6 +10,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
@@ -20,12 +21,17 @@ import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with
  * all that were called before, when a buffer is read.
  */
 final class NativeDevice implements Device {
+    /** Groups whose products stand in the list together. */
+    private static final int MOST_GROUPS = 256;
+
     private static final int[] WITHOUT_MERGE = {Boundary.Op.ATTENTION};
     private static final int[] WITH_MERGE = {Boundary.Op.ATTENTION, Boundary.Op.ATTENTION_MERGE};
 
@@ -182,45 +188,99 @@ final class NativeDevice implements Device {
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        int columns = projections[0].weight().columns();
-        long in = address(x);
+        multiply(address(x), List.of(new Rows(0, rows, projections)));
+    }
+
+    /** All groups side by side: a few rows of each are too little for all cores. */
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        List<Rows> groups = new ArrayList<>();
+        for (int g = 0; g + 1 < starts.length; g++) {
+            if (starts[g] < starts[g + 1]) {
+                Projection[] own = GroupedProjection.ofGroup(g, projections);
+                groups.add(new Rows(starts[g], starts[g + 1] - starts[g], own));
+            }
+            if (groups.size() == MOST_GROUPS) {
+                multiply(address(x), groups);
+                groups.clear();
+            }
+        }
+        multiply(address(x), groups);
+    }
+
+    /** Rows from {@code first} on, and what they meet; results are FP32 where {@code first} is not 0. */
+    private record Rows(int first, int count, Projection[] projections) {}
+
+    /** First all rows are quantized, where a matrix wants that, and then all products run side by side. */
+    private void multiply(long in, List<Rows> groups) {
+        if (groups.isEmpty()) {
+            return;
+        }
+        int columns = groups.getFirst().projections[0].weight().columns();
+        long width = (columns + Boundary.GROUP - 1L) / Boundary.GROUP * Boundary.GROUP;
         boolean quantize = false;
-        for (Projection projection : projections) {
-            quantize |= quantized(projection);
+        int steps = 0;
+        long rows = 0;
+        for (Rows group : groups) {
+            for (Projection projection : group.projections) {
+                quantize |= quantized(projection);
+            }
+            steps += 1 + group.projections.length;
+            rows = group.first + (long) group.count;
         }
-        long groups = (columns + Boundary.GROUP - 1) / Boundary.GROUP;
-        long integers = (rows * groups * Boundary.GROUP + 63) / 64 * 64;
+        long integers = (rows * width + 63) / 64 * 64;
         if (quantize) {
-            quantized = grown(quantized, integers + rows * groups * Boundary.GROUP_ACTIVATION_BYTES);
+            quantized = grown(quantized, integers + rows * width / Boundary.GROUP * Boundary.GROUP_ACTIVATION_BYTES);
         }
-        commands.reserve(projections.length + 1);
-        long perRow = activations == ActivationType.INT8_ROW ? 1 : 0;
-        long q = quantized.address();
-        long activationGroups = q + integers;
-        if (quantize) {
-            commands.begin(Boundary.Op.QUANTIZE_PANELS, commands.last())
-                    .set(Boundary.QuantizePanelsArgs.X, in)
-                    .set(Boundary.QuantizePanelsArgs.ROWS, rows)
-                    .set(Boundary.QuantizePanelsArgs.COLUMNS, columns)
-                    .set(Boundary.QuantizePanelsArgs.PER_ROW, perRow)
-                    .set(Boundary.QuantizePanelsArgs.OUT_Q, q)
-                    .set(Boundary.QuantizePanelsArgs.OUT_GROUPS, activationGroups);
+        commands.reserve(steps);
+        int before = commands.last();
+        for (Rows group : groups) {
+            if (quantize) {
+                quantize(in, group, columns, width, integers, before);
+            }
         }
-        int after = commands.last(); // the projections run side by side
-        for (Projection projection : projections) {
-            NativeWeight weight = (NativeWeight) projection.weight();
-            Buffer bias = projection.bias();
-            commands.begin(Boundary.Op.LINEAR, after)
-                    .set(Boundary.LinearArgs.MATRIX, weight.address())
-                    .set(Boundary.LinearArgs.X, in)
-                    .set(Boundary.LinearArgs.ACTIVATIONS_Q, quantized(projection) ? q : 0)
-                    .set(Boundary.LinearArgs.ACTIVATIONS_GROUPS, activationGroups)
-                    .set(Boundary.LinearArgs.BIAS, bias == null ? 0 : address(bias))
-                    .set(Boundary.LinearArgs.OUT, address(projection.out()))
-                    .set(Boundary.LinearArgs.ROWS, rows)
-                    .set(Boundary.LinearArgs.PER_ROW, perRow)
-                    .set(Boundary.LinearArgs.TYPE, Boundary.OutputType.of(projection.type()));
+        int after = commands.last();
+        for (Rows group : groups) {
+            for (Projection projection : group.projections) {
+                multiply(in, group, projection, width, integers, after);
+            }
         }
+    }
+
+    private void quantize(long in, Rows group, int columns, long width, long integers, int after) {
+        commands.begin(Boundary.Op.QUANTIZE_PANELS, after)
+                .set(Boundary.QuantizePanelsArgs.X, in + (long) group.first * columns * Float.BYTES)
+                .set(Boundary.QuantizePanelsArgs.ROWS, group.count)
+                .set(Boundary.QuantizePanelsArgs.COLUMNS, columns)
+                .set(Boundary.QuantizePanelsArgs.PER_ROW, perRow())
+                .set(Boundary.QuantizePanelsArgs.OUT_Q, quantized.address() + group.first * width)
+                .set(Boundary.QuantizePanelsArgs.OUT_GROUPS, groupActivations(group, width, integers));
+    }
+
+    private void multiply(long in, Rows group, Projection projection, long width, long integers, int after) {
+        NativeWeight weight = (NativeWeight) projection.weight();
+        Buffer bias = projection.bias();
+        long skipped = (long) group.first * weight.rows() * Float.BYTES;
+        commands.begin(Boundary.Op.LINEAR, after)
+                .set(Boundary.LinearArgs.MATRIX, weight.address())
+                .set(Boundary.LinearArgs.X, in + (long) group.first * weight.columns() * Float.BYTES)
+                .set(
+                        Boundary.LinearArgs.ACTIVATIONS_Q,
+                        quantized(projection) ? quantized.address() + group.first * width : 0)
+                .set(Boundary.LinearArgs.ACTIVATIONS_GROUPS, groupActivations(group, width, integers))
+                .set(Boundary.LinearArgs.BIAS, bias == null ? 0 : address(bias))
+                .set(Boundary.LinearArgs.OUT, address(projection.out()) + skipped)
+                .set(Boundary.LinearArgs.ROWS, group.count)
+                .set(Boundary.LinearArgs.PER_ROW, perRow())
+                .set(Boundary.LinearArgs.TYPE, Boundary.OutputType.of(projection.type()));
+    }
+
+    private long groupActivations(Rows group, long width, long integers) {
+        return quantized.address() + integers + group.first * width / Boundary.GROUP * Boundary.GROUP_ACTIVATION_BYTES;
+    }
+
+    private long perRow() {
+        return activations == ActivationType.INT8_ROW ? 1 : 0;
     }
 
     private boolean quantized(Projection projection) {

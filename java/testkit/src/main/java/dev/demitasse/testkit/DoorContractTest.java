@@ -12,6 +12,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
@@ -154,6 +155,23 @@ public abstract class DoorContractTest {
         all.put("linear by a closed weight", () -> d.linear(t.x, 1, new Projection(t.closedWeight, null, t.y)));
         all.put("linear by a foreign weight", () -> d.linear(t.x, 1, new Projection(t.foreignWeight, null, t.y)));
         all.put("linear of a foreign buffer", () -> d.linear(t.foreign, 1, new Projection(t.weight, null, t.y)));
+        GroupedProjection grouped = new GroupedProjection(List.of(t.weight, t.weight), t.y);
+        GroupedProjection closed = new GroupedProjection(List.of(t.weight, t.closedWeight), t.y);
+        GroupedProjection foreign = new GroupedProjection(List.of(t.weight, t.foreignWeight), t.y);
+        GroupedProjection none = new GroupedProjection(List.of(), t.y);
+        int[] two = {0, 1, 2};
+        all.put("groupedLinear of nothing", () -> d.groupedLinear(t.x, two));
+        all.put("groupedLinear by no matrices", () -> d.groupedLinear(t.x, two, none));
+        all.put("groupedLinear of no groups", () -> d.groupedLinear(t.x, new int[1], grouped));
+        all.put("groupedLinear of fewer groups", () -> d.groupedLinear(t.x, new int[] {0, 1}, grouped));
+        all.put("groupedLinear from row 1 on", () -> d.groupedLinear(t.x, new int[] {1, 1, 2}, grouped));
+        all.put("groupedLinear backwards", () -> d.groupedLinear(t.x, new int[] {0, 2, 1}, grouped));
+        all.put("groupedLinear beyond the end", () -> d.groupedLinear(t.x, new int[] {0, 1, 3}, grouped));
+        all.put("groupedLinear by a closed weight", () -> d.groupedLinear(t.x, two, closed));
+        all.put("groupedLinear by a foreign weight", () -> d.groupedLinear(t.x, two, grouped, foreign));
+        all.put(
+                "groupedLinear to a short buffer",
+                () -> d.groupedLinear(t.x, two, new GroupedProjection(List.of(t.weight, t.weight), t.small)));
         all.put("rope of odd elements", () -> d.rope(t.x, 1, 1, 32, 3, Rope.NEOX, t.y));
         all.put("rope of more than a head", () -> d.rope(t.x, 1, 1, 32, 34, Rope.NEOX, t.y));
         all.put("rope of -1 heads", () -> d.rope(t.x, 1, -1, 32, 32, Rope.NEOX, t.y));
@@ -197,11 +215,11 @@ public abstract class DoorContractTest {
         all.put("sample beyond", () -> d.sample(t.x, 33, List.of(Draw.GREEDY, Draw.GREEDY), new int[2]));
         all.put("sample to a short array", () -> d.sample(t.x, 32, List.of(Draw.GREEDY, Draw.GREEDY), new int[1]));
         all.put("sample of no columns", () -> d.sample(t.x, 0, List.of(Draw.GREEDY), new int[1]));
-        List<Draw> two = List.of(Draw.GREEDY, Draw.GREEDY);
+        List<Draw> draws = List.of(Draw.GREEDY, Draw.GREEDY);
         all.put("a buffer of no tokens", () -> d.allocateTokens(0).close());
-        all.put("sample beyond the tokens", () -> d.sample(t.x, 32, two, t.tokens, 1));
-        all.put("sample to before the tokens", () -> d.sample(t.x, 32, two, t.tokens, -1));
-        all.put("sample to closed tokens", () -> d.sample(t.x, 32, two, t.closedTokens, 0));
+        all.put("sample beyond the tokens", () -> d.sample(t.x, 32, draws, t.tokens, 1));
+        all.put("sample to before the tokens", () -> d.sample(t.x, 32, draws, t.tokens, -1));
+        all.put("sample to closed tokens", () -> d.sample(t.x, 32, draws, t.closedTokens, 0));
         all.put("read of more tokens than there are", () -> t.tokens.read(new int[3], 3));
         all.put("read of tokens to a short array", () -> t.tokens.read(new int[1], 2));
         all.put("embed of more rows than tokens", () -> d.embed(t.weight, t.tokens, 3, 1, t.x));

@@ -42,16 +42,17 @@ final class LinearKernels implements AutoCloseable {
     /** One projection with its addresses. */
     private record Job(PackedMatrix matrix, boolean quantized, long bias, long out, OutputType type, int firstTask) {}
 
-    void linear(Buffer x, int rows, Projection... projections) {
+    /** Rows from {@code first} on; results go to the rows of the same numbers, and are FP32 where that is not 0. */
+    void linear(Buffer x, int first, int rows, Projection... projections) {
         int columns = projections[0].weight().columns();
-        long in = ((HostBuffer) x).address();
+        long in = ((HostBuffer) x).address() + (long) first * columns * Float.BYTES;
         Job[] jobs = new Job[projections.length];
         int panelsPerTask = rows == 1 ? GEMV_PANELS : 2;
         int blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
         int tasks = 0;
         boolean quantize = false;
         for (int i = 0; i < jobs.length; i++) {
-            Job job = job(projections[i], tasks);
+            Job job = job(projections[i], first, tasks);
             jobs[i] = job;
             quantize |= job.quantized;
             tasks += (job.matrix.panels() + panelsPerTask - 1) / panelsPerTask * blocks;
@@ -77,7 +78,7 @@ final class LinearKernels implements AutoCloseable {
         });
     }
 
-    private Job job(Projection projection, int firstTask) {
+    private Job job(Projection projection, int first, int firstTask) {
         PackedMatrix matrix = HostWeight.matrixOf(projection.weight());
         WeightLayout.Element element = matrix.layout().element();
         Buffer bias = projection.bias();
@@ -85,7 +86,7 @@ final class LinearKernels implements AutoCloseable {
                 matrix,
                 element.quantized() && activations.integers(),
                 bias == null ? 0 : ((HostBuffer) bias).address(),
-                ((HostBuffer) projection.out()).address(),
+                ((HostBuffer) projection.out()).address() + (long) first * matrix.rows() * Float.BYTES,
                 projection.type(),
                 firstTask);
     }

@@ -15,6 +15,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
@@ -153,7 +154,17 @@ final class VectorDevice implements Device {
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        linear.linear(x, rows, projections);
+        linear.linear(x, 0, rows, projections);
+    }
+
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        for (int g = 0; g + 1 < starts.length; g++) {
+            if (starts[g] < starts[g + 1]) {
+                int rows = starts[g + 1] - starts[g];
+                linear.linear(x, starts[g], rows, GroupedProjection.ofGroup(g, projections));
+            }
+        }
     }
 
     @Override
