@@ -273,6 +273,11 @@ public final class Model implements AutoCloseable {
         return engine.contextLength();
     }
 
+    /** Bytes of the weights that a token is computed with: those of all experts that it has not chosen are left out. */
+    public long weightBytesPerToken() {
+        return weights.bytesPerToken();
+    }
+
     /** Bytes of the weights on the device. */
     public long weightBytes() {
         return weights.bytes();

@@ -117,7 +117,7 @@ final class BenchCommand implements Callable<Integer> {
             return;
         }
         String bandwidth = test.startsWith("tg")
-                ? String.format(Locale.ROOT, ", %.1f GB/s of weights", median * model.weightBytes() / 1e9)
+                ? String.format(Locale.ROOT, ", %.1f GB/s of weights", median * model.weightBytesPerToken() / 1e9)
                 : "";
         System.out.printf(
                 Locale.ROOT,

@@ -462,6 +462,22 @@ public final class Weights implements AutoCloseable {
         return blocks.get(layer);
     }
 
+    /** Bytes of the matrices that a token is computed with: of chosen experts, as many as a token has. */
+    public long bytesPerToken() {
+        long others = 0;
+        for (Block block : blocks) {
+            if (block.feedForward() instanceof FeedForward.Experts layer) {
+                long experts = Stream.of(layer.gates(), layer.ups(), layer.downs())
+                        .flatMap(List::stream)
+                        .mapToLong(LinearWeight::bytes)
+                        .sum();
+                int unused = layer.routing().experts() - layer.routing().used();
+                others += experts / layer.routing().experts() * unused;
+            }
+        }
+        return bytes - others;
+    }
+
     /** Bytes of all matrices on the device. */
     public long bytes() {
         return bytes;
