@@ -21,6 +21,8 @@ import java.util.Objects;
 import org.assertj.core.data.Offset;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class RooflineTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -106,33 +108,37 @@ class RooflineTest {
                 .isGreaterThan((long) (1.8 * roofline.sessions(four, KvType.F16, 4096)));
     }
 
-    /** Steps that an H100 has run; F16 is left out, since cuBLAS was not there. */
-    @Test
-    void stepsOfAnH100ArePredictedWithinAThird() throws IOException {
-        Path results = Golden.root().resolve("cuda/results/h100-2026-11-27/demitasse.jsonl");
+    /**
+     * Steps that cards have run; F16 is left out, since cuBLAS was not there. The H200 is a second check: no number of
+     * the model comes from it, and its kernels were an earlier, slower state.
+     */
+    @ParameterizedTest
+    @CsvSource({"h100-2026-11-27, h100-sxm, 0.15", "h200-2026-11-26, h200, 0.25"})
+    void stepsOfCardsArePredictedWithinAThird(String run, String card, double median) throws IOException {
+        Path results = Golden.root().resolve("cuda/results").resolve(run).resolve("demitasse.jsonl");
         Map<String, ModelShape> models = Map.of("llama-8b", model("llama-3.1-8b"), "llama-1b", model("llama-3.2-1b"));
         List<Double> errors = new ArrayList<>();
         for (String line : Files.readAllLines(results)) {
-            JsonNode run = MAPPER.readTree(line);
-            ModelShape shape = models.get(run.path("model").asText());
+            JsonNode step = MAPPER.readTree(line);
+            ModelShape shape = models.get(step.path("model").asText());
             if (shape != null
-                    && run.path("operation").asText().equals("decode")
-                    && !run.path("type").asText().equals("F16")) {
-                WeightMix mix = WeightMix.named(run.get("type").asText());
-                double predicted = new Roofline(Published.device("h100-sxm"), shape)
+                    && step.path("operation").asText().equals("decode")
+                    && !step.path("type").asText().equals("F16")) {
+                WeightMix mix = WeightMix.named(step.get("type").asText());
+                double predicted = new Roofline(Published.device(card), shape)
                         .decode(
                                 WeightPlan.of(shape, mix),
-                                KvType.valueOf(run.get("cache").asText()),
-                                run.get("sequences").asInt(),
-                                run.get("depth").asInt())
+                                KvType.valueOf(step.get("cache").asText()),
+                                step.get("sequences").asInt(),
+                                step.get("depth").asInt())
                         .seconds();
-                double error = predicted / (run.get("millisecondsPerStep").asDouble() * 1e-3) - 1;
+                double error = predicted / (step.get("millisecondsPerStep").asDouble() * 1e-3) - 1;
                 assertThat(error).as(line).isBetween(-0.35, 0.35);
                 errors.add(Math.abs(error));
             }
         }
         errors.sort(null);
         assertThat(errors).hasSizeGreaterThanOrEqualTo(20);
-        assertThat(errors.get(errors.size() / 2)).isLessThan(0.15);
+        assertThat(errors.get(errors.size() / 2)).isLessThan(median);
     }
 }
