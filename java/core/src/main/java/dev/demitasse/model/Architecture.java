@@ -1,8 +1,6 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.Rope;
-import dev.demitasse.exception.UnsupportedModelException;
-import java.util.Arrays;
 
 /**
  * What a model family fixes and its file does not say: one row of a table each. Everything else is metadata or follows
@@ -47,19 +45,19 @@ public enum Architecture {
     /** OLMoE. */
     OLMOE("olmoe", new Traits(Rope.NEOX).plainExperts()),
     /** OLMo 2 and 3. */
-    OLMO2("olmo2", new Traits(Rope.NEOX).windowed(4).plainWindows(0)),
+    OLMO2("olmo2", new Traits(Rope.NEOX).windowed(4).plainWindows(0).postNormsOnly()),
     /** SmolLM 3. */
     SMOLLM3("smollm3", new Traits(Rope.INTERLEAVED).noRopeEvery(4)),
     /** GLM 4, dense. */
-    GLM4("glm4", new Traits(Rope.INTERLEAVED)),
+    GLM4("glm4", new Traits(Rope.INTERLEAVED).noRopeSections()),
     /** GLM 4.5 and later, mixtures of experts. */
-    GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts()),
+    GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts().sigmoidExperts()),
     /** ERNIE 4.5, mixtures of experts. */
     ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
     /** Seed-OSS. */
     SEED_OSS("seed_oss", new Traits(Rope.NEOX)),
     /** EXAONE 4; its 32B model has windows, and no RoPE in the layers between. */
-    EXAONE4("exaone4", new Traits(Rope.NEOX).windowed(4).ropeInWindowsOnly());
+    EXAONE4("exaone4", new Traits(Rope.NEOX).windowed(4).ropeInWindowsOnly().postNormsOnly());
 
     private final String key;
     private final Traits traits;
@@ -69,15 +67,18 @@ public enum Architecture {
         this.traits = traits;
     }
 
-    /** The architecture that a file names in {@code general.architecture}. */
+    /**
+     * The architecture that a file names in {@code general.architecture}.
+     *
+     * @throws dev.demitasse.exception.UnsupportedModelException where there is none of that name
+     */
     public static Architecture of(String name) {
         for (Architecture architecture : values()) {
             if (architecture.key.equals(name)) {
                 return architecture;
             }
         }
-        throw new UnsupportedModelException("The architecture \"" + name + "\" is not supported; these are: "
-                + Arrays.stream(values()).map(Architecture::key).toList() + ".");
+        throw UnsupportedArchitectures.refusal(name);
     }
 
     /** Its name in files, and the prefix of its metadata keys. */

@@ -20,6 +20,9 @@ final class Traits {
     int hiddenScaledLayers;
     boolean dividedLogits;
     boolean normalizedExperts = true;
+    boolean sigmoidExperts;
+    boolean postNormsOnly;
+    boolean noRopeSections;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -86,6 +89,24 @@ final class Traits {
     /** Weights of experts are as their softmax over all experts gives them, where the file does not say. */
     Traits plainExperts() {
         normalizedExperts = false;
+        return this;
+    }
+
+    /** Scores of experts are logistic functions, where the file does not say. */
+    Traits sigmoidExperts() {
+        sigmoidExperts = true;
+        return this;
+    }
+
+    /** Blocks normalize what their parts return, not what they get. */
+    Traits postNormsOnly() {
+        postNormsOnly = true;
+        return this;
+    }
+
+    /** Files with {@code rope.dimension_sections} order the elements of heads in another way. */
+    Traits noRopeSections() {
+        noRopeSections = true;
         return this;
     }
 }

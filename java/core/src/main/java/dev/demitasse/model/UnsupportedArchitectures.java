@@ -1,0 +1,58 @@
+package dev.demitasse.model;
+
+import dev.demitasse.exception.UnsupportedModelException;
+import java.util.Arrays;
+import java.util.Map;
+
+/** What well-known architectures need that the forward pass has not, so that a refusal can say so. */
+final class UnsupportedArchitectures {
+    /** What is missing, and the nearest family that works. */
+    private record Needs(String what, Architecture nearest) {}
+
+    private static final Needs DELTA_NET = new Needs("gated delta nets", Architecture.QWEN3);
+    private static final Needs DELTA_NET_EXPERTS = new Needs("gated delta nets", Architecture.QWEN3MOE);
+    private static final Needs CONVOLUTION = new Needs("short convolutions", Architecture.QWEN3);
+    private static final Needs MAMBA = new Needs("state-space layers (Mamba 2)", Architecture.GRANITE);
+    private static final Needs LATENT = new Needs("latent attention (MLA)", Architecture.QWEN3MOE);
+    private static final Needs ENCODER = new Needs("an encoder, which generates no text", Architecture.QWEN3);
+
+    private static final Map<String, Needs> NEEDS = Map.ofEntries(
+            Map.entry("qwen35", DELTA_NET),
+            Map.entry("qwen35moe", DELTA_NET_EXPERTS),
+            Map.entry("qwen3next", DELTA_NET_EXPERTS),
+            Map.entry("lfm2", CONVOLUTION),
+            Map.entry("lfm2moe", CONVOLUTION),
+            Map.entry("granitehybrid", MAMBA),
+            Map.entry("nemotron_h", MAMBA),
+            Map.entry("nemotron_h_moe", MAMBA),
+            Map.entry("deepseek2", LATENT),
+            Map.entry("glm-dsa", LATENT),
+            Map.entry("gpt-oss", new Needs("attention sinks and clamped gates", Architecture.QWEN3MOE)),
+            Map.entry("cohere2", new Needs("norms that take off the mean (LayerNorm)", Architecture.LLAMA)),
+            Map.entry("gemma4", new Needs("heads of two sizes and caches that layers share", Architecture.GEMMA3)),
+            Map.entry("gemma3n", new Needs("embeddings for each layer", Architecture.GEMMA3)),
+            Map.entry("llama4", new Needs("attention in chunks", Architecture.LLAMA)),
+            Map.entry("bert", ENCODER),
+            Map.entry("nomic-bert", ENCODER),
+            Map.entry("nomic-bert-moe", ENCODER),
+            Map.entry("modern-bert", ENCODER),
+            Map.entry("gemma-embedding", ENCODER));
+
+    private UnsupportedArchitectures() {}
+
+    /** The refusal of a file of the architecture {@code name}. */
+    static UnsupportedModelException refusal(String name) {
+        Needs needs = NEEDS.get(name);
+        String why = needs == null
+                ? "."
+                : ": it needs " + needs.what + ". The nearest that is: " + needs.nearest.key() + ".";
+        return new UnsupportedModelException("The architecture \"" + name + "\" is not supported" + why
+                + " Supported are: "
+                + String.join(
+                        ", ",
+                        Arrays.stream(Architecture.values())
+                                .map(Architecture::key)
+                                .toList())
+                + ".");
+    }
+}
