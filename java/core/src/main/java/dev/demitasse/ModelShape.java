@@ -58,9 +58,8 @@ public record ModelShape(
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
         if (config.isMixture()) {
-            throw new UnsupportedModelException(
-                    "The model is a mixture of experts: for such models speed is not predicted,"
-                            + " nor channels scaled, yet.");
+            throw new UnsupportedModelException("The model is a mixture of experts: for such models speed is not"
+                    + " predicted, no importance matrix is collected, and channels are not scaled yet.");
         }
         int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
         String architecture = config.architecture().key();

@@ -146,6 +146,14 @@ class StrangeModelTest {
         assertRefused("mistral3", "mistral3.rope.scaling.yarn_beta_fast", number(-1f), ModelFormatException.class);
         assertRefused("mistral3", "mistral3.rope.scaling.yarn_log_multiplier", number(-4f), ModelFormatException.class);
         assertRefused("qwen2vl", "qwen2vl.rope.dimension_sections", angles, UnsupportedModelException.class);
+        MetadataValue all = MetadataValue.array(MetadataType.INT32, new int[] {2, 1, 1, 0});
+        assertRefused("glm4", "glm4.rope.dimension_sections", all, UnsupportedModelException.class);
+        assertRefused(
+                "mistral3",
+                "mistral3.rope.dimension_count",
+                number(16),
+                UnsupportedModelException.class,
+                "temperature");
         assertRefused(
                 "mistral3", "mistral3.rope.scaling.original_context_length", number(0), ModelFormatException.class);
     }
@@ -167,6 +175,44 @@ class StrangeModelTest {
                 .as("%s = %s", key, value)
                 .isInstanceOf(type)
                 .hasMessageContaining(words);
+    }
+
+    /** Norms that a family has are not left out because others do without. */
+    @ParameterizedTest
+    @ValueSource(strings = {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"})
+    void aMissingNormIsADamagedFile(String name) throws IOException {
+        Path file = folder.resolve("damaged.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny("gemma3"))) {
+            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
+            source.metadata().all().forEach(writer::metadata);
+            ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+            for (GgufTensor tensor : source.tensors()) {
+                if (!tensor.name().equals(name)) {
+                    writer.tensor(
+                            tensor.name(), tensor.dimensions(), tensor.data().toArray(number));
+                }
+            }
+            writer.write(file);
+        }
+        assertThatThrownBy(() -> Model.load(file, OPTIONS).close())
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining(name);
+    }
+
+    /** A block behind the layers is left out, however it looks; one that is counted as a layer is not. */
+    @Test
+    void blocksThatPredictFurtherTokensAreLeftOut() throws IOException {
+        int[] prompt = Golden.ints(Golden.tinyAnswer("glm4moe").get("tokens"));
+        Path file = model(
+                "glm4moe",
+                w -> w.metadata("glm4moe.block_count", number(4))
+                        .metadata("glm4moe.nextn_predict_layers", number(1))
+                        .tensor("blk.3.nextn.eh_proj.weight", new long[] {64, 32}, new float[64 * 32]));
+        assertThat(lastLogits(file, prompt)).isEqualTo(lastLogits(Golden.tiny("glm4moe"), prompt));
+        Path other = model("glm4moe", w -> w.tensor("blk.3.nextn.eh_proj.weight", new long[] {64}, new float[64]));
+        assertThatThrownBy(() -> Model.load(other, OPTIONS).close())
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("blk.3.nextn.eh_proj.weight");
     }
 
     /** The same model whether its windows are listed, or told by a period. */

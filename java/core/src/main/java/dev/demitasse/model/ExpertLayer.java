@@ -5,6 +5,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.Projection;
+import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -42,6 +43,10 @@ final class ExpertLayer implements AutoCloseable {
         this.activation = activation;
         this.hidden = hidden;
         long places = (long) maximumRows * routing.used();
+        if (places * Math.max(hidden, width) > Integer.MAX_VALUE) {
+            throw new UsageException("A batch of " + maximumRows + " rows with " + routing.used() + " experts each of "
+                    + Math.max(hidden, width) + " numbers is too large; take fewer rows a batch.");
+        }
         try {
             logits = allocate(maximumRows, routing.experts());
             inputs = allocate(places, hidden);

@@ -59,7 +59,8 @@ public record ModelConfig(
 
     private static final int MAXIMUM_WIDTH = 1 << 20;
     private static final int MAXIMUM_LAYERS = 1024;
-    private static final int MAXIMUM_EXPERTS = 4096;
+    private static final int MAXIMUM_EXPERTS = 2048;
+    private static final int MAXIMUM_USED_EXPERTS = 256;
 
     /** Copies the lists. */
     public ModelConfig {
@@ -131,7 +132,7 @@ public record ModelConfig(
             int trained = bounded("context_length", 1, Integer.MAX_VALUE);
             List<RopeFrequencies> ropes = new ArrayList<>();
             List<Layer> layers =
-                    layers(layerCount, ropes(headDim, trained, factors, Math.min(context, trained)), ropes);
+                    layers(layerCount, headDim, ropes(headDim, trained, factors, Math.min(context, trained)), ropes);
             float epsilon = positive("attention.layer_norm_rms_epsilon", 1e-5f);
             float residualScale = residualScale();
             float embeddingScale = factor("embedding_scale", traits.scaledEmbedding ? (float) Math.sqrt(hidden) : 1);
@@ -171,7 +172,7 @@ public record ModelConfig(
                         "The model's experts form " + groups + " groups; such models are not supported yet.");
             }
             int id = metadata.integer(prefix + "expert_gating_func", 0);
-            Routing.Score score = Routing.Score.SOFTMAX;
+            Routing.Score score = traits.sigmoidExperts ? Routing.Score.SIGMOID : Routing.Score.SOFTMAX;
             for (Routing.Score each : Routing.Score.values()) {
                 score = each.id() == id ? each : score;
             }
@@ -181,7 +182,7 @@ public record ModelConfig(
             boolean normalized = metadata.bool(prefix + "expert_weights_norm", traits.normalizedExperts);
             return new Routing(
                     experts,
-                    bounded("expert_used_count", 1, experts),
+                    bounded("expert_used_count", 1, Math.min(experts, MAXIMUM_USED_EXPERTS)),
                     score,
                     normalized,
                     factor("expert_weights_scale", 1));
@@ -253,13 +254,14 @@ public record ModelConfig(
             for (int i = 0; sections != null && i < sections.length; i++) {
                 sum += sections[i];
             }
-            if (sections != null && sum != dimensions / 2) {
+            if (sections != null && (sum != dimensions / 2 || traits.noRopeSections)) {
                 throw new UnsupportedModelException("The sections of RoPE have " + sum + " angles, " + dimensions
-                        + " elements have " + dimensions / 2 + "; such models are not supported.");
+                        + " elements have " + dimensions / 2 + "; such models of the architecture \""
+                        + architecture.key() + "\" are not supported.");
             }
         }
 
-        private List<Layer> layers(int count, RopeFrequencies[] ropes, List<RopeFrequencies> used) {
+        private List<Layer> layers(int count, int headDim, RopeFrequencies[] ropes, List<RopeFrequencies> used) {
             int window = Math.max(0, metadata.integer(prefix + "attention.sliding_window", 0));
             boolean[] windowed = windowed(count, window);
             boolean anyRope = !traits.ropeSwitch || metadata.bool(prefix + "rope.scaling.finetuned", true);
@@ -267,20 +269,29 @@ public record ModelConfig(
             float temperature = metadata.number(prefix + "attention.temperature_scale", 0);
             RopeFrequencies[] queryRopes = ropes.clone();
             for (int i = 0; temperature != 0 && i < ropes.length; i++) {
-                String key = "rope.scaling.original_context_length";
-                queryRopes[i] = ropes[i].withTemperature(temperature, bounded(key, 1, Integer.MAX_VALUE));
+                queryRopes[i] = ropes[i].withTemperature(temperature, temperaturePositions());
             }
             List<Layer> layers = new ArrayList<>();
             for (int layer = 0; layer < count; layer++) {
                 boolean none = traits.noRopePeriod > 0 && (layer + 1) % traits.noRopePeriod == 0;
                 boolean rotates = anyRope && !none && (windowed[layer] || !onlyInWindows);
                 int kind = windowed[layer] ? 1 : 0;
+                if (temperature != 0 && (!rotates || ropes[kind].dimensions() != headDim)) {
+                    throw new UnsupportedModelException("Queries of layer " + layer
+                            + " have a temperature, and are not rotated as a whole; such models are not supported.");
+                }
                 layers.add(new Layer(
                         windowed[layer] ? window : 0,
                         rotates ? index(used, queryRopes[kind]) : Layer.NO_ROPE,
                         rotates ? index(used, ropes[kind]) : Layer.NO_ROPE));
             }
             return layers;
+        }
+
+        /** After so many positions the temperature of queries grows. */
+        private int temperaturePositions() {
+            String key = "rope.scaling.original_context_length";
+            return bounded(metadata.has(prefix + key) ? key : "context_length", 1, Integer.MAX_VALUE);
         }
 
         private static int index(List<RopeFrequencies> used, RopeFrequencies rope) {

@@ -94,7 +94,7 @@ public final class Transformer implements AutoCloseable {
 
         @Override
         public boolean readsBack() {
-            return experts != null;
+            return Transformer.this.readsBack();
         }
 
         @Override
@@ -399,6 +399,11 @@ public final class Transformer implements AutoCloseable {
     /** The hyperparameters. */
     public ModelConfig config() {
         return config;
+    }
+
+    /** Whether the host waits for results within a pass, so that a step started early would be waited for, too. */
+    public boolean readsBack() {
+        return experts != null;
     }
 
     /** The most rows of a batch. */

@@ -161,7 +161,7 @@ public final class Weights implements AutoCloseable {
                 new int[] {queries, keys, keys},
                 hidden);
         Parts attentionOutput = part(p + "attn_output", hidden, queries);
-        BlockNorms norms = norms(p, hidden);
+        BlockNorms norms = norms(p, hidden, config.architecture().traits().postNormsOnly);
         requireNotRotated(p + "attn_q", norms.attention == null && attention.rotated);
         FeedForward feedForward = feedForward(p, config);
         requireNotRotated(
@@ -264,10 +264,9 @@ public final class Weights implements AutoCloseable {
 
     /**
      * Which norms there are, by which tensors there are: a norm after attention is the one before the feed-forward
-     * layer where the file has none of that name and none after it; a block that normalizes what its parts return need
-     * not normalize what they get.
+     * layer where the file has none of that name and none after it.
      */
-    private BlockNorms norms(String p, int hidden) {
+    private BlockNorms norms(String p, int hidden, boolean postNormsOnly) {
         Buffer attention = optional(p + "attn_norm.weight", hidden);
         Buffer postAttention = optional(p + "post_attention_norm.weight", hidden);
         Buffer feedForward = optional(p + "ffn_norm.weight", hidden);
@@ -276,10 +275,10 @@ public final class Weights implements AutoCloseable {
             feedForward = postAttention;
             postAttention = null;
         }
-        if (attention == null && postAttention == null) {
+        if (attention == null && (postAttention == null || !postNormsOnly)) {
             throw missing(p + "attn_norm.weight");
         }
-        if (feedForward == null && postFeedForward == null) {
+        if (feedForward == null && (postFeedForward == null || !postNormsOnly)) {
             throw missing(p + "ffn_norm.weight");
         }
         return new BlockNorms(attention, postAttention, feedForward, postFeedForward);

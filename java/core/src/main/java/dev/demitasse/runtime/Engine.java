@@ -243,7 +243,8 @@ public final class Engine implements AutoCloseable {
             flight = launch(batch, new TokenIds.Given(batch.ids()));
         }
         TokenBuffer choices = flight.choices;
-        if (choices != null && flight.failure == null && device.runsAhead() && flight.isForAll()) {
+        boolean runsAhead = device.runsAhead() && !transformer.readsBack();
+        if (choices != null && flight.failure == null && runsAhead && flight.isForAll()) {
             Batch next = scheduler.following(flight.batch, contextLength);
             ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
         }

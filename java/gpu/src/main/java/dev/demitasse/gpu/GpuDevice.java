@@ -30,6 +30,9 @@ public abstract class GpuDevice implements Device {
     /** Columns of a row of logits, at most: weights are multiples of 2^-40, and their sums have 64 bits. */
     public static final int MOST_SAMPLE_COLUMNS = 1 << 18;
 
+    /** Numbers that kernels load and store at once. */
+    private static final int ALIGNED = 4;
+
     private final ActivationType activations;
     private final GpuMemory memory;
     private final ListRunner<?, ?> runner;
@@ -190,9 +193,16 @@ public abstract class GpuDevice implements Device {
         linear(address(x), 0, rows, projections);
     }
 
-    /** Each group has launches of its own. */
+    /** Each group has launches of its own; its rows begin where kernels load and store several numbers at once. */
     @Override
     public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        for (GroupedProjection projection : projections) {
+            LinearWeight weight = projection.weights().getFirst();
+            if (weight.rows() % ALIGNED != 0 || weight.columns() % ALIGNED != 0) {
+                throw new UsageException(name() + ": groupedLinear takes matrices of a multiple of " + ALIGNED
+                        + " rows and columns, not " + weight.rows() + " × " + weight.columns() + ".");
+            }
+        }
         for (int g = 0; g + 1 < starts.length; g++) {
             Projection[] own = GroupedProjection.ofGroup(g, projections);
             long columns = own[0].weight().columns();

@@ -29,8 +29,8 @@ import java.util.List;
  * all that were called before, when a buffer is read.
  */
 final class NativeDevice implements Device {
-    /** Groups whose products stand in the list together. */
-    private static final int MOST_GROUPS = 256;
+    /** Commands of groups that stand in the list together. */
+    private static final int MOST_GROUP_COMMANDS = 1024;
 
     private static final int[] WITHOUT_MERGE = {Boundary.Op.ATTENTION};
     private static final int[] WITH_MERGE = {Boundary.Op.ATTENTION, Boundary.Op.ATTENTION_MERGE};
@@ -200,7 +200,7 @@ final class NativeDevice implements Device {
                 Projection[] own = GroupedProjection.ofGroup(g, projections);
                 groups.add(new Rows(starts[g], starts[g + 1] - starts[g], own));
             }
-            if (groups.size() == MOST_GROUPS) {
+            if ((groups.size() + 1L) * (1 + projections.length) > MOST_GROUP_COMMANDS) {
                 multiply(address(x), groups);
                 groups.clear();
             }

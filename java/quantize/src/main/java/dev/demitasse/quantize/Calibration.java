@@ -2,6 +2,7 @@ package dev.demitasse.quantize;
 
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
+import dev.demitasse.ModelShape;
 import dev.demitasse.device.LinearObserver;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.gguf.Gguf;
@@ -58,6 +59,9 @@ public final class Calibration {
     public static ImportanceMatrix collect(
             Path model, ModelOptions options, String text, String textName, int window, WindowListener progress) {
         Sums sums = new Sums();
+        try (Gguf file = Gguf.open(model)) {
+            ModelShape.of(file); // refuses a mixture: an entry for all experts together is no importance matrix
+        }
         try (Gguf file = Gguf.open(model);
                 Model loaded = Model.load(file, options.withContextLength(window), sums)) {
             List<int[]> windows = Windows.of(loaded, text, window);
