@@ -42,6 +42,13 @@ sealed interface FeedForward {
             @Nullable Dense shared,
             @Nullable LinearWeight sharedGate)
             implements FeedForward {
+        /** Copies the lists once, so that no step has to. */
+        public Experts {
+            gates = List.copyOf(gates);
+            ups = List.copyOf(ups);
+            downs = List.copyOf(downs);
+        }
+
         @Override
         public int width() {
             return ups.getFirst().rows();

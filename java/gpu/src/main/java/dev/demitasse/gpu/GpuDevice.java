@@ -203,10 +203,13 @@ public abstract class GpuDevice implements Device {
                         + " rows and columns, not " + weight.rows() + " × " + weight.columns() + ".");
             }
         }
+        long rowBytes = (long) projections[0].weights().getFirst().columns() * Float.BYTES;
         for (int g = 0; g + 1 < starts.length; g++) {
-            Projection[] own = GroupedProjection.ofGroup(g, projections);
-            long columns = own[0].weight().columns();
-            linear(address(x) + starts[g] * columns * Float.BYTES, starts[g], starts[g + 1] - starts[g], own);
+            int rows = starts[g + 1] - starts[g];
+            if (rows > 0) { // most experts have none
+                Projection[] own = GroupedProjection.ofGroup(g, projections);
+                linear(address(x) + starts[g] * rowBytes, starts[g], rows, own);
+            }
         }
     }
 

@@ -61,15 +61,14 @@ public final class Calibration {
         Sums sums = new Sums();
         try (Gguf file = Gguf.open(model)) {
             ModelShape.of(file); // refuses a mixture: an entry for all experts together is no importance matrix
-        }
-        try (Gguf file = Gguf.open(model);
-                Model loaded = Model.load(file, options.withContextLength(window), sums)) {
-            List<int[]> windows = Windows.of(loaded, text, window);
-            for (int w = 0; w < windows.size(); w++) {
-                loaded.evaluate(windows.get(w), window, (position, logits) -> {});
-                progress.ran(w + 1, windows.size());
+            try (Model loaded = Model.load(file, options.withContextLength(window), sums)) {
+                List<int[]> windows = Windows.of(loaded, text, window);
+                for (int w = 0; w < windows.size(); w++) {
+                    loaded.evaluate(windows.get(w), window, (position, logits) -> {});
+                    progress.ran(w + 1, windows.size());
+                }
+                return new ImportanceMatrix(sums.entries(), List.of(textName), windows.size(), window);
             }
-            return new ImportanceMatrix(sums.entries(), List.of(textName), windows.size(), window);
         }
     }
 }
