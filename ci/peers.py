@@ -30,7 +30,10 @@ SHAPES = {
     "llama-3.2-1b": ("llama", 2048, 16, 32, 8, 64, 8192, 128256, 500000.0, 0, 0),
     "qwen3-4b": ("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, 1000000.0, 0, 0),
     "qwen3-30b-a3b-6-layers": ("qwen3moe", 2048, 6, 32, 4, 128, 768, 151936, 1000000.0, 128, 8),
+    "qwen35-24-layers": ("qwen35", 2048, 24, 8, 2, 256, 6144, 151936, 10000000.0, 0, 0),
 }
+# Gated delta nets, which are three of four layers: heads of keys and of values, elements of a head, kernel
+DELTA_NETS = {"qwen35": (16, 16, 128, 4)}
 # bytes of a block, its elements, and where its FP16 scales are
 TYPES = {"Q4_0": (18, 32, (0,)), "Q8_0": (34, 32, (0,)), "Q4_K": (144, 256, (0, 2))}
 
@@ -127,7 +130,14 @@ def synthesize(tokenizer, target, shape, kind):
     w.add_head_count_kv(kv_heads)
     w.add_key_length(head_dim)
     w.add_value_length(head_dim)
-    w.add_rope_dimension_count(head_dim)
+    net = DELTA_NETS.get(arch)
+    w.add_rope_dimension_count(head_dim // 4 if net else head_dim)
+    if net:
+        w.add_array(f"{arch}.rope.dimension_sections", [11, 11, 10, 0])
+        w.add_uint32(f"{arch}.full_attention_interval", 4)
+        for key, value in zip(("group_count", "time_step_rank", "state_size", "conv_kernel"), net):
+            w.add_uint32(f"{arch}.ssm.{key}", value)
+        w.add_uint32(f"{arch}.ssm.inner_size", net[1] * net[2])
     w.add_rope_freq_base(base)
     w.add_layer_norm_rms_eps(1e-5)
     w.add_tokenizer_model("gpt2")
@@ -151,19 +161,41 @@ def synthesize(tokenizer, target, shape, kind):
     def ones(name, count):
         w.add_tensor(name, numpy.ones(count, dtype=numpy.float32))
 
+    def normal(name, *shape, scale=0.1):
+        w.add_tensor(name, scale * random.standard_normal(shape, dtype=numpy.float32))
+
+    def delta_net(b):
+        key_heads, value_heads, dim, kernel = net
+        channels = (2 * key_heads + value_heads) * dim
+        matrix(b + "attn_qkv.weight", channels, hidden)
+        matrix(b + "attn_gate.weight", value_heads * dim, hidden)
+        matrix(b + "ssm_out.weight", hidden, value_heads * dim)
+        normal(b + "ssm_beta.weight", value_heads, hidden, scale=hidden**-0.5)
+        normal(b + "ssm_alpha.weight", value_heads, hidden, scale=hidden**-0.5)
+        normal(b + "ssm_conv1d.weight", channels, kernel, scale=0.5)
+        normal(b + "ssm_dt.bias", value_heads)
+        w.add_tensor(b + "ssm_a", -numpy.ones(value_heads, dtype=numpy.float32))
+        ones(b + "ssm_norm.weight", dim)
+
+    def attention(b):
+        if arch.startswith("qwen3"):
+            ones(b + "attn_q_norm.weight", head_dim)
+            ones(b + "attn_k_norm.weight", head_dim)
+        matrix(b + "attn_q.weight", heads * head_dim * (2 if net else 1), hidden)
+        matrix(b + "attn_k.weight", kv_heads * head_dim, hidden)
+        matrix(b + "attn_v.weight", kv_heads * head_dim, hidden)
+        matrix(b + "attn_output.weight", hidden, heads * head_dim)
+
     matrix("token_embd.weight", vocabulary, hidden)
     ones("output_norm.weight", hidden)
     for layer in range(layers):
         b = f"blk.{layer}."
         ones(b + "attn_norm.weight", hidden)
-        ones(b + "ffn_norm.weight", hidden)
-        if arch.startswith("qwen3"):
-            ones(b + "attn_q_norm.weight", head_dim)
-            ones(b + "attn_k_norm.weight", head_dim)
-        matrix(b + "attn_q.weight", heads * head_dim, hidden)
-        matrix(b + "attn_k.weight", kv_heads * head_dim, hidden)
-        matrix(b + "attn_v.weight", kv_heads * head_dim, hidden)
-        matrix(b + "attn_output.weight", hidden, heads * head_dim)
+        ones(b + ("post_attention_norm.weight" if net else "ffn_norm.weight"), hidden)
+        if net and (layer + 1) % 4:
+            delta_net(b)
+        else:
+            attention(b)
         several = [experts] if experts else []
         suffix = "_exps.weight" if experts else ".weight"
         if experts:

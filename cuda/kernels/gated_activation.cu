@@ -1,5 +1,5 @@
-// Computes: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form. Where wanted it also quantizes what it
-//           writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, or g up. Where wanted it also
+//           quantizes what it writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -10,8 +10,10 @@
 
 namespace demitasse {
 
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY };
+
 struct GatedActivationArgs {
-    int64_t gelu;
+    Gate function;
     const float* gate;
     const float* up;
     int64_t columns;
@@ -20,6 +22,19 @@ struct GatedActivationArgs {
 };
 
 DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
+
+DEVICE float gate_factor(Gate function, float g) {
+    switch (function) {
+        case Gate::SILU:
+            return g * sigmoid(g);
+        case Gate::GELU:
+            return g * sigmoid(1.5957691216f * (g * (0.044715f * (g * g) + 1)));
+        case Gate::SIGMOID:
+            return sigmoid(g);
+        default:
+            return g;
+    }
+}
 
 }  // namespace demitasse
 
@@ -37,9 +52,7 @@ KERNEL(demitasse::GATE_THREADS) gated_activation(const demitasse::GatedActivatio
     load_columns(value, a.up + at, k, columns);
 #pragma unroll
     for (int i = 0; i < LANE_COLUMNS; i++) {
-        const float g = gate[i];
-        const float argument = a.gelu != 0 ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
-        value[i] = g * sigmoid(argument) * value[i];
+        value[i] *= gate_factor(a.function, gate[i]);
     }
     store_columns(a.out + at, k, columns, value);
     if (a.quantized.q != nullptr) {

@@ -1,5 +1,5 @@
 // Computes: out = gate(g) up; SiLU: g sigmoid(g); GELU (tanh approximation): g sigmoid(2 u) with
-//           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u).
+//           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u); sigmoid(g); or g itself.
 // Layout:   FP32; out may be either input.
 // Requires: nothing.
 // Accuracy: that of exp in simd.h.
@@ -19,11 +19,18 @@ inline void gated_activation(const Command& command, int task, Worker&) {
     int64_t to = from + FUNCTION_BLOCK < a.count ? from + FUNCTION_BLOCK : a.count;
     for_lanes(from, to, [&](int64_t i, int count) {
         F32 g = load_lanes(a.gate + i, count);
-        F32 argument = g;
-        if (a.gelu != 0) {
-            argument = mul(mul(add(mul(mul(g, g), set1(0.044715f)), set1(1)), g), set1(1.5957691216f));
+        F32 factor = g;
+        if (a.function != Gate::IDENTITY) {
+            F32 argument = g;
+            if (a.function == Gate::GELU) {
+                argument = mul(mul(add(mul(mul(g, g), set1(0.044715f)), set1(1)), g), set1(1.5957691216f));
+            }
+            factor = sigmoid(argument);
+            if (a.function != Gate::SIGMOID) {
+                factor = mul(g, factor);
+            }
         }
-        store_lanes(a.out + i, mul(mul(g, sigmoid(argument)), load_lanes(a.up + i, count)), count);
+        store_lanes(a.out + i, mul(factor, load_lanes(a.up + i, count)), count);
     });
 }
 

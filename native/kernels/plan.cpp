@@ -51,6 +51,10 @@ Plan plan(const Command& c) {
             return attention_plan(c.attention);
         case Op::ATTENTION_MERGE:
             return {static_cast<int>(c.attention.block_count), 0};
+        case Op::CONVOLVE:
+            return {static_cast<int>(pieces(c.convolve.channels, CONVOLVE_CHANNELS)), 0};
+        case Op::DELTA_RULE:
+            return {static_cast<int>(c.delta_rule.heads), 0};
         case Op::GATED_ACTIVATION:
             return {static_cast<int>(pieces(c.gated_activation.count, FUNCTION_BLOCK)), 0};
         case Op::ADD:

@@ -3,6 +3,8 @@
 
 #include "add.h"
 #include "attention.h"
+#include "convolve.h"
+#include "delta_rule.h"
 #include "embed.h"
 #include "gated_activation.h"
 #include "gather_rows.h"
@@ -18,8 +20,8 @@
 namespace demitasse::DM_ISA {
 
 inline constexpr Kernel KERNELS[] = {
-    embed,     gather_rows,     rms_norm,         quantize_rows, quantize_panels, linear, rope, rotate, kv_append,
-    attention, attention_merge, gated_activation, add,           soft_cap,        pack,
+    embed,     gather_rows,     rms_norm, quantize_rows, quantize_panels,  linear, rope,     rotate, kv_append,
+    attention, attention_merge, convolve, delta_rule,    gated_activation, add,    soft_cap, pack,
 };
 
 static_assert(sizeof KERNELS / sizeof KERNELS[0] == static_cast<int>(Op::COUNT), "one kernel an operation");

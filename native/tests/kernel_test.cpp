@@ -10,6 +10,7 @@
 #include "demitasse/demitasse.h"
 #include "hadamard.h"
 #include "reference.h"
+#include "states.h"
 
 namespace demitasse::test {
 namespace {
@@ -194,7 +195,8 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
         std::vector<Command> commands{command(Op::RMS_NORM), command(Op::GATED_ACTIVATION), command(Op::ADD),
                                       command(Op::SOFT_CAP, 2)};
         commands[0].rms_norm = {x.data(), y.data(), rows, columns, 1e-5f, normed.data()};
-        commands[1].gated_activation = {columns % 2, x.data(), y.data(), rows * columns, gated.data()};
+        commands[1].gated_activation = {static_cast<Gate>(columns % 4), x.data(), y.data(), rows * columns,
+                                        gated.data()};
         commands[2].add = {sum.data(), y.data(), rows * columns};
         commands[3].soft_cap = {sum.data(), rows * columns, 3};
         device.run(commands);
@@ -212,7 +214,8 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
             double tanh = std::tanh(0.7978845608 * (g + 0.044715 * g * g * g));
             expected_norm.push_back(g / std::sqrt(squares / static_cast<double>(columns) + 1e-5) *
                                     static_cast<double>(y[i - row]));
-            expected_gate.push_back((columns % 2 == 0 ? g / (1 + std::exp(-g)) : g / 2 * (1 + tanh)) * u);
+            const double functions[] = {g / (1 + std::exp(-g)), g / 2 * (1 + tanh), 1 / (1 + std::exp(-g)), g};
+            expected_gate.push_back(functions[columns % 4] * u);
             expected_sum.push_back(3 * std::tanh((g + u) / 3));
         }
         check_close(normed, expected_norm, 1e-10, "rms_norm of " + std::to_string(columns));
@@ -232,6 +235,85 @@ void test_rotate(const Device& device, std::mt19937& random) {
         rotate.rotate = {x.data(), ROWS, HEADS, dim};
         device.run({rotate});
         check_close(x, expected, 1e-10, "rotate heads of " + std::to_string(dim));
+    }
+}
+
+// Rows of one sequence, whose state is at first what must not count, in two runs that cut its rows where it hurts.
+struct StateRows {
+    static constexpr int64_t ROWS = 7;
+    static constexpr int64_t CUT = 2;
+    static constexpr int32_t SLOT = 1;
+    int32_t page = SLOT;
+    const int32_t* tables[ROWS];
+    int32_t positions[ROWS];
+    BatchRows parts[2];
+
+    StateRows() : parts{{CUT, positions, tables}, {ROWS - CUT, positions + CUT, tables + CUT}} {
+        for (int32_t row = 0; row < ROWS; row++) {
+            tables[row] = &page;
+            positions[row] = row;
+        }
+    }
+};
+
+void test_convolve(const Device& device, std::mt19937& random) {
+    constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
+    const StateRows rows;
+    for (int64_t channels : {1, 15, 64, 300, 1030}) {
+        for (int64_t kernel : {2, 3, 4}) {
+            const size_t count = static_cast<size_t>(channels);
+            const Numbers x = numbers(StateRows::ROWS * count, random);
+            const Numbers weight = numbers(static_cast<size_t>(kernel) * count, random);
+            Numbers state(2 * static_cast<size_t>(kernel - 1) * count, NOT_A_NUMBER);
+            Numbers out(x.size());
+            const int64_t silu = kernel % 2;
+            for (int64_t part : {0, 1}) {
+                Command convolve = command(Op::CONVOLVE);
+                const int64_t at = part * StateRows::CUT * channels;
+                convolve.convolve = {x.data() + at, weight.data(), channels,          kernel,
+                                     silu,          state.data(),  &rows.parts[part], out.data() + at};
+                device.run({convolve});
+            }
+            check_close(out, convolved(x, weight, count, static_cast<size_t>(kernel), silu != 0), 1e-10,
+                        "convolve " + std::to_string(channels) + " channels by " + std::to_string(kernel));
+        }
+    }
+}
+
+void test_delta_rule(const Device& device, std::mt19937& random) {
+    constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
+    constexpr size_t ROWS = StateRows::ROWS;
+    const StateRows rows;
+    for (const DeltaCase& c :
+         {DeltaCase{1, 1, 1, 0}, {2, 4, 16, 0}, {2, 4, 20, 1}, {1, 3, 64, 0}, {2, 2, 128, 1}, {1, 1, 250, 0}}) {
+        const Numbers x = numbers(ROWS * c.columns(), random);
+        const Numbers b = numbers(ROWS * c.width(), random);
+        const Numbers a = numbers(ROWS * c.width(), random);
+        const Numbers bias = numbers(c.width(), random);
+        Numbers rate = numbers(c.width(), random);
+        std::transform(rate.begin(), rate.end(), rate.begin(), [](float value) { return -std::fabs(value); });
+        Numbers state(2 * c.values() * static_cast<size_t>(c.dim), NOT_A_NUMBER);
+        Numbers out(ROWS * c.values());
+        for (size_t part : {0u, 1u}) {
+            const size_t first = part * StateRows::CUT;
+            Command delta = command(Op::DELTA_RULE);
+            delta.delta_rule = {x.data() + first * c.columns(),
+                                b.data() + first * c.width(),
+                                a.data() + first * c.width(),
+                                bias.data(),
+                                rate.data(),
+                                c.key_heads,
+                                c.heads,
+                                c.dim,
+                                c.grouped,
+                                1e-6f,
+                                state.data(),
+                                &rows.parts[part],
+                                out.data() + first * c.values()};
+            device.run({delta});
+        }
+        check_close(out, delta_ruled(c, x, b, a, bias, rate, 1e-6), 1e-9,
+                    "delta_rule of " + std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
     }
 }
 
@@ -475,6 +557,8 @@ int main(int argc, char** argv) {
             test_special_values(*device, cases, random);
             test_small_operations(*device, cases, random);
             test_rotate(*device, random);
+            test_convolve(*device, random);
+            test_delta_rule(*device, random);
             test_attention(*device, cases, random);
         }
         test_order(set, random);

@@ -1,5 +1,5 @@
-// Computes: out = g sigmoid(g) up (SiLU), or GELU(g) up by its tanh form. Where wanted it also quantizes what it
-//           writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, or g up. Where wanted it also
+//           quantizes what it writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.h says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -8,8 +8,10 @@
 // Why:      bound by memory and by the launch: eight items have a group of 32 columns, which they quantize on the way.
 #include "quantize.h"
 
+enum Gate { GATE_SILU, GATE_GELU, GATE_SIGMOID, GATE_IDENTITY };
+
 typedef struct GatedActivationArgs {
-    long gelu;
+    long function;  // a Gate
     long gate;
     long up;
     long columns;
@@ -29,8 +31,10 @@ KERNEL(GATE_ITEMS) gated_activation(global const uchar* gate, global const uchar
     const int k = item() * 4;
     const int columns = a.columns - first < GATE_COLUMNS ? (int)(a.columns - first) : GATE_COLUMNS;
     const float4 g = load_columns(READ(float, gate, a.gate) + at, k, columns);
-    const float4 argument = a.gelu != 0 ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
-    const float4 value = g * (1 / (1 + exp(-argument))) * load_columns(READ(float, up, a.up) + at, k, columns);
+    const float4 argument = a.function == GATE_GELU ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
+    const float4 sigmoid = 1 / (1 + exp(-argument));
+    const float4 factor = a.function == GATE_IDENTITY ? g : a.function == GATE_SIGMOID ? sigmoid : g * sigmoid;
+    const float4 value = factor * load_columns(READ(float, up, a.up) + at, k, columns);
     store_columns(WRITE(float, out, a.out) + at, k, columns, value);
 #if QUANTIZES
     store_quantized(integers, a.quantized, row, (int)first + k, value, 0, shared);

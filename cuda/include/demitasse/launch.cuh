@@ -147,4 +147,11 @@ constexpr DEVICE int prefill_stride(int dim) { return dim + 8; }  // elements: e
 constexpr DEVICE int prefill_elements(int dim) { return dim * PAGE + prefill_stride(dim) * (PAGE + PREFILL_ROWS); }
 constexpr DEVICE int prefill_shared_bytes(int dim) { return 2 * prefill_elements(dim); }
 
+// ---- states (states.cuh)
+
+constexpr int DELTA_THREADS = 128;                                                           // delta_rule: four warps
+constexpr DEVICE int delta_dim(int dim) { return dim <= 64 ? 64 : dim <= 128 ? 128 : 256; }  // the kernel's, at most
+constexpr DEVICE int delta_columns(int dim) { return dim <= 128 ? 8 : 4; }  // of a head's state, a warp's
+constexpr DEVICE int delta_blocks(int dim) { return (dim + 4 * delta_columns(dim) - 1) / (4 * delta_columns(dim)); }
+
 }  // namespace demitasse

@@ -36,6 +36,8 @@ enum class Op : int64_t {
     KV_APPEND,
     ATTENTION,
     ATTENTION_MERGE,
+    CONVOLVE,
+    DELTA_RULE,
     GATED_ACTIVATION,
     ADD,
     SOFT_CAP,
@@ -48,6 +50,9 @@ enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 
 // How results of linear are written.
 enum class OutputType : int64_t { F32, F16, BF16 };
+
+// The function of a gate.
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY };
 
 // Elements of a key-value cache.
 enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
@@ -217,8 +222,36 @@ struct AttentionArgs {
     float* states;
 };
 
+// A sequence's state is the one with the number of its first page.
+struct ConvolveArgs {
+    const float* x;
+    const float* weight;
+    int64_t channels;
+    int64_t kernel;
+    int64_t silu;
+    float* state;
+    const BatchRows* rows;
+    float* out;
+};
+
+struct DeltaRuleArgs {
+    const float* x;
+    const float* b;
+    const float* a;
+    const float* bias;
+    const float* rate;
+    int64_t key_heads;
+    int64_t heads;
+    int64_t head_dim;
+    int64_t grouped;
+    alignas(8) float epsilon;
+    float* state;
+    const BatchRows* rows;
+    float* out;
+};
+
 struct GatedActivationArgs {
-    int64_t gelu;
+    Gate function;
     const float* gate;
     const float* up;
     int64_t count;
@@ -266,6 +299,8 @@ struct Command {
         RotateArgs rotate;
         KvAppendArgs kv_append;
         AttentionArgs attention;
+        ConvolveArgs convolve;
+        DeltaRuleArgs delta_rule;
         GatedActivationArgs gated_activation;
         AddArgs add;
         SoftCapArgs soft_cap;

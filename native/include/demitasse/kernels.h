@@ -33,13 +33,15 @@ const KernelTable* table_neon();
 const KernelTable* table_dotprod();
 const KernelTable* table_i8mm();
 
-constexpr int ADD_BLOCK = 4096;       // elements of a task of add
-constexpr int FUNCTION_BLOCK = 1024;  // elements of a task of an operation with exponentials
-constexpr int NORM_ELEMENTS = 4096;   // elements of a task of rms_norm, at least one row
-constexpr int ROTATE_ROWS = 16;       // rows of a task of rotate
-constexpr int APPEND_ROWS = 16;       // rows of a task of kv_append
-constexpr int QUANTIZE_ROWS = 8;      // rows of a task of quantization
-constexpr int GEMV_TASKS = 16;        // tasks that a matrix by a few rows is cut into, within the limits of their bytes
+constexpr int ADD_BLOCK = 4096;         // elements of a task of add
+constexpr int FUNCTION_BLOCK = 1024;    // elements of a task of an operation with exponentials
+constexpr int NORM_ELEMENTS = 4096;     // elements of a task of rms_norm, at least one row
+constexpr int ROTATE_ROWS = 16;         // rows of a task of rotate
+constexpr int CONVOLVE_CHANNELS = 256;  // channels of a task of convolve
+constexpr int MOST_STATE_DIM = 256;     // elements of a head of delta_rule
+constexpr int APPEND_ROWS = 16;         // rows of a task of kv_append
+constexpr int QUANTIZE_ROWS = 8;        // rows of a task of quantization
+constexpr int GEMV_TASKS = 16;  // tasks that a matrix by a few rows is cut into, within the limits of their bytes
 constexpr int64_t GEMV_LEAST_BYTES = 64 << 10;
 constexpr int64_t GEMV_MOST_BYTES = 512 << 10;
 constexpr int PAGE_QUERIES = 8;     // queries that attention takes a page to at once

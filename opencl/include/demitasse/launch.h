@@ -53,3 +53,9 @@ int decode_passes(int query_heads) {
 }
 enum { PREFILL_QUERIES = 16 };  // rows of a work-group
 enum { LEAST_PREFILL_ROWS = 4 };
+
+// ---- states (states.h)
+
+enum { DELTA_ITEMS = 64 };  // delta_rule: columns of a head's state, of a work-group
+enum { MOST_STATE_DIM = 256 };
+int delta_groups(int dim) { return (dim + DELTA_ITEMS - 1) / DELTA_ITEMS; }  // of a head

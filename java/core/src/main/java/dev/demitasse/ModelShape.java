@@ -61,6 +61,10 @@ public record ModelShape(
             throw new UnsupportedModelException("The model is a mixture of experts: for such models speed is not"
                     + " predicted, no importance matrix is collected, and channels are not scaled yet.");
         }
+        if (config.recurrent() != null) {
+            throw new UnsupportedModelException("The model has layers with a state: for such models speed is not"
+                    + " predicted, no importance matrix is collected, and channels are not scaled yet.");
+        }
         int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
         String architecture = config.architecture().key();
         return new ModelShape(

@@ -156,6 +156,27 @@ class StrangeModelTest {
                 "temperature");
         assertRefused(
                 "mistral3", "mistral3.rope.scaling.original_context_length", number(0), ModelFormatException.class);
+        for (int impossible : new int[] {0, -1, 1 << 30, Integer.MAX_VALUE}) {
+            for (String key : new String[] {"conv_kernel", "state_size", "group_count", "time_step_rank"}) {
+                assertRefused("qwen35", "qwen35.ssm." + key, number(impossible), ModelFormatException.class);
+            }
+            assertRefused("lfm2", "lfm2.shortconv.l_cache", number(impossible), ModelFormatException.class);
+        }
+        assertRefused("qwen35", "qwen35.ssm.group_count", number(3), ModelFormatException.class, "time_step_rank");
+        assertRefused("qwen35", "qwen35.ssm.inner_size", number(65), ModelFormatException.class);
+        assertRefused("qwen35", "qwen35.full_attention_interval", number(0), ModelFormatException.class);
+        assertRefused(
+                "qwen35", "qwen35.full_attention_interval", number(5), UnsupportedModelException.class, "None of");
+        assertRefused("qwen35-mtp", "qwen35.attention.recurrent_layers", two, ModelFormatException.class);
+        MetadataValue none = MetadataValue.array(MetadataType.INT32, new int[] {0, 0, 0, 0});
+        MetadataValue short3 = MetadataValue.array(MetadataType.INT32, new int[] {0, 1, 0});
+        MetadataValue different = MetadataValue.array(MetadataType.INT32, new int[] {0, 1, 0, 2});
+        MetadataValue negative = MetadataValue.array(MetadataType.INT32, new int[] {0, -1, 0, -1});
+        String heads = "lfm2.attention.head_count_kv";
+        assertRefused("lfm2", heads, none, UnsupportedModelException.class, heads);
+        assertRefused("lfm2", heads, short3, ModelFormatException.class);
+        assertRefused("lfm2", heads, different, UnsupportedModelException.class, heads);
+        assertRefused("lfm2", heads, negative, UnsupportedModelException.class, heads);
     }
 
     private static MetadataValue number(Number value) {

@@ -1,5 +1,8 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.ModelSize;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.MetadataType;
@@ -72,6 +75,21 @@ final class ShowCommand implements Callable<Integer> {
         bytesPerType(file)
                 .forEach((type, sums) ->
                         System.out.printf(Locale.ROOT, "%-7s %5d tensors %,15d bytes%n", type, sums[0], sums[1]));
+        System.out.println();
+        try {
+            ModelSize size = ModelSize.of(file);
+            row("parameters", size.parameters());
+            row("of them for a token", size.activeParameters());
+            row("bytes read for a token", size.bytesPerToken());
+            row("bytes of cache a position (F16)", size.cacheBytesPerPosition());
+            row("bytes of states a session", size.stateBytes());
+        } catch (UnsupportedModelException | ModelFormatException e) {
+            System.out.println("It cannot be run: " + Console.harmless(String.valueOf(e.getMessage())));
+        }
+    }
+
+    private static void row(String what, long value) {
+        System.out.printf(Locale.ROOT, "%-32s %,20d%n", what, value);
     }
 
     private static String describe(MetadataValue value) {
@@ -129,6 +147,16 @@ final class ShowCommand implements Callable<Integer> {
                 out.writeNumberField(entry.getKey(), entry.getValue()[1]);
             }
             out.writeEndObject();
+            try {
+                ModelSize size = ModelSize.of(file);
+                out.writeNumberField("parameters", size.parameters());
+                out.writeNumberField("activeParameters", size.activeParameters());
+                out.writeNumberField("bytesPerToken", size.bytesPerToken());
+                out.writeNumberField("cacheBytesPerPosition", size.cacheBytesPerPosition());
+                out.writeNumberField("stateBytes", size.stateBytes());
+            } catch (UnsupportedModelException | ModelFormatException e) {
+                out.writeStringField("refused", e.getMessage());
+            }
         });
     }
 }

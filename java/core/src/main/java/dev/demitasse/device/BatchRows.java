@@ -3,6 +3,7 @@ package dev.demitasse.device;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * Where the rows of a batch stand: row {@code i} is position {@code positions[i]} of a sequence whose cache lies in the
@@ -38,6 +39,31 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
                             "Page " + pages[row][i] + " is not one of the cache's " + shape.pages() + ".");
                 }
             }
+        }
+    }
+
+    /**
+     * Checks that every row has a position, and a first page that is the number of one of {@code slots} states; that
+     * rows of one sequence follow each other without a gap, and that no two sequences have one state.
+     *
+     * @throws UsageException where that is not so
+     */
+    public void requireSlots(long slots) {
+        requireArrays();
+        BitSet seen = new BitSet();
+        for (int row = 0; row < count; row++) {
+            boolean goesOn = row > 0 && pages[row] == pages[row - 1];
+            if (positions[row] < 0 || goesOn && positions[row] != positions[row - 1] + 1) {
+                throw new UsageException("Position " + positions[row] + " of a sequence does not follow the row before"
+                        + " it; a state takes positions one after another.");
+            }
+            if (pages[row].length == 0 || pages[row][0] < 0 || pages[row][0] >= slots) {
+                throw new UsageException("The first page of row " + row + " is not one of " + slots + " states.");
+            }
+            if (!goesOn && seen.get(pages[row][0])) {
+                throw new UsageException("State " + pages[row][0] + " belongs to two sequences of a batch.");
+            }
+            seen.set(pages[row][0]);
         }
     }
 

@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its
@@ -32,15 +31,14 @@ import org.jspecify.annotations.Nullable;
 public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
     private static final int MOST_PASSES = 16;
+    private static final int MOST_KERNEL = 16;
     private static final int MOST_TOKENS = 1 << 24;
 
     private final Device device;
     private boolean closed;
     private final Recorders recorders = new Recorders();
-    private @Nullable BatchRows lastRows;
-    private @Nullable KvShape lastShape;
     private final IdentityHashMap<Pass, CheckedPass> passes = new IdentityHashMap<>();
-    private @Nullable CheckedPass running;
+    private final CheckedOperands operands = new CheckedOperands(this);
 
     private CheckedDevice(Device device) {
         this.device = device;
@@ -93,82 +91,8 @@ public final class CheckedDevice implements Device {
         passes.clear();
     }
 
-    /**
-     * Rows whose arrays nobody else has: a device may keep them for the layers of a forward pass, and what was checked
-     * stays so. The same numbers are the same object.
-     */
-    private BatchRows rows(BatchRows rows, KvShape shape) {
-        BatchRows known = lastRows;
-        if (known != null && shape.equals(lastShape) && known.sameAs(rows)) {
-            return known;
-        }
-        rows.requirePages(shape);
-        known = rows.copy();
-        lastRows = known;
-        lastShape = shape;
-        return known;
-    }
-
     UsageException foreign(String what) {
         return new UsageException("A " + what + " of another device was given to \"" + name() + "\".");
-    }
-
-    /** The device's own buffer, with at least {@code bytes} bytes. */
-    private Buffer bytes(Buffer buffer, long bytes) {
-        if (!(Objects.requireNonNull(buffer, "buffer") instanceof CheckedHandle.Memory own)) {
-            throw foreign("buffer");
-        }
-        Buffer inner = own.open(this, "buffer");
-        if (bytes < 0 || bytes > inner.bytes()) {
-            throw new UsageException("An operation needs " + bytes + " bytes of a buffer of " + inner.bytes() + ".");
-        }
-        return inner;
-    }
-
-    private Buffer floats(Buffer buffer, long elements) {
-        return bytes(
-                buffer,
-                elements < 0 ? -1 : elements > Long.MAX_VALUE / Float.BYTES ? Long.MAX_VALUE : elements * Float.BYTES);
-    }
-
-    private Buffer floats(Buffer buffer, long rows, long columns) {
-        return floats(buffer, rows * columns);
-    }
-
-    private CheckedHandle.Tokens tokens(TokenBuffer tokens) {
-        if (!(Objects.requireNonNull(tokens, "tokens") instanceof CheckedHandle.Tokens own)) {
-            throw foreign("buffer of tokens");
-        }
-        return own;
-    }
-
-    /** The device's own tokens, of which {@code count} will index a table of {@code tableRows}. */
-    private TokenBuffer indices(TokenBuffer tokens, int count, int tableRows) {
-        CheckedHandle.Tokens handle = tokens(tokens);
-        TokenBuffer own = handle.range(this, 0, count);
-        require(
-                handle.columns() <= tableRows,
-                () -> "Tokens of " + handle.columns() + " do not index a table of " + tableRows + ".");
-        return own;
-    }
-
-    private LinearWeight weight(LinearWeight weight) {
-        if (!(Objects.requireNonNull(weight, "weight") instanceof CheckedHandle.Matrix own)) {
-            throw foreign("weight");
-        }
-        return own.open(this, "weight");
-    }
-
-    private KvStore store(KvStore store, int layer) {
-        if (!(Objects.requireNonNull(store, "kv") instanceof CheckedHandle.Cache own)) {
-            throw foreign("cache");
-        }
-        KvStore inner = own.open(this, "cache");
-        int layers = inner.shape().layers();
-        if (layer < 0 || layer >= layers) {
-            throw new UsageException("Layer " + layer + " is not one of the cache's " + layers + ".");
-        }
-        return inner;
     }
 
     @Override
@@ -228,9 +152,9 @@ public final class CheckedDevice implements Device {
     @Override
     public void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out) {
         recorded(() -> {
-            LinearWeight own = weight(table);
+            LinearWeight own = operands.weight(table);
             requireIndices(ids, rows, own.rows());
-            device.embed(own, ids, rows, scale, floats(out, rows, own.columns()));
+            device.embed(own, ids, rows, scale, operands.floats(out, rows, own.columns()));
             noteTable(own);
         });
     }
@@ -238,17 +162,17 @@ public final class CheckedDevice implements Device {
     @Override
     public void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
         recorded(() -> {
-            LinearWeight own = weight(table);
-            TokenBuffer tokens = indices(ids, rows, own.rows());
-            device.embed(own, tokens, rows, scale, floats(out, rows, own.columns()));
+            LinearWeight own = operands.weight(table);
+            TokenBuffer tokens = operands.indices(ids, rows, own.rows());
+            device.embed(own, tokens, rows, scale, operands.floats(out, rows, own.columns()));
             noteTable(own);
         });
     }
 
     /** The tokens of the pass that runs, if any, index a table. */
     private void noteTable(LinearWeight table) {
-        if (running != null) {
-            running.limitIds(table.rows());
+        if (operands.running != null) {
+            operands.running.limitIds(table.rows());
         }
     }
 
@@ -256,26 +180,29 @@ public final class CheckedDevice implements Device {
     public void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
         recorded(() -> {
             requireRows(rows.count(), columns);
-            Buffer from = floats(table, columns);
+            Buffer from = operands.floats(table, columns);
             rows.requireArrays();
             long positions = from.bytes() / ((long) columns * Float.BYTES);
             requireIndices(rows.positions(), rows.count(), positions);
-            BatchRows known = lastRows;
-            BatchRows own = known != null && known.sameAs(rows) ? known : rows.copy();
-            device.gatherPositions(from, columns, own, floats(out, own.count(), columns));
-            if (running != null) {
-                running.limitPositions(positions);
+            BatchRows own = operands.known(rows);
+            device.gatherPositions(from, columns, own, operands.floats(out, own.count(), columns));
+            if (operands.running != null) {
+                operands.running.limitPositions(positions);
             }
         });
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         recorded(() -> {
             requireRows(rows.length, columns);
-            Buffer from = floats(x, columns);
+            Buffer from = operands.floats(x, columns);
             requireIndices(rows, rows.length, from.bytes() / ((long) columns * Float.BYTES));
-            device.gatherRows(from, columns, rows, floats(out, rows.length, columns));
+            require(
+                    first >= 0 && first <= Integer.MAX_VALUE - rows.length,
+                    () -> "gatherRows writes from row 0 on or from a later one, not from " + first + ".");
+            require(x != out, () -> "gatherRows writes to another buffer than it reads.");
+            device.gatherRows(from, columns, rows, operands.floats(out, first + rows.length, columns), first);
         });
     }
 
@@ -284,12 +211,12 @@ public final class CheckedDevice implements Device {
         recorded(() -> {
             requireRows(rows, columns);
             device.rmsNorm(
-                    floats(x, rows, columns),
-                    floats(weight, columns),
+                    operands.floats(x, rows, columns),
+                    operands.floats(weight, columns),
                     rows,
                     columns,
                     epsilon,
-                    floats(out, rows, columns));
+                    operands.floats(out, rows, columns));
         });
     }
 
@@ -303,7 +230,11 @@ public final class CheckedDevice implements Device {
                             + ".");
             long count = (long) rows * columns;
             device.quantizeRows(
-                    floats(x, count), rows, columns, bytes(q, count), floats(scales, count / ACTIVATION_GROUP));
+                    operands.floats(x, count),
+                    rows,
+                    columns,
+                    operands.bytes(q, count),
+                    operands.floats(scales, count / ACTIVATION_GROUP));
         });
     }
 
@@ -316,12 +247,12 @@ public final class CheckedDevice implements Device {
             for (int i = 0; i < own.length; i++) {
                 own[i] = checked(projections[i], rows, columns);
             }
-            device.linear(floats(x, rows, columns), rows, own);
+            device.linear(operands.floats(x, rows, columns), rows, own);
         });
     }
 
     private Projection checked(Projection projection, int rows, int columns) {
-        LinearWeight weight = weight(projection.weight());
+        LinearWeight weight = operands.weight(projection.weight());
         if (weight.columns() != columns) {
             throw new UsageException(
                     "Weights of one linear have " + columns + " and " + weight.columns() + " columns.");
@@ -329,8 +260,8 @@ public final class CheckedDevice implements Device {
         Buffer bias = projection.bias();
         return new Projection(
                 weight,
-                bias == null ? null : floats(bias, weight.rows()),
-                bytes(projection.out(), projection.outBytes(rows)),
+                bias == null ? null : operands.floats(bias, weight.rows()),
+                operands.bytes(projection.out(), projection.outBytes(rows)),
                 Objects.requireNonNull(projection.type(), "type"));
     }
 
@@ -349,7 +280,7 @@ public final class CheckedDevice implements Device {
             for (int i = 0; i < checked.length; i++) {
                 checked[i] = checked(projections[i], own.length - 1, rows, columns);
             }
-            device.groupedLinear(floats(x, rows, columns), own, checked);
+            device.groupedLinear(operands.floats(x, rows, columns), own, checked);
         });
     }
 
@@ -358,14 +289,14 @@ public final class CheckedDevice implements Device {
         require(weights.size() == groups, () -> groups + " groups have " + weights.size() + " matrices.");
         List<LinearWeight> own = new ArrayList<>(groups);
         for (LinearWeight weight : weights) {
-            own.add(weight(weight));
+            own.add(operands.weight(weight));
             require(
                     weight.columns() == columns
                             && weight.rows() == weights.getFirst().rows(),
                     () -> "The matrices of groups are not of the same rows and columns.");
         }
         return new GroupedProjection(
-                own, floats(projection.out(), rows, own.getFirst().rows()));
+                own, operands.floats(projection.out(), rows, own.getFirst().rows()));
     }
 
     @Override
@@ -376,13 +307,21 @@ public final class CheckedDevice implements Device {
                     ropeDim >= 2 && ropeDim % 2 == 0 && ropeDim <= headDim,
                     () -> "rope rotates pairs: " + ropeDim + " elements of heads of " + headDim + " are none.");
             Objects.requireNonNull(kind, "kind");
-            device.rope(floats(x, elements), rows, heads, headDim, ropeDim, kind, floats(angles, rows, ropeDim));
+            device.rope(
+                    operands.floats(x, elements),
+                    rows,
+                    heads,
+                    headDim,
+                    ropeDim,
+                    kind,
+                    operands.floats(angles, rows, ropeDim));
         });
     }
 
     @Override
     public void rotate(Buffer x, int rows, int heads, int headDim) {
-        recorded(() -> device.rotate(floats(x, headElements("rotate", rows, heads, headDim)), rows, heads, headDim));
+        recorded(() ->
+                device.rotate(operands.floats(x, headElements("rotate", rows, heads, headDim)), rows, heads, headDim));
     }
 
     /** Elements of rows of heads. */
@@ -398,24 +337,86 @@ public final class CheckedDevice implements Device {
     @Override
     public void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows) {
         recorded(() -> {
-            KvStore own = store(kv, layer);
+            KvStore own = operands.store(kv, layer);
             KvShape shape = own.shape();
-            BatchRows checked = rows(rows, shape);
+            BatchRows checked = operands.rows(rows, shape);
             long width = (long) shape.kvHeads() * shape.headDim();
             device.kvAppend(
-                    own, layer, floats(keys, checked.count(), width), floats(values, checked.count(), width), checked);
+                    own,
+                    layer,
+                    operands.floats(keys, checked.count(), width),
+                    operands.floats(values, checked.count(), width),
+                    checked);
         });
     }
 
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         recorded(() -> {
-            KvStore own = store(kv, layer);
+            KvStore own = operands.store(kv, layer);
             shape.requireFits(own.shape());
-            BatchRows checked = rows(rows, own.shape());
+            BatchRows checked = operands.rows(rows, own.shape());
             long width = (long) shape.heads() * shape.headDim();
             device.attention(
-                    floats(q, checked.count(), width), own, layer, shape, checked, floats(out, checked.count(), width));
+                    operands.floats(q, checked.count(), width),
+                    own,
+                    layer,
+                    shape,
+                    checked,
+                    operands.floats(out, checked.count(), width));
+        });
+    }
+
+    @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        recorded(() -> {
+            require(
+                    channels >= 1 && kernel >= 2 && kernel <= MOST_KERNEL,
+                    () -> "convolve takes kernels of 2 to " + MOST_KERNEL + " positions and at least one channel, not "
+                            + kernel + " and " + channels + ".");
+            require(x != out, () -> "convolve writes to another buffer than it reads.");
+            long elements = (kernel - 1L) * channels;
+            Buffer own = operands.floats(state, elements);
+            BatchRows checked = operands.rows(rows, own, elements);
+            device.convolve(
+                    operands.floats(x, checked.count(), channels),
+                    operands.floats(weight, kernel, channels),
+                    channels,
+                    kernel,
+                    silu,
+                    own,
+                    checked,
+                    operands.floats(out, checked.count(), channels));
+        });
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        recorded(() -> {
+            require(x != out, () -> "deltaRule writes to another buffer than it reads.");
+            Buffer own = operands.floats(state, shape.stateElements());
+            BatchRows checked = operands.rows(rows, own, shape.stateElements());
+            int count = checked.count();
+            device.deltaRule(
+                    operands.floats(x, count, shape.columns()),
+                    operands.floats(b, count, shape.heads()),
+                    operands.floats(a, count, shape.heads()),
+                    operands.floats(bias, shape.heads()),
+                    operands.floats(rate, shape.heads()),
+                    shape,
+                    own,
+                    checked,
+                    operands.floats(out, count, shape.values()));
         });
     }
 
@@ -424,24 +425,24 @@ public final class CheckedDevice implements Device {
         recorded(() -> {
             device.gatedActivation(
                     Objects.requireNonNull(gate, "gate"),
-                    floats(g, count),
-                    floats(up, count),
+                    operands.floats(g, count),
+                    operands.floats(up, count),
                     count,
-                    floats(out, count));
+                    operands.floats(out, count));
         });
     }
 
     @Override
     public void add(Buffer x, Buffer y, long count) {
         recorded(() -> {
-            device.add(floats(x, count), floats(y, count), count);
+            device.add(operands.floats(x, count), operands.floats(y, count), count);
         });
     }
 
     @Override
     public void softCap(Buffer x, long count, float cap) {
         recorded(() -> {
-            device.softCap(floats(x, count), count, cap);
+            device.softCap(operands.floats(x, count), count, cap);
         });
     }
 
@@ -451,9 +452,9 @@ public final class CheckedDevice implements Device {
             List<Draw> each = List.copyOf(draws);
             requireRows(each.size(), columns);
             require(!each.isEmpty(), () -> "sample chooses at least one token.");
-            CheckedHandle.Tokens handle = tokens(out);
+            CheckedHandle.Tokens handle = operands.tokens(out);
             TokenBuffer own = handle.range(this, first, each.size());
-            device.sample(floats(logits, each.size(), columns), columns, each, own, first);
+            device.sample(operands.floats(logits, each.size(), columns), columns, each, own, first);
             handle.sampled(columns);
         });
     }
@@ -464,17 +465,20 @@ public final class CheckedDevice implements Device {
             if (passes.size() > MOST_PASSES) {
                 passes.clear();
             }
-            CheckedPass own =
-                    passes.computeIfAbsent(pass, p -> new CheckedPass(p, weight(p.table()), store(p.kv(), 0)));
-            BatchRows checked = rows(rows, own.kv().shape());
+            CheckedPass own = passes.computeIfAbsent(
+                    pass, p -> new CheckedPass(p, operands.weight(p.table()), operands.store(p.kv(), 0)));
+            BatchRows checked = operands.rows(rows, own.kv().shape());
             requireIndices(checked.positions(), checked.count(), own.positions());
+            if (own.slots() != Long.MAX_VALUE) {
+                checked.requireSlots(own.slots());
+            }
             own.give(ids);
-            CheckedPass outer = running;
-            running = own;
+            CheckedPass outer = operands.running;
+            operands.running = own;
             try {
                 device.run(own, ids(ids, checked.count(), own.tableRows()), checked);
             } finally {
-                running = outer;
+                operands.running = outer;
             }
         });
     }
@@ -486,7 +490,7 @@ public final class CheckedDevice implements Device {
                 requireIndices(given.ids(), count, tableRows);
                 yield given;
             }
-            case TokenIds.Chosen chosen -> new TokenIds.Chosen(indices(chosen.tokens(), count, tableRows));
+            case TokenIds.Chosen chosen -> new TokenIds.Chosen(operands.indices(chosen.tokens(), count, tableRows));
         };
     }
 

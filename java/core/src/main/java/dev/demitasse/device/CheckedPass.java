@@ -14,6 +14,7 @@ final class CheckedPass implements Pass {
     private TokenIds ids = NO_IDS; // as they were given to the checked device
     private int tableRows;
     private long positions = Long.MAX_VALUE;
+    private long slots = Long.MAX_VALUE;
 
     /**
      * A pass.
@@ -58,6 +59,11 @@ final class CheckedPass implements Pass {
         positions = Math.min(positions, rows);
     }
 
+    /** Its sequences have one of {@code count} states each. */
+    void limitSlots(long count) {
+        slots = Math.min(slots, count);
+    }
+
     /** Ids are below this. */
     int tableRows() {
         return tableRows;
@@ -66,6 +72,11 @@ final class CheckedPass implements Pass {
     /** Positions are below this. */
     long positions() {
         return positions;
+    }
+
+    /** Numbers of states are below this; there are none where it is {@link Long#MAX_VALUE}. */
+    long slots() {
+        return slots;
     }
 
     @Override

@@ -77,8 +77,15 @@ public interface Device extends AutoCloseable {
         embed(table, known, rows, scale, out);
     }
 
-    /** {@code out[i] = x[rows[i]]} for whole rows of {@code columns} elements. */
-    void gatherRows(Buffer x, int columns, int[] rows, Buffer out);
+    /**
+     * {@code out[first + i] = x[rows[i]]} for whole rows of {@code columns} elements; {@code out} is not {@code x}.
+     */
+    void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first);
+
+    /** The same from row 0 of {@code out} on. */
+    default void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+        gatherRows(x, columns, rows, out, 0);
+    }
 
     /** {@code out[i] = table[position of row i]} for whole rows of {@code columns} elements. */
     default void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
@@ -148,6 +155,45 @@ public interface Device extends AutoCloseable {
      * @param out rows × heads × headDim
      */
     void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out);
+
+    /**
+     * Causal convolution of each channel over the positions of its sequence, those before the first being zero:
+     * {@code out[t][c] = sum over k of weight[k][c] x[t - kernel + 1 + k][c]}, or x / (1 + exp(-x)) of that.
+     *
+     * @param x rows × channels
+     * @param weight kernel × channels
+     * @param state slots × (kernel - 1) × channels: of each sequence the rows before those to come. The number of a
+     *     sequence's first page is its slot; rows go on where its last ones ended, or begin at position 0
+     * @param out rows × channels; not {@code x}
+     */
+    void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out);
+
+    /**
+     * The gated delta rule (Yang, Kautz and Hatamizadeh, "Gated Delta Networks", 2024). Each head of each sequence has
+     * a matrix S, zero before position 0. A row's queries q and keys k are divided by sqrt(sum of squares + epsilon);
+     * with {@code beta = sigmoid(b)} and {@code decay = exp(rate ln(1 + exp(a + bias)))} then, in this order:
+     * {@code S = decay S}; {@code S += k (beta (v - kᵀ S))}; {@code out = qᵀ S / sqrt(headDim)}.
+     *
+     * @param x rows × {@link DeltaShape#columns}: queries, keys, values
+     * @param b rows × heads
+     * @param a rows × heads
+     * @param bias heads
+     * @param rate heads, below zero
+     * @param state slots × heads × headDim × headDim, where columns are elements of values; slots as in
+     *     {@link #convolve}
+     * @param out rows × heads × headDim; not {@code x}
+     */
+    void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out);
 
     /** {@code out = gate(g) * up}, {@code count} elements; {@code out} may be either input. */
     void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out);

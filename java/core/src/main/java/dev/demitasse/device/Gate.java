@@ -1,9 +1,13 @@
 package dev.demitasse.device;
 
-/** The activation function of a gated feed-forward layer. */
+/** A function of a gate, which multiplies something else. Kernels know one by its place here. */
 public enum Gate {
     /** x / (1 + exp(-x)). */
     SILU,
     /** GELU by its tanh approximation: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
-    GELU
+    GELU,
+    /** The logistic function, 1 / (1 + exp(-x)). */
+    SIGMOID,
+    /** x itself. */
+    IDENTITY
 }

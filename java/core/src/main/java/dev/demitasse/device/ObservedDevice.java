@@ -121,8 +121,8 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
-        device.gatherRows(x, columns, rows, out);
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
+        device.gatherRows(x, columns, rows, out, first);
     }
 
     @Override
@@ -158,6 +158,26 @@ public final class ObservedDevice implements Device {
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         device.attention(q, kv, layer, shape, rows, out);
+    }
+
+    @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        device.convolve(x, weight, channels, kernel, silu, state, rows, out);
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        device.deltaRule(x, b, a, bias, rate, shape, state, rows, out);
     }
 
     @Override

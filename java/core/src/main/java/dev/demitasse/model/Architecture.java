@@ -25,6 +25,16 @@ public enum Architecture {
     QWEN3MOE("qwen3moe", new Traits(Rope.NEOX)),
     /** Qwen 3 VL, mixtures of experts, text alone. */
     QWEN3VLMOE("qwen3vlmoe", new Traits(Rope.NEOX)),
+    /** Qwen 3.5 and 3.6, dense. */
+    QWEN35("qwen35", new Traits(Rope.NEOX).deltaNets(4)),
+    /** Qwen 3.5 and 3.6, mixtures of experts. */
+    QWEN35MOE("qwen35moe", new Traits(Rope.NEOX).deltaNets(4)),
+    /** Qwen 3 Next and Coder Next. */
+    QWEN3NEXT("qwen3next", new Traits(Rope.NEOX).deltaNets(4).groupedValueHeads()),
+    /** LFM 2 and 2.5, dense. */
+    LFM2("lfm2", new Traits(Rope.NEOX).shortConvolutions()),
+    /** LFM 2 and 2.5, mixtures of experts. */
+    LFM2MOE("lfm2moe", new Traits(Rope.NEOX).shortConvolutions().sigmoidExperts()),
     /** Gemma 2; its 27B model has 46 layers. */
     GEMMA2("gemma2", new Traits(Rope.NEOX).gelu().scaledEmbedding().windowed(2).hiddenScaled(46)),
     /** Gemma 3; its 27B model has 62 layers. */

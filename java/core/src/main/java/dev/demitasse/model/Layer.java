@@ -3,11 +3,23 @@ package dev.demitasse.model;
 /**
  * What differs between the layers of a model.
  *
+ * @param mixing how positions of a sequence are mixed
+ * @param store which layer of the key-value cache is its own; for layers with a state, which of the states
  * @param window positions that its attention sees, 0 for all
  * @param queryRope which of {@link ModelConfig#ropes} rotates its queries, or {@link #NO_ROPE}
  * @param keyRope which of them rotates its keys, or {@link #NO_ROPE}
  */
-public record Layer(int window, int queryRope, int keyRope) {
+public record Layer(Mixing mixing, int store, int window, int queryRope, int keyRope) {
     /** Queries or keys that are not rotated. */
     public static final int NO_ROPE = -1;
+
+    /** What mixes the positions of a sequence. */
+    public enum Mixing {
+        /** Attention over a cache of keys and values. */
+        ATTENTION,
+        /** A gated delta net, with a state. */
+        DELTA_NET,
+        /** A gated short convolution, with a state. */
+        SHORT_CONVOLUTION
+    }
 }

@@ -1,11 +1,13 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * @param layers the transformer blocks
  * @param skippedBlocks blocks behind them that the file has, and that are not run: they predict further tokens
  * @param ropes the different frequencies of layers
+ * @param recurrent of the layers with a state; null where there are none
  */
 public record ModelConfig(
         Architecture architecture,
@@ -55,12 +58,15 @@ public record ModelConfig(
         @Nullable Routing routing,
         List<Layer> layers,
         int skippedBlocks,
-        List<RopeFrequencies> ropes) {
+        List<RopeFrequencies> ropes,
+        @Nullable Recurrent recurrent) {
 
     private static final int MAXIMUM_WIDTH = 1 << 20;
     private static final int MAXIMUM_LAYERS = 1024;
     private static final int MAXIMUM_EXPERTS = 2048;
     private static final int MAXIMUM_USED_EXPERTS = 256;
+    private static final int MAXIMUM_KERNEL = 16;
+    private static final int MAXIMUM_STATE_HEADS = 1024;
 
     /** Copies the lists. */
     public ModelConfig {
@@ -102,9 +108,27 @@ public record ModelConfig(
         return (int) layers.stream().filter(layer -> layer.window() > 0).count();
     }
 
+    /**
+     * Whether a tensor belongs to a block that is not run: those behind the last layer predict the token after the next
+     * one.
+     */
+    public boolean isOfSkippedBlock(String tensor) {
+        for (int block = layers.size(); block < layers.size() + skippedBlocks; block++) {
+            if (tensor.startsWith("blk." + block + ".")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Layers that have keys and values in a cache. */
+    public int attentionLayers() {
+        return layers.size() - (recurrent == null ? 0 : recurrent.layers());
+    }
+
     /** Bytes that a position takes in a cache of 16-bit numbers. */
     public long kvBytesPerPosition() {
-        return 2L * layers.size() * kvHeads * headDim * 2;
+        return 2L * attentionLayers() * kvHeads * headDim * 2;
     }
 
     /** Reads the keys of one file. */
@@ -129,10 +153,11 @@ public record ModelConfig(
             int heads = bounded("attention.head_count", 1, MAXIMUM_WIDTH);
             int kvHeads = kvHeads(heads);
             int headDim = headDim(hidden, heads);
+            Layer.Mixing[] mixings = mixings(layerCount, blocks);
             int trained = bounded("context_length", 1, Integer.MAX_VALUE);
             List<RopeFrequencies> ropes = new ArrayList<>();
             List<Layer> layers =
-                    layers(layerCount, headDim, ropes(headDim, trained, factors, Math.min(context, trained)), ropes);
+                    layers(mixings, headDim, ropes(headDim, trained, factors, Math.min(context, trained)), ropes);
             float epsilon = positive("attention.layer_norm_rms_epsilon", 1e-5f);
             float residualScale = residualScale();
             float embeddingScale = factor("embedding_scale", traits.scaledEmbedding ? (float) Math.sqrt(hidden) : 1);
@@ -158,7 +183,91 @@ public record ModelConfig(
                     routing(),
                     layers,
                     skipped,
-                    ropes);
+                    ropes,
+                    recurrent(mixings, hidden));
+        }
+
+        /** Which layers are attention, and which the others that the family has. */
+        private Layer.Mixing[] mixings(int count, int blocks) {
+            Layer.Mixing[] mixings = new Layer.Mixing[count];
+            Arrays.fill(mixings, Layer.Mixing.ATTENTION);
+            boolean[] recurrent = traits.attentionPeriod > 0 ? listedRecurrent(blocks) : withoutKvHeads(blocks);
+            int attention = 0;
+            for (int layer = 0; layer < count && traits.recurrent != Layer.Mixing.ATTENTION; layer++) {
+                mixings[layer] = recurrent[layer] ? traits.recurrent : Layer.Mixing.ATTENTION;
+            }
+            for (Layer.Mixing mixing : mixings) {
+                attention += mixing == Layer.Mixing.ATTENTION ? 1 : 0;
+            }
+            if (attention == 0) {
+                throw new UnsupportedModelException(
+                        "None of the model's " + count + " layers is attention; such models are not supported.");
+            }
+            return mixings;
+        }
+
+        private boolean[] listedRecurrent(int blocks) {
+            String key = prefix + "attention.recurrent_layers";
+            boolean @Nullable [] listed = metadata.booleans(key);
+            if (listed != null && listed.length != blocks) {
+                throw metadata.bad(key, "has " + listed.length + " entries for " + blocks + " blocks");
+            }
+            if (listed != null) {
+                return listed;
+            }
+            String interval = "full_attention_interval";
+            int period =
+                    metadata.has(prefix + interval) ? bounded(interval, 1, MAXIMUM_LAYERS) : traits.attentionPeriod;
+            boolean[] recurrent = new boolean[blocks];
+            for (int layer = 0; layer < blocks; layer++) {
+                recurrent[layer] = (layer + 1) % period != 0;
+            }
+            return recurrent;
+        }
+
+        private boolean[] withoutKvHeads(int blocks) {
+            boolean[] without = new boolean[blocks];
+            int[] listed = kvHeadsOfLayers();
+            for (int layer = 0; layer < Math.min(blocks, listed.length); layer++) {
+                without[layer] = listed[layer] == 0;
+            }
+            return without;
+        }
+
+        /** {@code head_count_kv} where it is a list, with an entry for each block; else empty. */
+        private int[] kvHeadsOfLayers() {
+            String key = prefix + "attention.head_count_kv";
+            int[] listed = metadata.isArray(key) ? metadata.integers(key) : null;
+            if (listed != null && listed.length != metadata.integer(prefix + "block_count")) {
+                throw metadata.bad(key, "has " + listed.length + " entries, which are not those of all blocks");
+            }
+            return listed == null ? new int[0] : listed;
+        }
+
+        private @Nullable Recurrent recurrent(Layer.Mixing[] mixings, int hidden) {
+            int layers = (int) Arrays.stream(mixings)
+                    .filter(mixing -> mixing != Layer.Mixing.ATTENTION)
+                    .count();
+            if (layers == 0) {
+                return null;
+            }
+            if (traits.recurrent == Layer.Mixing.SHORT_CONVOLUTION) {
+                int kernel = bounded("shortconv.l_cache", 2, MAXIMUM_KERNEL);
+                return new Recurrent(layers, hidden, kernel, 0, 0, 0, false);
+            }
+            int kernel = bounded("ssm.conv_kernel", 2, MAXIMUM_KERNEL);
+            int headDim = bounded("ssm.state_size", 1, DeltaShape.MOST_HEAD_DIM);
+            int keyHeads = bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
+            int heads = bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
+            if (heads % keyHeads != 0) {
+                throw metadata.bad(
+                        prefix + "ssm.time_step_rank", "is " + heads + ", no multiple of " + keyHeads + " groups");
+            }
+            if (metadata.integer(prefix + "ssm.inner_size", heads * headDim) != heads * headDim) {
+                throw metadata.bad(prefix + "ssm.inner_size", "is not " + heads + " heads of " + headDim);
+            }
+            int channels = (2 * keyHeads + heads) * headDim;
+            return new Recurrent(layers, channels, kernel, keyHeads, heads, headDim, traits.groupedValueHeads);
         }
 
         private @Nullable Routing routing() {
@@ -199,11 +308,27 @@ public record ModelConfig(
 
         private int kvHeads(int heads) {
             String key = prefix + "attention.head_count_kv";
-            int kvHeads = metadata.has(key) ? bounded("attention.head_count_kv", 1, MAXIMUM_WIDTH) : heads;
+            int kvHeads = metadata.isArray(key)
+                    ? kvHeadsOfAttention()
+                    : metadata.has(key) ? bounded("attention.head_count_kv", 1, MAXIMUM_WIDTH) : heads;
             if (heads % kvHeads != 0) {
                 throw metadata.bad(key, "is " + kvHeads + ", which does not divide " + heads + " heads");
             }
             return kvHeads;
+        }
+
+        /** The heads of the layers that have some. */
+        private int kvHeadsOfAttention() {
+            String key = prefix + "attention.head_count_kv";
+            int[] different = Arrays.stream(kvHeadsOfLayers())
+                    .filter(count -> count != 0)
+                    .distinct()
+                    .toArray();
+            if (different.length != 1 || different[0] < 1 || different[0] > MAXIMUM_WIDTH) {
+                throw new UnsupportedModelException("\"" + key + "\" has " + different.length
+                        + " different numbers of heads; models whose layers differ so are not supported.");
+            }
+            return different[0];
         }
 
         private int headDim(int hidden, int heads) {
@@ -261,7 +386,11 @@ public record ModelConfig(
             }
         }
 
-        private List<Layer> layers(int count, int headDim, RopeFrequencies[] ropes, List<RopeFrequencies> used) {
+        private List<Layer> layers(
+                Layer.Mixing[] mixings, int headDim, RopeFrequencies[] ropes, List<RopeFrequencies> used) {
+            int count = mixings.length;
+            int attention = 0;
+            int recurrent = 0;
             int window = Math.max(0, metadata.integer(prefix + "attention.sliding_window", 0));
             boolean[] windowed = windowed(count, window);
             boolean anyRope = !traits.ropeSwitch || metadata.bool(prefix + "rope.scaling.finetuned", true);
@@ -280,7 +409,10 @@ public record ModelConfig(
                     throw new UnsupportedModelException("Queries of layer " + layer
                             + " have a temperature, and are not rotated as a whole; such models are not supported.");
                 }
+                boolean attends = mixings[layer] == Layer.Mixing.ATTENTION;
                 layers.add(new Layer(
+                        mixings[layer],
+                        attends ? attention++ : recurrent++,
                         windowed[layer] ? window : 0,
                         rotates ? index(used, queryRopes[kind]) : Layer.NO_ROPE,
                         rotates ? index(used, ropes[kind]) : Layer.NO_ROPE));

@@ -23,6 +23,10 @@ final class Traits {
     boolean sigmoidExperts;
     boolean postNormsOnly;
     boolean noRopeSections;
+    Layer.Mixing recurrent = Layer.Mixing.ATTENTION;
+    int attentionPeriod;
+    boolean groupedValueHeads;
+    boolean gatedAttention;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -107,6 +111,29 @@ final class Traits {
     /** Files with {@code rope.dimension_sections} order the elements of heads in another way. */
     Traits noRopeSections() {
         noRopeSections = true;
+        return this;
+    }
+
+    /** Layers without heads of keys and values ({@code head_count_kv} of 0) are gated short convolutions. */
+    Traits shortConvolutions() {
+        recurrent = Layer.Mixing.SHORT_CONVOLUTION;
+        return this;
+    }
+
+    /**
+     * All layers but the last of each {@code period} are gated delta nets, where the file does not say which; the
+     * others' attention has a gate, whose rows lie behind those of each head's queries.
+     */
+    Traits deltaNets(int period) {
+        recurrent = Layer.Mixing.DELTA_NET;
+        attentionPeriod = period;
+        gatedAttention = true;
+        return this;
+    }
+
+    /** Neighboring heads of a delta net's values have the same keys. */
+    Traits groupedValueHeads() {
+        groupedValueHeads = true;
         return this;
     }
 }

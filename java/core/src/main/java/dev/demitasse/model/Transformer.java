@@ -4,6 +4,7 @@ import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
+import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
@@ -44,9 +45,11 @@ public final class Transformer implements AutoCloseable {
     private final Buffer key; // rows × kvHeads × headDim
     private final Buffer value; // rows × kvHeads × headDim
     private final Buffer attended; // rows × heads × headDim
+    private final Buffer attentionGate; // the same, where attention has gates
     private final Buffer gate; // rows × the widest feed-forward layer
     private final Buffer up; // the same
     private final @Nullable ExpertLayer experts; // where there are some
+    private final @Nullable RecurrentLayer recurrent; // where layers have a state
     private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
     private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
     private final Buffer picked; // LOGIT_ROWS × hidden
@@ -101,7 +104,7 @@ public final class Transformer implements AutoCloseable {
         public void operations(TokenIds ids, BatchRows rows) {
             begin(ids, rows);
             for (int layer = 0; layer < config.layers().size(); layer++) {
-                attention(layer, rows, kv);
+                mix(layer, rows, kv);
                 feedForward(layer, rows.count());
             }
         }
@@ -112,10 +115,18 @@ public final class Transformer implements AutoCloseable {
      *
      * @param maximumRows rows that a batch has at most
      * @param positions positions that a sequence has at most
+     * @param slots sequences that have a state at once, where layers have states: a sequence's state lies under the
+     *     number of its first page of the cache, which must be below this
      * @param rotated whether the cache holds keys and values rotated
      */
     public Transformer(
-            ModelConfig config, Weights weights, Device device, int maximumRows, int positions, boolean rotated) {
+            ModelConfig config,
+            Weights weights,
+            Device device,
+            int maximumRows,
+            int positions,
+            int slots,
+            boolean rotated) {
         this.config = config;
         this.weights = weights;
         this.device = device;
@@ -131,9 +142,11 @@ public final class Transformer implements AutoCloseable {
         key = allocate(maximumRows, keys);
         value = allocate(maximumRows, keys);
         attended = allocate(maximumRows, queries);
+        attentionGate = allocate(config.architecture().traits().gatedAttention ? maximumRows : 0, queries);
         gate = allocate(maximumRows, weights.denseWidth());
         up = allocate(maximumRows, weights.denseWidth());
         experts = experts();
+        recurrent = recurrent(slots);
         shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
         for (RopeFrequencies frequencies : config.ropes()) {
             int dimensions = frequencies.dimensions();
@@ -152,6 +165,19 @@ public final class Transformer implements AutoCloseable {
         }
         try {
             return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing, width);
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    private @Nullable RecurrentLayer recurrent(int slots) {
+        Recurrent shape = config.recurrent();
+        if (shape == null) {
+            return null;
+        }
+        try {
+            return new RecurrentLayer(device, config, shape, maximumRows, slots);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -257,9 +283,14 @@ public final class Transformer implements AutoCloseable {
             return "the embedding";
         }
         for (int layer = 0; layer < config.layers().size(); layer++) {
-            attention(layer, row, kv);
+            mix(layer, row, kv);
             if (!finiteResidual()) {
-                return "attention in layer " + layer;
+                String mixer = switch (config.layers().get(layer).mixing()) {
+                    case ATTENTION -> "attention";
+                    case DELTA_NET -> "the delta net";
+                    case SHORT_CONVOLUTION -> "the short convolution";
+                };
+                return mixer + " in layer " + layer;
             }
             feedForward(layer, 1);
             if (!finiteResidual()) {
@@ -280,19 +311,31 @@ public final class Transformer implements AutoCloseable {
         return true;
     }
 
-    private void attention(int layer, BatchRows rows, KvStore kv) {
+    private void mix(int layer, BatchRows rows, KvStore kv) {
         Weights.Block block = weights.block(layer);
         Layer shape = config.layers().get(layer);
+        Buffer input = normalized(block.mixerNorm(), rows.count());
+        switch (block.mixer()) {
+            case Mixer.Attention attention -> attention(attention, shape, input, rows, kv);
+            case Mixer.DeltaNet net -> Objects.requireNonNull(recurrent).run(net, shape.store(), input, rows, branch);
+            case Mixer.ShortConvolution convolution ->
+                Objects.requireNonNull(recurrent).run(convolution, shape.store(), input, rows, branch);
+        }
+        addBranch(block.postMixerNorm(), rows.count());
+    }
+
+    private void attention(Mixer.Attention block, Layer shape, Buffer input, BatchRows rows, KvStore kv) {
         int count = rows.count();
         int headDim = config.headDim();
-        Buffer input = normalized(block.attentionNorm(), count);
         rotate(block.rotatedInput(), input, count, config.hidden());
-        device.linear(
-                input,
-                count,
+        List<Projection> projections = new ArrayList<>(List.of(
                 new Projection(block.query(), block.queryBias(), query),
                 new Projection(block.key(), block.keyBias(), key),
-                new Projection(block.value(), block.valueBias(), value));
+                new Projection(block.value(), block.valueBias(), value)));
+        if (block.gate() != null) {
+            projections.add(new Projection(block.gate(), null, attentionGate));
+        }
+        device.linear(input, count, projections.toArray(Projection[]::new));
         normalizeHeads(block.queryNorm(), query, count * config.heads());
         normalizeHeads(block.keyNorm(), key, count * config.kvHeads());
         rope(shape.queryRope(), query, count, config.heads());
@@ -302,7 +345,7 @@ public final class Transformer implements AutoCloseable {
             device.rotate(key, count, config.kvHeads(), headDim);
             device.rotate(value, count, config.kvHeads(), headDim);
         }
-        device.kvAppend(kv, layer, key, value, rows);
+        device.kvAppend(kv, shape.store(), key, value, rows);
         AttentionShape attention = new AttentionShape(
                 config.heads(),
                 config.kvHeads(),
@@ -310,13 +353,16 @@ public final class Transformer implements AutoCloseable {
                 config.attentionScale(),
                 config.attentionSoftCap(),
                 shape.window());
-        device.attention(query, kv, layer, attention, rows, attended);
+        device.attention(query, kv, shape.store(), attention, rows, attended);
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
         }
+        if (block.gate() != null) {
+            long elements = (long) count * config.heads() * headDim;
+            device.gatedActivation(Gate.SIGMOID, attentionGate, attended, elements, attended);
+        }
         rotate(block.rotatedOutput(), attended, count, config.heads() * headDim);
-        device.linear(attended, count, new Projection(block.attentionOutput(), block.attentionOutputBias(), branch));
-        addBranch(block.postAttentionNorm(), count);
+        device.linear(attended, count, new Projection(block.output(), block.outputBias(), branch));
     }
 
     private void feedForward(int layer, int count) {
@@ -356,7 +402,7 @@ public final class Transformer implements AutoCloseable {
         return normed;
     }
 
-    private void normalizeHeads(Weights.@Nullable HeadNorm norm, Buffer x, int heads) {
+    private void normalizeHeads(@Nullable HeadNorm norm, Buffer x, int heads) {
         if (norm != null) {
             int rows = heads * config.headDim() / norm.columns();
             device.rmsNorm(x, norm.weight(), rows, norm.columns(), config.epsilon(), x);
@@ -401,6 +447,21 @@ public final class Transformer implements AutoCloseable {
         return config;
     }
 
+    /** Whether sequences have states, which go on with every row that is run and cannot be cut back. */
+    public boolean hasStates() {
+        return recurrent != null;
+    }
+
+    /** Keeps the state of the sequence whose first page has that number. */
+    public void saveState(int slot) {
+        Objects.requireNonNull(recurrent).save(slot);
+    }
+
+    /** Makes a sequence's state what it was when it was saved last. */
+    public void restoreState(int slot) {
+        Objects.requireNonNull(recurrent).restore(slot);
+    }
+
     /** Whether the host waits for results within a pass, so that a step started early would be waited for, too. */
     public boolean readsBack() {
         return experts != null;
@@ -416,6 +477,9 @@ public final class Transformer implements AutoCloseable {
         owned.forEach(Buffer::close);
         if (experts != null) {
             experts.close();
+        }
+        if (recurrent != null) {
+            recurrent.close();
         }
     }
 }

@@ -9,19 +9,11 @@ final class UnsupportedArchitectures {
     /** What is missing, and the nearest family that works. */
     private record Needs(String what, Architecture nearest) {}
 
-    private static final Needs DELTA_NET = new Needs("gated delta nets", Architecture.QWEN3);
-    private static final Needs DELTA_NET_EXPERTS = new Needs("gated delta nets", Architecture.QWEN3MOE);
-    private static final Needs CONVOLUTION = new Needs("short convolutions", Architecture.QWEN3);
     private static final Needs MAMBA = new Needs("state-space layers (Mamba 2)", Architecture.GRANITE);
     private static final Needs LATENT = new Needs("latent attention (MLA)", Architecture.QWEN3MOE);
     private static final Needs ENCODER = new Needs("an encoder, which generates no text", Architecture.QWEN3);
 
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
-            Map.entry("qwen35", DELTA_NET),
-            Map.entry("qwen35moe", DELTA_NET_EXPERTS),
-            Map.entry("qwen3next", DELTA_NET_EXPERTS),
-            Map.entry("lfm2", CONVOLUTION),
-            Map.entry("lfm2moe", CONVOLUTION),
             Map.entry("granitehybrid", MAMBA),
             Map.entry("nemotron_h", MAMBA),
             Map.entry("nemotron_h_moe", MAMBA),

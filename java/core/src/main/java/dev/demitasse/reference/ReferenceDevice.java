@@ -8,6 +8,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
@@ -87,12 +88,12 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         MemorySegment target = floats(out);
         long bytes = (long) columns * Float.BYTES;
         for (int i = 0; i < rows.length; i++) {
             MemorySegment source = floats(x);
-            MemorySegment.copy(source, rows[i] * bytes, target, i * bytes, bytes);
+            MemorySegment.copy(source, rows[i] * bytes, target, (first + i) * bytes, bytes);
         }
     }
 
@@ -381,6 +382,27 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        ReferenceStates.convolve(floats(x), floats(weight), channels, kernel, silu, floats(state), rows, floats(out));
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        ReferenceStates.deltaRule(
+                floats(x), floats(b), floats(a), floats(bias), floats(rate), shape, floats(state), rows, floats(out));
+    }
+
+    @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
         MemorySegment gates = floats(g);
         MemorySegment ups = floats(up);
@@ -390,6 +412,8 @@ final class ReferenceDevice implements Device {
             double activated = switch (gate) {
                 case SILU -> x / (1 + Math.exp(-x));
                 case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+                case SIGMOID -> 1 / (1 + Math.exp(-x));
+                case IDENTITY -> x;
             };
             target.setAtIndex(JAVA_FLOAT, i, (float) (activated * ups.getAtIndex(JAVA_FLOAT, i)));
         }

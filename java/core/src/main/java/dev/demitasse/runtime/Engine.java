@@ -77,13 +77,14 @@ public final class Engine implements AutoCloseable {
         }
         this.cache = new KvCache(
                 device,
-                new KvShape(config.layers().size(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType));
+                new KvShape(config.attentionLayers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType),
+                config.recurrent() == null ? 0 : limits.sequences);
         this.device = device;
         try {
             tokens.add(device.allocateTokens(limits.batchRows));
             tokens.add(device.allocateTokens(limits.batchRows));
-            this.transformer =
-                    new Transformer(config, weights, device, limits.batchRows, limits.contextLength, limits.rotated);
+            this.transformer = new Transformer(
+                    config, weights, device, limits.batchRows, limits.contextLength, limits.sequences, limits.rotated);
         } catch (RuntimeException | Error e) {
             tokens.forEach(TokenBuffer::close);
             cache.close();
@@ -129,7 +130,7 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The session is closed.");
             }
-            sequence.replace(prompt);
+            replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
             sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, entries, endsAtEnd));
@@ -243,7 +244,7 @@ public final class Engine implements AutoCloseable {
             flight = launch(batch, new TokenIds.Given(batch.ids()));
         }
         TokenBuffer choices = flight.choices;
-        boolean runsAhead = device.runsAhead() && !transformer.readsBack();
+        boolean runsAhead = device.runsAhead() && !transformer.readsBack() && !transformer.hasStates();
         if (choices != null && flight.failure == null && runsAhead && flight.isForAll()) {
             Batch next = scheduler.following(flight.batch, contextLength);
             ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
@@ -302,6 +303,9 @@ public final class Engine implements AutoCloseable {
                 continue;
             }
             part.commit();
+            if (part.sequence().savesState()) {
+                transformer.saveState(part.sequence().pages.pages()[0]);
+            }
             Sequence.Step step = flight.step(i);
             if (step != null) {
                 accept(part.sequence(), step);
@@ -311,7 +315,21 @@ public final class Engine implements AutoCloseable {
 
     private void fail(Sequence sequence, Throwable cause) {
         sequence.fail(cause);
+        forgetState(sequence);
         scheduler.remove(sequence);
+    }
+
+    private void replace(Sequence sequence, int[] tokens) {
+        if (sequence.replace(tokens, transformer.hasStates())) {
+            transformer.restoreState(sequence.pages.pages()[0]);
+        }
+    }
+
+    /** A state may have gone on by rows that do not count as cached: the sequence begins anew. */
+    private void forgetState(Sequence sequence) {
+        if (transformer.hasStates()) {
+            sequence.cached(0);
+        }
     }
 
     private NumericalException notFinite(Sequence sequence) {
@@ -399,7 +417,13 @@ public final class Engine implements AutoCloseable {
         if (tokens.length == 0) {
             return;
         }
-        sequence.replace(tokens);
+        lock.lock();
+        try {
+            requireOpen();
+            replace(sequence, tokens);
+        } finally {
+            lock.unlock();
+        }
         while (sequence.pending() > 0) {
             evaluate(sequence, from, visitor);
         }
@@ -425,6 +449,7 @@ public final class Engine implements AutoCloseable {
             int[] wanted = IntStream.range(first, count).toArray();
             float[] logits = new float[config.vocabulary()];
             TokenIds ids = new TokenIds.Given(batch.ids());
+            forgetState(sequence); // until all has gone well
             transformer.forward(ids, batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
@@ -435,7 +460,7 @@ public final class Engine implements AutoCloseable {
                     visitor.visit(at + wanted[done + i], logits);
                 }
             });
-            batch.parts().forEach(Batch.Part::commit);
+            sequence.cached(at + count);
         } finally {
             lock.unlock();
         }

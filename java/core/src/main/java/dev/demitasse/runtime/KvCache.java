@@ -16,12 +16,23 @@ import java.util.Deque;
 public final class KvCache implements AutoCloseable {
     private final KvStore store;
     private final Deque<Integer> free = new ArrayDeque<>();
+    private final Deque<Integer> first = new ArrayDeque<>(); // of `free`, those that may be a table's first
+    private final boolean numbered;
 
     /** A cache on {@code device}. */
     public KvCache(Device device, KvShape shape) {
+        this(device, shape, 0);
+    }
+
+    /**
+     * A cache on {@code device} whose tables' first pages have numbers below {@code slots}, which so number the
+     * sequences that have pages; where that is 0 any page may be the first.
+     */
+    public KvCache(Device device, KvShape shape, int slots) {
+        numbered = slots > 0;
         store = device.allocateKv(shape);
         for (int page = 0; page < shape.pages(); page++) {
-            free.add(page);
+            (page < slots ? first : free).add(page);
         }
     }
 
@@ -35,9 +46,9 @@ public final class KvCache implements AutoCloseable {
         return store;
     }
 
-    /** Pages that nobody has. */
+    /** Pages that nobody has, first pages of sequences to come among them. */
     public int freePages() {
-        return free.size();
+        return free.size() + first.size();
     }
 
     /**
@@ -46,11 +57,12 @@ public final class KvCache implements AutoCloseable {
      */
     public boolean reserve(PageTable table, int positions) {
         int needed = pagesFor(positions) - table.size();
-        if (needed > free.size()) {
+        int firsts = numbered && table.size() == 0 && needed > 0 ? 1 : 0;
+        if (firsts > first.size() || needed - firsts > free.size()) {
             return false;
         }
         for (int i = 0; i < needed; i++) {
-            table.add(free.pop());
+            table.add((i < firsts ? first : free).pop());
         }
         return true;
     }
@@ -59,7 +71,8 @@ public final class KvCache implements AutoCloseable {
     public void release(PageTable table, int positions) {
         int keep = pagesFor(positions);
         while (table.size() > keep) {
-            free.push(table.removeLast());
+            int page = table.removeLast();
+            (numbered && table.size() == 0 ? first : free).push(page);
         }
     }
 

@@ -128,6 +128,7 @@ final class Scheduler {
         }
         for (Sequence sequence : running) {
             int rows = Math.min(Math.min(sequence.pending(), promptChunk), batch.free());
+            rows = sequence.rowsToBorder(rows);
             if (sequence.pending() > 1 && rows > 0 && reserve(sequence, rows)) {
                 batch.add(sequence, rows);
             }

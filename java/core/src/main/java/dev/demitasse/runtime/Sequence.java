@@ -1,5 +1,6 @@
 package dev.demitasse.runtime;
 
+import dev.demitasse.kv.KvShape;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
@@ -16,10 +17,18 @@ public final class Sequence {
     /** A generated token and, where asked for, the most likely tokens of its step. */
     public record Step(int token, List<Logprobs.Entry> top) {}
 
+    /**
+     * Tokens at the end of a prompt that a further turn's prompt may not have: what a template adds behind the last
+     * message, to begin the answer.
+     */
+    private static final int PROMPT_END = 16;
+
     final PageTable pages = new PageTable();
     private int[] tokens = new int[64];
     private int length;
     private int cached;
+    private int saved; // tokens that the saved state has seen; 0 where none is saved
+    private int border; // tokens of the prompt after which the state is to be saved; 0 for none
 
     private @Nullable Request request;
     private final List<Step> steps = new ArrayList<>();
@@ -52,6 +61,7 @@ public final class Sequence {
 
     void cached(int count) {
         cached = count;
+        saved = count == 0 ? 0 : saved;
     }
 
     /** Tokens that a forward pass has yet to see. */
@@ -74,12 +84,36 @@ public final class Sequence {
         tokens[length++] = token;
     }
 
-    /** Makes the tokens {@code wanted}, keeping the cache of the longest common beginning, but for the last token. */
-    void replace(int[] wanted) {
+    /**
+     * Makes the tokens {@code wanted}, keeping the cache of the longest common beginning, but for the last token. A
+     * state cannot be cut back: where one has seen more, what was saved takes its place.
+     *
+     * @param state whether the sequence has a state
+     * @return whether the saved state is to be made the sequence's
+     */
+    boolean replace(int[] wanted, boolean state) {
         int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
-        cached = Math.min(common < 0 ? cached : common, wanted.length - 1);
+        int kept = Math.min(common < 0 ? cached : common, wanted.length - 1);
+        saved = saved <= kept ? saved : 0;
+        boolean cut = state && kept < cached;
+        cached = cut ? saved : kept;
         tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
         length = wanted.length;
+        int last = Math.max(0, length - PROMPT_END) / KvShape.PAGE * KvShape.PAGE;
+        border = state && last > cached ? last : 0;
+        return cut && saved > 0;
+    }
+
+    /** How many of {@code rows} tokens to compute at once, so that the state can be saved where it is to be. */
+    int rowsToBorder(int rows) {
+        return cached < border ? Math.min(rows, border - cached) : rows;
+    }
+
+    /** Whether the state is to be saved now; it then counts as saved. */
+    boolean savesState() {
+        boolean now = border > 0 && cached == border;
+        saved = now ? border : saved;
+        return now;
     }
 
     void begin(Request wanted) {

@@ -66,9 +66,11 @@ class SchedulerSimulationTest {
             Sequence sequence = client.sequence;
             int kept = sequence.length() == 0 ? 0 : random.nextInt(Math.min(longest, sequence.length()) + 1);
             int length = Math.max(1, kept + random.nextInt(Math.max(1, longest / 2 - kept)));
-            sequence.replace(IntStream.range(0, length)
-                    .map(i -> i < kept ? sequence.token(i) : random.nextInt(1000))
-                    .toArray());
+            sequence.replace(
+                    IntStream.range(0, length)
+                            .map(i -> i < kept ? sequence.token(i) : random.nextInt(1000))
+                            .toArray(),
+                    false);
             cache.release(sequence.pages, sequence.cached());
             client.left = 1 + random.nextInt(Math.max(1, longest - length));
             scheduler.add(sequence);

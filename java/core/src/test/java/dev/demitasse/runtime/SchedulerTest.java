@@ -35,7 +35,7 @@ class SchedulerTest {
     /** A sequence that runs, with a prompt of {@code tokens} tokens. */
     private Sequence running(int tokens) {
         Sequence sequence = new Sequence();
-        sequence.replace(IntStream.range(0, tokens).map(i -> 1000 + i).toArray());
+        sequence.replace(IntStream.range(0, tokens).map(i -> 1000 + i).toArray(), false);
         scheduler.add(sequence);
         return sequence;
     }

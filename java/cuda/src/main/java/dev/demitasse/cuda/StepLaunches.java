@@ -2,7 +2,7 @@ package dev.demitasse.cuda;
 
 import static dev.demitasse.cuda.KernelTable.pieces;
 
-import dev.demitasse.device.Gate;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.quant.WeightLayout;
@@ -60,6 +60,8 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> attention.lower(s, out);
                 case Step.Attention s -> attention.lower(s, out);
+                case Step.Convolve s -> out.add(convolve(s));
+                case Step.DeltaRule s -> out.add(deltaRule(s));
                 case Step.Sample s -> out.add(sample(s));
                 case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
             }
@@ -167,7 +169,7 @@ final class StepLaunches implements AutoCloseable {
         long columns = quantize == null ? s.count() : quantize.columns();
         int rows = quantize == null ? 1 : quantize.rows();
         Words words = new Words(Boundary.GatedActivationArgs.WORDS)
-                .set(Boundary.GatedActivationArgs.GELU, s.gate() == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.FUNCTION, Boundary.Gate.of(s.gate()))
                 .set(Boundary.GatedActivationArgs.GATE, s.g())
                 .set(Boundary.GatedActivationArgs.UP, s.up())
                 .set(Boundary.GatedActivationArgs.COLUMNS, columns)
@@ -200,6 +202,52 @@ final class StepLaunches implements AutoCloseable {
                 .done();
         int blocks = pieces((long) s.rows() * s.heads(), Boundary.ROTATE_HEADS);
         return new Launch.Kernel("rotate", Launch.Grid.of(blocks, Boundary.ROTATE_THREADS), words);
+    }
+
+    private static Launch convolve(Step.Convolve s) {
+        long[] words = new Words(Boundary.ConvolveArgs.WORDS)
+                .set(Boundary.ConvolveArgs.X, s.x())
+                .set(Boundary.ConvolveArgs.WEIGHT, s.weight())
+                .set(Boundary.ConvolveArgs.CHANNELS, s.channels())
+                .set(Boundary.ConvolveArgs.KERNEL, s.kernel())
+                .set(Boundary.ConvolveArgs.SILU, s.silu() ? 1 : 0)
+                .set(Boundary.ConvolveArgs.STATE, s.state())
+                .set(Boundary.ConvolveArgs.ROWS + Boundary.StateRows.ROWS, s.rows(), 0)
+                .set(
+                        Boundary.ConvolveArgs.ROWS + Boundary.StateRows.COUNT,
+                        s.rows().count())
+                .set(Boundary.ConvolveArgs.OUT, s.out())
+                .done();
+        int blocks = pieces(s.channels(), Boundary.ELEMENT_THREADS);
+        return new Launch.Kernel(
+                "convolve", new Launch.Grid(s.rows().count(), blocks, 1, Boundary.ELEMENT_THREADS, 0), words);
+    }
+
+    private static Launch deltaRule(Step.DeltaRule s) {
+        DeltaShape shape = s.shape();
+        long[] words = new Words(Boundary.DeltaRuleArgs.WORDS)
+                .set(Boundary.DeltaRuleArgs.X, s.x())
+                .set(Boundary.DeltaRuleArgs.B, s.b())
+                .set(Boundary.DeltaRuleArgs.A, s.a())
+                .set(Boundary.DeltaRuleArgs.BIAS, s.bias())
+                .set(Boundary.DeltaRuleArgs.RATE, s.rate())
+                .set(Boundary.DeltaRuleArgs.KEY_HEADS, shape.keyHeads())
+                .set(Boundary.DeltaRuleArgs.HEADS, shape.heads())
+                .set(Boundary.DeltaRuleArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.DeltaRuleArgs.GROUPED, shape.grouped() ? 1 : 0)
+                .setFloat(Boundary.DeltaRuleArgs.EPSILON, shape.epsilon())
+                .set(Boundary.DeltaRuleArgs.STATE, s.state())
+                .set(Boundary.DeltaRuleArgs.ROWS + Boundary.StateRows.ROWS, s.rows(), 0)
+                .set(
+                        Boundary.DeltaRuleArgs.ROWS + Boundary.StateRows.COUNT,
+                        s.rows().count())
+                .set(Boundary.DeltaRuleArgs.OUT, s.out())
+                .done();
+        int blocks = shape.heads() * Boundary.delta_blocks(shape.headDim());
+        return new Launch.Kernel(
+                "delta_rule_" + Boundary.delta_dim(shape.headDim()),
+                new Launch.Grid(s.rows().count(), blocks, 1, Boundary.DELTA_THREADS, 0),
+                words);
     }
 
     private static Launch sample(Step.Sample s) {

@@ -104,7 +104,7 @@ class LaunchBudgetTest {
             KvShape cache = new KvShape(config.layers().size(), config.kvHeads(), config.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
                     KvStore store = device.allocateKv(cache);
-                    Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096, false)) {
+                    Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096, 1, false)) {
                 transformer.forward(
                         new TokenIds.Given(new int[1]),
                         batch(STEPS.get(1)),

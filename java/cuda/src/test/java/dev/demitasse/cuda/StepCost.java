@@ -109,6 +109,18 @@ final class StepCost {
                 yield new Cost(FLOAT * elements + shape.type().bytes(elements), 0);
             }
             case Step.Attention s -> attention(s);
+            case Step.Convolve s -> {
+                long elements = (long) s.rows().count() * s.channels();
+                yield new Cost(
+                        FLOAT * (2 * elements + (3L * s.kernel() - 2) * s.channels()), 2 * s.kernel() * elements);
+            }
+            case Step.DeltaRule s -> {
+                long rows = s.rows().count();
+                long numbers = rows * (s.shape().columns() + s.shape().values());
+                yield new Cost(
+                        FLOAT * (numbers + 2 * s.shape().stateElements()),
+                        8 * rows * s.shape().stateElements());
+            }
             case Step.Sample s -> new Cost((long) FLOAT * s.rows() * s.columns(), 0);
             case Step.Copy s -> new Cost(2L * s.bytes(), 0);
         };

@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.GroupedProjection;
@@ -170,9 +171,9 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         long source = address(x);
-        long target = address(out);
+        long target = address(out) + (long) first * columns * Float.BYTES;
         long ids = steps.put(rows, rows.length);
         record(new Step.GatherRows(source, columns, ids, rows.length, target));
     }
@@ -281,6 +282,42 @@ public abstract class GpuDevice implements Device {
         memory.requireUsable();
         long stateBytes = AttentionPlan.stateBytes(shape);
         steps.attend(kv, layer, shape, address(q), address(out), rows, limits.attention, stateBytes);
+    }
+
+    @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        memory.requireUsable();
+        steps.add(
+                rows,
+                own -> new Step.Convolve(
+                        address(x), address(weight), channels, kernel, silu, address(state), own, address(out)));
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        memory.requireUsable();
+        steps.add(
+                rows,
+                own -> new Step.DeltaRule(
+                        address(x),
+                        address(b),
+                        address(a),
+                        address(bias),
+                        address(rate),
+                        shape,
+                        address(state),
+                        own,
+                        address(out)));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.demitasse.gpu;
 
 import dev.demitasse.device.AttentionShape;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
@@ -128,6 +129,16 @@ public sealed interface Step {
             BatchTables.Rows rows,
             AttentionPlan plan,
             @Nullable Quantize quantize)
+            implements Step {}
+
+    /** Causal convolution of channels, with a state for each sequence. */
+    record Convolve(
+            long x, long weight, int channels, int kernel, boolean silu, long state, BatchTables.Rows rows, long out)
+            implements Step {}
+
+    /** The gated delta rule, with a state for each sequence. */
+    record DeltaRule(
+            long x, long b, long a, long bias, long rate, DeltaShape shape, long state, BatchTables.Rows rows, long out)
             implements Step {}
 
     /**

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -298,6 +299,11 @@ public final class StepList {
     /** Records the storing of keys and values. */
     public void append(KvStore store, int layer, long keys, long values, BatchRows rows) {
         add(new Step.KvAppend(store, layer, keys, values, rows(rows), null, null, false));
+    }
+
+    /** Records a step with a batch's rows. */
+    public void add(BatchRows rows, Function<BatchTables.Rows, Step> step) {
+        add(step.apply(rows(rows)));
     }
 
     /**

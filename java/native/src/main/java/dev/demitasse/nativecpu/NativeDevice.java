@@ -7,6 +7,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
@@ -152,9 +153,9 @@ final class NativeDevice implements Device {
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         long source = address(x);
-        long target = address(out);
+        long target = address(out) + (long) first * columns * Float.BYTES;
         commands.reserve(1);
         long ids = commands.copy(rows, rows.length);
         begin(Boundary.Op.GATHER_ROWS)
@@ -363,9 +364,54 @@ final class NativeDevice implements Device {
     }
 
     @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        commands.reserve(1);
+        long description = plan.address(rows);
+        begin(Boundary.Op.CONVOLVE)
+                .set(Boundary.ConvolveArgs.X, address(x))
+                .set(Boundary.ConvolveArgs.WEIGHT, address(weight))
+                .set(Boundary.ConvolveArgs.CHANNELS, channels)
+                .set(Boundary.ConvolveArgs.KERNEL, kernel)
+                .set(Boundary.ConvolveArgs.SILU, silu ? 1 : 0)
+                .set(Boundary.ConvolveArgs.STATE, address(state))
+                .set(Boundary.ConvolveArgs.ROWS, description)
+                .set(Boundary.ConvolveArgs.OUT, address(out));
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        commands.reserve(1);
+        long description = plan.address(rows);
+        begin(Boundary.Op.DELTA_RULE)
+                .set(Boundary.DeltaRuleArgs.X, address(x))
+                .set(Boundary.DeltaRuleArgs.B, address(b))
+                .set(Boundary.DeltaRuleArgs.A, address(a))
+                .set(Boundary.DeltaRuleArgs.BIAS, address(bias))
+                .set(Boundary.DeltaRuleArgs.RATE, address(rate))
+                .set(Boundary.DeltaRuleArgs.KEY_HEADS, shape.keyHeads())
+                .set(Boundary.DeltaRuleArgs.HEADS, shape.heads())
+                .set(Boundary.DeltaRuleArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.DeltaRuleArgs.GROUPED, shape.grouped() ? 1 : 0)
+                .setFloat(Boundary.DeltaRuleArgs.EPSILON, shape.epsilon())
+                .set(Boundary.DeltaRuleArgs.STATE, address(state))
+                .set(Boundary.DeltaRuleArgs.ROWS, description)
+                .set(Boundary.DeltaRuleArgs.OUT, address(out));
+    }
+
+    @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
         begin(Boundary.Op.GATED_ACTIVATION)
-                .set(Boundary.GatedActivationArgs.GELU, gate == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.FUNCTION, Boundary.Gate.of(gate))
                 .set(Boundary.GatedActivationArgs.GATE, address(g))
                 .set(Boundary.GatedActivationArgs.UP, address(up))
                 .set(Boundary.GatedActivationArgs.COUNT, count)

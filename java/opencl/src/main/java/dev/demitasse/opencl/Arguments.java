@@ -73,6 +73,14 @@ final class Arguments {
         return offset(field + Boundary.RopeAngles.ANGLES, rope.angles());
     }
 
+    /** Sets a field to the structure {@code StateRows}. */
+    Arguments set(int field, BatchTables.Rows rows) {
+        offset(field + Boundary.StateRows.POSITIONS, rows.positions());
+        offset(field + Boundary.StateRows.TABLES, rows.tables());
+        offset(field + Boundary.StateRows.PAGES, rows.pages());
+        return set(field + Boundary.StateRows.COUNT, rows.count());
+    }
+
     /** Sets a field to the structure {@code BatchRows}, of the rows from {@code first} on. */
     Arguments set(int field, BatchTables.Rows rows, int first) {
         offset(field + Boundary.BatchRows.POSITIONS, rows.positions() + (long) Integer.BYTES * first);

@@ -1,6 +1,6 @@
 package dev.demitasse.opencl;
 
-import dev.demitasse.device.Gate;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
@@ -45,6 +45,8 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> out.add(AttentionLaunches.append(s));
                 case Step.Attention s -> attention.lower(s, out);
+                case Step.Convolve s -> out.add(convolve(s));
+                case Step.DeltaRule s -> out.add(deltaRule(s));
                 case Step.Sample s -> sample(s, out);
                 case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
             }
@@ -166,7 +168,7 @@ final class StepLaunches implements AutoCloseable {
                 .buffer(Boundary.GatedActivationArgs.UP, s.up())
                 .buffer(Boundary.GatedActivationArgs.OUT, s.out())
                 .buffer(linear.activations().integers(quantize))
-                .set(Boundary.GatedActivationArgs.GELU, s.gate() == Gate.GELU ? 1 : 0)
+                .set(Boundary.GatedActivationArgs.FUNCTION, Boundary.Gate.of(s.gate()))
                 .set(Boundary.GatedActivationArgs.COLUMNS, columns)
                 .set(Boundary.GatedActivationArgs.QUANTIZED, linear.quantizedRows(quantize))
                 .launch(
@@ -187,6 +189,52 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.RopeArgs.HEAD_DIM, s.headDim())
                 .set(Boundary.RopeArgs.ANGLES, s)
                 .launch(kernel("rope"), elements((long) s.rows() * s.heads() * (s.ropeDim() / 2)));
+    }
+
+    private static Launch convolve(Step.Convolve s) {
+        return new Arguments(Boundary.ConvolveArgs.WORDS)
+                .buffer(Boundary.ConvolveArgs.X, s.x())
+                .buffer(Boundary.ConvolveArgs.WEIGHT, s.weight())
+                .buffer(Boundary.ConvolveArgs.STATE, s.state())
+                .buffer(s.rows().positions())
+                .buffer(Boundary.ConvolveArgs.OUT, s.out())
+                .set(Boundary.ConvolveArgs.CHANNELS, s.channels())
+                .set(Boundary.ConvolveArgs.KERNEL_ROWS, s.kernel())
+                .set(Boundary.ConvolveArgs.SILU, s.silu() ? 1 : 0)
+                .set(Boundary.ConvolveArgs.ROWS, s.rows())
+                .launch(
+                        kernel("convolve"),
+                        new Launch.Grid(
+                                pieces(s.channels(), Boundary.ELEMENT_ITEMS),
+                                s.rows().count(),
+                                1,
+                                Boundary.ELEMENT_ITEMS));
+    }
+
+    private static Launch deltaRule(Step.DeltaRule s) {
+        DeltaShape shape = s.shape();
+        return new Arguments(Boundary.DeltaRuleArgs.WORDS)
+                .buffer(Boundary.DeltaRuleArgs.X, s.x())
+                .buffer(Boundary.DeltaRuleArgs.B, s.b())
+                .buffer(Boundary.DeltaRuleArgs.A, s.a())
+                .buffer(Boundary.DeltaRuleArgs.BIAS, s.bias())
+                .buffer(Boundary.DeltaRuleArgs.RATE, s.rate())
+                .buffer(Boundary.DeltaRuleArgs.STATE, s.state())
+                .buffer(s.rows().positions())
+                .buffer(Boundary.DeltaRuleArgs.OUT, s.out())
+                .set(Boundary.DeltaRuleArgs.KEY_HEADS, shape.keyHeads())
+                .set(Boundary.DeltaRuleArgs.HEADS, shape.heads())
+                .set(Boundary.DeltaRuleArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.DeltaRuleArgs.GROUPED, shape.grouped() ? 1 : 0)
+                .setFloat(Boundary.DeltaRuleArgs.EPSILON, shape.epsilon())
+                .set(Boundary.DeltaRuleArgs.ROWS, s.rows())
+                .launch(
+                        kernel("delta_rule"),
+                        new Launch.Grid(
+                                (long) shape.heads() * Boundary.delta_groups(shape.headDim()),
+                                s.rows().count(),
+                                1,
+                                Boundary.DELTA_ITEMS));
     }
 
     private Launch rotate(Step.Rotate s) {

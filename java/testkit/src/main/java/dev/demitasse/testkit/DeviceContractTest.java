@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device must hold: each operation against the reference device on every case. */
-public abstract class DeviceContractTest extends LinearContractTest {
+public abstract class DeviceContractTest extends StateContractTest {
     private final double attentionBound;
 
     /** For one backend. */

@@ -9,6 +9,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
@@ -203,6 +204,7 @@ public abstract class DoorContractTest {
         all.put("attention of no heads", () -> t.attention(0, new AttentionShape(0, 1, 32, 1, 0, 0), t.rows(0, 0)));
         all.put("attention, window -1", () -> t.attention(0, new AttentionShape(2, 1, 32, 1, 0, -1), t.rows(0, 0)));
         all.put("attention of many heads", () -> t.attention(0, new AttentionShape(4, 1, 32, 1, 0, 0), t.rows(0, 0)));
+        putStates(all, d, t);
         all.put("gatedActivation beyond", () -> d.gatedActivation(Gate.SILU, t.x, t.y, 65, t.x));
         all.put("gatedActivation of -1", () -> d.gatedActivation(Gate.SILU, t.x, t.y, -1, t.x));
         all.put("add of a short buffer", () -> d.add(t.small, t.x, 16));
@@ -244,6 +246,38 @@ public abstract class DoorContractTest {
                 () -> d.allocateKv(new KvShape(1 << 20, 1 << 20, 1 << 20, Integer.MAX_VALUE, KvType.F16))
                         .close());
         return all;
+    }
+
+    /** Buffers have 64 numbers: two states of a convolution of 16 channels by 3, or one of a head of 8. */
+    private static void putStates(Map<String, Runnable> all, Device d, Things t) {
+        BatchRows first = t.rows(0, 0);
+        int[] table = {1};
+        BatchRows twice = new BatchRows(2, new int[] {0, 0}, new int[][] {{1}, {1}});
+        BatchRows gap = new BatchRows(2, new int[] {0, 2}, new int[][] {table, table});
+        DeltaShape shape = new DeltaShape(1, 1, 8, false, 0);
+        all.put("convolve by a kernel of 1", () -> d.convolve(t.x, t.x, 16, 1, false, t.x, first, t.y));
+        all.put("convolve by a kernel of 17", () -> d.convolve(t.x, t.x, 1, 17, false, t.x, first, t.y));
+        all.put("convolve no channels", () -> d.convolve(t.x, t.x, 0, 3, false, t.x, first, t.y));
+        all.put("convolve in place", () -> d.convolve(t.x, t.x, 16, 3, false, t.y, first, t.x));
+        all.put("convolve with state 2 of 2", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0, 2), t.y));
+        all.put("convolve with state -1", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0, -1), t.y));
+        all.put("convolve without a page", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0), t.y));
+        all.put("convolve two sequences of one state", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, twice, t.y));
+        all.put("convolve with a gap", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, gap, t.y));
+        all.put("convolve to a short buffer", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, first, t.small));
+        all.put("convolve with a foreign state", () -> d.convolve(t.x, t.x, 16, 3, false, t.foreign, first, t.y));
+        all.put("no heads", () -> new DeltaShape(0, 1, 8, false, 0));
+        all.put("heads that share unevenly", () -> new DeltaShape(2, 3, 8, false, 0));
+        all.put("large heads", () -> new DeltaShape(1, 1, 257, false, 0));
+        all.put("deltaRule in place", () -> d.deltaRule(t.x, t.x, t.x, t.x, t.x, shape, t.y, first, t.x));
+        all.put(
+                "deltaRule with state 1 of 1",
+                () -> d.deltaRule(t.x, t.x, t.x, t.x, t.x, shape, t.x, t.rows(0, 1), t.y));
+        all.put("deltaRule with a short state", () -> d.deltaRule(t.x, t.x, t.x, t.x, t.x, shape, t.small, first, t.y));
+        all.put("deltaRule to a short buffer", () -> d.deltaRule(t.x, t.x, t.x, t.x, t.x, shape, t.x, first, t.small));
+        all.put(
+                "deltaRule by a closed buffer",
+                () -> d.deltaRule(t.x, t.closed, t.x, t.x, t.x, shape, t.x, first, t.y));
     }
 
     private static LinearWeight matrix(Device device) {

@@ -183,7 +183,15 @@ public abstract class ModelContractTest {
 
     /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
     @ParameterizedTest
-    @CsvSource({"gemma3, 1, F32", "gemma3, 7, F32", "gemma3, 64, F32", "gemma3, 7, INT4", "qwen2moe, 7, F32"})
+    @CsvSource({
+        "gemma3, 1, F32",
+        "gemma3, 7, F32",
+        "gemma3, 64, F32",
+        "gemma3, 7, INT4",
+        "qwen2moe, 7, F32",
+        "qwen35, 7, F32",
+        "lfm2moe, 64, F32"
+    })
     public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, int chunk, KvType cache)
             throws Exception {
         ModelOptions options = options().withKvType(cache);
@@ -258,7 +266,7 @@ public abstract class ModelContractTest {
 
     /** Rotation changes what the cache holds, and no result; heads of 16 and more, windows and norms of heads. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen3", "gemma2"})
+    @ValueSource(strings = {"llama", "qwen3", "gemma2", "qwen35"})
     public void aRotatedCacheGivesTheSameLogits(String architecture) {
         int[] prompt = Golden.ints(Golden.tinyAnswer(architecture).get("tokens"));
         Path file = Golden.tiny(architecture);
@@ -280,7 +288,7 @@ public abstract class ModelContractTest {
 
     /** Positions beyond a segment of attention, and a window that begins in an earlier one. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "gemma3"})
+    @ValueSource(strings = {"llama", "gemma3", "qwen35"})
     public void longContextsMatchTheReference(String architecture) {
         int[] tokens = new int[longContext()];
         for (int i = 0; i < tokens.length; i++) {

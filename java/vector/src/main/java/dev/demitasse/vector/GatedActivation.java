@@ -9,7 +9,8 @@ import jdk.incubator.vector.FloatVector;
 
 /**
  * Computes: {@code out = gate(g) * up}; SiLU: {@code g sigmoid(g)}; GELU (tanh approximation): {@code g sigmoid(2 u)}
- * with {@code u = sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)}.
+ * with {@code u = sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)};
+ * {@code sigmoid(g)}; or g itself.
  *
  * <p>Layout: FP32; {@code out} may be either input.
  *
@@ -42,8 +43,13 @@ final class GatedActivation {
     }
 
     private static FloatVector apply(Gate gate, FloatVector g, FloatVector up) {
-        FloatVector argument =
-                gate == Gate.SILU ? g : g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI);
-        return g.mul(Exp.sigmoid(argument)).mul(up);
+        return switch (gate) {
+            case SILU -> g.mul(Exp.sigmoid(g)).mul(up);
+            case GELU ->
+                g.mul(Exp.sigmoid(g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI)))
+                        .mul(up);
+            case SIGMOID -> Exp.sigmoid(g).mul(up);
+            case IDENTITY -> g.mul(up);
+        };
     }
 }

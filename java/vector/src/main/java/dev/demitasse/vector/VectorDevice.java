@@ -12,6 +12,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
@@ -116,12 +117,12 @@ final class VectorDevice implements Device {
     }
 
     @Override
-    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
+    public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         long bytes = columns * 4L;
         long target = address(out);
         for (int i = 0; i < rows.length; i++) {
             long source = address(x) + rows[i] * bytes;
-            MemorySegment.copy(Lanes.MEMORY, source, Lanes.MEMORY, target + i * bytes, bytes);
+            MemorySegment.copy(Lanes.MEMORY, source, Lanes.MEMORY, target + (first + i) * bytes, bytes);
         }
     }
 
@@ -217,6 +218,38 @@ final class VectorDevice implements Device {
     @Override
     public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         attention.attention(address(q), (VectorKvStore) kv, layer, shape, rows, address(out));
+    }
+
+    @Override
+    public void convolve(
+            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+        Convolution convolution = new Convolution(
+                address(x), address(weight), channels, kernel, silu, address(state), rows, address(out));
+        blocks(channels, (long) rows.count() * kernel, convolution::block);
+    }
+
+    @Override
+    public void deltaRule(
+            Buffer x,
+            Buffer b,
+            Buffer a,
+            Buffer bias,
+            Buffer rate,
+            DeltaShape shape,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        DeltaRule rule = new DeltaRule(
+                address(x),
+                address(b),
+                address(a),
+                address(bias),
+                address(rate),
+                shape,
+                address(state),
+                rows,
+                address(out));
+        blocks(shape.heads(), (long) rows.count() * shape.headDim() * shape.headDim(), rule::block);
     }
 
     @Override

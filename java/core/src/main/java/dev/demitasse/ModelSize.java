@@ -1,0 +1,56 @@
+package dev.demitasse;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.model.ModelConfig;
+import dev.demitasse.model.Recurrent;
+import dev.demitasse.model.Routing;
+
+/**
+ * What running a model takes, told from its file before anything is loaded.
+ *
+ * @param parameters numbers of the model in all, without blocks that are not run
+ * @param activeParameters those that a token is computed with: of experts as many as a token has, and of the table of
+ *     tokens one row, unless it is the output matrix too
+ * @param bytesPerToken bytes of the file that those take
+ * @param cacheBytesPerPosition bytes that a position of a sequence takes in a cache of 16-bit numbers
+ * @param stateBytes bytes that a sequence's states take, what is saved of them included; 0 where layers have none
+ */
+public record ModelSize(
+        long parameters, long activeParameters, long bytesPerToken, long cacheBytesPerPosition, long stateBytes) {
+    /**
+     * The size of an open file's model.
+     *
+     * @throws dev.demitasse.exception.ModelFormatException where it is damaged
+     * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
+     */
+    public static ModelSize of(Gguf file) {
+        ModelConfig config = Model.config(file, 0);
+        Routing routing = config.routing();
+        boolean tied = file.tensor("output.weight") == null;
+        long parameters = 0;
+        double active = 0;
+        double bytes = 0;
+        for (GgufTensor tensor : file.tensors()) {
+            if (config.isOfSkippedBlock(tensor.name())) {
+                continue;
+            }
+            double share = 1;
+            if (routing != null && tensor.name().contains("_exps.")) {
+                share = (double) routing.used() / routing.experts();
+            } else if (tensor.name().equals("token_embd.weight") && !tied) {
+                share = 1.0 / tensor.rows();
+            }
+            parameters += tensor.elements();
+            active += share * tensor.elements();
+            bytes += share * tensor.data().byteSize();
+        }
+        Recurrent recurrent = config.recurrent();
+        return new ModelSize(
+                parameters,
+                Math.round(active),
+                Math.round(bytes),
+                config.kvBytesPerPosition(),
+                recurrent == null ? 0 : recurrent.bytesPerSequence());
+    }
+}

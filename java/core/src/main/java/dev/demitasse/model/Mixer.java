@@ -1,0 +1,71 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.LinearWeight;
+import org.jspecify.annotations.Nullable;
+
+/** What mixes the positions of a sequence in a transformer block. */
+sealed interface Mixer {
+    /**
+     * Attention. Null where the architecture has no such thing.
+     *
+     * @param query projection, rows heads × headDim
+     * @param queryBias of it
+     * @param queryNorm RMS norm of queries
+     * @param gate rows heads × headDim: the logits of what multiplies what attention returns
+     * @param rotatedInput whether the input is rotated before it meets the matrices to queries, keys and values
+     * @param rotatedOutput whether what attention returns is rotated before it meets {@code output}
+     */
+    record Attention(
+            LinearWeight query,
+            @Nullable Buffer queryBias,
+            LinearWeight key,
+            @Nullable Buffer keyBias,
+            LinearWeight value,
+            @Nullable Buffer valueBias,
+            @Nullable HeadNorm queryNorm,
+            @Nullable HeadNorm keyNorm,
+            @Nullable LinearWeight gate,
+            LinearWeight output,
+            @Nullable Buffer outputBias,
+            boolean rotatedInput,
+            boolean rotatedOutput)
+            implements Mixer {}
+
+    /**
+     * A gated delta net ({@link dev.demitasse.device.Device#deltaRule}): its queries, keys and values go through a
+     * causal convolution, and what it returns is normalized and gated.
+     *
+     * @param input rows queries, keys and values
+     * @param gate rows heads × headDim: of what multiplies what is returned
+     * @param beta rows heads
+     * @param alpha rows heads
+     * @param convolution kernel × channels
+     * @param decayBias heads
+     * @param decayRate heads
+     * @param norm RMS norm of a head of what is returned
+     */
+    record DeltaNet(
+            LinearWeight input,
+            LinearWeight gate,
+            LinearWeight beta,
+            LinearWeight alpha,
+            Buffer convolution,
+            Buffer decayBias,
+            Buffer decayRate,
+            Buffer norm,
+            LinearWeight output)
+            implements Mixer {}
+
+    /**
+     * A gated short convolution (LFM2): {@code output(after x * convolution(before x * value x))}.
+     *
+     * @param before rows hidden: multiplies what goes into the convolution
+     * @param after rows hidden: multiplies what comes out of it
+     * @param value rows hidden
+     * @param convolution kernel × hidden
+     */
+    record ShortConvolution(
+            LinearWeight before, LinearWeight after, LinearWeight value, Buffer convolution, LinearWeight output)
+            implements Mixer {}
+}

@@ -1,0 +1,310 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.RotatedColumns;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** Puts tensors of a file on a device, and remembers which. It owns what it returns. */
+final class ModelTensors implements AutoCloseable {
+    /** Tensors that {@link dev.demitasse.Model} reads itself. */
+    private static final Set<String> ELSEWHERE =
+            Set.of("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight");
+
+    private final Gguf file;
+    private final Device device;
+    private final @Nullable WeightLayout forced;
+    /** Whether all blocks of a row of Q8_0 have the same scale, and are to lie as such rows. */
+    private final boolean rowScales;
+
+    private final List<AutoCloseable> owned = new ArrayList<>();
+    private final Set<String> used = new HashSet<>(ELSEWHERE);
+    private long bytes;
+
+    /**
+     * Nothing is read yet.
+     *
+     * @param forced a layout for every matrix instead of its type's own (F32: dequantized), or null
+     */
+    ModelTensors(Gguf file, Device device, @Nullable WeightLayout forced) {
+        this.file = file;
+        this.device = device;
+        this.forced = forced;
+        this.rowScales = file.metadata().has(Weights.ACTIVATIONS) && device.activations() == ActivationType.INT8_ROW;
+    }
+
+    /** Whether the file has a tensor of that name. */
+    boolean has(String name) {
+        return file.tensor(name) != null;
+    }
+
+    /** Names of the file's tensors that nobody has asked for. */
+    List<String> unused() {
+        return file.tensors().stream()
+                .map(GgufTensor::name)
+                .filter(name -> !used.contains(name))
+                .toList();
+    }
+
+    /** Bytes of all matrices on the device. */
+    long bytes() {
+        return bytes;
+    }
+
+    /**
+     * Matrices of experts, which lie behind each other in one tensor.
+     *
+     * @param part which of an expert's matrices there
+     * @param parts that an expert has there, all of the same shape
+     * @param rows of a matrix
+     */
+    List<LinearWeight> experts(String name, int count, int part, int parts, int rows, int columns) {
+        GgufTensor tensor = tensor(name);
+        check(tensor, count * parts * rows, columns);
+        List<LinearWeight> experts = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            experts.add(matrix(tensor, (e * parts + part) * rows, rows));
+        }
+        return experts;
+    }
+
+    /** Rows that each of {@code count} matrices in a tensor has. */
+    int rowsOfEach(String name, int count) {
+        GgufTensor tensor = tensor(name);
+        if (tensor.rows() % count != 0 || tensor.rows() / count < 1 || tensor.rows() > Integer.MAX_VALUE / 4) {
+            throw new ModelFormatException("Tensor \"" + name + "\" has " + tensor.rows()
+                    + " rows, which are not those of " + count + " experts.");
+        }
+        return (int) (tensor.rows() / count);
+    }
+
+    /** Rows that others read too, as the residual stream where no norm comes before, cannot be rotated in place. */
+    static void requireNotRotated(String name, boolean rotated) {
+        if (rotated) {
+            throw new UnsupportedModelException("The columns of \"" + RotatedColumns.name(name + ".weight")
+                    + "\" are rotated, and what it is multiplied by has other uses; such models are not supported.");
+        }
+    }
+
+    @Nullable
+    HeadNorm headNorm(String name, int headDim, int heads) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            return null;
+        }
+        int columns = tensor.elements() == headDim ? headDim : Math.multiplyExact(headDim, heads);
+        return new HeadNorm(vector(name, columns), columns);
+    }
+
+    /**
+     * Matrices with the same input.
+     *
+     * @param rotated whether that is to be rotated
+     */
+    record Parts(LinearWeight[] matrices, boolean rotated) {}
+
+    Parts part(String name, int rows, int columns) {
+        return parts(new String[] {name}, name, new int[] {rows}, columns);
+    }
+
+    /** Matrices with the same input, each a tensor of its own or all of them one tensor's rows in order. */
+    Parts parts(String[] names, String fused, int[] rows, int columns) {
+        boolean rotated = Stream.of(names[0], fused).anyMatch(name -> file.tensor(tensorName(name, true)) != null);
+        LinearWeight[] parts = new LinearWeight[names.length];
+        if (file.tensor(tensorName(names[0], rotated)) != null) {
+            for (int i = 0; i < names.length; i++) {
+                parts[i] = matrix(tensorName(names[i], rotated), rows[i], columns);
+            }
+            return new Parts(parts, rotated);
+        }
+        GgufTensor all = file.tensor(tensorName(fused, rotated));
+        if (all == null) {
+            throw missing(names[0] + ".weight");
+        }
+        return new Parts(slices(all, rows, columns), rotated);
+    }
+
+    /** The matrices that one tensor's rows are, in order. */
+    LinearWeight[] slices(String name, int[] rows, int columns) {
+        return slices(tensor(name), rows, columns);
+    }
+
+    private LinearWeight[] slices(GgufTensor all, int[] rows, int columns) {
+        check(all, Arrays.stream(rows).sum(), columns);
+        LinearWeight[] slices = new LinearWeight[rows.length];
+        int from = 0;
+        for (int i = 0; i < rows.length; i++) {
+            slices[i] = matrix(all, from, rows[i]);
+            from += rows[i];
+        }
+        return slices;
+    }
+
+    private static String tensorName(String name, boolean rotated) {
+        String plain = name + ".weight";
+        return rotated ? RotatedColumns.name(plain) : plain;
+    }
+
+    LinearWeight matrix(String name, int rows, int columns) {
+        GgufTensor tensor = tensor(name);
+        check(tensor, rows, columns);
+        return matrix(tensor, 0, rows);
+    }
+
+    LinearWeight matrix(GgufTensor tensor, int first, int count) {
+        used.add(tensor.name());
+        MatrixSource all = new MatrixSource(
+                tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
+        MatrixSource source = all.rows(first, count);
+        LinearWeight weight = upload(source);
+        if (source.data().isMapped()) {
+            source.data().unload(); // its pages are not needed again, and count as this process's memory
+        }
+        return weight;
+    }
+
+    private LinearWeight upload(MatrixSource source) {
+        LinearWeight weight = device.upload(source, layout(source.type()));
+        owned.add(weight);
+        bytes += weight.bytes();
+        return weight;
+    }
+
+    /** The values of a tensor of {@code rows} rows, column after column. */
+    Buffer transposed(String name, int rows, int columns) {
+        check(tensor(name), rows, columns);
+        float[] values = numbers(name, Math.multiplyExact(rows, columns));
+        float[] turned = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            turned[i % columns * rows + i / columns] = values[i];
+        }
+        return upload(turned);
+    }
+
+    /** The values of a one-dimensional tensor, on the host; none where the file has no such tensor. */
+    float[] numbers(String name, int length) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            return new float[0];
+        }
+        used.add(name);
+        return values(file, tensor, length);
+    }
+
+    /**
+     * The matrix of some of a tensor's rows.
+     *
+     * @param rows of the tensor in all
+     * @param chosen numbers of rows, in the order in which the matrix has them
+     */
+    LinearWeight chosenRows(String name, int rows, int columns, int[] chosen) {
+        GgufTensor tensor = tensor(name);
+        check(tensor, rows, columns);
+        used.add(name);
+        long rowBytes = tensor.type().rowBytes(columns);
+        try (HostMemory copy = HostMemory.allocate(rowBytes * chosen.length)) {
+            for (int i = 0; i < chosen.length; i++) {
+                MemorySegment.copy(tensor.data(), chosen[i] * rowBytes, copy.segment(), i * rowBytes, rowBytes);
+            }
+            return upload(new MatrixSource(name, tensor.type(), chosen.length, columns, copy.segment()));
+        }
+    }
+
+    private WeightLayout layout(TensorType type) {
+        if (forced != null) {
+            return forced;
+        }
+        return rowScales && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
+    }
+
+    @Nullable
+    Buffer optional(String name, int length) {
+        return file.tensor(name) == null ? null : vector(name, length);
+    }
+
+    Buffer vector(String name, int length) {
+        return vector(name, length, 1);
+    }
+
+    Buffer vector(String name, int length, float factor) {
+        used.add(name);
+        float[] values = values(file, tensor(name), length);
+        for (int i = 0; factor != 1 && i < length; i++) {
+            values[i] *= factor;
+        }
+        return upload(values);
+    }
+
+    private Buffer upload(float[] values) {
+        Buffer buffer = device.upload(values);
+        owned.add(buffer);
+        return buffer;
+    }
+
+    /** The values of a one-dimensional tensor of {@code length} elements. */
+    static float[] values(Gguf file, GgufTensor tensor, int length) {
+        if (tensor.elements() != length) {
+            throw new ModelFormatException("Tensor \"" + tensor.name() + "\" has " + tensor.elements()
+                    + " elements; the hyperparameters ask for " + length + ".");
+        }
+        float[] values = new float[length];
+        new MatrixSource(tensor.name(), tensor.type(), 1, length, tensor.data()).dequantizeRow(0, values);
+        for (float value : values) {
+            if (!Float.isFinite(value)) {
+                throw new ModelFormatException(
+                        "Tensor \"" + tensor.name() + "\" has a value that is NaN or infinite; the file is damaged.");
+            }
+        }
+        return values;
+    }
+
+    GgufTensor tensor(String name) {
+        GgufTensor tensor = file.tensor(name);
+        if (tensor == null) {
+            throw missing(name);
+        }
+        return tensor;
+    }
+
+    static ModelFormatException missing(String name) {
+        return new ModelFormatException("Tensor \"" + name + "\" is missing; the file is not a complete model.");
+    }
+
+    static void check(GgufTensor tensor, int rows, int columns) {
+        if (tensor.rows() != rows || tensor.columns() != columns) {
+            throw new ModelFormatException("Tensor \"" + tensor.name() + "\" is " + tensor.rows() + " × "
+                    + tensor.columns() + "; the hyperparameters ask for " + rows + " × " + columns + ".");
+        }
+    }
+
+    @Override
+    public void close() {
+        for (AutoCloseable closeable : owned) {
+            try {
+                closeable.close();
+            } catch (RuntimeException e) {
+                throw e;
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        owned.clear();
+    }
+}

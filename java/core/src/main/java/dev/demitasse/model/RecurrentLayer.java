@@ -1,0 +1,162 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.BatchRows;
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.Gate;
+import dev.demitasse.device.Projection;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Computes layers with a state, and keeps the states: in each of these layers a slot for each sequence, whose number is
+ * that of the sequence's first page of the cache.
+ */
+final class RecurrentLayer implements AutoCloseable {
+    private final Device device;
+    private final Recurrent shape;
+    private final int hidden;
+    private final float epsilon;
+    private final Buffer mixed; // rows × channels
+    private final Buffer convolved; // rows × channels
+    private final Buffer gate; // rows × the wider of channels and heads × headDim
+    private final Buffer beta; // rows × heads
+    private final Buffer alpha; // rows × heads
+    private final Buffer attended; // rows × heads × headDim
+    private final List<Buffer> convolutions = new ArrayList<>(); // a layer's: slots × (kernel - 1) × channels
+    private final List<Buffer> matrices = new ArrayList<>(); // a layer's: slots × heads × headDim × headDim
+    private final List<Buffer> savedConvolutions = new ArrayList<>(); // the same, as they were when they were saved
+    private final List<Buffer> savedMatrices = new ArrayList<>();
+    private final List<Buffer> owned = new ArrayList<>();
+
+    /**
+     * Room for the rows of a batch, and for states.
+     *
+     * @param slots sequences that have a state at once
+     */
+    RecurrentLayer(Device device, ModelConfig config, Recurrent shape, int maximumRows, int slots) {
+        this.device = device;
+        this.shape = shape;
+        this.hidden = config.hidden();
+        this.epsilon = config.epsilon();
+        long values = (long) shape.heads() * shape.headDim();
+        try {
+            mixed = allocate(maximumRows, shape.channels());
+            convolved = allocate(maximumRows, shape.channels());
+            gate = allocate(maximumRows, Math.max(shape.channels(), values));
+            beta = allocate(maximumRows, shape.heads());
+            alpha = allocate(maximumRows, shape.heads());
+            attended = allocate(maximumRows, values);
+            for (int layer = 0; layer < shape.layers(); layer++) {
+                convolutions.add(allocate(slots, shape.convolutionElements()));
+                matrices.add(allocate(slots, shape.matrixElements()));
+                savedConvolutions.add(allocate(slots, shape.convolutionElements()));
+                savedMatrices.add(allocate(slots, shape.matrixElements()));
+            }
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Buffer allocate(long rows, long columns) {
+        Buffer buffer = device.allocate(Math.multiplyExact(rows * Float.BYTES, columns));
+        owned.add(buffer);
+        return buffer;
+    }
+
+    /**
+     * A gated delta net.
+     *
+     * @param store which of the states
+     * @param x rows × hidden
+     * @param out receives rows × hidden
+     */
+    void run(Mixer.DeltaNet layer, int store, Buffer x, BatchRows rows, Buffer out) {
+        int count = rows.count();
+        device.linear(
+                x,
+                count,
+                new Projection(layer.input(), null, mixed),
+                new Projection(layer.gate(), null, gate),
+                new Projection(layer.beta(), null, beta),
+                new Projection(layer.alpha(), null, alpha));
+        convolve(layer.convolution(), true, store, mixed, rows);
+        DeltaShape delta = new DeltaShape(shape.keyHeads(), shape.heads(), shape.headDim(), shape.grouped(), epsilon);
+        device.deltaRule(
+                convolved,
+                beta,
+                alpha,
+                layer.decayBias(),
+                layer.decayRate(),
+                delta,
+                matrices.get(store),
+                rows,
+                attended);
+        device.rmsNorm(attended, layer.norm(), count * shape.heads(), shape.headDim(), epsilon, attended);
+        device.gatedActivation(Gate.SILU, gate, attended, (long) count * delta.values(), attended);
+        device.linear(attended, count, new Projection(layer.output(), null, out));
+    }
+
+    /**
+     * A gated short convolution.
+     *
+     * @param store which of the states
+     * @param x rows × hidden
+     * @param out receives rows × hidden
+     */
+    void run(Mixer.ShortConvolution layer, int store, Buffer x, BatchRows rows, Buffer out) {
+        int count = rows.count();
+        long elements = (long) count * hidden;
+        device.linear(
+                x,
+                count,
+                new Projection(layer.before(), null, gate),
+                new Projection(layer.after(), null, out),
+                new Projection(layer.value(), null, mixed));
+        device.gatedActivation(Gate.IDENTITY, gate, mixed, elements, mixed);
+        convolve(layer.convolution(), false, store, mixed, rows);
+        device.gatedActivation(Gate.IDENTITY, out, convolved, elements, convolved);
+        device.linear(convolved, count, new Projection(layer.output(), null, out));
+    }
+
+    private void convolve(Buffer weight, boolean silu, int store, Buffer x, BatchRows rows) {
+        Buffer state = convolutions.get(store);
+        device.convolve(x, weight, shape.channels(), shape.kernel(), silu, state, rows, convolved);
+    }
+
+    /** Keeps a sequence's state as it is now. */
+    void save(int slot) {
+        copy(convolutions, savedConvolutions, matrices, savedMatrices, slot);
+    }
+
+    /** Makes a sequence's state what was saved last. */
+    void restore(int slot) {
+        copy(savedConvolutions, convolutions, savedMatrices, matrices, slot);
+    }
+
+    private void copy(
+            List<Buffer> convolution,
+            List<Buffer> toConvolution,
+            List<Buffer> matrix,
+            List<Buffer> toMatrix,
+            int slot) {
+        int heads = shape.heads();
+        int[] rows = IntStream.range(slot * heads, (slot + 1) * heads).toArray();
+        for (int layer = 0; layer < shape.layers(); layer++) {
+            int elements = Math.toIntExact(shape.convolutionElements());
+            device.gatherRows(convolution.get(layer), elements, new int[] {slot}, toConvolution.get(layer), slot);
+            if (heads > 0) {
+                int of = shape.headDim() * shape.headDim();
+                device.gatherRows(matrix.get(layer), of, rows, toMatrix.get(layer), slot * heads);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        owned.forEach(Buffer::close);
+    }
+}

@@ -1,0 +1,42 @@
+package dev.demitasse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.testkit.Golden;
+import org.junit.jupiter.api.Test;
+
+class ModelSizeTest {
+    private static ModelSize size(String tiny) {
+        try (Gguf file = Gguf.open(Golden.tiny(tiny))) {
+            return ModelSize.of(file);
+        }
+    }
+
+    /** One layer of four has a cache: a head of 32 keys and values; three have 3 rows of 128 and 4 heads of 16 × 16. */
+    @Test
+    void statesAreToldBesideTheCache() {
+        ModelSize size = size("qwen35");
+        assertThat(size.cacheBytesPerPosition()).isEqualTo(2 * 32 * 2);
+        assertThat(size.stateBytes()).isEqualTo(2 * 3 * (3 * 128 + 4 * 16 * 16) * 4);
+        assertThat(size("llama").stateBytes()).isZero();
+    }
+
+    /** A block that predicts further tokens is not run, and not counted. */
+    @Test
+    void whatIsNotRunIsNotCounted() {
+        assertThat(size("qwen35-mtp").parameters()).isEqualTo(size("qwen35").parameters());
+    }
+
+    /** Two of three experts are a token's, and one row of the table of tokens. */
+    @Test
+    void expertsThatATokenHasNotAreNotActive() {
+        ModelSize size = size("qwen35moe");
+        long expert = 3L * 32 * 32;
+        long others = 268 * 32;
+        assertThat(size.parameters() - size.activeParameters()).isEqualTo(4 * expert + others);
+        assertThat(size.bytesPerToken()).isEqualTo(4 * size.activeParameters());
+        ModelSize tied = size("lfm2");
+        assertThat(tied.activeParameters()).as("the table is the output matrix").isEqualTo(tied.parameters());
+    }
+}

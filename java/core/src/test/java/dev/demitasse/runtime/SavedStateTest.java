@@ -1,0 +1,100 @@
+package dev.demitasse.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.Devices;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** Where states are saved, and when a sequence goes on from there. */
+class SavedStateTest {
+    private static int[] tokens(int from, int count) {
+        return IntStream.range(from, from + count).toArray();
+    }
+
+    /** Tokens 0 to {@code kept}, then others. */
+    private static int[] turn(int kept, int more) {
+        return IntStream.concat(IntStream.range(0, kept), IntStream.range(1000, 1000 + more))
+                .toArray();
+    }
+
+    /** A sequence whose prompt of 120 tokens was computed, and its state saved on the way. */
+    private static Sequence computed() {
+        Sequence sequence = new Sequence();
+        assertThat(sequence.replace(tokens(0, 120), true)).isFalse();
+        assertThat(sequence.rowsToBorder(512)).isEqualTo(96);
+        sequence.cached(96);
+        assertThat(sequence.savesState()).isTrue();
+        assertThat(sequence.rowsToBorder(24)).isEqualTo(24);
+        sequence.cached(120);
+        assertThat(sequence.savesState()).isFalse();
+        return sequence;
+    }
+
+    @Test
+    void aPromptThatGoesOnKeepsTheState() {
+        Sequence sequence = computed();
+        assertThat(sequence.replace(turn(120, 30), true)).isFalse();
+        assertThat(sequence.cached()).isEqualTo(120);
+    }
+
+    @Test
+    void aPromptThatDiffersBehindWhatWasSavedGoesOnFromThere() {
+        Sequence sequence = computed();
+        assertThat(sequence.replace(turn(115, 30), true)).isTrue();
+        assertThat(sequence.cached()).isEqualTo(96);
+        assertThat(sequence.rowsToBorder(512)).isEqualTo(32); // 145 tokens: the next border is at 128
+        assertThat(sequence.replace(turn(96, 1), true)).isFalse();
+        assertThat(sequence.cached()).isEqualTo(96);
+    }
+
+    @Test
+    void aPromptThatDiffersBeforeBeginsAnew() {
+        Sequence sequence = computed();
+        assertThat(sequence.replace(turn(95, 30), true)).isFalse();
+        assertThat(sequence.cached()).isZero();
+        sequence = computed();
+        sequence.cached(0); // its pages were given up, and the state with them
+        assertThat(sequence.replace(tokens(0, 120), true)).isFalse();
+        assertThat(sequence.cached()).isZero();
+    }
+
+    @Test
+    void sequencesWithoutStatesAreCutBackAnywhere() {
+        Sequence sequence = new Sequence();
+        sequence.replace(tokens(0, 120), false);
+        assertThat(sequence.rowsToBorder(512)).isEqualTo(512);
+        sequence.cached(120);
+        assertThat(sequence.savesState()).isFalse();
+        assertThat(sequence.replace(turn(95, 30), false)).isFalse();
+        assertThat(sequence.cached()).isEqualTo(95);
+    }
+
+    /** First pages number sequences: they are below the number of states, and no two have the same. */
+    @Test
+    void firstPagesNumberTheSequences() {
+        try (Device device = Devices.open("reference", DeviceOptions.defaults());
+                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 6, KvType.F32), 2)) {
+            PageTable[] tables = {new PageTable(), new PageTable(), new PageTable()};
+            assertThat(cache.reserve(tables[0], 3 * KvShape.PAGE)).isTrue();
+            assertThat(cache.reserve(tables[1], KvShape.PAGE)).isTrue();
+            assertThat(new int[] {tables[0].pages()[0], tables[1].pages()[0]}).containsExactlyInAnyOrder(0, 1);
+            assertThat(cache.freePages()).isEqualTo(2);
+            assertThat(cache.reserve(tables[2], 1)).as("no third state").isFalse();
+            assertThat(cache.reserve(tables[1], 4 * KvShape.PAGE))
+                    .as("too long")
+                    .isFalse();
+            assertThat(cache.reserve(tables[1], 3 * KvShape.PAGE)).isTrue();
+            cache.release(tables[0], KvShape.PAGE);
+            assertThat(cache.reserve(tables[2], 1)).as("still none").isFalse();
+            int first = tables[0].pages()[0];
+            cache.release(tables[0], 0);
+            assertThat(cache.reserve(tables[2], 2 * KvShape.PAGE)).isTrue();
+            assertThat(tables[2].pages()[0]).isEqualTo(first);
+        }
+    }
+}
