@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
  * @param rows outputs
  * @param columns inputs
  * @param data rows × {@link TensorType#rowBytes} bytes
+ * @param factor multiplies all elements; 1 but for quantized types whose blocks no device takes over as they are
  */
-public record MatrixSource(String name, TensorType type, int rows, int columns, MemorySegment data) {
+public record MatrixSource(String name, TensorType type, int rows, int columns, MemorySegment data, float factor) {
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort SHORT =
@@ -31,12 +32,25 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
             throw new UsageException(
                     name + ": " + data.byteSize() + " bytes are not " + rows + " rows of " + columns + " " + type);
         }
+        if (factor != 1 && (type.codec() == null || type.order() != null)) {
+            throw new UsageException(name + ": a matrix of " + type + " has no factor");
+        }
+    }
+
+    /** A matrix as it is. */
+    public MatrixSource(String name, TensorType type, int rows, int columns, MemorySegment data) {
+        this(name, type, rows, columns, data, 1);
+    }
+
+    /** The matrix times a factor. */
+    public MatrixSource times(float by) {
+        return new MatrixSource(name, type, rows, columns, data, factor * by);
     }
 
     /** The matrix of {@code count} rows from {@code first} on. */
     public MatrixSource rows(int first, int count) {
         long rowBytes = type.rowBytes(columns);
-        return new MatrixSource(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes));
+        return new MatrixSource(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes), factor);
     }
 
     /** Reads rows as {@code layout} has them. */
@@ -63,6 +77,10 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         }
         int groups = blocks * groupsPerBlock;
         for (int g = 0; g < groups; g++) {
+            if (factor != 1) {
+                scales[g] *= factor;
+                mins[g] *= factor;
+            }
             if (!Float.isFinite(scales[g]) || type.layout().minimum() && !Float.isFinite(mins[g])) {
                 throw notFinite(row, "scale");
             }

@@ -36,27 +36,37 @@ public enum TensorType {
     /** 4 bits that index 16 uneven levels, 6-bit scale per 32. */
     IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs),
     /** FP4 (E2M1), a power of two as scale per 32. */
-    MXFP4(39, 32, 17, WeightLayout.int8(32), BlockCodecs::mxfp4);
+    MXFP4(39, 32, 17, WeightLayout.int8(32), BlockCodecs::mxfp4),
+    /** FP4 (E2M1), FP8 scale (E4M3) per 16. */
+    NVFP4(40, 64, 36, WeightLayout.int8(16), CodebookCodecs::nvfp4),
+    /** 3.4 bits: rows of a codebook of four, 4-bit scale per 32. */
+    IQ3_S(21, 256, 110, WeightLayout.int8(32), CodebookCodecs::iq3_s),
+    /** 3.1 bits: rows of a codebook of four, 4-bit scale per 32. */
+    IQ3_XXS(18, 256, 98, WeightLayout.int8(32), CodebookCodecs::iq3_xxs),
+    /** 2.6 bits: rows of a codebook of eight, 4-bit scale per 16. */
+    IQ2_S(22, 256, 82, WeightLayout.int8(16), CodebookCodecs::iq2_s),
+    /** 2.3 bits: rows of a codebook of eight, 4-bit scale per 16. */
+    IQ2_XS(17, 256, 74, WeightLayout.int8(16), CodebookCodecs::iq2_xs),
+    /** 2.1 bits: rows of a codebook of eight, 4-bit scale per 32. */
+    IQ2_XXS(16, 256, 66, WeightLayout.int8(32), CodebookCodecs::iq2_xxs),
+    /** 1.75 bits: rows of a codebook of eight, 3-bit scale per 16. */
+    IQ1_M(29, 256, 56, WeightLayout.int8(16), CodebookCodecs::iq1_m),
+    /** 1.6 bits: rows of a codebook of eight, 3-bit scale per 32. */
+    IQ1_S(19, 256, 50, WeightLayout.int8(32), CodebookCodecs::iq1_s),
+    /** 1.7 bits: five ternary digits a byte, scale per 256. */
+    TQ1_0(34, 256, 54, WeightLayout.int4(32), CodebookCodecs::tq1_0),
+    /** 2 bits: ternary, scale per 256. */
+    TQ2_0(35, 256, 66, WeightLayout.int4(32), CodebookCodecs::tq2_0);
 
     /** Types that exist but are not read, for messages. */
     private static final Map<Integer, String> OTHERS = Map.ofEntries(
             Map.entry(9, "Q8_1"),
             Map.entry(15, "Q8_K"),
-            Map.entry(16, "IQ2_XXS"),
-            Map.entry(17, "IQ2_XS"),
-            Map.entry(18, "IQ3_XXS"),
-            Map.entry(19, "IQ1_S"),
-            Map.entry(21, "IQ3_S"),
-            Map.entry(22, "IQ2_S"),
             Map.entry(24, "I8"),
             Map.entry(25, "I16"),
             Map.entry(26, "I32"),
             Map.entry(27, "I64"),
-            Map.entry(28, "F64"),
-            Map.entry(29, "IQ1_M"),
-            Map.entry(34, "TQ1_0"),
-            Map.entry(35, "TQ2_0"),
-            Map.entry(40, "NVFP4"));
+            Map.entry(28, "F64"));
 
     private static final TensorType[] VALUES = values();
 

@@ -158,11 +158,11 @@ class GgufHostileInputTest {
                 "unknown tensor type",
                 out -> {
                     header(out, 3, 1, 0);
-                    tensor(out, "t", 16, 0, 256);
+                    tensor(out, "t", 28, 0, 256);
                     out.put(new byte[128]);
                 },
                 UnsupportedModelException.class,
-                "IQ2_XXS"));
+                "F64"));
         cases.add(bad("row that is no multiple of a block", "no multiple", out -> {
             header(out, 3, 1, 0);
             tensor(out, "t", 2, 0, 33);

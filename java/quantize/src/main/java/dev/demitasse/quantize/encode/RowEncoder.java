@@ -21,7 +21,11 @@ public interface RowEncoder {
      */
     void encode(float[] x, float[] w, int count, MemorySegment out, long at);
 
-    /** An encoder for a type. */
+    /**
+     * An encoder for a type.
+     *
+     * @throws UsageException for a type that is read alone
+     */
     static RowEncoder of(TensorType type) {
         return switch (type) {
             case F32, F16, BF16 -> new FloatEncoder(type);
@@ -38,6 +42,8 @@ public interface RowEncoder {
             case Q4_K -> new SuperblockMinimumEncoder(type, 15, 32, 63, BlockPacking::q4_k);
             case Q5_K -> new SuperblockMinimumEncoder(type, 31, 32, 63, BlockPacking::q5_k);
             case MXFP4 -> new PowerScaleEncoder(type);
+            case NVFP4, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_M, IQ1_S, TQ1_0, TQ2_0 ->
+                throw new UsageException(type + " is read, but not written; choose another type.");
         };
     }
 
