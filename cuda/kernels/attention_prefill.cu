@@ -207,7 +207,7 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
     }
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        const float sum = quad_sum(sums[r]);
+        const float sum = quad_sum(sums[r]) + a.sink(prefill.head, largest[r]);
         const int row = prefill.row_of(r);
 #pragma unroll
         for (int i = 0; i < DIM / 8 * 2; i++) {

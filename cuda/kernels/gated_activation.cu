@@ -1,5 +1,6 @@
-// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, or g up. Where wanted it also
-//           quantizes what it writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, or
+//           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what it
+//           writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -10,7 +11,7 @@
 
 namespace demitasse {
 
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH };
 
 struct GatedActivationArgs {
     Gate function;
@@ -31,9 +32,16 @@ DEVICE float gate_factor(Gate function, float g) {
             return g * sigmoid(1.5957691216f * (g * (0.044715f * (g * g) + 1)));
         case Gate::SIGMOID:
             return sigmoid(g);
+        case Gate::CLAMPED_SWISH:
+            return g > 7 ? 7 * sigmoid(1.702f * 7) : g * sigmoid(1.702f * g);
         default:
             return g;
     }
+}
+
+// What the gate multiplies; NaN stays.
+DEVICE float gated(Gate function, float up) {
+    return function != Gate::CLAMPED_SWISH ? up : (up > 7 ? 7 : up < -7 ? -7 : up) + 1;
 }
 
 }  // namespace demitasse
@@ -52,7 +60,7 @@ KERNEL(demitasse::GATE_THREADS) gated_activation(const demitasse::GatedActivatio
     load_columns(value, a.up + at, k, columns);
 #pragma unroll
     for (int i = 0; i < LANE_COLUMNS; i++) {
-        value[i] *= gate_factor(a.function, gate[i]);
+        value[i] = gate_factor(a.function, gate[i]) * gated(a.function, value[i]);
     }
     store_columns(a.out + at, k, columns, value);
     if (a.quantized.q != nullptr) {

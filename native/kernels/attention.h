@@ -257,8 +257,9 @@ inline void merge_state(AttentionState state, AttentionState segment, int64_t di
     }
 }
 
-inline void finish_state(AttentionState state, int64_t head_dim, float* out) {
-    float inverse = 1 / state.sum();
+inline void finish_state(const AttentionArgs& a, int64_t head, AttentionState state, int64_t head_dim, float* out) {
+    const float beside = a.sinks == nullptr ? 0 : exp(a.sinks[head] - state.maximum());
+    float inverse = 1 / (state.sum() + beside);
     for (int64_t d = 0; d < head_dim; d++) {
         out[d] = state.vector()[d] * inverse;
     }
@@ -377,8 +378,9 @@ struct AttentionTask {
         }
         for (int64_t row = block.first; row < block.last; row++) {
             for (int64_t h = 0; h < heads_per_kv; h++) {
-                float* out = a.out + (row * a.heads + kv_head * heads_per_kv + h) * a.kv->head_dim;
-                finish_state(state(totals, row, h), a.kv->head_dim, out);
+                const int64_t head = kv_head * heads_per_kv + h;
+                float* out = a.out + (row * a.heads + head) * a.kv->head_dim;
+                finish_state(a, head, state(totals, row, h), a.kv->head_dim, out);
             }
         }
     }
@@ -433,7 +435,7 @@ inline void attention_merge(const Command& command, int task, Worker&) {
         for (int i = 1; i < block.merged; i++) {
             merge_state(state, {state.at + i * a.heads * size}, dim);
         }
-        finish_state(state, a.kv->head_dim, a.out + (block.first * a.heads + head) * a.kv->head_dim);
+        finish_state(a, head, state, a.kv->head_dim, a.out + (block.first * a.heads + head) * a.kv->head_dim);
     }
 }
 

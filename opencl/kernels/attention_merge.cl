@@ -13,7 +13,7 @@
 
 // QUANTIZES 1: it also writes integers.
 KERNEL(ATTENTION_ITEMS) attention_merge(global const uchar* data, global const uchar* states, global uchar* out,
-                                        global uchar* integers, const AttentionArgs a) {
+                                        global uchar* integers, global const uchar* sinks, const AttentionArgs a) {
 #if QUANTIZES
     local float results[MOST_HEAD_DIM];
     local float shared[ATTENTION_ITEMS];
@@ -43,6 +43,7 @@ KERNEL(ATTENTION_ITEMS) attention_merge(global const uchar* data, global const u
             }
         }
     }
+    total += sink_weight(a, sinks, head, largest);
     for (int j = 0; j < MOST_HEAD_DIM / ATTENTION_ITEMS; j++) {
         const int d = item() + j * ATTENTION_ITEMS;
         const float result = d < dim ? sums[j] / total : 0;

@@ -10,7 +10,7 @@
 #include "attention.h"
 
 KERNEL(ATTENTION_ITEMS) attention_prefill(global const uchar* q, global const uchar* cache, global const uchar* data,
-                                          global uchar* out, const AttentionArgs a) {
+                                          global uchar* out, global const uchar* sinks, const AttentionArgs a) {
     local Many queries[ELEMENTS * ATTENTION_ITEMS];
     local Many scratch[ATTENTION_ITEMS];
     local Many maxima[PARTS];
@@ -51,6 +51,9 @@ KERNEL(ATTENTION_ITEMS) attention_prefill(global const uchar* q, global const uc
         for (int j = 0; j < ELEMENTS; j++) {
             all.values[j] = fma(state.values[j], factor, all.values[j] * before);
         }
+    }
+    for (int r = 0; r < QUERIES; r++) {
+        ((float*)&all.sum)[r] = one_of(&all.sum, r) + sink_weight(a, sinks, head, one_of(&all.largest, r));
     }
     for (int j = 0; j < ELEMENTS; j++) {
         const int d = item() + j * ATTENTION_ITEMS;

@@ -1,5 +1,6 @@
-// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, or g up. Where wanted it also
-//           quantizes what it writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, or
+//           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what it
+//           writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.h says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -8,7 +9,7 @@
 // Why:      bound by memory and by the launch: eight items have a group of 32 columns, which they quantize on the way.
 #include "quantize.h"
 
-enum Gate { GATE_SILU, GATE_GELU, GATE_SIGMOID, GATE_IDENTITY };
+enum Gate { GATE_SILU, GATE_GELU, GATE_SIGMOID, GATE_IDENTITY, GATE_CLAMPED_SWISH };
 
 typedef struct GatedActivationArgs {
     long function;  // a Gate
@@ -30,11 +31,18 @@ KERNEL(GATE_ITEMS) gated_activation(global const uchar* gate, global const uchar
     const long at = row * a.columns + first;
     const int k = item() * 4;
     const int columns = a.columns - first < GATE_COLUMNS ? (int)(a.columns - first) : GATE_COLUMNS;
-    const float4 g = load_columns(READ(float, gate, a.gate) + at, k, columns);
-    const float4 argument = a.function == GATE_GELU ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : g;
+    const bool clamped = a.function == GATE_CLAMPED_SWISH;
+    float4 g = load_columns(READ(float, gate, a.gate) + at, k, columns);
+    float4 u = load_columns(READ(float, up, a.up) + at, k, columns);
+    if (clamped) {  // by comparisons, which leave NaN as it is
+        g = g > 7 ? (float4)(7) : g;
+        u = (u > 7 ? (float4)(7) : u < -7 ? (float4)(-7) : u) + 1;
+    }
+    const float4 argument = a.function == GATE_GELU ? 1.5957691216f * (g * (0.044715f * (g * g) + 1))
+                            : clamped ? 1.702f * g : g;
     const float4 sigmoid = 1 / (1 + exp(-argument));
     const float4 factor = a.function == GATE_IDENTITY ? g : a.function == GATE_SIGMOID ? sigmoid : g * sigmoid;
-    const float4 value = factor * load_columns(READ(float, up, a.up) + at, k, columns);
+    const float4 value = factor * u;
     store_columns(WRITE(float, out, a.out) + at, k, columns, value);
 #if QUANTIZES
     store_quantized(integers, a.quantized, row, (int)first + k, value, 0, shared);

@@ -62,7 +62,7 @@ DEVICE void merge_head(const AttentionDecodeArgs& args, const DecodeBlock& block
     for (int s = lane(); s < block.segments; s += 32) {
         total = fmaf(load_fresh(states + s * size + 1), state_factor(load_fresh(states + s * size), largest), total);
     }
-    total = warp_sum(total);
+    total = warp_sum(total) + a.sink(block.first_head + head, largest);
     for (int first = 0; first < padded; first += 32 * LANE_COLUMNS) {
         const int element = first + lane() * LANE_COLUMNS;
         float sums[LANE_COLUMNS] = {};

@@ -412,6 +412,7 @@ DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
                 most = fmaxf(most, maxima[w * HEADS + head]);
             }
             if (head < block.heads && block.segments == 1) {
+                all += args.attention.sink(block.first_head + head, most);
                 store_head(args, block.row, block.first_head + head, pass * 64 + element, sum, all);
             } else if (head < block.heads && pass * 64 + element < padded) {
                 float* state = block.state(head, segment);

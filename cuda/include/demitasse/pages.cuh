@@ -47,6 +47,7 @@ struct AttentionArgs {
     Real scale;
     Real soft_cap;
     int64_t window;
+    const float* sinks;  // [head]: a score that has no value, or null
     BatchRows rows;
     float* out;
     float* states;          // attention_decode: [row][head][segment] states
@@ -60,6 +61,8 @@ struct AttentionArgs {
     DEVICE float* state(int64_t row, int64_t head, int64_t segment) const {
         return states + ((row * heads + head) * segments + segment) * (STATE_HEADER + kv.padded());
     }
+    // What a head's sink adds to the sum of exponentials of scores less the largest.
+    DEVICE float sink(int64_t head, float largest) const { return sinks == nullptr ? 0 : expf(sinks[head] - largest); }
     DEVICE float inverse_cap() const { return soft_cap == 0.0f ? 0 : 1 / soft_cap; }
     DEVICE float score(float product, float inverse) const {
         const float scaled = product * scale;

@@ -52,7 +52,7 @@ enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 enum class OutputType : int64_t { F32, F16, BF16 };
 
 // The function of a gate.
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH };
 
 // Elements of a key-value cache.
 enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
@@ -215,6 +215,7 @@ struct AttentionArgs {
     alignas(8) float scale;
     alignas(8) float soft_cap;
     int64_t window;
+    const float* sinks;  // a score a head that has no value, or null
     const BatchRows* rows;
     float* out;
     const AttentionBlock* blocks;

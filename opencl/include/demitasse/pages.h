@@ -52,6 +52,7 @@ typedef struct AttentionArgs {
     Real scale;
     Real soft_cap;
     long window;
+    long sinks;  // [head]: a score that has no value, or -1
     BatchRows rows;
     long out;
     long states;    // [row][head][segment] states
@@ -59,6 +60,11 @@ typedef struct AttentionArgs {
     long blocks;              // of attention_prefill: [block] first row, rows, unused, unused
     QuantizedRows quantized;  // where results go as integers too, by groups
 } AttentionArgs;
+
+// What a head's sink adds to the sum of exponentials of scores less the largest.
+float sink_weight(AttentionArgs a, global const uchar* sinks, long head, float largest) {
+    return is_there(a.sinks) ? exp(READ(float, sinks, a.sinks)[head] - largest) : 0;
+}
 
 // The first position that a query sees.
 int first_seen(AttentionArgs a, int position) {

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one door to a device: checks every argument, so that no device checks for itself and none can be led out of its
@@ -295,8 +296,18 @@ public final class CheckedDevice implements Device {
                             && weight.rows() == weights.getFirst().rows(),
                     () -> "The matrices of groups are not of the same rows and columns.");
         }
+        List<Buffer> biases = projection.biases();
+        require(
+                biases.isEmpty() || biases.size() == groups,
+                () -> groups + " groups have " + biases.size() + " biases.");
+        List<Buffer> ownBiases = new ArrayList<>();
+        for (Buffer bias : biases) {
+            ownBiases.add(operands.floats(bias, own.getFirst().rows()));
+        }
         return new GroupedProjection(
-                own, operands.floats(projection.out(), rows, own.getFirst().rows()));
+                own,
+                ownBiases,
+                operands.floats(projection.out(), rows, own.getFirst().rows()));
     }
 
     @Override
@@ -351,7 +362,8 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
         recorded(() -> {
             KvStore own = operands.store(kv, layer);
             shape.requireFits(own.shape());
@@ -362,6 +374,7 @@ public final class CheckedDevice implements Device {
                     own,
                     layer,
                     shape,
+                    sinks == null ? null : operands.floats(sinks, shape.heads()),
                     checked,
                     operands.floats(out, checked.count(), width));
         });

@@ -8,6 +8,7 @@ import dev.demitasse.sampling.Draw;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Memory, and the operations that a forward pass is made of. Buffers hold FP32 in row-major order, unless an operation
@@ -152,9 +153,16 @@ public interface Device extends AutoCloseable {
      * {@code out = softmax(cap(scale q·k)) v}.
      *
      * @param q rows × heads × headDim
+     * @param sinks heads: a score each that takes part in the softmax and has no value (attention sinks), or null
      * @param out rows × heads × headDim
      */
-    void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out);
+    void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out);
+
+    /** The same without sinks. */
+    default void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+        attention(q, kv, layer, shape, null, rows, out);
+    }
 
     /**
      * Causal convolution of each channel over the positions of its sequence, those before the first being zero:

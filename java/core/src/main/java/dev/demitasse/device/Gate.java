@@ -9,5 +9,9 @@ public enum Gate {
     /** The logistic function, 1 / (1 + exp(-x)). */
     SIGMOID,
     /** x itself. */
-    IDENTITY
+    IDENTITY,
+    /**
+     * min(x, 7) / (1 + exp(-1.702 min(x, 7))), which multiplies what it gates between -7 and 7, plus 1 (gpt-oss).
+     */
+    CLAMPED_SWISH
 }

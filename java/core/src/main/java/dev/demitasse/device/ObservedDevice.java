@@ -156,8 +156,9 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        device.attention(q, kv, layer, shape, rows, out);
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
+        device.attention(q, kv, layer, shape, sinks, rows, out);
     }
 
     @Override

@@ -34,7 +34,9 @@ public enum Architecture {
     /** LFM 2 and 2.5, dense. */
     LFM2("lfm2", new Traits(Rope.NEOX).shortConvolutions()),
     /** LFM 2 and 2.5, mixtures of experts. */
-    LFM2MOE("lfm2moe", new Traits(Rope.NEOX).shortConvolutions().sigmoidExperts()),
+    LFM2MOE("lfm2moe", new Traits(Rope.NEOX).shortConvolutions().expertScore(Routing.Score.SIGMOID)),
+    /** gpt-oss. */
+    GPT_OSS("gpt-oss", new Traits(Rope.NEOX).windowed(2).clampedGate().expertScore(Routing.Score.SOFTMAX_OF_CHOSEN)),
     /** Gemma 2; its 27B model has 46 layers. */
     GEMMA2("gemma2", new Traits(Rope.NEOX).gelu().scaledEmbedding().windowed(2).hiddenScaled(46)),
     /** Gemma 3; its 27B model has 62 layers. */
@@ -61,7 +63,7 @@ public enum Architecture {
     /** GLM 4, dense. */
     GLM4("glm4", new Traits(Rope.INTERLEAVED).noRopeSections()),
     /** GLM 4.5 and later, mixtures of experts. */
-    GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts().sigmoidExperts()),
+    GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts().expertScore(Routing.Score.SIGMOID)),
     /** ERNIE 4.5, mixtures of experts. */
     ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
     /** Seed-OSS. */

@@ -3,7 +3,6 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
-import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.Projection;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
@@ -75,7 +74,7 @@ final class ExpertLayer implements AutoCloseable {
         Routing routing = layer.routing();
         int used = routing.used();
         int places = count * used;
-        device.linear(x, count, new Projection(layer.router(), null, logits));
+        device.linear(x, count, new Projection(layer.router(), layer.routerBias(), logits));
         scores = read(logits, count * routing.experts(), scores);
         ids = ids.length < places ? new int[places] : ids;
         weights = weights.length < places ? new float[places] : weights;
@@ -91,10 +90,9 @@ final class ExpertLayer implements AutoCloseable {
             rows[at[place]] = place / used;
         }
         device.gatherRows(x, hidden, rows, inputs);
-        device.groupedLinear(
-                inputs, starts, new GroupedProjection(layer.gates(), gate), new GroupedProjection(layer.ups(), up));
+        device.groupedLinear(inputs, starts, layer.gates().to(gate), layer.ups().to(up));
         device.gatedActivation(activation, gate, up, (long) places * layer.width(), gate);
-        device.groupedLinear(gate, starts, new GroupedProjection(layer.downs(), outputs));
+        device.groupedLinear(gate, starts, layer.downs().to(outputs));
         results = read(outputs, places * hidden, results);
         sums = sums.length < count * hidden ? new float[count * hidden] : sums;
         Arrays.fill(sums, 0, count * hidden, 0);

@@ -1,5 +1,7 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.LinearWeight;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -21,37 +23,47 @@ sealed interface FeedForward {
     }
 
     /**
+     * One of the matrices that each expert has.
+     *
+     * @param weights of each expert
+     * @param biases of each expert; empty for none
+     */
+    record ExpertMatrices(List<LinearWeight> weights, List<Buffer> biases) {
+        /** Copies the lists once, so that no step has to. */
+        public ExpertMatrices {
+            weights = List.copyOf(weights);
+            biases = List.copyOf(biases);
+        }
+
+        GroupedProjection to(Buffer out) {
+            return new GroupedProjection(weights, biases, out);
+        }
+    }
+
+    /**
      * Experts, of which each token has a few, with weights; and one that each token has.
      *
      * @param routing how they are chosen
      * @param router rows experts
+     * @param routerBias of it
      * @param bias added where they are chosen; empty for none
-     * @param gates of each expert
-     * @param ups of each expert
-     * @param downs of each expert
      * @param shared the one that each token has, with weight 1 or that of its gate
      * @param sharedGate one row: the logit of the shared expert's weight, as its logistic function
      */
     record Experts(
             Routing routing,
             LinearWeight router,
+            @Nullable Buffer routerBias,
             float[] bias,
-            List<LinearWeight> gates,
-            List<LinearWeight> ups,
-            List<LinearWeight> downs,
+            ExpertMatrices gates,
+            ExpertMatrices ups,
+            ExpertMatrices downs,
             @Nullable Dense shared,
             @Nullable LinearWeight sharedGate)
             implements FeedForward {
-        /** Copies the lists once, so that no step has to. */
-        public Experts {
-            gates = List.copyOf(gates);
-            ups = List.copyOf(ups);
-            downs = List.copyOf(downs);
-        }
-
         @Override
         public int width() {
-            return ups.getFirst().rows();
+            return ups.weights().getFirst().rows();
         }
     }
 

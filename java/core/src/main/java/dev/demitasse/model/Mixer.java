@@ -13,6 +13,7 @@ sealed interface Mixer {
      * @param queryBias of it
      * @param queryNorm RMS norm of queries
      * @param gate rows heads × headDim: the logits of what multiplies what attention returns
+     * @param sinks heads: scores without a value that take part in the softmax
      * @param rotatedInput whether the input is rotated before it meets the matrices to queries, keys and values
      * @param rotatedOutput whether what attention returns is rotated before it meets {@code output}
      */
@@ -26,6 +27,7 @@ sealed interface Mixer {
             @Nullable HeadNorm queryNorm,
             @Nullable HeadNorm keyNorm,
             @Nullable LinearWeight gate,
+            @Nullable Buffer sinks,
             LinearWeight output,
             @Nullable Buffer outputBias,
             boolean rotatedInput,

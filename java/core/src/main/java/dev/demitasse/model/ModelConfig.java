@@ -281,7 +281,7 @@ public record ModelConfig(
                         "The model's experts form " + groups + " groups; such models are not supported yet.");
             }
             int id = metadata.integer(prefix + "expert_gating_func", 0);
-            Routing.Score score = traits.sigmoidExperts ? Routing.Score.SIGMOID : Routing.Score.SOFTMAX;
+            Routing.Score score = traits.expertScore;
             for (Routing.Score each : Routing.Score.values()) {
                 score = each.id() == id ? each : score;
             }

@@ -85,6 +85,20 @@ final class ModelTensors implements AutoCloseable {
         return experts;
     }
 
+    /** Biases of experts, which lie behind each other in one tensor; none where the file has no such tensor. */
+    List<Buffer> expertBiases(String name, int count, int length) {
+        if (!has(name)) {
+            return List.of();
+        }
+        check(tensor(name), count, length);
+        float[] values = numbers(name, Math.multiplyExact(count, length));
+        List<Buffer> biases = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            biases.add(upload(Arrays.copyOfRange(values, e * length, (e + 1) * length)));
+        }
+        return biases;
+    }
+
     /** Rows that each of {@code count} matrices in a tensor has. */
     int rowsOfEach(String name, int count) {
         GgufTensor tensor = tensor(name);
@@ -172,12 +186,29 @@ final class ModelTensors implements AutoCloseable {
         used.add(tensor.name());
         MatrixSource all = new MatrixSource(
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
-        MatrixSource source = all.rows(first, count);
+        MatrixSource source = all.rows(first, count).times(factor(tensor, first, count));
         LinearWeight weight = upload(source);
         if (source.data().isMapped()) {
             source.data().unload(); // its pages are not needed again, and count as this process's memory
         }
         return weight;
+    }
+
+    /**
+     * What multiplies a matrix of NVFP4, whose scales alone have too small a range: one number a tensor, or one for
+     * each of the matrices that lie in it.
+     */
+    private float factor(GgufTensor tensor, int first, int count) {
+        String name = tensor.name().replaceFirst("\\.weight$", ".scale");
+        if (tensor.type() != TensorType.NVFP4 || !has(name)) {
+            return 1;
+        }
+        long matrices = tensor(name).elements();
+        if (matrices != 1 && matrices * count != tensor.rows()) {
+            throw new ModelFormatException("Tensor \"" + name + "\" has " + matrices + " factors; \"" + tensor.name()
+                    + "\" has " + tensor.rows() / count + " matrices.");
+        }
+        return numbers(name, (int) matrices)[matrices == 1 ? 0 : first / count];
     }
 
     private LinearWeight upload(MatrixSource source) {
@@ -223,7 +254,8 @@ final class ModelTensors implements AutoCloseable {
             for (int i = 0; i < chosen.length; i++) {
                 MemorySegment.copy(tensor.data(), chosen[i] * rowBytes, copy.segment(), i * rowBytes, rowBytes);
             }
-            return upload(new MatrixSource(name, tensor.type(), chosen.length, columns, copy.segment()));
+            MatrixSource source = new MatrixSource(name, tensor.type(), chosen.length, columns, copy.segment());
+            return upload(source.times(factor(tensor, 0, rows)));
         }
     }
 

@@ -20,7 +20,7 @@ final class Traits {
     int hiddenScaledLayers;
     boolean dividedLogits;
     boolean normalizedExperts = true;
-    boolean sigmoidExperts;
+    Routing.Score expertScore = Routing.Score.SOFTMAX;
     boolean postNormsOnly;
     boolean noRopeSections;
     Layer.Mixing recurrent = Layer.Mixing.ATTENTION;
@@ -96,9 +96,15 @@ final class Traits {
         return this;
     }
 
-    /** Scores of experts are logistic functions, where the file does not say. */
-    Traits sigmoidExperts() {
-        sigmoidExperts = true;
+    /** What makes weights of the router's logits, where the file does not say. */
+    Traits expertScore(Routing.Score score) {
+        expertScore = score;
+        return this;
+    }
+
+    /** The gate of the feed-forward layers is SiLU between limits, and what it gates is clamped. */
+    Traits clampedGate() {
+        gate = Gate.CLAMPED_SWISH;
         return this;
     }
 

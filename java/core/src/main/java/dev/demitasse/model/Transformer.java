@@ -353,7 +353,7 @@ public final class Transformer implements AutoCloseable {
                 config.attentionScale(),
                 config.attentionSoftCap(),
                 shape.window());
-        device.attention(query, kv, shape.store(), attention, rows, attended);
+        device.attention(query, kv, shape.store(), attention, block.sinks(), rows, attended);
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
         }

@@ -19,7 +19,6 @@ final class UnsupportedArchitectures {
             Map.entry("nemotron_h_moe", MAMBA),
             Map.entry("deepseek2", LATENT),
             Map.entry("glm-dsa", LATENT),
-            Map.entry("gpt-oss", new Needs("attention sinks and clamped gates", Architecture.QWEN3MOE)),
             Map.entry("cohere2", new Needs("norms that take off the mean (LayerNorm)", Architecture.LLAMA)),
             Map.entry("gemma4", new Needs("heads of two sizes and caches that layers share", Architecture.GEMMA3)),
             Map.entry("gemma3n", new Needs("embeddings for each layer", Architecture.GEMMA3)),

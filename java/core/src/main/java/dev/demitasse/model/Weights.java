@@ -145,6 +145,7 @@ public final class Weights implements AutoCloseable {
                 tensors.headNorm(p + "attn_q_norm.weight", config.headDim(), config.heads()),
                 tensors.headNorm(p + "attn_k_norm.weight", config.headDim(), config.kvHeads()),
                 gate,
+                tensors.optional(p + "attn_sinks.weight", config.heads()),
                 output.matrices()[0],
                 tensors.optional(p + "attn_output.bias", hidden),
                 input.rotated(),
@@ -211,10 +212,17 @@ public final class Weights implements AutoCloseable {
         return new FeedForward.Experts(
                 routing,
                 chooser,
+                tensors.optional(p + "ffn_gate_inp.bias", count),
                 tensors.numbers(p + "exp_probs_b.bias", count),
-                tensors.experts(gate, count, 0, parts, width, config.hidden()),
-                tensors.experts(up, count, parts - 1, parts, width, config.hidden()),
-                tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, config.hidden(), width),
+                new FeedForward.ExpertMatrices(
+                        tensors.experts(gate, count, 0, parts, width, config.hidden()),
+                        tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
+                new FeedForward.ExpertMatrices(
+                        tensors.experts(up, count, parts - 1, parts, width, config.hidden()),
+                        tensors.expertBiases(p + "ffn_up_exps.bias", count, width)),
+                new FeedForward.ExpertMatrices(
+                        tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, config.hidden(), width),
+                        tensors.expertBiases(p + "ffn_down_exps.bias", count, config.hidden())),
                 shared ? shared(p, config.hidden()) : null,
                 shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, config.hidden()) : null);
     }
@@ -302,7 +310,7 @@ public final class Weights implements AutoCloseable {
         for (Block block : blocks) {
             if (block.feedForward() instanceof FeedForward.Experts layer) {
                 long experts = Stream.of(layer.gates(), layer.ups(), layer.downs())
-                        .flatMap(List::stream)
+                        .flatMap(matrices -> matrices.weights().stream())
                         .mapToLong(LinearWeight::bytes)
                         .sum();
                 int unused = layer.routing().experts() - layer.routing().used();

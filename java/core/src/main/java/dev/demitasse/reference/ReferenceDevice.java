@@ -24,6 +24,7 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Every operation written the way its definition reads: scalar, one thread, sums in FP64 and results rounded once to
@@ -160,7 +161,11 @@ final class ReferenceDevice implements Device {
                 LinearWeight weight = projection.weights().get(g);
                 MemorySegment in = floats(x).asSlice((long) starts[g] * weight.columns() * Float.BYTES);
                 MemorySegment out = floats(projection.out()).asSlice((long) starts[g] * weight.rows() * Float.BYTES);
-                linear(in, starts[g + 1] - starts[g], new Projection(weight, null, projection.out()), out);
+                linear(
+                        in,
+                        starts[g + 1] - starts[g],
+                        new Projection(weight, projection.bias(g), projection.out()),
+                        out);
             }
         }
     }
@@ -318,7 +323,8 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
         ReferenceKvStore store = (ReferenceKvStore) kv;
         long width = (long) shape.heads() * shape.headDim();
         MemorySegment queries = floats(q);
@@ -332,6 +338,7 @@ final class ReferenceDevice implements Device {
                         store,
                         layer,
                         shape,
+                        sinks == null ? Double.NEGATIVE_INFINITY : floats(sinks).getAtIndex(JAVA_FLOAT, head),
                         rows,
                         row,
                         head);
@@ -346,6 +353,7 @@ final class ReferenceDevice implements Device {
             ReferenceKvStore store,
             int layer,
             AttentionShape shape,
+            double sink,
             BatchRows rows,
             int row,
             int head) {
@@ -367,7 +375,7 @@ final class ReferenceDevice implements Device {
             weights[p - first] = score;
             largest = Math.max(largest, score);
         }
-        double sum = 0;
+        double sum = Math.exp(sink - largest);
         for (int i = 0; i < weights.length; i++) {
             weights[i] = Math.exp(weights[i] - largest);
             sum += weights[i];
@@ -409,13 +417,19 @@ final class ReferenceDevice implements Device {
         MemorySegment target = floats(out);
         for (long i = 0; i < count; i++) {
             double x = gates.getAtIndex(JAVA_FLOAT, i);
+            double gated = ups.getAtIndex(JAVA_FLOAT, i);
             double activated = switch (gate) {
                 case SILU -> x / (1 + Math.exp(-x));
                 case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
                 case SIGMOID -> 1 / (1 + Math.exp(-x));
                 case IDENTITY -> x;
+                case CLAMPED_SWISH -> {
+                    double most = Math.min(x, 7);
+                    gated = Math.clamp(gated, -7.0, 7.0) + 1;
+                    yield most / (1 + Math.exp(-1.702 * most));
+                }
             };
-            target.setAtIndex(JAVA_FLOAT, i, (float) (activated * ups.getAtIndex(JAVA_FLOAT, i)));
+            target.setAtIndex(JAVA_FLOAT, i, (float) (activated * gated));
         }
     }
 

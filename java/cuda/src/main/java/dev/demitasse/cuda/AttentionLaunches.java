@@ -103,6 +103,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                 .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .set(Boundary.AttentionArgs.SINKS, step.sinks())
                 .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
                 .set(Boundary.AttentionArgs.OUT, step.out() + offset);
     }

@@ -159,7 +159,8 @@ public final class Fusions {
                                 && q.padded() == q.columns()
                                 && a.shape().headDim() % QuantizedActivations.GROUP == 0
                                 && !q.perRow()
-                        ? new Step.Attention(a.store(), a.layer(), a.shape(), a.q(), a.out(), a.rows(), a.plan(), q)
+                        ? new Step.Attention(
+                                a.store(), a.layer(), a.shape(), a.sinks(), a.q(), a.out(), a.rows(), a.plan(), q)
                         : null;
             default -> null;
         };

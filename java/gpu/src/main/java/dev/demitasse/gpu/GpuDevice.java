@@ -22,6 +22,7 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The operations of {@link Device} as steps: one is recorded when it is called, and is launched, with all that were
@@ -278,10 +279,12 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
         memory.requireUsable();
         long stateBytes = AttentionPlan.stateBytes(shape);
-        steps.attend(kv, layer, shape, address(q), address(out), rows, limits.attention, stateBytes);
+        long logits = sinks == null ? 0 : address(sinks);
+        steps.attend(kv, layer, shape, logits, address(q), address(out), rows, limits.attention, stateBytes);
     }
 
     @Override

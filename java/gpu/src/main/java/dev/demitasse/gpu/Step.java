@@ -117,6 +117,7 @@ public sealed interface Step {
     /**
      * Attention of a batch's rows.
      *
+     * @param sinks a score a head that has no value, or 0
      * @param plan which rows are taken how
      * @param quantize is done with what was written, or null
      */
@@ -124,6 +125,7 @@ public sealed interface Step {
             KvStore store,
             int layer,
             AttentionShape shape,
+            long sinks,
             long q,
             long out,
             BatchTables.Rows rows,

@@ -315,6 +315,7 @@ public final class StepList {
             KvStore store,
             int layer,
             AttentionShape shape,
+            long sinks,
             long q,
             long out,
             BatchRows rows,
@@ -326,7 +327,7 @@ public final class StepList {
         }
         BatchTables.Rows own = rows(rows);
         AttentionPlan plan = plan(rows, terms);
-        add(new Step.Attention(store, layer, shape, q, out, own, plan, null));
+        add(new Step.Attention(store, layer, shape, sinks, q, out, own, plan, null));
     }
 
     /** How many passes were recorded without calling their operations. */

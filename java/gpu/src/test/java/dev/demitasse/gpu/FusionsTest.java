@@ -56,11 +56,12 @@ class FusionsTest {
 
     private static Step.Attention attention(int blocks, Step.Quantize quantize) {
         return new Step.Attention(
-                STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 40, 70, TABLES, plan(blocks), quantize);
+                STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 90, 40, 70, TABLES, plan(blocks), quantize);
     }
 
     private static Step.Attention attention(int blocks) {
-        return new Step.Attention(STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 40, 70, TABLES, plan(blocks), null);
+        return new Step.Attention(
+                STORE, 0, new AttentionShape(2, 2, 64, 1, 0, 0), 90, 40, 70, TABLES, plan(blocks), null);
     }
 
     private static AttentionPlan plan(int blocks) {

@@ -24,6 +24,7 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with
@@ -332,7 +333,8 @@ final class NativeDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
         NativeKvStore store = (NativeKvStore) kv;
         long queries = address(q);
         long target = address(out);
@@ -355,6 +357,7 @@ final class NativeDevice implements Device {
                     .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                     .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                     .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                    .set(Boundary.AttentionArgs.SINKS, sinks == null ? 0 : address(sinks))
                     .set(Boundary.AttentionArgs.ROWS, description)
                     .set(Boundary.AttentionArgs.OUT, target)
                     .set(Boundary.AttentionArgs.BLOCKS, blocks.address())

@@ -111,6 +111,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                 .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .offset(Boundary.AttentionArgs.SINKS, step.sinks())
                 .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
                 .offset(Boundary.AttentionArgs.OUT, step.out() + offset);
     }
@@ -141,6 +142,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .buffer(states.address())
                 .buffer(step.out())
                 .buffer(linear.activations().integers(step.quantize()))
+                .buffer(step.sinks())
                 .set(0, words)
                 .launch(
                         new Programs.Key("attention_merge", StepLaunches.quantizes(step.quantize())),
@@ -156,6 +158,7 @@ final class AttentionLaunches implements AutoCloseable {
                 .buffer(store(step).keys())
                 .buffer(step.rows().positions())
                 .buffer(step.out())
+                .buffer(step.sinks())
                 .set(0, words)
                 .launch(
                         kernel("attention_prefill", step, Boundary.PREFILL_QUERIES),

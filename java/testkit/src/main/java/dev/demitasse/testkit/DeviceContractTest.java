@@ -73,11 +73,16 @@ public abstract class DeviceContractTest extends StateContractTest {
         for (AttentionCase c : KernelCases.attention()) {
             int width = c.heads() * c.headDim();
             int rows = Arrays.stream(c.rows()).sum();
-            compare(c + " " + type, rows * width, attentionBound, device -> attention(device, c, type));
+            compare(c + " " + type, rows * width, attentionBound, device -> attention(device, c, type, false));
+            compare(
+                    c + " " + type + ", sinks",
+                    rows * width,
+                    attentionBound,
+                    device -> attention(device, c, type, true));
         }
     }
 
-    private Buffer attention(Device device, AttentionCase c, KvType type) {
+    private Buffer attention(Device device, AttentionCase c, KvType type, boolean sinks) {
         SplittableRandom random = new SplittableRandom(seed);
         int pagesEach = (2048 + KvShape.PAGE) / KvShape.PAGE;
         KvShape shape = new KvShape(2, c.kvHeads(), c.headDim(), pagesEach * c.past().length, type);
@@ -101,8 +106,14 @@ public abstract class DeviceContractTest extends StateContractTest {
             float[] queries = KernelCases.numbers(total * c.heads() * c.headDim(), Fill.RANDOM, random);
             AttentionShape attention = new AttentionShape(
                     c.heads(), c.kvHeads(), c.headDim(), (float) (1 / Math.sqrt(c.headDim())), c.softCap(), c.window());
-            try (Buffer q = device.upload(queries)) {
-                device.attention(q, store, 1, attention, new BatchRows(total, positions, pages), out);
+            float[] scores = new float[c.heads()];
+            for (int head = 0; head < scores.length; head++) {
+                scores[head] = (float) random.nextDouble(-5, 10); // above and below what keys give
+            }
+            try (Buffer q = device.upload(queries);
+                    Buffer ofHeads = device.upload(scores)) {
+                BatchRows batch = new BatchRows(total, positions, pages);
+                device.attention(q, store, 1, attention, sinks ? ofHeads : null, batch, out);
             }
         }
         return out;

@@ -160,6 +160,8 @@ public abstract class DoorContractTest {
         GroupedProjection closed = new GroupedProjection(List.of(t.weight, t.closedWeight), t.y);
         GroupedProjection foreign = new GroupedProjection(List.of(t.weight, t.foreignWeight), t.y);
         GroupedProjection none = new GroupedProjection(List.of(), t.y);
+        GroupedProjection oneBias = new GroupedProjection(List.of(t.weight, t.weight), List.of(t.x), t.y);
+        all.put("groupedLinear with one bias of two", () -> d.groupedLinear(t.x, new int[] {0, 1, 2}, oneBias));
         int[] two = {0, 1, 2};
         all.put("groupedLinear of nothing", () -> d.groupedLinear(t.x, two));
         all.put("groupedLinear by no matrices", () -> d.groupedLinear(t.x, two, none));
@@ -203,6 +205,8 @@ public abstract class DoorContractTest {
         all.put("attention of other heads", () -> t.attention(0, new AttentionShape(2, 2, 16, 1, 0, 0), t.rows(0, 0)));
         all.put("attention of no heads", () -> t.attention(0, new AttentionShape(0, 1, 32, 1, 0, 0), t.rows(0, 0)));
         all.put("attention, window -1", () -> t.attention(0, new AttentionShape(2, 1, 32, 1, 0, -1), t.rows(0, 0)));
+        all.put("attention with closed sinks", () -> d.attention(t.x, t.kv, 0, SHAPE, t.closed, t.rows(0, 0), t.y));
+        all.put("attention with foreign sinks", () -> d.attention(t.x, t.kv, 0, SHAPE, t.foreign, t.rows(0, 0), t.y));
         all.put("attention of many heads", () -> t.attention(0, new AttentionShape(4, 1, 32, 1, 0, 0), t.rows(0, 0)));
         putStates(all, d, t);
         all.put("gatedActivation beyond", () -> d.gatedActivation(Gate.SILU, t.x, t.y, 65, t.x));

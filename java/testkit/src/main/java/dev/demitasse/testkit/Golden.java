@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -28,6 +29,7 @@ public final class Golden {
             "gemma3",
             "glm4",
             "glm4moe",
+            "gpt-oss",
             "granite",
             "granitemoe",
             "lfm2",
@@ -53,7 +55,7 @@ public final class Golden {
             "smollm3");
 
     /** Tiny models with quantized matrices; each has a second answer, of its matrices as numbers of 32 bits. */
-    public static final List<String> TINY_QUANTIZED = List.of("qwen3moe-q4_k_m", "qwen3moe-q8_0");
+    public static final List<String> TINY_QUANTIZED = List.of("gpt-oss-mxfp4", "qwen3moe-q4_k_m", "qwen3moe-q8_0");
 
     /** Tiny models that are refused until their architecture comes; then the name moves to {@link #TINY}. */
     public static final List<String> TINY_TO_COME = List.of(
@@ -62,8 +64,6 @@ public final class Golden {
             "gemma4-dense",
             "gemma4-moe",
             "gemma4-ple",
-            "gpt-oss",
-            "gpt-oss-mxfp4",
             "granitehybrid",
             "llama4",
             "nemotron_h",
@@ -71,11 +71,28 @@ public final class Golden {
 
     /** The tensor types of the one-layer models whose answers are checked. */
     public static final List<String> TYPES = List.of(
-            "BF16", "F16", "IQ4_NL", "IQ4_XS", "MXFP4", "Q2_K", "Q3_K_S", "Q4_0", "Q4_1", "Q4_K_S", "Q5_0", "Q5_1",
-            "Q5_K_S", "Q6_K", "Q8_0");
+            "BF16",
+            "F16",
+            "IQ2_XXS",
+            "IQ3_S",
+            "IQ3_XXS",
+            "IQ4_NL",
+            "IQ4_XS",
+            "MXFP4",
+            "NVFP4-scaled",
+            "Q2_K",
+            "Q3_K_S",
+            "Q4_0",
+            "Q4_1",
+            "Q4_K_S",
+            "Q5_0",
+            "Q5_1",
+            "Q5_K_S",
+            "Q6_K",
+            "Q8_0");
 
     /** One-layer models that are refused until their tensor type comes; then the name moves to {@link #TYPES}. */
-    public static final List<String> TYPES_TO_COME = List.of("IQ2_XXS", "IQ3_S", "IQ3_XXS", "NVFP4-scaled");
+    public static final List<String> TYPES_TO_COME = List.of();
 
     /** Embedding models whose answers are checked as far as logits show them. */
     public static final List<String> EMBEDDINGS = List.of("qwen3-embedding");
@@ -160,6 +177,14 @@ public final class Golden {
     /** The one answer that goes with a type's model. */
     public static JsonNode typeAnswer(String name) {
         return lines("types/" + name + ".jsonl").getFirst();
+    }
+
+    /** The answer of a type's model with exact activations; empty where there is none. */
+    public static Optional<JsonNode> typeExactAnswer(String name) {
+        String resource = "types/" + name + ".exact.jsonl";
+        return Golden.class.getResource("golden/" + resource) == null
+                ? Optional.empty()
+                : Optional.of(lines(resource).getFirst());
     }
 
     /** An embedding model as a file; deleted when the JVM ends. */

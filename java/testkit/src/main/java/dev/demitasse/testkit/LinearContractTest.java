@@ -21,6 +21,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -136,12 +137,14 @@ public abstract class LinearContractTest extends DoorContractTest {
                     Buffer second = device.allocate((long) rows * outputs * Float.BYTES)) {
                 List<LinearWeight> some = new ArrayList<>();
                 List<LinearWeight> others = new ArrayList<>();
+                List<Buffer> biases = new ArrayList<>();
                 for (int g = 0; g < counts.length; g++) {
                     some.add(matrix(device, outputs, columns, random, layout));
                     others.add(matrix(device, outputs, columns, random, layout));
+                    biases.add(device.upload(KernelCases.numbers(outputs, Fill.RANDOM, random)));
                 }
                 device.groupedLinear(
-                        in, starts, new GroupedProjection(some, first), new GroupedProjection(others, second));
+                        in, starts, new GroupedProjection(some, first), new GroupedProjection(others, biases, second));
                 float[] actual = read(first, rows * outputs);
                 float[] actualOthers = read(second, rows * outputs);
                 for (int g = 0; g < counts.length; g++) {
@@ -149,13 +152,14 @@ public abstract class LinearContractTest extends DoorContractTest {
                     String what = layout + ", group " + g + " (seed " + seed + ")";
                     assertThat(Arrays.copyOfRange(actual, starts[g] * outputs, starts[g + 1] * outputs))
                             .as(what)
-                            .isEqualTo(alone(device, own, counts[g], some.get(g)));
+                            .isEqualTo(alone(device, own, counts[g], some.get(g), null));
                     assertThat(Arrays.copyOfRange(actualOthers, starts[g] * outputs, starts[g + 1] * outputs))
                             .as(what)
-                            .isEqualTo(alone(device, own, counts[g], others.get(g)));
+                            .isEqualTo(alone(device, own, counts[g], others.get(g), biases.get(g)));
                 }
                 some.forEach(LinearWeight::close);
                 others.forEach(LinearWeight::close);
+                biases.forEach(Buffer::close);
             }
         }
     }
@@ -166,10 +170,10 @@ public abstract class LinearContractTest extends DoorContractTest {
                 KernelCases.matrix(KernelCases.numbers(rows * columns, Fill.RANDOM, random), rows, columns), layout);
     }
 
-    private static float[] alone(Device device, float[] x, int rows, LinearWeight weight) {
+    private static float[] alone(Device device, float[] x, int rows, LinearWeight weight, @Nullable Buffer bias) {
         try (Buffer in = device.upload(x);
                 Buffer out = device.allocate((long) rows * weight.rows() * Float.BYTES)) {
-            device.linear(in, rows, new Projection(weight, null, out));
+            device.linear(in, rows, new Projection(weight, bias, out));
             return read(out, rows * weight.rows());
         }
     }

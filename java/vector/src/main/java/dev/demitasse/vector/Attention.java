@@ -320,8 +320,9 @@ final class Attention {
     }
 
     /** Writes a state's result, {@code headDim} elements. */
-    static void finish(long state, int headDim, long out) {
-        float inverse = 1 / Lanes.get(state + 4);
+    static void finish(long state, float sink, int headDim, long out) {
+        float beside = sink == Float.NEGATIVE_INFINITY ? 0 : Exp.exp(sink - Lanes.get(state));
+        float inverse = 1 / (Lanes.get(state + 4) + beside);
         for (int d = 0; d < headDim; d++) {
             Lanes.set(out + d * 4L, Lanes.get(state + (STATE_HEADER + d) * 4L) * inverse);
         }

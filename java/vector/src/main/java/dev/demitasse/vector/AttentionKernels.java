@@ -119,6 +119,7 @@ final class AttentionKernels implements AutoCloseable {
             VectorKvStore store,
             int layer,
             AttentionShape shape,
+            long sinks,
             BatchRows rows,
             List<Block> blocks,
             long out) {
@@ -140,8 +141,9 @@ final class AttentionKernels implements AutoCloseable {
         }
     }
 
-    void attention(long q, VectorKvStore store, int layer, AttentionShape shape, BatchRows rows, long out) {
-        Call call = new Call(q, store, layer, shape, rows, new ArrayList<>(), out);
+    /** {@code sinks} is the address of a score a head, or 0. */
+    void attention(long q, VectorKvStore store, int layer, AttentionShape shape, long sinks, BatchRows rows, long out) {
+        Call call = new Call(q, store, layer, shape, sinks, rows, new ArrayList<>(), out);
         int stateCount = divide(call);
         states = HostMemory.grown(states, stateCount * shape.heads() * call.stateBytes());
         long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.queryHeads();
@@ -303,7 +305,8 @@ final class AttentionKernels implements AutoCloseable {
                     Attention.merge(state, state + i * heads * call.stateBytes(), call.dim());
                 }
                 long out = call.out + ((long) row * heads + head) * call.shape.headDim() * 4;
-                Attention.finish(state, call.shape.headDim(), out);
+                float sink = call.sinks == 0 ? Float.NEGATIVE_INFINITY : Lanes.get(call.sinks + head * 4L);
+                Attention.finish(state, sink, call.shape.headDim(), out);
             }
         }
     }

@@ -10,7 +10,8 @@ import jdk.incubator.vector.FloatVector;
 /**
  * Computes: {@code out = gate(g) * up}; SiLU: {@code g sigmoid(g)}; GELU (tanh approximation): {@code g sigmoid(2 u)}
  * with {@code u = sqrt(2 / pi) (g + 0.044715 g^3)}, since {@code (1 + tanh u) / 2 = sigmoid(2 u)};
- * {@code sigmoid(g)}; or g itself.
+ * {@code sigmoid(g)}; g itself; or
+ * {@code m sigmoid(1.702 m) (clamp(up, -7, 7) + 1)} with {@code m = min(g, 7)}.
  *
  * <p>Layout: FP32; {@code out} may be either input.
  *
@@ -26,6 +27,8 @@ import jdk.incubator.vector.FloatVector;
  */
 final class GatedActivation {
     private static final float TWICE_SQRT_2_OVER_PI = 1.5957691216f;
+    private static final float LIMIT = 7;
+    private static final float SWISH = 1.702f;
 
     private GatedActivation() {}
 
@@ -50,6 +53,11 @@ final class GatedActivation {
                         .mul(up);
             case SIGMOID -> Exp.sigmoid(g).mul(up);
             case IDENTITY -> g.mul(up);
+            case CLAMPED_SWISH -> {
+                FloatVector most = g.min(LIMIT); // NaN stays NaN
+                yield most.mul(Exp.sigmoid(most.mul(SWISH)))
+                        .mul(up.min(LIMIT).max(-LIMIT).add(1f));
+            }
         };
     }
 }

@@ -26,6 +26,7 @@ import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** The operations of {@link Device} over the Vector API: checks the buffers, then hands addresses to the kernels. */
 final class VectorDevice implements Device {
@@ -216,8 +217,10 @@ final class VectorDevice implements Device {
     }
 
     @Override
-    public void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
-        attention.attention(address(q), (VectorKvStore) kv, layer, shape, rows, address(out));
+    public void attention(
+            Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
+        long logits = sinks == null ? 0 : address(sinks);
+        attention.attention(address(q), (VectorKvStore) kv, layer, shape, logits, rows, address(out));
     }
 
     @Override
