@@ -109,6 +109,34 @@ class RecurrentSessionTest {
         }
     }
 
+    /** A text that is scored piece by piece leaves the only state to others between its pieces. */
+    @Test
+    void scoringAndSessionsTakeTurns() {
+        int[] text = tokens(new SplittableRandom(seed), 60);
+        float[][] expected = new float[text.length][];
+        try (Model model = Model.load(Golden.tiny("qwen35"), OPTIONS.withSequences(1));
+                Session session = model.newSession();
+                Scoring scoring = model.newScoring()) {
+            model.evaluate(text, 0, (position, logits) -> expected[position] = logits.clone());
+            List<Integer> right = session.generate(text, FEW, words -> {}).tokens();
+            List<Integer> visited = new ArrayList<>();
+            for (int from = 0; from < text.length; from += 20) {
+                scoring.append(Arrays.copyOfRange(text, from, from + 20), 0, (position, logits) -> {
+                    assertThat(logits).isEqualTo(expected[position]);
+                    visited.add(position);
+                });
+                assertThat(session.generate(text, FEW, words -> {}).tokens()).isEqualTo(right);
+            }
+            assertThat(visited).hasSize(text.length).doesNotHaveDuplicates();
+        }
+        try (Model model = Model.load(Golden.tiny("qwen35"), OPTIONS)) {
+            Scoring scoring = model.newScoring();
+            scoring.close();
+            assertThatThrownBy(() -> scoring.append(text, 0, (position, logits) -> {}))
+                    .hasMessageContaining("closed");
+        }
+    }
+
     /** A visitor or listener that fails leaves no half-advanced state behind. */
     @Test
     void failuresOfOthersLeaveTheStateSound() {

@@ -33,6 +33,7 @@ public final class CheckedDevice implements Device {
     private static final int ACTIVATION_GROUP = 32;
     private static final int MOST_PASSES = 16;
     private static final int MOST_KERNEL = 16;
+    private static final int MOST_CHANNELS = 1 << 23;
     private static final int MOST_TOKENS = 1 << 24;
 
     private final Device device;
@@ -385,9 +386,9 @@ public final class CheckedDevice implements Device {
             Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
         recorded(() -> {
             require(
-                    channels >= 1 && kernel >= 2 && kernel <= MOST_KERNEL,
-                    () -> "convolve takes kernels of 2 to " + MOST_KERNEL + " positions and at least one channel, not "
-                            + kernel + " and " + channels + ".");
+                    channels >= 1 && channels <= MOST_CHANNELS && kernel >= 2 && kernel <= MOST_KERNEL,
+                    () -> "convolve takes kernels of 2 to " + MOST_KERNEL + " positions and 1 to " + MOST_CHANNELS
+                            + " channels, not " + kernel + " and " + channels + ".");
             require(x != out, () -> "convolve writes to another buffer than it reads.");
             long elements = (kernel - 1L) * channels;
             Buffer own = operands.floats(state, elements);

@@ -16,22 +16,27 @@ public record DeltaShape(int keyHeads, int heads, int headDim, boolean grouped, 
     /** Elements of a head, at most. */
     public static final int MOST_HEAD_DIM = 256;
 
+    /** Heads, at most. */
+    public static final int MOST_HEADS = 2048;
+
     /** Checks that there is such a layer. */
     public DeltaShape {
-        if (keyHeads < 1 || heads < 1 || heads % keyHeads != 0 || headDim < 1 || headDim > MOST_HEAD_DIM) {
+        boolean few = keyHeads >= 1 && keyHeads <= heads && heads <= MOST_HEADS;
+        if (!few || heads % keyHeads != 0 || headDim < 1 || headDim > MOST_HEAD_DIM) {
             throw new UsageException("No delta rule has " + keyHeads + " heads of keys and " + heads + " of values, of "
-                    + headDim + " elements; heads have at most " + MOST_HEAD_DIM + ".");
+                    + headDim + " elements; there are at most " + MOST_HEADS + " heads of at most " + MOST_HEAD_DIM
+                    + " elements.");
         }
     }
 
     /** The numbers of a row: queries, keys and values. */
     public int columns() {
-        return Math.addExact(Math.multiplyExact(2 * keyHeads, headDim), values());
+        return (2 * keyHeads + heads) * headDim;
     }
 
     /** Elements of a row's values. */
     public int values() {
-        return Math.multiplyExact(heads, headDim);
+        return heads * headDim;
     }
 
     /** Numbers of a sequence's state. */

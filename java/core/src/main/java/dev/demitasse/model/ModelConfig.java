@@ -113,12 +113,19 @@ public record ModelConfig(
      * one.
      */
     public boolean isOfSkippedBlock(String tensor) {
-        for (int block = layers.size(); block < layers.size() + skippedBlocks; block++) {
-            if (tensor.startsWith("blk." + block + ".")) {
-                return true;
-            }
+        int end = tensor.startsWith("blk.") ? tensor.indexOf('.', 4) : -1;
+        if (skippedBlocks == 0 || end < 5 || end > 8) {
+            return false;
         }
-        return false;
+        int block = 0;
+        for (int i = 4; i < end; i++) {
+            int digit = tensor.charAt(i) - '0';
+            if (digit < 0 || digit > 9 || digit == 0 && i == 4 && end > 5) {
+                return false;
+            }
+            block = 10 * block + digit;
+        }
+        return block >= layers.size() && block < layers.size() + skippedBlocks;
     }
 
     /** Layers that have keys and values in a cache. */

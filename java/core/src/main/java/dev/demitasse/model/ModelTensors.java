@@ -77,10 +77,11 @@ final class ModelTensors implements AutoCloseable {
      */
     List<LinearWeight> experts(String name, int count, int part, int parts, int rows, int columns) {
         GgufTensor tensor = tensor(name);
-        check(tensor, count * parts * rows, columns);
+        check(tensor, (long) count * parts * rows, columns);
         List<LinearWeight> experts = new ArrayList<>();
+        float[] factors = factors(tensor, count);
         for (int e = 0; e < count; e++) {
-            experts.add(matrix(tensor, (e * parts + part) * rows, rows));
+            experts.add(matrix(tensor, (e * parts + part) * rows, rows, factors[e % factors.length]));
         }
         return experts;
     }
@@ -91,7 +92,7 @@ final class ModelTensors implements AutoCloseable {
             return List.of();
         }
         check(tensor(name), count, length);
-        float[] values = numbers(name, Math.multiplyExact(count, length));
+        float[] values = numbers(name, elements(name));
         List<Buffer> biases = new ArrayList<>();
         for (int e = 0; e < count; e++) {
             biases.add(upload(Arrays.copyOfRange(values, e * length, (e + 1) * length)));
@@ -161,11 +162,11 @@ final class ModelTensors implements AutoCloseable {
     }
 
     private LinearWeight[] slices(GgufTensor all, int[] rows, int columns) {
-        check(all, Arrays.stream(rows).sum(), columns);
+        check(all, Arrays.stream(rows).asLongStream().sum(), columns);
         LinearWeight[] slices = new LinearWeight[rows.length];
         int from = 0;
         for (int i = 0; i < rows.length; i++) {
-            slices[i] = matrix(all, from, rows[i]);
+            slices[i] = matrix(all, from, rows[i], factors(all, 1)[0]);
             from += rows[i];
         }
         return slices;
@@ -179,14 +180,14 @@ final class ModelTensors implements AutoCloseable {
     LinearWeight matrix(String name, int rows, int columns) {
         GgufTensor tensor = tensor(name);
         check(tensor, rows, columns);
-        return matrix(tensor, 0, rows);
+        return matrix(tensor, 0, rows, factors(tensor, 1)[0]);
     }
 
-    LinearWeight matrix(GgufTensor tensor, int first, int count) {
+    private LinearWeight matrix(GgufTensor tensor, int first, int count, float factor) {
         used.add(tensor.name());
         MatrixSource all = new MatrixSource(
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
-        MatrixSource source = all.rows(first, count).times(factor(tensor, first, count));
+        MatrixSource source = all.rows(first, count).times(factor);
         LinearWeight weight = upload(source);
         if (source.data().isMapped()) {
             source.data().unload(); // its pages are not needed again, and count as this process's memory
@@ -197,18 +198,20 @@ final class ModelTensors implements AutoCloseable {
     /**
      * What multiplies a matrix of NVFP4, whose scales alone have too small a range: one number a tensor, or one for
      * each of the matrices that lie in it.
+     *
+     * @return one, or {@code matrices} of them
      */
-    private float factor(GgufTensor tensor, int first, int count) {
+    private float[] factors(GgufTensor tensor, int matrices) {
         String name = tensor.name().replaceFirst("\\.weight$", ".scale");
         if (tensor.type() != TensorType.NVFP4 || !has(name)) {
-            return 1;
+            return new float[] {1};
         }
-        long matrices = tensor(name).elements();
-        if (matrices != 1 && matrices * count != tensor.rows()) {
-            throw new ModelFormatException("Tensor \"" + name + "\" has " + matrices + " factors; \"" + tensor.name()
-                    + "\" has " + tensor.rows() / count + " matrices.");
+        long count = tensor(name).elements();
+        if (count != 1 && count != matrices) {
+            throw new ModelFormatException("Tensor \"" + name + "\" has " + count + " factors; \"" + tensor.name()
+                    + "\" has " + matrices + " matrices.");
         }
-        return numbers(name, (int) matrices)[matrices == 1 ? 0 : first / count];
+        return numbers(name, (int) count);
     }
 
     private LinearWeight upload(MatrixSource source) {
@@ -221,12 +224,21 @@ final class ModelTensors implements AutoCloseable {
     /** The values of a tensor of {@code rows} rows, column after column. */
     Buffer transposed(String name, int rows, int columns) {
         check(tensor(name), rows, columns);
-        float[] values = numbers(name, Math.multiplyExact(rows, columns));
+        float[] values = numbers(name, elements(name));
         float[] turned = new float[values.length];
         for (int i = 0; i < values.length; i++) {
             turned[i % columns * rows + i / columns] = values[i];
         }
         return upload(turned);
+    }
+
+    private int elements(String name) {
+        long elements = tensor(name).elements();
+        if (elements > Integer.MAX_VALUE) {
+            throw new UnsupportedModelException(
+                    "Tensor \"" + name + "\" has " + elements + " elements, more than such tensors may have here.");
+        }
+        return (int) elements;
     }
 
     /** The values of a one-dimensional tensor, on the host; none where the file has no such tensor. */
@@ -240,22 +252,27 @@ final class ModelTensors implements AutoCloseable {
     }
 
     /**
-     * The matrix of some of a tensor's rows.
+     * One of two matrices whose rows lie in a tensor by turns, a run of the one and a run of the other.
      *
-     * @param rows of the tensor in all
-     * @param chosen numbers of rows, in the order in which the matrix has them
+     * @param rows of the matrix, whole runs
+     * @param run rows
+     * @param which 0 or 1
      */
-    LinearWeight chosenRows(String name, int rows, int columns, int[] chosen) {
+    LinearWeight ofTwo(String name, int rows, int columns, int run, int which) {
         GgufTensor tensor = tensor(name);
-        check(tensor, rows, columns);
+        check(tensor, 2L * rows, columns);
         used.add(name);
-        long rowBytes = tensor.type().rowBytes(columns);
-        try (HostMemory copy = HostMemory.allocate(rowBytes * chosen.length)) {
-            for (int i = 0; i < chosen.length; i++) {
-                MemorySegment.copy(tensor.data(), chosen[i] * rowBytes, copy.segment(), i * rowBytes, rowBytes);
+        long bytes = run * tensor.type().rowBytes(columns);
+        try (HostMemory copy = HostMemory.allocate(bytes * (rows / run))) {
+            for (long i = 0; i < rows / run; i++) {
+                MemorySegment.copy(tensor.data(), (2 * i + which) * bytes, copy.segment(), i * bytes, bytes);
             }
-            MatrixSource source = new MatrixSource(name, tensor.type(), chosen.length, columns, copy.segment());
-            return upload(source.times(factor(tensor, 0, rows)));
+            MatrixSource source = new MatrixSource(name, tensor.type(), rows, columns, copy.segment());
+            LinearWeight weight = upload(source.times(factors(tensor, 1)[0]));
+            if (which == 1 && tensor.data().isMapped()) {
+                tensor.data().unload(); // both are there now
+            }
+            return weight;
         }
     }
 
@@ -319,7 +336,7 @@ final class ModelTensors implements AutoCloseable {
         return new ModelFormatException("Tensor \"" + name + "\" is missing; the file is not a complete model.");
     }
 
-    static void check(GgufTensor tensor, int rows, int columns) {
+    static void check(GgufTensor tensor, long rows, int columns) {
         if (tensor.rows() != rows || tensor.columns() != columns) {
             throw new ModelFormatException("Tensor \"" + tensor.name() + "\" is " + tensor.rows() + " × "
                     + tensor.columns() + "; the hyperparameters ask for " + rows + " × " + columns + ".");

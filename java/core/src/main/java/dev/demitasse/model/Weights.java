@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -126,8 +125,8 @@ public final class Weights implements AutoCloseable {
         int[] rows = {queries, keys, keys};
         if (gated) { // of each head, the rows of queries and then those of gates
             String name = p + "attn_q.weight";
-            query = tensors.chosenRows(name, 2 * queries, hidden, everyOther(config.headDim(), queries, 0));
-            gate = tensors.chosenRows(name, 2 * queries, hidden, everyOther(config.headDim(), queries, 1));
+            query = tensors.ofTwo(name, queries, hidden, config.headDim(), 0);
+            gate = tensors.ofTwo(name, queries, hidden, config.headDim(), 1);
             names = new String[] {names[1], names[2]};
             rows = new int[] {keys, keys};
         }
@@ -152,13 +151,6 @@ public final class Weights implements AutoCloseable {
                 output.rotated());
     }
 
-    /** {@code count} numbers of rows, those of every other run of {@code run} rows from the first or second one on. */
-    private static int[] everyOther(int run, int count, int first) {
-        return IntStream.range(0, count)
-                .map(i -> (2 * (i / run) + first) * run + i % run)
-                .toArray();
-    }
-
     private Mixer.DeltaNet deltaNet(String p, int hidden, Recurrent shape) {
         int heads = shape.heads();
         int values = heads * shape.headDim();
@@ -169,10 +161,10 @@ public final class Weights implements AutoCloseable {
                 tensors.matrix(p + "attn_qkv.weight", shape.channels(), hidden),
                 tensors.matrix(p + "attn_gate.weight", values, hidden),
                 fused
-                        ? tensors.chosenRows(both, 2 * heads, hidden, everyOther(run, heads, 0))
+                        ? tensors.ofTwo(both, heads, hidden, run, 0)
                         : tensors.matrix(p + "ssm_beta.weight", heads, hidden),
                 fused
-                        ? tensors.chosenRows(both, 2 * heads, hidden, everyOther(run, heads, 1))
+                        ? tensors.ofTwo(both, heads, hidden, run, 1)
                         : tensors.matrix(p + "ssm_alpha.weight", heads, hidden),
                 tensors.transposed(p + "ssm_conv1d.weight", shape.channels(), shape.kernel()),
                 tensors.vector(p + "ssm_dt.bias", heads),

@@ -68,7 +68,7 @@ final class ReferenceStates {
                     double seen = 0;
                     for (int i = 0; i < dim; i++) {
                         long at = matrix + (long) i * dim + column;
-                        s[i] = rows.positions()[row] == 0 ? 0 : decay * state.getAtIndex(JAVA_FLOAT, at);
+                        s[i] = decay * (rows.positions()[row] == 0 ? 0 : state.getAtIndex(JAVA_FLOAT, at));
                         seen += k[i] * s[i];
                     }
                     double change = beta * (x.getAtIndex(JAVA_FLOAT, v + column) - seen);

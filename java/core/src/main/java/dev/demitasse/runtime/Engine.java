@@ -21,6 +21,7 @@ import dev.demitasse.sampling.SamplingOptions;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
@@ -44,6 +45,9 @@ public final class Engine implements AutoCloseable {
     private @Nullable Flight ahead; // the step that is under way, where the one before it has landed
     private final ReentrantLock lock = new ReentrantLock(true);
     private boolean closed;
+
+    /** How long a caller waits for another one's text to be scored, which holds what its sequence needs. */
+    private static final long WAITING_NANOSECONDS = 200_000;
 
     /**
      * Sizes of an engine.
@@ -156,6 +160,7 @@ public final class Engine implements AutoCloseable {
      */
     public Progress await(Sequence sequence, int seen, Supplier<@Nullable FinishReason> ending) {
         while (true) {
+            boolean waits;
             lock.lock();
             try {
                 requireOpen();
@@ -163,14 +168,16 @@ public final class Engine implements AutoCloseable {
                 if (reason != null) {
                     end(sequence, reason);
                 }
-                if (!hasNews(sequence, seen)) {
-                    step();
-                }
+                boolean works = hasNews(sequence, seen) || step();
+                waits = !works;
                 if (hasNews(sequence, seen)) {
                     return progress(sequence, seen);
                 }
             } finally {
                 lock.unlock();
+            }
+            if (waits) {
+                LockSupport.parkNanos(WAITING_NANOSECONDS);
             }
         }
     }
@@ -232,14 +239,16 @@ public final class Engine implements AutoCloseable {
      * <p>On a device that runs beside the host the next step is under way before this one's tokens are read, where it
      * can be told: its tokens go from sampling to embedding on the device. A sequence that ends meanwhile has no use
      * for its row, which lies behind what counts as cached.
+     *
+     * @return whether there was something to do
      */
-    private void step() {
+    private boolean step() {
         Flight flight = ahead;
         ahead = null;
         if (flight == null || flight.live() == 0) {
             Batch batch = scheduler.next();
             if (batch.rows().count() == 0) {
-                return;
+                return false;
             }
             flight = launch(batch, new TokenIds.Given(batch.ids()));
         }
@@ -250,6 +259,7 @@ public final class Engine implements AutoCloseable {
             ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
         }
         land(flight);
+        return true;
     }
 
     /** Starts a batch, and the choosing of its tokens where no host has to see the logits. */
@@ -302,9 +312,11 @@ public final class Engine implements AutoCloseable {
                 fail(part.sequence(), failure);
                 continue;
             }
-            part.commit();
-            if (part.sequence().savesState()) {
-                transformer.saveState(part.sequence().pages.pages()[0]);
+            try {
+                commit(part);
+            } catch (RuntimeException | Error e) {
+                fail(part.sequence(), e);
+                continue;
             }
             Sequence.Step step = flight.step(i);
             if (step != null) {
@@ -320,8 +332,26 @@ public final class Engine implements AutoCloseable {
     }
 
     private void replace(Sequence sequence, int[] tokens) {
-        if (sequence.replace(tokens, transformer.hasStates())) {
+        if (!sequence.replace(tokens, transformer.hasStates())) {
+            return;
+        }
+        try {
             transformer.restoreState(sequence.pages.pages()[0]);
+            device.start(); // now, since what another thread does may drop what waits
+        } catch (RuntimeException | Error e) {
+            forgetState(sequence);
+            throw e;
+        }
+    }
+
+    /** A sequence's rows were run: they count as cached, and its state is saved where it is to be. */
+    private void commit(Batch.Part part) {
+        part.commit();
+        Sequence sequence = part.sequence();
+        if (sequence.isAtBorder()) {
+            transformer.saveState(sequence.pages.pages()[0]);
+            device.start();
+            sequence.stateSaved();
         }
     }
 
@@ -417,15 +447,38 @@ public final class Engine implements AutoCloseable {
         if (tokens.length == 0) {
             return;
         }
+        hold(sequence, tokens);
+        try {
+            while (sequence.pending() > 0) {
+                evaluate(sequence, from, visitor);
+            }
+        } finally {
+            letGo(sequence);
+        }
+    }
+
+    private void hold(Sequence sequence, int[] tokens) {
         lock.lock();
         try {
             requireOpen();
+            if (sequence.closed()) {
+                throw new UsageException("The scoring is closed.");
+            }
             replace(sequence, tokens);
+            scheduler.hold(sequence);
         } finally {
             lock.unlock();
         }
-        while (sequence.pending() > 0) {
-            evaluate(sequence, from, visitor);
+    }
+
+    private void letGo(Sequence sequence) {
+        lock.lock();
+        try {
+            if (!closed) {
+                scheduler.letGo(sequence);
+            }
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -439,7 +492,8 @@ public final class Engine implements AutoCloseable {
             while (!cache.reserve(sequence.pages, at + count)) {
                 if (!scheduler.reclaim()) {
                     throw new ContextFullException(
-                            "Running sessions hold the whole key-value cache; try again when one has ended.");
+                            "Running sessions, and texts that are being scored, hold the whole key-value cache; try"
+                                    + " again when one has ended.");
                 }
             }
             Batch.Builder builder = new Batch.Builder(count);

@@ -51,6 +51,11 @@ public final class KvCache implements AutoCloseable {
         return free.size() + first.size();
     }
 
+    /** Whether a table without pages may get one, as far as first pages are concerned. */
+    boolean hasFirstPage() {
+        return !numbered || !first.isEmpty();
+    }
+
     /**
      * Makes room in {@code table} for {@code positions} positions in all; false, and nothing changed, where none is
      * left.

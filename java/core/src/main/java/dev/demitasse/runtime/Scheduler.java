@@ -23,6 +23,7 @@ final class Scheduler {
     private final List<Sequence> running = new ArrayList<>();
     private final Deque<Sequence> waiting = new ArrayDeque<>();
     private final Set<Sequence> idle = new LinkedHashSet<>();
+    private final Set<Sequence> held = new LinkedHashSet<>();
 
     Scheduler(KvCache cache, int maximumRows, int promptChunk) {
         this.cache = cache;
@@ -43,6 +44,22 @@ final class Scheduler {
         waiting.remove(sequence);
         if (running.remove(sequence) && !waiting.isEmpty()) {
             running.add(waiting.removeFirst());
+        }
+    }
+
+    /** A sequence is used by a caller of its own: its pages stay until {@link #letGo}. */
+    void hold(Sequence sequence) {
+        idle.remove(sequence);
+        held.add(sequence);
+    }
+
+    /** A sequence that was held has its cache while there is room, unless it is closed. */
+    void letGo(Sequence sequence) {
+        held.remove(sequence);
+        if (sequence.closed()) {
+            giveUp(sequence);
+        } else {
+            idle.add(sequence);
         }
     }
 
@@ -89,6 +106,8 @@ final class Scheduler {
             if (running.size() > 1) {
                 running.removeLast();
                 waiting.addFirst(last);
+            } else if (!held.isEmpty()) {
+                return batch; // it waits for a caller who holds pages
             } else {
                 last.fail(new ContextFullException(
                         "The key-value cache is smaller than one context; load the model anew."));
@@ -136,7 +155,14 @@ final class Scheduler {
         return batch.build();
     }
 
+    /** A sequence without a number, where there are few, gets that of the one that has been idle longest. */
     private boolean reserve(Sequence sequence, int rows) {
-        return cache.reserve(sequence.pages, sequence.cached() + rows);
+        while (!cache.reserve(sequence.pages, sequence.cached() + rows)) {
+            boolean lacksNumber = sequence.pages.size() == 0 && !cache.hasFirstPage();
+            if (!lacksNumber || !reclaim()) {
+                return false;
+            }
+        }
+        return true;
     }
 }

@@ -109,11 +109,14 @@ public final class Sequence {
         return cached < border ? Math.min(rows, border - cached) : rows;
     }
 
-    /** Whether the state is to be saved now; it then counts as saved. */
-    boolean savesState() {
-        boolean now = border > 0 && cached == border;
-        saved = now ? border : saved;
-        return now;
+    /** Whether the state is to be saved now. */
+    boolean isAtBorder() {
+        return border > 0 && cached == border;
+    }
+
+    /** The state is saved as it is now. */
+    void stateSaved() {
+        saved = cached;
     }
 
     void begin(Request wanted) {

@@ -7,6 +7,8 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.sampling.Sampler;
+import dev.demitasse.sampling.SamplingOptions;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -28,10 +30,11 @@ class SavedStateTest {
         assertThat(sequence.replace(tokens(0, 120), true)).isFalse();
         assertThat(sequence.rowsToBorder(512)).isEqualTo(96);
         sequence.cached(96);
-        assertThat(sequence.savesState()).isTrue();
+        assertThat(sequence.isAtBorder()).isTrue();
+        sequence.stateSaved();
         assertThat(sequence.rowsToBorder(24)).isEqualTo(24);
         sequence.cached(120);
-        assertThat(sequence.savesState()).isFalse();
+        assertThat(sequence.isAtBorder()).isFalse();
         return sequence;
     }
 
@@ -69,9 +72,56 @@ class SavedStateTest {
         sequence.replace(tokens(0, 120), false);
         assertThat(sequence.rowsToBorder(512)).isEqualTo(512);
         sequence.cached(120);
-        assertThat(sequence.savesState()).isFalse();
+        assertThat(sequence.isAtBorder()).isFalse();
         assertThat(sequence.replace(turn(95, 30), false)).isFalse();
         assertThat(sequence.cached()).isEqualTo(95);
+    }
+
+    /** A sequence that has no state gets that of the one that has been idle longest, while others run. */
+    @Test
+    void whoComesDoesNotWaitForWhoIsIdle() {
+        try (Device device = Devices.open("reference", DeviceOptions.defaults());
+                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 12, KvType.F32), 2)) {
+            Scheduler scheduler = new Scheduler(cache, 64, 64);
+            Sequence[] three = {new Sequence(), new Sequence(), new Sequence()};
+            for (Sequence sequence : three) {
+                sequence.replace(tokens(0, 10), true);
+            }
+            scheduler.add(three[0]);
+            scheduler.add(three[1]);
+            scheduler.next().parts().forEach(Batch.Part::commit);
+            scheduler.remove(three[1]);
+            three[0].append(7);
+            scheduler.add(three[2]);
+            assertThat(scheduler.next().parts())
+                    .extracting(Batch.Part::sequence)
+                    .containsExactly(three[0], three[2]);
+            assertThat(three[1].cached()).isZero();
+            scheduler.add(three[1]);
+            assertThat(scheduler.next().parts())
+                    .extracting(Batch.Part::sequence)
+                    .doesNotContain(three[1]);
+        }
+    }
+
+    /** Who is held keeps what it has; others wait, and are not refused. */
+    @Test
+    void othersWaitForWhoIsHeld() {
+        try (Device device = Devices.open("reference", DeviceOptions.defaults());
+                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 4, KvType.F32), 1)) {
+            Scheduler scheduler = new Scheduler(cache, 64, 64);
+            Sequence scored = new Sequence();
+            scheduler.hold(scored);
+            assertThat(cache.reserve(scored.pages, 10)).isTrue();
+            Sequence waits = new Sequence();
+            waits.replace(tokens(0, 10), true);
+            waits.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, true));
+            scheduler.add(waits);
+            assertThat(scheduler.next().rows().count()).isZero();
+            assertThat(waits.failure()).isNull();
+            scheduler.letGo(scored);
+            assertThat(scheduler.next().rows().count()).isEqualTo(10);
+        }
     }
 
     /** First pages number sequences: they are below the number of states, and no two have the same. */

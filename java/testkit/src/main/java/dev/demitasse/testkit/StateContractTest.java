@@ -139,4 +139,45 @@ public abstract class StateContractTest extends LinearContractTest {
             });
         }
     }
+
+    /** A number that is none makes those that depend on it none, and leaves other heads and channels alone. */
+    @Test
+    public void notANumberStaysNone() {
+        DeltaShape shape = new DeltaShape(1, 2, 4, false, 1e-6f);
+        BatchRows first = rows(new int[] {0, 1});
+        try (Device device = open(ActivationType.F32);
+                Buffer x = device.upload(filled(2 * shape.columns(), -1));
+                Buffer b = device.upload(filled(4, -1));
+                Buffer a = device.upload(filled(4, 1)); // of the first row's second head
+                Buffer ones = device.upload(filled(2, -1));
+                Buffer state = state(device, shape.stateElements());
+                Buffer out = device.allocate(2L * shape.values() * Float.BYTES)) {
+            device.deltaRule(x, b, a, ones, ones, shape, state, first, out);
+            float[] results = read(out, 2 * shape.values());
+            for (int i = 0; i < results.length; i++) {
+                assertThat(Float.isNaN(results[i])).as("element " + i).isEqualTo(i / 4 % 2 == 1);
+            }
+        }
+        try (Device device = open(ActivationType.F32);
+                Buffer x = device.upload(filled(2 * 3, 1)); // of the first row's second channel
+                Buffer weight = device.upload(filled(2 * 3, -1));
+                Buffer state = state(device, 3);
+                Buffer out = device.allocate(2L * 3 * Float.BYTES)) {
+            device.convolve(x, weight, 3, 2, true, state, first, out);
+            float[] results = read(out, 2 * 3);
+            for (int i = 0; i < results.length; i++) {
+                assertThat(Float.isNaN(results[i])).as("element " + i).isEqualTo(i % 3 == 1);
+            }
+        }
+    }
+
+    /** Ones, and at one place what is no number. */
+    private static float[] filled(int count, int none) {
+        float[] values = new float[count];
+        Arrays.fill(values, 1);
+        if (none >= 0) {
+            values[none] = Float.NaN;
+        }
+        return values;
+    }
 }

@@ -25,10 +25,21 @@ final class GgufSource implements ModelSource {
     GgufSource(Path path) {
         this.file = Gguf.open(path);
         try {
+            requireNoFactors();
             this.tensors = file.tensors().stream().<Tensor>map(Mapped::new).toList();
         } catch (RuntimeException | Error e) {
             file.close();
             throw e;
+        }
+    }
+
+    private void requireNoFactors() {
+        for (GgufTensor tensor : file.tensors()) {
+            String factor = tensor.name().replaceFirst("\\.weight$", ".scale");
+            if (tensor.type() == TensorType.NVFP4 && file.tensor(factor) != null) {
+                throw new UnsupportedModelException("Tensor \"" + tensor.name() + "\" is NVFP4 with a factor, \""
+                        + factor + "\"; such files are run, but not quantized again. Take one of another type.");
+            }
         }
     }
 
