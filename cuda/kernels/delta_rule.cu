@@ -6,9 +6,9 @@
 // Requires: head_dim at most 256; a sequence's rows follow each other and what its state has seen; at position 0 the
 //           state counts as zeros.
 // Accuracy: FP32; four sums over i, or eight, added by shuffles.
-// Launch:   (rows, heads x head_dim / 32) blocks of 128 threads for the sequence that begins with the block's row; a
-//           warp has eight columns, whose i are dealt to four lanes each (four and eight beyond 128 elements); other
-//           blocks have nothing to do.
+// Launch:   (rows, heads x head_dim / 32, or / 16 beyond 128 elements) blocks of 128 threads for the sequence that
+//           begins with the block's row; a warp has eight columns, whose i are dealt to four lanes each (four and eight
+//           beyond 128 elements); other blocks have nothing to do.
 // Moves:    8 bytes an element of the state, once a launch; 8 operations an element and row.
 // Why:      with one row a sequence it is bound by reading and writing the state, which all blocks do at once; with
 //           many the state stays in registers, and columns do not depend on each other, so that no row waits for a

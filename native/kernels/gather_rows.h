@@ -4,7 +4,8 @@
 // Accuracy: exact.
 // Launch:   one task.
 // Moves:    8 bytes an element.
-// Why:      the rows whose logits are wanted, one a sequence: too few to share out.
+// Why:      the rows whose logits are wanted, one a sequence: too few to share out. States that are saved, once a
+//           prompt, go through it too.
 #pragma once
 
 #include "demitasse/kernels.h"

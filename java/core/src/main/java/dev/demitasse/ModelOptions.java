@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
  * @param device how to open the device
  * @param contextLength positions a session may have, at most what the model was trained for; 0 for 4096, or that if it
  *     is less
- * @param sequences sessions of full length that the cache holds at once; memory is used as it fills
+ * @param sequences sessions of full length that the cache holds at once; memory is used as it fills. Models whose
+ *     layers have a state have one for so many sessions, of any length, and take the memory for that when they are
+ *     loaded
  * @param batchRows rows of a forward pass at most
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers

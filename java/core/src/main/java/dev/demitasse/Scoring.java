@@ -5,8 +5,9 @@ import dev.demitasse.runtime.Sequence;
 import java.util.Arrays;
 
 /**
- * A text that a model scores piece by piece: what the pieces before left in the cache is not computed again, so that
- * two models can be compared along a long text without holding all of its logits. Not thread-safe.
+ * A text that a model scores piece by piece: what the pieces before left in the cache, where others have not taken it
+ * since, is not computed again, so that two models can be compared along a long text without holding all of its logits.
+ * Not thread-safe.
  */
 public final class Scoring implements AutoCloseable {
     private final Engine engine;

@@ -12,6 +12,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -51,7 +52,7 @@ class RecurrentSessionTest {
     @ValueSource(strings = {"qwen35", "lfm2", "qwen3next"})
     void whatWasSaidBeforeChangesNothing(String architecture) {
         SplittableRandom random = new SplittableRandom(seed);
-        try (Model model = Model.load(Golden.tiny(architecture), OPTIONS);
+        try (Model model = Model.load(Golden.tiny(architecture), OPTIONS.withSequences(1));
                 Model other = Model.load(Golden.tiny(architecture), OPTIONS);
                 Session session = model.newSession()) {
             int[] prompt = tokens(random, 70);
@@ -106,6 +107,31 @@ class RecurrentSessionTest {
                     assertThat(answers.get(i).get()).as("prompt " + i).isEqualTo(right.get(i));
                 }
             }
+        }
+    }
+
+    /** Texts that are scored at once, and a session, take turns on the only state. */
+    @Test
+    void textsThatAreScoredAtOnceTakeTurns() throws Exception {
+        int[] text = tokens(new SplittableRandom(seed), 150);
+        try (Model model = Model.load(
+                        Golden.tiny("qwen35"), OPTIONS.withSequences(1).withBatch(32, 32));
+                ExecutorService threads = Executors.newCachedThreadPool()) {
+            List<Future<List<Integer>>> visits = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                visits.add(threads.submit(() -> {
+                    List<Integer> visited = new ArrayList<>();
+                    model.evaluate(text, 0, (position, logits) -> visited.add(position));
+                    return visited;
+                }));
+            }
+            Future<List<Integer>> answer = threads.submit(() -> fresh(model, text));
+            for (Future<List<Integer>> visited : visits) {
+                assertThat(visited.get(60, TimeUnit.SECONDS))
+                        .hasSize(text.length)
+                        .isSorted();
+            }
+            assertThat(answer.get(60, TimeUnit.SECONDS)).isEqualTo(fresh(model, text));
         }
     }
 

@@ -28,6 +28,9 @@ final class ModelTensors implements AutoCloseable {
     private static final Set<String> ELSEWHERE =
             Set.of("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight");
 
+    /** Elements of a tensor that is no matrix. */
+    private static final long MOST_ELEMENTS = 1 << 28;
+
     private final Gguf file;
     private final Device device;
     private final @Nullable WeightLayout forced;
@@ -234,7 +237,7 @@ final class ModelTensors implements AutoCloseable {
 
     private int elements(String name) {
         long elements = tensor(name).elements();
-        if (elements > Integer.MAX_VALUE) {
+        if (elements > MOST_ELEMENTS) {
             throw new UnsupportedModelException(
                     "Tensor \"" + name + "\" has " + elements + " elements, more than such tensors may have here.");
         }

@@ -437,7 +437,7 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** The same for a text that goes on: what the sequence's cache holds of it is not computed again. */
+    /** The same for a text that goes on: what the sequence's cache still holds of it is not computed again. */
     public void evaluate(Sequence sequence, int[] tokens, int from, LogitsVisitor visitor) {
         if (tokens.length > contextLength) {
             throw new ContextFullException(tokens.length + " tokens do not fit a context of " + contextLength + ".");
@@ -450,7 +450,9 @@ public final class Engine implements AutoCloseable {
         hold(sequence, tokens);
         try {
             while (sequence.pending() > 0) {
-                evaluate(sequence, from, visitor);
+                if (!evaluate(sequence, from, visitor)) {
+                    LockSupport.parkNanos(WAITING_NANOSECONDS);
+                }
             }
         } finally {
             letGo(sequence);
@@ -482,15 +484,23 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** One batch of a text; other callers run between batches. */
-    private void evaluate(Sequence sequence, int from, LogitsVisitor visitor) {
+    /**
+     * One batch of a text; other callers run between batches. False where all states belong to others, and there was
+     * nothing to do for them.
+     */
+    private boolean evaluate(Sequence sequence, int from, LogitsVisitor visitor) {
         lock.lock();
         try {
             requireOpen();
             int at = sequence.cached();
             int count = Math.min(transformer.maximumRows(), sequence.pending());
             while (!cache.reserve(sequence.pages, at + count)) {
-                if (!scheduler.reclaim()) {
+                if (scheduler.reclaim()) {
+                    continue;
+                }
+                if (sequence.pages.size() == 0 && !cache.hasFirstPage()) {
+                    return step(); // until one of them has ended
+                } else {
                     throw new ContextFullException(
                             "Running sessions, and texts that are being scored, hold the whole key-value cache; try"
                                     + " again when one has ended.");
@@ -515,6 +525,7 @@ public final class Engine implements AutoCloseable {
                 }
             });
             sequence.cached(at + count);
+            return true;
         } finally {
             lock.unlock();
         }

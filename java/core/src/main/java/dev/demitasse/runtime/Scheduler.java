@@ -91,7 +91,7 @@ final class Scheduler {
         sequence.cached(0);
     }
 
-    /** The next batch; an empty one where nobody is left. */
+    /** The next batch; an empty one where nobody is left, or all wait for a sequence that is held. */
     Batch next() {
         while (true) {
             Batch batch = plan();
@@ -101,13 +101,14 @@ final class Scheduler {
             if (reclaim()) {
                 continue;
             }
+            if (!held.isEmpty()) {
+                return batch; // all wait for a caller who holds pages
+            }
             Sequence last = running.getLast();
             giveUp(last);
             if (running.size() > 1) {
                 running.removeLast();
                 waiting.addFirst(last);
-            } else if (!held.isEmpty()) {
-                return batch; // it waits for a caller who holds pages
             } else {
                 last.fail(new ContextFullException(
                         "The key-value cache is smaller than one context; load the model anew."));

@@ -9,6 +9,7 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -108,19 +109,27 @@ class SavedStateTest {
     @Test
     void othersWaitForWhoIsHeld() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
-                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 4, KvType.F32), 1)) {
+                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 8, KvType.F32), 2)) {
             Scheduler scheduler = new Scheduler(cache, 64, 64);
             Sequence scored = new Sequence();
             scheduler.hold(scored);
             assertThat(cache.reserve(scored.pages, 10)).isTrue();
-            Sequence waits = new Sequence();
-            waits.replace(tokens(0, 10), true);
-            waits.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, true));
-            scheduler.add(waits);
+            Sequence other = new Sequence();
+            scheduler.hold(other);
+            assertThat(cache.reserve(other.pages, 10)).isTrue();
+            List<Sequence> waiting = List.of(new Sequence(), new Sequence());
+            for (Sequence sequence : waiting) {
+                sequence.replace(tokens(0, 10), true);
+                sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, true));
+                scheduler.add(sequence);
+            }
             assertThat(scheduler.next().rows().count()).isZero();
-            assertThat(waits.failure()).isNull();
+            assertThat(waiting).extracting(Sequence::failure).containsOnlyNulls();
             scheduler.letGo(scored);
-            assertThat(scheduler.next().rows().count()).isEqualTo(10);
+            scheduler.letGo(other);
+            assertThat(scheduler.next().parts())
+                    .extracting(Batch.Part::sequence)
+                    .containsExactlyElementsOf(waiting);
         }
     }
 
