@@ -24,19 +24,13 @@ struct GatedActivationArgs {
 
 DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
+// By selection: all functions but one want the same exponential.
 DEVICE float gate_factor(Gate function, float g) {
-    switch (function) {
-        case Gate::SILU:
-            return g * sigmoid(g);
-        case Gate::GELU:
-            return g * sigmoid(1.5957691216f * (g * (0.044715f * (g * g) + 1)));
-        case Gate::SIGMOID:
-            return sigmoid(g);
-        case Gate::CLAMPED_SWISH:
-            return g > 7 ? 7 * sigmoid(1.702f * 7) : g * sigmoid(1.702f * g);
-        default:
-            return g;
-    }
+    const bool clamped = function == Gate::CLAMPED_SWISH;
+    g = clamped && g > 7 ? 7 : g;
+    const float gelu = 1.5957691216f * (g * (0.044715f * (g * g) + 1));
+    const float s = sigmoid(function == Gate::GELU ? gelu : clamped ? 1.702f * g : g);
+    return function == Gate::IDENTITY ? g : function == Gate::SIGMOID ? s : g * s;
 }
 
 // What the gate multiplies; NaN stays.

@@ -473,9 +473,19 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     Command append = command(Op::KV_APPEND);
     append.kv_append = {&cache.pages, 0, batch.keys.data(), batch.values.data(), &rows};
     Command attend = command(Op::ATTENTION, 0);
-    attend.attention = {
-        batch.q.data(), &cache.pages, 0,          c.heads,       static_cast<float>(c.scale()),       c.soft_cap,
-        c.window,       &rows,        out.data(), blocks.data(), static_cast<int64_t>(blocks.size()), shared.data()};
+    attend.attention = {batch.q.data(),
+                        &cache.pages,
+                        0,
+                        c.heads,
+                        static_cast<float>(c.scale()),
+                        c.soft_cap,
+                        c.window,
+                        nullptr,
+                        &rows,
+                        out.data(),
+                        blocks.data(),
+                        static_cast<int64_t>(blocks.size()),
+                        shared.data()};
     Command merge = attend;
     merge.op = Op::ATTENTION_MERGE;
     merge.after = 1;

@@ -411,8 +411,7 @@ DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
                 all += totals[w * HEADS + head];
                 most = fmaxf(most, maxima[w * HEADS + head]);
             }
-            if (head < block.heads && block.segments == 1) {
-                all += args.attention.sink(block.first_head + head, most);
+            if (head < block.heads && block.segments == 1 && args.attention.sinks == nullptr) {
                 store_head(args, block.row, block.first_head + head, pass * 64 + element, sum, all);
             } else if (head < block.heads && pass * 64 + element < padded) {
                 float* state = block.state(head, segment);
@@ -425,7 +424,8 @@ DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
             __syncthreads();
         }
     }
-    if (block.segments > 1 && is_last_block(args, block) && head < block.heads) {
+    const bool merges = block.segments > 1 || args.attention.sinks != nullptr;  // which adds the sink
+    if (merges && is_last_block(args, block) && head < block.heads) {
         merge_head(args, block, head);
     }
 }
