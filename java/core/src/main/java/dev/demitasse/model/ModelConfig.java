@@ -197,16 +197,11 @@ public record ModelConfig(
         /** Which layers are attention, and which the others that the family has. */
         private Layer.Mixing[] mixings(int count, int blocks) {
             Layer.Mixing[] mixings = new Layer.Mixing[count];
-            Arrays.fill(mixings, Layer.Mixing.ATTENTION);
             boolean[] recurrent = traits.attentionPeriod > 0 ? listedRecurrent(blocks) : withoutKvHeads(blocks);
-            int attention = 0;
-            for (int layer = 0; layer < count && traits.recurrent != Layer.Mixing.ATTENTION; layer++) {
+            for (int layer = 0; layer < count; layer++) {
                 mixings[layer] = recurrent[layer] ? traits.recurrent : Layer.Mixing.ATTENTION;
             }
-            for (Layer.Mixing mixing : mixings) {
-                attention += mixing == Layer.Mixing.ATTENTION ? 1 : 0;
-            }
-            if (attention == 0) {
+            if (!Arrays.asList(mixings).contains(Layer.Mixing.ATTENTION)) {
                 throw new UnsupportedModelException(
                         "None of the model's " + count + " layers is attention; such models are not supported.");
             }

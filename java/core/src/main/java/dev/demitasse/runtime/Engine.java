@@ -500,11 +500,10 @@ public final class Engine implements AutoCloseable {
                 }
                 if (sequence.pages.size() == 0 && !cache.hasFirstPage()) {
                     return step(); // until one of them has ended
-                } else {
-                    throw new ContextFullException(
-                            "Running sessions, and texts that are being scored, hold the whole key-value cache; try"
-                                    + " again when one has ended.");
                 }
+                throw new ContextFullException(
+                        "Running sessions, and texts that are being scored, hold the whole key-value cache; try"
+                                + " again when one has ended.");
             }
             Batch.Builder builder = new Batch.Builder(count);
             builder.add(sequence, count);
