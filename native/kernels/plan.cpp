@@ -35,6 +35,10 @@ Plan plan(const Command& c) {
             int64_t rows = NORM_ELEMENTS / c.rms_norm.columns;
             return {static_cast<int>(pieces(c.rms_norm.rows, rows < 1 ? 1 : rows)), 0};
         }
+        case Op::LAYER_NORM: {
+            int64_t rows = NORM_ELEMENTS / c.layer_norm.columns;
+            return {static_cast<int>(pieces(c.layer_norm.rows, rows < 1 ? 1 : rows)), 0};
+        }
         case Op::QUANTIZE_ROWS:
             return {static_cast<int>(pieces(c.quantize_rows.rows, QUANTIZE_ROWS)), 0};
         case Op::QUANTIZE_PANELS:
@@ -59,6 +63,8 @@ Plan plan(const Command& c) {
             return {static_cast<int>(pieces(c.gated_activation.count, FUNCTION_BLOCK)), 0};
         case Op::ADD:
             return {static_cast<int>(pieces(c.add.count, ADD_BLOCK)), 0};
+        case Op::SCALE:
+            return {static_cast<int>(pieces(c.scale.count, ADD_BLOCK)), 0};
         case Op::SOFT_CAP:
             return {static_cast<int>(pieces(c.soft_cap.count, FUNCTION_BLOCK)), 0};
         case Op::PACK:

@@ -192,9 +192,13 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
         Numbers normed(count);
         Numbers gated(count);
         Numbers sum = x;
-        std::vector<Command> commands{command(Op::RMS_NORM), command(Op::GATED_ACTIVATION), command(Op::ADD),
-                                      command(Op::SOFT_CAP, 2)};
+        Numbers centered(count);
+        Numbers scaled = y;
+        std::vector<Command> commands{command(Op::RMS_NORM),    command(Op::GATED_ACTIVATION), command(Op::ADD),
+                                      command(Op::SOFT_CAP, 2), command(Op::LAYER_NORM),       command(Op::SCALE)};
         commands[0].rms_norm = {x.data(), y.data(), rows, columns, 1e-5f, normed.data()};
+        commands[4].layer_norm = {x.data(), y.data(), x.data(), rows, columns, 1e-5f, centered.data()};
+        commands[5].scale = {scaled.data(), rows * columns, -0.75f};
         commands[1].gated_activation = {static_cast<Gate>(columns % 4), x.data(), y.data(), rows * columns,
                                         gated.data()};
         commands[2].add = {sum.data(), y.data(), rows * columns};
@@ -203,13 +207,23 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
         std::vector<double> expected_norm;
         std::vector<double> expected_gate;
         std::vector<double> expected_sum;
+        std::vector<double> expected_centered;
+        std::vector<double> expected_scaled;
         for (size_t i = 0; i < count; i++) {
             size_t row = i / static_cast<size_t>(columns) * static_cast<size_t>(columns);
             double squares = 0;
             for (size_t k = row; k < row + static_cast<size_t>(columns); k++) {
                 squares += static_cast<double>(x[k]) * static_cast<double>(x[k]);
             }
+            double mean = 0;
+            for (size_t k = row; k < row + static_cast<size_t>(columns); k++) {
+                mean += static_cast<double>(x[k]) / static_cast<double>(columns);
+            }
+            const double variance = squares / static_cast<double>(columns) - mean * mean;
             double g = static_cast<double>(x[i]);
+            expected_centered.push_back((g - mean) / std::sqrt(variance + 1e-5) * static_cast<double>(y[i - row]) +
+                                        static_cast<double>(x[i - row]));
+            expected_scaled.push_back(-0.75 * static_cast<double>(y[i]));
             double u = static_cast<double>(y[i]);
             double tanh = std::tanh(0.7978845608 * (g + 0.044715 * g * g * g));
             expected_norm.push_back(g / std::sqrt(squares / static_cast<double>(columns) + 1e-5) *
@@ -219,6 +233,8 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
             expected_sum.push_back(3 * std::tanh((g + u) / 3));
         }
         check_close(normed, expected_norm, 1e-10, "rms_norm of " + std::to_string(columns));
+        check_close(centered, expected_centered, 1e-9, "layer_norm of " + std::to_string(columns));
+        check_close(scaled, expected_scaled, 1e-10, "scale of " + std::to_string(columns));
         check_close(gated, expected_gate, 1e-10, "gated_activation of " + std::to_string(columns));
         check_close(sum, expected_sum, 1e-10, "add and soft_cap of " + std::to_string(columns));
     }

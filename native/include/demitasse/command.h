@@ -28,6 +28,7 @@ enum class Op : int64_t {
     EMBED,
     GATHER_ROWS,
     RMS_NORM,
+    LAYER_NORM,
     QUANTIZE_ROWS,
     QUANTIZE_PANELS,
     LINEAR,
@@ -40,6 +41,7 @@ enum class Op : int64_t {
     DELTA_RULE,
     GATED_ACTIVATION,
     ADD,
+    SCALE,
     SOFT_CAP,
     PACK,
     COUNT
@@ -103,6 +105,16 @@ struct GatherRowsArgs {
     int64_t columns;
     const int32_t* ids;
     int64_t rows;
+    float* out;
+};
+
+struct LayerNormArgs {
+    const float* x;
+    const float* weight;
+    const float* bias;  // or null
+    int64_t rows;
+    int64_t columns;
+    alignas(8) float epsilon;
     float* out;
 };
 
@@ -265,6 +277,12 @@ struct AddArgs {
     int64_t count;
 };
 
+struct ScaleArgs {
+    float* x;
+    int64_t count;
+    alignas(8) float factor;
+};
+
 struct SoftCapArgs {
     float* x;
     int64_t count;
@@ -293,6 +311,7 @@ struct Command {
         EmbedArgs embed;
         GatherRowsArgs gather_rows;
         RmsNormArgs rms_norm;
+        LayerNormArgs layer_norm;
         QuantizeRowsArgs quantize_rows;
         QuantizePanelsArgs quantize_panels;
         LinearArgs linear;
@@ -304,6 +323,7 @@ struct Command {
         DeltaRuleArgs delta_rule;
         GatedActivationArgs gated_activation;
         AddArgs add;
+        ScaleArgs scale;
         SoftCapArgs soft_cap;
         PackArgs pack;
     };

@@ -33,9 +33,9 @@ const KernelTable* table_neon();
 const KernelTable* table_dotprod();
 const KernelTable* table_i8mm();
 
-constexpr int ADD_BLOCK = 4096;         // elements of a task of add
+constexpr int ADD_BLOCK = 4096;         // elements of a task of add and scale
 constexpr int FUNCTION_BLOCK = 1024;    // elements of a task of an operation with exponentials
-constexpr int NORM_ELEMENTS = 4096;     // elements of a task of rms_norm, at least one row
+constexpr int NORM_ELEMENTS = 4096;     // elements of a task of a norm, at least one row
 constexpr int ROTATE_ROWS = 16;         // rows of a task of rotate
 constexpr int CONVOLVE_CHANNELS = 256;  // channels of a task of convolve
 constexpr int MOST_STATE_DIM = 256;     // elements of a head of delta_rule

@@ -65,16 +65,27 @@ public record ModelShape(
             throw new UnsupportedModelException("The model has layers with a state: for such models speed is not"
                     + " predicted, no importance matrix is collected, and channels are not scaled yet.");
         }
+        boolean alike = config.caches().size() == 1
+                && config.layers().stream()
+                                .mapToInt(Layer::feedForward)
+                                .distinct()
+                                .count()
+                        == 1;
+        if (!alike || config.layerInput() > 0) {
+            throw new UnsupportedModelException("The layers of the model have heads or feed-forward layers of different"
+                    + " sizes, or inputs of their own: for such models speed is not predicted, no importance matrix is"
+                    + " collected, and channels are not scaled yet.");
+        }
         int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
         String architecture = config.architecture().key();
         return new ModelShape(
                 String.valueOf(file.metadata().string("general.name", architecture)),
                 config.layers().size(),
                 config.hidden(),
-                config.feedForward(),
+                config.layers().getFirst().feedForward(),
                 config.heads(),
-                config.kvHeads(),
-                config.headDim(),
+                config.caches().getFirst().kvHeads(),
+                config.caches().getFirst().headDim(),
                 config.vocabulary(),
                 file.tensor("output.weight") == null,
                 config.contextLength(),

@@ -10,8 +10,8 @@ import dev.demitasse.model.Routing;
  * What running a model takes, told from its file before anything is loaded.
  *
  * @param parameters numbers of the model in all, without blocks that are not run
- * @param activeParameters those that a token is computed with: of experts as many as a token has, and of the table of
- *     tokens one row, unless it is the output matrix too
+ * @param activeParameters those that a token is computed with: of experts as many as a token has, and of tables
+ *     of tokens one row, unless one is the output matrix too
  * @param bytesPerToken bytes of the file that those take
  * @param cacheBytesPerPosition bytes that a position of a sequence takes in a cache of 16-bit numbers
  * @param stateBytes bytes that a sequence's states take, what is saved of them included; 0 where layers have none
@@ -38,7 +38,8 @@ public record ModelSize(
             double share = 1;
             if (routing != null && tensor.name().contains("_exps.")) {
                 share = (double) routing.used() / routing.experts();
-            } else if (tensor.name().equals("token_embd.weight") && !tied) {
+            } else if (tensor.name().equals("token_embd.weight") && !tied
+                    || tensor.name().equals("per_layer_token_embd.weight")) {
                 share = 1.0 / tensor.rows();
             }
             parameters += tensor.elements();

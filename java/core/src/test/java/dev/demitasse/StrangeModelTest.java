@@ -173,10 +173,48 @@ class StrangeModelTest {
         MetadataValue different = MetadataValue.array(MetadataType.INT32, new int[] {0, 1, 0, 2});
         MetadataValue negative = MetadataValue.array(MetadataType.INT32, new int[] {0, -1, 0, -1});
         String heads = "lfm2.attention.head_count_kv";
-        assertRefused("lfm2", heads, none, UnsupportedModelException.class, heads);
+        assertRefused("lfm2", heads, none, UnsupportedModelException.class, "None of");
         assertRefused("lfm2", heads, short3, ModelFormatException.class);
-        assertRefused("lfm2", heads, different, UnsupportedModelException.class, heads);
-        assertRefused("lfm2", heads, negative, UnsupportedModelException.class, heads);
+        assertRefused("lfm2", heads, different, ModelFormatException.class, "blk.3.attn_k.weight");
+        assertRefused("lfm2", heads, negative, ModelFormatException.class);
+    }
+
+    /** Layers of different sizes, and caches that some share. */
+    @Test
+    void layersThatCannotBeAreRefusedByName() throws IOException {
+        MetadataValue heads = MetadataValue.array(MetadataType.INT32, new int[] {2, 2, 3, 2, 2, 1});
+        MetadataValue none = MetadataValue.array(MetadataType.INT32, new int[] {2, 2, 0, 2, 2, 1});
+        MetadataValue widths = MetadataValue.array(MetadataType.INT32, new int[] {32, 32, 32, 64, 0, 64});
+        MetadataValue swapped = MetadataValue.array(MetadataType.INT32, new int[] {64, 32, 32, 64, 64, 64});
+        MetadataValue few = MetadataValue.array(MetadataType.INT32, new int[] {32, 32});
+        String p = "gemma4.";
+        for (MetadataValue each : new MetadataValue[] {heads, none, few, number(0), number(-1), number(1 << 30)}) {
+            assertRefused("gemma4-dense", p + "attention.head_count_kv", each, ModelFormatException.class);
+        }
+        for (MetadataValue each : new MetadataValue[] {widths, few, number(0), number(Integer.MAX_VALUE)}) {
+            assertRefused("gemma4-ple", p + "feed_forward_length", each, ModelFormatException.class);
+        }
+        assertRefused("gemma4-ple", p + "feed_forward_length", swapped, ModelFormatException.class, "blk.0.ffn_");
+        for (int each : new int[] {-1, 5, 6, 1 << 30}) {
+            assertRefused("gemma4-ple", p + "attention.shared_kv_layers", number(each), ModelFormatException.class);
+        }
+        for (int each : new int[] {-2, 7, 1 << 30}) {
+            assertRefused("gemma4-dense", p + "attention.key_length_swa", number(each), ModelFormatException.class);
+        }
+        for (int each : new int[] {-2, 7, 18, 1 << 30}) {
+            assertRefused("gemma4-dense", p + "rope.dimension_count_swa", number(each), ModelFormatException.class);
+        }
+        for (int each : new int[] {-1, 1 << 30}) {
+            assertRefused(
+                    "gemma4-ple", p + "embedding_length_per_layer_input", number(each), ModelFormatException.class);
+        }
+        assertRefused(
+                "gemma4-ple",
+                p + "embedding_length_per_layer_input",
+                number(17),
+                ModelFormatException.class,
+                "per_layer_token_embd.weight");
+        assertRefused("cohere2", "cohere2.attention.layer_norm_epsilon", number(-1f), ModelFormatException.class);
     }
 
     private static MetadataValue number(Number value) {

@@ -223,6 +223,22 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        recorded(() -> {
+            requireRows(rows, columns);
+            device.layerNorm(
+                    operands.floats(x, rows, columns),
+                    operands.floats(weight, columns),
+                    bias == null ? null : operands.floats(bias, columns),
+                    rows,
+                    columns,
+                    epsilon,
+                    operands.floats(out, rows, columns));
+        });
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         recorded(() -> {
             requireRows(rows, columns);
@@ -450,6 +466,13 @@ public final class CheckedDevice implements Device {
     public void add(Buffer x, Buffer y, long count) {
         recorded(() -> {
             device.add(operands.floats(x, count), operands.floats(y, count), count);
+        });
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        recorded(() -> {
+            device.scale(operands.floats(x, count), count, factor);
         });
     }
 

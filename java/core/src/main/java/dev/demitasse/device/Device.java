@@ -78,6 +78,14 @@ public interface Device extends AutoCloseable {
         embed(table, known, rows, scale, out);
     }
 
+    /** The same for tokens of either kind. */
+    default void embed(LinearWeight table, TokenIds ids, int rows, float scale, Buffer out) {
+        switch (ids) {
+            case TokenIds.Given given -> embed(table, given.ids(), rows, scale, out);
+            case TokenIds.Chosen chosen -> embed(table, chosen.tokens(), rows, scale, out);
+        }
+    }
+
     /**
      * {@code out[first + i] = x[rows[i]]} for whole rows of {@code columns} elements; {@code out} is not {@code x}.
      */
@@ -98,6 +106,15 @@ public interface Device extends AutoCloseable {
      * rows of {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
      */
     void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out);
+
+    /**
+     * Layer normalization (Ba, Kiros and Hinton, 2016): {@code out = (x - m) / sqrt(mean((x - m)^2) + epsilon) *
+     * weight + bias} with {@code m = mean(x)}, for each of {@code rows} rows of {@code columns}; {@code out} may be
+     * {@code x}. A row whose sum or sum of squares is beyond FP32 is NaN.
+     *
+     * @param bias columns, or null for none
+     */
+    void layerNorm(Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out);
 
     /**
      * Rounds rows to INT8 in groups of 32: {@code scale = max|x| / 127}, {@code q = round(x * (127 / max|x|))}, ties to
@@ -208,6 +225,9 @@ public interface Device extends AutoCloseable {
 
     /** {@code x += y}, {@code count} elements. */
     void add(Buffer x, Buffer y, long count);
+
+    /** {@code x = factor x}, {@code count} elements. */
+    void scale(Buffer x, long count, float factor);
 
     /** {@code x = cap tanh(x / cap)}, {@code count} elements. */
     void softCap(Buffer x, long count, float cap);

@@ -136,6 +136,12 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        device.layerNorm(x, weight, bias, rows, columns, epsilon, out);
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         device.quantizeRows(x, rows, columns, q, scales);
     }
@@ -189,6 +195,11 @@ public final class ObservedDevice implements Device {
     @Override
     public void add(Buffer x, Buffer y, long count) {
         device.add(x, y, count);
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        device.scale(x, count, factor);
     }
 
     @Override

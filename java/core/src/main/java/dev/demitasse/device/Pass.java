@@ -8,7 +8,7 @@ public interface Pass {
     /** The table that its tokens index. */
     LinearWeight table();
 
-    /** The cache that its rows stand in. */
+    /** The cache that its rows stand in; of several, which have as many pages, one. */
     KvStore kv();
 
     /** Whether operations read what was computed, and depend on it: a device keeps nothing of them. */

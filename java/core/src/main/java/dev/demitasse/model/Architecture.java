@@ -48,6 +48,19 @@ public enum Architecture {
                     .windowed(6)
                     .plainWindows(10_000)
                     .hiddenScaled(62)),
+    /** Gemma 4: dense, with an input of each layer (E2B, E4B), and mixtures of experts. */
+    GEMMA4(
+            "gemma4",
+            new Traits(Rope.NEOX)
+                    .gelu()
+                    .scaledEmbedding()
+                    .plainWindows(10_000)
+                    .unscaledAttention()
+                    .normalizedValues()),
+    /** Command R7B, Command A. */
+    COHERE2(
+            "cohere2",
+            new Traits(Rope.INTERLEAVED).layerNorm().parallel().windowed(4).ropeInWindowsOnly()),
     /** Phi 3, 3.5 and 4. */
     PHI3("phi3", new Traits(Rope.NEOX).windowed(1)),
     /** Granite 3 and later, dense. */

@@ -67,19 +67,23 @@ final class ExpertLayer implements AutoCloseable {
     /**
      * Computes those that are chosen.
      *
-     * @param x count × hidden
+     * @param chooser count × hidden, which the router is given
+     * @param x count × hidden, which the experts are given
      * @param out receives count × hidden
      */
-    void run(FeedForward.Experts layer, Buffer x, int count, Buffer out) {
+    void run(FeedForward.Experts layer, Buffer chooser, Buffer x, int count, Buffer out) {
         Routing routing = layer.routing();
         int used = routing.used();
         int places = count * used;
-        device.linear(x, count, new Projection(layer.router(), layer.routerBias(), logits));
+        device.linear(chooser, count, new Projection(layer.router(), layer.routerBias(), logits));
         scores = read(logits, count * routing.experts(), scores);
         ids = ids.length < places ? new int[places] : ids;
         weights = weights.length < places ? new float[places] : weights;
         for (int row = 0; row < count; row++) {
             routing.choose(scores, row * routing.experts(), layer.bias(), ids, weights, row * used);
+        }
+        for (int place = 0; place < places && layer.scales().length > 0; place++) {
+            weights[place] *= layer.scales()[ids[place]];
         }
         int[] starts = starts(places, routing.experts());
         int[] next = Arrays.copyOf(starts, routing.experts());

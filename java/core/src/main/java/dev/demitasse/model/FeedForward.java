@@ -20,6 +20,16 @@ sealed interface FeedForward {
         public int width() {
             return up.rows();
         }
+
+        @Override
+        public Dense ofAllTokens() {
+            return this;
+        }
+
+        @Override
+        public @Nullable Experts chosen() {
+            return null;
+        }
     }
 
     /**
@@ -47,6 +57,7 @@ sealed interface FeedForward {
      * @param router rows experts
      * @param routerBias of it
      * @param bias added where they are chosen; empty for none
+     * @param scales multiply the weights of the experts that are chosen, one an expert; empty for none
      * @param shared the one that each token has, with weight 1 or that of its gate
      * @param sharedGate one row: the logit of the shared expert's weight, as its logistic function
      */
@@ -55,6 +66,7 @@ sealed interface FeedForward {
             LinearWeight router,
             @Nullable Buffer routerBias,
             float[] bias,
+            float[] scales,
             ExpertMatrices gates,
             ExpertMatrices ups,
             ExpertMatrices downs,
@@ -65,7 +77,57 @@ sealed interface FeedForward {
         public int width() {
             return ups.weights().getFirst().rows();
         }
+
+        @Override
+        public @Nullable Dense ofAllTokens() {
+            return shared;
+        }
+
+        @Override
+        public Experts chosen() {
+            return this;
+        }
     }
+
+    /**
+     * A dense layer and experts beside each other, with norms of their own; their results are added.
+     *
+     * @param denseNorm of what the dense layer returns
+     * @param routerNorm of the residual stream, for the router
+     * @param expertsNorm of the residual stream, for the experts
+     * @param postExpertsNorm of what the experts return
+     */
+    record DenseAndExperts(
+            Dense dense,
+            Experts experts,
+            Buffer denseNorm,
+            Buffer routerNorm,
+            Buffer expertsNorm,
+            Buffer postExpertsNorm)
+            implements FeedForward {
+        @Override
+        public int width() {
+            return experts.width();
+        }
+
+        @Override
+        public Dense ofAllTokens() {
+            return dense;
+        }
+
+        @Override
+        public Experts chosen() {
+            return experts;
+        }
+    }
+
+    /** The dense layer that each token has, alone or beside experts. */
+    @Nullable
+    Dense ofAllTokens();
+
+    /** The experts, where there are some. */
+    @Nullable
+    Experts chosen();
 
     /** The inner width of a row: of experts, of one of those that are chosen. */
     int width();

@@ -4,12 +4,16 @@ package dev.demitasse.model;
  * What differs between the layers of a model.
  *
  * @param mixing how positions of a sequence are mixed
- * @param store which layer of the key-value cache is its own; for layers with a state, which of the states
+ * @param cache which of {@link ModelConfig#caches} has its keys and values; 0 for layers with a state
+ * @param store which layer of that cache; for layers with a state, which of the states
+ * @param appends whether it puts keys and values there; else they are those of an earlier layer
  * @param window positions that its attention sees, 0 for all
  * @param queryRope which of {@link ModelConfig#ropes} rotates its queries, or {@link #NO_ROPE}
  * @param keyRope which of them rotates its keys, or {@link #NO_ROPE}
+ * @param feedForward inner width of its feed-forward layer, where that has no experts
  */
-public record Layer(Mixing mixing, int store, int window, int queryRope, int keyRope) {
+public record Layer(
+        Mixing mixing, int cache, int store, boolean appends, int window, int queryRope, int keyRope, int feedForward) {
     /** Queries or keys that are not rotated. */
     public static final int NO_ROPE = -1;
 

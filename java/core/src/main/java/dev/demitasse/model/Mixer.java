@@ -11,6 +11,8 @@ sealed interface Mixer {
      *
      * @param query projection, rows heads × headDim
      * @param queryBias of it
+     * @param key projection; null where keys and values are those of an earlier layer
+     * @param value projection; null as {@code key} is, and where values are keys that only {@code valueNorm} changes
      * @param queryNorm RMS norm of queries
      * @param gate rows heads × headDim: the logits of what multiplies what attention returns
      * @param sinks heads: scores without a value that take part in the softmax
@@ -20,12 +22,13 @@ sealed interface Mixer {
     record Attention(
             LinearWeight query,
             @Nullable Buffer queryBias,
-            LinearWeight key,
+            @Nullable LinearWeight key,
             @Nullable Buffer keyBias,
-            LinearWeight value,
+            @Nullable LinearWeight value,
             @Nullable Buffer valueBias,
             @Nullable HeadNorm queryNorm,
             @Nullable HeadNorm keyNorm,
+            @Nullable HeadNorm valueNorm,
             @Nullable LinearWeight gate,
             @Nullable Buffer sinks,
             LinearWeight output,

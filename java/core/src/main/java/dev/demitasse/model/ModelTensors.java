@@ -103,6 +103,28 @@ final class ModelTensors implements AutoCloseable {
         return biases;
     }
 
+    /**
+     * Numbers that multiply each expert's results; none where the file has no such tensor. Those of NVFP4 are in its
+     * matrices already.
+     */
+    float[] scales(String name, int count) {
+        return tensor(name).type() == TensorType.NVFP4
+                ? new float[0]
+                : numbers(name.replaceFirst("\\.weight$", ".scale"), count);
+    }
+
+    /** A norm of heads, each alone, without weights. */
+    HeadNorm plainNorm(int headDim) {
+        float[] ones = new float[headDim];
+        Arrays.fill(ones, 1);
+        return new HeadNorm(upload(ones), headDim);
+    }
+
+    /** Tensors that the file may have, and that do not matter. */
+    void skip(String... names) {
+        used.addAll(List.of(names));
+    }
+
     /** Rows that each of {@code count} matrices in a tensor has. */
     int rowsOfEach(String name, int count) {
         GgufTensor tensor = tensor(name);

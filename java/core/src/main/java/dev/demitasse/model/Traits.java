@@ -27,6 +27,10 @@ final class Traits {
     int attentionPeriod;
     boolean groupedValueHeads;
     boolean gatedAttention;
+    boolean unscaledAttention;
+    boolean normalizedValues;
+    boolean layerNorm;
+    boolean parallel;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -134,6 +138,33 @@ final class Traits {
         recurrent = Layer.Mixing.DELTA_NET;
         attentionPeriod = period;
         gatedAttention = true;
+        return this;
+    }
+
+    /** Products of queries and keys are not scaled, where the file does not say. */
+    Traits unscaledAttention() {
+        unscaledAttention = true;
+        return this;
+    }
+
+    /**
+     * Heads of values are normalized without weights; those of a layer that has no matrix for values are what its keys
+     * were before their norm.
+     */
+    Traits normalizedValues() {
+        normalizedValues = true;
+        return this;
+    }
+
+    /** Norms take the mean off: layer normalization, without biases. */
+    Traits layerNorm() {
+        layerNorm = true;
+        return this;
+    }
+
+    /** The feed-forward layer has the mixer's input, and both are added to the residual stream. */
+    Traits parallel() {
+        parallel = true;
         return this;
     }
 

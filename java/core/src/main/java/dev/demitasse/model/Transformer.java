@@ -41,15 +41,16 @@ public final class Transformer implements AutoCloseable {
     private final Buffer residual; // rows × hidden
     private final Buffer normed; // rows × hidden
     private final Buffer branch; // rows × hidden
-    private final Buffer query; // rows × heads × headDim
-    private final Buffer key; // rows × kvHeads × headDim
-    private final Buffer value; // rows × kvHeads × headDim
+    private final Buffer query; // rows × heads × headDim, of the layers with the widest heads
+    private final Buffer key; // rows × kvHeads × headDim, of the layers where that is most
+    private final Buffer value; // the same
     private final Buffer attended; // rows × heads × headDim
     private final Buffer attentionGate; // the same, where attention has gates
     private final Buffer gate; // rows × the widest feed-forward layer
     private final Buffer up; // the same
     private final @Nullable ExpertLayer experts; // where there are some
     private final @Nullable RecurrentLayer recurrent; // where layers have a state
+    private final @Nullable InputLayer inputs; // where layers have inputs beside the residual stream
     private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
     private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
     private final Buffer picked; // LOGIT_ROWS × hidden
@@ -79,10 +80,10 @@ public final class Transformer implements AutoCloseable {
 
     /** The operations from a batch's tokens to the residual after the last layer. */
     private final class Layers implements Pass {
-        private final KvStore kv;
+        private final List<KvStore> caches;
 
-        Layers(KvStore kv) {
-            this.kv = kv;
+        Layers(List<KvStore> caches) {
+            this.caches = caches;
         }
 
         @Override
@@ -92,7 +93,7 @@ public final class Transformer implements AutoCloseable {
 
         @Override
         public KvStore kv() {
-            return kv;
+            return caches.getFirst();
         }
 
         @Override
@@ -104,8 +105,9 @@ public final class Transformer implements AutoCloseable {
         public void operations(TokenIds ids, BatchRows rows) {
             begin(ids, rows);
             for (int layer = 0; layer < config.layers().size(); layer++) {
-                mix(layer, rows, kv);
+                mix(layer, rows, caches);
                 feedForward(layer, rows.count());
+                addInput(layer, rows.count());
             }
         }
     }
@@ -133,8 +135,12 @@ public final class Transformer implements AutoCloseable {
         this.maximumRows = maximumRows;
         this.positions = positions;
         this.rotated = rotated;
-        int queries = config.heads() * config.headDim();
-        int keys = config.kvHeads() * config.headDim();
+        int queries = 0;
+        int keys = 0;
+        for (ModelConfig.KvLayers cache : config.caches()) {
+            queries = Math.max(queries, config.heads() * cache.headDim());
+            keys = Math.max(keys, cache.width());
+        }
         residual = allocate(maximumRows, config.hidden());
         normed = allocate(maximumRows, config.hidden());
         branch = allocate(maximumRows, config.hidden());
@@ -148,6 +154,7 @@ public final class Transformer implements AutoCloseable {
         experts = experts();
         recurrent = recurrent(slots);
         shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
+        inputs = inputs();
         for (RopeFrequencies frequencies : config.ropes()) {
             int dimensions = frequencies.dimensions();
             angles.add(new Angles(frequencies, allocate(positions, dimensions), allocate(maximumRows, dimensions)));
@@ -165,6 +172,19 @@ public final class Transformer implements AutoCloseable {
         }
         try {
             return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing, width);
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    private @Nullable InputLayer inputs() {
+        InputLayer.Embeddings embeddings = weights.layerInputs();
+        if (embeddings == null) {
+            return null;
+        }
+        try {
+            return new InputLayer(device, config, embeddings, maximumRows);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -196,23 +216,24 @@ public final class Transformer implements AutoCloseable {
     }
 
     /**
-     * Runs a batch through all layers, appends its keys and values to the cache, and computes the logits of some rows.
+     * Runs a batch through all layers, appends its keys and values to the caches, and computes the logits of some rows.
      * When this returns all is under way; it has run where logits or tokens are read.
      *
      * @param ids token of each row
      * @param rows where the rows stand
+     * @param caches one for each of {@link ModelConfig#caches}
      * @param logitRows rows whose logits are wanted, any number
      * @param sink receives them, in the order of {@code logitRows}
      */
-    public void forward(TokenIds ids, BatchRows rows, KvStore kv, int[] logitRows, LogitsSink sink) {
+    public void forward(TokenIds ids, BatchRows rows, List<KvStore> caches, int[] logitRows, LogitsSink sink) {
         int count = rows.count();
         if (count < 1 || count > maximumRows) {
             throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + count + ".");
         }
         know(rows);
         Layers pass = layers;
-        if (pass == null || pass.kv != kv) {
-            pass = new Layers(kv);
+        if (pass == null || !pass.caches.equals(caches)) {
+            pass = new Layers(caches);
             layers = pass;
         }
         device.run(pass, ids, rows);
@@ -261,11 +282,9 @@ public final class Transformer implements AutoCloseable {
         for (Angles kind : angles) {
             device.gatherPositions(kind.table, kind.frequencies.dimensions(), rows, kind.ofRows);
         }
-        LinearWeight table = weights.embedding();
-        float scale = config.embeddingScale();
-        switch (ids) {
-            case TokenIds.Given given -> device.embed(table, given.ids(), rows.count(), scale, residual);
-            case TokenIds.Chosen chosen -> device.embed(table, chosen.tokens(), rows.count(), scale, residual);
+        device.embed(weights.embedding(), ids, rows.count(), config.embeddingScale(), residual);
+        if (inputs != null) {
+            inputs.begin(ids, rows.count(), residual);
         }
     }
 
@@ -276,14 +295,14 @@ public final class Transformer implements AutoCloseable {
      * @param row where it stands; the positions before it are in the cache
      * @return words for a message
      */
-    public String firstNotFinite(int[] ids, BatchRows row, KvStore kv) {
+    public String firstNotFinite(int[] ids, BatchRows row, List<KvStore> caches) {
         know(row);
         begin(new TokenIds.Given(ids), row);
         if (!finiteResidual()) {
             return "the embedding";
         }
         for (int layer = 0; layer < config.layers().size(); layer++) {
-            mix(layer, row, kv);
+            mix(layer, row, caches);
             if (!finiteResidual()) {
                 String mixer = switch (config.layers().get(layer).mixing()) {
                     case ATTENTION -> "attention";
@@ -293,6 +312,7 @@ public final class Transformer implements AutoCloseable {
                 return mixer + " in layer " + layer;
             }
             feedForward(layer, 1);
+            addInput(layer, 1);
             if (!finiteResidual()) {
                 return "the feed-forward part of layer " + layer;
             }
@@ -311,12 +331,12 @@ public final class Transformer implements AutoCloseable {
         return true;
     }
 
-    private void mix(int layer, BatchRows rows, KvStore kv) {
+    private void mix(int layer, BatchRows rows, List<KvStore> caches) {
         Weights.Block block = weights.block(layer);
         Layer shape = config.layers().get(layer);
         Buffer input = normalized(block.mixerNorm(), rows.count());
         switch (block.mixer()) {
-            case Mixer.Attention attention -> attention(attention, shape, input, rows, kv);
+            case Mixer.Attention attention -> attention(attention, shape, input, rows, caches.get(shape.cache()));
             case Mixer.DeltaNet net -> Objects.requireNonNull(recurrent).run(net, shape.store(), input, rows, branch);
             case Mixer.ShortConvolution convolution ->
                 Objects.requireNonNull(recurrent).run(convolution, shape.store(), input, rows, branch);
@@ -326,33 +346,37 @@ public final class Transformer implements AutoCloseable {
 
     private void attention(Mixer.Attention block, Layer shape, Buffer input, BatchRows rows, KvStore kv) {
         int count = rows.count();
-        int headDim = config.headDim();
+        int headDim = kv.shape().headDim();
+        int kvHeads = kv.shape().kvHeads();
         rotate(block.rotatedInput(), input, count, config.hidden());
-        List<Projection> projections = new ArrayList<>(List.of(
-                new Projection(block.query(), block.queryBias(), query),
-                new Projection(block.key(), block.keyBias(), key),
-                new Projection(block.value(), block.valueBias(), value)));
-        if (block.gate() != null) {
-            projections.add(new Projection(block.gate(), null, attentionGate));
-        }
+        List<Projection> projections = new ArrayList<>();
+        project(projections, block.query(), block.queryBias(), query);
+        project(projections, block.key(), block.keyBias(), key);
+        project(projections, block.value(), block.valueBias(), value);
+        project(projections, block.gate(), null, attentionGate);
         device.linear(input, count, projections.toArray(Projection[]::new));
-        normalizeHeads(block.queryNorm(), query, count * config.heads());
-        normalizeHeads(block.keyNorm(), key, count * config.kvHeads());
-        rope(shape.queryRope(), query, count, config.heads());
-        rope(shape.keyRope(), key, count, config.kvHeads());
+        if (block.valueNorm() != null) {
+            Buffer from = block.value() == null ? key : value;
+            normalizeHeads(block.valueNorm(), from, count * kvHeads, headDim, value);
+        }
+        normalizeHeads(block.queryNorm(), query, count * config.heads(), headDim, query);
+        normalizeHeads(block.keyNorm(), key, count * kvHeads, headDim, key);
+        rope(shape.queryRope(), query, count, config.heads(), headDim);
+        if (shape.appends()) {
+            rope(shape.keyRope(), key, count, kvHeads, headDim);
+        }
         if (rotated) {
             device.rotate(query, count, config.heads(), headDim);
-            device.rotate(key, count, config.kvHeads(), headDim);
-            device.rotate(value, count, config.kvHeads(), headDim);
         }
-        device.kvAppend(kv, shape.store(), key, value, rows);
+        if (rotated && shape.appends()) {
+            device.rotate(key, count, kvHeads, headDim);
+            device.rotate(value, count, kvHeads, headDim);
+        }
+        if (shape.appends()) {
+            device.kvAppend(kv, shape.store(), key, value, rows);
+        }
         AttentionShape attention = new AttentionShape(
-                config.heads(),
-                config.kvHeads(),
-                headDim,
-                config.attentionScale(),
-                config.attentionSoftCap(),
-                shape.window());
+                config.heads(), kvHeads, headDim, config.attentionScale(), config.attentionSoftCap(), shape.window());
         device.attention(query, kv, shape.store(), attention, block.sinks(), rows, attended);
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
@@ -365,23 +389,54 @@ public final class Transformer implements AutoCloseable {
         device.linear(attended, count, new Projection(block.output(), block.outputBias(), branch));
     }
 
+    private static void project(List<Projection> to, @Nullable LinearWeight weight, @Nullable Buffer bias, Buffer out) {
+        if (weight != null) {
+            to.add(new Projection(weight, bias, out));
+        }
+    }
+
     private void feedForward(int layer, int count) {
         Weights.Block block = weights.block(layer);
-        Buffer input = normalized(block.feedForwardNorm(), count);
+        boolean parallel = config.architecture().traits().parallel; // its input is that of the mixer
+        Buffer input = parallel ? normed : normalized(block.feedForwardNorm(), count);
         switch (block.feedForward()) {
             case FeedForward.Dense dense -> dense(dense, input, count, branch);
             case FeedForward.Experts mixture -> mixture(mixture, input, count);
+            case FeedForward.DenseAndExperts both -> denseAndExperts(both, input, count);
         }
         addBranch(block.postFeedForwardNorm(), count);
     }
 
     private void mixture(FeedForward.Experts layer, Buffer input, int count) {
         ExpertLayer chosen = Objects.requireNonNull(experts);
-        chosen.run(layer, input, count, branch);
+        chosen.run(layer, input, input, count, branch);
         if (layer.shared() != null) {
             dense(layer.shared(), input, count, shared);
             chosen.weighShared(layer, input, count, shared);
             device.add(branch, shared, (long) count * config.hidden());
+        }
+    }
+
+    private void denseAndExperts(FeedForward.DenseAndExperts layer, Buffer input, int count) {
+        dense(layer.dense(), input, count, branch);
+        normalize(branch, layer.denseNorm(), count, config.epsilon(), branch);
+        normalize(residual, layer.routerNorm(), count, config.residualEpsilon(), shared);
+        normalize(residual, layer.expertsNorm(), count, config.residualEpsilon(), normed);
+        Objects.requireNonNull(experts).run(layer.experts(), shared, normed, count, shared);
+        normalize(shared, layer.postExpertsNorm(), count, config.epsilon(), shared);
+        device.add(branch, shared, (long) count * config.hidden());
+    }
+
+    /** Adds what a layer makes of its own input, and scales the residual stream. */
+    private void addInput(int layer, int count) {
+        Weights.Block block = weights.block(layer);
+        InputLayer.Parts input = block.input();
+        if (input != null) {
+            Objects.requireNonNull(inputs).run(input, layer, residual, count, branch);
+            addBranch(input.norm(), count);
+        }
+        if (block.outputScale() != 1) {
+            device.scale(residual, (long) count * config.hidden(), block.outputScale());
         }
     }
 
@@ -398,29 +453,37 @@ public final class Transformer implements AutoCloseable {
         if (norm == null) {
             return residual;
         }
-        device.rmsNorm(residual, norm, count, config.hidden(), config.residualEpsilon(), normed);
+        normalize(residual, norm, count, config.residualEpsilon(), normed);
         return normed;
     }
 
-    private void normalizeHeads(@Nullable HeadNorm norm, Buffer x, int heads) {
-        if (norm != null) {
-            int rows = heads * config.headDim() / norm.columns();
-            device.rmsNorm(x, norm.weight(), rows, norm.columns(), config.epsilon(), x);
+    private void normalize(Buffer x, Buffer norm, int count, float epsilon, Buffer out) {
+        if (config.architecture().traits().layerNorm) {
+            device.layerNorm(x, norm, null, count, config.hidden(), epsilon, out);
+        } else {
+            device.rmsNorm(x, norm, count, config.hidden(), epsilon, out);
         }
     }
 
-    private void rope(int which, Buffer x, int count, int heads) {
+    private void normalizeHeads(@Nullable HeadNorm norm, Buffer x, int heads, int headDim, Buffer out) {
+        if (norm != null) {
+            int rows = heads * headDim / norm.columns();
+            device.rmsNorm(x, norm.weight(), rows, norm.columns(), config.epsilon(), out);
+        }
+    }
+
+    private void rope(int which, Buffer x, int count, int heads, int headDim) {
         if (which != Layer.NO_ROPE) {
             Angles kind = angles.get(which);
             int dimensions = kind.frequencies.dimensions();
-            device.rope(x, count, heads, config.headDim(), dimensions, config.ropeKind(), kind.ofRows);
+            device.rope(x, count, heads, headDim, dimensions, config.ropeKind(), kind.ofRows);
         }
     }
 
     /** Adds what a part of a block returned to the residual stream. */
     private void addBranch(@Nullable Buffer norm, int count) {
         if (norm != null) {
-            device.rmsNorm(branch, norm, count, config.hidden(), config.epsilon(), branch);
+            normalize(branch, norm, count, config.epsilon(), branch);
         }
         device.add(residual, branch, (long) count * config.hidden());
     }
@@ -435,7 +498,7 @@ public final class Transformer implements AutoCloseable {
 
     private void logits(int[] wanted) {
         device.gatherRows(residual, config.hidden(), wanted, picked);
-        device.rmsNorm(picked, weights.outputNorm(), wanted.length, config.hidden(), config.residualEpsilon(), picked);
+        normalize(picked, weights.outputNorm(), wanted.length, config.residualEpsilon(), picked);
         device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
         if (config.finalSoftCap() != 0) {
             device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
@@ -480,6 +543,9 @@ public final class Transformer implements AutoCloseable {
         }
         if (recurrent != null) {
             recurrent.close();
+        }
+        if (inputs != null) {
+            inputs.close();
         }
     }
 }

@@ -8,6 +8,7 @@ import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
 import java.util.regex.Pattern;
@@ -22,6 +23,8 @@ public final class Weights implements AutoCloseable {
      * @param mixerNorm before the mixer
      * @param postMixerNorm after the mixer, before the residual
      * @param postFeedForwardNorm after the feed-forward layer, before the residual
+     * @param input what the layer gets of each token beside the residual stream
+     * @param outputScale multiplies the residual stream at the end
      */
     record Block(
             @Nullable Buffer mixerNorm,
@@ -29,7 +32,9 @@ public final class Weights implements AutoCloseable {
             @Nullable Buffer postMixerNorm,
             @Nullable Buffer feedForwardNorm,
             FeedForward feedForward,
-            @Nullable Buffer postFeedForwardNorm) {}
+            @Nullable Buffer postFeedForwardNorm,
+            InputLayer.@Nullable Parts input,
+            float outputScale) {}
 
     /** Norms between the parts of a block. */
     private record BlockNorms(
@@ -51,6 +56,7 @@ public final class Weights implements AutoCloseable {
     private final LinearWeight embedding;
     private final LinearWeight output;
     private final Buffer outputNorm;
+    private final InputLayer.@Nullable Embeddings layerInputs;
     private final List<Block> blocks = new ArrayList<>();
 
     /**
@@ -70,9 +76,9 @@ public final class Weights implements AutoCloseable {
             boolean other = !tensors.has("output_norm.weight") && tensors.has("token_embd_norm.weight"); // LFM2's name
             outputNorm = tensors.vector(
                     other ? "token_embd_norm.weight" : "output_norm.weight", config.hidden(), config.logitScale());
+            layerInputs = config.layerInput() == 0 ? null : layerInputs(config);
             for (int layer = 0; layer < config.layers().size(); layer++) {
-                blocks.add(block(
-                        "blk." + layer + ".", config, config.layers().get(layer).mixing()));
+                blocks.add(block("blk." + layer + ".", config, config.layers().get(layer)));
             }
             requireAllUsed(config);
         } catch (RuntimeException | Error e) {
@@ -96,53 +102,99 @@ public final class Weights implements AutoCloseable {
         }
     }
 
-    private Block block(String p, ModelConfig config, Layer.Mixing mixing) {
-        BlockNorms norms = norms(p, config.hidden(), config.architecture().traits().postNormsOnly);
-        Mixer mixer = switch (mixing) {
-            case ATTENTION -> attention(p, config, norms.mixer != null);
+    private InputLayer.Embeddings layerInputs(ModelConfig config) {
+        int all = Math.multiplyExact(config.layers().size(), config.layerInput());
+        return new InputLayer.Embeddings(
+                tensors.matrix("per_layer_token_embd.weight", config.vocabulary(), all),
+                tensors.matrix("per_layer_model_proj.weight", all, config.hidden()),
+                tensors.vector("per_layer_proj_norm.weight", config.layerInput(), (float) Math.sqrt(0.5)));
+    }
+
+    private InputLayer.Parts layerInput(String p, int width, int hidden) {
+        return new InputLayer.Parts(
+                tensors.matrix(p + "inp_gate.weight", width, hidden),
+                tensors.matrix(p + "proj.weight", hidden, width),
+                tensors.vector(p + "post_norm.weight", hidden));
+    }
+
+    private Block block(String p, ModelConfig config, Layer layer) {
+        Traits traits = config.architecture().traits();
+        BlockNorms norms = norms(p, config.hidden(), traits);
+        Mixer mixer = switch (layer.mixing()) {
+            case ATTENTION -> attention(p, config, layer, norms.mixer != null && !traits.parallel);
             case DELTA_NET -> deltaNet(p, config.hidden(), recurrent(config));
             case SHORT_CONVOLUTION -> shortConvolution(p + "shortconv.", config.hidden(), recurrent(config));
         };
-        FeedForward feedForward = feedForward(p, config);
+        FeedForward feedForward = feedForward(p, config, layer.feedForward());
         ModelTensors.requireNotRotated(
                 p + "ffn_up",
                 norms.feedForward == null && feedForward instanceof FeedForward.Dense dense && dense.rotatedInput());
-        return new Block(norms.mixer, mixer, norms.postMixer, norms.feedForward, feedForward, norms.postFeedForward);
+        float[] scale = tensors.numbers(p + "layer_output_scale.weight", 1);
+        return new Block(
+                norms.mixer,
+                mixer,
+                norms.postMixer,
+                norms.feedForward,
+                feedForward,
+                norms.postFeedForward,
+                config.layerInput() == 0 ? null : layerInput(p, config.layerInput(), config.hidden()),
+                scale.length == 0 ? 1 : scale[0]);
     }
 
     private static Recurrent recurrent(ModelConfig config) {
         return Objects.requireNonNull(config.recurrent(), "the configuration of layers with a state");
     }
 
-    private Mixer.Attention attention(String p, ModelConfig config, boolean normalized) {
+    private Mixer.Attention attention(String p, ModelConfig config, Layer layer, boolean normalized) {
+        Traits traits = config.architecture().traits();
         int hidden = config.hidden();
-        int queries = config.heads() * config.headDim();
-        int keys = config.kvHeads() * config.headDim();
-        boolean gated = config.architecture().traits().gatedAttention;
+        int headDim = config.heads(layer).headDim();
+        int kvHeads = config.heads(layer).kvHeads();
+        int queries = config.heads() * headDim;
+        int keys = kvHeads * headDim;
+        List<String> names = new ArrayList<>();
+        List<Integer> rows = new ArrayList<>();
+        if (!traits.gatedAttention) {
+            names.add(p + "attn_q");
+            rows.add(queries);
+        }
+        if (layer.appends()) {
+            names.add(p + "attn_k");
+            rows.add(keys);
+        }
+        boolean keysAreValues =
+                traits.normalizedValues && tensors.has(p + "attn_k.weight") && !tensors.has(p + "attn_v.weight");
+        if (layer.appends() && !keysAreValues) {
+            names.add(p + "attn_v");
+            rows.add(keys);
+        }
         LinearWeight gate = null;
         LinearWeight query = null;
-        String[] names = {p + "attn_q", p + "attn_k", p + "attn_v"};
-        int[] rows = {queries, keys, keys};
-        if (gated) { // of each head, the rows of queries and then those of gates
-            String name = p + "attn_q.weight";
-            query = tensors.ofTwo(name, queries, hidden, config.headDim(), 0);
-            gate = tensors.ofTwo(name, queries, hidden, config.headDim(), 1);
-            names = new String[] {names[1], names[2]};
-            rows = new int[] {keys, keys};
+        if (traits.gatedAttention) { // of each head, the rows of queries and then those of gates
+            query = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 0);
+            gate = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 1);
         }
-        ModelTensors.Parts input = tensors.parts(names, p + "attn_qkv", rows, hidden);
-        ModelTensors.requireNotRotated(p + "attn_q", (gated || !normalized) && input.rotated());
-        LinearWeight[] matrices = input.matrices();
+        ModelTensors.Parts input = tensors.parts(
+                names.toArray(String[]::new),
+                p + "attn_qkv",
+                rows.stream().mapToInt(Integer::intValue).toArray(),
+                hidden);
+        ModelTensors.requireNotRotated(p + "attn_q", (traits.gatedAttention || !normalized) && input.rotated());
+        Iterator<LinearWeight> matrices = List.of(input.matrices()).iterator();
         ModelTensors.Parts output = tensors.part(p + "attn_output", hidden, queries);
+        if (!layer.appends()) { // files may have what is not used
+            tensors.skip(p + "attn_k.weight", p + "attn_v.weight", p + "attn_k_norm.weight");
+        }
         return new Mixer.Attention(
-                query == null ? matrices[0] : query,
+                query == null ? matrices.next() : query,
                 tensors.optional(p + "attn_q.bias", queries),
-                matrices[matrices.length - 2],
-                tensors.optional(p + "attn_k.bias", keys),
-                matrices[matrices.length - 1],
-                tensors.optional(p + "attn_v.bias", keys),
-                tensors.headNorm(p + "attn_q_norm.weight", config.headDim(), config.heads()),
-                tensors.headNorm(p + "attn_k_norm.weight", config.headDim(), config.kvHeads()),
+                layer.appends() ? matrices.next() : null,
+                layer.appends() ? tensors.optional(p + "attn_k.bias", keys) : null,
+                matrices.hasNext() ? matrices.next() : null,
+                layer.appends() ? tensors.optional(p + "attn_v.bias", keys) : null,
+                tensors.headNorm(p + "attn_q_norm.weight", headDim, config.heads()),
+                layer.appends() ? tensors.headNorm(p + "attn_k_norm.weight", headDim, kvHeads) : null,
+                layer.appends() && traits.normalizedValues ? tensors.plainNorm(headDim) : null,
                 gate,
                 tensors.optional(p + "attn_sinks.weight", config.heads()),
                 output.matrices()[0],
@@ -183,17 +235,34 @@ public final class Weights implements AutoCloseable {
                 tensors.matrix(p + "out_proj.weight", hidden, hidden));
     }
 
-    private FeedForward feedForward(String p, ModelConfig config) {
+    private FeedForward feedForward(String p, ModelConfig config, int width) {
+        int hidden = config.hidden();
         String router = p + "ffn_gate_inp.weight";
+        String routerScale = p + "ffn_gate_inp.scale";
         if (!tensors.has(router)) {
-            return dense(p, "", config.hidden(), config.feedForward());
+            return dense(p, "", hidden, width);
         }
         Routing routing = config.routing();
         if (routing == null) {
             throw new ModelFormatException("Tensor \"" + router + "\" chooses experts; the hyperparameters have none.");
         }
+        FeedForward.Experts experts = experts(p, routing, hidden);
+        if (!tensors.has(routerScale)) {
+            return experts;
+        }
+        FeedForward.Dense dense = dense(p, "", hidden, width);
+        return new FeedForward.DenseAndExperts(
+                dense,
+                experts,
+                tensors.vector(p + "post_ffw_norm_1.weight", hidden),
+                tensors.vector(routerScale, hidden, (float) (1 / Math.sqrt(hidden))),
+                tensors.vector(p + "pre_ffw_norm_2.weight", hidden),
+                tensors.vector(p + "post_ffw_norm_2.weight", hidden));
+    }
+
+    private FeedForward.Experts experts(String p, Routing routing, int hidden) {
         int count = routing.experts();
-        LinearWeight chooser = tensors.matrix(router, count, config.hidden());
+        LinearWeight chooser = tensors.matrix(p + "ffn_gate_inp.weight", count, hidden);
         boolean fused = tensors.has(p + "ffn_gate_up_exps.weight");
         String gate = p + (fused ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight");
         String up = fused ? gate : p + "ffn_up_exps.weight";
@@ -206,17 +275,18 @@ public final class Weights implements AutoCloseable {
                 chooser,
                 tensors.optional(p + "ffn_gate_inp.bias", count),
                 tensors.numbers(p + "exp_probs_b.bias", count),
+                tensors.scales(p + "ffn_down_exps.weight", count),
                 new FeedForward.ExpertMatrices(
-                        tensors.experts(gate, count, 0, parts, width, config.hidden()),
+                        tensors.experts(gate, count, 0, parts, width, hidden),
                         tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
                 new FeedForward.ExpertMatrices(
-                        tensors.experts(up, count, parts - 1, parts, width, config.hidden()),
+                        tensors.experts(up, count, parts - 1, parts, width, hidden),
                         tensors.expertBiases(p + "ffn_up_exps.bias", count, width)),
                 new FeedForward.ExpertMatrices(
-                        tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, config.hidden(), width),
-                        tensors.expertBiases(p + "ffn_down_exps.bias", count, config.hidden())),
-                shared ? shared(p, config.hidden()) : null,
-                shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, config.hidden()) : null);
+                        tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, hidden, width),
+                        tensors.expertBiases(p + "ffn_down_exps.bias", count, hidden)),
+                shared ? shared(p, hidden) : null,
+                shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, hidden) : null);
     }
 
     private FeedForward.Dense dense(String p, String suffix, int hidden, int width) {
@@ -239,7 +309,7 @@ public final class Weights implements AutoCloseable {
      * Which norms there are, by which tensors there are: a norm after attention is the one before the feed-forward
      * layer where the file has none of that name and none after it.
      */
-    private BlockNorms norms(String p, int hidden, boolean postNormsOnly) {
+    private BlockNorms norms(String p, int hidden, Traits traits) {
         Buffer mixer = tensors.optional(p + "attn_norm.weight", hidden);
         Buffer postMixer = tensors.optional(p + "post_attention_norm.weight", hidden);
         Buffer feedForward = tensors.optional(p + "ffn_norm.weight", hidden);
@@ -248,10 +318,10 @@ public final class Weights implements AutoCloseable {
             feedForward = postMixer;
             postMixer = null;
         }
-        if (mixer == null && (postMixer == null || !postNormsOnly)) {
+        if (mixer == null && (postMixer == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "attn_norm.weight");
         }
-        if (feedForward == null && (postFeedForward == null || !postNormsOnly)) {
+        if (feedForward == null && !traits.parallel && (postFeedForward == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "ffn_norm.weight");
         }
         return new BlockNorms(mixer, postMixer, feedForward, postFeedForward);
@@ -261,10 +331,7 @@ public final class Weights implements AutoCloseable {
     int denseWidth() {
         int widest = 1;
         for (Block block : blocks) {
-            FeedForward.Dense dense = switch (block.feedForward()) {
-                case FeedForward.Dense layer -> layer;
-                case FeedForward.Experts layer -> layer.shared();
-            };
+            FeedForward.Dense dense = block.feedForward().ofAllTokens();
             widest = Math.max(widest, dense == null ? 0 : dense.width());
         }
         return widest;
@@ -273,8 +340,8 @@ public final class Weights implements AutoCloseable {
     /** The widest inner row of an expert that is chosen, 0 where there are none. */
     int expertWidth() {
         return blocks.stream()
-                .map(Block::feedForward)
-                .filter(FeedForward.Experts.class::isInstance)
+                .map(block -> block.feedForward().chosen())
+                .filter(Objects::nonNull)
                 .mapToInt(FeedForward::width)
                 .max()
                 .orElse(0);
@@ -292,6 +359,10 @@ public final class Weights implements AutoCloseable {
         return outputNorm;
     }
 
+    InputLayer.@Nullable Embeddings layerInputs() {
+        return layerInputs;
+    }
+
     Block block(int layer) {
         return blocks.get(layer);
     }
@@ -300,7 +371,8 @@ public final class Weights implements AutoCloseable {
     public long bytesPerToken() {
         long others = 0;
         for (Block block : blocks) {
-            if (block.feedForward() instanceof FeedForward.Experts layer) {
+            FeedForward.Experts layer = block.feedForward().chosen();
+            if (layer != null) {
                 long experts = Stream.of(layer.gates(), layer.ups(), layer.downs())
                         .flatMap(matrices -> matrices.weights().stream())
                         .mapToLong(LinearWeight::bytes)
@@ -308,6 +380,9 @@ public final class Weights implements AutoCloseable {
                 int unused = layer.routing().experts() - layer.routing().used();
                 others += experts / layer.routing().experts() * unused;
             }
+        }
+        if (layerInputs != null) {
+            others += layerInputs.table().bytes(); // but for a row
         }
         return tensors.bytes() - others;
     }

@@ -120,6 +120,34 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        MemorySegment in = floats(x);
+        MemorySegment weights = floats(weight);
+        MemorySegment target = floats(out);
+        for (int row = 0; row < rows; row++) {
+            long first = (long) row * columns;
+            double sum = 0;
+            for (int i = 0; i < columns; i++) {
+                sum += in.getAtIndex(JAVA_FLOAT, first + i);
+            }
+            double mean = sum / columns;
+            double squares = 0;
+            for (int i = 0; i < columns; i++) {
+                double distance = in.getAtIndex(JAVA_FLOAT, first + i) - mean;
+                squares += distance * distance;
+            }
+            boolean representable = Math.abs(sum) <= Float.MAX_VALUE && squares <= Float.MAX_VALUE;
+            double factor = representable ? 1 / Math.sqrt(squares / columns + epsilon) : Double.NaN;
+            for (int i = 0; i < columns; i++) {
+                double normed = (in.getAtIndex(JAVA_FLOAT, first + i) - mean) * factor;
+                double shift = bias == null ? 0 : floats(bias).getAtIndex(JAVA_FLOAT, i);
+                target.setAtIndex(JAVA_FLOAT, first + i, (float) (normed * weights.getAtIndex(JAVA_FLOAT, i) + shift));
+            }
+        }
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         MemorySegment in = floats(x);
         MemorySegment integers = ((ReferenceBuffer) q).segment();
@@ -439,6 +467,14 @@ final class ReferenceDevice implements Device {
         MemorySegment addend = floats(y);
         for (long i = 0; i < count; i++) {
             target.setAtIndex(JAVA_FLOAT, i, target.getAtIndex(JAVA_FLOAT, i) + addend.getAtIndex(JAVA_FLOAT, i));
+        }
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        MemorySegment values = floats(x);
+        for (long i = 0; i < count; i++) {
+            values.setAtIndex(JAVA_FLOAT, i, factor * values.getAtIndex(JAVA_FLOAT, i));
         }
     }
 

@@ -81,7 +81,10 @@ public final class Engine implements AutoCloseable {
         }
         this.cache = new KvCache(
                 device,
-                new KvShape(config.attentionLayers(), config.kvHeads(), config.headDim(), (int) pages, limits.kvType),
+                config.caches().stream()
+                        .map(cache -> new KvShape(
+                                cache.layers(), cache.kvHeads(), cache.headDim(), (int) pages, limits.kvType))
+                        .toList(),
                 config.recurrent() == null ? 0 : limits.sequences);
         this.device = device;
         try {
@@ -279,7 +282,7 @@ public final class Engine implements AutoCloseable {
             } else {
                 sink = (first, count, logits) -> sample(flight, first, count, logits);
             }
-            transformer.forward(ids, batch.rows(), cache.store(), batch.logitRows(), sink);
+            transformer.forward(ids, batch.rows(), cache.stores(), batch.logitRows(), sink);
         } catch (RuntimeException | Error e) {
             flight.failure = e;
         }
@@ -365,7 +368,7 @@ public final class Engine implements AutoCloseable {
     private NumericalException notFinite(Sequence sequence) {
         int position = sequence.cached() - 1;
         BatchRows row = new BatchRows(1, new int[] {position}, new int[][] {sequence.pages.pages()});
-        String where = transformer.firstNotFinite(new int[] {sequence.token(position)}, row, cache.store());
+        String where = transformer.firstNotFinite(new int[] {sequence.token(position)}, row, cache.stores());
         return new NumericalException(
                 "No logit after position " + position + " is a number (NaN); the first numbers that"
                         + " are not finite are those of " + where
@@ -513,7 +516,7 @@ public final class Engine implements AutoCloseable {
             float[] logits = new float[config.vocabulary()];
             TokenIds ids = new TokenIds.Given(batch.ids());
             forgetState(sequence); // until all has gone well
-            transformer.forward(ids, batch.rows(), cache.store(), wanted, (done, rows, buffer) -> {
+            transformer.forward(ids, batch.rows(), cache.stores(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
                     if (Sampler.argmax(logits) == Draw.NONE) {

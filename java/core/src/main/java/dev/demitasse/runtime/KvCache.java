@@ -4,34 +4,43 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
 
 /**
- * Hands out the pages of a device's key-value store. Not thread-safe: its owner serializes.
+ * Hands out the pages of a device's key-value stores. Not thread-safe: its owner serializes.
  *
- * <p>A page holds {@link KvShape#PAGE} positions of one sequence in all layers, so sequences of any length share one
- * store without fragmentation (Kwon et al., "Efficient Memory Management for Large Language Model Serving with
+ * <p>A page holds {@link KvShape#PAGE} positions of one sequence in all layers, so sequences of any length share
+ * stores without fragmentation (Kwon et al., "Efficient Memory Management for Large Language Model Serving with
  * PagedAttention", 2023).
  */
 public final class KvCache implements AutoCloseable {
-    private final KvStore store;
+    private final List<KvStore> stores = new ArrayList<>();
     private final Deque<Integer> free = new ArrayDeque<>();
     private final Deque<Integer> first = new ArrayDeque<>(); // of `free`, those that may be a table's first
     private final boolean numbered;
 
     /** A cache on {@code device}. */
     public KvCache(Device device, KvShape shape) {
-        this(device, shape, 0);
+        this(device, List.of(shape), 0);
     }
 
     /**
      * A cache on {@code device} whose tables' first pages have numbers below {@code slots}, which so number the
      * sequences that have pages; where that is 0 any page may be the first.
+     *
+     * @param shapes of the stores, all of as many pages: a page has the same number in all
      */
-    public KvCache(Device device, KvShape shape, int slots) {
+    public KvCache(Device device, List<KvShape> shapes, int slots) {
         numbered = slots > 0;
-        store = device.allocateKv(shape);
-        for (int page = 0; page < shape.pages(); page++) {
+        try {
+            shapes.forEach(shape -> stores.add(device.allocateKv(shape)));
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+        for (int page = 0; page < shapes.getFirst().pages(); page++) {
             (page < slots ? first : free).add(page);
         }
     }
@@ -42,8 +51,8 @@ public final class KvCache implements AutoCloseable {
     }
 
     /** The device's memory. */
-    public KvStore store() {
-        return store;
+    public List<KvStore> stores() {
+        return stores;
     }
 
     /** Pages that nobody has, first pages of sequences to come among them. */
@@ -83,6 +92,6 @@ public final class KvCache implements AutoCloseable {
 
     @Override
     public void close() {
-        store.close();
+        stores.forEach(KvStore::close);
     }
 }

@@ -82,7 +82,7 @@ class SavedStateTest {
     @Test
     void whoComesDoesNotWaitForWhoIsIdle() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
-                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 12, KvType.F32), 2)) {
+                KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 12, KvType.F32)), 2)) {
             Scheduler scheduler = new Scheduler(cache, 64, 64);
             Sequence[] three = {new Sequence(), new Sequence(), new Sequence()};
             for (Sequence sequence : three) {
@@ -109,7 +109,7 @@ class SavedStateTest {
     @Test
     void othersWaitForWhoIsHeld() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
-                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 8, KvType.F32), 2)) {
+                KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 8, KvType.F32)), 2)) {
             Scheduler scheduler = new Scheduler(cache, 64, 64);
             Sequence scored = new Sequence();
             scheduler.hold(scored);
@@ -137,7 +137,7 @@ class SavedStateTest {
     @Test
     void firstPagesNumberTheSequences() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
-                KvCache cache = new KvCache(device, new KvShape(1, 1, 2, 6, KvType.F32), 2)) {
+                KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 6, KvType.F32)), 2)) {
             PageTable[] tables = {new PageTable(), new PageTable(), new PageTable()};
             assertThat(cache.reserve(tables[0], 3 * KvShape.PAGE)).isTrue();
             assertThat(cache.reserve(tables[1], KvShape.PAGE)).isTrue();

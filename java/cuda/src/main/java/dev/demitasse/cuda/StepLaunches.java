@@ -50,10 +50,12 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Embed s -> out.add(embed(s));
                 case Step.GatherRows s -> out.add(gatherRows(s));
                 case Step.Add s -> out.add(add(s));
+                case Step.Scale s -> out.add(scale(s));
                 case Step.SoftCap s -> out.add(softCap(s));
                 case Step.QuantizeRows s -> out.add(quantizeRows(s));
                 case Step.Quantize s -> linear.lower(s, out);
                 case Step.RmsNorm s -> out.add(rmsNorm(s));
+                case Step.LayerNorm s -> out.add(layerNorm(s));
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
                 case Step.Rope s -> out.add(rope(s));
@@ -125,6 +127,16 @@ final class StepLaunches implements AutoCloseable {
                         .set(Boundary.AddArgs.COUNT, s.count()));
     }
 
+    private static Launch scale(Step.Scale s) {
+        return elements(
+                "scale",
+                s.count(),
+                new Words(Boundary.ScaleArgs.WORDS)
+                        .set(Boundary.ScaleArgs.X, s.x())
+                        .set(Boundary.ScaleArgs.COUNT, s.count())
+                        .setFloat(Boundary.ScaleArgs.FACTOR, s.factor()));
+    }
+
     private static Launch softCap(Step.SoftCap s) {
         return elements(
                 "soft_cap",
@@ -147,6 +159,19 @@ final class StepLaunches implements AutoCloseable {
                         .set(Boundary.QuantizeRowsArgs.PLAIN, s.q())
                         .set(Boundary.QuantizeRowsArgs.SCALES, s.scales())
                         .done());
+    }
+
+    private static Launch layerNorm(Step.LayerNorm s) {
+        return rows(
+                "layer_norm",
+                s.rows(),
+                new Words(Boundary.LayerNormArgs.WORDS)
+                        .set(Boundary.LayerNormArgs.X, s.x())
+                        .set(Boundary.LayerNormArgs.WEIGHT, s.weight())
+                        .set(Boundary.LayerNormArgs.BIAS, s.bias())
+                        .set(Boundary.LayerNormArgs.COLUMNS, s.columns())
+                        .setFloat(Boundary.LayerNormArgs.EPSILON, s.epsilon())
+                        .set(Boundary.LayerNormArgs.OUT, s.out()));
     }
 
     private Launch rmsNorm(Step.RmsNorm s) {

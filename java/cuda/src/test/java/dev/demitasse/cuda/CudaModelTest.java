@@ -30,6 +30,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole models, every step after the second as a graph. */
 @EnabledIf(value = "dev.demitasse.cuda.CudaBackendTest#usable", disabledReason = CudaBackendTest.WHY_NOT)
@@ -54,9 +56,10 @@ class CudaModelTest extends ModelContractTest {
     }
 
     /** Decoding starts each step before the tokens of the one before are read, and records its layers once a buffer. */
-    @Test
-    void decodingRecordsItsLayersOnce() {
-        try (Gguf file = Gguf.open(Golden.tiny("llama"));
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "gemma4-ple"})
+    void decodingRecordsItsLayersOnce(String architecture) {
+        try (Gguf file = Gguf.open(Golden.tiny(architecture));
                 CudaDevice device = open()) {
             RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, 128);

@@ -101,14 +101,15 @@ class LaunchBudgetTest {
                 Lowering lowering = new Lowering(model.activations)) {
             Gguf file = MockModel.file(model.shape, model.type, Files.createTempDirectory(folder, "m"), arena);
             ModelConfig config = MockModel.config(file, model.shape, 4096);
-            KvShape cache = new KvShape(config.layers().size(), config.kvHeads(), config.headDim(), 1, KvType.F16);
+            ModelConfig.KvLayers heads = config.caches().getFirst();
+            KvShape cache = new KvShape(heads.layers(), heads.kvHeads(), heads.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
                     KvStore store = device.allocateKv(cache);
                     Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096, 1, false)) {
                 transformer.forward(
                         new TokenIds.Given(new int[1]),
                         batch(STEPS.get(1)),
-                        store,
+                        List.of(store),
                         new int[0],
                         (first, count, logits) -> {});
                 for (Work work : STEPS) { // after the writing of norms and angles, which has run now
@@ -129,13 +130,14 @@ class LaunchBudgetTest {
         StepCost cost = new StepCost(batch, work.rows > 0);
         Map<String, Integer> found = new LinkedHashMap<>();
         int before = device.started();
-        transformer.forward(new TokenIds.Given(new int[rows]), batch, store, wanted, (first, count, logits) -> {
-            List<Step> recorded = new ArrayList<>(device.waiting());
-            int vocabulary = transformer.config().vocabulary();
-            recorded.add(new Step.Sample(0, vocabulary, count, 0, 0, 0));
-            lowering.lower(recorded, cost).forEach(row -> found.merge(row, 1, Integer::sum));
-            device.sample(logits, vocabulary, Collections.nCopies(count, Draw.GREEDY), new int[count]);
-        });
+        transformer.forward(
+                new TokenIds.Given(new int[rows]), batch, List.of(store), wanted, (first, count, logits) -> {
+                    List<Step> recorded = new ArrayList<>(device.waiting());
+                    int vocabulary = transformer.config().vocabulary();
+                    recorded.add(new Step.Sample(0, vocabulary, count, 0, 0, 0));
+                    lowering.lower(recorded, cost).forEach(row -> found.merge(row, 1, Integer::sum));
+                    device.sample(logits, vocabulary, Collections.nCopies(count, Draw.GREEDY), new int[count]);
+                });
         assertThat(found.values().stream().mapToInt(i -> i).sum())
                 .as("launches of " + work)
                 .isEqualTo(device.started() - before);

@@ -95,6 +95,8 @@ final class StepCost {
                 new Cost(s.rows() * (row(s.table()) + (long) FLOAT * s.table().columns()), 0);
             case Step.GatherRows s -> new Cost(2L * FLOAT * s.rows() * s.columns(), 0);
             case Step.Add s -> new Cost(3L * FLOAT * s.count(), 0);
+            case Step.Scale s -> new Cost(2L * FLOAT * s.count(), 0);
+            case Step.LayerNorm s -> new Cost(2L * FLOAT * s.rows() * s.columns(), 0);
             case Step.SoftCap s -> new Cost(2L * FLOAT * s.count(), 0);
             case Step.QuantizeRows s -> new Cost((FLOAT + 1L) * s.rows() * s.columns(), 0);
             case Step.Quantize s -> new Cost((FLOAT + 1L) * s.rows() * s.columns(), 0);

@@ -185,6 +185,13 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        long shift = bias == null ? 0 : address(bias);
+        record(new Step.LayerNorm(address(x), address(weight), shift, rows, columns, epsilon, address(out)));
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         record(new Step.QuantizeRows(address(x), rows, columns, address(q), address(scales)));
     }
@@ -331,6 +338,11 @@ public abstract class GpuDevice implements Device {
     @Override
     public void add(Buffer x, Buffer y, long count) {
         record(new Step.Add(address(x), address(y), count));
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        record(new Step.Scale(address(x), count, factor));
     }
 
     @Override

@@ -17,6 +17,9 @@ final class PassRecord {
         /** The ids, at an address. */
         record Ids(long address) implements Piece {}
 
+        /** Numbers that are the same for as many rows, at an address. */
+        record Numbers(int[] values, long address) implements Piece {}
+
         /** The rows. */
         record Tables(BatchTables.Rows rows) implements Piece {}
 

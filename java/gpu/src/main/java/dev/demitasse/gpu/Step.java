@@ -24,6 +24,9 @@ public sealed interface Step {
     /** {@code x += y}. */
     record Add(long x, long y, long count) implements Step {}
 
+    /** {@code x = factor x}. */
+    record Scale(long x, long count, float factor) implements Step {}
+
     /** {@code x = cap tanh(x / cap)}. */
     record SoftCap(long x, long count, float cap) implements Step {}
 
@@ -55,6 +58,9 @@ public sealed interface Step {
             long addend,
             @Nullable Quantize quantize)
             implements Step {}
+
+    /** {@code out = (x - mean) / sqrt(variance + epsilon) * weight + bias}, where bias may be 0 for none. */
+    record LayerNorm(long x, long weight, long bias, int rows, int columns, float epsilon, long out) implements Step {}
 
     /**
      * {@code out = gate(g) * up}.

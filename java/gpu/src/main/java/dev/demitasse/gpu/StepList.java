@@ -10,6 +10,7 @@ import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.function.Function;
@@ -181,6 +182,7 @@ public final class StepList {
             boolean same = switch (piece) {
                 case PassRecord.Piece.Ids p ->
                     ids instanceof TokenIds.Given given && write(given.ids(), rows.count()) == p.address();
+                case PassRecord.Piece.Numbers p -> write(p.values(), p.values().length) == p.address();
                 case PassRecord.Piece.Tables p -> rows(rows).equals(p.rows());
                 case PassRecord.Piece.Plan p -> plan(rows, p.terms()).equals(p.plan());
             };
@@ -211,10 +213,13 @@ public final class StepList {
         }
     }
 
-    /** The device address of a copy of {@code count} integers. */
+    /** The device address of a copy of {@code count} integers; those of a pass are the same for as many rows. */
     public long put(int[] values, int count) {
-        note(null);
-        return write(values, count);
+        long address = write(values, count);
+        if (recording != null) {
+            note(new PassRecord.Piece.Numbers(Arrays.copyOf(values, count), address));
+        }
+        return address;
     }
 
     long write(int[] values, int count) {

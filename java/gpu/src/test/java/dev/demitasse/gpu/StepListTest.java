@@ -232,14 +232,35 @@ class StepListTest {
         assertThat(layers.calls).isEqualTo(calls + 2);
     }
 
-    /** Data that a pass has put beside its ids and rows would not be there the next time. */
+    /** Numbers that a pass has put beside its ids and rows are there again the next time. */
     @Test
-    void aPassWithDataOfItsOwnIsCalledEveryTime() {
+    void aPassWithNumbersOfItsOwnGetsThemAgain() {
         Pass own = new UncheckedPass() {
             @Override
             public void operations(TokenIds ids, BatchRows rows) {
                 layers.calls++;
-                list.add(new Step.GatherRows(16, 4, list.put(new int[] {3}, 1), 1, 32));
+                int[] numbers = {30 + rows.count()};
+                list.add(new Step.GatherRows(16, 4, list.put(numbers, 1), 1, 32));
+                numbers[0] = 0;
+            }
+        };
+        for (int i = 0; i < 4; i++) {
+            data.memory().setAtIndex(ValueLayout.JAVA_INT, 0, -1);
+            list.run(own, id(1), at(i));
+            list.run();
+            assertThat(dataInts(0, 1)).containsExactly(31);
+        }
+        assertThat(layers.calls).isEqualTo(2);
+    }
+
+    /** A copy of the host's memory may be another one the next time. */
+    @Test
+    void aPassThatCopiesIsCalledEveryTime() {
+        Pass own = new UncheckedPass() {
+            @Override
+            public void operations(TokenIds ids, BatchRows rows) {
+                layers.calls++;
+                list.copy(MemorySegment.ofArray(new int[] {layers.calls}), 0x9000);
             }
         };
         for (int i = 0; i < 4; i++) {

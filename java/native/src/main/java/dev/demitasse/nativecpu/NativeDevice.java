@@ -179,6 +179,19 @@ final class NativeDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        begin(Boundary.Op.LAYER_NORM)
+                .set(Boundary.LayerNormArgs.X, address(x))
+                .set(Boundary.LayerNormArgs.WEIGHT, address(weight))
+                .set(Boundary.LayerNormArgs.BIAS, bias == null ? 0 : address(bias))
+                .set(Boundary.LayerNormArgs.ROWS, rows)
+                .set(Boundary.LayerNormArgs.COLUMNS, columns)
+                .setFloat(Boundary.LayerNormArgs.EPSILON, epsilon)
+                .set(Boundary.LayerNormArgs.OUT, address(out));
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         begin(Boundary.Op.QUANTIZE_ROWS)
                 .set(Boundary.QuantizeRowsArgs.X, address(x))
@@ -427,6 +440,14 @@ final class NativeDevice implements Device {
                 .set(Boundary.AddArgs.X, address(x))
                 .set(Boundary.AddArgs.Y, address(y))
                 .set(Boundary.AddArgs.COUNT, count);
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        begin(Boundary.Op.SCALE)
+                .set(Boundary.ScaleArgs.X, address(x))
+                .set(Boundary.ScaleArgs.COUNT, count)
+                .setFloat(Boundary.ScaleArgs.FACTOR, factor);
     }
 
     @Override

@@ -35,10 +35,12 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Embed s -> embed(s, out);
                 case Step.GatherRows s -> out.add(gatherRows(s));
                 case Step.Add s -> out.add(add(s));
+                case Step.Scale s -> out.add(scale(s));
                 case Step.SoftCap s -> out.add(softCap(s));
                 case Step.QuantizeRows s -> out.add(quantizeRows(s));
                 case Step.Quantize s -> out.add(linear.lower(s));
                 case Step.RmsNorm s -> out.add(rmsNorm(s));
+                case Step.LayerNorm s -> out.add(layerNorm(s));
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
                 case Step.Rope s -> out.add(rope(s));
@@ -122,6 +124,14 @@ final class StepLaunches implements AutoCloseable {
                 .launch(kernel("add"), elements(s.count()));
     }
 
+    private static Launch scale(Step.Scale s) {
+        return new Arguments(Boundary.ScaleArgs.WORDS)
+                .buffer(Boundary.ScaleArgs.X, s.x())
+                .set(Boundary.ScaleArgs.COUNT, s.count())
+                .setFloat(Boundary.ScaleArgs.FACTOR, s.factor())
+                .launch(kernel("scale"), elements(s.count()));
+    }
+
     private static Launch softCap(Step.SoftCap s) {
         return new Arguments(Boundary.SoftCapArgs.WORDS)
                 .buffer(Boundary.SoftCapArgs.X, s.x())
@@ -140,6 +150,17 @@ final class StepLaunches implements AutoCloseable {
                         new Programs.Key("quantize_rows", "-DPLAIN=1 -DPER_ROW=0"),
                         new Launch.Grid(
                                 pieces(s.columns(), Boundary.QUANTIZE_COLUMNS), s.rows(), 1, Boundary.QUANTIZE_ITEMS));
+    }
+
+    private static Launch layerNorm(Step.LayerNorm s) {
+        return new Arguments(Boundary.LayerNormArgs.WORDS)
+                .buffer(Boundary.LayerNormArgs.X, s.x())
+                .buffer(Boundary.LayerNormArgs.WEIGHT, s.weight())
+                .buffer(Boundary.LayerNormArgs.BIAS, s.bias())
+                .buffer(Boundary.LayerNormArgs.OUT, s.out())
+                .set(Boundary.LayerNormArgs.COLUMNS, s.columns())
+                .setFloat(Boundary.LayerNormArgs.EPSILON, s.epsilon())
+                .launch(kernel("layer_norm"), new Launch.Grid(s.rows(), 1, 1, Boundary.NORM_ITEMS));
     }
 
     private Launch rmsNorm(Step.RmsNorm s) {

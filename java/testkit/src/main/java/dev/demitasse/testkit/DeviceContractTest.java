@@ -217,17 +217,41 @@ public abstract class DeviceContractTest extends StateContractTest {
         }
     }
 
+    /** Rows of every length, with and without a bias, far from zero too. */
+    @Test
+    public void layerNorm() {
+        for (int columns : KernelCases.lengths()) {
+            SplittableRandom random = new SplittableRandom(seed);
+            float[] x = KernelCases.numbers(3 * columns, Fill.RANDOM, random);
+            for (int i = 0; i < columns; i++) {
+                x[columns + i] += 30;
+            }
+            float[] w = KernelCases.numbers(columns, Fill.RANDOM, random);
+            for (boolean biased : new boolean[] {false, true}) {
+                compare("layerNorm of " + columns + (biased ? " with a bias" : ""), 3 * columns, device -> {
+                    Buffer rows = device.upload(x);
+                    try (Buffer weight = device.upload(w);
+                            Buffer bias = device.upload(w)) {
+                        device.layerNorm(rows, weight, biased ? bias : null, 3, columns, 1e-3f, rows);
+                    }
+                    return rows;
+                });
+            }
+        }
+    }
+
     /** Every length. */
     @Test
-    public void addAndSoftCap() {
+    public void addScaleAndSoftCap() {
         for (int count : KernelCases.lengths()) {
             SplittableRandom random = new SplittableRandom(seed);
             float[] x = KernelCases.numbers(count, Fill.RANDOM, random);
             float[] y = KernelCases.numbers(count, Fill.RANDOM, random);
-            compare("add and softCap of " + count, count, device -> {
+            compare("add, scale and softCap of " + count, count, device -> {
                 Buffer sum = device.upload(x);
                 try (Buffer addend = device.upload(y)) {
                     device.add(sum, addend, count);
+                    device.scale(sum, count, -1.5f);
                     device.softCap(sum, count, 3);
                 }
                 return sum;
@@ -338,6 +362,8 @@ public abstract class DeviceContractTest extends StateContractTest {
             }
             device.rmsNorm(bad, weight, 2, dim, 1e-5f, out);
             assertThat(read(out, dim)).as("rmsNorm").containsOnly(Float.NaN);
+            device.layerNorm(bad, weight, null, 2, dim, 1e-5f, out);
+            assertThat(read(out, dim)).as("layerNorm").containsOnly(Float.NaN);
             device.gatedActivation(Gate.SILU, bad, good, dim, out);
             assertThat(read(out, dim)[5]).as("SILU").isNaN();
             device.gatedActivation(Gate.GELU, bad, good, dim, out);

@@ -216,6 +216,11 @@ public abstract class DoorContractTest {
         all.put("add of most", () -> d.add(t.x, t.x, Long.MAX_VALUE));
         all.put("add of a closed buffer", () -> d.add(t.x, t.closed, 4));
         all.put("add of a foreign buffer", () -> d.add(t.x, t.foreign, 4));
+        all.put("scale beyond", () -> d.scale(t.x, 65, 2));
+        all.put("layerNorm of a short weight", () -> d.layerNorm(t.x, t.small, null, 1, 64, 1, t.y));
+        all.put("layerNorm of a short bias", () -> d.layerNorm(t.x, t.x, t.small, 1, 64, 1, t.y));
+        all.put("layerNorm beyond", () -> d.layerNorm(t.x, t.y, null, 2, 64, 1, t.y));
+        all.put("layerNorm of no columns", () -> d.layerNorm(t.x, t.y, null, 1, 0, 1, t.y));
         all.put("softCap beyond", () -> d.softCap(t.x, 65, 1));
         all.put("sample of nothing", () -> d.sample(t.x, 64, List.of(), new int[1]));
         all.put("sample beyond", () -> d.sample(t.x, 33, List.of(Draw.GREEDY, Draw.GREEDY), new int[2]));

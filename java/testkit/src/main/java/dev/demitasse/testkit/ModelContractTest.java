@@ -196,7 +196,10 @@ public abstract class ModelContractTest {
         "gemma3, 7, INT4",
         "qwen2moe, 7, F32",
         "qwen35, 7, F32",
-        "lfm2moe, 64, F32"
+        "lfm2moe, 64, F32",
+        "cohere2, 7, F32",
+        "gemma4-ple, 7, F32",
+        "gemma4-moe, 7, INT8"
     })
     public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, int chunk, KvType cache)
             throws Exception {
@@ -272,7 +275,7 @@ public abstract class ModelContractTest {
 
     /** Rotation changes what the cache holds, and no result; heads of 16 and more, windows and norms of heads. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen3", "gemma2", "qwen35"})
+    @ValueSource(strings = {"llama", "qwen3", "gemma2", "qwen35", "gemma4-ple"})
     public void aRotatedCacheGivesTheSameLogits(String architecture) {
         int[] prompt = Golden.ints(Golden.tinyAnswer(architecture).get("tokens"));
         Path file = Golden.tiny(architecture);
@@ -294,7 +297,7 @@ public abstract class ModelContractTest {
 
     /** Positions beyond a segment of attention, and a window that begins in an earlier one. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "gemma3", "qwen35"})
+    @ValueSource(strings = {"llama", "gemma3", "qwen35", "gemma4-ple"})
     public void longContextsMatchTheReference(String architecture) {
         int[] tokens = new int[longContext()];
         for (int i = 0; i < tokens.length; i++) {

@@ -140,6 +140,20 @@ final class VectorDevice implements Device {
     }
 
     @Override
+    public void layerNorm(
+            Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out) {
+        long in = address(x);
+        long w = address(weight);
+        long shift = bias == null ? 0 : address(bias);
+        long target = address(out);
+        blocks(rows, columns, (from, to) -> {
+            for (long row = from; row < to; row++) {
+                LayerNorm.row(in + row * columns * 4, w, shift, columns, epsilon, target + row * columns * 4);
+            }
+        });
+    }
+
+    @Override
     public void quantizeRows(Buffer x, int rows, int columns, Buffer q, Buffer scales) {
         long in = address(x);
         long bytes = ((HostBuffer) q).address();
@@ -274,6 +288,20 @@ final class VectorDevice implements Device {
             }
             for (; i < to; i++) {
                 Lanes.set(target + i * 4, Lanes.get(target + i * 4) + Lanes.get(addend + i * 4));
+            }
+        });
+    }
+
+    @Override
+    public void scale(Buffer x, long count, float factor) {
+        long values = address(x);
+        blocks(count, 1, (from, to) -> {
+            long i = from;
+            for (; i + WIDTH <= to; i += WIDTH) {
+                store(floats(values + i * 4).mul(factor), values + i * 4);
+            }
+            for (; i < to; i++) {
+                Lanes.set(values + i * 4, Lanes.get(values + i * 4) * factor);
             }
         });
     }

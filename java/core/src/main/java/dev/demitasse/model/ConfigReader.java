@@ -1,0 +1,169 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.DeltaShape;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.gguf.Metadata;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Reads the hyperparameters of one file. */
+final class ConfigReader {
+    private static final int MAXIMUM_EXPERTS = 2048;
+    private static final int MAXIMUM_USED_EXPERTS = 256;
+    private static final int MAXIMUM_KERNEL = 16;
+    private static final int MAXIMUM_STATE_HEADS = 1024;
+    private static final int MAXIMUM_LAYER_INPUT = 1 << 14;
+
+    private final ArchitectureKeys keys;
+    private final Traits traits;
+
+    ConfigReader(Metadata metadata) {
+        keys = new ArchitectureKeys(metadata, Architecture.of(metadata.string("general.architecture")));
+        traits = keys.architecture().traits();
+    }
+
+    /** As {@link ModelConfig#read}. */
+    ModelConfig read(int vocabulary, RopeFrequencies.Factors factors, int context) {
+        int blocks = keys.bounded("block_count", 1, ArchitectureKeys.MAXIMUM_LAYERS);
+        int skipped = keys.optional("nextn_predict_layers", 0, blocks - 1);
+        int layerCount = blocks - skipped;
+        int hidden = keys.bounded("embedding_length", 1, ArchitectureKeys.MAXIMUM_WIDTH);
+        int heads = keys.bounded("attention.head_count", 1, ArchitectureKeys.MAXIMUM_WIDTH);
+        int trained = keys.bounded("context_length", 1, Integer.MAX_VALUE);
+        LayerReader reader = new LayerReader(keys, layerCount, blocks, hidden, heads);
+        List<Layer> layers = reader.read(ropes(reader.headDims, trained, factors, Math.min(context, trained)));
+        float epsilon = keys.positive(
+                traits.layerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-5f);
+        float residualScale = residualScale();
+        float embeddingScale = keys.factor("embedding_scale", traits.scaledEmbedding ? (float) Math.sqrt(hidden) : 1);
+        float logitScale = keys.factor("logit_scale", 1);
+        double scaledDim = layerCount == traits.hiddenScaledLayers ? (double) hidden / heads : reader.headDims[0];
+        return new ModelConfig(
+                keys.architecture(),
+                vocabulary,
+                trained,
+                hidden,
+                heads,
+                reader.caches,
+                epsilon,
+                epsilon / (residualScale * residualScale),
+                keys.factor("attention.scale", traits.unscaledAttention ? 1 : (float) (1 / Math.sqrt(scaledDim))),
+                keys.number("attn_logit_softcapping", 0),
+                keys.number("final_logit_softcapping", 0),
+                embeddingScale / residualScale,
+                traits.dividedLogits ? 1 / logitScale : logitScale,
+                routing(),
+                keys.optional("embedding_length_per_layer_input", 0, MAXIMUM_LAYER_INPUT),
+                layers,
+                skipped,
+                reader.ropes,
+                recurrent(reader.recurrentLayers(), hidden));
+    }
+
+    private @Nullable Recurrent recurrent(int layers, int hidden) {
+        if (layers == 0) {
+            return null;
+        }
+        if (traits.recurrent == Layer.Mixing.SHORT_CONVOLUTION) {
+            int kernel = keys.bounded("shortconv.l_cache", 2, MAXIMUM_KERNEL);
+            return new Recurrent(layers, hidden, kernel, 0, 0, 0, false);
+        }
+        int kernel = keys.bounded("ssm.conv_kernel", 2, MAXIMUM_KERNEL);
+        int headDim = keys.bounded("ssm.state_size", 1, DeltaShape.MOST_HEAD_DIM);
+        int keyHeads = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
+        int heads = keys.bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
+        if (heads % keyHeads != 0) {
+            throw keys.bad("ssm.time_step_rank", "is " + heads + ", no multiple of " + keyHeads + " groups");
+        }
+        if (keys.integer("ssm.inner_size", heads * headDim) != heads * headDim) {
+            throw keys.bad("ssm.inner_size", "is not " + heads + " heads of " + headDim);
+        }
+        int channels = (2 * keyHeads + heads) * headDim;
+        return new Recurrent(layers, channels, kernel, keyHeads, heads, headDim, traits.groupedValueHeads);
+    }
+
+    private @Nullable Routing routing() {
+        int experts = keys.optional("expert_count", 0, MAXIMUM_EXPERTS);
+        if (experts == 0) {
+            return null;
+        }
+        int groups = keys.integer("expert_group_count", 0);
+        if (groups > 1) {
+            throw new UnsupportedModelException(
+                    "The model's experts form " + groups + " groups; such models are not supported yet.");
+        }
+        int id = keys.integer("expert_gating_func", 0);
+        Routing.Score score = traits.expertScore;
+        for (Routing.Score each : Routing.Score.values()) {
+            score = each.id() == id ? each : score;
+        }
+        if (id != 0 && score.id() != id) {
+            throw keys.bad("expert_gating_func", "is " + id + "; 0 to 3 are known");
+        }
+        return new Routing(
+                experts,
+                keys.bounded("expert_used_count", 1, Math.min(experts, MAXIMUM_USED_EXPERTS)),
+                score,
+                keys.metadata().bool(keys.key("expert_weights_norm"), traits.normalizedExperts),
+                keys.factor("expert_weights_scale", 1));
+    }
+
+    /** Its square is to divide an epsilon. */
+    private float residualScale() {
+        float scale = keys.factor("residual_scale", 1);
+        if (!(scale >= 1e-6f && scale <= 1e6f)) {
+            throw keys.bad("residual_scale", "is " + scale + "; 1e-6 to 1e6 are possible");
+        }
+        return scale;
+    }
+
+    /** The frequencies of layers without and with a window. */
+    private RopeFrequencies[] ropes(int[] headDims, int trained, RopeFrequencies.Factors factors, int context) {
+        int dimensions = dimensions("rope.dimension_count", headDims[0], headDims[0]);
+        int windowDimensions = dimensions(
+                "rope.dimension_count_swa", headDims[1], headDims[1] == headDims[0] ? dimensions : headDims[1]);
+        requireTextAlone(dimensions);
+        float base = keys.positive("rope.freq_base", 10_000);
+        float windowBase =
+                keys.positive("rope.freq_base_swa", traits.windowRopeBase == 0 ? base : traits.windowRopeBase);
+        String prefix = keys.key("");
+        RopeFrequencies rope =
+                RopeFrequencies.read(keys.metadata(), prefix, dimensions, base, trained, factors, context);
+        if (traits.plainWindows) {
+            return new RopeFrequencies[] {rope, RopeFrequencies.plain(windowDimensions, windowBase)};
+        }
+        boolean same = windowBase == base && windowDimensions == dimensions;
+        return new RopeFrequencies[] {
+            rope,
+            same
+                    ? rope
+                    : RopeFrequencies.read(
+                            keys.metadata(), prefix, windowDimensions, windowBase, trained, factors, context)
+        };
+    }
+
+    private int dimensions(String name, int headDim, int otherwise) {
+        int dimensions = keys.integer(name, otherwise);
+        if (dimensions < 2 || dimensions % 2 != 0 || dimensions > headDim) {
+            throw keys.bad(name, "is " + dimensions + " in heads of " + headDim);
+        }
+        return dimensions;
+    }
+
+    /**
+     * Models of pictures divide angles among positions in time, height and width; those of text are alike, so that the
+     * division does not matter where it leaves no angle out.
+     */
+    private void requireTextAlone(int dimensions) {
+        int[] sections = keys.metadata().integers(keys.key("rope.dimension_sections"));
+        int sum = 0;
+        for (int i = 0; sections != null && i < sections.length; i++) {
+            sum += sections[i];
+        }
+        if (sections != null && (sum != dimensions / 2 || traits.noRopeSections)) {
+            throw new UnsupportedModelException("The sections of RoPE have " + sum + " angles, " + dimensions
+                    + " elements have " + dimensions / 2 + "; such models of the architecture \""
+                    + keys.architecture().key() + "\" are not supported.");
+        }
+    }
+}
