@@ -4,11 +4,10 @@ import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.PriorityQueue;
 
 /**
  * Byte-level byte-pair encoding (GPT-2): UTF-8 bytes, spelled as printable characters in the vocabulary, are merged in
- * the order of the file's merge list. A piece of n bytes takes O(n log n).
+ * the order of the file's merge list ({@link PairMerges}).
  */
 final class BytePairTokenizer extends Tokenizer {
     private static final System.Logger LOG = System.getLogger(BytePairTokenizer.class.getName());
@@ -26,7 +25,7 @@ final class BytePairTokenizer extends Tokenizer {
     }
 
     private final PreTokenizer preTokenizer;
-    private final MergeTable merges;
+    private final PairMerges merges;
     private final int[] byteIds = new int[256];
 
     BytePairTokenizer(Metadata metadata) {
@@ -36,23 +35,7 @@ final class BytePairTokenizer extends Tokenizer {
     private BytePairTokenizer(Metadata metadata, PreTokenizer preTokenizer) {
         super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", preTokenizer.addBos()));
         this.preTokenizer = preTokenizer;
-        String[] list = metadata.strings("tokenizer.ggml.merges");
-        if (list == null) {
-            throw metadata.bad("tokenizer.ggml.merges", "is missing; a gpt2 tokenizer needs it");
-        }
-        merges = new MergeTable(list.length);
-        for (int rank = 0; rank < list.length; rank++) {
-            int space = list[rank].indexOf(' ', 1);
-            if (space < 0) {
-                throw metadata.bad("tokenizer.ggml.merges", "has an entry without two parts: \"" + list[rank] + "\"");
-            }
-            int left = vocabulary.id(list[rank].substring(0, space));
-            int right = vocabulary.id(list[rank].substring(space + 1));
-            int merged = vocabulary.id(list[rank].substring(0, space).concat(list[rank].substring(space + 1)));
-            if (left != Vocabulary.NONE && right != Vocabulary.NONE && merged != Vocabulary.NONE) {
-                merges.put(left, right, rank, merged);
-            }
-        }
+        merges = new PairMerges(metadata, vocabulary);
         for (int b = 0; b < 256; b++) {
             byteIds[b] = vocabulary.id(String.valueOf(BYTE_TO_CHAR[b]));
         }
@@ -94,14 +77,6 @@ final class BytePairTokenizer extends Tokenizer {
         return new String(chars);
     }
 
-    /** A candidate merge: the pair that began at {@code position} when it was queued. */
-    private record Candidate(int rank, int position) implements Comparable<Candidate> {
-        @Override
-        public int compareTo(Candidate other) {
-            return rank != other.rank ? Integer.compare(rank, other.rank) : Integer.compare(position, other.position);
-        }
-    }
-
     private void merge(byte[] bytes, IntList out) {
         int n = 0;
         int[] symbols = new int[bytes.length];
@@ -111,47 +86,9 @@ final class BytePairTokenizer extends Tokenizer {
                 symbols[n++] = id;
             }
         }
-        int[] next = new int[n];
-        int[] previous = new int[n];
-        PriorityQueue<Candidate> queue = new PriorityQueue<>(Math.max(1, n));
+        n = merges.merge(symbols, n);
         for (int i = 0; i < n; i++) {
-            next[i] = i + 1;
-            previous[i] = i - 1;
-            enqueue(queue, symbols, i, i + 1, n);
-        }
-        while (!queue.isEmpty()) {
-            Candidate candidate = queue.remove();
-            int left = candidate.position;
-            int right = symbols[left] < 0 ? n : next[left];
-            if (right >= n) {
-                continue;
-            }
-            long found = merges.find(symbols[left], symbols[right]);
-            if (found == MergeTable.ABSENT || (int) (found >> 32) != candidate.rank) {
-                continue; // one of the two was merged meanwhile
-            }
-            symbols[left] = (int) found;
-            symbols[right] = Vocabulary.NONE;
-            next[left] = next[right];
-            if (next[left] < n) {
-                previous[next[left]] = left;
-            }
-            enqueue(queue, symbols, left, next[left], n);
-            if (previous[left] >= 0) {
-                enqueue(queue, symbols, previous[left], left, n);
-            }
-        }
-        for (int i = 0; i < n; i = next[i]) {
             out.add(symbols[i]);
-        }
-    }
-
-    private void enqueue(PriorityQueue<Candidate> queue, int[] symbols, int left, int right, int n) {
-        if (right < n) {
-            long found = merges.find(symbols[left], symbols[right]);
-            if (found != MergeTable.ABSENT) {
-                queue.add(new Candidate((int) (found >> 32), left));
-            }
         }
     }
 

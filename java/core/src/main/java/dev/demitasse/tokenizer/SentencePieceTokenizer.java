@@ -3,7 +3,6 @@ package dev.demitasse.tokenizer;
 import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.HexFormat;
 import java.util.PriorityQueue;
 
 /**
@@ -16,7 +15,7 @@ final class SentencePieceTokenizer extends Tokenizer {
 
     private final boolean addSpacePrefix;
     private final int longest;
-    private final int[] byteIds = new int[256];
+    private final ByteTokens byteTokens;
 
     SentencePieceTokenizer(Metadata metadata) {
         super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", true));
@@ -29,9 +28,7 @@ final class SentencePieceTokenizer extends Tokenizer {
             length = Math.max(length, vocabulary.token(id).length());
         }
         longest = length;
-        for (int b = 0; b < 256; b++) {
-            byteIds[b] = vocabulary.id("<0x" + HexFormat.of().withUpperCase().toHexDigits((byte) b) + ">");
-        }
+        byteTokens = new ByteTokens(vocabulary);
     }
 
     /** A candidate merge of {@code [from, middle)} and {@code [middle, to)}. */
@@ -96,25 +93,17 @@ final class SentencePieceTokenizer extends Tokenizer {
             out.add(id);
             return;
         }
-        for (byte b : symbol.getBytes(StandardCharsets.UTF_8)) {
-            int byteId = byteIds[b & 0xFF] != Vocabulary.NONE ? byteIds[b & 0xFF] : vocabulary.unknown();
-            if (byteId != Vocabulary.NONE) {
-                out.add(byteId);
-            }
-        }
+        byteTokens.spell(symbol, out);
     }
 
     @Override
     void appendBytes(int id, ByteArrayOutputStream out) {
-        if (vocabulary.isByte(id)) {
-            for (int b = 0; b < 256; b++) {
-                if (byteIds[b] == id) {
-                    out.write(b);
-                    return;
-                }
-            }
+        int single = byteTokens.of(id);
+        if (single >= 0) {
+            out.write(single);
+        } else {
+            out.writeBytes(vocabulary.token(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8));
         }
-        out.writeBytes(vocabulary.token(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8));
     }
 
     @Override

@@ -29,9 +29,11 @@ public abstract class Tokenizer {
         return switch (model) {
             case "gpt2" -> new BytePairTokenizer(metadata);
             case "llama" -> new SentencePieceTokenizer(metadata);
+            case "gemma4" -> new CharacterPairTokenizer(metadata);
             default ->
                 throw new UnsupportedModelException("The tokenizer \"" + model
-                        + "\" is not supported; gpt2 (byte-level BPE) and llama (SentencePiece BPE) are.");
+                        + "\" is not supported; gpt2 (byte-level BPE), llama (SentencePiece BPE) and"
+                        + " gemma4 (BPE of characters) are.");
         };
     }
 

@@ -23,6 +23,7 @@ public final class Vocabulary {
             "<|im_end|>",
             "<|end|>",
             "<end_of_turn>",
+            "<turn|>",
             "<|endoftext|>",
             "<|eom_id|>",
             "<|end_of_text|>",

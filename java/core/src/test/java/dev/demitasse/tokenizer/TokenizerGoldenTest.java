@@ -63,8 +63,23 @@ class TokenizerGoldenTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "command-r", "deepseek-coder", "deepseek-llm", "deepseek-v3", "exaone-moe", "falcon", "glm4", "gpt-4o",
-                "kimi-k2", "llama-bpe", "mpt", "qwen2", "qwen35", "refact", "starcoder", "tekken"
+                "command-r",
+                "deepseek-coder",
+                "deepseek-llm",
+                "deepseek-v3",
+                "exaone-moe",
+                "falcon",
+                "gemma4",
+                "glm4",
+                "gpt-4o",
+                "kimi-k2",
+                "llama-bpe",
+                "mpt",
+                "qwen2",
+                "qwen35",
+                "refact",
+                "starcoder",
+                "tekken"
             })
     void encodesTheTextsOfOtherModelsExactly(String name) {
         boolean byCase = name.equals("tekken")
@@ -82,6 +97,22 @@ class TokenizerGoldenTest {
                         : tokenizer.encode(text, special);
                 assertThat(tokens).as(row.toString()).isEqualTo(Golden.ints(row.get("tokens")));
             }
+        }
+    }
+
+    @Test
+    void gemma4DecodesWhatItEncoded() {
+        try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            for (JsonNode row : Golden.lines(Golden.shared("tokenizers/gemma4.tokenize.jsonl"))) {
+                if (!row.path("special").asBoolean(false)) {
+                    String text = row.get("text").asText();
+                    assertThat(tokenizer.decode(tokenizer.encode(text, false))).isEqualTo(text);
+                }
+            }
+            int end = tokenizer.vocabulary().id("<turn|>");
+            assertThat(tokenizer.vocabulary().isEnd(end)).isTrue();
+            assertThat(tokenizer.encode("a<turn|>", true)).endsWith(end);
         }
     }
 }

@@ -1,0 +1,63 @@
+package dev.demitasse.tokenizer;
+
+import dev.demitasse.gguf.Metadata;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Byte-pair encoding of characters (Gemma 4): spaces are spelled U+2581; the characters of each line, and of the line
+ * feeds between, are merged in the order of the file's merge list ({@link PairMerges}); what is no token is spelled in
+ * bytes.
+ */
+final class CharacterPairTokenizer extends Tokenizer {
+    private static final char SPACE = '\u2581';
+    private static final Pattern LINES = Pattern.compile("[^\n]+|\n+");
+
+    private final PairMerges merges;
+    private final ByteTokens byteTokens;
+
+    CharacterPairTokenizer(Metadata metadata) {
+        super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", true));
+        merges = new PairMerges(metadata, vocabulary);
+        byteTokens = new ByteTokens(vocabulary);
+    }
+
+    @Override
+    void encodeFragment(String text, boolean first, IntList out) {
+        Matcher line = LINES.matcher(text.replace(' ', SPACE));
+        while (line.find()) {
+            int[] symbols = line.group().codePoints().map(this::symbol).toArray();
+            int n = merges.merge(symbols, symbols.length);
+            for (int i = 0; i < n; i++) {
+                if (symbols[i] < vocabulary.size()) {
+                    out.add(symbols[i]);
+                } else {
+                    byteTokens.spell(Character.toString(symbols[i] - vocabulary.size()), out);
+                }
+            }
+        }
+    }
+
+    /** The id of a character; beyond the vocabulary where it is no token. */
+    private int symbol(int codePoint) {
+        int id = vocabulary.id(Character.toString(codePoint));
+        return id == Vocabulary.NONE ? vocabulary.size() + codePoint : id;
+    }
+
+    @Override
+    void appendBytes(int id, ByteArrayOutputStream out) {
+        int single = byteTokens.of(id);
+        if (single >= 0) {
+            out.write(single);
+        } else {
+            out.writeBytes(vocabulary.token(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    @Override
+    String userDefined(String token) {
+        return token.replace(SPACE, ' ');
+    }
+}
