@@ -1,5 +1,6 @@
-// Computes: causal convolution of each channel over its sequence's positions: sum over k of weight[k][c]
-//           x[t - kernel + 1 + k][c], positions before the first being zero; where wanted v / (1 + exp(-v)) of that.
+// Computes: causal convolution of each channel over its sequence's positions: bias[c], and the sum over k of
+//           weight[k][c] x[t - kernel + 1 + k][c], positions before the first being zero; where wanted
+//           v / (1 + exp(-v)) of that.
 // Layout:   x and out rows x channels, weight kernel x channels, state slots x (kernel - 1) x channels, all FP32: of
 //           each sequence the rows before those to come (states.cuh).
 // Requires: a sequence's rows follow each other and what its state has seen; at position 0 the state counts as zeros.
@@ -16,6 +17,7 @@ namespace demitasse {
 struct ConvolveArgs {
     const float* x;
     const float* weight;
+    const float* bias;  // or null
     int64_t channels;
     int64_t kernel;
     int64_t silu;
@@ -55,7 +57,7 @@ KERNEL(demitasse::ELEMENT_THREADS) convolve(const demitasse::ConvolveArgs a) {
     const ConvolvedChannel x{a, channel, first, kept, a.state + a.rows.slot(first) * kept * a.channels + channel};
 #pragma unroll 1
     for (int64_t row = first; row < end; row++) {
-        float sum = 0;
+        float sum = a.bias == nullptr ? 0 : a.bias[channel];
 #pragma unroll 1
         for (int64_t k = 0; k <= kept; k++) {
             sum = fmaf(a.weight[k * a.channels + channel], x.at(row - kept + k), sum);

@@ -42,50 +42,14 @@ DEVICE float inverse_norm(const float* x, int dim, float epsilon) {
     return 1 / sqrtf(warp_sum(squares) + epsilon);
 }
 
-// A lane's part of a column of a head's state: elements part, part + PARTS and on.
+// A lane's part of a column, whose elements are as many as columns.
 template <int DIM>
-struct DeltaColumn {
-    static constexpr int COLUMNS = delta_columns(DIM);  // of a warp
-    static constexpr int PARTS = 32 / COLUMNS;
-    static constexpr int COUNT = DIM / PARTS;
-    const int dim;
-    const int column;
-    const int part;
-    float s[COUNT];
+struct DeltaColumn : StateColumn<DIM> {
+    using StateColumn<DIM>::PARTS;
+    using StateColumn<DIM>::COUNT;
+    using StateColumn<DIM>::s;
 
-    DEVICE DeltaColumn(int dim, int first) : dim(dim), column(first + lane() % COLUMNS), part(lane() / COLUMNS) {}
-    DEVICE bool has(int n) const { return part + n * PARTS < dim && column < dim; }
-    DEVICE int64_t place(int n) const { return static_cast<int64_t>(part + n * PARTS) * dim + column; }
-
-    DEVICE void load(const float* state, bool fresh) {
-#pragma unroll
-        for (int n = 0; n < COUNT; n++) {
-            s[n] = has(n) && !fresh ? state[place(n)] : 0;
-        }
-    }
-    DEVICE void store(float* state) const {
-#pragma unroll
-        for (int n = 0; n < COUNT; n++) {
-            if (has(n)) {
-                state[place(n)] = s[n];
-            }
-        }
-    }
-
-    // The sum of the lanes of a column.
-    static DEVICE float column_sum(float value) {
-        for (int distance = COLUMNS; distance < 32; distance *= 2) {
-            value += __shfl_xor_sync(ALL_LANES, value, distance);
-        }
-        return value;
-    }
-
-    // Keeps the compiler from loading all of a row before it computes, for which there are no registers.
-    static DEVICE void fence(int n) {
-        if (n > 0 && n % 16 == 0) {
-            __syncwarp();
-        }
-    }
+    DEVICE DeltaColumn(int dim, int first) : StateColumn<DIM>(dim, dim, first) {}
 
     // The column's result of a row.
     DEVICE float row(const float* q, float query_norm, const float* k, float key_norm, const float* v, float beta,
@@ -93,23 +57,23 @@ struct DeltaColumn {
         float seen = 0;
 #pragma unroll
         for (int n = 0; n < COUNT; n++) {
-            fence(n);
-            if (has(n)) {
-                seen = fmaf(k[part + n * PARTS] * key_norm, s[n], seen);
+            this->fence(n, 16);
+            if (this->has(n)) {
+                seen = fmaf(k[this->part + n * PARTS] * key_norm, s[n], seen);
             }
         }
-        seen = column_sum(seen);
-        const float change = beta * ((column < dim ? v[column] : 0) - decay * seen);
+        seen = this->column_sum(seen);
+        const float change = beta * ((this->column < this->columns ? v[this->column] : 0) - decay * seen);
         float sum = 0;
 #pragma unroll
         for (int n = 0; n < COUNT; n++) {
-            fence(n);
-            if (has(n)) {
-                s[n] = fmaf(k[part + n * PARTS] * key_norm, change, decay * s[n]);
-                sum = fmaf(q[part + n * PARTS] * query_norm, s[n], sum);
+            this->fence(n, 16);
+            if (this->has(n)) {
+                s[n] = fmaf(k[this->part + n * PARTS] * key_norm, change, decay * s[n]);
+                sum = fmaf(q[this->part + n * PARTS] * query_norm, s[n], sum);
             }
         }
-        return column_sum(sum);
+        return this->column_sum(sum);
     }
 };
 

@@ -1,4 +1,4 @@
-// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, or
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, max(g, 0) up, or
 //           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what it
 //           writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.cuh says.
@@ -11,7 +11,7 @@
 
 namespace demitasse {
 
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU };
 
 struct GatedActivationArgs {
     Gate function;
@@ -30,7 +30,8 @@ DEVICE float gate_factor(Gate function, float g) {
     g = clamped && g > 7 ? 7 : g;
     const float gelu = 1.5957691216f * (g * (0.044715f * (g * g) + 1));
     const float s = sigmoid(function == Gate::GELU ? gelu : clamped ? 1.702f * g : g);
-    return function == Gate::IDENTITY ? g : function == Gate::SIGMOID ? s : g * s;
+    const float other = function == Gate::RELU && g < 0 ? 0 : g;  // NaN stays
+    return function == Gate::IDENTITY || function == Gate::RELU ? other : function == Gate::SIGMOID ? s : g * s;
 }
 
 // What the gate multiplies; NaN stays.

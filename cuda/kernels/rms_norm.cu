@@ -1,6 +1,7 @@
 // Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of every row; where wanted x += addend before it. NaN in the
 //           whole row where the sum of squares is beyond FP32. Where wanted it also quantizes what it writes.
-// Layout:   x, addend and out rows x columns FP32; integers as quantize.cuh says.
+// Layout:   x, addend and out rows x columns FP32; integers as quantize.cuh says. Row r has the weights of group r mod
+//           groups.
 // Requires: nothing; the integers' padded columns are a multiple of 32.
 // Accuracy: FP32; a thread sums its columns in order, lanes and warps are added in a fixed order, which depends on the
 //           columns of a row, not on the number of rows. The bits of add, rms_norm and quantize_rows one after the
@@ -18,6 +19,7 @@ namespace demitasse {
 struct RmsNormArgs {
     const float* x;
     const float* weight;
+    int64_t groups;
     int64_t columns;
     Real epsilon;
     float* out;
@@ -32,7 +34,8 @@ constexpr int NORM_HELD = 2;                   // times four columns of a thread
 // A row of rms_norm; threads have columns of their own, four from k on.
 struct NormRow {
     const RmsNormArgs& a;
-    int64_t first;  // element of the row
+    const float* weight;  // of the row
+    int64_t first;        // element of the row
     int columns;
 
     // x, or x + addend, which is stored as x.
@@ -59,7 +62,7 @@ struct NormRow {
     DEVICE void load_normalized(float (&x)[LANE_COLUMNS], int k, float factor) const {
         float weights[LANE_COLUMNS];
         load_columns(x, a.x + first, k, columns);
-        load_columns(weights, a.weight, k, columns);
+        load_columns(weights, weight, k, columns);
         normalize(x, weights, factor);
     }
     // Stores normalized elements, and a warp's as integers.
@@ -87,7 +90,8 @@ KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs 
     SHARED(float, sums, NORM_WARPS);
     SHARED(float, maxima, NORM_WARPS);
     const int columns = static_cast<int>(a.columns);
-    const NormRow row{a, static_cast<int64_t>(blockIdx.x) * columns, columns};
+    const float* weight = a.groups == 1 ? a.weight : a.weight + blockIdx.x % a.groups * a.columns;
+    const NormRow row{a, weight, static_cast<int64_t>(blockIdx.x) * columns, columns};
     const int threads = static_cast<int>(blockDim.x);
     const int step = threads * LANE_COLUMNS;
     const int first = static_cast<int>(threadIdx.x) * LANE_COLUMNS;
@@ -96,7 +100,7 @@ KERNEL_BLOCKS(demitasse::NORM_THREADS, 1) rms_norm(const demitasse::RmsNormArgs 
     float weights[NORM_HELD][LANE_COLUMNS];
 #pragma unroll
     for (int i = 0; i < NORM_HELD; i++) {
-        load_columns(weights[i], a.weight, first + i * step, columns);
+        load_columns(weights[i], weight, first + i * step, columns);
     }
     await_previous();  // weights do not depend on it
 #pragma unroll

@@ -1,5 +1,6 @@
-// Computes: causal convolution of each channel over its sequence's positions: sum over k of weight[k][c]
-//           x[t - kernel + 1 + k][c], positions before the first being zero; where wanted v / (1 + exp(-v)) of that.
+// Computes: causal convolution of each channel over its sequence's positions: bias[c], and the sum over k of
+//           weight[k][c] x[t - kernel + 1 + k][c], positions before the first being zero; where wanted
+//           v / (1 + exp(-v)) of that.
 // Layout:   x and out [row][channel], weight [k][channel], state [slot][k][channel]: of each sequence the rows before
 //           those to come; all FP32. A sequence's slot is the number of its first page.
 // Requires: a sequence's rows follow each other and what its state has seen; at position 0 the state counts as zeros.
@@ -21,7 +22,7 @@ inline void convolve_lanes(const ConvolveArgs& a, int64_t row, int64_t channel, 
     const float* weight = a.weight + channel;
     const bool first = a.rows->positions[row] == 0;
     const F32 current = load_lanes(a.x + row * a.channels + channel, count);
-    F32 sum = zero();
+    F32 sum = a.bias == nullptr ? zero() : load_lanes(a.bias + channel, count);
     for (int64_t k = 0; k < kept; k++) {
         const F32 before = first ? zero() : load_lanes(state + k * a.channels, count);
         sum = fma(load_lanes(weight + k * a.channels, count), before, sum);

@@ -1,6 +1,6 @@
 // Computes: out = gate(g) up; SiLU: g sigmoid(g); GELU (tanh approximation): g sigmoid(2 u) with
-//           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u); sigmoid(g); g itself; or
-//           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7).
+//           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u); sigmoid(g); g itself; m
+//           sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7); or max(g, 0).
 // Layout:   FP32; out may be either input.
 // Requires: nothing.
 // Accuracy: that of exp in simd.h.
@@ -26,6 +26,8 @@ inline void gated_activation(const Command& command, int task, Worker&) {
             g = min(set1(7), g);  // NaN, which stands second, stays
             up = add(max(set1(-7), min(set1(7), up)), set1(1));
             factor = mul(g, sigmoid(mul(g, set1(1.702f))));
+        } else if (a.function == Gate::RELU) {
+            factor = max(zero(), g);  // NaN, which stands second, stays
         } else if (a.function != Gate::IDENTITY) {
             F32 argument = g;
             if (a.function == Gate::GELU) {

@@ -59,6 +59,8 @@ Plan plan(const Command& c) {
             return {static_cast<int>(pieces(c.convolve.channels, CONVOLVE_CHANNELS)), 0};
         case Op::DELTA_RULE:
             return {static_cast<int>(c.delta_rule.heads), 0};
+        case Op::SELECTIVE_SCAN:
+            return {static_cast<int>(c.selective_scan.heads), 0};
         case Op::GATED_ACTIVATION:
             return {static_cast<int>(pieces(c.gated_activation.count, FUNCTION_BLOCK)), 0};
         case Op::ADD:

@@ -1,5 +1,5 @@
 // Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of rows.
-// Layout:   FP32 rows; out may be x.
+// Layout:   FP32 rows; out may be x. Row r has the weights of group r mod groups.
 // Requires: nothing.
 //           A row whose sum of squares is beyond FP32 is NaN.
 // Accuracy: four FP32 sums of squares, added in a fixed order.
@@ -39,7 +39,8 @@ inline void rms_norm(const Command& command, int task, Worker&) {
     int64_t rows = NORM_ELEMENTS / a.columns < 1 ? 1 : NORM_ELEMENTS / a.columns;
     int64_t last = (task + 1) * rows < a.rows ? (task + 1) * rows : a.rows;
     for (int64_t row = task * rows; row < last; row++) {
-        rms_norm_row(a.x + row * a.columns, a.weight, a.columns, a.epsilon, a.out + row * a.columns);
+        rms_norm_row(a.x + row * a.columns, a.weight + row % a.groups * a.columns, a.columns, a.epsilon,
+                     a.out + row * a.columns);
     }
 }
 

@@ -17,14 +17,15 @@
 #include "rope.h"
 #include "rotate.h"
 #include "scale.h"
+#include "selective_scan.h"
 #include "soft_cap.h"
 
 namespace demitasse::DM_ISA {
 
 inline constexpr Kernel KERNELS[] = {
-    embed,  gather_rows, rms_norm,  layer_norm,      quantize_rows, quantize_panels, linear,           rope,
-    rotate, kv_append,   attention, attention_merge, convolve,      delta_rule,      gated_activation, add,
-    scale,  soft_cap,    pack,
+    embed,     gather_rows, rms_norm,        layer_norm, quantize_rows, quantize_panels, linear,           rope, rotate,
+    kv_append, attention,   attention_merge, convolve,   delta_rule,    selective_scan,  gated_activation, add,  scale,
+    soft_cap,  pack,
 };
 
 static_assert(sizeof KERNELS / sizeof KERNELS[0] == static_cast<int>(Op::COUNT), "one kernel an operation");

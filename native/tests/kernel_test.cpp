@@ -9,55 +9,11 @@
 
 #include "demitasse/demitasse.h"
 #include "hadamard.h"
-#include "reference.h"
-#include "states.h"
+#include "harness.h"
+#include "state_tests.h"
 
 namespace demitasse::test {
 namespace {
-
-int checks = 0;
-int failures = 0;
-std::string where;
-
-void check(bool holds, const std::string& what) {
-    checks++;
-    if (!holds && failures++ < 20) {
-        std::printf("FAILED %s: %s\n", where.c_str(), what.c_str());
-    }
-}
-
-// least_power: what the error is measured by at least, where results cancel out.
-void check_close(const Numbers& actual, const std::vector<double>& expected, double bound, const std::string& what,
-                 double least_power = 0) {
-    double error = 0;
-    double power = 0;
-    for (size_t i = 0; i < expected.size(); i++) {
-        double difference = static_cast<double>(actual[i]) - expected[i];
-        error += difference * difference;
-        power += expected[i] * expected[i];
-    }
-    power = std::max(power, least_power);
-    check(error <= bound * power + 1e-30, what + ": NMSE " + std::to_string(error / (power + 1e-30) * 1e10) + "e-10");
-}
-
-struct Device {
-    int64_t handle;
-
-    Device(int set, int threads) : handle(open_device(set, threads)) { check(handle != 0, "the device opens"); }
-    ~Device() { close_device(handle); }
-
-    void run(std::vector<Command> commands) const {
-        check(run_commands(handle, reinterpret_cast<int64_t>(commands.data()), static_cast<int>(commands.size())) == 0,
-              "runs");
-    }
-};
-
-Command command(Op op, int64_t after = -1) {
-    Command c{};
-    c.op = op;
-    c.after = after;
-    return c;
-}
 
 template <class Result>
 std::vector<Result> linear(const Device& device, const PackedCase& c, const Numbers& x, const Numbers& bias,
@@ -196,7 +152,7 @@ void test_small_operations(const Device& device, const Cases& cases, std::mt1993
         Numbers scaled = y;
         std::vector<Command> commands{command(Op::RMS_NORM),    command(Op::GATED_ACTIVATION), command(Op::ADD),
                                       command(Op::SOFT_CAP, 2), command(Op::LAYER_NORM),       command(Op::SCALE)};
-        commands[0].rms_norm = {x.data(), y.data(), rows, columns, 1e-5f, normed.data()};
+        commands[0].rms_norm = {x.data(), y.data(), 1, rows, columns, 1e-5f, normed.data()};
         commands[4].layer_norm = {x.data(), y.data(), x.data(), rows, columns, 1e-5f, centered.data()};
         commands[5].scale = {scaled.data(), rows * columns, -0.75f};
         commands[1].gated_activation = {static_cast<Gate>(columns % 4), x.data(), y.data(), rows * columns,
@@ -251,85 +207,6 @@ void test_rotate(const Device& device, std::mt19937& random) {
         rotate.rotate = {x.data(), ROWS, HEADS, dim};
         device.run({rotate});
         check_close(x, expected, 1e-10, "rotate heads of " + std::to_string(dim));
-    }
-}
-
-// Rows of one sequence, whose state is at first what must not count, in two runs that cut its rows where it hurts.
-struct StateRows {
-    static constexpr int64_t ROWS = 7;
-    static constexpr int64_t CUT = 2;
-    static constexpr int32_t SLOT = 1;
-    int32_t page = SLOT;
-    const int32_t* tables[ROWS];
-    int32_t positions[ROWS];
-    BatchRows parts[2];
-
-    StateRows() : parts{{CUT, positions, tables}, {ROWS - CUT, positions + CUT, tables + CUT}} {
-        for (int32_t row = 0; row < ROWS; row++) {
-            tables[row] = &page;
-            positions[row] = row;
-        }
-    }
-};
-
-void test_convolve(const Device& device, std::mt19937& random) {
-    constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
-    const StateRows rows;
-    for (int64_t channels : {1, 15, 64, 300, 1030}) {
-        for (int64_t kernel : {2, 3, 4}) {
-            const size_t count = static_cast<size_t>(channels);
-            const Numbers x = numbers(StateRows::ROWS * count, random);
-            const Numbers weight = numbers(static_cast<size_t>(kernel) * count, random);
-            Numbers state(2 * static_cast<size_t>(kernel - 1) * count, NOT_A_NUMBER);
-            Numbers out(x.size());
-            const int64_t silu = kernel % 2;
-            for (int64_t part : {0, 1}) {
-                Command convolve = command(Op::CONVOLVE);
-                const int64_t at = part * StateRows::CUT * channels;
-                convolve.convolve = {x.data() + at, weight.data(), channels,          kernel,
-                                     silu,          state.data(),  &rows.parts[part], out.data() + at};
-                device.run({convolve});
-            }
-            check_close(out, convolved(x, weight, count, static_cast<size_t>(kernel), silu != 0), 1e-10,
-                        "convolve " + std::to_string(channels) + " channels by " + std::to_string(kernel));
-        }
-    }
-}
-
-void test_delta_rule(const Device& device, std::mt19937& random) {
-    constexpr float NOT_A_NUMBER = std::numeric_limits<float>::quiet_NaN();
-    constexpr size_t ROWS = StateRows::ROWS;
-    const StateRows rows;
-    for (const DeltaCase& c :
-         {DeltaCase{1, 1, 1, 0}, {2, 4, 16, 0}, {2, 4, 20, 1}, {1, 3, 64, 0}, {2, 2, 128, 1}, {1, 1, 250, 0}}) {
-        const Numbers x = numbers(ROWS * c.columns(), random);
-        const Numbers b = numbers(ROWS * c.width(), random);
-        const Numbers a = numbers(ROWS * c.width(), random);
-        const Numbers bias = numbers(c.width(), random);
-        Numbers rate = numbers(c.width(), random);
-        std::transform(rate.begin(), rate.end(), rate.begin(), [](float value) { return -std::fabs(value); });
-        Numbers state(2 * c.values() * static_cast<size_t>(c.dim), NOT_A_NUMBER);
-        Numbers out(ROWS * c.values());
-        for (size_t part : {0u, 1u}) {
-            const size_t first = part * StateRows::CUT;
-            Command delta = command(Op::DELTA_RULE);
-            delta.delta_rule = {x.data() + first * c.columns(),
-                                b.data() + first * c.width(),
-                                a.data() + first * c.width(),
-                                bias.data(),
-                                rate.data(),
-                                c.key_heads,
-                                c.heads,
-                                c.dim,
-                                c.grouped,
-                                1e-6f,
-                                state.data(),
-                                &rows.parts[part],
-                                out.data() + first * c.values()};
-            device.run({delta});
-        }
-        check_close(out, delta_ruled(c, x, b, a, bias, rate, 1e-6), 1e-9,
-                    "delta_rule of " + std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
     }
 }
 
@@ -585,6 +462,7 @@ int main(int argc, char** argv) {
             test_rotate(*device, random);
             test_convolve(*device, random);
             test_delta_rule(*device, random);
+            test_selective_scan(*device, random);
             test_attention(*device, cases, random);
         }
         test_order(set, random);

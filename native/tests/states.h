@@ -10,9 +10,12 @@ namespace demitasse::test {
 using Values = std::vector<float>;
 
 // x [row][channel], weight [k][channel].
-inline std::vector<double> convolved(const Values& x, const Values& weight, size_t channels, size_t kernel, bool silu) {
+inline std::vector<double> convolved(const Values& x, const Values& weight, const Values& bias, size_t kernel,
+                                     bool silu) {
+    const size_t channels = bias.size();
     std::vector<double> out(x.size());
     for (size_t i = 0; i < x.size(); i++) {
+        out[i] = static_cast<double>(bias[i % channels]);
         for (size_t k = 0; k < kernel; k++) {
             const size_t back = (kernel - 1 - k) * channels;
             if (back <= i) {
@@ -81,6 +84,49 @@ inline std::vector<double> delta_ruled(const DeltaCase& c, const Values& x, cons
                     sum += q[i] * state[i * dim + column];
                 }
                 out[gate * dim + column] = sum / std::sqrt(static_cast<double>(dim));
+            }
+        }
+    }
+    return out;
+}
+
+struct ScanCase {
+    int64_t groups;
+    int64_t heads;
+    int64_t dim;
+    int64_t state_dim;
+
+    size_t columns() const { return static_cast<size_t>(heads * dim + 2 * groups * state_dim); }
+    size_t width() const { return static_cast<size_t>(heads); }
+    size_t values() const { return static_cast<size_t>(heads * dim); }
+};
+
+template <class Values>
+inline std::vector<double> scanned(const ScanCase& c, const Values& x, const Values& steps, const Values& bias,
+                                   const Values& rate, const Values& skip) {
+    const size_t dim = static_cast<size_t>(c.dim);
+    const size_t states = static_cast<size_t>(c.state_dim);
+    const size_t groups = static_cast<size_t>(c.groups);
+    const size_t rows = x.size() / c.columns();
+    std::vector<double> out(rows * c.values());
+    for (size_t head = 0; head < c.width(); head++) {
+        std::vector<double> state(states * dim);
+        for (size_t row = 0; row < rows; row++) {
+            const auto* from = x.data() + row * c.columns();
+            const auto* b = from + c.values() + head / (c.width() / groups) * states;
+            const size_t at = row * c.width() + head;
+            const double raw = static_cast<double>(steps[at]) + static_cast<double>(bias[head]);
+            const double step = std::log1p(std::exp(raw));
+            const double decay = std::exp(static_cast<double>(rate[head]) * step);
+            for (size_t column = 0; column < dim; column++) {
+                const double value = static_cast<double>(from[head * dim + column]);
+                double sum = static_cast<double>(skip[head]) * value;
+                for (size_t i = 0; i < states; i++) {
+                    double& s = state[i * dim + column];
+                    s = s * decay + static_cast<double>(b[i]) * step * value;
+                    sum += static_cast<double>(b[groups * states + i]) * s;
+                }
+                out[at * dim + column] = sum;
             }
         }
     }

@@ -1,5 +1,6 @@
-// Computes: causal convolution of each channel over its sequence's positions: sum over k of weight[k][c]
-//           x[t - kernel + 1 + k][c], positions before the first being zero; where wanted v / (1 + exp(-v)) of that.
+// Computes: causal convolution of each channel over its sequence's positions: bias[c], and the sum over k of
+//           weight[k][c] x[t - kernel + 1 + k][c], positions before the first being zero; where wanted
+//           v / (1 + exp(-v)) of that.
 // Layout:   x and out rows x channels, weight kernel x channels, state slots x (kernel - 1) x channels, all FP32: of
 //           each sequence the rows before those to come (states.h).
 // Requires: a sequence's rows follow each other and what its state has seen; at position 0 the state counts as zeros.
@@ -15,6 +16,7 @@
 typedef struct ConvolveArgs {
     long x;
     long weight;
+    long bias;  // or -1
     long channels;
     long kernel_rows;
     long silu;
@@ -23,8 +25,8 @@ typedef struct ConvolveArgs {
     long out;
 } ConvolveArgs;
 
-KERNEL(ELEMENT_ITEMS) convolve(global const uchar* x, global const uchar* weight, global uchar* state,
-                               global const uchar* data, global uchar* out, const ConvolveArgs a) {
+KERNEL(ELEMENT_ITEMS) convolve(global const uchar* x, global const uchar* weight, global const uchar* bias,
+                               global uchar* state, global const uchar* data, global uchar* out, const ConvolveArgs a) {
     const long channel = (long)get_global_id(0);
     const long first = (long)get_group_id(1);
     const long count = sequence_rows(a.rows, data, first);
@@ -38,7 +40,7 @@ KERNEL(ELEMENT_ITEMS) convolve(global const uchar* x, global const uchar* weight
     global float* before = WRITE(float, state, a.state) + state_slot(a.rows, data, first) * kept * a.channels + channel;
     global float* to = WRITE(float, out, a.out) + first * a.channels + channel;
     for (long row = 0; row < count; row++) {
-        float sum = 0;
+        float sum = is_there(a.bias) ? READ(float, bias, a.bias)[channel] : 0;
         for (long k = 0; k <= kept; k++) {
             const long from = row - kept + k;
             const float value = from >= 0 ? in[from * a.channels] : fresh ? 0 : before[(kept + from) * a.channels];

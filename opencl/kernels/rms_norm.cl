@@ -1,6 +1,7 @@
 // Computes: out = x / sqrt(mean(x^2) + epsilon) weight, of every row; where wanted x += addend before it. NaN in the
 //           whole row where the sum of squares is beyond FP32. Where wanted it also quantizes what it writes.
-// Layout:   x, addend and out rows x columns FP32; integers as quantize.h says.
+// Layout:   x, addend and out rows x columns FP32; integers as quantize.h says. Row r has the weights of group r mod
+//           groups.
 // Requires: nothing; the integers' padded columns are a multiple of 32.
 // Accuracy: FP32; an item sums its columns in order, items are added in a fixed order. The bits of add, rms_norm and
 //           quantize_rows one after the other.
@@ -13,6 +14,7 @@
 typedef struct RmsNormArgs {
     long x;
     long weight;
+    long groups;
     long columns;
     Real epsilon;
     long out;
@@ -28,7 +30,7 @@ KERNEL(NORM_ITEMS) rms_norm(global uchar* x, global const uchar* weight, global 
     const int columns = (int)a.columns;
     global float* from = WRITE(float, x, a.x) + row * a.columns;
     global float* to = WRITE(float, out, a.out) + row * a.columns;
-    global const float* weights = READ(float, weight, a.weight);
+    global const float* weights = READ(float, weight, a.weight) + row % a.groups * a.columns;
     float sum = 0;
     for (int k = item() * 4; k < columns; k += NORM_ITEMS * 4) {
         float4 values = load_columns(from, k, columns);

@@ -149,9 +149,13 @@ constexpr DEVICE int prefill_shared_bytes(int dim) { return 2 * prefill_elements
 
 // ---- states (states.cuh)
 
-constexpr int DELTA_THREADS = 128;                                                           // delta_rule: four warps
+constexpr int DELTA_THREADS = 128;                                                           // four warps
 constexpr DEVICE int delta_dim(int dim) { return dim <= 64 ? 64 : dim <= 128 ? 128 : 256; }  // the kernel's, at most
 constexpr DEVICE int delta_columns(int dim) { return dim <= 128 ? 8 : 4; }  // of a head's state, a warp's
+// selective_scan: blocks of a head's columns, where the kernel's elements of a state are at most `elements`.
+constexpr DEVICE int scan_blocks(int columns, int elements) {
+    return (columns + 4 * delta_columns(elements) - 1) / (4 * delta_columns(elements));
+}
 constexpr DEVICE int delta_blocks(int dim) { return (dim + 4 * delta_columns(dim) - 1) / (4 * delta_columns(dim)); }
 
 }  // namespace demitasse

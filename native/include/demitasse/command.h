@@ -39,6 +39,7 @@ enum class Op : int64_t {
     ATTENTION_MERGE,
     CONVOLVE,
     DELTA_RULE,
+    SELECTIVE_SCAN,
     GATED_ACTIVATION,
     ADD,
     SCALE,
@@ -54,7 +55,7 @@ enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 enum class OutputType : int64_t { F32, F16, BF16 };
 
 // The function of a gate.
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU };
 
 // Elements of a key-value cache.
 enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
@@ -120,7 +121,8 @@ struct LayerNormArgs {
 
 struct RmsNormArgs {
     const float* x;
-    const float* weight;
+    const float* weight;  // of `groups` rows: a row of x has that of its number modulo them
+    int64_t groups;
     int64_t rows;
     int64_t columns;
     alignas(8) float epsilon;
@@ -239,6 +241,7 @@ struct AttentionArgs {
 struct ConvolveArgs {
     const float* x;
     const float* weight;
+    const float* bias;  // or null
     int64_t channels;
     int64_t kernel;
     int64_t silu;
@@ -258,6 +261,21 @@ struct DeltaRuleArgs {
     int64_t head_dim;
     int64_t grouped;
     alignas(8) float epsilon;
+    float* state;
+    const BatchRows* rows;
+    float* out;
+};
+
+struct SelectiveScanArgs {
+    const float* x;
+    const float* steps;
+    const float* bias;
+    const float* rate;
+    const float* skip;
+    int64_t groups;
+    int64_t heads;
+    int64_t head_dim;
+    int64_t state_dim;
     float* state;
     const BatchRows* rows;
     float* out;
@@ -321,6 +339,7 @@ struct Command {
         AttentionArgs attention;
         ConvolveArgs convolve;
         DeltaRuleArgs delta_rule;
+        SelectiveScanArgs selective_scan;
         GatedActivationArgs gated_activation;
         AddArgs add;
         ScaleArgs scale;

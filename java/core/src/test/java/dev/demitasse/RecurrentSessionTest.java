@@ -49,7 +49,7 @@ class RecurrentSessionTest {
      * cancelled ones, and after another session had the only state.
      */
     @ParameterizedTest
-    @ValueSource(strings = {"qwen35", "lfm2", "qwen3next"})
+    @ValueSource(strings = {"qwen35", "lfm2", "qwen3next", "granitehybrid", "nemotron_h"})
     void whatWasSaidBeforeChangesNothing(String architecture) {
         SplittableRandom random = new SplittableRandom(seed);
         try (Model model = Model.load(Golden.tiny(architecture), OPTIONS.withSequences(1));

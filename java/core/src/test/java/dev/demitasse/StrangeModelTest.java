@@ -214,7 +214,45 @@ class StrangeModelTest {
                 number(17),
                 ModelFormatException.class,
                 "per_layer_token_embd.weight");
+        assertRefused("gemma4-dense", p + "attention.sliding_window", number(0), ModelFormatException.class);
+        assertRefused("cohere2", "cohere2.attention.sliding_window", number(0), ModelFormatException.class);
+        for (int impossible : new int[] {0, -1, 1 << 30, Integer.MAX_VALUE}) {
+            for (String key :
+                    new String[] {"conv_kernel", "state_size", "group_count", "time_step_rank", "inner_size"}) {
+                assertRefused("nemotron_h", "nemotron_h.ssm." + key, number(impossible), ModelFormatException.class);
+            }
+        }
+        assertRefused("nemotron_h", "nemotron_h.ssm.inner_size", number(66), ModelFormatException.class);
+        assertRefused("nemotron_h", "nemotron_h.ssm.group_count", number(3), ModelFormatException.class, "time_step");
+        MetadataValue everywhere = MetadataValue.array(MetadataType.INT32, new int[] {96, 96, 96, 96, 96});
+        assertRefused(
+                "nemotron_h",
+                "nemotron_h.feed_forward_length",
+                everywhere,
+                ModelFormatException.class,
+                "blk.0.ffn_up.weight");
+        assertRefused("qwen3", "qwen3.attention.key_length_swa", number(8), UnsupportedModelException.class, "window");
         assertRefused("cohere2", "cohere2.attention.layer_norm_epsilon", number(-1f), ModelFormatException.class);
+    }
+
+    /** Families of experts alone need no width of dense layers, and files leave it out. */
+    @Test
+    void aMixtureNeedsNoWidthOfDenseLayers() throws IOException {
+        Path file = folder.resolve("mixture.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny("qwen35moe"))) {
+            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
+            source.metadata().all().forEach((key, value) -> {
+                if (!key.equals("qwen35moe.feed_forward_length")) {
+                    writer.metadata(key, value);
+                }
+            });
+            ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+            for (GgufTensor tensor : source.tensors()) {
+                writer.tensor(tensor.name(), tensor.dimensions(), tensor.data().toArray(number));
+            }
+            writer.write(file);
+        }
+        Model.load(file, OPTIONS).close();
     }
 
     private static MetadataValue number(Number value) {

@@ -209,12 +209,14 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
         recorded(() -> {
             requireRows(rows, columns);
+            require(groups >= 1, () -> "rmsNorm takes the weights of at least one group, not " + groups + ".");
             device.rmsNorm(
                     operands.floats(x, rows, columns),
-                    operands.floats(weight, columns),
+                    operands.floats(weight, groups, columns),
+                    groups,
                     rows,
                     columns,
                     epsilon,
@@ -399,7 +401,15 @@ public final class CheckedDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
         recorded(() -> {
             require(
                     channels >= 1 && channels <= MOST_CHANNELS && kernel >= 2 && kernel <= MOST_KERNEL,
@@ -412,6 +422,7 @@ public final class CheckedDevice implements Device {
             device.convolve(
                     operands.floats(x, checked.count(), channels),
                     operands.floats(weight, kernel, channels),
+                    bias == null ? null : operands.floats(bias, channels),
                     channels,
                     kernel,
                     silu,
@@ -443,6 +454,28 @@ public final class CheckedDevice implements Device {
                     operands.floats(a, count, shape.heads()),
                     operands.floats(bias, shape.heads()),
                     operands.floats(rate, shape.heads()),
+                    shape,
+                    own,
+                    checked,
+                    operands.floats(out, count, shape.values()));
+        });
+    }
+
+    @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        recorded(() -> {
+            require(x != out, () -> "selectiveScan writes to another buffer than it reads.");
+            Buffer own = operands.floats(state, shape.stateElements());
+            BatchRows checked = operands.rows(rows, own, shape.stateElements());
+            int count = checked.count();
+            device.selectiveScan(
+                    operands.floats(x, count, shape.columns()),
+                    operands.floats(steps, count, shape.heads()),
+                    new ScanWeights(
+                            operands.floats(weights.bias(), shape.heads()),
+                            operands.floats(weights.rate(), shape.heads()),
+                            operands.floats(weights.skip(), shape.heads())),
                     shape,
                     own,
                     checked,
@@ -504,7 +537,7 @@ public final class CheckedDevice implements Device {
             }
             CheckedPass own = passes.computeIfAbsent(
                     pass, p -> new CheckedPass(p, operands.weight(p.table()), operands.store(p.kv(), 0)));
-            BatchRows checked = operands.rows(rows, own.kv().shape());
+            BatchRows checked = operands.rows(rows, own.pages());
             requireIndices(checked.positions(), checked.count(), own.positions());
             if (own.slots() != Long.MAX_VALUE) {
                 checked.requireSlots(own.slots());

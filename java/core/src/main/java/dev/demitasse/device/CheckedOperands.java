@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 final class CheckedOperands {
     private final CheckedDevice owner;
     private @Nullable BatchRows lastRows;
-    private @Nullable KvShape lastShape;
+    private int lastPages; // of the smallest cache that the last rows were checked against; 0: of none
 
     /** The pass whose operations are called, or null: it hears what its ids, positions and states may be. */
     @Nullable
@@ -26,18 +26,21 @@ final class CheckedOperands {
      * stays so. The same numbers are the same object.
      */
     BatchRows rows(BatchRows rows, KvShape shape) {
+        if (running != null) {
+            running.limitPages(shape);
+        }
         BatchRows known = lastRows;
         if (known != null && known.sameAs(rows)) {
-            if (!shape.equals(lastShape)) {
+            if (lastPages == 0 || shape.pages() < lastPages) {
                 known.requirePages(shape);
-                lastShape = shape;
+                lastPages = shape.pages();
             }
             return known;
         }
         rows.requirePages(shape);
         known = rows.copy();
         lastRows = known;
-        lastShape = shape;
+        lastPages = shape.pages();
         return known;
     }
 
@@ -58,7 +61,7 @@ final class CheckedOperands {
         if (known == null || !known.sameAs(rows)) {
             known = rows.copy();
             lastRows = known;
-            lastShape = null;
+            lastPages = 0;
         }
         return known;
     }

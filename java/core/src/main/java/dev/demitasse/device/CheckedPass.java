@@ -1,5 +1,7 @@
 package dev.demitasse.device;
 
+import dev.demitasse.kv.KvShape;
+
 /**
  * A pass as a device sees it behind {@link CheckedDevice}: the same one for the same, until something that it may use
  * is closed. It keeps what ids and positions may be, as its operations have shown: where it is replayed they are not
@@ -15,6 +17,7 @@ final class CheckedPass implements Pass {
     private int tableRows;
     private long positions = Long.MAX_VALUE;
     private long slots = Long.MAX_VALUE;
+    private KvShape pages; // of the cache with the fewest
 
     /**
      * A pass.
@@ -27,6 +30,7 @@ final class CheckedPass implements Pass {
         this.table = table;
         this.tableRows = table.rows();
         this.kv = kv;
+        this.pages = kv.shape();
     }
 
     @Override
@@ -57,6 +61,16 @@ final class CheckedPass implements Pass {
     /** Its positions index a table of {@code rows}. */
     void limitPositions(long rows) {
         positions = Math.min(positions, rows);
+    }
+
+    /** Its rows stand in a cache of that shape, too. */
+    void limitPages(KvShape shape) {
+        pages = shape.pages() < pages.pages() ? shape : pages;
+    }
+
+    /** The shape of that of its caches that has the fewest pages. */
+    KvShape pages() {
+        return pages;
     }
 
     /** Its sequences have one of {@code count} states each. */

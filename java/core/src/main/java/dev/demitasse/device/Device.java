@@ -105,7 +105,12 @@ public interface Device extends AutoCloseable {
      * Root-mean-square normalization: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows}
      * rows of {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
      */
-    void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out);
+    default void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+        rmsNorm(x, weight, 1, rows, columns, epsilon, out);
+    }
+
+    /** The same with weights of {@code groups} × columns: row r has those of group r mod {@code groups}. */
+    void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out);
 
     /**
      * Layer normalization (Ba, Kiros and Hinton, 2016): {@code out = (x - m) / sqrt(mean((x - m)^2) + epsilon) *
@@ -183,16 +188,25 @@ public interface Device extends AutoCloseable {
 
     /**
      * Causal convolution of each channel over the positions of its sequence, those before the first being zero:
-     * {@code out[t][c] = sum over k of weight[k][c] x[t - kernel + 1 + k][c]}, or x / (1 + exp(-x)) of that.
+     * {@code out[t][c] = bias[c] + sum over k of weight[k][c] x[t - kernel + 1 + k][c]}, or x / (1 + exp(-x)) of that.
      *
      * @param x rows × channels
      * @param weight kernel × channels
+     * @param bias channels, or null for none
      * @param state slots × (kernel - 1) × channels: of each sequence the rows before those to come. The number of a
      *     sequence's first page is its slot; rows go on where its last ones ended, or begin at position 0
      * @param out rows × channels; not {@code x}
      */
     void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out);
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out);
 
     /**
      * The gated delta rule (Yang, Kautz and Hatamizadeh, "Gated Delta Networks", 2024). Each head of each sequence has
@@ -219,6 +233,20 @@ public interface Device extends AutoCloseable {
             Buffer state,
             BatchRows rows,
             Buffer out);
+
+    /**
+     * The selective state space of Mamba 2 (Dao and Gu, "Transformers are SSMs", 2024). Each head of each sequence has
+     * a matrix S, zero before position 0. With {@code t = ln(1 + exp(steps + bias))}, and B and C those of the head's
+     * group: {@code S = exp(rate t) S + B (t x)ᵀ}; {@code out = Cᵀ S + skip x}.
+     *
+     * @param x rows × {@link ScanShape#columns}: values of heads, then B and C of groups
+     * @param steps rows × heads
+     * @param state slots × heads × stateDim × headDim, where columns are elements of values; slots as in
+     *     {@link #convolve}
+     * @param out rows × heads × headDim; not {@code x}
+     */
+    void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out);
 
     /** {@code out = gate(g) * up}, {@code count} elements; {@code out} may be either input. */
     void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out);

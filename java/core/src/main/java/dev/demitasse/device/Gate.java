@@ -13,5 +13,7 @@ public enum Gate {
     /**
      * min(x, 7) / (1 + exp(-1.702 min(x, 7))), which multiplies what it gates between -7 and 7, plus 1 (gpt-oss).
      */
-    CLAMPED_SWISH
+    CLAMPED_SWISH,
+    /** max(x, 0); with itself for what it gates that is the square of ReLU. */
+    RELU
 }

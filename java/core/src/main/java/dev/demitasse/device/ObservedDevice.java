@@ -131,8 +131,8 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        device.rmsNorm(x, weight, rows, columns, epsilon, out);
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
+        device.rmsNorm(x, weight, groups, rows, columns, epsilon, out);
     }
 
     @Override
@@ -169,8 +169,16 @@ public final class ObservedDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
-        device.convolve(x, weight, channels, kernel, silu, state, rows, out);
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        device.convolve(x, weight, bias, channels, kernel, silu, state, rows, out);
     }
 
     @Override
@@ -185,6 +193,12 @@ public final class ObservedDevice implements Device {
             BatchRows rows,
             Buffer out) {
         device.deltaRule(x, b, a, bias, rate, shape, state, rows, out);
+    }
+
+    @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        device.selectiveScan(x, steps, weights, shape, state, rows, out);
     }
 
     @Override

@@ -55,18 +55,34 @@ public enum Architecture {
                     .gelu()
                     .scaledEmbedding()
                     .plainWindows(10_000)
+                    .windowRequired()
                     .unscaledAttention()
                     .normalizedValues()),
     /** Command R7B, Command A. */
     COHERE2(
             "cohere2",
-            new Traits(Rope.INTERLEAVED).layerNorm().parallel().windowed(4).ropeInWindowsOnly()),
+            new Traits(Rope.INTERLEAVED)
+                    .layerNorm()
+                    .parallel()
+                    .windowed(4)
+                    .windowRequired()
+                    .ropeInWindowsOnly()),
     /** Phi 3, 3.5 and 4. */
     PHI3("phi3", new Traits(Rope.NEOX).windowed(1)),
     /** Granite 3 and later, dense. */
     GRANITE("granite", new Traits(Rope.INTERLEAVED).dividedLogits().ropeSwitch()),
     /** Granite 3 and later, mixtures of experts. */
     GRANITEMOE("granitemoe", new Traits(Rope.INTERLEAVED).dividedLogits().ropeSwitch()),
+    /** Granite 4, with selective state spaces; dense and mixtures of experts. */
+    GRANITEHYBRID(
+            "granitehybrid",
+            new Traits(Rope.INTERLEAVED).dividedLogits().ropeSwitch().mamba()),
+    /** Nemotron-H and Nemotron Nano 2. */
+    NEMOTRON_H("nemotron_h", new Traits(Rope.NEOX).noRope().mamba().oneBranch().squaredRelu()),
+    /** Nemotron 3, mixtures of experts. */
+    NEMOTRON_H_MOE(
+            "nemotron_h_moe",
+            new Traits(Rope.NEOX).noRope().mamba().oneBranch().squaredRelu().expertScore(Routing.Score.SIGMOID)),
     /** OLMoE. */
     OLMOE("olmoe", new Traits(Rope.NEOX).plainExperts()),
     /** OLMo 2 and 3. */

@@ -41,7 +41,7 @@ record ArchitectureKeys(Metadata metadata, Architecture architecture) {
     /**
      * A number for each block of the model: a list, or one for all.
      *
-     * @param otherwise the one for all where the key is missing; a file without it is damaged where that is below 0
+     * @param otherwise the one for all where the key is missing
      */
     int[] perBlock(String name, int blocks, int otherwise) {
         int[] listed = metadata.isArray(key(name)) ? metadata.integers(key(name)) : null;
@@ -52,7 +52,7 @@ record ArchitectureKeys(Metadata metadata, Architecture architecture) {
             return listed;
         }
         int[] same = new int[blocks];
-        Arrays.fill(same, otherwise < 0 ? metadata.integer(key(name)) : integer(name, otherwise));
+        Arrays.fill(same, integer(name, otherwise));
         return same;
     }
 

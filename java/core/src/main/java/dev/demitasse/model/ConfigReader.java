@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.ScanShape;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 import java.util.List;
@@ -12,7 +13,6 @@ final class ConfigReader {
     private static final int MAXIMUM_USED_EXPERTS = 256;
     private static final int MAXIMUM_KERNEL = 16;
     private static final int MAXIMUM_STATE_HEADS = 1024;
-    private static final int MAXIMUM_LAYER_INPUT = 1 << 14;
 
     private final ArchitectureKeys keys;
     private final Traits traits;
@@ -37,6 +37,11 @@ final class ConfigReader {
         float residualScale = residualScale();
         float embeddingScale = keys.factor("embedding_scale", traits.scaledEmbedding ? (float) Math.sqrt(hidden) : 1);
         float logitScale = keys.factor("logit_scale", 1);
+        if (reader.headDims[0] != reader.headDims[1] && !traits.unscaledAttention) {
+            throw new UnsupportedModelException("Heads of layers with a window have " + reader.headDims[1]
+                    + " elements, those of others " + reader.headDims[0] + "; such models of the architecture \""
+                    + keys.architecture().key() + "\" are not supported.");
+        }
         double scaledDim = layerCount == traits.hiddenScaledLayers ? (double) hidden / heads : reader.headDims[0];
         return new ModelConfig(
                 keys.architecture(),
@@ -53,7 +58,7 @@ final class ConfigReader {
                 embeddingScale / residualScale,
                 traits.dividedLogits ? 1 / logitScale : logitScale,
                 routing(),
-                keys.optional("embedding_length_per_layer_input", 0, MAXIMUM_LAYER_INPUT),
+                keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount),
                 layers,
                 skipped,
                 reader.ropes,
@@ -66,9 +71,12 @@ final class ConfigReader {
         }
         if (traits.recurrent == Layer.Mixing.SHORT_CONVOLUTION) {
             int kernel = keys.bounded("shortconv.l_cache", 2, MAXIMUM_KERNEL);
-            return new Recurrent(layers, hidden, kernel, 0, 0, 0, false);
+            return new Recurrent(layers, hidden, kernel, 0, 0, 0, 0, false);
         }
         int kernel = keys.bounded("ssm.conv_kernel", 2, MAXIMUM_KERNEL);
+        if (traits.recurrent == Layer.Mixing.MAMBA) {
+            return mamba(layers, kernel);
+        }
         int headDim = keys.bounded("ssm.state_size", 1, DeltaShape.MOST_HEAD_DIM);
         int keyHeads = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
         int heads = keys.bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
@@ -79,7 +87,23 @@ final class ConfigReader {
             throw keys.bad("ssm.inner_size", "is not " + heads + " heads of " + headDim);
         }
         int channels = (2 * keyHeads + heads) * headDim;
-        return new Recurrent(layers, channels, kernel, keyHeads, heads, headDim, traits.groupedValueHeads);
+        return new Recurrent(layers, channels, kernel, keyHeads, heads, headDim, headDim, traits.groupedValueHeads);
+    }
+
+    private Recurrent mamba(int layers, int kernel) {
+        int state = keys.bounded("ssm.state_size", 1, ScanShape.MOST_DIM);
+        int groups = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
+        int heads = keys.bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
+        if (heads % groups != 0) {
+            throw keys.bad("ssm.time_step_rank", "is " + heads + ", no multiple of " + groups + " groups");
+        }
+        int inner = keys.bounded("ssm.inner_size", 1, ArchitectureKeys.MAXIMUM_WIDTH);
+        if (inner % heads != 0 || inner / heads > ScanShape.MOST_DIM) {
+            throw keys.bad(
+                    "ssm.inner_size",
+                    "is " + inner + ", which are not " + heads + " heads of 1 to " + ScanShape.MOST_DIM + " elements");
+        }
+        return new Recurrent(layers, inner + 2 * groups * state, kernel, groups, heads, inner / heads, state, true);
     }
 
     private @Nullable Routing routing() {

@@ -94,8 +94,13 @@ final class ExpertLayer implements AutoCloseable {
             rows[at[place]] = place / used;
         }
         device.gatherRows(x, hidden, rows, inputs);
-        device.groupedLinear(inputs, starts, layer.gates().to(gate), layer.ups().to(up));
-        device.gatedActivation(activation, gate, up, (long) places * layer.width(), gate);
+        FeedForward.ExpertMatrices gates = layer.gates();
+        if (gates == null) {
+            device.groupedLinear(inputs, starts, layer.ups().to(up));
+        } else {
+            device.groupedLinear(inputs, starts, gates.to(gate), layer.ups().to(up));
+        }
+        device.gatedActivation(activation, gates == null ? up : gate, up, (long) places * layer.width(), gate);
         device.groupedLinear(gate, starts, layer.downs().to(outputs));
         results = read(outputs, places * hidden, results);
         sums = sums.length < count * hidden ? new float[count * hidden] : sums;

@@ -11,10 +11,16 @@ sealed interface FeedForward {
     /**
      * {@code down(activation(gate x) * (up x))}.
      *
+     * @param gate null where {@code up} is its own gate
      * @param rotatedInput whether its input is rotated before it meets {@code gate} and {@code up}
      * @param rotatedProduct whether the product is rotated before it meets {@code down}
      */
-    record Dense(LinearWeight gate, LinearWeight up, LinearWeight down, boolean rotatedInput, boolean rotatedProduct)
+    record Dense(
+            @Nullable LinearWeight gate,
+            LinearWeight up,
+            LinearWeight down,
+            boolean rotatedInput,
+            boolean rotatedProduct)
             implements FeedForward {
         @Override
         public int width() {
@@ -57,6 +63,7 @@ sealed interface FeedForward {
      * @param router rows experts
      * @param routerBias of it
      * @param bias added where they are chosen; empty for none
+     * @param gates null where {@code ups} are their own gates
      * @param scales multiply the weights of the experts that are chosen, one an expert; empty for none
      * @param shared the one that each token has, with weight 1 or that of its gate
      * @param sharedGate one row: the logit of the shared expert's weight, as its logistic function
@@ -67,7 +74,7 @@ sealed interface FeedForward {
             @Nullable Buffer routerBias,
             float[] bias,
             float[] scales,
-            ExpertMatrices gates,
+            @Nullable ExpertMatrices gates,
             ExpertMatrices ups,
             ExpertMatrices downs,
             @Nullable Dense shared,

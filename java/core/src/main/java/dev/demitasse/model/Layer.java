@@ -10,7 +10,7 @@ package dev.demitasse.model;
  * @param window positions that its attention sees, 0 for all
  * @param queryRope which of {@link ModelConfig#ropes} rotates its queries, or {@link #NO_ROPE}
  * @param keyRope which of them rotates its keys, or {@link #NO_ROPE}
- * @param feedForward inner width of its feed-forward layer, where that has no experts
+ * @param feedForward inner width of its feed-forward layer, where that has no experts; 0 where there is none
  */
 public record Layer(
         Mixing mixing, int cache, int store, boolean appends, int window, int queryRope, int keyRope, int feedForward) {
@@ -24,6 +24,10 @@ public record Layer(
         /** A gated delta net, with a state. */
         DELTA_NET,
         /** A gated short convolution, with a state. */
-        SHORT_CONVOLUTION
+        SHORT_CONVOLUTION,
+        /** A selective state space (Mamba 2). */
+        MAMBA,
+        /** Nothing: the layer is a feed-forward layer alone. */
+        NONE
     }
 }

@@ -62,10 +62,12 @@ final class LayerReader {
     private Layer.Mixing[] mixings() {
         boolean[] recurrent = traits.attentionPeriod > 0 ? listedRecurrent() : new boolean[blocks];
         int[] kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
+        int[] widths = keys.perBlock("feed_forward_length", blocks, 0);
         Layer.Mixing[] all = new Layer.Mixing[count];
         for (int layer = 0; layer < count; layer++) {
             boolean other = traits.attentionPeriod > 0 ? recurrent[layer] : kvHeads[layer] == 0;
-            all[layer] = other ? traits.recurrent : Layer.Mixing.ATTENTION;
+            boolean none = other && traits.oneBranch && widths[layer] > 0;
+            all[layer] = none ? Layer.Mixing.NONE : other ? traits.recurrent : Layer.Mixing.ATTENTION;
         }
         if (!Arrays.asList(all).contains(Layer.Mixing.ATTENTION)) {
             throw new UnsupportedModelException(
@@ -97,7 +99,7 @@ final class LayerReader {
     /** Layers with a state. */
     int recurrentLayers() {
         return (int) Arrays.stream(mixings)
-                .filter(mixing -> mixing != Layer.Mixing.ATTENTION)
+                .filter(mixing -> mixing != Layer.Mixing.ATTENTION && mixing != Layer.Mixing.NONE)
                 .count();
     }
 
@@ -109,8 +111,12 @@ final class LayerReader {
     List<Layer> read(RopeFrequencies[] kinds) {
         int window = Math.max(0, keys.integer("attention.sliding_window", 0));
         boolean[] windowed = windowed(window);
+        if (traits.windowRequired
+                && (window < 1 || !keys.has("attention.sliding_window_pattern") && traits.windowPeriod == 0)) {
+            throw keys.bad("attention.sliding_window", "and its pattern are missing; models of this family have them");
+        }
         int[] kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
-        int[] widths = keys.perBlock("feed_forward_length", blocks, -1);
+        int[] widths = keys.perBlock("feed_forward_length", blocks, 0);
         float temperature = keys.number("attention.temperature_scale", 0);
         RopeFrequencies[] queryKinds = kinds.clone();
         for (int i = 0; temperature != 0 && i < kinds.length; i++) {
@@ -128,7 +134,9 @@ final class LayerReader {
                 throw new UnsupportedModelException("Queries of layer " + layer
                         + " have a temperature, and are not rotated as a whole; such models are not supported.");
             }
-            if (mixings[layer] != Layer.Mixing.ATTENTION) {
+            if (mixings[layer] == Layer.Mixing.NONE) {
+                rotates = false;
+            } else if (mixings[layer] != Layer.Mixing.ATTENTION) {
                 storeOf[layer] = recurrent++;
             } else if (layer < own) {
                 cacheOf[layer] = cache(layer, kvHeads[layer], headDims[kind]);
@@ -152,16 +160,17 @@ final class LayerReader {
     }
 
     private int width(int width) {
-        if (width < 1 || width > ArchitectureKeys.MAXIMUM_WIDTH) {
+        if (width < 0 || width > ArchitectureKeys.MAXIMUM_WIDTH) {
             throw keys.bad(
                     "feed_forward_length",
-                    "is " + width + "; 1 to " + ArchitectureKeys.MAXIMUM_WIDTH + " are possible");
+                    "is " + width + "; 0 to " + ArchitectureKeys.MAXIMUM_WIDTH + " are possible");
         }
         return width;
     }
 
     private boolean rotates(int layer, boolean anyWindow, boolean windowed) {
-        boolean any = !traits.ropeSwitch || keys.metadata().bool(keys.key("rope.scaling.finetuned"), true);
+        boolean any = !traits.noRope
+                && (!traits.ropeSwitch || keys.metadata().bool(keys.key("rope.scaling.finetuned"), true));
         boolean none = traits.noRopePeriod > 0 && (layer + 1) % traits.noRopePeriod == 0;
         return any && !none && (windowed || !traits.ropeInWindowsOnly || !anyWindow);
     }
@@ -217,7 +226,7 @@ final class LayerReader {
         boolean[] windowed = new boolean[count];
         boolean @Nullable [] listed =
                 keys.metadata().isArray(key) ? keys.metadata().booleans(key) : null;
-        if (listed != null && listed.length != count) {
+        if (listed != null && listed.length != count && listed.length != blocks) {
             throw keys.bad(name, "has " + listed.length + " entries for " + count + " layers");
         }
         int period = traits.windowPeriod;

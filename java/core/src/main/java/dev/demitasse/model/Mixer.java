@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.ScanWeights;
 import org.jspecify.annotations.Nullable;
 
 /** What mixes the positions of a sequence in a transformer block. */
@@ -58,6 +59,27 @@ sealed interface Mixer {
             Buffer convolution,
             Buffer decayBias,
             Buffer decayRate,
+            Buffer norm,
+            LinearWeight output)
+            implements Mixer {}
+
+    /**
+     * A selective state space (Mamba 2, {@link dev.demitasse.device.Device#selectiveScan}): its values, B and C go
+     * through a causal convolution; what it returns is gated, then normalized.
+     *
+     * @param gate rows heads × headDim: of what multiplies what is returned
+     * @param input rows values, B and C
+     * @param steps rows heads
+     * @param convolution kernel × channels
+     * @param norm RMS norm of a row's groups: groups × (heads × headDim / groups)
+     */
+    record Mamba(
+            LinearWeight gate,
+            LinearWeight input,
+            LinearWeight steps,
+            Buffer convolution,
+            @Nullable Buffer convolutionBias,
+            ScanWeights weights,
             Buffer norm,
             LinearWeight output)
             implements Mixer {}

@@ -106,6 +106,14 @@ public record ModelConfig(
         return routing != null;
     }
 
+    /**
+     * Whether channels of a norm's or a matrix's result are read by more than the matrices behind it: in parallel
+     * blocks, and where values are normalized.
+     */
+    public boolean sharesInputs() {
+        return architecture.traits().parallel || architecture.traits().normalizedValues;
+    }
+
     /** Layers that see a window only. */
     public int windowedLayers() {
         return (int) layers.stream().filter(layer -> layer.window() > 0).count();

@@ -2,18 +2,20 @@ package dev.demitasse.model;
 
 /**
  * The layers of a model that keep a state of a fixed size for each sequence, instead of keys and values of every
- * position: causal convolutions, and the matrices of gated delta nets. A state cannot be cut back to an earlier
- * position.
+ * position: causal convolutions, and the matrices of gated delta nets and of selective state spaces. A state cannot be
+ * cut back to an earlier position.
  *
  * @param layers how many there are
  * @param channels of the convolution
  * @param kernel positions that it sees, the row's own included
- * @param keyHeads heads of a delta net's queries and keys; 0 where there is none
+ * @param keyHeads heads of queries and keys, of a state space: groups of B and C; 0 where there is none
  * @param heads of its values
  * @param headDim elements of a head
+ * @param stateDim elements of a head's keys: a state has {@code stateDim} × {@code headDim} numbers a head
  * @param grouped whether neighboring heads of values share keys, else those that are {@code keyHeads} apart
  */
-public record Recurrent(int layers, int channels, int kernel, int keyHeads, int heads, int headDim, boolean grouped) {
+public record Recurrent(
+        int layers, int channels, int kernel, int keyHeads, int heads, int headDim, int stateDim, boolean grouped) {
     /** Numbers that a sequence's convolution keeps in a layer. */
     public long convolutionElements() {
         return (kernel - 1L) * channels;
@@ -21,7 +23,7 @@ public record Recurrent(int layers, int channels, int kernel, int keyHeads, int 
 
     /** Numbers that a sequence's matrices have in a layer. */
     public long matrixElements() {
-        return (long) heads * headDim * headDim;
+        return (long) heads * headDim * stateDim;
     }
 
     /** Bytes of a sequence's state, and of one that is saved. */

@@ -6,9 +6,11 @@ import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Projection;
+import dev.demitasse.device.ScanShape;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Computes layers with a state, and keeps the states: in each of these layers a slot for each sequence, whose number is
@@ -26,7 +28,7 @@ final class RecurrentLayer implements AutoCloseable {
     private final Buffer alpha; // rows × heads
     private final Buffer attended; // rows × heads × headDim
     private final List<Buffer> convolutions = new ArrayList<>(); // a layer's: slots × (kernel - 1) × channels
-    private final List<Buffer> matrices = new ArrayList<>(); // a layer's: slots × heads × headDim × headDim
+    private final List<Buffer> matrices = new ArrayList<>(); // a layer's: slots × heads × stateDim × headDim
     private final List<Buffer> savedConvolutions = new ArrayList<>(); // the same, as they were when they were saved
     private final List<Buffer> savedMatrices = new ArrayList<>();
     private final List<Buffer> owned = new ArrayList<>();
@@ -83,7 +85,7 @@ final class RecurrentLayer implements AutoCloseable {
                 new Projection(layer.gate(), null, gate),
                 new Projection(layer.beta(), null, beta),
                 new Projection(layer.alpha(), null, alpha));
-        convolve(layer.convolution(), true, store, mixed, rows);
+        convolve(layer.convolution(), null, true, store, mixed, rows);
         DeltaShape delta = new DeltaShape(shape.keyHeads(), shape.heads(), shape.headDim(), shape.grouped(), epsilon);
         device.deltaRule(
                 convolved,
@@ -97,6 +99,30 @@ final class RecurrentLayer implements AutoCloseable {
                 attended);
         device.rmsNorm(attended, layer.norm(), count * shape.heads(), shape.headDim(), epsilon, attended);
         device.gatedActivation(Gate.SILU, gate, attended, (long) count * delta.values(), attended);
+        device.linear(attended, count, new Projection(layer.output(), null, out));
+    }
+
+    /**
+     * A selective state space.
+     *
+     * @param store which of the states
+     * @param x rows × hidden
+     * @param out receives rows × hidden
+     */
+    void run(Mixer.Mamba layer, int store, Buffer x, BatchRows rows, Buffer out) {
+        int count = rows.count();
+        device.linear(
+                x,
+                count,
+                new Projection(layer.gate(), null, gate),
+                new Projection(layer.input(), null, mixed),
+                new Projection(layer.steps(), null, alpha));
+        convolve(layer.convolution(), layer.convolutionBias(), true, store, mixed, rows);
+        int groups = shape.keyHeads();
+        ScanShape scan = new ScanShape(groups, shape.heads(), shape.headDim(), shape.stateDim());
+        device.selectiveScan(convolved, alpha, layer.weights(), scan, matrices.get(store), rows, attended);
+        device.gatedActivation(Gate.SILU, gate, attended, (long) count * scan.values(), attended);
+        device.rmsNorm(attended, layer.norm(), groups, count * groups, scan.values() / groups, epsilon, attended);
         device.linear(attended, count, new Projection(layer.output(), null, out));
     }
 
@@ -117,14 +143,14 @@ final class RecurrentLayer implements AutoCloseable {
                 new Projection(layer.after(), null, out),
                 new Projection(layer.value(), null, mixed));
         device.gatedActivation(Gate.IDENTITY, gate, mixed, elements, mixed);
-        convolve(layer.convolution(), false, store, mixed, rows);
+        convolve(layer.convolution(), null, false, store, mixed, rows);
         device.gatedActivation(Gate.IDENTITY, out, convolved, elements, convolved);
         device.linear(convolved, count, new Projection(layer.output(), null, out));
     }
 
-    private void convolve(Buffer weight, boolean silu, int store, Buffer x, BatchRows rows) {
+    private void convolve(Buffer weight, @Nullable Buffer bias, boolean silu, int store, Buffer x, BatchRows rows) {
         Buffer state = convolutions.get(store);
-        device.convolve(x, weight, shape.channels(), shape.kernel(), silu, state, rows, convolved);
+        device.convolve(x, weight, bias, shape.channels(), shape.kernel(), silu, state, rows, convolved);
     }
 
     /** Keeps a sequence's state as it is now. */
@@ -149,7 +175,7 @@ final class RecurrentLayer implements AutoCloseable {
             int elements = Math.toIntExact(shape.convolutionElements());
             device.gatherRows(convolution.get(layer), elements, new int[] {slot}, toConvolution.get(layer), slot);
             if (heads > 0) {
-                int of = shape.headDim() * shape.headDim();
+                int of = shape.headDim() * shape.stateDim();
                 device.gatherRows(matrix.get(layer), of, rows, toMatrix.get(layer), slot * heads);
             }
         }

@@ -31,6 +31,9 @@ final class Traits {
     boolean normalizedValues;
     boolean layerNorm;
     boolean parallel;
+    boolean noRope;
+    boolean oneBranch;
+    boolean windowRequired;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -165,6 +168,39 @@ final class Traits {
     /** The feed-forward layer has the mixer's input, and both are added to the residual stream. */
     Traits parallel() {
         parallel = true;
+        return this;
+    }
+
+    /** A file that does not say what windows there are is not complete. */
+    Traits windowRequired() {
+        windowRequired = true;
+        return this;
+    }
+
+    /** No layer has RoPE. */
+    Traits noRope() {
+        noRope = true;
+        return this;
+    }
+
+    /** Layers without heads of keys and values are selective state spaces (Mamba 2). */
+    Traits mamba() {
+        recurrent = Layer.Mixing.MAMBA;
+        return this;
+    }
+
+    /**
+     * A layer has a mixer or a feed-forward layer, and {@code attn_norm} before it: the latter where it has no heads of
+     * keys and values, and {@code feed_forward_length} is above 0.
+     */
+    Traits oneBranch() {
+        oneBranch = true;
+        return this;
+    }
+
+    /** Feed-forward layers have no gate: their activation is the square of ReLU. */
+    Traits squaredRelu() {
+        gate = Gate.RELU;
         return this;
     }
 

@@ -308,13 +308,18 @@ public final class Transformer implements AutoCloseable {
                     case ATTENTION -> "attention";
                     case DELTA_NET -> "the delta net";
                     case SHORT_CONVOLUTION -> "the short convolution";
+                    case MAMBA -> "the state space";
+                    case NONE -> "nothing";
                 };
                 return mixer + " in layer " + layer;
             }
             feedForward(layer, 1);
-            addInput(layer, 1);
             if (!finiteResidual()) {
                 return "the feed-forward part of layer " + layer;
+            }
+            addInput(layer, 1);
+            if (!finiteResidual()) {
+                return "the input of layer " + layer;
             }
         }
         return "the output matrix";
@@ -334,10 +339,15 @@ public final class Transformer implements AutoCloseable {
     private void mix(int layer, BatchRows rows, List<KvStore> caches) {
         Weights.Block block = weights.block(layer);
         Layer shape = config.layers().get(layer);
+        Mixer mixer = block.mixer();
+        if (mixer == null) {
+            return;
+        }
         Buffer input = normalized(block.mixerNorm(), rows.count());
-        switch (block.mixer()) {
+        switch (mixer) {
             case Mixer.Attention attention -> attention(attention, shape, input, rows, caches.get(shape.cache()));
             case Mixer.DeltaNet net -> Objects.requireNonNull(recurrent).run(net, shape.store(), input, rows, branch);
+            case Mixer.Mamba mamba -> Objects.requireNonNull(recurrent).run(mamba, shape.store(), input, rows, branch);
             case Mixer.ShortConvolution convolution ->
                 Objects.requireNonNull(recurrent).run(convolution, shape.store(), input, rows, branch);
         }
@@ -397,9 +407,13 @@ public final class Transformer implements AutoCloseable {
 
     private void feedForward(int layer, int count) {
         Weights.Block block = weights.block(layer);
+        FeedForward feedForward = block.feedForward();
+        if (feedForward == null) {
+            return;
+        }
         boolean parallel = config.architecture().traits().parallel; // its input is that of the mixer
         Buffer input = parallel ? normed : normalized(block.feedForwardNorm(), count);
-        switch (block.feedForward()) {
+        switch (feedForward) {
             case FeedForward.Dense dense -> dense(dense, input, count, branch);
             case FeedForward.Experts mixture -> mixture(mixture, input, count);
             case FeedForward.DenseAndExperts both -> denseAndExperts(both, input, count);
@@ -442,8 +456,12 @@ public final class Transformer implements AutoCloseable {
 
     private void dense(FeedForward.Dense layer, Buffer input, int count, Buffer out) {
         rotate(layer.rotatedInput(), input, count, config.hidden());
-        device.linear(input, count, new Projection(layer.gate(), null, gate), new Projection(layer.up(), null, up));
-        device.gatedActivation(config.gate(), gate, up, (long) count * layer.width(), gate);
+        List<Projection> projections = new ArrayList<>();
+        project(projections, layer.gate(), null, gate);
+        project(projections, layer.up(), null, up);
+        device.linear(input, count, projections.toArray(Projection[]::new));
+        Buffer gating = layer.gate() == null ? up : gate;
+        device.gatedActivation(config.gate(), gating, up, (long) count * layer.width(), gate);
         rotate(layer.rotatedProduct(), gate, count, layer.width());
         device.linear(gate, count, new Projection(layer.down(), null, out));
     }

@@ -9,14 +9,13 @@ final class UnsupportedArchitectures {
     /** What is missing, and the nearest family that works. */
     private record Needs(String what, Architecture nearest) {}
 
-    private static final Needs MAMBA = new Needs("state-space layers (Mamba 2)", Architecture.GRANITE);
     private static final Needs LATENT = new Needs("latent attention (MLA)", Architecture.QWEN3MOE);
     private static final Needs ENCODER = new Needs("an encoder, which generates no text", Architecture.QWEN3);
 
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
-            Map.entry("granitehybrid", MAMBA),
-            Map.entry("nemotron_h", MAMBA),
-            Map.entry("nemotron_h_moe", MAMBA),
+            Map.entry(
+                    "falcon-h1", new Needs("attention and state spaces beside each other", Architecture.GRANITEHYBRID)),
+            Map.entry("mamba2", new Needs("layers without any attention", Architecture.GRANITEHYBRID)),
             Map.entry("deepseek2", LATENT),
             Map.entry("glm-dsa", LATENT),
             Map.entry("gemma3n", new Needs("several residual streams (AltUp)", Architecture.GEMMA4)),

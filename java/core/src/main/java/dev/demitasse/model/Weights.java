@@ -2,10 +2,13 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
+import dev.demitasse.device.Gate;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -28,10 +31,10 @@ public final class Weights implements AutoCloseable {
      */
     record Block(
             @Nullable Buffer mixerNorm,
-            Mixer mixer,
+            @Nullable Mixer mixer,
             @Nullable Buffer postMixerNorm,
             @Nullable Buffer feedForwardNorm,
-            FeedForward feedForward,
+            @Nullable FeedForward feedForward,
             @Nullable Buffer postFeedForwardNorm,
             InputLayer.@Nullable Parts input,
             float outputScale) {}
@@ -119,16 +122,19 @@ public final class Weights implements AutoCloseable {
 
     private Block block(String p, ModelConfig config, Layer layer) {
         Traits traits = config.architecture().traits();
-        BlockNorms norms = norms(p, config.hidden(), traits);
+        BlockNorms norms = norms(p, config.hidden(), traits, layer);
         Mixer mixer = switch (layer.mixing()) {
             case ATTENTION -> attention(p, config, layer, norms.mixer != null && !traits.parallel);
             case DELTA_NET -> deltaNet(p, config.hidden(), recurrent(config));
+            case MAMBA -> mamba(p, config.hidden(), recurrent(config));
+            case NONE -> null;
             case SHORT_CONVOLUTION -> shortConvolution(p + "shortconv.", config.hidden(), recurrent(config));
         };
-        FeedForward feedForward = feedForward(p, config, layer.feedForward());
+        FeedForward feedForward =
+                traits.oneBranch && layer.feedForward() == 0 ? null : feedForward(p, config, layer.feedForward());
         ModelTensors.requireNotRotated(
                 p + "ffn_up",
-                norms.feedForward == null && feedForward instanceof FeedForward.Dense dense && dense.rotatedInput());
+                norms.feedForward == null && feedForward != null && rotatesInput(feedForward.ofAllTokens()));
         float[] scale = tensors.numbers(p + "layer_output_scale.weight", 1);
         return new Block(
                 norms.mixer,
@@ -139,6 +145,10 @@ public final class Weights implements AutoCloseable {
                 norms.postFeedForward,
                 config.layerInput() == 0 ? null : layerInput(p, config.layerInput(), config.hidden()),
                 scale.length == 0 ? 1 : scale[0]);
+    }
+
+    private static boolean rotatesInput(FeedForward.@Nullable Dense dense) {
+        return dense != null && dense.rotatedInput();
     }
 
     private static Recurrent recurrent(ModelConfig config) {
@@ -183,7 +193,10 @@ public final class Weights implements AutoCloseable {
         Iterator<LinearWeight> matrices = List.of(input.matrices()).iterator();
         ModelTensors.Parts output = tensors.part(p + "attn_output", hidden, queries);
         if (!layer.appends()) { // files may have what is not used
-            tensors.skip(p + "attn_k.weight", p + "attn_v.weight", p + "attn_k_norm.weight");
+            tensors.skip(p + "attn_k_norm.weight");
+            for (String name : List.of(p + "attn_k", p + "attn_v")) {
+                tensors.skip(name + ".weight", RotatedColumns.name(name + ".weight"), name + ".scale");
+            }
         }
         return new Mixer.Attention(
                 query == null ? matrices.next() : query,
@@ -191,7 +204,7 @@ public final class Weights implements AutoCloseable {
                 layer.appends() ? matrices.next() : null,
                 layer.appends() ? tensors.optional(p + "attn_k.bias", keys) : null,
                 matrices.hasNext() ? matrices.next() : null,
-                layer.appends() ? tensors.optional(p + "attn_v.bias", keys) : null,
+                layer.appends() && !keysAreValues ? tensors.optional(p + "attn_v.bias", keys) : null,
                 tensors.headNorm(p + "attn_q_norm.weight", headDim, config.heads()),
                 layer.appends() ? tensors.headNorm(p + "attn_k_norm.weight", headDim, kvHeads) : null,
                 layer.appends() && traits.normalizedValues ? tensors.plainNorm(headDim) : null,
@@ -225,6 +238,25 @@ public final class Weights implements AutoCloseable {
                 tensors.matrix(p + "ssm_out.weight", hidden, values));
     }
 
+    private Mixer.Mamba mamba(String p, int hidden, Recurrent shape) {
+        int heads = shape.heads();
+        int values = heads * shape.headDim();
+        int channels = shape.channels();
+        LinearWeight[] parts = tensors.slices(p + "ssm_in.weight", new int[] {values, channels, heads}, hidden);
+        return new Mixer.Mamba(
+                parts[0],
+                parts[1],
+                parts[2],
+                tensors.transposed(p + "ssm_conv1d.weight", channels, shape.kernel()),
+                tensors.optional(p + "ssm_conv1d.bias", channels),
+                new ScanWeights(
+                        tensors.vector(p + "ssm_dt.bias", heads),
+                        tensors.vector(p + "ssm_a", heads),
+                        tensors.vector(p + "ssm_d", heads)),
+                tensors.vector(p + "ssm_norm.weight", values),
+                tensors.matrix(p + "ssm_out.weight", hidden, values));
+    }
+
     private Mixer.ShortConvolution shortConvolution(String p, int hidden, Recurrent shape) {
         LinearWeight[] parts = tensors.slices(p + "in_proj.weight", new int[] {hidden, hidden, hidden}, hidden);
         return new Mixer.ShortConvolution(
@@ -239,18 +271,29 @@ public final class Weights implements AutoCloseable {
         int hidden = config.hidden();
         String router = p + "ffn_gate_inp.weight";
         String routerScale = p + "ffn_gate_inp.scale";
+        boolean gated = config.gate() != Gate.RELU;
+        boolean isDense = !tensors.has(router) || tensors.has(p + "post_ffw_norm_1.weight");
+        if (isDense && width < 1) {
+            throw new ModelFormatException(
+                    "\"" + config.architecture().key() + ".feed_forward_length\" is missing or 0," + " and \"" + p
+                            + "\" has a dense feed-forward layer; the file is not a complete model.");
+        }
         if (!tensors.has(router)) {
-            return dense(p, "", hidden, width);
+            return dense(p, "", hidden, width, gated);
         }
         Routing routing = config.routing();
         if (routing == null) {
             throw new ModelFormatException("Tensor \"" + router + "\" chooses experts; the hyperparameters have none.");
         }
-        FeedForward.Experts experts = experts(p, routing, hidden);
-        if (!tensors.has(routerScale)) {
+        FeedForward.Experts experts = experts(p, routing, hidden, gated);
+        if (!isDense) {
             return experts;
         }
-        FeedForward.Dense dense = dense(p, "", hidden, width);
+        if (experts.shared() != null) {
+            throw new UnsupportedModelException("Layer \"" + p + "\" has a dense layer and experts beside each other,"
+                    + " and one expert for all tokens; such models are not supported.");
+        }
+        FeedForward.Dense dense = dense(p, "", hidden, width, gated);
         return new FeedForward.DenseAndExperts(
                 dense,
                 experts,
@@ -260,14 +303,14 @@ public final class Weights implements AutoCloseable {
                 tensors.vector(p + "post_ffw_norm_2.weight", hidden));
     }
 
-    private FeedForward.Experts experts(String p, Routing routing, int hidden) {
+    private FeedForward.Experts experts(String p, Routing routing, int hidden, boolean gated) {
         int count = routing.experts();
         LinearWeight chooser = tensors.matrix(p + "ffn_gate_inp.weight", count, hidden);
         boolean fused = tensors.has(p + "ffn_gate_up_exps.weight");
         String gate = p + (fused ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight");
         String up = fused ? gate : p + "ffn_up_exps.weight";
         int parts = fused ? 2 : 1;
-        int width = tensors.rowsOfEach(gate, count) / parts;
+        int width = tensors.rowsOfEach(up, count) / parts;
         boolean shared = tensors.has(p + "ffn_up_shexp.weight");
         String sharedGate = p + "ffn_gate_inp_shexp.weight";
         return new FeedForward.Experts(
@@ -276,21 +319,29 @@ public final class Weights implements AutoCloseable {
                 tensors.optional(p + "ffn_gate_inp.bias", count),
                 tensors.numbers(p + "exp_probs_b.bias", count),
                 tensors.scales(p + "ffn_down_exps.weight", count),
-                new FeedForward.ExpertMatrices(
-                        tensors.experts(gate, count, 0, parts, width, hidden),
-                        tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
+                !gated
+                        ? null
+                        : new FeedForward.ExpertMatrices(
+                                tensors.experts(gate, count, 0, parts, width, hidden),
+                                tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
                 new FeedForward.ExpertMatrices(
                         tensors.experts(up, count, parts - 1, parts, width, hidden),
                         tensors.expertBiases(p + "ffn_up_exps.bias", count, width)),
                 new FeedForward.ExpertMatrices(
                         tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, hidden, width),
                         tensors.expertBiases(p + "ffn_down_exps.bias", count, hidden)),
-                shared ? shared(p, hidden) : null,
+                shared ? shared(p, hidden, gated) : null,
                 shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, hidden) : null);
     }
 
-    private FeedForward.Dense dense(String p, String suffix, int hidden, int width) {
+    private FeedForward.Dense dense(String p, String suffix, int hidden, int width, boolean gated) {
         String up = p + "ffn_up" + suffix;
+        if (!gated) {
+            ModelTensors.Parts alone = tensors.part(up, width, hidden);
+            ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
+            return new FeedForward.Dense(
+                    null, alone.matrices()[0], down.matrices()[0], alone.rotated(), down.rotated());
+        }
         ModelTensors.Parts input =
                 tensors.parts(new String[] {p + "ffn_gate" + suffix, up}, up, new int[] {width, width}, hidden);
         ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
@@ -299,8 +350,8 @@ public final class Weights implements AutoCloseable {
     }
 
     /** The expert that all tokens have; what it is given goes to others too, and is not rotated. */
-    private FeedForward.Dense shared(String p, int hidden) {
-        FeedForward.Dense shared = dense(p, "_shexp", hidden, tensors.rowsOfEach(p + "ffn_up_shexp.weight", 1));
+    private FeedForward.Dense shared(String p, int hidden, boolean gated) {
+        FeedForward.Dense shared = dense(p, "_shexp", hidden, tensors.rowsOfEach(p + "ffn_up_shexp.weight", 1), gated);
         ModelTensors.requireNotRotated(p + "ffn_up_shexp", shared.rotatedInput());
         return shared;
     }
@@ -309,8 +360,15 @@ public final class Weights implements AutoCloseable {
      * Which norms there are, by which tensors there are: a norm after attention is the one before the feed-forward
      * layer where the file has none of that name and none after it.
      */
-    private BlockNorms norms(String p, int hidden, Traits traits) {
+    private BlockNorms norms(String p, int hidden, Traits traits, Layer layer) {
         Buffer mixer = tensors.optional(p + "attn_norm.weight", hidden);
+        if (traits.parallel && mixer != null) {
+            return new BlockNorms(mixer, null, null, null); // others are tensors that nobody uses
+        }
+        if (traits.oneBranch && mixer != null && (layer.mixing() == Layer.Mixing.NONE || layer.feedForward() == 0)) {
+            boolean mixes = layer.mixing() != Layer.Mixing.NONE;
+            return new BlockNorms(mixes ? mixer : null, null, mixes ? null : mixer, null);
+        }
         Buffer postMixer = tensors.optional(p + "post_attention_norm.weight", hidden);
         Buffer feedForward = tensors.optional(p + "ffn_norm.weight", hidden);
         Buffer postFeedForward = tensors.optional(p + "post_ffw_norm.weight", hidden);
@@ -321,7 +379,7 @@ public final class Weights implements AutoCloseable {
         if (mixer == null && (postMixer == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "attn_norm.weight");
         }
-        if (feedForward == null && !traits.parallel && (postFeedForward == null || !traits.postNormsOnly)) {
+        if (feedForward == null && (postFeedForward == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "ffn_norm.weight");
         }
         return new BlockNorms(mixer, postMixer, feedForward, postFeedForward);
@@ -331,16 +389,22 @@ public final class Weights implements AutoCloseable {
     int denseWidth() {
         int widest = 1;
         for (Block block : blocks) {
-            FeedForward.Dense dense = block.feedForward().ofAllTokens();
+            FeedForward feedForward = block.feedForward();
+            FeedForward.Dense dense = feedForward == null ? null : feedForward.ofAllTokens();
             widest = Math.max(widest, dense == null ? 0 : dense.width());
         }
         return widest;
     }
 
+    private static FeedForward.@Nullable Experts chosen(Block block) {
+        FeedForward feedForward = block.feedForward();
+        return feedForward == null ? null : feedForward.chosen();
+    }
+
     /** The widest inner row of an expert that is chosen, 0 where there are none. */
     int expertWidth() {
         return blocks.stream()
-                .map(block -> block.feedForward().chosen())
+                .map(Weights::chosen)
                 .filter(Objects::nonNull)
                 .mapToInt(FeedForward::width)
                 .max()
@@ -371,9 +435,10 @@ public final class Weights implements AutoCloseable {
     public long bytesPerToken() {
         long others = 0;
         for (Block block : blocks) {
-            FeedForward.Experts layer = block.feedForward().chosen();
+            FeedForward.Experts layer = chosen(block);
             if (layer != null) {
                 long experts = Stream.of(layer.gates(), layer.ups(), layer.downs())
+                        .filter(Objects::nonNull)
                         .flatMap(matrices -> matrices.weights().stream())
                         .mapToLong(LinearWeight::bytes)
                         .sum();

@@ -18,6 +18,8 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
@@ -99,7 +101,7 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
         MemorySegment in = floats(x);
         MemorySegment w = floats(weight);
         MemorySegment target = floats(out);
@@ -113,7 +115,8 @@ final class ReferenceDevice implements Device {
             boolean overflows = Float.isInfinite((float) sum);
             double factor = overflows ? Double.NaN : 1 / Math.sqrt(sum / columns + epsilon);
             for (int c = 0; c < columns; c++) {
-                double value = in.getAtIndex(JAVA_FLOAT, at + c) * factor * w.getAtIndex(JAVA_FLOAT, c);
+                double own = w.getAtIndex(JAVA_FLOAT, (long) (row % groups) * columns + c);
+                double value = in.getAtIndex(JAVA_FLOAT, at + c) * factor * own;
                 target.setAtIndex(JAVA_FLOAT, at + c, (float) value);
             }
         }
@@ -419,8 +422,18 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
-        ReferenceStates.convolve(floats(x), floats(weight), channels, kernel, silu, floats(state), rows, floats(out));
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        MemorySegment shift = bias == null ? null : floats(bias);
+        ReferenceStates.convolve(
+                floats(x), floats(weight), shift, channels, kernel, silu, floats(state), rows, floats(out));
     }
 
     @Override
@@ -439,6 +452,21 @@ final class ReferenceDevice implements Device {
     }
 
     @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        ReferenceStates.selectiveScan(
+                floats(x),
+                floats(steps),
+                floats(weights.bias()),
+                floats(weights.rate()),
+                floats(weights.skip()),
+                shape,
+                floats(state),
+                rows,
+                floats(out));
+    }
+
+    @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
         MemorySegment gates = floats(g);
         MemorySegment ups = floats(up);
@@ -451,6 +479,7 @@ final class ReferenceDevice implements Device {
                 case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
                 case SIGMOID -> 1 / (1 + Math.exp(-x));
                 case IDENTITY -> x;
+                case RELU -> Math.max(x, 0);
                 case CLAMPED_SWISH -> {
                     double most = Math.min(x, 7);
                     gated = Math.clamp(gated, -7.0, 7.0) + 1;

@@ -4,7 +4,9 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.ScanShape;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** Operations with a state for each sequence, row after row in FP64; states are FP32, as everywhere. */
 final class ReferenceStates {
@@ -13,6 +15,7 @@ final class ReferenceStates {
     static void convolve(
             MemorySegment x,
             MemorySegment weight,
+            @Nullable MemorySegment bias,
             int channels,
             int kernel,
             boolean silu,
@@ -24,7 +27,8 @@ final class ReferenceStates {
             long slot = (long) rows.pages()[row][0] * kept * channels;
             for (int c = 0; c < channels; c++) {
                 float current = x.getAtIndex(JAVA_FLOAT, (long) row * channels + c);
-                double sum = (double) weight.getAtIndex(JAVA_FLOAT, (long) kept * channels + c) * current;
+                double sum = bias == null ? 0 : bias.getAtIndex(JAVA_FLOAT, c);
+                sum += (double) weight.getAtIndex(JAVA_FLOAT, (long) kept * channels + c) * current;
                 for (int k = 0; k < kept; k++) {
                     long at = slot + (long) k * channels + c;
                     float before = rows.positions()[row] == 0 ? 0 : state.getAtIndex(JAVA_FLOAT, at);
@@ -80,6 +84,44 @@ final class ReferenceStates {
                     }
                     long target = ((long) row * shape.heads() + head) * dim + column;
                     out.setAtIndex(JAVA_FLOAT, target, (float) (sum / Math.sqrt(dim)));
+                }
+            }
+        }
+    }
+
+    static void selectiveScan(
+            MemorySegment x,
+            MemorySegment steps,
+            MemorySegment bias,
+            MemorySegment rate,
+            MemorySegment skip,
+            ScanShape shape,
+            MemorySegment state,
+            BatchRows rows,
+            MemorySegment out) {
+        int dim = shape.headDim();
+        int states = shape.stateDim();
+        for (int row = 0; row < rows.count(); row++) {
+            long of = (long) row * shape.columns();
+            for (int head = 0; head < shape.heads(); head++) {
+                long values = of + (long) head * dim;
+                long b = of + shape.values() + (long) shape.group(head) * states;
+                long c = b + (long) shape.groups() * states;
+                long at = (long) row * shape.heads() + head;
+                double step = softplus((double) steps.getAtIndex(JAVA_FLOAT, at) + bias.getAtIndex(JAVA_FLOAT, head));
+                double decay = Math.exp(rate.getAtIndex(JAVA_FLOAT, head) * step);
+                long matrix = ((long) rows.pages()[row][0] * shape.heads() + head) * states * dim;
+                for (int column = 0; column < dim; column++) {
+                    double value = x.getAtIndex(JAVA_FLOAT, values + column);
+                    double sum = skip.getAtIndex(JAVA_FLOAT, head) * value;
+                    for (int i = 0; i < states; i++) {
+                        long place = matrix + (long) i * dim + column;
+                        double before = rows.positions()[row] == 0 ? 0 : state.getAtIndex(JAVA_FLOAT, place);
+                        double after = decay * before + x.getAtIndex(JAVA_FLOAT, b + i) * (step * value);
+                        state.setAtIndex(JAVA_FLOAT, place, (float) after);
+                        sum += x.getAtIndex(JAVA_FLOAT, c + i) * after;
+                    }
+                    out.setAtIndex(JAVA_FLOAT, at * dim + column, (float) sum);
                 }
             }
         }

@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import static dev.demitasse.cuda.KernelTable.pieces;
 
 import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.ScanShape;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.quant.WeightLayout;
@@ -64,6 +65,7 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Attention s -> attention.lower(s, out);
                 case Step.Convolve s -> out.add(convolve(s));
                 case Step.DeltaRule s -> out.add(deltaRule(s));
+                case Step.SelectiveScan s -> out.add(selectiveScan(s));
                 case Step.Sample s -> out.add(sample(s));
                 case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
             }
@@ -178,6 +180,7 @@ final class StepLaunches implements AutoCloseable {
         Words words = new Words(Boundary.RmsNormArgs.WORDS)
                 .set(Boundary.RmsNormArgs.X, s.x())
                 .set(Boundary.RmsNormArgs.WEIGHT, s.weight())
+                .set(Boundary.RmsNormArgs.GROUPS, s.groups())
                 .set(Boundary.RmsNormArgs.COLUMNS, s.columns())
                 .setFloat(Boundary.RmsNormArgs.EPSILON, s.epsilon())
                 .set(Boundary.RmsNormArgs.OUT, s.out())
@@ -233,6 +236,7 @@ final class StepLaunches implements AutoCloseable {
         long[] words = new Words(Boundary.ConvolveArgs.WORDS)
                 .set(Boundary.ConvolveArgs.X, s.x())
                 .set(Boundary.ConvolveArgs.WEIGHT, s.weight())
+                .set(Boundary.ConvolveArgs.BIAS, s.bias())
                 .set(Boundary.ConvolveArgs.CHANNELS, s.channels())
                 .set(Boundary.ConvolveArgs.KERNEL, s.kernel())
                 .set(Boundary.ConvolveArgs.SILU, s.silu() ? 1 : 0)
@@ -271,6 +275,33 @@ final class StepLaunches implements AutoCloseable {
         int blocks = shape.heads() * Boundary.delta_blocks(shape.headDim());
         return new Launch.Kernel(
                 "delta_rule_" + Boundary.delta_dim(shape.headDim()),
+                new Launch.Grid(s.rows().count(), blocks, 1, Boundary.DELTA_THREADS, 0),
+                words);
+    }
+
+    private static Launch selectiveScan(Step.SelectiveScan s) {
+        ScanShape shape = s.shape();
+        long[] words = new Words(Boundary.SelectiveScanArgs.WORDS)
+                .set(Boundary.SelectiveScanArgs.X, s.x())
+                .set(Boundary.SelectiveScanArgs.STEPS, s.steps())
+                .set(Boundary.SelectiveScanArgs.BIAS, s.bias())
+                .set(Boundary.SelectiveScanArgs.RATE, s.rate())
+                .set(Boundary.SelectiveScanArgs.SKIP, s.skip())
+                .set(Boundary.SelectiveScanArgs.GROUPS, shape.groups())
+                .set(Boundary.SelectiveScanArgs.HEADS, shape.heads())
+                .set(Boundary.SelectiveScanArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.SelectiveScanArgs.STATE_DIM, shape.stateDim())
+                .set(Boundary.SelectiveScanArgs.STATE, s.state())
+                .set(Boundary.SelectiveScanArgs.ROWS + Boundary.StateRows.ROWS, s.rows(), 0)
+                .set(
+                        Boundary.SelectiveScanArgs.ROWS + Boundary.StateRows.COUNT,
+                        s.rows().count())
+                .set(Boundary.SelectiveScanArgs.OUT, s.out())
+                .done();
+        int elements = Boundary.delta_dim(shape.stateDim());
+        int blocks = shape.heads() * Boundary.scan_blocks(shape.headDim(), elements);
+        return new Launch.Kernel(
+                "selective_scan_" + elements,
                 new Launch.Grid(s.rows().count(), blocks, 1, Boundary.DELTA_THREADS, 0),
                 words);
     }

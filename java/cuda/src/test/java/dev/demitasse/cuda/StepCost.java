@@ -123,6 +123,13 @@ final class StepCost {
                         FLOAT * (numbers + 2 * s.shape().stateElements()),
                         8 * rows * s.shape().stateElements());
             }
+            case Step.SelectiveScan s -> {
+                long rows = s.rows().count();
+                long numbers = rows * (s.shape().columns() + s.shape().values());
+                yield new Cost(
+                        FLOAT * (numbers + 2 * s.shape().stateElements()),
+                        4 * rows * s.shape().stateElements());
+            }
             case Step.Sample s -> new Cost((long) FLOAT * s.rows() * s.columns(), 0);
             case Step.Copy s -> new Cost(2L * s.bytes(), 0);
         };

@@ -52,7 +52,15 @@ public final class Fusions {
         }
         before.removeLast();
         return new Step.RmsNorm(
-                norm.x(), norm.weight(), norm.rows(), norm.columns(), norm.epsilon(), norm.out(), add.y(), null);
+                norm.x(),
+                norm.weight(),
+                norm.groups(),
+                norm.rows(),
+                norm.columns(),
+                norm.epsilon(),
+                norm.out(),
+                add.y(),
+                null);
     }
 
     private static Step.KvAppend withRopes(Step.KvAppend append, List<Step> before) {
@@ -137,7 +145,15 @@ public final class Fusions {
             case Step.RmsNorm n ->
                 n.out() == q.x() && n.rows() == q.rows() && n.columns() == q.columns()
                         ? new Step.RmsNorm(
-                                n.x(), n.weight(), n.rows(), n.columns(), n.epsilon(), n.out(), n.addend(), q)
+                                n.x(),
+                                n.weight(),
+                                n.groups(),
+                                n.rows(),
+                                n.columns(),
+                                n.epsilon(),
+                                n.out(),
+                                n.addend(),
+                                q)
                         : null;
             case Step.GatedActivation g ->
                 g.out() == q.x() && g.count() == (long) q.rows() * q.columns() && !q.perRow() && q.rows() <= MOST_ROWS

@@ -13,6 +13,8 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
@@ -180,8 +182,8 @@ public abstract class GpuDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
-        record(new Step.RmsNorm(address(x), address(weight), rows, columns, epsilon, address(out), 0, null));
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
+        record(new Step.RmsNorm(address(x), address(weight), groups, rows, columns, epsilon, address(out), 0, null));
     }
 
     @Override
@@ -296,12 +298,21 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
         memory.requireUsable();
+        long shift = bias == null ? 0 : address(bias);
         steps.add(
                 rows,
                 own -> new Step.Convolve(
-                        address(x), address(weight), channels, kernel, silu, address(state), own, address(out)));
+                        address(x), address(weight), shift, channels, kernel, silu, address(state), own, address(out)));
     }
 
     @Override
@@ -324,6 +335,24 @@ public abstract class GpuDevice implements Device {
                         address(a),
                         address(bias),
                         address(rate),
+                        shape,
+                        address(state),
+                        own,
+                        address(out)));
+    }
+
+    @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        memory.requireUsable();
+        this.steps.add(
+                rows,
+                own -> new Step.SelectiveScan(
+                        address(x),
+                        address(steps),
+                        address(weights.bias()),
+                        address(weights.rate()),
+                        address(weights.skip()),
                         shape,
                         address(state),
                         own,

@@ -6,6 +6,7 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
+import dev.demitasse.device.ScanShape;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -45,12 +46,14 @@ public sealed interface Step {
     /**
      * {@code out = x / sqrt(mean(x^2) + epsilon) * weight}.
      *
+     * @param groups rows of weights: a row of x has those of its number modulo them
      * @param addend is added to x before, or 0
      * @param quantize is done with what was written, or null
      */
     record RmsNorm(
             long x,
             long weight,
+            int groups,
             int rows,
             int columns,
             float epsilon,
@@ -139,14 +142,35 @@ public sealed interface Step {
             @Nullable Quantize quantize)
             implements Step {}
 
-    /** Causal convolution of channels, with a state for each sequence. */
+    /** Causal convolution of channels, with a state for each sequence; {@code bias} may be 0 for none. */
     record Convolve(
-            long x, long weight, int channels, int kernel, boolean silu, long state, BatchTables.Rows rows, long out)
+            long x,
+            long weight,
+            long bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            long state,
+            BatchTables.Rows rows,
+            long out)
             implements Step {}
 
     /** The gated delta rule, with a state for each sequence. */
     record DeltaRule(
             long x, long b, long a, long bias, long rate, DeltaShape shape, long state, BatchTables.Rows rows, long out)
+            implements Step {}
+
+    /** The selective state space of Mamba 2, with a state for each sequence. */
+    record SelectiveScan(
+            long x,
+            long steps,
+            long bias,
+            long rate,
+            long skip,
+            ScanShape shape,
+            long state,
+            BatchTables.Rows rows,
+            long out)
             implements Step {}
 
     /**

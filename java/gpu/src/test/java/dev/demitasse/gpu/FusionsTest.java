@@ -27,11 +27,11 @@ class FusionsTest {
     };
 
     private static Step.RmsNorm norm(long x, long addend, Step.Quantize quantize) {
-        return new Step.RmsNorm(x, 50, ROWS, COLUMNS, 1e-5f, 60, addend, quantize);
+        return new Step.RmsNorm(x, 50, 1, ROWS, COLUMNS, 1e-5f, 60, addend, quantize);
     }
 
     private static Step.RmsNorm norm() {
-        return new Step.RmsNorm(10, 50, ROWS, COLUMNS, 1e-5f, 60, 0, null);
+        return new Step.RmsNorm(10, 50, 1, ROWS, COLUMNS, 1e-5f, 60, 0, null);
     }
 
     private static Step.Quantize quantize(long x, boolean perRow) {
@@ -72,7 +72,7 @@ class FusionsTest {
     void aNormAddsWhatWasAddedJustBefore() {
         Step add = new Step.Add(10, 11, ROWS * COLUMNS);
         assertThat(Fusions.apply(List.of(add, norm())))
-                .containsExactly(new Step.RmsNorm(10, 50, ROWS, COLUMNS, 1e-5f, 60, 11, null));
+                .containsExactly(new Step.RmsNorm(10, 50, 1, ROWS, COLUMNS, 1e-5f, 60, 11, null));
     }
 
     @Test

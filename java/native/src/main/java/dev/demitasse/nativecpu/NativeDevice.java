@@ -16,6 +16,8 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
@@ -168,10 +170,11 @@ final class NativeDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
         begin(Boundary.Op.RMS_NORM)
                 .set(Boundary.RmsNormArgs.X, address(x))
                 .set(Boundary.RmsNormArgs.WEIGHT, address(weight))
+                .set(Boundary.RmsNormArgs.GROUPS, groups)
                 .set(Boundary.RmsNormArgs.ROWS, rows)
                 .set(Boundary.RmsNormArgs.COLUMNS, columns)
                 .setFloat(Boundary.RmsNormArgs.EPSILON, epsilon)
@@ -381,12 +384,21 @@ final class NativeDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
         commands.reserve(1);
         long description = plan.address(rows);
         begin(Boundary.Op.CONVOLVE)
                 .set(Boundary.ConvolveArgs.X, address(x))
                 .set(Boundary.ConvolveArgs.WEIGHT, address(weight))
+                .set(Boundary.ConvolveArgs.BIAS, bias == null ? 0 : address(bias))
                 .set(Boundary.ConvolveArgs.CHANNELS, channels)
                 .set(Boundary.ConvolveArgs.KERNEL, kernel)
                 .set(Boundary.ConvolveArgs.SILU, silu ? 1 : 0)
@@ -422,6 +434,26 @@ final class NativeDevice implements Device {
                 .set(Boundary.DeltaRuleArgs.STATE, address(state))
                 .set(Boundary.DeltaRuleArgs.ROWS, description)
                 .set(Boundary.DeltaRuleArgs.OUT, address(out));
+    }
+
+    @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        commands.reserve(1);
+        long description = plan.address(rows);
+        begin(Boundary.Op.SELECTIVE_SCAN)
+                .set(Boundary.SelectiveScanArgs.X, address(x))
+                .set(Boundary.SelectiveScanArgs.STEPS, address(steps))
+                .set(Boundary.SelectiveScanArgs.BIAS, address(weights.bias()))
+                .set(Boundary.SelectiveScanArgs.RATE, address(weights.rate()))
+                .set(Boundary.SelectiveScanArgs.SKIP, address(weights.skip()))
+                .set(Boundary.SelectiveScanArgs.GROUPS, shape.groups())
+                .set(Boundary.SelectiveScanArgs.HEADS, shape.heads())
+                .set(Boundary.SelectiveScanArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.SelectiveScanArgs.STATE_DIM, shape.stateDim())
+                .set(Boundary.SelectiveScanArgs.STATE, address(state))
+                .set(Boundary.SelectiveScanArgs.ROWS, description)
+                .set(Boundary.SelectiveScanArgs.OUT, address(out));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.demitasse.opencl;
 
 import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.ScanShape;
 import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
@@ -49,6 +50,7 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Attention s -> attention.lower(s, out);
                 case Step.Convolve s -> out.add(convolve(s));
                 case Step.DeltaRule s -> out.add(deltaRule(s));
+                case Step.SelectiveScan s -> out.add(selectiveScan(s));
                 case Step.Sample s -> sample(s, out);
                 case Step.Copy s -> out.add(new Launch.Copy(s.to(), s.from(), s.bytes()));
             }
@@ -170,6 +172,7 @@ final class StepLaunches implements AutoCloseable {
                 .buffer(Boundary.RmsNormArgs.OUT, s.out())
                 .buffer(Boundary.RmsNormArgs.ADDEND, s.addend())
                 .buffer(linear.activations().integers(s.quantize()))
+                .set(Boundary.RmsNormArgs.GROUPS, s.groups())
                 .set(Boundary.RmsNormArgs.COLUMNS, s.columns())
                 .setFloat(Boundary.RmsNormArgs.EPSILON, s.epsilon())
                 .set(Boundary.RmsNormArgs.QUANTIZED, linear.quantizedRows(s.quantize()))
@@ -216,6 +219,7 @@ final class StepLaunches implements AutoCloseable {
         return new Arguments(Boundary.ConvolveArgs.WORDS)
                 .buffer(Boundary.ConvolveArgs.X, s.x())
                 .buffer(Boundary.ConvolveArgs.WEIGHT, s.weight())
+                .buffer(Boundary.ConvolveArgs.BIAS, s.bias())
                 .buffer(Boundary.ConvolveArgs.STATE, s.state())
                 .buffer(s.rows().positions())
                 .buffer(Boundary.ConvolveArgs.OUT, s.out())
@@ -251,6 +255,31 @@ final class StepLaunches implements AutoCloseable {
                 .set(Boundary.DeltaRuleArgs.ROWS, s.rows())
                 .launch(
                         kernel("delta_rule"),
+                        new Launch.Grid(
+                                (long) shape.heads() * Boundary.delta_groups(shape.headDim()),
+                                s.rows().count(),
+                                1,
+                                Boundary.DELTA_ITEMS));
+    }
+
+    private static Launch selectiveScan(Step.SelectiveScan s) {
+        ScanShape shape = s.shape();
+        return new Arguments(Boundary.SelectiveScanArgs.WORDS)
+                .buffer(Boundary.SelectiveScanArgs.X, s.x())
+                .buffer(Boundary.SelectiveScanArgs.STEPS, s.steps())
+                .buffer(Boundary.SelectiveScanArgs.BIAS, s.bias())
+                .buffer(Boundary.SelectiveScanArgs.RATE, s.rate())
+                .buffer(Boundary.SelectiveScanArgs.SKIP, s.skip())
+                .buffer(Boundary.SelectiveScanArgs.STATE, s.state())
+                .buffer(s.rows().positions())
+                .buffer(Boundary.SelectiveScanArgs.OUT, s.out())
+                .set(Boundary.SelectiveScanArgs.GROUPS, shape.groups())
+                .set(Boundary.SelectiveScanArgs.HEADS, shape.heads())
+                .set(Boundary.SelectiveScanArgs.HEAD_DIM, shape.headDim())
+                .set(Boundary.SelectiveScanArgs.STATE_DIM, shape.stateDim())
+                .set(Boundary.SelectiveScanArgs.ROWS, s.rows())
+                .launch(
+                        kernel("selective_scan"),
                         new Launch.Grid(
                                 (long) shape.heads() * Boundary.delta_groups(shape.headDim()),
                                 s.rows().count(),

@@ -141,14 +141,16 @@ public abstract class DeviceContractTest extends StateContractTest {
         for (int columns : KernelCases.lengths()) {
             SplittableRandom random = new SplittableRandom(seed);
             float[] x = KernelCases.numbers(3 * columns, Fill.RANDOM, random);
-            float[] w = KernelCases.numbers(columns, Fill.RANDOM, random);
-            compare("rmsNorm of " + columns, 3 * columns, device -> {
-                Buffer in = device.upload(x);
-                try (Buffer weight = device.upload(w)) {
-                    device.rmsNorm(in, weight, 3, columns, 1e-5f, in);
-                }
-                return in;
-            });
+            for (int groups : new int[] {1, 2, 3}) {
+                float[] w = KernelCases.numbers(groups * columns, Fill.RANDOM, random);
+                compare("rmsNorm of " + columns + " in groups of " + groups, 3 * columns, device -> {
+                    Buffer in = device.upload(x);
+                    try (Buffer weight = device.upload(w)) {
+                        device.rmsNorm(in, weight, groups, 3, columns, 1e-5f, in);
+                    }
+                    return in;
+                });
+            }
         }
     }
 

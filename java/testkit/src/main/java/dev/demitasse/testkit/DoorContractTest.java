@@ -19,6 +19,8 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
@@ -264,17 +266,17 @@ public abstract class DoorContractTest {
         BatchRows twice = new BatchRows(2, new int[] {0, 0}, new int[][] {{1}, {1}});
         BatchRows gap = new BatchRows(2, new int[] {0, 2}, new int[][] {table, table});
         DeltaShape shape = new DeltaShape(1, 1, 8, false, 0);
-        all.put("convolve by a kernel of 1", () -> d.convolve(t.x, t.x, 16, 1, false, t.x, first, t.y));
-        all.put("convolve by a kernel of 17", () -> d.convolve(t.x, t.x, 1, 17, false, t.x, first, t.y));
-        all.put("convolve no channels", () -> d.convolve(t.x, t.x, 0, 3, false, t.x, first, t.y));
-        all.put("convolve in place", () -> d.convolve(t.x, t.x, 16, 3, false, t.y, first, t.x));
-        all.put("convolve with state 2 of 2", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0, 2), t.y));
-        all.put("convolve with state -1", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0, -1), t.y));
-        all.put("convolve without a page", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, t.rows(0), t.y));
-        all.put("convolve two sequences of one state", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, twice, t.y));
-        all.put("convolve with a gap", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, gap, t.y));
-        all.put("convolve to a short buffer", () -> d.convolve(t.x, t.x, 16, 3, false, t.x, first, t.small));
-        all.put("convolve with a foreign state", () -> d.convolve(t.x, t.x, 16, 3, false, t.foreign, first, t.y));
+        all.put("convolve by a kernel of 1", () -> d.convolve(t.x, t.x, null, 16, 1, false, t.x, first, t.y));
+        all.put("convolve by a kernel of 17", () -> d.convolve(t.x, t.x, null, 1, 17, false, t.x, first, t.y));
+        all.put("convolve no channels", () -> d.convolve(t.x, t.x, null, 0, 3, false, t.x, first, t.y));
+        all.put("convolve in place", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.y, first, t.x));
+        all.put("convolve with state 2 of 2", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, t.rows(0, 2), t.y));
+        all.put("convolve with state -1", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, t.rows(0, -1), t.y));
+        all.put("convolve without a page", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, t.rows(0), t.y));
+        all.put("convolve two sequences of one state", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, twice, t.y));
+        all.put("convolve with a gap", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, gap, t.y));
+        all.put("convolve to a short buffer", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.x, first, t.small));
+        all.put("convolve with a foreign state", () -> d.convolve(t.x, t.x, null, 16, 3, false, t.foreign, first, t.y));
         all.put("no heads", () -> new DeltaShape(0, 1, 8, false, 0));
         all.put("heads that share unevenly", () -> new DeltaShape(2, 3, 8, false, 0));
         all.put("large heads", () -> new DeltaShape(1, 1, 257, false, 0));
@@ -287,10 +289,62 @@ public abstract class DoorContractTest {
         all.put(
                 "deltaRule by a closed buffer",
                 () -> d.deltaRule(t.x, t.closed, t.x, t.x, t.x, shape, t.x, first, t.y));
+        all.put("convolve with a short bias", () -> d.convolve(t.x, t.x, t.small, 16, 3, false, t.x, first, t.y));
+        all.put("a scan of no groups", () -> new ScanShape(0, 1, 8, 8));
+        all.put("a scan of groups that share unevenly", () -> new ScanShape(2, 3, 8, 8));
+        all.put("a scan of large states", () -> new ScanShape(1, 1, 8, 257));
+        ScanShape scan = new ScanShape(1, 1, 8, 8);
+        ScanWeights weights = new ScanWeights(t.x, t.x, t.x);
+        ScanWeights closed = new ScanWeights(t.x, t.x, t.closed);
+        all.put("scan in place", () -> d.selectiveScan(t.x, t.x, weights, scan, t.y, first, t.x));
+        all.put("scan with state 1 of 1", () -> d.selectiveScan(t.x, t.x, weights, scan, t.x, t.rows(0, 1), t.y));
+        all.put("scan with a short state", () -> d.selectiveScan(t.x, t.x, weights, scan, t.small, first, t.y));
+        all.put("scan to a short buffer", () -> d.selectiveScan(t.x, t.x, weights, scan, t.x, first, t.small));
+        all.put("scan by a closed buffer", () -> d.selectiveScan(t.x, t.x, closed, scan, t.x, first, t.y));
+        all.put("rmsNorm of no groups", () -> d.rmsNorm(t.x, t.x, 0, 1, 16, 1, t.y));
+        all.put("rmsNorm of many groups", () -> d.rmsNorm(t.x, t.x, 5, 1, 16, 1, t.y));
     }
 
     private static LinearWeight matrix(Device device) {
         return device.upload(KernelCases.matrix(new float[4 * 32], 4, 32), WeightLayout.int8(32));
+    }
+
+    /** A pass that comes again is held to the smallest of its caches, whether its operations are called or not. */
+    @Test
+    public void aPassStaysWithinTheSmallestOfItsCaches() {
+        try (Device device = open(ActivationType.INT8);
+                LinearWeight table = matrix(device);
+                KvStore large = device.allocateKv(new KvShape(1, 1, 32, 10, KvType.F16));
+                KvStore small = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
+                Buffer x = device.allocate(32 * Float.BYTES)) {
+            Pass pass = new Pass() {
+                @Override
+                public LinearWeight table() {
+                    return table;
+                }
+
+                @Override
+                public KvStore kv() {
+                    return large;
+                }
+
+                @Override
+                public void operations(TokenIds ids, BatchRows rows) {
+                    device.kvAppend(large, 0, x, x, rows);
+                    device.kvAppend(small, 0, x, x, rows);
+                }
+            };
+            for (int i = 0; i < 4; i++) {
+                device.run(pass, new TokenIds.Given(new int[1]), page(0));
+                device.start();
+            }
+            assertThatThrownBy(() -> device.run(pass, new TokenIds.Given(new int[1]), page(5)))
+                    .isInstanceOf(UsageException.class);
+        }
+    }
+
+    private static BatchRows page(int page) {
+        return new BatchRows(1, new int[] {0}, new int[][] {{page}});
     }
 
     /** Every operation, misused, ends in {@link UsageException} and leaves the device as it was. */

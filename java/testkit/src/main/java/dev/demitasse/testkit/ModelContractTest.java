@@ -198,6 +198,8 @@ public abstract class ModelContractTest {
         "qwen35, 7, F32",
         "lfm2moe, 64, F32",
         "cohere2, 7, F32",
+        "granitehybrid, 64, F32",
+        "nemotron_h_moe, 7, F16",
         "gemma4-ple, 7, F32",
         "gemma4-moe, 7, INT8"
     })

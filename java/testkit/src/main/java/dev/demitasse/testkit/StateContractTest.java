@@ -7,6 +7,8 @@ import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.testkit.KernelCases.Fill;
 import java.util.Arrays;
 import java.util.List;
@@ -31,6 +33,15 @@ public abstract class StateContractTest extends LinearContractTest {
         new DeltaShape(1, 3, 64, false, 1e-6f),
         new DeltaShape(2, 4, 128, true, 1e-5f),
         new DeltaShape(1, 1, 250, false, 1e-6f)
+    };
+
+    private static final ScanShape[] SCANS = {
+        new ScanShape(1, 1, 1, 1),
+        new ScanShape(1, 4, 16, 16),
+        new ScanShape(2, 4, 20, 7),
+        new ScanShape(1, 3, 64, 128),
+        new ScanShape(4, 4, 130, 60),
+        new ScanShape(1, 2, 33, 250)
     };
 
     /** For one backend. */
@@ -103,6 +114,7 @@ public abstract class StateContractTest extends LinearContractTest {
         for (int channels : new int[] {1, 3, 32, 100, 515}) {
             for (int kernel : new int[] {2, 3, 4, 16}) {
                 boolean silu = kernel % 2 == 0;
+                boolean biased = kernel % 3 == 0;
                 float[] w = KernelCases.numbers(kernel * channels, Fill.RANDOM, new SplittableRandom(seed));
                 compare(
                         "convolve " + channels + " channels by " + kernel,
@@ -111,7 +123,8 @@ public abstract class StateContractTest extends LinearContractTest {
                         (device, first, state, rows, out) -> {
                             try (Buffer in = input(device, 0, first, rows, channels);
                                     Buffer weight = device.upload(w)) {
-                                device.convolve(in, weight, channels, kernel, silu, state, rows, out);
+                                Buffer bias = biased ? weight : null; // its first row
+                                device.convolve(in, weight, bias, channels, kernel, silu, state, rows, out);
                             }
                         });
             }
@@ -140,6 +153,30 @@ public abstract class StateContractTest extends LinearContractTest {
         }
     }
 
+    /** Heads and states of all sizes. */
+    @Test
+    public void selectiveScan() {
+        for (ScanShape shape : SCANS) {
+            SplittableRandom weights = new SplittableRandom(seed);
+            float[] biases = KernelCases.numbers(shape.heads(), Fill.RANDOM, weights);
+            float[] skips = KernelCases.numbers(shape.heads(), Fill.RANDOM, weights);
+            float[] rates = KernelCases.numbers(shape.heads(), Fill.RANDOM, weights);
+            for (int i = 0; i < rates.length; i++) {
+                rates[i] = -Math.abs(rates[i]);
+            }
+            String name = "selectiveScan " + shape;
+            compare(name, shape.stateElements(), shape.values(), (device, first, state, rows, out) -> {
+                try (Buffer in = input(device, 0, first, rows, shape.columns());
+                        Buffer steps = input(device, 1, first, rows, shape.heads());
+                        Buffer bias = device.upload(biases);
+                        Buffer rate = device.upload(rates);
+                        Buffer skip = device.upload(skips)) {
+                    device.selectiveScan(in, steps, new ScanWeights(bias, rate, skip), shape, state, rows, out);
+                }
+            });
+        }
+    }
+
     /** A number that is none makes those that depend on it none, and leaves other heads and channels alone. */
     @Test
     public void notANumberStaysNone() {
@@ -163,7 +200,7 @@ public abstract class StateContractTest extends LinearContractTest {
                 Buffer weight = device.upload(filled(2 * 3, -1));
                 Buffer state = state(device, 3);
                 Buffer out = device.allocate(2L * 3 * Float.BYTES)) {
-            device.convolve(x, weight, 3, 2, true, state, first, out);
+            device.convolve(x, weight, null, 3, 2, true, state, first, out);
             float[] results = read(out, 2 * 3);
             for (int i = 0; i < results.length; i++) {
                 assertThat(Float.isNaN(results[i])).as("element " + i).isEqualTo(i % 3 == 1);

@@ -8,8 +8,9 @@ import dev.demitasse.device.BatchRows;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Computes: causal convolution of each channel over its sequence's positions: sum over k of {@code weight[k][c]}
- * {@code x[t - kernel + 1 + k][c]}, positions before the first being zero; where wanted {@code v sigmoid(v)} of that.
+ * Computes: causal convolution of each channel over its sequence's positions: {@code bias[c]}, and the sum over k of
+ * {@code weight[k][c] x[t - kernel + 1 + k][c]}, positions before the first being zero; where wanted
+ * {@code v sigmoid(v)} of that.
  *
  * <p>Layout: FP32; x and out {@code [row][channel]}, weight {@code [k][channel]}, state {@code [slot][k][channel]}: of
  * each sequence the rows before those to come. A sequence's slot is the number of its first page.
@@ -27,10 +28,12 @@ import jdk.incubator.vector.FloatVector;
  *
  * @param x address
  * @param weight address
+ * @param bias address, or 0 for none
  * @param state address
  * @param out address
  */
-record Convolution(long x, long weight, int channels, int kernel, boolean silu, long state, BatchRows rows, long out) {
+record Convolution(
+        long x, long weight, long bias, int channels, int kernel, boolean silu, long state, BatchRows rows, long out) {
     /** Channels {@code from} to {@code to} of all rows. */
     void block(long from, long to) {
         for (int row = 0; row < rows.count(); row++) {
@@ -49,7 +52,7 @@ record Convolution(long x, long weight, int channels, int kernel, boolean silu, 
     private void lanes(int row, long channel, long slot, boolean first) {
         long stride = channels * 4L;
         FloatVector current = floats(x + row * stride + channel * 4);
-        FloatVector sum = FloatVector.zero(Lanes.FLOATS);
+        FloatVector sum = bias == 0 ? FloatVector.zero(Lanes.FLOATS) : floats(bias + channel * 4);
         for (int k = 0; k < kernel - 1; k++) {
             long at = slot + k * stride + channel * 4;
             FloatVector before = first ? FloatVector.zero(Lanes.FLOATS) : floats(at);
@@ -66,7 +69,7 @@ record Convolution(long x, long weight, int channels, int kernel, boolean silu, 
     private void one(int row, long channel, long slot, boolean first) {
         long stride = channels * 4L;
         float current = Lanes.get(x + row * stride + channel * 4);
-        float sum = 0;
+        float sum = bias == 0 ? 0 : Lanes.get(bias + channel * 4);
         for (int k = 0; k < kernel - 1; k++) {
             long at = slot + k * stride + channel * 4;
             float before = first ? 0 : Lanes.get(at);

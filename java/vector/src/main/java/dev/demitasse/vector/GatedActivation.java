@@ -53,6 +53,7 @@ final class GatedActivation {
                         .mul(up);
             case SIGMOID -> Exp.sigmoid(g).mul(up);
             case IDENTITY -> g.mul(up);
+            case RELU -> g.max(0f).mul(up); // NaN stays NaN
             case CLAMPED_SWISH -> {
                 FloatVector most = g.min(LIMIT); // NaN stays NaN
                 yield most.mul(Exp.sigmoid(most.mul(SWISH)))

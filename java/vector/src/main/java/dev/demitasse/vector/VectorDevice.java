@@ -21,6 +21,8 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.ScanWeights;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
@@ -128,13 +130,14 @@ final class VectorDevice implements Device {
     }
 
     @Override
-    public void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
+    public void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out) {
         long in = address(x);
         long w = address(weight);
         long target = address(out);
         blocks(rows, columns, (from, to) -> {
             for (long row = from; row < to; row++) {
-                RmsNorm.row(in + row * columns * 4, w, columns, epsilon, target + row * columns * 4);
+                long own = w + row % groups * columns * 4;
+                RmsNorm.row(in + row * columns * 4, own, columns, epsilon, target + row * columns * 4);
             }
         });
     }
@@ -239,9 +242,18 @@ final class VectorDevice implements Device {
 
     @Override
     public void convolve(
-            Buffer x, Buffer weight, int channels, int kernel, boolean silu, Buffer state, BatchRows rows, Buffer out) {
+            Buffer x,
+            Buffer weight,
+            @Nullable Buffer bias,
+            int channels,
+            int kernel,
+            boolean silu,
+            Buffer state,
+            BatchRows rows,
+            Buffer out) {
+        long shift = bias == null ? 0 : address(bias);
         Convolution convolution = new Convolution(
-                address(x), address(weight), channels, kernel, silu, address(state), rows, address(out));
+                address(x), address(weight), shift, channels, kernel, silu, address(state), rows, address(out));
         blocks(channels, (long) rows.count() * kernel, convolution::block);
     }
 
@@ -267,6 +279,22 @@ final class VectorDevice implements Device {
                 rows,
                 address(out));
         blocks(shape.heads(), (long) rows.count() * shape.headDim() * shape.headDim(), rule::block);
+    }
+
+    @Override
+    public void selectiveScan(
+            Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
+        SelectiveScan scan = new SelectiveScan(
+                address(x),
+                address(steps),
+                address(weights.bias()),
+                address(weights.rate()),
+                address(weights.skip()),
+                shape,
+                address(state),
+                rows,
+                address(out));
+        blocks(shape.heads(), (long) rows.count() * shape.headDim() * shape.stateDim(), scan::block);
     }
 
     @Override
