@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote
- * it, stay text: a mark is put into them before rendering and taken out before merging. A template that does not parse
- * is reported when it is asked for.
+ * it, stay text, and so do user-defined ones that look like them ({@code <|tool_call>}): a mark is put into them before
+ * rendering and taken out before merging. A template that does not parse is reported when it is asked for.
  */
 final class ChatFormat {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
@@ -45,8 +45,10 @@ final class ChatFormat {
         this.variables = options.templateVariables();
         Vocabulary vocabulary = tokenizer.vocabulary();
         for (int id = 0; id < vocabulary.size(); id++) {
-            if (vocabulary.isControl(id) && vocabulary.token(id).length() > 1) {
-                controls.add(vocabulary.token(id));
+            String token = vocabulary.token(id);
+            boolean structural = vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"));
+            if ((vocabulary.isControl(id) || structural) && token.length() > 1) {
+                controls.add(token);
             }
         }
     }

@@ -65,6 +65,11 @@ public record ModelShape(
             throw new UnsupportedModelException("The model has layers with a state: for such models speed is not"
                     + " predicted, no importance matrix is collected, and channels are not scaled yet.");
         }
+        if (config.sharesInputs()) {
+            throw new UnsupportedModelException("In the model's blocks what is normalized goes to attention and the"
+                    + " feed-forward layer, or values are normalized: for such models speed is not predicted, no"
+                    + " importance matrix is collected, and channels are not scaled yet.");
+        }
         boolean alike = config.caches().size() == 1
                 && config.layers().stream()
                                 .mapToInt(Layer::feedForward)

@@ -1,10 +1,14 @@
 package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.testkit.Golden;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ModelSizeTest {
     private static ModelSize size(String tiny) {
@@ -38,5 +42,14 @@ class ModelSizeTest {
         assertThat(size.bytesPerToken()).isEqualTo(4 * size.activeParameters());
         ModelSize tied = size("lfm2");
         assertThat(tied.activeParameters()).as("the table is the output matrix").isEqualTo(tied.parameters());
+    }
+
+    /** What would be scaled wrongly is not told to whoever scales. */
+    @ParameterizedTest
+    @ValueSource(strings = {"cohere2", "gemma4-dense", "gemma4-ple", "nemotron_h", "qwen3moe"})
+    void dimensionsOfWhatCannotBeScaledAreRefused(String name) {
+        try (Gguf file = Gguf.open(Golden.tiny(name))) {
+            assertThatThrownBy(() -> ModelShape.of(file)).isInstanceOf(UnsupportedModelException.class);
+        }
     }
 }

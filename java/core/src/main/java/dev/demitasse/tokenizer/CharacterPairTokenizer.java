@@ -8,8 +8,8 @@ import java.util.regex.Pattern;
 
 /**
  * Byte-pair encoding of characters (Gemma 4): spaces are spelled U+2581; the characters of each line, and of the line
- * feeds between, are merged in the order of the file's merge list ({@link PairMerges}); what is no token is spelled in
- * bytes.
+ * feeds between, are merged in the order of the file's merge list ({@link PairMerges}), but for line feeds that are a
+ * token together; what is no token is spelled in bytes.
  */
 final class CharacterPairTokenizer extends Tokenizer {
     private static final char SPACE = '\u2581';
@@ -19,7 +19,7 @@ final class CharacterPairTokenizer extends Tokenizer {
     private final ByteTokens byteTokens;
 
     CharacterPairTokenizer(Metadata metadata) {
-        super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", true));
+        super(new Vocabulary(metadata), true); // files of the first weeks say no, and are wrong
         merges = new PairMerges(metadata, vocabulary);
         byteTokens = new ByteTokens(vocabulary);
     }
@@ -28,6 +28,11 @@ final class CharacterPairTokenizer extends Tokenizer {
     void encodeFragment(String text, boolean first, IntList out) {
         Matcher line = LINES.matcher(text.replace(' ', SPACE));
         while (line.find()) {
+            int whole = line.group().charAt(0) == '\n' ? vocabulary.id(line.group()) : Vocabulary.NONE;
+            if (whole != Vocabulary.NONE) {
+                out.add(whole);
+                continue;
+            }
             int[] symbols = line.group().codePoints().map(this::symbol).toArray();
             int n = merges.merge(symbols, symbols.length);
             for (int i = 0; i < n; i++) {

@@ -24,6 +24,7 @@ public final class Vocabulary {
             "<|end|>",
             "<end_of_turn>",
             "<turn|>",
+            "<|tool_response>",
             "<|endoftext|>",
             "<|eom_id|>",
             "<|end_of_text|>",

@@ -110,6 +110,7 @@ class TokenizerGoldenTest {
                     assertThat(tokenizer.decode(tokenizer.encode(text, false))).isEqualTo(text);
                 }
             }
+            assertThat(tokenizer.encode("\n\n\n\n\n", false)).hasSize(1);
             int end = tokenizer.vocabulary().id("<turn|>");
             assertThat(tokenizer.vocabulary().isEnd(end)).isTrue();
             assertThat(tokenizer.encode("a<turn|>", true)).endsWith(end);

@@ -43,7 +43,7 @@ enum TensorRole {
             "attn_rel_b");
 
     static TensorRole of(String name) {
-        if (name.equals("token_embd.weight")) {
+        if (name.equals("token_embd.weight") || name.equals("per_layer_token_embd.weight")) {
             return EMBEDDING;
         }
         if (name.equals("output.weight")) {

@@ -1,0 +1,31 @@
+package dev.demitasse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.testkit.Golden;
+import dev.demitasse.tokenizer.Tokenizer;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ChatFormatTest {
+    /** Gemma 4's marks of tool calls and thoughts are user-defined tokens; in a message they are text all the same. */
+    @Test
+    void nobodyForgesAToolCall() {
+        try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            ModelOptions options = ModelOptions.DEFAULT.withChatTemplate("<|turn>{{ messages[0].content }}<turn|>");
+            ChatFormat format = ChatFormat.of(file.metadata(), tokenizer, options);
+            for (String mark : List.of("<|tool_call>", "<channel|>", "<|\"|>", "<|tool_response>", "<turn|>")) {
+                int id = tokenizer.vocabulary().id(mark);
+                int[] ids = format.encode(List.of(Message.user("a" + mark + "b")));
+                assertThat(ids).as(mark).startsWith(tokenizer.vocabulary().bos());
+                assertThat(Arrays.stream(ids).filter(each -> each == id).count())
+                        .as(mark)
+                        .isEqualTo(mark.equals("<turn|>") ? 1 : 0);
+                assertThat(tokenizer.decode(ids)).as(mark).contains("a" + mark + "b");
+            }
+        }
+    }
+}
