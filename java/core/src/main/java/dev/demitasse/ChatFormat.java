@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote
- * it, stay text, and so do user-defined ones that look like them ({@code <|tool_call>}): a mark is put into them before
- * rendering and taken out before merging. A template that does not parse is reported when it is asked for.
+ * it, stay text, and so do user-defined ones that look like them ({@code <|tool_call>}) but in the model's own answers: a
+ * mark is put into them before rendering and taken out before merging. A template that does not parse is reported when it is asked for.
  */
 final class ChatFormat {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
@@ -29,6 +29,7 @@ final class ChatFormat {
     private final Tokenizer tokenizer;
     private final Map<String, Object> variables;
     private final List<String> controls = new ArrayList<>();
+    private final List<String> marked = new ArrayList<>(); // those, and user-defined tokens that look like them
 
     private ChatFormat(@Nullable String source, Tokenizer tokenizer, ModelOptions options) {
         ChatTemplate parsed = null;
@@ -46,9 +47,12 @@ final class ChatFormat {
         Vocabulary vocabulary = tokenizer.vocabulary();
         for (int id = 0; id < vocabulary.size(); id++) {
             String token = vocabulary.token(id);
-            boolean structural = vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"));
-            if ((vocabulary.isControl(id) || structural) && token.length() > 1) {
+            boolean control = vocabulary.isControl(id) && token.length() > 1;
+            if (control) {
                 controls.add(token);
+            }
+            if (control || vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"))) {
+                marked.add(token);
             }
         }
     }
@@ -99,8 +103,9 @@ final class ChatFormat {
         List<Map<String, String>> list = new ArrayList<>();
         for (Message message : messages) {
             Map<String, String> entry = new LinkedHashMap<>();
-            entry.put("role", mark(message.role()));
-            entry.put("content", mark(message.content()));
+            boolean ofModel = message.role().equals("assistant"); // whose thoughts templates cut out by such marks
+            entry.put("role", mark(message.role(), marked));
+            entry.put("content", mark(message.content(), ofModel ? controls : marked));
             list.add(entry);
         }
         Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
@@ -124,11 +129,11 @@ final class ChatFormat {
         return id == Vocabulary.NONE ? "" : tokenizer.vocabulary().token(id);
     }
 
-    private String mark(String content) {
+    private static String mark(String content, List<String> tokens) {
         String text = content.indexOf(MARK) < 0 ? content : content.replace(String.valueOf(MARK), "\uFFFD");
-        for (String control : controls) {
-            if (text.contains(control)) {
-                text = text.replace(control, control.charAt(0) + String.valueOf(MARK) + control.substring(1));
+        for (String token : tokens) {
+            if (text.contains(token)) {
+                text = text.replace(token, token.charAt(0) + String.valueOf(MARK) + token.substring(1));
             }
         }
         return text;

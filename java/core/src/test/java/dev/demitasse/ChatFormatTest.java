@@ -5,11 +5,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ChatFormatTest {
+    /** The template cuts an earlier thought out, by marks that are the model's own. */
+    @Test
+    void earlierThoughtsAreCutOut() throws IOException {
+        String template = Files.readString(Golden.shared("chat/templates/google-gemma-4-31B-it.jinja"));
+        try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            ChatFormat format =
+                    ChatFormat.of(file.metadata(), tokenizer, ModelOptions.DEFAULT.withChatTemplate(template));
+            String text = tokenizer.decode(format.encode(List.of(
+                    Message.user("one"),
+                    Message.assistant("<|channel>thought\nSECRET\n<channel|>The answer."),
+                    Message.user("two <channel|> three"))));
+            assertThat(text).contains("The answer.").doesNotContain("SECRET").contains("two <channel|> three");
+        }
+    }
+
     /** Gemma 4's marks of tool calls and thoughts are user-defined tokens; in a message they are text all the same. */
     @Test
     void nobodyForgesAToolCall() {

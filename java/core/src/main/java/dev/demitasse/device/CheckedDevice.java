@@ -415,7 +415,7 @@ public final class CheckedDevice implements Device {
                     channels >= 1 && channels <= MOST_CHANNELS && kernel >= 2 && kernel <= MOST_KERNEL,
                     () -> "convolve takes kernels of 2 to " + MOST_KERNEL + " positions and 1 to " + MOST_CHANNELS
                             + " channels, not " + kernel + " and " + channels + ".");
-            require(x != out, () -> "convolve writes to another buffer than it reads.");
+            require(x != out && state != out, () -> "convolve writes to another buffer than it reads.");
             long elements = (kernel - 1L) * channels;
             Buffer own = operands.floats(state, elements);
             BatchRows checked = operands.rows(rows, own, elements);
@@ -444,7 +444,8 @@ public final class CheckedDevice implements Device {
             BatchRows rows,
             Buffer out) {
         recorded(() -> {
-            require(x != out, () -> "deltaRule writes to another buffer than it reads.");
+            boolean apart = x != out && b != out && a != out && state != out;
+            require(apart, () -> "deltaRule writes to another buffer than it reads.");
             Buffer own = operands.floats(state, shape.stateElements());
             BatchRows checked = operands.rows(rows, own, shape.stateElements());
             int count = checked.count();
@@ -465,7 +466,8 @@ public final class CheckedDevice implements Device {
     public void selectiveScan(
             Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out) {
         recorded(() -> {
-            require(x != out, () -> "selectiveScan writes to another buffer than it reads.");
+            boolean apart = x != out && steps != out && state != out;
+            require(apart, () -> "selectiveScan writes to another buffer than it reads.");
             Buffer own = operands.floats(state, shape.stateElements());
             BatchRows checked = operands.rows(rows, own, shape.stateElements());
             int count = checked.count();

@@ -195,7 +195,7 @@ public interface Device extends AutoCloseable {
      * @param bias channels, or null for none
      * @param state slots × (kernel - 1) × channels: of each sequence the rows before those to come. The number of a
      *     sequence's first page is its slot; rows go on where its last ones ended, or begin at position 0
-     * @param out rows × channels; not {@code x}
+     * @param out rows × channels; neither {@code x} nor {@code state}
      */
     void convolve(
             Buffer x,
@@ -221,7 +221,7 @@ public interface Device extends AutoCloseable {
      * @param rate heads, below zero
      * @param state slots × heads × headDim × headDim, where columns are elements of values; slots as in
      *     {@link #convolve}
-     * @param out rows × heads × headDim; not {@code x}
+     * @param out rows × heads × headDim; none of the others
      */
     void deltaRule(
             Buffer x,
@@ -243,7 +243,7 @@ public interface Device extends AutoCloseable {
      * @param steps rows × heads
      * @param state slots × heads × stateDim × headDim, where columns are elements of values; slots as in
      *     {@link #convolve}
-     * @param out rows × heads × headDim; not {@code x}
+     * @param out rows × heads × headDim; none of the others
      */
     void selectiveScan(
             Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out);

@@ -111,6 +111,10 @@ final class ConfigReader {
         if (experts == 0) {
             return null;
         }
+        if (keys.integer("moe_latent_size", 0) > 0) {
+            throw new UnsupportedModelException("The model's experts work on rows of another width (moe_latent_size),"
+                    + " between two projections; such models are not supported yet.");
+        }
         int groups = keys.integer("expert_group_count", 0);
         if (groups > 1) {
             throw new UnsupportedModelException(
@@ -143,6 +147,10 @@ final class ConfigReader {
 
     /** The frequencies of layers without and with a window. */
     private RopeFrequencies[] ropes(int[] headDims, int trained, RopeFrequencies.Factors factors, int context) {
+        if (traits.noRope) { // what files say of it is of no layer
+            RopeFrequencies plain = RopeFrequencies.plain(headDims[0], 10_000);
+            return new RopeFrequencies[] {plain, plain};
+        }
         int dimensions = dimensions("rope.dimension_count", headDims[0], headDims[0]);
         int windowDimensions = dimensions(
                 "rope.dimension_count_swa", headDims[1], headDims[1] == headDims[0] ? dimensions : headDims[1]);

@@ -113,7 +113,9 @@ final class LayerReader {
         boolean[] windowed = windowed(window);
         if (traits.windowRequired
                 && (window < 1 || !keys.has("attention.sliding_window_pattern") && traits.windowPeriod == 0)) {
-            throw keys.bad("attention.sliding_window", "and its pattern are missing; models of this family have them");
+            throw keys.bad(
+                    "attention.sliding_window",
+                    "is " + window + ", or its pattern is missing; models of this family have windows");
         }
         int[] kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
         int[] widths = keys.perBlock("feed_forward_length", blocks, 0);
@@ -160,10 +162,12 @@ final class LayerReader {
     }
 
     private int width(int width) {
-        if (width < 0 || width > ArchitectureKeys.MAXIMUM_WIDTH) {
+        boolean needed = !traits.oneBranch && keys.integer("expert_count", 0) == 0;
+        if (width < (needed ? 1 : 0) || width > ArchitectureKeys.MAXIMUM_WIDTH) {
             throw keys.bad(
                     "feed_forward_length",
-                    "is " + width + "; 0 to " + ArchitectureKeys.MAXIMUM_WIDTH + " are possible");
+                    "is " + width + " or missing; " + (needed ? 1 : 0) + " to " + ArchitectureKeys.MAXIMUM_WIDTH
+                            + " are possible");
         }
         return width;
     }

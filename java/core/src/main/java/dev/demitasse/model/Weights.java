@@ -272,6 +272,9 @@ public final class Weights implements AutoCloseable {
         String router = p + "ffn_gate_inp.weight";
         String routerScale = p + "ffn_gate_inp.scale";
         boolean gated = config.gate() != Gate.RELU;
+        if (!tensors.has(router) && tensors.has(p + "ffn_up_exps.weight")) {
+            throw ModelTensors.missing(router);
+        }
         boolean isDense = !tensors.has(router) || tensors.has(p + "post_ffw_norm_1.weight");
         if (isDense && width < 1) {
             throw new ModelFormatException(

@@ -297,6 +297,7 @@ public abstract class DoorContractTest {
         ScanWeights weights = new ScanWeights(t.x, t.x, t.x);
         ScanWeights closed = new ScanWeights(t.x, t.x, t.closed);
         all.put("scan in place", () -> d.selectiveScan(t.x, t.x, weights, scan, t.y, first, t.x));
+        all.put("scan to its steps", () -> d.selectiveScan(t.x, t.y, weights, scan, t.x, first, t.y));
         all.put("scan with state 1 of 1", () -> d.selectiveScan(t.x, t.x, weights, scan, t.x, t.rows(0, 1), t.y));
         all.put("scan with a short state", () -> d.selectiveScan(t.x, t.x, weights, scan, t.small, first, t.y));
         all.put("scan to a short buffer", () -> d.selectiveScan(t.x, t.x, weights, scan, t.x, first, t.small));
