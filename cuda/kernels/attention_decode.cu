@@ -2,7 +2,7 @@
 //           and Gimelshein, 2018); one row at a time.
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded
 //           elements].
-// Requires: padding of pages is zero (of INT4: its levels); head_dim at most 256, or what the kernel's name says.
+// Requires: padding of pages is zero (of INT4: its levels); head_dim at most what the kernel's name says, 256 where it says none.
 // Accuracy: FP32; FP32 operands that meet elements of 16 bits and fewer keep 22 bits (attention_tensor.cuh). Every
 //           segment of 256 positions is computed alone, and what its warps have and segments are added in order: a
 //           query has the same bits in any batch and chunk.
@@ -81,10 +81,10 @@ DEVICE void attention_decode_float(const AttentionDecodeArgs& args) {
 
 }  // namespace demitasse
 
-#define FLOAT_DECODE(name, HEADS)                                                                  \
-    KERNEL_BLOCKS(demitasse::decode_threads(32), 3) name(const demitasse::AttentionDecodeArgs a) { \
-        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS>>(a);                    \
-    }                                                                                              \
+#define FLOAT_DECODE(name, HEADS, DIM)                                                                              \
+    KERNEL_BLOCKS(demitasse::decode_threads(32), DIM <= 256 ? 3 : 1) name(const demitasse::AttentionDecodeArgs a) { \
+        demitasse::attention_decode_float<demitasse::FloatAttention<HEADS, DIM>>(a);                                \
+    }                                                                                                               \
     EXPORT(name)
 #define TENSOR_DECODE(name, TYPE, DIM, BLOCKS)                                                           \
     KERNEL_BLOCKS(demitasse::decode_threads(8), BLOCKS) name(const demitasse::AttentionDecodeArgs a) {   \
@@ -92,13 +92,19 @@ DEVICE void attention_decode_float(const AttentionDecodeArgs& args) {
     }                                                                                                    \
     EXPORT(name)
 
-FLOAT_DECODE(attention_decode_f32_heads1, 1)
-FLOAT_DECODE(attention_decode_f32_heads4, 4)
+FLOAT_DECODE(attention_decode_f32_heads1, 1, 256)
+FLOAT_DECODE(attention_decode_f32_heads4, 4, 256)
+FLOAT_DECODE(attention_decode_f32_heads1_dim512, 1, 512)
+FLOAT_DECODE(attention_decode_f32_heads4_dim512, 4, 512)
 TENSOR_DECODE(attention_decode_f16_heads8_dim128, F16, 128, 1)
 TENSOR_DECODE(attention_decode_f16_heads8_dim256, F16, 256, 1)
+TENSOR_DECODE(attention_decode_f16_heads8_dim512, F16, 512, 1)
 TENSOR_DECODE(attention_decode_int8_heads8_dim128, INT8, 128, 2)
 TENSOR_DECODE(attention_decode_int8_heads8_dim256, INT8, 256, 1)
+TENSOR_DECODE(attention_decode_int8_heads8_dim512, INT8, 512, 1)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim128, FP8, 128, 2)
 TENSOR_DECODE(attention_decode_fp8_heads8_dim256, FP8, 256, 1)
+TENSOR_DECODE(attention_decode_fp8_heads8_dim512, FP8, 512, 1)
 TENSOR_DECODE(attention_decode_int4_heads8_dim128, INT4, 128, 2)
 TENSOR_DECODE(attention_decode_int4_heads8_dim256, INT4, 256, 1)
+TENSOR_DECODE(attention_decode_int4_heads8_dim512, INT4, 512, 1)

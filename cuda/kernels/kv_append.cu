@@ -223,8 +223,10 @@ DEVICE void append(const KvAppendArgs& a) {
 
 }  // namespace demitasse
 
-#define KV_APPEND(name, TYPE)                                                                                          \
-    KERNEL(demitasse::APPEND_THREADS) name(const demitasse::KvAppendArgs a) { demitasse::append<demitasse::TYPE>(a); } \
+#define KV_APPEND(name, TYPE)                                                           \
+    KERNEL_BLOCKS(demitasse::APPEND_THREADS, 1) name(const demitasse::KvAppendArgs a) { \
+        demitasse::append<demitasse::TYPE>(a);                                          \
+    }                                                                                   \
     EXPORT(name)
 
 KV_APPEND(kv_append_f32, KvType::F32)

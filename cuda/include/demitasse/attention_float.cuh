@@ -7,12 +7,12 @@
 namespace demitasse {
 
 // A warp's part of a segment for HEADS query heads of one KV head.
-template <int HEADS_>
+template <int HEADS_, int DIM_>
 struct FloatAttention {
     static constexpr int HEADS = HEADS_;
-    static constexpr int DIM = MOST_HEAD_DIM;
+    static constexpr int DIM = DIM_;
     static constexpr int WARPS = decode_threads(32) / 32;
-    static_assert(HEADS == decode_heads(32, HEADS));
+    static_assert(HEADS == decode_heads(32, HEADS) && DIM == decode_dim(32, DIM));
     static constexpr int CHUNK = 4;
     static constexpr int SHARED_WORDS = HEADS * (DIM + WARPS * PAGE);  // of a block: queries, and weights
     static constexpr int ROUNDS = DIM / CHUNK / 32;                    // 16-byte chunks of values that a lane holds

@@ -44,7 +44,7 @@ struct Fp16Pairs {
 
 // A warp's page of a segment for up to eight query heads, of at most DIM elements, of one KV head. Lane 4 g + c has
 // head g: the scores of positions 8 i + 2 c and of the next. Everything of the page is on its way before the first of
-// it is used.
+// it is used, but for heads beyond 256 elements, for which there are no registers.
 template <KvType TYPE, int DIM>
 struct TensorAttention {
     using Element = KvElement<TYPE>;
@@ -56,11 +56,12 @@ struct TensorAttention {
     static constexpr int STEPS = CHUNK / 4;          // of a quad: a lane gives four elements to each mma
     static constexpr int GROUPS = DIM / 64;
     static constexpr int KEY_WORDS = Element::CHUNK_BYTES / 4;
-    static constexpr int VALUE_WORDS = Element::BITS / 4;       // eight elements of a position
-    static constexpr bool EARLY = DIM * Element::BITS <= 2048;  // registers hold keys and values
+    static constexpr int VALUE_WORDS = Element::BITS / 4;                     // eight elements of a position
+    static constexpr bool KEYS_EARLY = DIM <= 256;                            // registers hold all keys
+    static constexpr bool EARLY = KEYS_EARLY && DIM * Element::BITS <= 2048;  // and values
     // Whether the next segment's pages are on their way while warps' sums are added up. Two blocks of a multiprocessor,
     // which those of 8 bits are, have no registers for that, and wait in turn.
-    static constexpr bool AHEAD = Element::BITS == 16;
+    static constexpr bool AHEAD = Element::BITS == 16 && KEYS_EARLY;
     // What weights are multiplied by, so that small ones keep their bits: the rest of 2^-10 of the largest is a normal
     // number.
     static constexpr float WEIGHT_FACTOR = 32768;
@@ -68,7 +69,8 @@ struct TensorAttention {
     static constexpr int QUERY_SUMS = OPERANDS + HEADS;  // of groups of 64 elements, where keys have minimums
     // Of a block: queries, what they were divided by, and their sums.
     static constexpr int QUERY_WORDS = QUERY_SUMS + (Element::HAS_MINIMUM ? HEADS * GROUPS : 0);
-    static constexpr int PASS = 128;         // elements that warps add up at a time
+    static constexpr int PASS = KEYS_EARLY ? 128 : 64;  // elements that warps add up at a time: shared memory is small
+    static constexpr int PASS_GROUPS = PASS / 64;
     static constexpr int STRIDE = PASS + 4;  // of a warp's heads in shared memory
 
     using Values = uint32_t[8][VALUE_WORDS];
@@ -76,10 +78,11 @@ struct TensorAttention {
     const AttentionArgs& a;
     int64_t block = 0;     // the page's, of the KV head
     int from = 0, to = 0;  // positions of it that the row sees
-    uint32_t k[QUADS][4][KEY_WORDS] = {};
+    uint32_t k[KEYS_EARLY ? QUADS : 1][4][KEY_WORDS] = {};
     Values v[EARLY ? GROUPS : 1] = {};
-    float key_scales[GROUPS] = {};  // words of position lane()
-    float value_scales[GROUPS] = {};
+    static constexpr int HELD_GROUPS = KEYS_EARLY ? GROUPS : 1;
+    float key_scales[HELD_GROUPS] = {};  // words of position lane()
+    float value_scales[HELD_GROUPS] = {};
 
     DEVICE explicit TensorAttention(const AttentionArgs& args) : a(args) {}
 
@@ -87,7 +90,7 @@ struct TensorAttention {
 
     DEVICE void clear() {
 #pragma unroll
-        for (int i = 0; i < QUADS * 4 * KEY_WORDS; i++) {
+        for (int i = 0; i < (KEYS_EARLY ? QUADS : 1) * 4 * KEY_WORDS; i++) {
             k[i / (4 * KEY_WORDS)][i / KEY_WORDS % 4][i % KEY_WORDS] = 0;
         }
 #pragma unroll
@@ -106,23 +109,36 @@ struct TensorAttention {
             return;
         }
         block = of.page(page);
-        load_keys();
+        if constexpr (KEYS_EARLY) {
+#pragma unroll
+            for (int j = 0; j < QUADS; j++) {
+                load_keys(k[j], j);
+            }
+        }
         if constexpr (EARLY) {
 #pragma unroll
             for (int j = 0; j < GROUPS; j++) {
                 load_values(v[j], j);
             }
         }
-        if constexpr (Element::SCALED) {
+        if constexpr (Element::SCALED && KEYS_EARLY) {
 #pragma unroll
             for (int j = 0; j < GROUPS; j++) {
                 if (j * 64 < a.kv.padded()) {
-                    const int64_t at = (block * a.kv.scale_groups() + j) * PAGE + lane();
-                    key_scales[j] = a.kv.key_scales[at];
-                    value_scales[j] = a.kv.value_scales[at];
+                    key_scales[j] = a.kv.key_scales[scale_place(j)];
+                    value_scales[j] = a.kv.value_scales[scale_place(j)];
                 }
             }
         }
+    }
+
+    DEVICE int64_t scale_place(int group) const { return (block * a.kv.scale_groups() + group) * PAGE + lane(); }
+    // Words of a group of elements, of position lane().
+    DEVICE float key_scale(int group) const {
+        return KEYS_EARLY ? key_scales[KEYS_EARLY ? group : 0] : works() ? a.kv.key_scales[scale_place(group)] : 0;
+    }
+    DEVICE float value_scale(int group) const {
+        return KEYS_EARLY ? value_scales[KEYS_EARLY ? group : 0] : a.kv.value_scales[scale_place(group)];
     }
 
     // All threads of a block store its queries: `count` heads at q.
@@ -170,17 +186,14 @@ struct TensorAttention {
     static DEVICE int position_of(int i) { return i / 2 * 8 + lane() % 4 * 2 + i % 2; }
     DEVICE bool sees(int i) const { return position_of(i) >= from && position_of(i) < to; }
 
-    DEVICE void load_keys() {
+    // A quad of chunks of the page's keys.
+    DEVICE void load_keys(uint32_t (&to_words)[4][KEY_WORDS], int j) const {
         const uint8_t* keys = a.kv.keys + Element::bytes(block * a.kv.padded() * PAGE);
-        const int chunks = a.kv.padded() / CHUNK;
+        const int chunk = 4 * j + lane() % 4;
 #pragma unroll
-        for (int j = 0; j < QUADS; j++) {
-            const int chunk = 4 * j + lane() % 4;
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                if (chunk < chunks) {
-                    load_words(k[j][i], keys + (chunk * PAGE + i * 8 + lane() / 4) * Element::CHUNK_BYTES);
-                }
+        for (int i = 0; i < 4; i++) {
+            if (chunk < a.kv.padded() / CHUNK) {
+                load_words(to_words[i], keys + (chunk * PAGE + i * 8 + lane() / 4) * Element::CHUNK_BYTES);
             }
         }
     }
@@ -201,16 +214,22 @@ struct TensorAttention {
     }
 
     // The scores of the lane's positions; minus infinity where they are not seen.
-    DEVICE void score(float (&scores)[8], const uint32_t* queries) const {
+    DEVICE void score(float (&scores)[8], const uint32_t* queries) {
         float minimums[8] = {};  // of keys, times the sums of queries
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             scores[i] = 0;
         }
-#pragma unroll
+#pragma unroll(KEYS_EARLY ? QUADS : 1)
         for (int j = 0; j < QUADS; j++) {
             if (4 * j * CHUNK >= a.kv.padded()) {
                 continue;
+            }
+            auto& own = k[KEYS_EARLY ? j : 0];
+            if constexpr (!KEYS_EARLY) {
+                if (works()) {
+                    load_keys(own, j);
+                }
             }
             float products[4][4] = {};
 #pragma unroll
@@ -220,22 +239,22 @@ struct TensorAttention {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     if constexpr (TYPE == KvType::F16) {
-                        mma_f16(products[i], rows, k[j][i][2 * step], k[j][i][2 * step + 1]);
+                        mma_f16(products[i], rows, own[i][2 * step], own[i][2 * step + 1]);
                     } else if constexpr (TYPE == KvType::INT4) {
-                        const uint32_t word = k[j][i][step / 2];
+                        const uint32_t word = own[i][step / 2];
                         const int at = step % 2 * 4;
                         mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(word, at, word, at + 2),
                                 Fp16Pairs<TYPE>::of(word, at + 1, word, at + 3));
                     } else {
-                        mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(k[j][i][step], 0, k[j][i][step], 1),
-                                Fp16Pairs<TYPE>::of(k[j][i][step], 2, k[j][i][step], 3));
+                        mma_f16(products[i], rows, Fp16Pairs<TYPE>::of(own[i][step], 0, own[i][step], 1),
+                                Fp16Pairs<TYPE>::of(own[i][step], 2, own[i][step], 3));
                     }
                 }
             }
+            const float own_word = Element::SCALED ? key_scale(j * 4 * CHUNK / 64) : 1;
 #pragma unroll
             for (int i = 0; i < 8; i++) {
-                const float word =
-                    Element::SCALED ? __shfl_sync(ALL_LANES, key_scales[j * 4 * CHUNK / 64], position_of(i)) : 1;
+                const float word = Element::SCALED ? __shfl_sync(ALL_LANES, own_word, position_of(i)) : 1;
                 scores[i] = fmaf(products[i / 2][i % 2] + products[i / 2][2 + i % 2], Element::scale(word), scores[i]);
                 if constexpr (Element::HAS_MINIMUM) {
                     minimums[i] = fmaf(__uint_as_float(queries[QUERY_SUMS + lane() / 4 * GROUPS + j]),
@@ -266,9 +285,10 @@ struct TensorAttention {
             return 1 / WEIGHT_FACTOR;
         }
         float common = 0;
+        const float own_word = value_scale(j);
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            const float word = __shfl_sync(ALL_LANES, value_scales[j], position_of(i));
+            const float word = __shfl_sync(ALL_LANES, own_word, position_of(i));
             scaled[i] = weights[i] == 0 ? 0 : weights[i] * Element::scale(word);
             common = fmaxf(common, scaled[i]);
             minimum += weights[i] == 0 ? 0 : weights[i] * Element::minimum(word);
@@ -381,18 +401,18 @@ DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
         if (lane() % 4 == 0) {
             totals[warp() * HEADS + lane() / 4] = total;
         }
-#pragma unroll
-        for (int pass = 0; pass < Attention::GROUPS; pass += 2) {
+#pragma unroll(Attention::KEYS_EARLY ? Attention::GROUPS : 1)
+        for (int pass = 0; pass < Attention::GROUPS; pass += Attention::PASS_GROUPS) {
             if (pass * 64 >= padded) {
                 continue;
             }
 #pragma unroll
-            for (int j = pass; j < pass + 2 && j < Attention::GROUPS; j++) {
+            for (int j = pass; j < pass + Attention::PASS_GROUPS && j < Attention::GROUPS; j++) {
                 if (attention.works() && j * 64 < padded) {
                     attention.add_values(sums + (warp() * HEADS + lane() / 4) * STRIDE + (j - pass) * 64, weights, j);
                 }
             }
-            if ((pass + 2) * 64 >= padded) {
+            if ((pass + Attention::PASS_GROUPS) * 64 >= padded) {
                 block.next_segment();
                 if (Attention::AHEAD && block.has_segment()) {
                     attention.load(block);
@@ -404,16 +424,17 @@ DEVICE void attention_decode_tensor(const AttentionDecodeArgs& args) {
             float most = -INFINITY;
             for (int w = first_warp; w <= last_warp; w++) {
                 uint32_t words[4];
-                load_words(words, sums + (w * HEADS + head) * STRIDE + element);
+                load_words(words, sums + (w * HEADS + head) * STRIDE + element % Attention::PASS);
                 for (int i = 0; i < 4; i++) {
                     sum[i] += __uint_as_float(words[i]);
                 }
                 all += totals[w * HEADS + head];
                 most = fmaxf(most, maxima[w * HEADS + head]);
             }
-            if (head < block.heads && block.segments == 1 && args.attention.sinks == nullptr) {
+            const bool adds = element < Attention::PASS;  // the others' elements are of a pass to come
+            if (adds && head < block.heads && block.segments == 1 && args.attention.sinks == nullptr) {
                 store_head(args, block.row, block.first_head + head, pass * 64 + element, sum, all);
-            } else if (head < block.heads && pass * 64 + element < padded) {
+            } else if (adds && head < block.heads && pass * 64 + element < padded) {
                 float* state = block.state(head, segment);
                 store_columns(state + STATE_HEADER, pass * 64 + element, padded, sum);
                 if (pass == 0 && element == 0) {

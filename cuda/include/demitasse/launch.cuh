@@ -121,8 +121,9 @@ constexpr int PAGE = 32;         // positions of a page
 constexpr int SCALE_GROUP = 64;  // elements of a head that share a scale
 constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
 constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
-constexpr int MOST_HEAD_DIM = 256;
-constexpr int DIM_MULTIPLE = 16;  // elements to which those of a head are padded
+constexpr int MOST_HEAD_DIM = 512;
+constexpr int MOST_PREFILL_DIM = 256;  // of longer heads attention_decode takes all rows
+constexpr int DIM_MULTIPLE = 16;       // elements to which those of a head are padded
 constexpr DEVICE int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_MULTIPLE; }
 constexpr DEVICE int scale_groups(int dim) { return (dim + SCALE_GROUP - 1) / SCALE_GROUP; }
 
@@ -132,8 +133,10 @@ constexpr int ROTATE_THREADS = 32 * ROTATE_HEADS;
 // attention_decode: query heads of a block, of which a KV head has `query_heads`.
 constexpr DEVICE int decode_heads(int bits, int query_heads) { return bits < 32 ? 8 : query_heads == 1 ? 1 : 4; }
 constexpr DEVICE int decode_threads(int bits) { return bits < 32 ? 256 : 128; }
-// The kernel's elements of a head, at most; FP32 has one for all.
-constexpr DEVICE int decode_dim(int bits, int dim) { return bits < 32 ? (dim <= 128 ? 128 : 256) : MOST_HEAD_DIM; }
+// The kernel's elements of a head, at most.
+constexpr DEVICE int decode_dim(int bits, int dim) {
+    return bits < 32 && dim <= 128 ? 128 : dim <= 256 ? 256 : MOST_HEAD_DIM;
+}
 // Query heads of a KV head that more blocks than one take.
 constexpr DEVICE int decode_passes(int bits, int query_heads) {
     return (query_heads + decode_heads(bits, query_heads) - 1) / decode_heads(bits, query_heads);

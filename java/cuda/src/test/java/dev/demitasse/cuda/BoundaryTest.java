@@ -54,6 +54,7 @@ class BoundaryTest {
         assertThat(QuantizedActivations.GROUP_BYTES).isEqualTo(Boundary.GROUP_BYTES);
         assertThat(PagedKvStore.DIM_MULTIPLE).isEqualTo(Boundary.DIM_MULTIPLE);
         assertThat(PagedKvStore.MOST_HEAD_DIM).isEqualTo(Boundary.MOST_HEAD_DIM);
+        assertThat(AttentionPlan.MOST_PREFILL_DIM).isEqualTo(Boundary.MOST_PREFILL_DIM);
         assertThat(GpuDevice.MOST_SAMPLE_COLUMNS).isEqualTo(Boundary.SAMPLE_COLUMNS);
         assertThat(SampleRows.INTS).isEqualTo(Boundary.SampleRow.INTS);
     }

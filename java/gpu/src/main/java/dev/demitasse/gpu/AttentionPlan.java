@@ -20,6 +20,9 @@ import java.util.List;
 public record AttentionPlan(List<Range> singles, int segments, int slice, int blocks, long blockAddress) {
     /** FP32 numbers of a state, of a row's segment and head, before its elements. */
     public static final int STATE_HEADER = 4;
+    /** Elements of heads, at most, that the kernel of prefill takes; rows of longer ones are taken alone. */
+    public static final int MOST_PREFILL_DIM = 256;
+
     /** Integers that describe a block of prefill. */
     public static final int BLOCK_INTS = 4;
 
@@ -35,7 +38,12 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
      * @param mostRows rows of a launch
      * @param stateBytes bytes of states that a launch may take
      */
-    public record Limits(int segment, int prefillRows, int leastPrefillRows, int mostRows, long stateBytes) {}
+    public record Limits(int segment, int prefillRows, int leastPrefillRows, int mostRows, long stateBytes) {
+        /** The same where each row is taken alone. */
+        Limits withoutPrefill() {
+            return new Limits(segment, prefillRows, Integer.MAX_VALUE, mostRows, stateBytes);
+        }
+    }
 
     /**
      * What a plan depends on beside the rows.

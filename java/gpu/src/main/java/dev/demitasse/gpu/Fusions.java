@@ -20,6 +20,9 @@ public final class Fusions {
     /** Rows of a gated activation that quantizes: blocks along the second dimension of a grid. */
     private static final int MOST_ROWS = 65535;
 
+    /** Elements of heads, at most, that are quantized where they are written. */
+    private static final int MOST_QUANTIZED_DIM = 256;
+
     private Fusions() {}
 
     /** The rewritten list; the steps of {@code recorded} are not changed. */
@@ -139,6 +142,10 @@ public final class Fusions {
         return a.angles() == b.angles() && a.ropeDim() == b.ropeDim() && a.interleaved() == b.interleaved();
     }
 
+    private static boolean isQuantized(int headDim) {
+        return headDim % QuantizedActivations.GROUP == 0 && headDim <= MOST_QUANTIZED_DIM;
+    }
+
     /** The step that does both; null where {@code last} does not write the rows, or cannot quantize them so. */
     private static @Nullable Step quantizing(Step last, Step.Quantize q) {
         return switch (last) {
@@ -164,7 +171,7 @@ public final class Fusions {
                                 && r.rows() == q.rows()
                                 && r.heads() * r.headDim() == q.columns()
                                 && q.padded() == q.columns()
-                                && r.headDim() % QuantizedActivations.GROUP == 0
+                                && isQuantized(r.headDim())
                                 && !q.perRow()
                         ? new Step.Rotate(r.x(), r.rows(), r.heads(), r.headDim(), q)
                         : null;
@@ -173,7 +180,7 @@ public final class Fusions {
                                 && a.plan().isOneLaunch(q.rows())
                                 && a.shape().heads() * a.shape().headDim() == q.columns()
                                 && q.padded() == q.columns()
-                                && a.shape().headDim() % QuantizedActivations.GROUP == 0
+                                && isQuantized(a.shape().headDim())
                                 && !q.perRow()
                         ? new Step.Attention(
                                 a.store(), a.layer(), a.shape(), a.sinks(), a.q(), a.out(), a.rows(), a.plan(), q)

@@ -293,7 +293,9 @@ public abstract class GpuDevice implements Device {
         memory.requireUsable();
         long stateBytes = AttentionPlan.stateBytes(shape);
         long logits = sinks == null ? 0 : address(sinks);
-        steps.attend(kv, layer, shape, logits, address(q), address(out), rows, limits.attention, stateBytes);
+        AttentionPlan.Limits own =
+                shape.headDim() > AttentionPlan.MOST_PREFILL_DIM ? limits.attention.withoutPrefill() : limits.attention;
+        steps.attend(kv, layer, shape, logits, address(q), address(out), rows, own, stateBytes);
     }
 
     @Override

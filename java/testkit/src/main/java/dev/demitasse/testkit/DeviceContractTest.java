@@ -179,7 +179,7 @@ public abstract class DeviceContractTest extends StateContractTest {
 
     /** Heads that are a power of two, a multiple of one, and odd; twice is once and back. */
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 8, 15, 16, 32, 64, 80, 96, 128, 256})
+    @ValueSource(ints = {1, 2, 8, 15, 16, 32, 64, 80, 96, 128, 256, 320, 512})
     public void rotate(int headDim) {
         for (int[] size : new int[][] {{1, 1}, {3, 2}, {40, 3}}) {
             float[] x = KernelCases.numbers(size[0] * size[1] * headDim, Fill.RANDOM, new SplittableRandom(seed));
