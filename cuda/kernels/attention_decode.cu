@@ -2,7 +2,8 @@
 //           and Gimelshein, 2018); one row at a time.
 // Layout:   queries and out rows x heads x head_dim FP32; pages.cuh; a state is [maximum, sum, 2 unused][padded
 //           elements].
-// Requires: padding of pages is zero (of INT4: its levels); head_dim at most what the kernel's name says, 256 where it says none.
+// Requires: padding of pages is zero (of INT4: its levels); head_dim at most what the kernel's name says, 256 where it
+//           says none.
 // Accuracy: FP32; FP32 operands that meet elements of 16 bits and fewer keep 22 bits (attention_tensor.cuh). Every
 //           segment of 256 positions is computed alone, and what its warps have and segments are added in order: a
 //           query has the same bits in any batch and chunk.

@@ -16,8 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Writes conversations as tokens by the model's chat template. Control tokens that stand in a message, whoever wrote
- * it, stay text, and so do user-defined ones that look like them ({@code <|tool_call>}) but in the model's own answers: a
- * mark is put into them before rendering and taken out before merging. A template that does not parse is reported when it is asked for.
+ * it, stay text, and so do user-defined ones that look like them ({@code <|tool_call>}) but in the model's own answers:
+ * a mark is put into them before rendering and taken out before merging. A template that does not parse is reported
+ * when it is asked for.
  */
 final class ChatFormat {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
