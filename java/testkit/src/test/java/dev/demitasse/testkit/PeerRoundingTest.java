@@ -2,12 +2,15 @@ package dev.demitasse.testkit;
 
 import dev.demitasse.ModelOptions;
 import dev.demitasse.kv.KvType;
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class PeerRoundingTest {
-    static final java.util.List<String> ARCHITECTURES = Golden.TINY;
+    /** All but Gemma 4, whose answers were made without the peer's rounding of GELU. */
+    static final List<String> ARCHITECTURES =
+            Golden.TINY.stream().filter(name -> !name.startsWith("gemma4")).toList();
 
     private static ModelOptions options() {
         return ModelOptions.DEFAULT
