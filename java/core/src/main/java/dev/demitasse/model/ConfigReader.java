@@ -79,10 +79,7 @@ final class ConfigReader {
         }
         int headDim = keys.bounded("ssm.state_size", 1, DeltaShape.MOST_HEAD_DIM);
         int keyHeads = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
-        int heads = keys.bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
-        if (heads % keyHeads != 0) {
-            throw keys.bad("ssm.time_step_rank", "is " + heads + ", no multiple of " + keyHeads + " groups");
-        }
+        int heads = stateHeads(keyHeads);
         if (keys.integer("ssm.inner_size", heads * headDim) != heads * headDim) {
             throw keys.bad("ssm.inner_size", "is not " + heads + " heads of " + headDim);
         }
@@ -90,13 +87,19 @@ final class ConfigReader {
         return new Recurrent(layers, channels, kernel, keyHeads, heads, headDim, headDim, traits.groupedValueHeads);
     }
 
-    private Recurrent mamba(int layers, int kernel) {
-        int state = keys.bounded("ssm.state_size", 1, ScanShape.MOST_DIM);
-        int groups = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
+    /** Heads of layers with a state, of which each of {@code groups} has as many. */
+    private int stateHeads(int groups) {
         int heads = keys.bounded("ssm.time_step_rank", 1, MAXIMUM_STATE_HEADS);
         if (heads % groups != 0) {
             throw keys.bad("ssm.time_step_rank", "is " + heads + ", no multiple of " + groups + " groups");
         }
+        return heads;
+    }
+
+    private Recurrent mamba(int layers, int kernel) {
+        int state = keys.bounded("ssm.state_size", 1, ScanShape.MOST_DIM);
+        int groups = keys.bounded("ssm.group_count", 1, MAXIMUM_STATE_HEADS);
+        int heads = stateHeads(groups);
         int inner = keys.bounded("ssm.inner_size", 1, ArchitectureKeys.MAXIMUM_WIDTH);
         if (inner % heads != 0 || inner / heads > ScanShape.MOST_DIM) {
             throw keys.bad(

@@ -15,6 +15,8 @@ final class LayerReader {
     private final int count;
     private final int blocks;
     private final int heads;
+    private final int[] kvHeads; // of each block
+    private final int[] widths; // of each block's feed-forward layer
 
     /** Different frequencies that layers use. */
     final List<RopeFrequencies> ropes = new ArrayList<>();
@@ -43,6 +45,8 @@ final class LayerReader {
         }
         int headDim = headDim("attention.key_length", "attention.value_length", hidden / heads);
         headDims = new int[] {headDim, headDim("attention.key_length_swa", "attention.value_length_swa", headDim)};
+        kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
+        widths = keys.perBlock("feed_forward_length", blocks, 0);
         mixings = mixings();
     }
 
@@ -61,8 +65,6 @@ final class LayerReader {
     /** Which layers are attention, and which the others that the family has. */
     private Layer.Mixing[] mixings() {
         boolean[] recurrent = traits.attentionPeriod > 0 ? listedRecurrent() : new boolean[blocks];
-        int[] kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
-        int[] widths = keys.perBlock("feed_forward_length", blocks, 0);
         Layer.Mixing[] all = new Layer.Mixing[count];
         for (int layer = 0; layer < count; layer++) {
             boolean other = traits.attentionPeriod > 0 ? recurrent[layer] : kvHeads[layer] == 0;
@@ -117,8 +119,6 @@ final class LayerReader {
                     "attention.sliding_window",
                     "is " + window + ", or its pattern is missing; models of this family have windows");
         }
-        int[] kvHeads = keys.perBlock("attention.head_count_kv", blocks, heads);
-        int[] widths = keys.perBlock("feed_forward_length", blocks, 0);
         float temperature = keys.number("attention.temperature_scale", 0);
         RopeFrequencies[] queryKinds = kinds.clone();
         for (int i = 0; temperature != 0 && i < kinds.length; i++) {
