@@ -14,20 +14,22 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>Requires: nothing.
  *
- * <p>Accuracy: FP32 sums, one a lane, added in a fixed order; the mean is taken off before squares are summed.
+ * <p>Accuracy: FP32 sums, one a lane, added in a fixed order. The mean is mended by the mean distance from it (few lanes
+ * and thousands of columns far from zero lose three digits of it else), then taken off before squares are summed.
  *
  * <p>Launch: one task a block of rows.
  *
- * <p>Moves: 16 bytes an element; 6 operations a vector.
+ * <p>Moves: 20 bytes an element; 8 operations a vector.
  *
- * <p>Why: a row is a few kilobytes in the first-level cache and read three times there.
+ * <p>Why: a row is a few kilobytes in the first-level cache and read four times there.
  */
 final class LayerNorm {
     private LayerNorm() {}
 
     static void row(long x, long weight, long bias, int columns, float epsilon, long out) {
         int full = columns / WIDTH * WIDTH;
-        float mean = sum(x, full, columns) / columns;
+        float rough = distances(x, 0, full, columns) / columns;
+        float mean = rough + distances(x, rough, full, columns) / columns;
         float squares = squares(x, mean, full, columns);
         float factor = Float.isFinite(squares) ? (float) (1 / Math.sqrt(squares / columns + epsilon)) : Float.NaN;
         for (int j = 0; j < full; j += WIDTH) {
@@ -40,14 +42,14 @@ final class LayerNorm {
         }
     }
 
-    private static float sum(long x, int full, int columns) {
+    private static float distances(long x, float from, int full, int columns) {
         FloatVector sums = FloatVector.zero(Lanes.FLOATS);
         for (int i = 0; i < full; i += WIDTH) {
-            sums = sums.add(floats(x + i * 4L));
+            sums = sums.add(floats(x + i * 4L).sub(from));
         }
         float sum = Lanes.sum(sums);
         for (int i = full; i < columns; i++) {
-            sum += Lanes.get(x + i * 4L);
+            sum += Lanes.get(x + i * 4L) - from;
         }
         return sum;
     }
