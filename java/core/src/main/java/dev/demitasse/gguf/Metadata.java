@@ -82,6 +82,12 @@ public final class Metadata {
         return value == null ? null : cast(key, value, String[].class, "an array of strings");
     }
 
+    /** An array of bytes, or null. */
+    public byte @Nullable [] bytes(String key) {
+        Object value = raw(key);
+        return value == null ? null : cast(key, value, byte[].class, "an array of bytes");
+    }
+
     /** An array of 32-bit integers, or null. */
     public int @Nullable [] integers(String key) {
         Object value = raw(key);

@@ -29,11 +29,14 @@ final class BytePairTokenizer extends Tokenizer {
     private final int[] byteIds = new int[256];
 
     BytePairTokenizer(Metadata metadata) {
-        this(metadata, PreTokenizer.named(preTokenizer(metadata)));
+        this(metadata, PreTokenizer.named(preTokenizer(metadata)), new Vocabulary(metadata));
     }
 
-    private BytePairTokenizer(Metadata metadata, PreTokenizer preTokenizer) {
-        super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", preTokenizer.addBos()));
+    private BytePairTokenizer(Metadata metadata, PreTokenizer preTokenizer, Vocabulary vocabulary) {
+        super(
+                vocabulary,
+                wanted(metadata, "add_bos_token", preTokenizer.addBos(), vocabulary.bos()),
+                wanted(metadata, "add_eos_token", false, vocabulary.eos()));
         this.preTokenizer = preTokenizer;
         merges = new PairMerges(metadata, vocabulary);
         for (int b = 0; b < 256; b++) {

@@ -19,7 +19,14 @@ final class CharacterPairTokenizer extends Tokenizer {
     private final ByteTokens byteTokens;
 
     CharacterPairTokenizer(Metadata metadata) {
-        super(new Vocabulary(metadata), true); // files of the first weeks say no, and are wrong
+        this(metadata, new Vocabulary(metadata));
+    }
+
+    private CharacterPairTokenizer(Metadata metadata, Vocabulary vocabulary) {
+        super(
+                vocabulary,
+                vocabulary.bos(), // files of the first weeks say no, and are wrong
+                wanted(metadata, "add_eos_token", false, vocabulary.eos()));
         merges = new PairMerges(metadata, vocabulary);
         byteTokens = new ByteTokens(vocabulary);
     }

@@ -18,6 +18,19 @@ final class IntList {
         values[size++] = value;
     }
 
+    int size() {
+        return size;
+    }
+
+    int get(int index) {
+        return values[index];
+    }
+
+    /** Leaves the first {@code length} of them. */
+    void truncate(int length) {
+        size = length;
+    }
+
     int[] toArray() {
         return Arrays.copyOf(values, size);
     }

@@ -18,7 +18,14 @@ final class SentencePieceTokenizer extends Tokenizer {
     private final ByteTokens byteTokens;
 
     SentencePieceTokenizer(Metadata metadata) {
-        super(new Vocabulary(metadata), metadata.bool("tokenizer.ggml.add_bos_token", true));
+        this(metadata, new Vocabulary(metadata));
+    }
+
+    private SentencePieceTokenizer(Metadata metadata, Vocabulary vocabulary) {
+        super(
+                vocabulary,
+                wanted(metadata, "add_bos_token", true, vocabulary.bos()),
+                wanted(metadata, "add_eos_token", false, vocabulary.eos()));
         if (metadata.numbers("tokenizer.ggml.scores") == null) {
             throw metadata.bad("tokenizer.ggml.scores", "is missing; a llama tokenizer needs it");
         }

@@ -5,16 +5,25 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /** Text to token ids and back, as the model's file defines it. Immutable and thread-safe. */
 public abstract class Tokenizer {
     final Vocabulary vocabulary;
     private final SpecialTokens specialTokens;
-    private final boolean addBos;
+    private final int begin; // token, or NONE
+    private final int end;
 
-    Tokenizer(Vocabulary vocabulary, boolean addBos) {
+    /**
+     * A tokenizer.
+     *
+     * @param begin token that begins a text; {@link Vocabulary#NONE} for none
+     * @param end token that ends a whole one; {@link Vocabulary#NONE} for none
+     */
+    Tokenizer(Vocabulary vocabulary, int begin, int end) {
         this.vocabulary = vocabulary;
-        this.addBos = addBos;
+        this.begin = begin;
+        this.end = end;
         this.specialTokens = new SpecialTokens(vocabulary);
     }
 
@@ -30,10 +39,12 @@ public abstract class Tokenizer {
             case "gpt2" -> new BytePairTokenizer(metadata);
             case "llama" -> new SentencePieceTokenizer(metadata);
             case "gemma4" -> new CharacterPairTokenizer(metadata);
+            case "bert" -> new WordPieceTokenizer(metadata);
+            case "t5" -> new UnigramTokenizer(metadata);
             default ->
                 throw new UnsupportedModelException("The tokenizer \"" + model
-                        + "\" is not supported; gpt2 (byte-level BPE), llama (SentencePiece BPE) and"
-                        + " gemma4 (BPE of characters) are.");
+                        + "\" is not supported; gpt2 (byte-level BPE), llama (SentencePiece BPE),"
+                        + " gemma4 (BPE of characters), bert (WordPiece) and t5 (unigram) are.");
         };
     }
 
@@ -77,14 +88,63 @@ public abstract class Tokenizer {
     }
 
     private int[] withBos(int[] ids, boolean parseSpecial) {
-        int bos = vocabulary.bos();
-        if (!addBos || bos == Vocabulary.NONE || parseSpecial && ids.length > 0 && ids[0] == bos) {
+        if (begin == Vocabulary.NONE || parseSpecial && ids.length > 0 && ids[0] == begin) {
             return ids;
         }
         int[] withBos = new int[ids.length + 1];
-        withBos[0] = bos;
+        withBos[0] = begin;
         System.arraycopy(ids, 0, withBos, 1, ids.length);
         return withBos;
+    }
+
+    /** {@link #encodePrompt} with the end-of-text token behind where the model's file asks for one: a whole text. */
+    public final int[] encodeWhole(String text, boolean parseSpecial) {
+        int[] ids = encodePrompt(text, parseSpecial);
+        if (end == Vocabulary.NONE || parseSpecial && ids.length > 0 && ids[ids.length - 1] == end) {
+            return ids;
+        }
+        int[] whole = Arrays.copyOf(ids, ids.length + 1);
+        whole[ids.length] = end;
+        return whole;
+    }
+
+    /**
+     * Two texts that a model reads together.
+     *
+     * @param types of each token, which of the two it belongs to: 0 or 1
+     */
+    public record Pair(int[] ids, int[] types) {}
+
+    /** Two texts, one after the other, each ended, with what separates them. Control tokens are not parsed in them. */
+    public final Pair encodePair(String first, String second) {
+        int[] a = encodeWhole(first, false);
+        int[] b = encode(second, false);
+        int[] between = separators();
+        int closing = end == Vocabulary.NONE ? 0 : 1;
+        int[] ids = Arrays.copyOf(a, a.length + between.length + b.length + closing);
+        System.arraycopy(between, 0, ids, a.length, between.length);
+        System.arraycopy(b, 0, ids, a.length + between.length, b.length);
+        if (closing == 1) {
+            ids[ids.length - 1] = end;
+        }
+        int[] types = new int[ids.length];
+        Arrays.fill(types, a.length, types.length, 1);
+        return new Pair(ids, types);
+    }
+
+    /** What comes between two texts beside the end of the first. */
+    int[] separators() {
+        return new int[0];
+    }
+
+    /** Whether a token is the one that ends a whole text. */
+    public final boolean isClosing(int id) {
+        return id == end && id != Vocabulary.NONE;
+    }
+
+    /** A token where the file asks for it, else {@link Vocabulary#NONE}. */
+    static int wanted(Metadata metadata, String key, boolean otherwise, int token) {
+        return metadata.bool("tokenizer.ggml." + key, otherwise) ? token : Vocabulary.NONE;
     }
 
     /**

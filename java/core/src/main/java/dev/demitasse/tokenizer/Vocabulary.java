@@ -41,6 +41,8 @@ public final class Vocabulary {
     private final int bos;
     private final int eos;
     private final int unknown;
+    private final int classifier;
+    private final int separator;
     private final BitSet ends = new BitSet();
 
     /**
@@ -68,7 +70,8 @@ public final class Vocabulary {
         eos = special(metadata, "eos_token_id");
         unknown = special(metadata, "unknown_token_id");
         special(metadata, "padding_token_id");
-        special(metadata, "separator_token_id");
+        classifier = special(metadata, "cls_token_id");
+        separator = special(metadata, "seperator_token_id"); // files spell it so
         markEnd(eos);
         markEnd(special(metadata, "eot_token_id"));
         markEnd(special(metadata, "eom_token_id"));
@@ -135,7 +138,7 @@ public final class Vocabulary {
         return ids.getOrDefault(token, NONE);
     }
 
-    /** The score of a SentencePiece token: higher is merged earlier. */
+    /** The score of a SentencePiece token: higher is merged earlier, or a likelier piece. */
     public float score(int id) {
         return scores[id];
     }
@@ -168,6 +171,16 @@ public final class Vocabulary {
     /** The token that ends a text, or {@link #NONE}. */
     public int eos() {
         return eos;
+    }
+
+    /** The token that begins a text of an encoder, or {@link #NONE}. */
+    public int classifier() {
+        return classifier;
+    }
+
+    /** The token that ends a text of an encoder, or {@link #NONE}. */
+    public int separator() {
+        return separator;
     }
 
     /** The token for what cannot be spelled, or {@link #NONE}. */

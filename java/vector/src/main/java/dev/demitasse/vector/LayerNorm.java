@@ -14,8 +14,8 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>Requires: nothing.
  *
- * <p>Accuracy: FP32 sums, one a lane, added in a fixed order. The mean is mended by the mean distance from it (few lanes
- * and thousands of columns far from zero lose three digits of it else), then taken off before squares are summed.
+ * <p>Accuracy: FP32 sums, one a lane, added in a fixed order. The mean is mended by the mean distance from it (few
+ * lanes and thousands of columns far from zero lose three digits of it else), then taken off before squares are summed.
  *
  * <p>Launch: one task a block of rows.
  *
