@@ -41,6 +41,7 @@ struct Prefill {
     // Row r of this lane, of two: the first is row lane / 4 of the warp's sixteen, the second that eight further.
     DEVICE int row_of(int r) const { return warp() * 16 + lane() / 4 + r * 8; }
     DEVICE int position_of(int row) const { return a.rows.positions[first_row + minimum(row, rows - 1)]; }
+    DEVICE int last_seen(int row) const { return a.last_seen(first_row + minimum(row, rows - 1)); }
     DEVICE void load_queries() const {
         const int dim = static_cast<int>(a.kv.head_dim);
         for (int i = static_cast<int>(threadIdx.x); i < PREFILL_ROWS * DIM; i += PREFILL_THREADS) {
@@ -161,13 +162,15 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
     const int kv_head = prefill.head / static_cast<int>(a.heads / a.kv.heads);
     const int32_t* table = a.rows.pages + a.rows.tables[prefill.first_row];
     const int begin = a.first_seen(prefill.position_of(0)) / PAGE;
-    const int last = prefill.position_of(prefill.rows - 1);
+    const int last = a.last_seen(prefill.first_row + prefill.rows - 1);
     const int end = last / PAGE + 1;
     const float inverse_cap = a.inverse_cap();
     float out[DIM / 8][4] = {};
     float largest[2] = {-INFINITY, -INFINITY};
     float sums[2] = {};
-    const int positions[2] = {prefill.position_of(prefill.row_of(0)), prefill.position_of(prefill.row_of(1))};
+    const int first_seen[2] = {a.first_seen(prefill.position_of(prefill.row_of(0))),
+                               a.first_seen(prefill.position_of(prefill.row_of(1)))};
+    const int last_seen[2] = {prefill.last_seen(prefill.row_of(0)), prefill.last_seen(prefill.row_of(1))};
     for (int page = begin; page < end; page++) {
         __syncthreads();  // queries are there; nobody reads the page before
         prefill.load_page(a.kv.block(a.layer, table[page], kv_head), last - page * PAGE + 1);
@@ -180,7 +183,7 @@ DEVICE void attention_prefill(const AttentionArgs& a) {
             const int r = i % 4 / 2;
             const int position = page * PAGE + i / 4 * 8 + lane() % 4 * 2 + i % 2;
             const float score = a.score(scores[i / 4][i % 4], inverse_cap);
-            const bool seen = position <= positions[r] && position >= a.first_seen(positions[r]);
+            const bool seen = position <= last_seen[r] && position >= first_seen[r];
             scores[i / 4][i % 4] = seen ? score : -INFINITY;
             highest[r] = fmaxf(highest[r], scores[i / 4][i % 4]);
         }

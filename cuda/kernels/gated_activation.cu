@@ -1,6 +1,6 @@
-// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, max(g, 0) up, or
-//           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what it
-//           writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, max(g, 0) up, GELU(g) / g
+//           up, or m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what
+//           it writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.cuh says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -11,7 +11,7 @@
 
 namespace demitasse {
 
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU, NORMAL_CDF };
 
 struct GatedActivationArgs {
     Gate function;
@@ -29,9 +29,11 @@ DEVICE float gate_factor(Gate function, float g) {
     const bool clamped = function == Gate::CLAMPED_SWISH;
     g = clamped && g > 7 ? 7 : g;
     const float gelu = 1.5957691216f * (g * (0.044715f * (g * g) + 1));
-    const float s = sigmoid(function == Gate::GELU ? gelu : clamped ? 1.702f * g : g);
+    const bool normal = function == Gate::GELU || function == Gate::NORMAL_CDF;
+    const float s = sigmoid(normal ? gelu : clamped ? 1.702f * g : g);
     const float other = function == Gate::RELU && g < 0 ? 0 : g;  // NaN stays
-    return function == Gate::IDENTITY || function == Gate::RELU ? other : function == Gate::SIGMOID ? s : g * s;
+    const bool alone = function == Gate::SIGMOID || function == Gate::NORMAL_CDF;
+    return function == Gate::IDENTITY || function == Gate::RELU ? other : alone ? s : g * s;
 }
 
 // What the gate multiplies; NaN stays.

@@ -28,7 +28,7 @@ struct AttentionTest {
     std::vector<float> key_scales, value_scales, k, v, q, states;
     std::vector<int32_t> positions, tables;          // of all positions, in the order of k and v
     std::vector<int32_t> new_positions, new_tables;  // of the new rows
-    std::vector<int32_t> first_positions;            // of a new row's sequence, in the order of k and v
+    std::vector<int32_t> first_positions, ends;      // of a new row's sequence, in the order of k and v
     std::vector<int32_t> pages;
     KvPages kv{};
 
@@ -82,6 +82,7 @@ struct AttentionTest {
                 new_positions.push_back(position);
                 new_tables.push_back(table);
                 first_positions.push_back(first);
+                ends.push_back(past + rows - 1);
             }
         }
         segments = std::max<int64_t>(segments, (past + rows + SEGMENT - 1) / SEGMENT);
@@ -136,7 +137,9 @@ struct AttentionTest {
         a.scale = {0.125f};
         a.soft_cap = {shape.soft_cap};
         a.window = shape.window;
+        a.ahead = shape.ahead;
         a.rows = {new_positions.data(), new_tables.data(), pages.data()};
+        a.ends = ends.data();
         a.out = out;
         a.states = states.data();
         a.segments = segments;
@@ -186,6 +189,8 @@ struct AttentionTest {
         const int first = first_positions[at(row)];
         const int position = new_positions[at(row)];
         const auto window = static_cast<int>(shape.window);
+        const int last =
+            shape.ahead == 0 ? position : std::min(position + static_cast<int>(shape.ahead), ends[at(row)]);
         const double cap = shape.soft_cap;
         auto stored = [&](const std::vector<float>& x, int t, int h, int d) {
             const float value = x[at(((first + t) * kv_heads + h / query_heads) * dim + d)];
@@ -195,7 +200,7 @@ struct AttentionTest {
         for (int h = 0; h < heads; h++) {
             std::vector<double> sum(at(dim));
             double weights = 0;
-            for (int t = window == 0 ? 0 : std::max(0, position - window + 1); t <= position; t++) {
+            for (int t = window == 0 ? 0 : std::max(0, position - window + 1); t <= last; t++) {
                 double score = 0;
                 for (int d = 0; d < dim; d++) {
                     score += 0.125 * q[at((row * heads + h) * dim + d)] * stored(k, t, h, d);

@@ -334,6 +334,9 @@ void test_attention(const AttentionCase& shape, const CacheType& type, std::mt19
         const float* out = decoded.data() + row * size;
         check(type.scaled || close(std::vector<float>(out, out + size), test.exact(row), 1e-10), test.decode);
     }
+    if (shape.ahead > 0) {
+        return;  // what is behind a row is seen
+    }
     // What a row does not see, be it NaN or very large, does not change its bits; nor do other rows of the batch.
     test.append_behind_first(type.scaled ? 1e30f : NAN);
     const std::vector<float> alone = test.by_decode(1);

@@ -270,6 +270,11 @@ inline int32_t first_position(const AttentionArgs& a, int64_t row) {
     return static_cast<int32_t>(a.window == 0 || position < a.window ? 0 : position - a.window + 1);
 }
 
+inline int32_t last_position(const AttentionArgs& a, int64_t row) {
+    const int64_t position = a.rows->positions[row] + a.ahead;
+    return position < a.rows->ends[row] ? static_cast<int32_t>(position) : a.rows->ends[row];
+}
+
 constexpr int MOST_QUERIES = LANES == 16 ? PAGE_QUERIES : 3;  // whose sums fit the registers
 constexpr int FEW_QUERIES = LANES == 16 ? 4 : 3;
 
@@ -330,7 +335,7 @@ struct AttentionTask {
         int count = 0;
         for (int64_t row = block.first; row < block.last; row++) {
             int64_t begin = first_position(a, row) > from ? first_position(a, row) : from;
-            int64_t end = a.rows->positions[row] + 1 < to ? a.rows->positions[row] + 1 : to;
+            int64_t end = last_position(a, row) + 1 < to ? last_position(a, row) + 1 : to;
             begin = begin < page * PAGE ? 0 : begin - page * PAGE;
             end = end > (page + 1) * PAGE ? PAGE : end - page * PAGE;
             if (begin >= end) {
@@ -361,11 +366,11 @@ struct AttentionTask {
     // All segments of a block of rows, merged as they end.
     void run_rows() {
         int64_t from = first_position(a, block.first);
-        int64_t to = a.rows->positions[block.last - 1] + 1;
+        int64_t to = last_position(a, block.last - 1) + 1;
         for (int64_t s = from / SEGMENT; s * SEGMENT < to; s++) {
             segment(s * SEGMENT > from ? s * SEGMENT : from, (s + 1) * SEGMENT < to ? (s + 1) * SEGMENT : to);
             for (int64_t row = block.first; row < block.last; row++) {
-                const bool sees = a.rows->positions[row] >= s * SEGMENT && first_position(a, row) < (s + 1) * SEGMENT;
+                const bool sees = last_position(a, row) >= s * SEGMENT && first_position(a, row) < (s + 1) * SEGMENT;
                 for (int64_t h = 0; sees && h < heads_per_kv; h++) {
                     AttentionState total = state(totals, row, h);
                     if (s == first_position(a, row) / SEGMENT) {
@@ -388,7 +393,7 @@ struct AttentionTask {
     // One segment of a row that stands alone; its states go to the shared ones, [segment][head].
     void run_segment() {
         int64_t first = first_position(a, block.first);
-        int64_t last = a.rows->positions[block.first] + 1;
+        int64_t last = last_position(a, block.first) + 1;
         int64_t from = block.segment * SEGMENT;
         int64_t to = from + SEGMENT;
         segments = a.states + (block.state * a.heads + kv_head * heads_per_kv) * state_size;

@@ -1,6 +1,6 @@
 // Computes: out = gate(g) up; SiLU: g sigmoid(g); GELU (tanh approximation): g sigmoid(2 u) with
 //           u = sqrt(2 / pi) (g + 0.044715 g^3), since (1 + tanh u) / 2 = sigmoid(2 u); sigmoid(g); g itself; m
-//           sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7); or max(g, 0).
+//           sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7); max(g, 0); or sigmoid(2 u).
 // Layout:   FP32; out may be either input.
 // Requires: nothing.
 // Accuracy: that of exp in simd.h.
@@ -30,11 +30,11 @@ inline void gated_activation(const Command& command, int task, Worker&) {
             factor = max(zero(), g);  // NaN, which stands second, stays
         } else if (a.function != Gate::IDENTITY) {
             F32 argument = g;
-            if (a.function == Gate::GELU) {
+            if (a.function == Gate::GELU || a.function == Gate::NORMAL_CDF) {
                 argument = mul(mul(add(mul(mul(g, g), set1(0.044715f)), set1(1)), g), set1(1.5957691216f));
             }
             factor = sigmoid(argument);
-            if (a.function != Gate::SIGMOID) {
+            if (a.function != Gate::SIGMOID && a.function != Gate::NORMAL_CDF) {
                 factor = mul(g, factor);
             }
         }

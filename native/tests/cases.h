@@ -35,6 +35,7 @@ struct AttentionCase {
     int64_t kv_heads;
     int64_t head_dim;
     int64_t window;
+    int64_t ahead;
     float soft_cap;
     std::vector<int32_t> past;  // positions before the new rows, of each sequence
     std::vector<int32_t> rows;
@@ -148,8 +149,8 @@ inline LinearCase read_linear(CaseLine& line) {
 }
 
 inline AttentionCase read_attention(CaseLine& line) {
-    AttentionCase c{line.number(), line.number(),  line.number(), line.number(),
-                    line.real(),   line.numbers(), line.numbers()};
+    AttentionCase c{line.number(), line.number(), line.number(),  line.number(),
+                    line.number(), line.real(),   line.numbers(), line.numbers()};
     if (c.past.size() != c.rows.size()) {
         line.fail("as many numbers of new rows as of positions before were expected");
     }

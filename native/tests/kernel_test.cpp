@@ -220,6 +220,9 @@ struct KvCase : AttentionCase {
     int32_t first_seen(int32_t position) const {
         return window == 0 ? 0 : std::max(0, position - static_cast<int32_t>(window) + 1);
     }
+    int32_t last_seen(int32_t position, int32_t end) const {
+        return ahead == 0 ? position : std::min(position + static_cast<int32_t>(ahead), end);
+    }
 };
 
 // The memory of a cache whose pages are handed out in a shuffled order.
@@ -261,8 +264,8 @@ struct Cache {
 };
 
 // The result of one query head at a position, over a sequence's unrounded keys and values.
-void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t position, const Numbers& keys,
-                 const Numbers& values, std::vector<double>& expected) {
+void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t position, int32_t end,
+                 const Numbers& keys, const Numbers& values, std::vector<double>& expected) {
     auto element = [&](const Numbers& x, int32_t t, int64_t d) {
         return static_cast<double>(
             x[static_cast<size_t>(t) * c.width() + static_cast<size_t>(kv_head * c.head_dim + d)]);
@@ -270,7 +273,8 @@ void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t p
     std::vector<double> weights;
     double total = 0;
     int32_t from = c.first_seen(position);
-    for (int32_t t = from; t <= position; t++) {
+    int32_t last = c.last_seen(position, end);
+    for (int32_t t = from; t <= last; t++) {
         double score = 0;
         for (int64_t d = 0; d < c.head_dim; d++) {
             score += static_cast<double>(query[d]) * element(keys, t, d) * c.scale();
@@ -281,7 +285,7 @@ void expect_head(const KvCase& c, const float* query, int64_t kv_head, int32_t p
     }
     for (int64_t d = 0; d < c.head_dim; d++) {
         double sum = 0;
-        for (int32_t t = from; t <= position; t++) {
+        for (int32_t t = from; t <= last; t++) {
             sum += weights[static_cast<size_t>(t - from)] * element(values, t, d);
         }
         expected.push_back(sum / total);
@@ -295,6 +299,7 @@ struct AttentionBatch {
     Numbers values;
     std::vector<int32_t> positions;
     std::vector<const int32_t*> tables;
+    std::vector<int32_t> ends;
     std::vector<double> expected;
 
     // Adds a sequence; what is in the cache already goes there at once.
@@ -307,17 +312,18 @@ struct AttentionBatch {
         std::vector<int32_t> before(static_cast<size_t>(past));
         std::iota(before.begin(), before.end(), 0);
         std::vector<const int32_t*> before_tables(before.size(), table);
-        BatchRows old{past, before.data(), before_tables.data()};
+        BatchRows old{past, before.data(), before_tables.data(), nullptr};
         Command append = command(Op::KV_APPEND);
         append.kv_append = {&cache.pages, 0, all_keys.data(), all_values.data(), &old};
         device.run({append});
         for (int32_t position = past; position < length; position++) {
             positions.push_back(position);
             tables.push_back(table);
+            ends.push_back(length - 1);
             Numbers query = numbers(static_cast<size_t>(c.heads * c.head_dim), random);
             for (int64_t head = 0; head < c.heads; head++) {
-                expect_head(c, query.data() + head * c.head_dim, head / (c.heads / c.kv_heads), position, all_keys,
-                            all_values, expected);
+                expect_head(c, query.data() + head * c.head_dim, head / (c.heads / c.kv_heads), position, length - 1,
+                            all_keys, all_values, expected);
             }
             q.insert(q.end(), query.begin(), query.end());
         }
@@ -338,7 +344,7 @@ struct AttentionBatch {
             }
             int32_t position = positions[static_cast<size_t>(first)];
             int32_t segment = c.first_seen(position) / SEGMENT;
-            int32_t segments = position / SEGMENT - segment + 1;
+            int32_t segments = c.last_seen(position, ends[static_cast<size_t>(first)]) / SEGMENT - segment + 1;
             if (last - first > 1 || segments == 1) {
                 blocks.push_back({first, last, -1, 0, 0});
                 continue;
@@ -358,7 +364,8 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
     for (size_t s = 0; s < c.past.size(); s++) {
         batch.add(device, c, cache, s, random);
     }
-    BatchRows rows{static_cast<int64_t>(batch.positions.size()), batch.positions.data(), batch.tables.data()};
+    BatchRows rows{static_cast<int64_t>(batch.positions.size()), batch.positions.data(), batch.tables.data(),
+                   batch.ends.data()};
     std::vector<AttentionBlock> blocks;
     int32_t states = batch.divide(c, blocks);
     Numbers out(batch.q.size());
@@ -373,6 +380,7 @@ void test_attention(const Device& device, const KvCase& c, std::mt19937& random)
                         static_cast<float>(c.scale()),
                         c.soft_cap,
                         c.window,
+                        c.ahead,
                         nullptr,
                         &rows,
                         out.data(),

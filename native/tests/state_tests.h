@@ -19,7 +19,7 @@ struct StateRows {
     int32_t positions[ROWS];
     BatchRows parts[2];
 
-    StateRows() : parts{{CUT, positions, tables}, {ROWS - CUT, positions + CUT, tables + CUT}} {
+    StateRows() : parts{{CUT, positions, tables, nullptr}, {ROWS - CUT, positions + CUT, tables + CUT, nullptr}} {
         for (int32_t row = 0; row < ROWS; row++) {
             tables[row] = &page;
             positions[row] = row;

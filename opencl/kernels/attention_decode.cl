@@ -23,10 +23,10 @@ KERNEL(ATTENTION_ITEMS) attention_decode(global const uchar* q, global const uch
     const int heads = min(QUERIES, query_heads - first);
     const int dim = (int)a.kv.head_dim;
     const int padded = padded_dim(dim);
-    const int position = READ(int, data, a.rows.positions)[row];
+    const int last = last_seen(a, data, row);
     global const int* pages = READ(int, data, a.rows.pages) + READ(int, data, a.rows.tables)[row];
-    const int seen = first_seen(a, position);
-    const Sight sight = {seen, position + 1, (Places)seen, (Places)position};
+    const int seen = first_seen(a, READ(int, data, a.rows.positions)[row]);
+    const Sight sight = {seen, last + 1, (Places)seen, (Places)last};
     global const float* from = READ(float, q, a.q) + (row * a.heads + first_head) * dim;
     for (int i = item(); i < QUERIES * padded; i += ATTENTION_ITEMS) {
         const int d = i % padded;
@@ -35,7 +35,7 @@ KERNEL(ATTENTION_ITEMS) attention_decode(global const uchar* q, global const uch
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     const int row_segment = sight.begin / SEGMENT;
-    const int segments = position / SEGMENT + 1 - row_segment;
+    const int segments = last / SEGMENT + 1 - row_segment;
     for (int segment = (int)get_group_id(2); segment < segments; segment += (int)get_num_groups(2)) {
         State state;
         attend(cache, &a, pages, kv_head, row_segment + segment, &sight, queries, scratch, maxima, &state);

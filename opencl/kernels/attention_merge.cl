@@ -22,7 +22,7 @@ KERNEL(ATTENTION_ITEMS) attention_merge(global const uchar* data, global const u
     const long row = (long)get_group_id(1);
     const int dim = (int)a.kv.head_dim;
     const int position = READ(int, data, a.rows.positions)[row];
-    const int segments = position / SEGMENT + 1 - first_seen(a, position) / SEGMENT;
+    const int segments = last_seen(a, data, row) / SEGMENT + 1 - first_seen(a, position) / SEGMENT;
     float largest = -INFINITY;
     float total = 0;
     float sums[MOST_HEAD_DIM / ATTENTION_ITEMS];

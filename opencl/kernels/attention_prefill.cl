@@ -24,11 +24,11 @@ KERNEL(ATTENTION_ITEMS) attention_prefill(global const uchar* q, global const uc
     global const int* pages = READ(int, data, a.rows.pages) + READ(int, data, a.rows.tables)[first_row];
     Sight sight;
     sight.begin = first_seen(a, positions[0]);
-    sight.end = positions[rows - 1] + 1;
+    sight.end = last_seen(a, data, first_row + rows - 1) + 1;
     for (int r = 0; r < QUERIES; r++) {
         const int position = positions[min(r, rows - 1)];
         ((int*)&sight.first)[r] = first_seen(a, position);
-        ((int*)&sight.last)[r] = position;
+        ((int*)&sight.last)[r] = last_seen(a, data, first_row + min(r, rows - 1));
     }
     for (int i = item(); i < QUERIES * padded_dim(dim); i += ATTENTION_ITEMS) {
         const int d = i % padded_dim(dim);

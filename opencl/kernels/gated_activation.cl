@@ -1,6 +1,6 @@
-// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, max(g, 0) up, or
-//           m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what it
-//           writes.
+// Computes: out = g sigmoid(g) up (SiLU), GELU(g) up by its tanh form, sigmoid(g) up, g up, max(g, 0) up, GELU(g) / g
+//           up, or m sigmoid(1.702 m) (clamp(up, -7, 7) + 1) with m = min(g, 7). Where wanted it also quantizes what
+//           it writes.
 // Layout:   gate, up and out rows x columns FP32; integers as quantize.h says.
 // Requires: it quantizes by groups of 32 columns, not by rows.
 // Accuracy: FP32; integers are those of quantize_rows.
@@ -9,7 +9,7 @@
 // Why:      bound by memory and by the launch: eight items have a group of 32 columns, which they quantize on the way.
 #include "quantize.h"
 
-enum Gate { GATE_SILU, GATE_GELU, GATE_SIGMOID, GATE_IDENTITY, GATE_CLAMPED_SWISH, GATE_RELU };
+enum Gate { GATE_SILU, GATE_GELU, GATE_SIGMOID, GATE_IDENTITY, GATE_CLAMPED_SWISH, GATE_RELU, GATE_NORMAL_CDF };
 
 typedef struct GatedActivationArgs {
     long function;  // a Gate
@@ -38,14 +38,15 @@ KERNEL(GATE_ITEMS) gated_activation(global const uchar* gate, global const uchar
         g = g > 7 ? (float4)(7) : g;
         u = (u > 7 ? (float4)(7) : u < -7 ? (float4)(-7) : u) + 1;
     }
-    const float4 argument = a.function == GATE_GELU ? 1.5957691216f * (g * (0.044715f * (g * g) + 1))
-                            : clamped ? 1.702f * g : g;
+    const bool normal = a.function == GATE_GELU || a.function == GATE_NORMAL_CDF;
+    const float4 argument = normal ? 1.5957691216f * (g * (0.044715f * (g * g) + 1)) : clamped ? 1.702f * g : g;
     const float4 sigmoid = 1 / (1 + exp(-argument));
     const float4 positive = g < 0 ? (float4)(0) : g;  // NaN stays
-    const float4 factor = a.function == GATE_IDENTITY  ? g
-                          : a.function == GATE_RELU    ? positive
-                          : a.function == GATE_SIGMOID ? sigmoid
-                                                       : g * sigmoid;
+    const bool alone = a.function == GATE_SIGMOID || a.function == GATE_NORMAL_CDF;
+    const float4 factor = a.function == GATE_IDENTITY ? g
+                          : a.function == GATE_RELU   ? positive
+                          : alone                     ? sigmoid
+                                                      : g * sigmoid;
     const float4 value = factor * u;
     store_columns(WRITE(float, out, a.out) + at, k, columns, value);
 #if QUANTIZES

@@ -47,8 +47,10 @@ struct AttentionArgs {
     Real scale;
     Real soft_cap;
     int64_t window;
+    int64_t ahead;
     const float* sinks;  // [head]: a score that has no value, or null
     BatchRows rows;
+    const int32_t* ends;  // [row]: the last position in the batch of the row's sequence
     float* out;
     float* states;          // attention_decode: [row][head][segment] states
     int64_t segments;       // attention_decode: of the launch
@@ -57,6 +59,11 @@ struct AttentionArgs {
     // The first position that a query sees.
     DEVICE int first_seen(int position) const {
         return window == 0 || position < window ? 0 : position - static_cast<int>(window) + 1;
+    }
+    // The last position that the query of a row sees.
+    DEVICE int last_seen(int64_t row) const {
+        const int position = rows.positions[row];
+        return minimum(position + static_cast<int>(ahead), ends[row]);
     }
     DEVICE float* state(int64_t row, int64_t head, int64_t segment) const {
         return states + ((row * heads + head) * segments + segment) * (STATE_HEADER + kv.padded());
@@ -80,7 +87,7 @@ struct AttentionDecodeArgs {
 // Of a row's segments each block takes every so many.
 struct DecodeBlock {
     const AttentionArgs& a;
-    int first_seen, position;   // positions that the row sees
+    int first_seen, last_seen;  // positions that the row sees
     int row_segment, segments;  // the row's first, and how many it sees
     int segment;                // of those the one that is computed
     int row, kv_head, first_head;
@@ -88,10 +95,10 @@ struct DecodeBlock {
 
     DEVICE DecodeBlock(const AttentionArgs& args, int most_heads) : a(args) {
         row = static_cast<int>(blockIdx.y);
-        position = a.rows.positions[row];
-        first_seen = a.first_seen(position);
+        last_seen = a.last_seen(row);
+        first_seen = a.first_seen(a.rows.positions[row]);
         row_segment = first_seen / SEGMENT;
-        segments = position / SEGMENT + 1 - row_segment;
+        segments = last_seen / SEGMENT + 1 - row_segment;
         segment = static_cast<int>(blockIdx.z);
         const int query_heads = static_cast<int>(a.heads / a.kv.heads);  // of a KV head
         const int passes = (query_heads + most_heads - 1) / most_heads;
@@ -110,7 +117,7 @@ struct DecodeBlock {
     // Of the segment: its first page, and the positions that the row sees.
     DEVICE int first_page() const { return (row_segment + segment) * (SEGMENT / PAGE); }
     DEVICE int begin() const { return maximum(first_seen, (row_segment + segment) * SEGMENT); }
-    DEVICE int end() const { return minimum(position + 1, (row_segment + segment + 1) * SEGMENT); }
+    DEVICE int end() const { return minimum(last_seen + 1, (row_segment + segment + 1) * SEGMENT); }
 
     // A page of the row, as KvPages numbers those of a head.
     DEVICE int64_t page(int i) const { return a.kv.block(a.layer, a.rows.pages[a.rows.tables[row] + i], kv_head); }

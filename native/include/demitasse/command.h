@@ -55,7 +55,7 @@ enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
 enum class OutputType : int64_t { F32, F16, BF16 };
 
 // The function of a gate.
-enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU };
+enum class Gate : int64_t { SILU, GELU, SIGMOID, IDENTITY, CLAMPED_SWISH, RELU, NORMAL_CDF };
 
 // Elements of a key-value cache.
 enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
@@ -195,6 +195,7 @@ struct BatchRows {
     int64_t count;
     const int32_t* positions;
     const int32_t* const* pages;  // rows of one sequence share the pointer
+    const int32_t* ends;          // the last position in the batch of the row's sequence
 };
 
 struct RotateArgs {
@@ -229,6 +230,7 @@ struct AttentionArgs {
     alignas(8) float scale;
     alignas(8) float soft_cap;
     int64_t window;
+    int64_t ahead;
     const float* sinks;  // a score a head that has no value, or null
     const BatchRows* rows;
     float* out;

@@ -52,8 +52,10 @@ typedef struct AttentionArgs {
     Real scale;
     Real soft_cap;
     long window;
+    long ahead;
     long sinks;  // [head]: a score that has no value, or -1
     BatchRows rows;
+    long ends;  // [row]: the last position in the batch of the row's sequence
     long out;
     long states;    // [row][head][segment] states
     long segments;            // of the launch
@@ -69,6 +71,12 @@ float sink_weight(AttentionArgs a, global const uchar* sinks, long head, float l
 // The first position that a query sees.
 int first_seen(AttentionArgs a, int position) {
     return a.window == 0 || position < a.window ? 0 : position - (int)a.window + 1;
+}
+
+// The last position that the query of a row sees.
+int last_seen(AttentionArgs a, global const uchar* data, long row) {
+    const int position = READ(int, data, a.rows.positions)[row];
+    return min(position + (int)a.ahead, READ(int, data, a.ends)[row]);
 }
 
 long state_offset(AttentionArgs a, long row, long head, long segment) {

@@ -11,9 +11,33 @@ import dev.demitasse.kv.KvShape;
  * @param headDim elements of a head
  * @param scale multiplies query · key
  * @param softCap c in c tanh(score / c), or 0 for none
- * @param window positions that a query sees, itself included; 0 for all
+ * @param window positions up to its own that a query sees, itself included; 0 for all
+ * @param ahead positions after its own that a query sees too, as far as the batch has rows of its sequence; 0 for none
+ *     (causal attention)
  */
-public record AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window) {
+public record AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window, int ahead) {
+    /** The most positions ahead: a sum of two positions stays a 32-bit integer. */
+    public static final int MOST_AHEAD = 1 << 30;
+
+    /** Causal attention. */
+    public AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window) {
+        this(heads, kvHeads, headDim, scale, softCap, window, 0);
+    }
+
+    /** The first position that the query at {@code position} sees. */
+    public int firstSeen(int position) {
+        return window == 0 ? 0 : Math.max(0, position - window + 1);
+    }
+
+    /**
+     * The last position that the query at {@code position} sees.
+     *
+     * @param end the last position of its sequence in the batch
+     */
+    public int lastSeen(int position, int end) {
+        return Math.min(position + ahead, end);
+    }
+
     /**
      * Checks that a cache has these heads.
      *
@@ -24,7 +48,9 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
                 && kvHeads == shape.kvHeads()
                 && heads >= 1
                 && heads % kvHeads == 0
-                && window >= 0;
+                && window >= 0
+                && ahead >= 0
+                && ahead <= MOST_AHEAD;
         if (!valid) {
             throw new UsageException(this + " does not fit the cache, " + shape + ".");
         }

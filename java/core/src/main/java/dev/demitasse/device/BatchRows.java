@@ -67,6 +67,16 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
         }
     }
 
+    /** The last position in the batch of each row's sequence. */
+    public int[] ends() {
+        int[] ends = new int[count];
+        for (int row = count - 1; row >= 0; row--) {
+            boolean goesOn = row + 1 < count && pages[row] == pages[row + 1];
+            ends[row] = goesOn ? ends[row + 1] : positions[row];
+        }
+        return ends;
+    }
+
     /** Checks that every row has a position and a table. */
     void requireArrays() {
         if (count < 0 || count > positions.length || count > pages.length) {

@@ -15,5 +15,10 @@ public enum Gate {
      */
     CLAMPED_SWISH,
     /** max(x, 0); with itself for what it gates that is the square of ReLU. */
-    RELU
+    RELU,
+    /**
+     * The normal distribution function, 0.5 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); with itself for what it gates
+     * that is GELU.
+     */
+    NORMAL_CDF
 }

@@ -358,6 +358,7 @@ final class ReferenceDevice implements Device {
             Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out) {
         ReferenceKvStore store = (ReferenceKvStore) kv;
         long width = (long) shape.heads() * shape.headDim();
+        int[] ends = rows.ends();
         MemorySegment queries = floats(q);
         MemorySegment target = floats(out);
         for (int row = 0; row < rows.count(); row++) {
@@ -371,6 +372,7 @@ final class ReferenceDevice implements Device {
                         shape,
                         sinks == null ? Double.NEGATIVE_INFINITY : floats(sinks).getAtIndex(JAVA_FLOAT, head),
                         rows,
+                        ends[row],
                         row,
                         head);
             }
@@ -386,11 +388,12 @@ final class ReferenceDevice implements Device {
             AttentionShape shape,
             double sink,
             BatchRows rows,
+            int end,
             int row,
             int head) {
         int kvHead = head / (shape.heads() / shape.kvHeads());
-        int last = rows.positions()[row];
-        int first = shape.window() == 0 ? 0 : Math.max(0, last - shape.window() + 1);
+        int last = shape.lastSeen(rows.positions()[row], end);
+        int first = shape.firstSeen(rows.positions()[row]);
         int[] pages = rows.pages()[row];
         double[] weights = new double[last - first + 1];
         double largest = Double.NEGATIVE_INFINITY;
@@ -466,6 +469,10 @@ final class ReferenceDevice implements Device {
                 floats(out));
     }
 
+    private static double normal(double x) {
+        return 0.5 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+    }
+
     @Override
     public void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out) {
         MemorySegment gates = floats(g);
@@ -476,10 +483,11 @@ final class ReferenceDevice implements Device {
             double gated = ups.getAtIndex(JAVA_FLOAT, i);
             double activated = switch (gate) {
                 case SILU -> x / (1 + Math.exp(-x));
-                case GELU -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+                case GELU -> x * normal(x);
                 case SIGMOID -> 1 / (1 + Math.exp(-x));
                 case IDENTITY -> x;
                 case RELU -> Math.max(x, 0);
+                case NORMAL_CDF -> normal(x);
                 case CLAMPED_SWISH -> {
                     double most = Math.min(x, 7);
                     gated = Math.clamp(gated, -7.0, 7.0) + 1;

@@ -103,8 +103,10 @@ final class AttentionLaunches implements AutoCloseable {
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                 .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .set(Boundary.AttentionArgs.AHEAD, shape.ahead())
                 .set(Boundary.AttentionArgs.SINKS, step.sinks())
                 .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
+                .set(Boundary.AttentionArgs.ENDS, step.rows().ends() + (long) Integer.BYTES * first)
                 .set(Boundary.AttentionArgs.OUT, step.out() + offset);
     }
 

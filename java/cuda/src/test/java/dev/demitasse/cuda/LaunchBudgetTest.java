@@ -105,7 +105,8 @@ class LaunchBudgetTest {
             KvShape cache = new KvShape(heads.layers(), heads.kvHeads(), heads.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
                     KvStore store = device.allocateKv(cache);
-                    Transformer transformer = new Transformer(config, weights, device, CHUNK, 4096, 1, false)) {
+                    Transformer transformer = new Transformer(
+                            config, weights, device, new Transformer.Room(CHUNK, 4096, 1, false, true))) {
                 transformer.forward(
                         new TokenIds.Given(new int[1]),
                         batch(STEPS.get(1)),

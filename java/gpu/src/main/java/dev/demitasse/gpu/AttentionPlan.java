@@ -49,8 +49,9 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
      * What a plan depends on beside the rows.
      *
      * @param stateBytes bytes of the states of a row's segment, of all heads
+     * @param ahead positions after its own that a row sees
      */
-    record Terms(Limits limits, long stateBytes) {}
+    record Terms(Limits limits, long stateBytes, int ahead) {}
 
     /** Bytes of the states of a row's segment, of all heads. */
     public static long stateBytes(AttentionShape shape) {
@@ -70,7 +71,7 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
         List<Range> singles = new ArrayList<>();
         List<Range> blocks = new ArrayList<>();
         divide(rows, limits, singles, blocks);
-        int segments = segments(longest(rows, singles), limits.segment);
+        int segments = segments(longest(rows, singles, terms.ahead), limits.segment);
         int slice = Math.clamp(limits.stateBytes / (terms.stateBytes * segments), 1, limits.mostRows);
         if (blocks.isEmpty()) {
             return new AttentionPlan(singles, segments, slice, 0, 0);
@@ -97,11 +98,13 @@ public record AttentionPlan(List<Range> singles, int segments, int slice, int bl
         return most;
     }
 
-    private static int longest(BatchRows rows, List<Range> ranges) {
+    /** The last position that a row sees. */
+    private static int longest(BatchRows rows, List<Range> ranges, int ahead) {
+        int[] last = ahead == 0 ? rows.positions() : rows.ends();
         int longest = 0;
         for (Range range : ranges) {
             for (int i = 0; i < range.count; i++) {
-                longest = Math.max(longest, rows.positions()[range.first + i]);
+                longest = Math.max(longest, last[range.first + i]);
             }
         }
         return longest;

@@ -4,9 +4,9 @@ import dev.demitasse.device.BatchRows;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rows of a batch in the step's data, written once for all layers: positions, page tables, and where each row's
- * table begins. Tables have room for a power of two of pages, so that addresses, and with them the steps, stay equal
- * while a sequence grows.
+ * The rows of a batch in the step's data, written once for all layers: positions, page tables, where each row's table
+ * begins, and where its sequence ends. Tables have room for a power of two of pages, so that addresses, and with them
+ * the steps, stay equal while a sequence grows.
  */
 public final class BatchTables {
     private final StepList steps;
@@ -20,8 +20,9 @@ public final class BatchTables {
      * @param positions address of a position a row
      * @param tables address of where each row's table begins, an index of {@code pages}
      * @param pages address of all tables
+     * @param ends address of the last position in the batch of each row's sequence
      */
-    public record Rows(int count, long positions, long tables, long pages) {}
+    public record Rows(int count, long positions, long tables, long pages, long ends) {}
 
     BatchTables(StepList steps) {
         this.steps = steps;
@@ -69,19 +70,20 @@ public final class BatchTables {
         }
         long positions = steps.write(wanted.positions(), count);
         long tables = steps.write(starts, count);
-        return new Rows(count, positions, tables, steps.write(all, total));
+        long pages = steps.write(all, total);
+        return new Rows(count, positions, tables, pages, steps.write(wanted.ends(), count));
     }
 
     /** The most bytes of the step's data that the rows take. */
     static long bytes(BatchRows batch) {
-        long total = 2L * batch.count();
+        long total = 3L * batch.count();
         int[] previous = null;
         for (int row = 0; row < batch.count(); row++) {
             int[] table = batch.pages()[row];
             total += table == previous ? 0 : capacity(table.length);
             previous = table;
         }
-        return Integer.BYTES * total + 3 * StepList.ALIGNMENT;
+        return Integer.BYTES * total + 4 * StepList.ALIGNMENT;
     }
 
     private static int capacity(int pages) {

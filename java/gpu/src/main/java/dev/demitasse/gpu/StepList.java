@@ -326,7 +326,7 @@ public final class StepList {
             BatchRows rows,
             AttentionPlan.Limits limits,
             long stateBytes) {
-        AttentionPlan.Terms terms = new AttentionPlan.Terms(limits, stateBytes);
+        AttentionPlan.Terms terms = new AttentionPlan.Terms(limits, stateBytes, shape.ahead());
         if (!tables.holds(rows) || plans.stream().noneMatch(plan -> plan.terms().equals(terms))) {
             reserve(BatchTables.bytes(rows) + AttentionPlan.bytes(rows, limits));
         }

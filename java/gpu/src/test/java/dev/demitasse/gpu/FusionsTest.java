@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class FusionsTest {
     private static final int ROWS = 3;
     private static final int COLUMNS = 128;
-    private static final BatchTables.Rows TABLES = new BatchTables.Rows(ROWS, 1, 2, 3);
+    private static final BatchTables.Rows TABLES = new BatchTables.Rows(ROWS, 1, 2, 3, 50);
 
     private static final KvStore STORE = new KvStore() {
         @Override

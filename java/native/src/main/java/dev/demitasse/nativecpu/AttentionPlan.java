@@ -3,6 +3,7 @@ package dev.demitasse.nativecpu;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -16,9 +17,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class AttentionPlan {
     private final CommandList commands;
-    private final Map<Integer, Blocks> byWindow = new HashMap<>();
+    private final Map<Sight, Blocks> bySight = new HashMap<>();
     private @Nullable BatchRows rows;
     private long address;
+
+    /** What of {@link AttentionShape} decides which positions a row sees. */
+    private record Sight(int window, int ahead) {}
 
     /**
      * Blocks of attention.
@@ -33,7 +37,7 @@ final class AttentionPlan {
         this.commands = commands;
         commands.afterRun(() -> {
             rows = null;
-            byWindow.clear();
+            bySight.clear();
         });
     }
 
@@ -42,7 +46,7 @@ final class AttentionPlan {
         if (batch == rows) {
             return address;
         }
-        byWindow.clear();
+        bySight.clear();
         int count = batch.count();
         MemorySegment tables = commands.scratch((long) count * Long.BYTES);
         int[] previous = null;
@@ -59,18 +63,20 @@ final class AttentionPlan {
         description.setAtIndex(JAVA_LONG, Boundary.BatchRows.COUNT, count);
         description.setAtIndex(JAVA_LONG, Boundary.BatchRows.POSITIONS, commands.copy(batch.positions(), count));
         description.setAtIndex(JAVA_LONG, Boundary.BatchRows.PAGES, tables.address());
+        description.setAtIndex(JAVA_LONG, Boundary.BatchRows.ENDS, commands.copy(batch.ends(), count));
         rows = batch;
         address = description.address();
         return address;
     }
 
-    /** The blocks of a batch for layers with a window (0 for none). */
-    Blocks blocks(BatchRows batch, int window) {
-        return byWindow.computeIfAbsent(window, w -> divide(batch, w));
+    /** The blocks of a batch for layers whose rows see what {@code shape} says. */
+    Blocks blocks(BatchRows batch, AttentionShape shape) {
+        return bySight.computeIfAbsent(new Sight(shape.window(), shape.ahead()), sight -> divide(batch, shape));
     }
 
-    private Blocks divide(BatchRows batch, int window) {
-        int[] ints = new int[Boundary.AttentionBlock.INTS * blockLimit(batch, window)];
+    private Blocks divide(BatchRows batch, AttentionShape shape) {
+        int[] ends = batch.ends();
+        int[] ints = new int[Boundary.AttentionBlock.INTS * blockLimit(batch, ends, shape)];
         int count = 0;
         int states = 0;
         for (int first = 0; first < batch.count(); ) {
@@ -80,8 +86,8 @@ final class AttentionPlan {
                     && batch.pages()[last] == batch.pages()[first]) {
                 last++;
             }
-            int firstSegment = firstSegment(batch, first, window);
-            int segments = batch.positions()[first] / Boundary.SEGMENT - firstSegment + 1;
+            int firstSegment = firstSegment(batch, first, shape);
+            int segments = lastSegment(batch, ends, first, shape) - firstSegment + 1;
             if (last - first > 1) {
                 segments = 1;
             }
@@ -101,15 +107,18 @@ final class AttentionPlan {
         return new Blocks(out.address(), count, states);
     }
 
-    private static int firstSegment(BatchRows batch, int row, int window) {
-        int position = batch.positions()[row];
-        return (window == 0 ? 0 : Math.max(0, position - window + 1)) / Boundary.SEGMENT;
+    private static int firstSegment(BatchRows batch, int row, AttentionShape shape) {
+        return shape.firstSeen(batch.positions()[row]) / Boundary.SEGMENT;
     }
 
-    private static int blockLimit(BatchRows batch, int window) {
+    private static int lastSegment(BatchRows batch, int[] ends, int row, AttentionShape shape) {
+        return shape.lastSeen(batch.positions()[row], ends[row]) / Boundary.SEGMENT;
+    }
+
+    private static int blockLimit(BatchRows batch, int[] ends, AttentionShape shape) {
         int limit = 0;
         for (int row = 0; row < batch.count(); row++) {
-            limit += batch.positions()[row] / Boundary.SEGMENT - firstSegment(batch, row, window) + 1;
+            limit += lastSegment(batch, ends, row, shape) - firstSegment(batch, row, shape) + 1;
         }
         return limit;
     }

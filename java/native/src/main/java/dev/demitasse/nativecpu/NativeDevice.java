@@ -356,14 +356,14 @@ final class NativeDevice implements Device {
         long target = address(out);
         commands.reserve(2);
         plan.address(rows);
-        AttentionPlan.Blocks blocks = plan.blocks(rows, shape.window());
+        AttentionPlan.Blocks blocks = plan.blocks(rows, shape);
         long stateBytes =
                 (long) blocks.states() * shape.heads() * (Boundary.STATE_HEADER + store.paddedDim()) * Float.BYTES;
         if (stateBytes > states.bytes()) {
             states = grown(states, stateBytes); // what the plan had copied is gone with the run
         }
         long description = plan.address(rows);
-        blocks = plan.blocks(rows, shape.window());
+        blocks = plan.blocks(rows, shape);
         for (int operation : blocks.states() > 0 ? WITH_MERGE : WITHOUT_MERGE) {
             begin(operation)
                     .set(Boundary.AttentionArgs.Q, queries)
@@ -373,6 +373,7 @@ final class NativeDevice implements Device {
                     .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                     .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                     .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                    .set(Boundary.AttentionArgs.AHEAD, shape.ahead())
                     .set(Boundary.AttentionArgs.SINKS, sinks == null ? 0 : address(sinks))
                     .set(Boundary.AttentionArgs.ROWS, description)
                     .set(Boundary.AttentionArgs.OUT, target)

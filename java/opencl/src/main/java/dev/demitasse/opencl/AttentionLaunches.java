@@ -111,8 +111,10 @@ final class AttentionLaunches implements AutoCloseable {
                 .setFloat(Boundary.AttentionArgs.SCALE, shape.scale())
                 .setFloat(Boundary.AttentionArgs.SOFT_CAP, shape.softCap())
                 .set(Boundary.AttentionArgs.WINDOW, shape.window())
+                .set(Boundary.AttentionArgs.AHEAD, shape.ahead())
                 .offset(Boundary.AttentionArgs.SINKS, step.sinks())
                 .set(Boundary.AttentionArgs.ROWS, step.rows(), first)
+                .offset(Boundary.AttentionArgs.ENDS, step.rows().ends() + (long) Integer.BYTES * first)
                 .offset(Boundary.AttentionArgs.OUT, step.out() + offset);
     }
 

@@ -105,7 +105,13 @@ public abstract class DeviceContractTest extends StateContractTest {
             }
             float[] queries = KernelCases.numbers(total * c.heads() * c.headDim(), Fill.RANDOM, random);
             AttentionShape attention = new AttentionShape(
-                    c.heads(), c.kvHeads(), c.headDim(), (float) (1 / Math.sqrt(c.headDim())), c.softCap(), c.window());
+                    c.heads(),
+                    c.kvHeads(),
+                    c.headDim(),
+                    (float) (1 / Math.sqrt(c.headDim())),
+                    c.softCap(),
+                    c.window(),
+                    c.ahead());
             float[] scores = new float[c.heads()];
             for (int head = 0; head < scores.length; head++) {
                 scores[head] = (float) random.nextDouble(-5, 10); // above and below what keys give

@@ -40,11 +40,11 @@ public final class KernelCases {
 
     /** Attention of a batch: prompts that begin at {@code past} positions, each of {@code rows} new rows. */
     public record AttentionCase(
-            int heads, int kvHeads, int headDim, int window, float softCap, int[] past, int[] rows) {
+            int heads, int kvHeads, int headDim, int window, int ahead, float softCap, int[] past, int[] rows) {
         @Override
         public String toString() {
-            return "heads " + heads + "/" + kvHeads + "×" + headDim + " window " + window + " cap " + softCap + " past "
-                    + Arrays.toString(past) + " rows " + Arrays.toString(rows);
+            return "heads " + heads + "/" + kvHeads + "×" + headDim + " window " + window + " ahead " + ahead + " cap "
+                    + softCap + " past " + Arrays.toString(past) + " rows " + Arrays.toString(rows);
         }
     }
 
@@ -86,9 +86,9 @@ public final class KernelCases {
                 case "layout" -> LAYOUTS.add(layout(words));
                 case "linear" -> LINEAR.add(linear(words));
                 case "attention" -> {
-                    require(words, 8, 8);
-                    int[] past = numbers(words[6]);
-                    int[] rows = numbers(words[7]);
+                    require(words, 9, 9);
+                    int[] past = numbers(words[7]);
+                    int[] rows = numbers(words[8]);
                     if (past.length != rows.length) {
                         throw new IllegalArgumentException(
                                 "expected as many numbers of new rows as of positions before");
@@ -98,7 +98,8 @@ public final class KernelCases {
                             number(words[2]),
                             number(words[3]),
                             number(words[4]),
-                            Float.parseFloat(words[5]),
+                            number(words[5]),
+                            Float.parseFloat(words[6]),
                             past,
                             rows));
                 }

@@ -121,6 +121,7 @@ final class AttentionKernels implements AutoCloseable {
             AttentionShape shape,
             long sinks,
             BatchRows rows,
+            int[] ends,
             List<Block> blocks,
             long out) {
         int dim() {
@@ -132,8 +133,11 @@ final class AttentionKernels implements AutoCloseable {
         }
 
         int start(int row) {
-            int position = rows.positions()[row];
-            return shape.window() == 0 ? 0 : Math.max(0, position - shape.window() + 1);
+            return shape.firstSeen(rows.positions()[row]);
+        }
+
+        int last(int row) {
+            return shape.lastSeen(rows.positions()[row], ends[row]);
         }
 
         long stateBytes() {
@@ -143,7 +147,7 @@ final class AttentionKernels implements AutoCloseable {
 
     /** {@code sinks} is the address of a score a head, or 0. */
     void attention(long q, VectorKvStore store, int layer, AttentionShape shape, long sinks, BatchRows rows, long out) {
-        Call call = new Call(q, store, layer, shape, sinks, rows, new ArrayList<>(), out);
+        Call call = new Call(q, store, layer, shape, sinks, rows, rows.ends(), new ArrayList<>(), out);
         int stateCount = divide(call);
         states = HostMemory.grown(states, stateCount * shape.heads() * call.stateBytes());
         long workerBytes = Attention.scratchBytes(call.dim()) + call.stateBytes() * ROW_BLOCK * call.queryHeads();
@@ -173,7 +177,7 @@ final class AttentionKernels implements AutoCloseable {
             while (last < rows.count() && last - first < ROW_BLOCK && rows.pages()[last] == rows.pages()[first]) {
                 last++;
             }
-            int segments = segment(rows.positions()[first]) - segment(call.start(first)) + 1;
+            int segments = segment(call.last(first)) - segment(call.start(first)) + 1;
             if (last - first == 1 && segments > 1) {
                 for (int i = 0; i < segments; i++) {
                     int segment = segment(call.start(first)) + i;
@@ -200,7 +204,7 @@ final class AttentionKernels implements AutoCloseable {
         long scores = valueScratch + (long) dim * PAGE * 4;
         long segmentStates = scores + 2 * PAGE * 4;
         int from = call.start(block.first);
-        int to = call.rows.positions()[block.last - 1] + 1;
+        int to = call.last(block.last - 1) + 1;
         if (block.segment >= 0) {
             from = Math.max(from, block.segment * Attention.SEGMENT);
             to = Math.min(to, (block.segment + 1) * Attention.SEGMENT);
@@ -233,7 +237,7 @@ final class AttentionKernels implements AutoCloseable {
         Attention.Query waiting = null;
         for (int row = block.first; row < block.last; row++) {
             int begin = Math.max(0, Math.max(from, call.start(row)) - page * PAGE);
-            int end = Math.min(PAGE, Math.min(to, call.rows.positions()[row] + 1) - page * PAGE);
+            int end = Math.min(PAGE, Math.min(to, call.last(row) + 1) - page * PAGE);
             if (begin >= end) {
                 continue;
             }
@@ -272,9 +276,9 @@ final class AttentionKernels implements AutoCloseable {
     private void mergeSegments(Call call, Block block, int kvHead, int page, long segmentStates) {
         int next = (page + 1) * PAGE;
         for (int row = block.first; row < block.last; row++) {
-            int position = call.rows.positions()[row];
-            boolean sees = position >= page * PAGE;
-            if (sees && apart(call, block, row, page) && (next % Attention.SEGMENT == 0 || next > position)) {
+            int last = call.last(row);
+            boolean sees = last >= page * PAGE;
+            if (sees && apart(call, block, row, page) && (next % Attention.SEGMENT == 0 || next > last)) {
                 for (int g = 0; g < call.queryHeads(); g++) {
                     long apart = segmentState(call, block, row, g, segmentStates);
                     Attention.merge(state(call, block, row, kvHead, g), apart, call.dim());

@@ -45,12 +45,15 @@ final class GatedActivation {
         }
     }
 
+    private static FloatVector normal(FloatVector x) {
+        return Exp.sigmoid(x.mul(x).mul(0.044715f).add(1f).mul(x).mul(TWICE_SQRT_2_OVER_PI));
+    }
+
     private static FloatVector apply(Gate gate, FloatVector g, FloatVector up) {
         return switch (gate) {
             case SILU -> g.mul(Exp.sigmoid(g)).mul(up);
-            case GELU ->
-                g.mul(Exp.sigmoid(g.mul(g).mul(0.044715f).add(1f).mul(g).mul(TWICE_SQRT_2_OVER_PI)))
-                        .mul(up);
+            case GELU -> g.mul(normal(g)).mul(up);
+            case NORMAL_CDF -> normal(g).mul(up);
             case SIGMOID -> Exp.sigmoid(g).mul(up);
             case IDENTITY -> g.mul(up);
             case RELU -> g.max(0f).mul(up); // NaN stays NaN
