@@ -9,6 +9,7 @@ module dev.demitasse {
 
     exports dev.demitasse;
     exports dev.demitasse.device;
+    exports dev.demitasse.embedding;
     exports dev.demitasse.exception;
     exports dev.demitasse.gguf;
     exports dev.demitasse.kv;

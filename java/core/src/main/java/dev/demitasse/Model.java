@@ -2,6 +2,7 @@ package dev.demitasse;
 
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearObserver;
 import dev.demitasse.device.ObservedDevice;
 import dev.demitasse.exception.BackendUnavailableException;
@@ -107,19 +108,19 @@ public final class Model implements AutoCloseable {
      * @param observer called by the thread that runs the model, or null
      */
     public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
-        return loadAs(file, asFileSays(file.metadata(), options), observer);
+        return loadAs(file, options.withDevice(asFileSays(file.metadata(), options.device())), observer);
     }
 
     /** The options, with the file's own activations where nothing else is asked for. */
-    private static ModelOptions asFileSays(Metadata metadata, ModelOptions options) {
+    static DeviceOptions asFileSays(Metadata metadata, DeviceOptions options) {
         String wanted = metadata.string(ACTIVATIONS, null);
         if (wanted != null && !wanted.equals(ROW_ACTIVATIONS)) {
             throw new UnsupportedModelException(
                     "The file asks for activations as \"" + wanted + "\"; \"" + ROW_ACTIVATIONS + "\" is known.");
         }
-        return wanted == null || options.device().activations() != null
+        return wanted == null || options.activations() != null
                 ? options
-                : options.withDevice(options.device().withActivations(ActivationType.INT8_ROW));
+                : options.withActivations(ActivationType.INT8_ROW);
     }
 
     private static Model loadAs(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
@@ -132,6 +133,13 @@ public final class Model implements AutoCloseable {
         } catch (RuntimeException e) {
             tokenizers.cancel(false);
             throw e;
+        }
+        if (!config.causal()) {
+            tokenizers.cancel(false);
+            throw new UnsupportedModelException(
+                    "The model is an encoder (" + config.architecture().key()
+                            + "), which generates no text: use it for embeddings, with EmbeddingModel or \"demitasse"
+                            + " embed\".");
         }
         int context = contextLength(options.contextLength(), config);
         Device opened = Devices.open(options.backend(), options.device());
@@ -169,12 +177,17 @@ public final class Model implements AutoCloseable {
 
     /** The hyperparameters of a file for a context of so many positions, 0 for the default. */
     static ModelConfig config(Gguf file, int contextLength) {
+        return config(file, contextLength, true);
+    }
+
+    /** The same; {@code keeps} as {@link ModelConfig#read} has it. */
+    static ModelConfig config(Gguf file, int contextLength, boolean keeps) {
         RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
                 factors(file, "rope_freqs.weight"),
                 factors(file, "rope_factors_long.weight"),
                 factors(file, "rope_factors_short.weight"));
         int context = contextLength == 0 ? DEFAULT_CONTEXT : contextLength;
-        return ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), factors, context);
+        return ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), factors, context, keeps);
     }
 
     private static int contextLength(int wanted, ModelConfig config) {

@@ -57,6 +57,10 @@ public record ModelShape(
      */
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
+        if (!config.causal()) {
+            throw new UnsupportedModelException("The model is an encoder: for such models speed is not predicted, no"
+                    + " importance matrix is collected, and channels are not scaled yet.");
+        }
         if (config.isMixture()) {
             throw new UnsupportedModelException("The model is a mixture of experts: for such models speed is not"
                     + " predicted, no importance matrix is collected, and channels are not scaled yet.");

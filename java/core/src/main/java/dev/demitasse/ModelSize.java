@@ -5,6 +5,7 @@ import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Recurrent;
 import dev.demitasse.model.Routing;
+import java.util.Set;
 
 /**
  * What running a model takes, told from its file before anything is loaded.
@@ -18,6 +19,9 @@ import dev.demitasse.model.Routing;
  */
 public record ModelSize(
         long parameters, long activeParameters, long bytesPerToken, long cacheBytesPerPosition, long stateBytes) {
+    private static final Set<String> TABLES =
+            Set.of("per_layer_token_embd.weight", "position_embd.weight", "token_types.weight");
+
     /**
      * The size of an open file's model.
      *
@@ -38,8 +42,8 @@ public record ModelSize(
             double share = 1;
             if (routing != null && tensor.name().contains("_exps.")) {
                 share = (double) routing.used() / routing.experts();
-            } else if (tensor.name().equals("token_embd.weight") && !tied
-                    || tensor.name().equals("per_layer_token_embd.weight")) {
+            } else if (tensor.name().equals("token_embd.weight") && (!tied || !config.causal())
+                    || TABLES.contains(tensor.name())) {
                 share = 1.0 / tensor.rows();
             }
             parameters += tensor.elements();

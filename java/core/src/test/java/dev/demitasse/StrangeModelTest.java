@@ -125,7 +125,14 @@ class StrangeModelTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"output.bias", "blk.0.ffn_down.bias", "blk.1.attn_q_norm.bias", "blk.9.ffn_up.weight"})
+    @ValueSource(
+            strings = {
+                "output.bias",
+                "blk.0.ffn_norm.bias",
+                "blk.0.attn_output_norm.weight",
+                "blk.1.attn_q_norm.bias",
+                "blk.9.ffn_up.weight"
+            })
     void tensorsThatWouldBeLeftOutAreRefusedByName(String name) throws IOException {
         Path file = model(w -> w.tensor(name, new long[] {64}, new float[64]));
         assertThatThrownBy(() -> Model.load(file, OPTIONS).close())

@@ -59,6 +59,7 @@ public final class Main implements Runnable {
         commands.put("ls", LsCommand::new);
         commands.put("show", ShowCommand::new);
         commands.put("tokenize", TokenizeCommand::new);
+        commands.put("embed", EmbedCommand::new);
         commands.put("bench", BenchCommand::new);
         commands.put("perplexity", PerplexityCommand::new);
         commands.put("quantize", QuantizeCommand::new);

@@ -97,6 +97,22 @@ public enum Architecture {
     ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
     /** Seed-OSS. */
     SEED_OSS("seed_oss", new Traits(Rope.NEOX)),
+    /** BERT and kin: MiniLM, BGE, E5, GTE, Snowflake Arctic; XLM-RoBERTa. Encoders. */
+    BERT("bert", new Traits(Rope.NEOX).encoder().layerNorm().ungatedGelu().noRope()),
+    /** Nomic Embed 1. */
+    NOMIC_BERT("nomic-bert", new Traits(Rope.NEOX).encoder().layerNorm()),
+    /** Nomic Embed 2, mixtures of experts. */
+    NOMIC_BERT_MOE(
+            "nomic-bert-moe",
+            new Traits(Rope.NEOX).encoder().layerNorm().ungatedGelu().plainExperts()),
+    /** ModernBERT and kin. */
+    MODERN_BERT(
+            "modern-bert",
+            new Traits(Rope.NEOX).encoder().layerNorm().gelu().windowed(3).fullLayersFirst()),
+    /** EmbeddingGemma. */
+    GEMMA_EMBEDDING(
+            "gemma-embedding",
+            new Traits(Rope.NEOX).encoder().gelu().scaledEmbedding().windowed(6).plainWindows(10_000)),
     /** EXAONE 4; its 32B model has windows, and no RoPE in the layers between. */
     EXAONE4("exaone4", new Traits(Rope.NEOX).windowed(4).ropeInWindowsOnly().postNormsOnly());
 

@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.ScanShape;
+import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
 import java.util.List;
@@ -23,14 +24,15 @@ final class ConfigReader {
     }
 
     /** As {@link ModelConfig#read}. */
-    ModelConfig read(int vocabulary, RopeFrequencies.Factors factors, int context) {
+    ModelConfig read(int vocabulary, RopeFrequencies.Factors factors, int context, boolean keeps) {
         int blocks = keys.bounded("block_count", 1, ArchitectureKeys.MAXIMUM_LAYERS);
         int skipped = keys.optional("nextn_predict_layers", 0, blocks - 1);
         int layerCount = blocks - skipped;
         int hidden = keys.bounded("embedding_length", 1, ArchitectureKeys.MAXIMUM_WIDTH);
         int heads = keys.bounded("attention.head_count", 1, ArchitectureKeys.MAXIMUM_WIDTH);
         int trained = keys.bounded("context_length", 1, Integer.MAX_VALUE);
-        LayerReader reader = new LayerReader(keys, layerCount, blocks, hidden, heads);
+        boolean causal = keys.metadata().bool(keys.key("attention.causal"), !traits.encoder);
+        LayerReader reader = new LayerReader(keys, layerCount, blocks, hidden, heads, causal, keeps && causal);
         List<Layer> layers = reader.read(ropes(reader.headDims, trained, factors, Math.min(context, trained)));
         float epsilon = keys.positive(
                 traits.layerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-5f);
@@ -57,12 +59,24 @@ final class ConfigReader {
                 keys.number("final_logit_softcapping", 0),
                 embeddingScale / residualScale,
                 traits.dividedLogits ? 1 / logitScale : logitScale,
+                causal,
+                pooling(),
                 routing(),
                 keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount),
                 layers,
                 skipped,
                 reader.ropes,
                 recurrent(reader.recurrentLayers(), hidden));
+    }
+
+    private Pooling pooling() {
+        int id = keys.integer("pooling_type", Pooling.NONE.id());
+        for (Pooling pooling : Pooling.values()) {
+            if (pooling.id() == id) {
+                return pooling;
+            }
+        }
+        throw keys.bad("pooling_type", "is " + id + "; 0 to 4 are known");
     }
 
     private @Nullable Recurrent recurrent(int layers, int hidden) {

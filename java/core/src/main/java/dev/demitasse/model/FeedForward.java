@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /** The feed-forward layer of a transformer block. */
 sealed interface FeedForward {
     /**
-     * {@code down(activation(gate x) * (up x))}.
+     * {@code down(activation(gate x) * (up x))}; biases are null for none.
      *
      * @param gate null where {@code up} is its own gate
      * @param rotatedInput whether its input is rotated before it meets {@code gate} and {@code up}
@@ -17,8 +17,11 @@ sealed interface FeedForward {
      */
     record Dense(
             @Nullable LinearWeight gate,
+            @Nullable Buffer gateBias,
             LinearWeight up,
+            @Nullable Buffer upBias,
             LinearWeight down,
+            @Nullable Buffer downBias,
             boolean rotatedInput,
             boolean rotatedProduct)
             implements FeedForward {
@@ -105,12 +108,7 @@ sealed interface FeedForward {
      * @param postExpertsNorm of what the experts return
      */
     record DenseAndExperts(
-            Dense dense,
-            Experts experts,
-            Buffer denseNorm,
-            Buffer routerNorm,
-            Buffer expertsNorm,
-            Buffer postExpertsNorm)
+            Dense dense, Experts experts, Norm denseNorm, Norm routerNorm, Norm expertsNorm, Norm postExpertsNorm)
             implements FeedForward {
         @Override
         public int width() {

@@ -34,7 +34,7 @@ final class InputLayer implements AutoCloseable {
      * @param gate rows layerInput
      * @param projection of as many columns
      */
-    record Parts(LinearWeight gate, LinearWeight projection, Buffer norm) {}
+    record Parts(LinearWeight gate, LinearWeight projection, Norm norm) {}
 
     InputLayer(Device device, ModelConfig config, Embeddings embeddings, int maximumRows) {
         this.device = device;

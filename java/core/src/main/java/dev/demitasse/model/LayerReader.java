@@ -1,5 +1,6 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.AttentionShape;
 import dev.demitasse.exception.UnsupportedModelException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,6 +16,8 @@ final class LayerReader {
     private final int count;
     private final int blocks;
     private final int heads;
+    private final boolean causal;
+    private final boolean keeps;
     private final int[] kvHeads; // of each block
     private final int[] widths; // of each block's feed-forward layer
 
@@ -33,13 +36,17 @@ final class LayerReader {
      * @param count layers
      * @param blocks those and what the file has behind them
      * @param heads query heads
+     * @param causal whether a position sees none behind it
+     * @param keeps whether each layer has room for keys and values of its own
      */
-    LayerReader(ArchitectureKeys keys, int count, int blocks, int hidden, int heads) {
+    LayerReader(ArchitectureKeys keys, int count, int blocks, int hidden, int heads, boolean causal, boolean keeps) {
         this.keys = keys;
         this.traits = keys.architecture().traits();
         this.count = count;
         this.blocks = blocks;
         this.heads = heads;
+        this.causal = causal;
+        this.keeps = keeps;
         if (keys.integer("attention.key_length", 0) == 0 && hidden % heads != 0) {
             throw keys.bad("attention.head_count", "is " + heads + ", which does not divide " + hidden);
         }
@@ -112,6 +119,7 @@ final class LayerReader {
      */
     List<Layer> read(RopeFrequencies[] kinds) {
         int window = Math.max(0, keys.integer("attention.sliding_window", 0));
+        int side = window / 2; // of a window that is centered
         boolean[] windowed = windowed(window);
         if (traits.windowRequired
                 && (window < 1 || !keys.has("attention.sliding_window_pattern") && traits.windowPeriod == 0)) {
@@ -153,10 +161,15 @@ final class LayerReader {
                     cacheOf[layer],
                     storeOf[layer],
                     layer < own,
-                    windowed[layer] ? window : 0,
+                    !windowed[layer] ? 0 : causal ? window : side + 1,
+                    causal ? 0 : windowed[layer] ? side : AttentionShape.MOST_AHEAD,
                     rotates ? index(queryKinds[kind]) : Layer.NO_ROPE,
                     rotates ? index(kinds[kind]) : Layer.NO_ROPE,
                     width(widths[layer])));
+        }
+        if (!keeps && (recurrentLayers() > 0 || own < count)) {
+            throw new UnsupportedModelException("The model has layers with a state or without keys of their own; as"
+                    + " encoders such models are not supported.");
         }
         return layers;
     }
@@ -194,9 +207,8 @@ final class LayerReader {
         if (cache == caches.size()) {
             caches.add(new ModelConfig.KvLayers(kvHeads, headDim, 0));
         }
-        caches.set(
-                cache,
-                new ModelConfig.KvLayers(kvHeads, headDim, caches.get(cache).layers() + 1));
+        int layers = keeps ? caches.get(cache).layers() + 1 : 1;
+        caches.set(cache, new ModelConfig.KvLayers(kvHeads, headDim, layers));
         return cache;
     }
 
@@ -239,7 +251,8 @@ final class LayerReader {
             period = period == 0 ? 1 : period == 1 ? 0 : period; // a file's 0 is every layer, its 1 none
         }
         for (int layer = 0; layer < count && window > 0; layer++) {
-            windowed[layer] = listed != null ? listed[layer] : period == 1 || period > 1 && layer % period < period - 1;
+            int place = traits.fullLayersFirst ? layer + period - 1 : layer;
+            windowed[layer] = listed != null ? listed[layer] : period == 1 || period > 1 && place % period < period - 1;
         }
         return windowed;
     }

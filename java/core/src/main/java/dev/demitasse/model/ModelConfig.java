@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
+import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
@@ -28,6 +29,8 @@ import org.jspecify.annotations.Nullable;
  * @param finalSoftCap soft cap of logits, 0 for none
  * @param embeddingScale multiplies embeddings
  * @param logitScale multiplies logits, before their soft cap
+ * @param causal whether a position sees none behind it; else texts are taken whole
+ * @param pooling what of a text's rows is its embedding
  * @param routing of layers with experts; null where there are none
  * @param layerInput numbers that each layer gets of each token beside the residual stream; 0 where there are none
  * @param layers the transformer blocks
@@ -49,6 +52,8 @@ public record ModelConfig(
         float finalSoftCap,
         float embeddingScale,
         float logitScale,
+        boolean causal,
+        Pooling pooling,
         @Nullable Routing routing,
         int layerInput,
         List<Layer> layers,
@@ -61,7 +66,7 @@ public record ModelConfig(
      *
      * @param kvHeads key and value heads
      * @param headDim elements of a head
-     * @param layers how many they are
+     * @param layers how many they are; 1 where nothing is kept of a text, as where attention is not causal
      */
     public record KvLayers(int kvHeads, int headDim, int layers) {
         /** Elements of a position's keys, or of its values, in one of the layers. */
@@ -84,11 +89,18 @@ public record ModelConfig(
      * @param vocabulary number of tokens in its vocabulary
      * @param factors {@code rope_freqs} and {@code rope_factors_*} tensors
      * @param context positions that will be used, which decides between long and short RoPE factors
+     * @param keeps whether keys and values are kept for rows to come; else all layers of a kind share one's room
      * @throws ModelFormatException where they are missing or contradict each other
      * @throws UnsupportedModelException where they ask for what the forward pass has not
      */
+    public static ModelConfig read(
+            Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context, boolean keeps) {
+        return new ConfigReader(metadata).read(vocabulary, factors, context, keeps);
+    }
+
+    /** The same, where keys and values are kept. */
     public static ModelConfig read(Metadata metadata, int vocabulary, RopeFrequencies.Factors factors, int context) {
-        return new ConfigReader(metadata).read(vocabulary, factors, context);
+        return read(metadata, vocabulary, factors, context, true);
     }
 
     /** The pairs of elements that rotary position embedding rotates. */
@@ -144,10 +156,12 @@ public record ModelConfig(
         return caches.get(layer.cache());
     }
 
-    /** Bytes that a position takes in a cache of 16-bit numbers. */
+    /** Bytes that a position takes in a cache of 16-bit numbers; 0 where nothing is kept of a text. */
     public long kvBytesPerPosition() {
-        return caches.stream()
-                .mapToLong(cache -> 2L * cache.layers() * cache.width() * Short.BYTES)
-                .sum();
+        return !causal
+                ? 0
+                : caches.stream()
+                        .mapToLong(cache -> 2L * cache.layers() * cache.width() * Short.BYTES)
+                        .sum();
     }
 }

@@ -326,6 +326,39 @@ final class ModelTensors implements AutoCloseable {
         return upload(values);
     }
 
+    /** A norm, with a bias where {@code biased} and the file has one; null where the file has no such norm. */
+    @Nullable
+    Norm norm(String name, int length, boolean biased) {
+        return has(name + ".weight") ? requiredNorm(name, length, biased, 1) : null;
+    }
+
+    /** The same, which must be there; its results are multiplied by {@code factor}. */
+    Norm requiredNorm(String name, int length, boolean biased, float factor) {
+        String bias = name + ".bias";
+        return new Norm(
+                vector(name + ".weight", length, factor), biased && has(bias) ? vector(bias, length, factor) : null);
+    }
+
+    /**
+     * Biases of matrices with the same input, each a tensor of its own or all of them one tensor's elements in order;
+     * null where the file has none.
+     */
+    @Nullable
+    Buffer[] biases(String[] names, @Nullable String fused, int[] lengths) {
+        @Nullable Buffer[] biases = new Buffer[names.length];
+        float[] all = fused == null
+                ? new float[0]
+                : numbers(fused + ".bias", Arrays.stream(lengths).sum());
+        int from = 0;
+        for (int i = 0; i < names.length; i++) {
+            biases[i] = all.length == 0
+                    ? optional(names[i] + ".bias", lengths[i])
+                    : upload(Arrays.copyOfRange(all, from, from + lengths[i]));
+            from += lengths[i];
+        }
+        return biases;
+    }
+
     private Buffer upload(float[] values) {
         Buffer buffer = device.upload(values);
         owned.add(buffer);

@@ -34,6 +34,9 @@ final class Traits {
     boolean noRope;
     boolean oneBranch;
     boolean windowRequired;
+    boolean encoder;
+    boolean ungated;
+    boolean fullLayersFirst;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -159,7 +162,7 @@ final class Traits {
         return this;
     }
 
-    /** Norms take the mean off: layer normalization, without biases. */
+    /** Norms take the mean off: layer normalization, with biases where the file has them. */
     Traits layerNorm() {
         layerNorm = true;
         return this;
@@ -174,6 +177,25 @@ final class Traits {
     /** A file that does not say what windows there are is not complete. */
     Traits windowRequired() {
         windowRequired = true;
+        return this;
+    }
+
+    /** Positions see those behind them too, where the file does not say; embeddings are normalized. */
+    Traits encoder() {
+        encoder = true;
+        return this;
+    }
+
+    /** Feed-forward layers have no gate: their activation is GELU. */
+    Traits ungatedGelu() {
+        gate = Gate.NORMAL_CDF;
+        ungated = true;
+        return this;
+    }
+
+    /** Of each period of layers the first has no window, not the last. */
+    Traits fullLayersFirst() {
+        fullLayersFirst = true;
         return this;
     }
 
@@ -201,6 +223,7 @@ final class Traits {
     /** Feed-forward layers have no gate: their activation is the square of ReLU. */
     Traits squaredRelu() {
         gate = Gate.RELU;
+        ungated = true;
         return this;
     }
 

@@ -53,8 +53,7 @@ public final class Transformer implements AutoCloseable {
     private final @Nullable InputLayer inputs; // where layers have inputs beside the residual stream
     private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
     private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
-    private final Buffer picked; // LOGIT_ROWS × hidden
-    private final Buffer logits; // LOGIT_ROWS × vocabulary
+    private final @Nullable OutputLayer output; // where logits are wanted
     private @Nullable Layers layers; // of the cache that was used last
 
     /** Receives logits. */
@@ -104,37 +103,30 @@ public final class Transformer implements AutoCloseable {
         @Override
         public void operations(TokenIds ids, BatchRows rows) {
             begin(ids, rows);
-            for (int layer = 0; layer < config.layers().size(); layer++) {
-                mix(layer, rows, caches);
-                feedForward(layer, rows.count());
-                addInput(layer, rows.count());
-            }
+            layers(rows, caches);
         }
     }
 
     /**
-     * A transformer. It does not own device and weights.
+     * What there is room for.
      *
-     * @param maximumRows rows that a batch has at most
-     * @param positions positions that a sequence has at most
+     * @param rows that a batch has at most
+     * @param positions that a sequence has at most
      * @param slots sequences that have a state at once, where layers have states: a sequence's state lies under the
      *     number of its first page of the cache, which must be below this
      * @param rotated whether the cache holds keys and values rotated
+     * @param logits whether logits are computed
      */
-    public Transformer(
-            ModelConfig config,
-            Weights weights,
-            Device device,
-            int maximumRows,
-            int positions,
-            int slots,
-            boolean rotated) {
+    public record Room(int rows, int positions, int slots, boolean rotated, boolean logits) {}
+
+    /** A transformer. It does not own device and weights. */
+    public Transformer(ModelConfig config, Weights weights, Device device, Room room) {
         this.config = config;
         this.weights = weights;
         this.device = device;
-        this.maximumRows = maximumRows;
-        this.positions = positions;
-        this.rotated = rotated;
+        maximumRows = room.rows;
+        positions = room.positions;
+        rotated = room.rotated;
         int queries = 0;
         int keys = 0;
         for (ModelConfig.KvLayers cache : config.caches()) {
@@ -152,16 +144,23 @@ public final class Transformer implements AutoCloseable {
         gate = allocate(maximumRows, weights.denseWidth());
         up = allocate(maximumRows, weights.denseWidth());
         experts = experts();
-        recurrent = recurrent(slots);
+        recurrent = recurrent(room.slots);
         shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
         inputs = inputs();
         for (RopeFrequencies frequencies : config.ropes()) {
             int dimensions = frequencies.dimensions();
             angles.add(new Angles(frequencies, allocate(positions, dimensions), allocate(maximumRows, dimensions)));
         }
-        int logitRows = Math.min(maximumRows, LOGIT_ROWS);
-        picked = allocate(logitRows, config.hidden());
-        logits = allocate(logitRows, config.vocabulary());
+        output = room.logits ? output() : null;
+    }
+
+    private OutputLayer output() {
+        try {
+            return new OutputLayer(device, config, weights, Math.min(maximumRows, LOGIT_ROWS));
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
     }
 
     private @Nullable ExpertLayer experts() {
@@ -226,10 +225,6 @@ public final class Transformer implements AutoCloseable {
      * @param sink receives them, in the order of {@code logitRows}
      */
     public void forward(TokenIds ids, BatchRows rows, List<KvStore> caches, int[] logitRows, LogitsSink sink) {
-        int count = rows.count();
-        if (count < 1 || count > maximumRows) {
-            throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + count + ".");
-        }
         know(rows);
         Layers pass = layers;
         if (pass == null || !pass.caches.equals(caches)) {
@@ -239,14 +234,55 @@ public final class Transformer implements AutoCloseable {
         device.run(pass, ids, rows);
         for (int first = 0; first < logitRows.length; first += LOGIT_ROWS) {
             int[] wanted = Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
-            logits(wanted);
-            sink.accept(first, wanted.length, logits);
+            sink.accept(first, wanted.length, Objects.requireNonNull(output).run(residual, wanted));
         }
         device.start();
     }
 
+    /**
+     * Runs whole texts through all layers, for what becomes of their rows.
+     *
+     * @param ids token of each row
+     * @param types which kind of text each row belongs to: 0, or 1 for the second of two; at most as many as the model
+     *     knows
+     * @param rows all rows of the texts
+     * @param caches one for each of {@link ModelConfig#caches}
+     * @return rows × hidden, before the last norm; valid until the next call
+     */
+    public Buffer hidden(int[] ids, int[] types, BatchRows rows, List<KvStore> caches) {
+        know(rows);
+        begin(new TokenIds.Given(ids), rows);
+        Weights.Additions additions = weights.additions();
+        add(additions.positions(), rows.positions(), rows.count());
+        add(additions.types(), types, rows.count());
+        if (additions.norm() != null) {
+            normalize(residual, additions.norm(), rows.count(), config.residualEpsilon(), residual);
+        }
+        layers(rows, caches);
+        return residual;
+    }
+
+    /** Adds rows of a table to the residual stream. */
+    private void add(@Nullable LinearWeight table, int[] which, int count) {
+        if (table != null) {
+            device.embed(table, new TokenIds.Given(which), count, 1, branch);
+            device.add(residual, branch, (long) count * config.hidden());
+        }
+    }
+
+    private void layers(BatchRows rows, List<KvStore> caches) {
+        for (int layer = 0; layer < config.layers().size(); layer++) {
+            mix(layer, rows, caches);
+            feedForward(layer, rows.count());
+            addInput(layer, rows.count());
+        }
+    }
+
     /** Writes the angles of positions that come for the first time: twice as many as before, so that it is seldom. */
     private void know(BatchRows rows) {
+        if (rows.count() < 1 || rows.count() > maximumRows) {
+            throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + rows.count() + ".");
+        }
         int last = 0;
         for (int row = 0; row < rows.count(); row++) {
             last = Math.max(last, rows.positions()[row]);
@@ -351,7 +387,7 @@ public final class Transformer implements AutoCloseable {
             case Mixer.ShortConvolution convolution ->
                 Objects.requireNonNull(recurrent).run(convolution, shape.store(), input, rows, branch);
         }
-        addBranch(block.postMixerNorm(), rows.count());
+        addBranch(block.postMixerNorm(), block.mixerStreamNorm(), rows.count());
     }
 
     private void attention(Mixer.Attention block, Layer shape, Buffer input, BatchRows rows, KvStore kv) {
@@ -386,7 +422,13 @@ public final class Transformer implements AutoCloseable {
             device.kvAppend(kv, shape.store(), key, value, rows);
         }
         AttentionShape attention = new AttentionShape(
-                config.heads(), kvHeads, headDim, config.attentionScale(), config.attentionSoftCap(), shape.window());
+                config.heads(),
+                kvHeads,
+                headDim,
+                config.attentionScale(),
+                config.attentionSoftCap(),
+                shape.window(),
+                shape.ahead());
         device.attention(query, kv, shape.store(), attention, block.sinks(), rows, attended);
         if (rotated) {
             device.rotate(attended, count, config.heads(), headDim);
@@ -418,7 +460,7 @@ public final class Transformer implements AutoCloseable {
             case FeedForward.Experts mixture -> mixture(mixture, input, count);
             case FeedForward.DenseAndExperts both -> denseAndExperts(both, input, count);
         }
-        addBranch(block.postFeedForwardNorm(), count);
+        addBranch(block.postFeedForwardNorm(), block.streamNorm(), count);
     }
 
     private void mixture(FeedForward.Experts layer, Buffer input, int count) {
@@ -447,7 +489,7 @@ public final class Transformer implements AutoCloseable {
         InputLayer.Parts input = block.input();
         if (input != null) {
             Objects.requireNonNull(inputs).run(input, layer, residual, count, branch);
-            addBranch(input.norm(), count);
+            addBranch(input.norm(), null, count);
         }
         if (block.outputScale() != 1) {
             device.scale(residual, (long) count * config.hidden(), block.outputScale());
@@ -457,17 +499,17 @@ public final class Transformer implements AutoCloseable {
     private void dense(FeedForward.Dense layer, Buffer input, int count, Buffer out) {
         rotate(layer.rotatedInput(), input, count, config.hidden());
         List<Projection> projections = new ArrayList<>();
-        project(projections, layer.gate(), null, gate);
-        project(projections, layer.up(), null, up);
+        project(projections, layer.gate(), layer.gateBias(), gate);
+        project(projections, layer.up(), layer.upBias(), up);
         device.linear(input, count, projections.toArray(Projection[]::new));
         Buffer gating = layer.gate() == null ? up : gate;
         device.gatedActivation(config.gate(), gating, up, (long) count * layer.width(), gate);
         rotate(layer.rotatedProduct(), gate, count, layer.width());
-        device.linear(gate, count, new Projection(layer.down(), null, out));
+        device.linear(gate, count, new Projection(layer.down(), layer.downBias(), out));
     }
 
     /** The residual stream as a part of a block gets it. */
-    private Buffer normalized(@Nullable Buffer norm, int count) {
+    private Buffer normalized(@Nullable Norm norm, int count) {
         if (norm == null) {
             return residual;
         }
@@ -475,11 +517,17 @@ public final class Transformer implements AutoCloseable {
         return normed;
     }
 
-    private void normalize(Buffer x, Buffer norm, int count, float epsilon, Buffer out) {
+    private void normalize(Buffer x, Norm norm, int count, float epsilon, Buffer out) {
+        normalize(device, config, x, norm, count, epsilon, out);
+    }
+
+    /** Normalizes rows of the model's width. */
+    static void normalize(
+            Device device, ModelConfig config, Buffer x, Norm norm, int count, float epsilon, Buffer out) {
         if (config.architecture().traits().layerNorm) {
-            device.layerNorm(x, norm, null, count, config.hidden(), epsilon, out);
+            device.layerNorm(x, norm.weight(), norm.bias(), count, config.hidden(), epsilon, out);
         } else {
-            device.rmsNorm(x, norm, count, config.hidden(), epsilon, out);
+            device.rmsNorm(x, norm.weight(), count, config.hidden(), epsilon, out);
         }
     }
 
@@ -498,12 +546,20 @@ public final class Transformer implements AutoCloseable {
         }
     }
 
-    /** Adds what a part of a block returned to the residual stream. */
-    private void addBranch(@Nullable Buffer norm, int count) {
+    /**
+     * Adds what a part of a block returned to the residual stream.
+     *
+     * @param norm of that, or null
+     * @param streamNorm of the sum, or null
+     */
+    private void addBranch(@Nullable Norm norm, @Nullable Norm streamNorm, int count) {
         if (norm != null) {
             normalize(branch, norm, count, config.epsilon(), branch);
         }
         device.add(residual, branch, (long) count * config.hidden());
+        if (streamNorm != null) {
+            normalize(residual, streamNorm, count, config.residualEpsilon(), residual);
+        }
     }
 
     /** Rotates rows as the columns of the matrices are that they meet next. */
@@ -511,15 +567,6 @@ public final class Transformer implements AutoCloseable {
         if (wanted) {
             int run = RotatedColumns.run(columns);
             device.rotate(x, count, columns / run, run);
-        }
-    }
-
-    private void logits(int[] wanted) {
-        device.gatherRows(residual, config.hidden(), wanted, picked);
-        normalize(picked, weights.outputNorm(), wanted.length, config.residualEpsilon(), picked);
-        device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
-        if (config.finalSoftCap() != 0) {
-            device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
         }
     }
 
@@ -556,6 +603,9 @@ public final class Transformer implements AutoCloseable {
     @Override
     public void close() {
         owned.forEach(Buffer::close);
+        if (output != null) {
+            output.close();
+        }
         if (experts != null) {
             experts.close();
         }

@@ -10,7 +10,6 @@ final class UnsupportedArchitectures {
     private record Needs(String what, Architecture nearest) {}
 
     private static final Needs LATENT = new Needs("latent attention (MLA)", Architecture.QWEN3MOE);
-    private static final Needs ENCODER = new Needs("an encoder, which generates no text", Architecture.QWEN3);
 
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
             Map.entry(
@@ -20,11 +19,8 @@ final class UnsupportedArchitectures {
             Map.entry("glm-dsa", LATENT),
             Map.entry("gemma3n", new Needs("several residual streams (AltUp)", Architecture.GEMMA4)),
             Map.entry("llama4", new Needs("attention in chunks", Architecture.LLAMA)),
-            Map.entry("bert", ENCODER),
-            Map.entry("nomic-bert", ENCODER),
-            Map.entry("nomic-bert-moe", ENCODER),
-            Map.entry("modern-bert", ENCODER),
-            Map.entry("gemma-embedding", ENCODER));
+            Map.entry("jina-bert-v2", new Needs("attention biases by distance (ALiBi)", Architecture.NOMIC_BERT)),
+            Map.entry("t5encoder", new Needs("relative attention biases", Architecture.BERT)));
 
     private UnsupportedArchitectures() {}
 

@@ -2,7 +2,6 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
-import dev.demitasse.device.Gate;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.ScanWeights;
 import dev.demitasse.exception.ModelFormatException;
@@ -11,6 +10,7 @@ import dev.demitasse.gguf.Gguf;
 import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
@@ -25,26 +25,43 @@ public final class Weights implements AutoCloseable {
      *
      * @param mixerNorm before the mixer
      * @param postMixerNorm after the mixer, before the residual
+     * @param mixerStreamNorm of the residual stream, after what the mixer returned is added
      * @param postFeedForwardNorm after the feed-forward layer, before the residual
+     * @param streamNorm of the residual stream, after what the feed-forward layer returned is added
      * @param input what the layer gets of each token beside the residual stream
      * @param outputScale multiplies the residual stream at the end
      */
     record Block(
-            @Nullable Buffer mixerNorm,
+            @Nullable Norm mixerNorm,
             @Nullable Mixer mixer,
-            @Nullable Buffer postMixerNorm,
-            @Nullable Buffer feedForwardNorm,
+            @Nullable Norm postMixerNorm,
+            @Nullable Norm mixerStreamNorm,
+            @Nullable Norm feedForwardNorm,
             @Nullable FeedForward feedForward,
-            @Nullable Buffer postFeedForwardNorm,
+            @Nullable Norm postFeedForwardNorm,
+            @Nullable Norm streamNorm,
             InputLayer.@Nullable Parts input,
             float outputScale) {}
 
     /** Norms between the parts of a block. */
     private record BlockNorms(
-            @Nullable Buffer mixer,
-            @Nullable Buffer postMixer,
-            @Nullable Buffer feedForward,
-            @Nullable Buffer postFeedForward) {}
+            @Nullable Norm mixer,
+            @Nullable Norm postMixer,
+            @Nullable Norm mixerStream,
+            @Nullable Norm feedForward,
+            @Nullable Norm postFeedForward,
+            @Nullable Norm stream) {}
+
+    /**
+     * What is added to the embedding of tokens, and the norm of the sum. Null where the model has no such thing.
+     *
+     * @param positions a row a position
+     * @param types a row a kind of text: the only or first one of an input, and the second one
+     */
+    record Additions(
+            @Nullable LinearWeight positions,
+            @Nullable LinearWeight types,
+            @Nullable Norm norm) {}
 
     /** The metadata key of files whose activations are to be rounded in a way of their own. */
     public static final String ACTIVATIONS = "demitasse.activations";
@@ -58,7 +75,9 @@ public final class Weights implements AutoCloseable {
     private final ModelTensors tensors;
     private final LinearWeight embedding;
     private final LinearWeight output;
-    private final Buffer outputNorm;
+    private final @Nullable Norm outputNorm;
+    private final Additions additions;
+    private final List<Dense> head = new ArrayList<>();
     private final InputLayer.@Nullable Embeddings layerInputs;
     private final List<Block> blocks = new ArrayList<>();
 
@@ -76,9 +95,9 @@ public final class Weights implements AutoCloseable {
             output = tensors.has("output.weight")
                     ? tensors.matrix("output.weight", config.vocabulary(), config.hidden())
                     : embedding;
-            boolean other = !tensors.has("output_norm.weight") && tensors.has("token_embd_norm.weight"); // LFM2's name
-            outputNorm = tensors.vector(
-                    other ? "token_embd_norm.weight" : "output_norm.weight", config.hidden(), config.logitScale());
+            outputNorm = outputNorm(config);
+            additions = additions(config);
+            head(config);
             layerInputs = config.layerInput() == 0 ? null : layerInputs(config);
             for (int layer = 0; layer < config.layers().size(); layer++) {
                 blocks.add(block("blk." + layer + ".", config, config.layers().get(layer)));
@@ -105,6 +124,51 @@ public final class Weights implements AutoCloseable {
         }
     }
 
+    private @Nullable Norm outputNorm(ModelConfig config) {
+        Traits traits = config.architecture().traits();
+        if (traits.encoder && !tensors.has("output_norm.weight")) {
+            return null; // the last layer has normalized the stream
+        }
+        boolean other = !tensors.has("output_norm.weight") && tensors.has("token_embd_norm.weight"); // LFM2's name
+        return tensors.requiredNorm(
+                other ? "token_embd_norm" : "output_norm", config.hidden(), traits.layerNorm, config.logitScale());
+    }
+
+    private Additions additions(ModelConfig config) {
+        if (!config.architecture().traits().encoder) {
+            return new Additions(null, null, null);
+        }
+        boolean places = tensors.has("position_embd.weight");
+        if (!places && config.ropes().isEmpty()) {
+            throw ModelTensors.missing("position_embd.weight");
+        }
+        String types = "token_types.weight";
+        return new Additions(
+                places ? tensors.matrix("position_embd.weight", config.contextLength(), config.hidden()) : null,
+                tensors.has(types) ? tensors.matrix(types, tensors.rowsOfEach(types, 1), config.hidden()) : null,
+                tensors.norm("token_embd_norm", config.hidden(), true));
+    }
+
+    /** What embeddings of texts go through: matrices in order, of which that of a classifier's first has a tanh. */
+    private void head(ModelConfig config) {
+        int columns = config.hidden();
+        for (String name : List.of("dense_2", "dense_3", "cls", "cls.output")) {
+            if (tensors.has(name + ".weight")) {
+                int rows = tensors.rowsOfEach(name + ".weight", 1);
+                LinearWeight matrix = tensors.matrix(name + ".weight", rows, columns);
+                head.add(new Dense(matrix, tensors.optional(name + ".bias", rows), name.equals("cls")));
+                columns = rows;
+            }
+        }
+    }
+
+    /**
+     * A matrix that embeddings of texts go through.
+     *
+     * @param tanh whether its results go through tanh
+     */
+    record Dense(LinearWeight matrix, @Nullable Buffer bias, boolean tanh) {}
+
     private InputLayer.Embeddings layerInputs(ModelConfig config) {
         int all = Math.multiplyExact(config.layers().size(), config.layerInput());
         return new InputLayer.Embeddings(
@@ -117,7 +181,7 @@ public final class Weights implements AutoCloseable {
         return new InputLayer.Parts(
                 tensors.matrix(p + "inp_gate.weight", width, hidden),
                 tensors.matrix(p + "proj.weight", hidden, width),
-                tensors.vector(p + "post_norm.weight", hidden));
+                tensors.requiredNorm(p + "post_norm", hidden, false, 1));
     }
 
     private Block block(String p, ModelConfig config, Layer layer) {
@@ -140,9 +204,11 @@ public final class Weights implements AutoCloseable {
                 norms.mixer,
                 mixer,
                 norms.postMixer,
+                norms.mixerStream,
                 norms.feedForward,
                 feedForward,
                 norms.postFeedForward,
+                norms.stream,
                 config.layerInput() == 0 ? null : layerInput(p, config.layerInput(), config.hidden()),
                 scale.length == 0 ? 1 : scale[0]);
     }
@@ -184,11 +250,11 @@ public final class Weights implements AutoCloseable {
             query = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 0);
             gate = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 1);
         }
-        ModelTensors.Parts input = tensors.parts(
-                names.toArray(String[]::new),
-                p + "attn_qkv",
-                rows.stream().mapToInt(Integer::intValue).toArray(),
-                hidden);
+        String[] parts = names.toArray(String[]::new);
+        int[] lengths = rows.stream().mapToInt(Integer::intValue).toArray();
+        ModelTensors.Parts input = tensors.parts(parts, p + "attn_qkv", lengths, hidden);
+        Iterator<@Nullable Buffer> biases =
+                Arrays.asList(tensors.biases(parts, p + "attn_qkv", lengths)).iterator();
         ModelTensors.requireNotRotated(p + "attn_q", (traits.gatedAttention || !normalized) && input.rotated());
         Iterator<LinearWeight> matrices = List.of(input.matrices()).iterator();
         ModelTensors.Parts output = tensors.part(p + "attn_output", hidden, queries);
@@ -200,11 +266,11 @@ public final class Weights implements AutoCloseable {
         }
         return new Mixer.Attention(
                 query == null ? matrices.next() : query,
-                tensors.optional(p + "attn_q.bias", queries),
+                query == null ? biases.next() : tensors.optional(p + "attn_q.bias", queries),
                 layer.appends() ? matrices.next() : null,
-                layer.appends() ? tensors.optional(p + "attn_k.bias", keys) : null,
+                layer.appends() ? biases.next() : null,
                 matrices.hasNext() ? matrices.next() : null,
-                layer.appends() && !keysAreValues ? tensors.optional(p + "attn_v.bias", keys) : null,
+                biases.hasNext() ? biases.next() : null,
                 tensors.headNorm(p + "attn_q_norm.weight", headDim, config.heads()),
                 layer.appends() ? tensors.headNorm(p + "attn_k_norm.weight", headDim, kvHeads) : null,
                 layer.appends() && traits.normalizedValues ? tensors.plainNorm(headDim) : null,
@@ -271,7 +337,7 @@ public final class Weights implements AutoCloseable {
         int hidden = config.hidden();
         String router = p + "ffn_gate_inp.weight";
         String routerScale = p + "ffn_gate_inp.scale";
-        boolean gated = config.gate() != Gate.RELU;
+        boolean gated = !config.architecture().traits().ungated;
         if (!tensors.has(router) && tensors.has(p + "ffn_up_exps.weight")) {
             throw ModelTensors.missing(router);
         }
@@ -300,10 +366,10 @@ public final class Weights implements AutoCloseable {
         return new FeedForward.DenseAndExperts(
                 dense,
                 experts,
-                tensors.vector(p + "post_ffw_norm_1.weight", hidden),
-                tensors.vector(routerScale, hidden, (float) (1 / Math.sqrt(hidden))),
-                tensors.vector(p + "pre_ffw_norm_2.weight", hidden),
-                tensors.vector(p + "post_ffw_norm_2.weight", hidden));
+                tensors.requiredNorm(p + "post_ffw_norm_1", hidden, false, 1),
+                new Norm(tensors.vector(routerScale, hidden, (float) (1 / Math.sqrt(hidden))), null),
+                tensors.requiredNorm(p + "pre_ffw_norm_2", hidden, false, 1),
+                tensors.requiredNorm(p + "post_ffw_norm_2", hidden, false, 1));
     }
 
     private FeedForward.Experts experts(String p, Routing routing, int hidden, boolean gated) {
@@ -343,13 +409,30 @@ public final class Weights implements AutoCloseable {
             ModelTensors.Parts alone = tensors.part(up, width, hidden);
             ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
             return new FeedForward.Dense(
-                    null, alone.matrices()[0], down.matrices()[0], alone.rotated(), down.rotated());
+                    null,
+                    null,
+                    alone.matrices()[0],
+                    tensors.optional(up + ".bias", width),
+                    down.matrices()[0],
+                    tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
+                    alone.rotated(),
+                    down.rotated());
         }
-        ModelTensors.Parts input =
-                tensors.parts(new String[] {p + "ffn_gate" + suffix, up}, up, new int[] {width, width}, hidden);
+        String[] names = {p + "ffn_gate" + suffix, up};
+        int[] widths = {width, width};
+        ModelTensors.Parts input = tensors.parts(names, up, widths, hidden);
+        boolean fused = !tensors.has(names[0] + ".weight");
+        @Nullable Buffer[] biases = tensors.biases(names, fused ? up : null, widths);
         ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
         return new FeedForward.Dense(
-                input.matrices()[0], input.matrices()[1], down.matrices()[0], input.rotated(), down.rotated());
+                input.matrices()[0],
+                biases[0],
+                input.matrices()[1],
+                biases[1],
+                down.matrices()[0],
+                tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
+                input.rotated(),
+                down.rotated());
     }
 
     /** The expert that all tokens have; what it is given goes to others too, and is not rotated. */
@@ -364,28 +447,32 @@ public final class Weights implements AutoCloseable {
      * layer where the file has none of that name and none after it.
      */
     private BlockNorms norms(String p, int hidden, Traits traits, Layer layer) {
-        Buffer mixer = tensors.optional(p + "attn_norm.weight", hidden);
+        boolean biased = traits.layerNorm;
+        Norm mixer = tensors.norm(p + "attn_norm", hidden, biased);
         if (traits.parallel && mixer != null) {
-            return new BlockNorms(mixer, null, null, null); // others are tensors that nobody uses
+            return new BlockNorms(mixer, null, null, null, null, null); // others are tensors that nobody uses
         }
         if (traits.oneBranch && mixer != null && (layer.mixing() == Layer.Mixing.NONE || layer.feedForward() == 0)) {
             boolean mixes = layer.mixing() != Layer.Mixing.NONE;
-            return new BlockNorms(mixes ? mixer : null, null, mixes ? null : mixer, null);
+            return new BlockNorms(mixes ? mixer : null, null, null, mixes ? null : mixer, null, null);
         }
-        Buffer postMixer = tensors.optional(p + "post_attention_norm.weight", hidden);
-        Buffer feedForward = tensors.optional(p + "ffn_norm.weight", hidden);
-        Buffer postFeedForward = tensors.optional(p + "post_ffw_norm.weight", hidden);
+        Norm postMixer = tensors.norm(p + "post_attention_norm", hidden, biased);
+        Norm mixerStream = traits.encoder ? tensors.norm(p + "attn_output_norm", hidden, biased) : null;
+        Norm feedForward = tensors.norm(p + "ffn_norm", hidden, biased);
+        Norm postFeedForward = tensors.norm(p + "post_ffw_norm", hidden, biased);
+        Norm stream = traits.encoder ? tensors.norm(p + "layer_output_norm", hidden, biased) : null;
         if (feedForward == null && postFeedForward == null) {
             feedForward = postMixer;
             postMixer = null;
         }
-        if (mixer == null && (postMixer == null || !traits.postNormsOnly)) {
+        boolean first = p.equals("blk.0.") && additions.norm != null && stream == null; // what it gets is normalized
+        if (mixer == null && mixerStream == null && !first && (postMixer == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "attn_norm.weight");
         }
-        if (feedForward == null && (postFeedForward == null || !traits.postNormsOnly)) {
+        if (feedForward == null && stream == null && (postFeedForward == null || !traits.postNormsOnly)) {
             throw ModelTensors.missing(p + "ffn_norm.weight");
         }
-        return new BlockNorms(mixer, postMixer, feedForward, postFeedForward);
+        return new BlockNorms(mixer, postMixer, mixerStream, feedForward, postFeedForward, stream);
     }
 
     /** The widest inner row of the feed-forward layers, those of experts that all tokens have included; at least 1. */
@@ -422,8 +509,22 @@ public final class Weights implements AutoCloseable {
         return output;
     }
 
-    Buffer outputNorm() {
+    @Nullable
+    Norm outputNorm() {
         return outputNorm;
+    }
+
+    Additions additions() {
+        return additions;
+    }
+
+    /** Kinds of text that the model tells apart; 0 where it does not. */
+    public int kindsOfText() {
+        return additions.types == null ? 0 : additions.types.rows();
+    }
+
+    List<Dense> head() {
+        return head;
     }
 
     InputLayer.@Nullable Embeddings layerInputs() {

@@ -91,7 +91,11 @@ public final class Engine implements AutoCloseable {
             tokens.add(device.allocateTokens(limits.batchRows));
             tokens.add(device.allocateTokens(limits.batchRows));
             this.transformer = new Transformer(
-                    config, weights, device, limits.batchRows, limits.contextLength, limits.sequences, limits.rotated);
+                    config,
+                    weights,
+                    device,
+                    new Transformer.Room(
+                            limits.batchRows, limits.contextLength, limits.sequences, limits.rotated, true));
         } catch (RuntimeException | Error e) {
             tokens.forEach(TokenBuffer::close);
             cache.close();

@@ -92,11 +92,8 @@ public final class Golden {
     /** One-layer models that are refused until their tensor type comes; then the name moves to {@link #TYPES}. */
     public static final List<String> TYPES_TO_COME = List.of();
 
-    /** Embedding models whose answers are checked as far as logits show them. */
-    public static final List<String> EMBEDDINGS = List.of("qwen3-embedding");
-
-    /** Embedding models that are refused until their architecture comes; then the name moves to {@link #EMBEDDINGS}. */
-    public static final List<String> EMBEDDINGS_TO_COME = List.of(
+    /** The models of embeddings and scores whose answers are checked. */
+    public static final List<String> EMBEDDINGS = List.of(
             "bert-cls",
             "bert-mean",
             "bert-rank",
@@ -104,6 +101,7 @@ public final class Golden {
             "modern-bert",
             "nomic-bert",
             "nomic-bert-moe",
+            "qwen3-embedding",
             "qwen3-reranker");
 
     private static final ObjectMapper MAPPER = new ObjectMapper();

@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.demitasse.EmbeddingModel;
+import dev.demitasse.EmbeddingOptions;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
+import dev.demitasse.Reranker;
 import dev.demitasse.Session;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
@@ -38,6 +41,9 @@ public abstract class ModelContractTest {
 
     /** The tensor types of the one-layer models. */
     protected static final List<String> TYPES = Golden.TYPES;
+
+    /** The models of embeddings and scores. */
+    protected static final List<String> EMBEDDINGS = Golden.EMBEDDINGS;
 
     private final String backend;
 
@@ -90,6 +96,72 @@ public abstract class ModelContractTest {
         ModelOptions rounded = options().withDevice(device().withActivations(ActivationType.INT8));
         assertGolden(Golden.tiny(name), Golden.tinyExactAnswer(name), exact, 1e-3, true);
         assertGolden(Golden.tiny(name), Golden.tinyAnswer(name), rounded, 0.25, false);
+    }
+
+    private EmbeddingOptions embeddings() {
+        return EmbeddingOptions.DEFAULT
+                .withBackend(backend)
+                .withDevice(device())
+                .withMaximumTokens(128)
+                .withKvType(KvType.F32)
+                .withNormalized(false);
+    }
+
+    /** The golden embeddings and scores, within 1e-4. */
+    @ParameterizedTest
+    @FieldSource("EMBEDDINGS")
+    public void embeddingsMatchTheGoldenAnswers(String name) {
+        List<JsonNode> answers = Golden.embeddingAnswers(name);
+        List<int[]> texts = answers.stream()
+                .map(answer -> Golden.ints(answer.get("tokens")))
+                .toList();
+        float[][] actual = embeddings(name, embeddings(), texts);
+        for (int i = 0; i < answers.size(); i++) {
+            JsonNode expected = answers.get(i).get("embedding");
+            assertThat(actual[i]).hasSize(name.endsWith("-rank") || name.endsWith("-reranker") ? 1 : expected.size());
+            for (int c = 0; c < actual[i].length; c++) {
+                assertThat((double) actual[i][c])
+                        .as("text %d, number %d", i, c)
+                        .isCloseTo(expected.get(c).asDouble(), org.assertj.core.data.Offset.offset(1e-4));
+            }
+        }
+    }
+
+    private static float[][] embeddings(String name, EmbeddingOptions options, List<int[]> texts) {
+        if (name.endsWith("-rank") || name.endsWith("-reranker")) {
+            try (Reranker model = Reranker.load(Golden.embedding(name), options)) {
+                float[] scores = model.scoreTokens(texts);
+                float[][] rows = new float[scores.length][];
+                for (int i = 0; i < scores.length; i++) {
+                    rows[i] = new float[] {scores[i]};
+                }
+                return rows;
+            }
+        }
+        try (EmbeddingModel model = EmbeddingModel.load(Golden.embedding(name), options)) {
+            return model.embedTokens(texts);
+        }
+    }
+
+    /** Texts alone and together, on one thread and on two, have the same embeddings to the bit. */
+    @ParameterizedTest
+    @CsvSource({
+        "bert-mean, F32",
+        "gemma-embedding, F16",
+        "modern-bert, INT8",
+        "modern-bert, INT4",
+        "nomic-bert-moe, FP8",
+        "qwen3-embedding, F32"
+    })
+    public void embeddingsDoNotDependOnTheBatch(String name, KvType cache) {
+        EmbeddingOptions options = embeddings().withKvType(cache);
+        List<int[]> texts = prompts(sequences()); // together more than a batch takes
+        List<float[]> alone = new ArrayList<>();
+        for (int[] text : texts) {
+            alone.add(embeddings(name, options.withDevice(threads(1)), List.of(text))[0]);
+        }
+        EmbeddingOptions together = options.withBatchRows(128).withDevice(threads(2));
+        assertThat(embeddings(name, together, texts)).isDeepEqualTo(alone.toArray(float[][]::new));
     }
 
     /**

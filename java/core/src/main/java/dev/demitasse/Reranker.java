@@ -1,0 +1,152 @@
+package dev.demitasse;
+
+import dev.demitasse.embedding.Pooling;
+import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.runtime.Encoder;
+import dev.demitasse.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model that scores how well documents answer a query (a cross-encoder). Thread-safe; calls wait for each other.
+ *
+ * <pre>{@code
+ * try (Reranker reranker = Reranker.load(Path.of("bge-reranker-v2-m3.gguf"))) {
+ *     float[] scores = reranker.score("what is an espresso?", List.of("a small strong coffee", "a train"));
+ * }
+ * }</pre>
+ */
+public final class Reranker implements AutoCloseable {
+    private static final String TEMPLATE = "tokenizer.chat_template.rerank";
+    private static final String QUERY = "{query}";
+    private static final String DOCUMENT = "{document}";
+    private static final String YES = "yes";
+
+    private final TextEncoder encoder;
+    private final @Nullable String template; // of what the model reads; null for two texts one after the other
+    private final int label; // whose score it is
+
+    private Reranker(TextEncoder encoder, @Nullable String template, int label) {
+        this.encoder = encoder;
+        this.template = template;
+        this.label = label;
+    }
+
+    /** {@link #load(Path, EmbeddingOptions)} with {@link EmbeddingOptions#DEFAULT}. */
+    public static Reranker load(Path path) {
+        return load(path, EmbeddingOptions.DEFAULT);
+    }
+
+    /**
+     * Loads a GGUF model, as {@link EmbeddingModel#load(Path, EmbeddingOptions)} does.
+     *
+     * @throws UnsupportedModelException also where the model makes embeddings and no scores
+     */
+    public static Reranker load(Path path, EmbeddingOptions options) {
+        try (Gguf file = Gguf.open(path)) {
+            return load(file, options);
+        }
+    }
+
+    /** Loads an open GGUF model, which may be closed afterwards. */
+    public static Reranker load(Gguf file, EmbeddingOptions options) {
+        TextEncoder encoder = new TextEncoder(file, options);
+        if (encoder.pooling != Pooling.RANK) {
+            encoder.close();
+            throw new UnsupportedModelException(
+                    "The model makes embeddings and no scores: use it with EmbeddingModel.");
+        }
+        Metadata metadata = file.metadata();
+        String[] labels = metadata.strings(encoder.config.architecture().key() + ".classifier.output_labels");
+        int yes = labels == null ? -1 : Arrays.asList(labels).indexOf(YES);
+        return new Reranker(encoder, metadata.string(TEMPLATE, null), yes < 0 || yes >= encoder.dimension() ? 0 : yes);
+    }
+
+    /**
+     * Scores documents: the higher, the better they answer. Of models with one score it is a logit, as the model gives
+     * it; of models with several it is the probability of "yes", or of the first.
+     *
+     * @return a score a document, in their order
+     * @throws ContextFullException where a pair has too many tokens, and texts are not truncated
+     */
+    public float[] score(String query, List<String> documents) {
+        List<Encoder.Input> inputs = new ArrayList<>();
+        for (int i = 0; i < documents.size(); i++) {
+            inputs.add(encoder.fit(pair(query, documents.get(i)), "The query with document " + i));
+        }
+        return scores(inputs);
+    }
+
+    /** Scores pairs that are tokens already, with what begins, separates and ends their texts. */
+    public float[] scoreTokens(List<int[]> pairs) {
+        List<Encoder.Input> inputs = new ArrayList<>();
+        for (int i = 0; i < pairs.size(); i++) {
+            inputs.add(encoder.fit(new Encoder.Input(pairs.get(i)), "Pair " + i));
+        }
+        return scores(inputs);
+    }
+
+    private float[] scores(List<Encoder.Input> inputs) {
+        float[][] all = encoder.run(inputs);
+        float[] scores = new float[all.length];
+        for (int i = 0; i < all.length; i++) {
+            scores[i] = all[i][label];
+        }
+        return scores;
+    }
+
+    private Encoder.Input pair(String query, String document) {
+        Tokenizer tokenizer = encoder.tokenizer;
+        if (template == null) {
+            Tokenizer.Pair pair = tokenizer.encodePair(query, document);
+            return new Encoder.Input(
+                    pair.ids(), encoder.weights.kindsOfText() > 1 ? pair.types() : new int[pair.ids().length]);
+        }
+        int[] ids = new int[0];
+        int at = 0;
+        while (at < template.length()) { // what was written by others is never a special token
+            int next = next(template, at);
+            ids = joined(ids, tokenizer.encode(template.substring(at, next), true));
+            at = next;
+            if (template.startsWith(QUERY, at)) {
+                ids = joined(ids, tokenizer.encode(query, false));
+                at += QUERY.length();
+            } else if (template.startsWith(DOCUMENT, at)) {
+                ids = joined(ids, tokenizer.encode(document, false));
+                at += DOCUMENT.length();
+            }
+        }
+        return new Encoder.Input(ids);
+    }
+
+    /** Where the next place for a text is, or the end. */
+    private static int next(String template, int from) {
+        int query = template.indexOf(QUERY, from);
+        int document = template.indexOf(DOCUMENT, from);
+        int end = template.length();
+        return Math.min(query < 0 ? end : query, document < 0 ? end : document);
+    }
+
+    private static int[] joined(int[] a, int[] b) {
+        int[] both = Arrays.copyOf(a, a.length + b.length);
+        System.arraycopy(b, 0, both, a.length, b.length);
+        return both;
+    }
+
+    /** Tokens that a query and a document may have together, with what begins, separates and ends them. */
+    public int maximumTokens() {
+        return encoder.maximumTokens;
+    }
+
+    /** Frees everything. Closing twice does nothing. */
+    @Override
+    public void close() {
+        encoder.close();
+    }
+}

@@ -1,0 +1,51 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.Projection;
+import java.util.Objects;
+
+/** Computes the logits of rows: their norm, the output matrix, and a soft cap. */
+final class OutputLayer implements AutoCloseable {
+    private final Device device;
+    private final ModelConfig config;
+    private final Weights weights;
+    private final Buffer picked; // rows × hidden
+    private final Buffer logits; // rows × vocabulary
+
+    /** Room for so many rows. */
+    OutputLayer(Device device, ModelConfig config, Weights weights, int rows) {
+        this.device = device;
+        this.config = config;
+        this.weights = weights;
+        picked = device.allocate((long) rows * config.hidden() * Float.BYTES);
+        try {
+            logits = device.allocate((long) rows * config.vocabulary() * Float.BYTES);
+        } catch (RuntimeException | Error e) {
+            picked.close();
+            throw e;
+        }
+    }
+
+    /**
+     * The logits of {@code wanted} rows of the residual stream.
+     *
+     * @return wanted × vocabulary, valid until the next call
+     */
+    Buffer run(Buffer residual, int[] wanted) {
+        device.gatherRows(residual, config.hidden(), wanted, picked);
+        Norm norm = Objects.requireNonNull(weights.outputNorm());
+        Transformer.normalize(device, config, picked, norm, wanted.length, config.residualEpsilon(), picked);
+        device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
+        if (config.finalSoftCap() != 0) {
+            device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
+        }
+        return logits;
+    }
+
+    @Override
+    public void close() {
+        picked.close();
+        logits.close();
+    }
+}

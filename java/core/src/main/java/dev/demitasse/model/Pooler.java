@@ -1,0 +1,144 @@
+package dev.demitasse.model;
+
+import dev.demitasse.device.Buffer;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.Projection;
+import dev.demitasse.embedding.Pooling;
+import dev.demitasse.exception.ModelFormatException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Makes embeddings or scores of texts from what became of their rows. */
+public final class Pooler implements AutoCloseable {
+    private final Device device;
+    private final ModelConfig config;
+    private final Weights weights;
+    private final Pooling pooling;
+    private final List<Buffer> stages = new ArrayList<>(); // texts × columns: pooled, and after each matrix of the head
+    private float[] rows = new float[0]; // of a batch, where they are read
+
+    /**
+     * Room for so many texts.
+     *
+     * @param pooling not {@link Pooling#NONE}
+     * @throws ModelFormatException where scores are wanted and the file has no classifier
+     */
+    public Pooler(Device device, ModelConfig config, Weights weights, Pooling pooling, int texts) {
+        this.device = device;
+        this.config = config;
+        this.weights = weights;
+        this.pooling = pooling;
+        if (pooling == Pooling.RANK && weights.head().isEmpty()) {
+            throw ModelTensors.missing("cls.output.weight");
+        }
+        try {
+            stages.add(device.allocate((long) texts * config.hidden() * Float.BYTES));
+            for (Weights.Dense dense : weights.head()) {
+                stages.add(device.allocate((long) texts * dense.matrix().rows() * Float.BYTES));
+            }
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** Numbers of an embedding, or scores of a text. */
+    public int dimension() {
+        return weights.head().isEmpty()
+                ? config.hidden()
+                : weights.head().getLast().matrix().rows();
+    }
+
+    /**
+     * The embeddings of a batch's texts, not normalized; of scores, if there are several, their softmax.
+     *
+     * @param x rows × hidden, before the model's last norm; it is changed
+     * @param starts where each text's rows begin, and where the last one's end
+     * @return a row a text
+     */
+    public float[][] pool(Buffer x, int[] starts) {
+        int texts = starts.length - 1;
+        boolean first = pooling == Pooling.CLS || pooling == Pooling.RANK && !config.causal();
+        if (pooling == Pooling.MEAN) {
+            means(x, starts);
+        } else {
+            int[] picked = new int[texts];
+            for (int i = 0; i < texts; i++) {
+                picked[i] = first ? starts[i] : starts[i + 1] - 1;
+            }
+            device.gatherRows(x, config.hidden(), picked, stages.getFirst());
+            normalize(stages.getFirst(), texts);
+        }
+        Buffer last = stages.getFirst();
+        for (int i = 0; i < weights.head().size(); i++) {
+            Weights.Dense dense = weights.head().get(i);
+            Buffer next = stages.get(i + 1);
+            device.linear(last, texts, new Projection(dense.matrix(), dense.bias(), next));
+            if (dense.tanh()) {
+                device.softCap(next, (long) texts * dense.matrix().rows(), 1);
+            }
+            last = next;
+        }
+        float[] all = new float[texts * dimension()];
+        last.read(0, MemorySegment.ofArray(all));
+        float[][] result = new float[texts][];
+        for (int i = 0; i < texts; i++) {
+            result[i] = Arrays.copyOfRange(all, i * dimension(), (i + 1) * dimension());
+            if (pooling == Pooling.RANK && dimension() > 1) {
+                softmax(result[i]);
+            }
+        }
+        return result;
+    }
+
+    private void normalize(Buffer x, int count) {
+        Norm norm = weights.outputNorm();
+        if (norm != null) {
+            Transformer.normalize(device, config, x, norm, count, config.residualEpsilon(), x);
+        }
+    }
+
+    /** On the host: of short texts, reading their rows is little beside computing them. */
+    private void means(Buffer x, int[] starts) {
+        int hidden = config.hidden();
+        int count = starts[starts.length - 1];
+        normalize(x, count);
+        rows = rows.length < count * hidden ? new float[count * hidden] : rows;
+        x.read(0, MemorySegment.ofArray(rows).asSlice(0, (long) count * hidden * Float.BYTES));
+        float[] means = new float[(starts.length - 1) * hidden];
+        double[] sums = new double[hidden];
+        for (int text = 0; text + 1 < starts.length; text++) {
+            Arrays.fill(sums, 0);
+            for (int row = starts[text]; row < starts[text + 1]; row++) {
+                for (int c = 0; c < hidden; c++) {
+                    sums[c] += rows[row * hidden + c];
+                }
+            }
+            for (int c = 0; c < hidden; c++) {
+                means[text * hidden + c] = (float) (sums[c] / (starts[text + 1] - starts[text]));
+            }
+        }
+        stages.getFirst().write(0, MemorySegment.ofArray(means));
+    }
+
+    private static void softmax(float[] x) {
+        double largest = Float.NEGATIVE_INFINITY;
+        for (float value : x) {
+            largest = Math.max(largest, value);
+        }
+        double sum = 0;
+        for (float value : x) {
+            sum += Math.exp(value - largest);
+        }
+        for (int i = 0; i < x.length; i++) {
+            x[i] = (float) (Math.exp(x[i] - largest) / sum);
+        }
+    }
+
+    @Override
+    public void close() {
+        stages.forEach(Buffer::close);
+    }
+}
