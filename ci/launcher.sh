@@ -31,7 +31,7 @@ shell() { # the same of a line of shell
 }
 
 "$demitasse" --version >/dev/null || exit 1
-for command in chat generate pull ls show tokenize bench perplexity devices tune generate-completion; do
+for command in chat generate pull ls show tokenize embed bench perplexity devices tune generate-completion; do
   check "$command --help" 0 "Usage: demitasse $command" "$demitasse" "$command" --help
 done
 

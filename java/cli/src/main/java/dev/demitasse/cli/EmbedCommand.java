@@ -32,6 +32,8 @@ import picocli.CommandLine.Parameters;
                     + " given, each line of standard input is one."
         })
 final class EmbedCommand implements Callable<Integer> {
+    private static final int TIMED_RUNS = 3;
+
     @Mixin
     ModelSelection selection = new ModelSelection();
 
@@ -58,6 +60,9 @@ final class EmbedCommand implements Callable<Integer> {
             description = "Each line that is not blank is a text.")
     @Nullable
     Path file;
+
+    @Option(names = "--time", description = "Say how fast it was, once it had run before, on standard error.")
+    boolean time;
 
     @Option(names = "--json", description = "One JSON object a text.")
     boolean json;
@@ -106,6 +111,9 @@ final class EmbedCommand implements Callable<Integer> {
         float[][] vectors;
         try (EmbeddingModel model = EmbeddingModel.load(file, options)) {
             vectors = model.embed(all);
+            if (time) {
+                System.err.println(speed(model, all));
+            }
         }
         for (int i = 0; i < vectors.length; i++) {
             float[] vector = vectors[i];
@@ -122,6 +130,17 @@ final class EmbedCommand implements Callable<Integer> {
                             })
                             : line(vector));
         }
+    }
+
+    /** The best of some runs: the first ones also compile what they run. */
+    private static String speed(EmbeddingModel model, List<String> all) {
+        long best = Long.MAX_VALUE;
+        for (int i = 0; i < TIMED_RUNS; i++) {
+            long begin = System.nanoTime();
+            model.embed(all);
+            best = Math.min(best, System.nanoTime() - begin);
+        }
+        return String.format(Locale.ROOT, "%d texts: %.1f texts/s", all.size(), all.size() / (best / 1e9));
     }
 
     private static String line(float[] vector) {

@@ -20,8 +20,8 @@ class EmbedCommandTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private static CommandLineTest.Result embed(String model, String... arguments) {
-        List<String> all = new ArrayList<>(
-                List.of("embed", "-m", Golden.embedding(model).toString(), "--kv-type", "f32"));
+        List<String> all =
+                new ArrayList<>(List.of("embed", "-m", Golden.embedding(model).toString(), "--kv-type", "f32"));
         all.addAll(List.of(arguments));
         return CommandLineTest.run(all.toArray(String[]::new));
     }
@@ -73,12 +73,12 @@ class EmbedCommandTest {
         assertThat(embed("bert-mean", "--ctx", "4", "--truncate", "a text of many words")
                         .code())
                 .isZero();
-        CommandLineTest.Result unpooled = CommandLineTest.run(
-                "embed", "-m", Golden.tiny("qwen3").toString(), "--kv-type", "f32", "a");
+        CommandLineTest.Result unpooled =
+                CommandLineTest.run("embed", "-m", Golden.tiny("qwen3").toString(), "--kv-type", "f32", "a");
         assertThat(unpooled.code()).isNotZero();
         assertThat(unpooled.err()).contains("ask for a pooling");
-        CommandLineTest.Result asked = CommandLineTest.run(
-                "embed", "-m", Golden.tiny("qwen3").toString(), "--pooling", "mean", "a");
+        CommandLineTest.Result asked =
+                CommandLineTest.run("embed", "-m", Golden.tiny("qwen3").toString(), "--pooling", "mean", "a");
         assertThat(asked.code()).isZero();
         CommandLineTest.Result generated = CommandLineTest.run(
                 "generate", "-m", Golden.embedding("bert-mean").toString(), "-p", "a");

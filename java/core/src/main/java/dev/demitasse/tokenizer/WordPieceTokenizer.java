@@ -12,7 +12,7 @@ import java.util.List;
  * the longest token that it begins with is taken, then the longest that the rest begins with, and so on. A word that no
  * tokens spell is the unknown token. Files spell the beginning of a word U+2581.
  *
- * <p>Letters are made lower case and lose accents and marks, unless the vocabulary has words in upper case.
+ * <p>Letters are made lower case and lose accents and marks, unless the vocabulary has words that begin with A to Z.
  */
 final class WordPieceTokenizer extends Tokenizer {
     private static final char WORD = '\u2581';
@@ -35,7 +35,7 @@ final class WordPieceTokenizer extends Tokenizer {
         boolean upper = false;
         for (int id = 0; id < vocabulary.size(); id++) {
             String token = vocabulary.token(id);
-            upper |= token.length() > 1 && token.charAt(0) == WORD && Character.isUpperCase(token.codePointAt(1));
+            upper |= token.length() > 1 && token.charAt(0) == WORD && token.charAt(1) >= 'A' && token.charAt(1) <= 'Z';
         }
         cased = upper;
     }
