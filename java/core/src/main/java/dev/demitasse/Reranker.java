@@ -56,16 +56,17 @@ public final class Reranker implements AutoCloseable {
 
     /** Loads an open GGUF model, which may be closed afterwards. */
     public static Reranker load(Gguf file, EmbeddingOptions options) {
+        Metadata metadata = file.metadata();
+        String template = metadata.string(TEMPLATE, null);
+        String[] labels = metadata.strings(metadata.string("general.architecture") + ".classifier.output_labels");
         TextEncoder encoder = new TextEncoder(file, options);
         if (encoder.pooling != Pooling.RANK) {
             encoder.close();
             throw new UnsupportedModelException(
                     "The model makes embeddings and no scores: use it with EmbeddingModel.");
         }
-        Metadata metadata = file.metadata();
-        String[] labels = metadata.strings(encoder.config.architecture().key() + ".classifier.output_labels");
         int yes = labels == null ? -1 : Arrays.asList(labels).indexOf(YES);
-        return new Reranker(encoder, metadata.string(TEMPLATE, null), yes < 0 || yes >= encoder.dimension() ? 0 : yes);
+        return new Reranker(encoder, template, yes < 0 || yes >= encoder.dimension() ? 0 : yes);
     }
 
     /**

@@ -11,7 +11,6 @@ import dev.demitasse.runtime.Encoder;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
 
 /** What embeddings and scores of texts have in common: a model that runs them whole, on a device. */
 final class TextEncoder implements AutoCloseable {
@@ -25,7 +24,7 @@ final class TextEncoder implements AutoCloseable {
     final int maximumTokens;
     final boolean truncates;
     private final Encoder encoder;
-    private final AtomicBoolean closed = new AtomicBoolean();
+    private boolean closed;
 
     /** Loads an open file, which may be closed afterwards. */
     TextEncoder(Gguf file, EmbeddingOptions options) {
@@ -84,8 +83,8 @@ final class TextEncoder implements AutoCloseable {
         return new Encoder.Input(ids, Arrays.copyOf(input.types(), maximumTokens));
     }
 
-    float[][] run(List<Encoder.Input> inputs) {
-        if (closed.get()) {
+    synchronized float[][] run(List<Encoder.Input> inputs) {
+        if (closed) {
             throw new UsageException("The model is closed.");
         }
         return encoder.run(inputs);
@@ -96,8 +95,9 @@ final class TextEncoder implements AutoCloseable {
     }
 
     @Override
-    public void close() {
-        if (closed.compareAndSet(false, true)) {
+    public synchronized void close() { // after what runs
+        if (!closed) {
+            closed = true;
             encoder.close();
             weights.close();
             device.close();

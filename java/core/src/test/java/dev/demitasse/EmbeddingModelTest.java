@@ -144,6 +144,43 @@ class EmbeddingModelTest {
         }
     }
 
+    /** A classifier in the file of an embedding model, as encoders are trained with one, is left aside. */
+    @Test
+    void aClassifierChangesNoEmbedding() throws IOException {
+        Path file = changed("bert-mean", writer -> {
+            float[] numbers = new float[32 * 32];
+            Arrays.fill(numbers, 0.5f);
+            writer.tensor("cls.weight", new long[] {32, 32}, numbers);
+        });
+        try (EmbeddingModel with = EmbeddingModel.load(file, OPTIONS);
+                EmbeddingModel without = load("bert-mean")) {
+            assertThat(with.embed("the cup")).isEqualTo(without.embed("the cup"));
+        }
+    }
+
+    @Test
+    void closingWaitsForWhatRuns() throws Exception {
+        for (int i = 0; i < 20; i++) {
+            EmbeddingModel model = load("bert-mean");
+            try (ExecutorService executor = Executors.newFixedThreadPool(3)) {
+                List<Future<float[][]>> results = new ArrayList<>();
+                for (int call = 0; call < 3; call++) {
+                    results.add(executor.submit(() -> model.embed(List.of("the cup", "a train"))));
+                }
+                model.close();
+                for (Future<float[][]> result : results) {
+                    try {
+                        assertThat(result.get()).hasDimensions(2, 32);
+                    } catch (java.util.concurrent.ExecutionException e) {
+                        assertThat(e.getCause())
+                                .isInstanceOf(UsageException.class)
+                                .hasMessageContaining("closed");
+                    }
+                }
+            }
+        }
+    }
+
     /** What a document says is never a special token, and takes no place of the template. */
     @Test
     void aTemplateOfTheFileJoinsQueryAndDocument() throws IOException {

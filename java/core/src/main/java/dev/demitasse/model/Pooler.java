@@ -15,6 +15,7 @@ public final class Pooler implements AutoCloseable {
     private final Device device;
     private final ModelConfig config;
     private final Weights weights;
+    private final List<Weights.Dense> head;
     private final Pooling pooling;
     private final List<Buffer> stages = new ArrayList<>(); // texts × columns: pooled, and after each matrix of the head
     private float[] rows = new float[0]; // of a batch, where they are read
@@ -29,13 +30,14 @@ public final class Pooler implements AutoCloseable {
         this.device = device;
         this.config = config;
         this.weights = weights;
+        this.head = weights.head(pooling);
         this.pooling = pooling;
-        if (pooling == Pooling.RANK && weights.head().isEmpty()) {
+        if (pooling == Pooling.RANK && head.isEmpty()) {
             throw ModelTensors.missing("cls.output.weight");
         }
         try {
             stages.add(device.allocate((long) texts * config.hidden() * Float.BYTES));
-            for (Weights.Dense dense : weights.head()) {
+            for (Weights.Dense dense : head) {
                 stages.add(device.allocate((long) texts * dense.matrix().rows() * Float.BYTES));
             }
         } catch (RuntimeException | Error e) {
@@ -46,9 +48,7 @@ public final class Pooler implements AutoCloseable {
 
     /** Numbers of an embedding, or scores of a text. */
     public int dimension() {
-        return weights.head().isEmpty()
-                ? config.hidden()
-                : weights.head().getLast().matrix().rows();
+        return head.isEmpty() ? config.hidden() : head.getLast().matrix().rows();
     }
 
     /**
@@ -72,8 +72,8 @@ public final class Pooler implements AutoCloseable {
             normalize(stages.getFirst(), texts);
         }
         Buffer last = stages.getFirst();
-        for (int i = 0; i < weights.head().size(); i++) {
-            Weights.Dense dense = weights.head().get(i);
+        for (int i = 0; i < head.size(); i++) {
+            Weights.Dense dense = head.get(i);
             Buffer next = stages.get(i + 1);
             device.linear(last, texts, new Projection(dense.matrix(), dense.bias(), next));
             if (dense.tanh()) {

@@ -4,6 +4,7 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.ScanWeights;
+import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
@@ -77,7 +78,8 @@ public final class Weights implements AutoCloseable {
     private final LinearWeight output;
     private final @Nullable Norm outputNorm;
     private final Additions additions;
-    private final List<Dense> head = new ArrayList<>();
+    private final List<Dense> projection; // of embeddings
+    private final List<Dense> classifier; // to scores
     private final InputLayer.@Nullable Embeddings layerInputs;
     private final List<Block> blocks = new ArrayList<>();
 
@@ -97,7 +99,8 @@ public final class Weights implements AutoCloseable {
                     : embedding;
             outputNorm = outputNorm(config);
             additions = additions(config);
-            head(config);
+            projection = head(config.hidden(), "dense_2", "dense_3");
+            classifier = head(config.hidden(), "cls", "cls.output");
             layerInputs = config.layerInput() == 0 ? null : layerInputs(config);
             for (int layer = 0; layer < config.layers().size(); layer++) {
                 blocks.add(block("blk." + layer + ".", config, config.layers().get(layer)));
@@ -149,21 +152,23 @@ public final class Weights implements AutoCloseable {
                 tensors.norm("token_embd_norm", config.hidden(), true));
     }
 
-    /** What embeddings of texts go through: matrices in order, of which that of a classifier's first has a tanh. */
-    private void head(ModelConfig config) {
-        int columns = config.hidden();
-        for (String name : List.of("dense_2", "dense_3", "cls", "cls.output")) {
+    /** Matrices in order, each of which gets what the one before returns. */
+    private List<Dense> head(int columns, String... names) {
+        List<Dense> head = new ArrayList<>();
+        int width = columns;
+        for (String name : names) {
             if (tensors.has(name + ".weight")) {
                 int rows = tensors.rowsOfEach(name + ".weight", 1);
-                LinearWeight matrix = tensors.matrix(name + ".weight", rows, columns);
+                LinearWeight matrix = tensors.matrix(name + ".weight", rows, width);
                 head.add(new Dense(matrix, tensors.optional(name + ".bias", rows), name.equals("cls")));
-                columns = rows;
+                width = rows;
             }
         }
+        return head;
     }
 
     /**
-     * A matrix that embeddings of texts go through.
+     * A matrix that what is made of a text goes through.
      *
      * @param tanh whether its results go through tanh
      */
@@ -523,8 +528,9 @@ public final class Weights implements AutoCloseable {
         return additions.types == null ? 0 : additions.types.rows();
     }
 
-    List<Dense> head() {
-        return head;
+    /** What embeddings, or scores, of texts go through. */
+    List<Dense> head(Pooling pooling) {
+        return pooling == Pooling.RANK ? classifier : projection;
     }
 
     InputLayer.@Nullable Embeddings layerInputs() {

@@ -18,7 +18,7 @@ import java.util.List;
 
 /**
  * Runs whole texts through a model, as many at once as fit a batch: nothing is padded, and nothing is kept of them. It
- * does not own device and weights.
+ * does not own device and weights, and belongs to one thread at a time.
  */
 public final class Encoder implements AutoCloseable {
     private static final int MOST_TEXTS = 256; // of a batch
@@ -80,7 +80,7 @@ public final class Encoder implements AutoCloseable {
      * @param inputs each of 1 to the batch's rows
      * @throws NumericalException where one is not finite
      */
-    public synchronized float[][] run(List<Input> inputs) {
+    public float[][] run(List<Input> inputs) {
         float[][] results = new float[inputs.size()][];
         for (int first = 0; first < inputs.size(); ) {
             int count = inputs.get(first).ids.length;

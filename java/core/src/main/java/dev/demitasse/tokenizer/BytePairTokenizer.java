@@ -35,8 +35,8 @@ final class BytePairTokenizer extends Tokenizer {
     private BytePairTokenizer(Metadata metadata, PreTokenizer preTokenizer, Vocabulary vocabulary) {
         super(
                 vocabulary,
-                wanted(metadata, "add_bos_token", preTokenizer.addBos(), vocabulary.bos()),
-                wanted(metadata, "add_eos_token", false, vocabulary.eos()));
+                wanted(metadata, "add_bos_token", preTokenizer.addBos(), vocabulary.begin()),
+                wanted(metadata, "add_eos_token", false, vocabulary.end()));
         this.preTokenizer = preTokenizer;
         merges = new PairMerges(metadata, vocabulary);
         for (int b = 0; b < 256; b++) {

@@ -29,8 +29,8 @@ final class UnigramTokenizer extends Tokenizer {
     private UnigramTokenizer(Metadata metadata, Vocabulary vocabulary) {
         super(
                 vocabulary,
-                wanted(metadata, "add_bos_token", false, vocabulary.bos()),
-                wanted(metadata, "add_eos_token", true, vocabulary.eos()));
+                wanted(metadata, "add_bos_token", false, vocabulary.begin()),
+                wanted(metadata, "add_eos_token", true, vocabulary.end()));
         if (metadata.numbers("tokenizer.ggml.scores") == null) {
             throw metadata.bad("tokenizer.ggml.scores", "is missing; a t5 tokenizer needs it");
         }

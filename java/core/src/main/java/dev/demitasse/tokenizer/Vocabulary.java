@@ -183,6 +183,16 @@ public final class Vocabulary {
         return separator;
     }
 
+    /** The token that begins a text, be it of a generator or of an encoder, or {@link #NONE}. */
+    int begin() {
+        return bos == NONE ? classifier : bos;
+    }
+
+    /** The token that ends a text, be it of a generator or of an encoder, or {@link #NONE}. */
+    int end() {
+        return eos == NONE ? separator : eos;
+    }
+
     /** The token for what cannot be spelled, or {@link #NONE}. */
     public int unknown() {
         return unknown;
