@@ -3,15 +3,19 @@ package dev.demitasse.tokenizer;
 import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Byte-pair encoding of characters (Gemma 4): spaces are spelled U+2581; the characters of each line, and of the line
- * feeds between, are merged in the order of the file's merge list ({@link PairMerges}), but for line feeds that are a
- * token together; what is no token is spelled in bytes.
+ * Byte-pair encoding of characters (Gemma 4 and kin): spaces are spelled U+2581; the characters of each line, and of
+ * the line feeds between, are merged in the order of the file's merge list ({@link PairMerges}), but for line feeds
+ * that are a token together; what is no token is spelled in bytes.
  */
 final class CharacterPairTokenizer extends Tokenizer {
+    /** Splitters whose files call themselves byte-level, and are not. */
+    static final Set<String> SPLITTERS = Set.of("gemma4", "granite-embed-multi-311m", "sarvam-moe");
+
     private static final char SPACE = '\u2581';
     private static final Pattern LINES = Pattern.compile("[^\n]+|\n+");
 
@@ -25,8 +29,10 @@ final class CharacterPairTokenizer extends Tokenizer {
     private CharacterPairTokenizer(Metadata metadata, Vocabulary vocabulary) {
         super(
                 vocabulary,
-                vocabulary.bos(), // files of the first weeks say no, and are wrong
-                wanted(metadata, "add_eos_token", false, vocabulary.eos()));
+                metadata.string("tokenizer.ggml.model").equals("gemma4")
+                        ? vocabulary.bos() // files of the first weeks say no, and are wrong
+                        : wanted(metadata, "add_bos_token", false, vocabulary.begin()),
+                wanted(metadata, "add_eos_token", false, vocabulary.end()));
         merges = new PairMerges(metadata, vocabulary);
         byteTokens = new ByteTokens(vocabulary);
     }

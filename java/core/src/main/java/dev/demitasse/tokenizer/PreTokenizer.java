@@ -9,6 +9,8 @@ import java.util.Objects;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +60,29 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
             CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" + SPACES;
     private static final String DEEPSEEK_V3 = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
             + "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" + SPACES;
+    /** Groups of three digits from the right; of the last thousand digits, so that a number of a million is no wait. */
+    private static final String THOUSANDS = "\\p{N}{1,3}(?=(?:\\p{N}{3}){0,333}+(?!\\p{N}))";
+
+    private static final String MARKED_WORD = "[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+" + CONTRACTION + "?";
+    private static final String MARKS_AND_SPACES = "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
+    private static final String SPARK =
+            DEEPSEEK_V3.substring(0, DEEPSEEK_V3.indexOf("[\\r\\n]*")) + "|[\\r\\n]|\\s+(?!\\S)|\\s+";
+
+    /** Runs of spaces are powers of two long. */
+    private static final String JAIS2 = CONTRACTION
+            + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+            + IntStream.of(512, 256, 128, 64, 32, 16, 8, 4)
+                    .mapToObj(count -> "|\\s{" + count + "}(?!\\S)")
+                    .collect(Collectors.joining())
+            + "|\\s{1,2}(?!\\S)|\\s{1}";
+
+    private static final String ASIAN =
+            "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f"
+                    + "\u2f00-\u2fdf\u0e40-\u0e7f\u0e80-\u0eff\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff"
+                    + "\uac00-\ud7af\u1100-\u11ff]+";
+    private static final String YOUTU = "[\uac00-\ud7a3\u3131-\u318e]+"
+            + "|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f\ufe30-\ufe4f]+"
+            + "|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+";
     private static final String EAST_ASIAN = "[[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]&&[^\\s]]+";
     private static final String NOT_PUNCTUATION = " ?[^(\\s|.,!?…。，、।۔،)]+";
 
@@ -118,6 +143,26 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
         row("falcon", false, false, "[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]");
         row("bloom gpt3-finnish poro-chat", false, false, NOT_PUNCTUATION);
         row("viking", false, false, NOT_PUNCTUATION, "\\p{N}");
+        row("gemma4 granite-embed-multi-311m sarvam-moe", false, false, "[^\n]+|\n+");
+        row("superbpe", false, false, "\\p{N}+", "(?=(?:\\d{3}){1,333}+(?!\\d))");
+        row("jais-2", false, false, JAIS2);
+        row("cohere2moe tiny_aya", false, false, THOUSANDS, MARKED_WORD + "|\\p{N}{1,3}" + MARKS_AND_SPACES);
+        row(
+                "chameleon",
+                false,
+                false,
+                "<sentinel:[0-9]+>",
+                "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
+                "([\t\n]|    |  )",
+                "\\p{N}",
+                "[\\p{P}!-/:-@\\[-`{-~]",
+                GPT2);
+        row("youtu", true, false, YOUTU, MARKED_WORD + "|\\p{N}" + MARKS_AND_SPACES);
+        row("whitespace", false, false, "\\S+");
+        row("afmoe", false, false, THOUSANDS, ASIAN, DEEPSEEK_V3);
+        row("laguna", false, false, "\n+", QWEN2);
+        row("spark2_5", false, false, "\\p{N}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", SPARK);
+        row("granite-embed-multi-97m", true, false, GPT4O);
         row("default", false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]");
     }
 

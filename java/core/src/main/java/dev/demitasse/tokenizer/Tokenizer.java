@@ -36,7 +36,10 @@ public abstract class Tokenizer {
     public static Tokenizer of(Metadata metadata) {
         String model = metadata.string("tokenizer.ggml.model");
         return switch (model) {
-            case "gpt2" -> new BytePairTokenizer(metadata);
+            case "gpt2" ->
+                CharacterPairTokenizer.SPLITTERS.contains(String.valueOf(metadata.string("tokenizer.ggml.pre", null)))
+                        ? new CharacterPairTokenizer(metadata)
+                        : new BytePairTokenizer(metadata);
             case "llama" -> new SentencePieceTokenizer(metadata);
             case "gemma4" -> new CharacterPairTokenizer(metadata);
             case "bert" -> new WordPieceTokenizer(metadata);
