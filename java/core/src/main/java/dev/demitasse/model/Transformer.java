@@ -26,17 +26,12 @@ public final class Transformer implements AutoCloseable {
     /** Rows whose logits are computed at once; more are done in several rounds. */
     public static final int LOGIT_ROWS = 16;
 
-    /** Positions whose angles are written at once. */
-    private static final int LEAST_ANGLES = 256;
-
     private final ModelConfig config;
     private final Weights weights;
     private final Device device;
     private final int maximumRows;
     private final List<Buffer> owned = new ArrayList<>();
-    private final int positions;
     private final boolean rotated; // keys and values of the cache
-    private int knownAngles; // positions, from 0 on, whose angles are in the tables
 
     private final Buffer residual; // rows × hidden
     private final Buffer normed; // rows × hidden
@@ -52,7 +47,7 @@ public final class Transformer implements AutoCloseable {
     private final @Nullable RecurrentLayer recurrent; // where layers have a state
     private final @Nullable InputLayer inputs; // where layers have inputs beside the residual stream
     private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
-    private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
+    private final RopeTables ropes;
     private final @Nullable OutputLayer output; // where logits are wanted
     private @Nullable Layers layers; // of the cache that was used last
 
@@ -68,14 +63,6 @@ public final class Transformer implements AutoCloseable {
          */
         void accept(int first, int count, Buffer logits);
     }
-
-    /**
-     * Angles of positions.
-     *
-     * @param table positions × dimensions / 2 × (cosine, sine)
-     * @param ofRows the same of a batch's rows
-     */
-    private record Angles(RopeFrequencies frequencies, Buffer table, Buffer ofRows) {}
 
     /** The operations from a batch's tokens to the residual after the last layer. */
     private final class Layers implements Pass {
@@ -125,7 +112,6 @@ public final class Transformer implements AutoCloseable {
         this.weights = weights;
         this.device = device;
         maximumRows = room.rows;
-        positions = room.positions;
         rotated = room.rotated;
         int queries = 0;
         int keys = 0;
@@ -147,11 +133,17 @@ public final class Transformer implements AutoCloseable {
         recurrent = recurrent(room.slots);
         shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
         inputs = inputs();
-        for (RopeFrequencies frequencies : config.ropes()) {
-            int dimensions = frequencies.dimensions();
-            angles.add(new Angles(frequencies, allocate(positions, dimensions), allocate(maximumRows, dimensions)));
-        }
+        ropes = ropes(room.positions);
         output = room.logits ? output() : null;
+    }
+
+    private RopeTables ropes(int positions) {
+        try {
+            return new RopeTables(device, config, positions, maximumRows);
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
+        }
     }
 
     private OutputLayer output() {
@@ -278,46 +270,17 @@ public final class Transformer implements AutoCloseable {
         }
     }
 
-    /** Writes the angles of positions that come for the first time: twice as many as before, so that it is seldom. */
+    /** Checks a batch, and writes the angles of its positions where they are not there. */
     private void know(BatchRows rows) {
         if (rows.count() < 1 || rows.count() > maximumRows) {
             throw new UsageException("A batch has 1 to " + maximumRows + " rows, not " + rows.count() + ".");
         }
-        int last = 0;
-        for (int row = 0; row < rows.count(); row++) {
-            last = Math.max(last, rows.positions()[row]);
-        }
-        if (last < knownAngles) {
-            return;
-        }
-        if (last >= positions) {
-            throw new UsageException("Position " + last + " is not one of " + positions + ".");
-        }
-        int target = Math.min(positions, Math.max(LEAST_ANGLES, Integer.highestOneBit(last) * 2));
-        for (int from = knownAngles; from < target; from += LEAST_ANGLES) {
-            int to = Math.min(target, from + LEAST_ANGLES);
-            for (Angles kind : angles) {
-                write(kind.frequencies, kind.table, from, to);
-            }
-        }
-        device.start(); // alone, so that what follows is the same as without
-        knownAngles = target;
-    }
-
-    private static void write(RopeFrequencies frequencies, Buffer table, int from, int to) {
-        int width = frequencies.dimensions();
-        float[] values = new float[(to - from) * width];
-        for (int position = from; position < to; position++) {
-            frequencies.angles(position, values, (position - from) * width);
-        }
-        table.write((long) from * width * Float.BYTES, MemorySegment.ofArray(values));
+        ropes.know(rows);
     }
 
     /** Looks up the rows' angles and tokens. */
     private void begin(TokenIds ids, BatchRows rows) {
-        for (Angles kind : angles) {
-            device.gatherPositions(kind.table, kind.frequencies.dimensions(), rows, kind.ofRows);
-        }
+        ropes.lookUp(rows);
         device.embed(weights.embedding(), ids, rows.count(), config.embeddingScale(), residual);
         if (inputs != null) {
             inputs.begin(ids, rows.count(), residual);
@@ -407,9 +370,9 @@ public final class Transformer implements AutoCloseable {
         }
         normalizeHeads(block.queryNorm(), query, count * config.heads(), headDim, query);
         normalizeHeads(block.keyNorm(), key, count * kvHeads, headDim, key);
-        rope(shape.queryRope(), query, count, config.heads(), headDim);
+        ropes.rotate(shape.queryRope(), query, count, config.heads(), headDim);
         if (shape.appends()) {
-            rope(shape.keyRope(), key, count, kvHeads, headDim);
+            ropes.rotate(shape.keyRope(), key, count, kvHeads, headDim);
         }
         if (rotated) {
             device.rotate(query, count, config.heads(), headDim);
@@ -538,14 +501,6 @@ public final class Transformer implements AutoCloseable {
         }
     }
 
-    private void rope(int which, Buffer x, int count, int heads, int headDim) {
-        if (which != Layer.NO_ROPE) {
-            Angles kind = angles.get(which);
-            int dimensions = kind.frequencies.dimensions();
-            device.rope(x, count, heads, headDim, dimensions, config.ropeKind(), kind.ofRows);
-        }
-    }
-
     /**
      * Adds what a part of a block returned to the residual stream.
      *
@@ -603,6 +558,9 @@ public final class Transformer implements AutoCloseable {
     @Override
     public void close() {
         owned.forEach(Buffer::close);
+        if (ropes != null) { // it is, where the constructor has failed
+            ropes.close();
+        }
         if (output != null) {
             output.close();
         }

@@ -199,8 +199,9 @@ public final class Weights implements AutoCloseable {
             case NONE -> null;
             case SHORT_CONVOLUTION -> shortConvolution(p + "shortconv.", config.hidden(), recurrent(config));
         };
-        FeedForward feedForward =
-                traits.oneBranch && layer.feedForward() == 0 ? null : feedForward(p, config, layer.feedForward());
+        FeedForward feedForward = traits.oneBranch && layer.feedForward() == 0
+                ? null
+                : FeedForwardReader.read(tensors, config, p, layer.feedForward());
         ModelTensors.requireNotRotated(
                 p + "ffn_up",
                 norms.feedForward == null && feedForward != null && rotatesInput(feedForward.ofAllTokens()));
@@ -336,115 +337,6 @@ public final class Weights implements AutoCloseable {
                 parts[2],
                 tensors.transposed(p + "conv.weight", hidden, shape.kernel()),
                 tensors.matrix(p + "out_proj.weight", hidden, hidden));
-    }
-
-    private FeedForward feedForward(String p, ModelConfig config, int width) {
-        int hidden = config.hidden();
-        String router = p + "ffn_gate_inp.weight";
-        String routerScale = p + "ffn_gate_inp.scale";
-        boolean gated = !config.architecture().traits().ungated;
-        if (!tensors.has(router) && tensors.has(p + "ffn_up_exps.weight")) {
-            throw ModelTensors.missing(router);
-        }
-        boolean isDense = !tensors.has(router) || tensors.has(p + "post_ffw_norm_1.weight");
-        if (isDense && width < 1) {
-            throw new ModelFormatException(
-                    "\"" + config.architecture().key() + ".feed_forward_length\" is missing or 0," + " and \"" + p
-                            + "\" has a dense feed-forward layer; the file is not a complete model.");
-        }
-        if (!tensors.has(router)) {
-            return dense(p, "", hidden, width, gated);
-        }
-        Routing routing = config.routing();
-        if (routing == null) {
-            throw new ModelFormatException("Tensor \"" + router + "\" chooses experts; the hyperparameters have none.");
-        }
-        FeedForward.Experts experts = experts(p, routing, hidden, gated);
-        if (!isDense) {
-            return experts;
-        }
-        if (experts.shared() != null) {
-            throw new UnsupportedModelException("Layer \"" + p + "\" has a dense layer and experts beside each other,"
-                    + " and one expert for all tokens; such models are not supported.");
-        }
-        FeedForward.Dense dense = dense(p, "", hidden, width, gated);
-        return new FeedForward.DenseAndExperts(
-                dense,
-                experts,
-                tensors.requiredNorm(p + "post_ffw_norm_1", hidden, false, 1),
-                new Norm(tensors.vector(routerScale, hidden, (float) (1 / Math.sqrt(hidden))), null),
-                tensors.requiredNorm(p + "pre_ffw_norm_2", hidden, false, 1),
-                tensors.requiredNorm(p + "post_ffw_norm_2", hidden, false, 1));
-    }
-
-    private FeedForward.Experts experts(String p, Routing routing, int hidden, boolean gated) {
-        int count = routing.experts();
-        LinearWeight chooser = tensors.matrix(p + "ffn_gate_inp.weight", count, hidden);
-        boolean fused = tensors.has(p + "ffn_gate_up_exps.weight");
-        String gate = p + (fused ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight");
-        String up = fused ? gate : p + "ffn_up_exps.weight";
-        int parts = fused ? 2 : 1;
-        int width = tensors.rowsOfEach(up, count) / parts;
-        boolean shared = tensors.has(p + "ffn_up_shexp.weight");
-        String sharedGate = p + "ffn_gate_inp_shexp.weight";
-        return new FeedForward.Experts(
-                routing,
-                chooser,
-                tensors.optional(p + "ffn_gate_inp.bias", count),
-                tensors.numbers(p + "exp_probs_b.bias", count),
-                tensors.scales(p + "ffn_down_exps.weight", count),
-                !gated
-                        ? null
-                        : new FeedForward.ExpertMatrices(
-                                tensors.experts(gate, count, 0, parts, width, hidden),
-                                tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
-                new FeedForward.ExpertMatrices(
-                        tensors.experts(up, count, parts - 1, parts, width, hidden),
-                        tensors.expertBiases(p + "ffn_up_exps.bias", count, width)),
-                new FeedForward.ExpertMatrices(
-                        tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, hidden, width),
-                        tensors.expertBiases(p + "ffn_down_exps.bias", count, hidden)),
-                shared ? shared(p, hidden, gated) : null,
-                shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, hidden) : null);
-    }
-
-    private FeedForward.Dense dense(String p, String suffix, int hidden, int width, boolean gated) {
-        String up = p + "ffn_up" + suffix;
-        if (!gated) {
-            ModelTensors.Parts alone = tensors.part(up, width, hidden);
-            ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
-            return new FeedForward.Dense(
-                    null,
-                    null,
-                    alone.matrices()[0],
-                    tensors.optional(up + ".bias", width),
-                    down.matrices()[0],
-                    tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
-                    alone.rotated(),
-                    down.rotated());
-        }
-        String[] names = {p + "ffn_gate" + suffix, up};
-        int[] widths = {width, width};
-        ModelTensors.Parts input = tensors.parts(names, up, widths, hidden);
-        boolean fused = !tensors.has(names[0] + ".weight");
-        @Nullable Buffer[] biases = tensors.biases(names, fused ? up : null, widths);
-        ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
-        return new FeedForward.Dense(
-                input.matrices()[0],
-                biases[0],
-                input.matrices()[1],
-                biases[1],
-                down.matrices()[0],
-                tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
-                input.rotated(),
-                down.rotated());
-    }
-
-    /** The expert that all tokens have; what it is given goes to others too, and is not rotated. */
-    private FeedForward.Dense shared(String p, int hidden, boolean gated) {
-        FeedForward.Dense shared = dense(p, "_shexp", hidden, tensors.rowsOfEach(p + "ffn_up_shexp.weight", 1), gated);
-        ModelTensors.requireNotRotated(p + "ffn_up_shexp", shared.rotatedInput());
-        return shared;
     }
 
     /**
