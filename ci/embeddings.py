@@ -21,8 +21,8 @@ import time
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("DEMITASSE_CACHE") or
-                     pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "demitasse")
+CACHE = (pathlib.Path(os.environ["DEMITASSE_CACHE"]).absolute() if os.environ.get("DEMITASSE_CACHE") else
+         pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache").absolute() / "demitasse")
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 VERSION = "1.0.0-beta3"
 # artifact, heads, pooling type of GGUF (1 mean, 2 first row)

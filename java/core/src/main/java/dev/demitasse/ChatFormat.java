@@ -21,16 +21,12 @@ import org.jspecify.annotations.Nullable;
  * when it is asked for.
  */
 final class ChatFormat {
-    /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
-    private static final char MARK = '\uFDD0';
-
     private final @Nullable ChatTemplate template;
     private final @Nullable DemitasseException fault; // why there is no template
     private final boolean exists;
     private final Tokenizer tokenizer;
     private final Map<String, Object> variables;
-    private final List<String> controls = new ArrayList<>();
-    private final List<String> marked = new ArrayList<>(); // those, and user-defined tokens that look like them
+    private final TextMarks marks;
 
     private ChatFormat(@Nullable String source, Tokenizer tokenizer, ModelOptions options) {
         ChatTemplate parsed = null;
@@ -45,17 +41,7 @@ final class ChatFormat {
         this.exists = source != null;
         this.tokenizer = tokenizer;
         this.variables = options.templateVariables();
-        Vocabulary vocabulary = tokenizer.vocabulary();
-        for (int id = 0; id < vocabulary.size(); id++) {
-            String token = vocabulary.token(id);
-            boolean control = vocabulary.isControl(id) && token.length() > 1;
-            if (control) {
-                controls.add(token);
-            }
-            if (control || vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"))) {
-                marked.add(token);
-            }
-        }
+        marks = new TextMarks(tokenizer.vocabulary());
     }
 
     private static ChatTemplate parse(@Nullable String source, boolean given) {
@@ -105,8 +91,8 @@ final class ChatFormat {
         for (Message message : messages) {
             Map<String, String> entry = new LinkedHashMap<>();
             boolean ofModel = message.role().equals("assistant"); // whose thoughts templates cut out by such marks
-            entry.put("role", mark(message.role(), marked));
-            entry.put("content", mark(message.content(), ofModel ? controls : marked));
+            entry.put("role", marks.of(message.role()));
+            entry.put("content", ofModel ? marks.ofModel(message.content()) : marks.of(message.content()));
             list.add(entry);
         }
         Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
@@ -115,7 +101,7 @@ final class ChatFormat {
         context.put("bos_token", spelling(tokenizer.vocabulary().bos()));
         context.put("eos_token", spelling(tokenizer.vocabulary().eos()));
         context.put("tools", null);
-        return tokenizer.encodePrompt(render(template, context), true, MARK);
+        return tokenizer.encodePrompt(render(template, context), true, TextMarks.MARK);
     }
 
     private static String render(ChatTemplate template, Map<String, @Nullable Object> context) {
@@ -128,15 +114,5 @@ final class ChatFormat {
 
     private String spelling(int id) {
         return id == Vocabulary.NONE ? "" : tokenizer.vocabulary().token(id);
-    }
-
-    private static String mark(String content, List<String> tokens) {
-        String text = content.indexOf(MARK) < 0 ? content : content.replace(String.valueOf(MARK), "\uFFFD");
-        for (String token : tokens) {
-            if (text.contains(token)) {
-                text = text.replace(token, token.charAt(0) + String.valueOf(MARK) + token.substring(1));
-            }
-        }
-        return text;
     }
 }

@@ -134,7 +134,7 @@ public final class Model implements AutoCloseable {
             tokenizers.cancel(false);
             throw e;
         }
-        if (!config.causal()) {
+        if (config.isEncoder()) {
             tokenizers.cancel(false);
             throw new UnsupportedModelException(
                     "The model is an encoder (" + config.architecture().key()

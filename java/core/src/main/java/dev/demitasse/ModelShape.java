@@ -57,7 +57,7 @@ public record ModelShape(
      */
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
-        if (!config.causal()) {
+        if (config.isEncoder()) {
             throw new UnsupportedModelException("The model is an encoder: for such models speed is not predicted, no"
                     + " importance matrix is collected, and channels are not scaled yet.");
         }

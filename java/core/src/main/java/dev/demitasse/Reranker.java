@@ -30,11 +30,13 @@ public final class Reranker implements AutoCloseable {
 
     private final TextEncoder encoder;
     private final @Nullable String template; // of what the model reads; null for two texts one after the other
+    private final TextMarks marks;
     private final int label; // whose score it is
 
     private Reranker(TextEncoder encoder, @Nullable String template, int label) {
         this.encoder = encoder;
         this.template = template;
+        this.marks = new TextMarks(encoder.tokenizer.vocabulary());
         this.label = label;
     }
 
@@ -109,21 +111,38 @@ public final class Reranker implements AutoCloseable {
             return new Encoder.Input(
                     pair.ids(), encoder.weights.kindsOfText() > 1 ? pair.types() : new int[pair.ids().length]);
         }
-        int[] ids = new int[0];
-        int at = 0;
-        while (at < template.length()) { // what was written by others is never a special token
+        int[] ids = inTemplate(template, query, document);
+        String rest = document;
+        while (encoder.truncates && ids.length > encoder.maximumTokens && !rest.isEmpty()) {
+            // What the score is read from stands behind the document: that is cut, not the end.
+            long excess = (long) (ids.length - encoder.maximumTokens) * rest.length() / ids.length;
+            rest = rest.substring(0, rest.offsetByCodePoints(0, cut(rest, (int) excess + 1)));
+            ids = inTemplate(template, query, rest);
+        }
+        return new Encoder.Input(ids);
+    }
+
+    /** Code points that are left of a text when so many are cut off its end. */
+    private static int cut(String text, int count) {
+        return Math.max(0, text.codePointCount(0, text.length()) - count);
+    }
+
+    /** The template with both texts in it, as one text; what others have written is never a special token. */
+    private int[] inTemplate(String template, String query, String document) {
+        StringBuilder text = new StringBuilder();
+        for (int at = 0; at < template.length(); ) {
             int next = next(template, at);
-            ids = joined(ids, tokenizer.encode(template.substring(at, next), true));
+            text.append(template, at, next);
             at = next;
             if (template.startsWith(QUERY, at)) {
-                ids = joined(ids, tokenizer.encode(query, false));
+                text.append(marks.of(query));
                 at += QUERY.length();
             } else if (template.startsWith(DOCUMENT, at)) {
-                ids = joined(ids, tokenizer.encode(document, false));
+                text.append(marks.of(document));
                 at += DOCUMENT.length();
             }
         }
-        return new Encoder.Input(ids);
+        return encoder.tokenizer.encode(text.toString(), true, TextMarks.MARK);
     }
 
     /** Where the next place for a text is, or the end. */
@@ -132,12 +151,6 @@ public final class Reranker implements AutoCloseable {
         int document = template.indexOf(DOCUMENT, from);
         int end = template.length();
         return Math.min(query < 0 ? end : query, document < 0 ? end : document);
-    }
-
-    private static int[] joined(int[] a, int[] b) {
-        int[] both = Arrays.copyOf(a, a.length + b.length);
-        System.arraycopy(b, 0, both, a.length, b.length);
-        return both;
     }
 
     /** Tokens that a query and a document may have together, with what begins, separates and ends them. */

@@ -106,13 +106,19 @@ class EmbeddingModelTest {
     }
 
     @Test
-    void eachModelIsUsedForWhatItIs() {
+    void eachModelIsUsedForWhatItIs() throws IOException {
         assertThatThrownBy(() -> load("bert-rank"))
                 .isInstanceOf(UnsupportedModelException.class)
                 .hasMessageContaining("Reranker");
         assertThatThrownBy(() -> Reranker.load(Golden.embedding("bert-cls"), OPTIONS))
                 .isInstanceOf(UnsupportedModelException.class)
                 .hasMessageContaining("EmbeddingModel");
+        Path causal = changed(
+                "modern-bert",
+                writer -> writer.metadata("modern-bert.attention.causal", MetadataValue.of(MetadataType.BOOL, true)));
+        assertThatThrownBy(() -> Model.load(causal))
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("generates no text");
         assertThatThrownBy(() -> Model.load(Golden.embedding("bert-cls")))
                 .isInstanceOf(UnsupportedModelException.class)
                 .hasMessageContaining("generates no text");
@@ -184,7 +190,7 @@ class EmbeddingModelTest {
     /** What a document says is never a special token, and takes no place of the template. */
     @Test
     void aTemplateOfTheFileJoinsQueryAndDocument() throws IOException {
-        String template = "<q>{query}</q><d>{document}</d>";
+        String template = "q: {query}\nd: {document} end";
         Path file = changed(
                 "qwen3-reranker",
                 writer -> writer.metadata(
@@ -192,10 +198,20 @@ class EmbeddingModelTest {
         try (Reranker reranker = Reranker.load(file, OPTIONS);
                 Reranker plain = Reranker.load(Golden.embedding("qwen3-reranker"), OPTIONS);
                 EmbeddingModel tokens = load("qwen3-embedding")) {
-            int[] parts = java.util.stream.Stream.of("<q>", "{document}", "</q><d>", "cup", "</d>")
-                    .flatMapToInt(part -> Arrays.stream(tokens.tokenizer().encode(part, false)))
-                    .toArray();
-            assertThat(reranker.score("{document}", List.of("cup"))).isEqualTo(plain.scoreTokens(List.of(parts)));
+            int[] whole = tokens.tokenizer().encode("q: {document}\nd: there end", false);
+            assertThat(reranker.score("{document}", List.of("there"))).isEqualTo(plain.scoreTokens(List.of(whole)));
+        }
+        String text = "there ".repeat(40);
+        try (Reranker cut = Reranker.load(file, OPTIONS.withTruncates(true));
+                Reranker plain = Reranker.load(Golden.embedding("qwen3-reranker"), OPTIONS);
+                EmbeddingModel tokens = load("qwen3-embedding")) {
+            float score = cut.score("tea", List.of(text))[0];
+            boolean found = false;
+            for (int length = 0; length < text.length(); length++) { // the end of the template is still there
+                int[] ids = tokens.tokenizer().encode("q: tea\nd: " + text.substring(0, length) + " end", false);
+                found |= ids.length <= 64 && plain.scoreTokens(List.of(ids))[0] == score;
+            }
+            assertThat(found).isTrue();
         }
     }
 
@@ -273,6 +289,18 @@ class EmbeddingModelTest {
     }
 
     @Test
+    void aScoreNeedsBothLayersOfAnEncodersClassifier() throws IOException {
+        Path file = rewritten("bert-rank", "cls.weight", Float.NaN);
+        assertThatThrownBy(() -> Reranker.load(file, OPTIONS))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("cls.weight");
+        Path unnormalized = rewritten("modern-bert", "output_norm.weight", Float.NaN);
+        assertThatThrownBy(() -> EmbeddingModel.load(unnormalized, OPTIONS))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("output_norm.weight");
+    }
+
+    @Test
     void numbersBeyondTheRangeAreNoEmbedding() throws IOException {
         Path file = rewritten("bert-mean", "position_embd.weight", 1e38f);
         try (EmbeddingModel model = EmbeddingModel.load(file, OPTIONS)) {
@@ -282,7 +310,7 @@ class EmbeddingModelTest {
         }
     }
 
-    /** A copy whose tensor of that name is multiplied by a number, or left out where that is NaN. */
+    /** A copy whose tensor of that name is multiplied by a number, or left out with its bias where that is NaN. */
     private Path rewritten(String name, String tensor, float factor) throws IOException {
         Path file = folder.resolve("rewritten.gguf");
         ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -291,7 +319,8 @@ class EmbeddingModelTest {
             source.metadata().all().forEach(writer::metadata);
             for (GgufTensor each : source.tensors()) {
                 float[] values = each.data().toArray(number);
-                boolean meant = each.name().equals(tensor);
+                boolean bias = Float.isNaN(factor) && each.name().equals(tensor.replace(".weight", ".bias"));
+                boolean meant = bias || each.name().equals(tensor);
                 for (int i = 0; meant && i < values.length; i++) {
                     values[i] *= factor;
                 }

@@ -72,6 +72,9 @@ final class EmbedCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (time && query != null) {
+            throw new UsageException("--time is about vectors; leave --query away.");
+        }
         List<String> all = texts();
         ModelOptions options = selection.options();
         EmbeddingOptions embedding = EmbeddingOptions.DEFAULT

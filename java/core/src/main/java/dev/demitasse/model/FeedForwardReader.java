@@ -4,6 +4,8 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.quant.RotatedColumns;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Reads the feed-forward layers of one file: which kind each is follows from which tensors it has. */
@@ -116,7 +118,8 @@ final class FeedForwardReader {
         String[] names = {p + "ffn_gate" + suffix, up};
         int[] widths = {width, width};
         ModelTensors.Parts input = tensors.parts(names, up, widths, hidden);
-        boolean fused = !tensors.has(names[0] + ".weight");
+        boolean fused = Stream.of(names[0] + ".weight", RotatedColumns.name(names[0] + ".weight"))
+                .noneMatch(tensors::has);
         @Nullable Buffer[] biases = tensors.biases(names, fused ? up : null, widths);
         ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
         return new FeedForward.Dense(

@@ -113,6 +113,11 @@ public record ModelConfig(
         return architecture.traits().gate;
     }
 
+    /** Whether it makes something of whole texts, and generates none. */
+    public boolean isEncoder() {
+        return !causal || architecture.traits().encoder;
+    }
+
     /** Whether there are layers with experts. */
     public boolean isMixture() {
         return routing != null;

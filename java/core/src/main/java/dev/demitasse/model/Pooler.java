@@ -32,8 +32,8 @@ public final class Pooler implements AutoCloseable {
         this.weights = weights;
         this.head = weights.head(pooling);
         this.pooling = pooling;
-        if (pooling == Pooling.RANK && head.isEmpty()) {
-            throw ModelTensors.missing("cls.output.weight");
+        if (pooling == Pooling.RANK) {
+            weights.requireClassifier(config);
         }
         try {
             stages.add(device.allocate((long) texts * config.hidden() * Float.BYTES));
@@ -97,6 +97,9 @@ public final class Pooler implements AutoCloseable {
         Norm norm = weights.outputNorm();
         if (norm != null) {
             Transformer.normalize(device, config, x, norm, count, config.residualEpsilon(), x);
+            if (config.logitScale() != 1) { // which the norm's weights have, for logits
+                device.scale(x, (long) count * config.hidden(), 1 / config.logitScale());
+            }
         }
     }
 

@@ -129,10 +129,12 @@ public final class Weights implements AutoCloseable {
 
     private @Nullable Norm outputNorm(ModelConfig config) {
         Traits traits = config.architecture().traits();
-        if (traits.encoder && !tensors.has("output_norm.weight")) {
-            return null; // the last layer has normalized the stream
+        if (traits.encoder && !tensors.has("output_norm.weight") && tensors.has("blk.0.layer_output_norm.weight")) {
+            return null; // layers normalize the stream
         }
-        boolean other = !tensors.has("output_norm.weight") && tensors.has("token_embd_norm.weight"); // LFM2's name
+        boolean other = !traits.encoder // LFM2's name
+                && !tensors.has("output_norm.weight")
+                && tensors.has("token_embd_norm.weight");
         return tensors.requiredNorm(
                 other ? "token_embd_norm" : "output_norm", config.hidden(), traits.layerNorm, config.logitScale());
     }
@@ -418,6 +420,16 @@ public final class Weights implements AutoCloseable {
     /** Kinds of text that the model tells apart; 0 where it does not. */
     public int kindsOfText() {
         return additions.types == null ? 0 : additions.types.rows();
+    }
+
+    /** Checks that scores can be made: encoders are trained with a layer before the classifier. */
+    void requireClassifier(ModelConfig config) {
+        boolean both = config.architecture().traits().encoder;
+        for (String name : both ? List.of("cls.weight", "cls.output.weight") : List.of("cls.output.weight")) {
+            if (!tensors.has(name)) {
+                throw ModelTensors.missing(name);
+            }
+        }
     }
 
     /** What embeddings, or scores, of texts go through. */

@@ -6,6 +6,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.NumericalException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
@@ -47,6 +48,10 @@ public final class Encoder implements AutoCloseable {
      * @param kvType how keys and values of a batch are stored
      */
     public Encoder(ModelConfig config, Weights weights, Device device, Pooling pooling, int batchRows, KvType kvType) {
+        if ((long) batchRows * config.hidden() > Integer.MAX_VALUE) {
+            throw new UsageException("A batch of " + batchRows + " tokens of " + config.hidden()
+                    + " numbers each is too large; take fewer tokens a batch.");
+        }
         this.batchRows = batchRows;
         int texts = Math.min(batchRows, MOST_TEXTS);
         int pages = KvCache.pagesFor(batchRows) + texts; // each text may leave one that is not full

@@ -4,6 +4,7 @@ import dev.demitasse.gguf.Metadata;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Set;
 
 /**
  * Byte-level byte-pair encoding (GPT-2): UTF-8 bytes, spelled as printable characters in the vocabulary, are merged in
@@ -24,8 +25,11 @@ final class BytePairTokenizer extends Tokenizer {
         }
     }
 
+    private static final Set<String> DOUBLE_SEPARATORS = Set.of("roberta-bpe", "jina-v1-en", "jina-v2-code");
+
     private final PreTokenizer preTokenizer;
     private final PairMerges merges;
+    private final boolean doubleSeparator;
     private final int[] byteIds = new int[256];
 
     BytePairTokenizer(Metadata metadata) {
@@ -38,10 +42,18 @@ final class BytePairTokenizer extends Tokenizer {
                 wanted(metadata, "add_bos_token", preTokenizer.addBos(), vocabulary.begin()),
                 wanted(metadata, "add_eos_token", false, vocabulary.end()));
         this.preTokenizer = preTokenizer;
+        doubleSeparator = DOUBLE_SEPARATORS.contains(String.valueOf(metadata.string("tokenizer.ggml.pre", null)));
         merges = new PairMerges(metadata, vocabulary);
         for (int b = 0; b < 256; b++) {
             byteIds[b] = vocabulary.id(String.valueOf(BYTE_TO_CHAR[b]));
         }
+    }
+
+    /** RoBERTa's pairs of texts have two tokens between them. */
+    @Override
+    int[] separators() {
+        int separator = vocabulary.separator() == Vocabulary.NONE ? vocabulary.end() : vocabulary.separator();
+        return doubleSeparator && separator != Vocabulary.NONE ? new int[] {separator} : new int[0];
     }
 
     private static String preTokenizer(Metadata metadata) {

@@ -15,6 +15,9 @@ import org.jspecify.annotations.Nullable;
  * follows (bit 8) and its byte (bits 0 to 7, and bit 31, which is 0); a value has bits 0 to 30.
  */
 final class CharacterMap {
+    /** Bytes of a sequence, and of a replacement, at most; real ones are tens of bytes long. */
+    private static final int LONGEST = 1024;
+
     private final int[] units;
     private final byte[] replacements;
 
@@ -91,7 +94,7 @@ final class CharacterMap {
     private @Nullable Match match(byte[] in, int at) {
         Match longest = null;
         int node = offset(units[0]);
-        for (int i = at; i < in.length && in[i] != 0; i++) {
+        for (int i = at; i < in.length && i - at < LONGEST && in[i] != 0; i++) {
             node ^= in[i] & 0xFF;
             if (node < 0 || node >= units.length || (units[node] & 0x800000FF) != (in[i] & 0xFF)) {
                 break;
@@ -102,7 +105,7 @@ final class CharacterMap {
                 int from = node >= 0 && node < units.length ? units[node] & 0x7FFFFFFF : replacements.length;
                 if (from < replacements.length) {
                     int to = from;
-                    while (replacements[to] != 0) {
+                    while (replacements[to] != 0 && to - from < LONGEST) {
                         to++;
                     }
                     longest = new Match(i + 1 - at, from, to);

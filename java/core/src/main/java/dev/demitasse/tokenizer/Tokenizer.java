@@ -77,6 +77,13 @@ public abstract class Tokenizer {
         return out.toArray();
     }
 
+    /**
+     * {@link #encode(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut out.
+     */
+    public final int[] encode(String text, boolean parseSpecial, char mark) {
+        return encode(text, parseSpecial, mark, text.indexOf(mark) >= 0);
+    }
+
     /** {@link #encode} with the begin-of-text token in front where the model's file asks for one. */
     public final int[] encodePrompt(String text, boolean parseSpecial) {
         return withBos(encode(text, parseSpecial), parseSpecial);
@@ -87,7 +94,7 @@ public abstract class Tokenizer {
      * out.
      */
     public final int[] encodePrompt(String text, boolean parseSpecial, char mark) {
-        return withBos(encode(text, parseSpecial, mark, text.indexOf(mark) >= 0), parseSpecial);
+        return withBos(encode(text, parseSpecial, mark), parseSpecial);
     }
 
     private int[] withBos(int[] ids, boolean parseSpecial) {

@@ -1,0 +1,50 @@
+package dev.demitasse;
+
+import dev.demitasse.tokenizer.Vocabulary;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Keeps what others have written from becoming control tokens where it stands in a template: a mark is put into each
+ * spelling of one, and {@link dev.demitasse.tokenizer.Tokenizer} takes it out after special tokens are found.
+ */
+final class TextMarks {
+    /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
+    static final char MARK = '\uFDD0';
+
+    private final List<String> controls = new ArrayList<>();
+    private final List<String> marked = new ArrayList<>(); // those, and user-defined tokens that look like them
+
+    TextMarks(Vocabulary vocabulary) {
+        for (int id = 0; id < vocabulary.size(); id++) {
+            String token = vocabulary.token(id);
+            boolean control = vocabulary.isControl(id) && token.length() > 1;
+            if (control) {
+                controls.add(token);
+            }
+            if (control || vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"))) {
+                marked.add(token);
+            }
+        }
+    }
+
+    /** A text without control tokens, nor others that are written like them. */
+    String of(String text) {
+        return mark(text, marked);
+    }
+
+    /** A text of the model's own, without control tokens: others stay, since templates look for them. */
+    String ofModel(String text) {
+        return mark(text, controls);
+    }
+
+    private static String mark(String content, List<String> tokens) {
+        String text = content.indexOf(MARK) < 0 ? content : content.replace(String.valueOf(MARK), "\uFFFD");
+        for (String token : tokens) {
+            if (text.contains(token)) {
+                text = text.replace(token, token.charAt(0) + String.valueOf(MARK) + token.substring(1));
+            }
+        }
+        return text;
+    }
+}
