@@ -16,7 +16,6 @@ final class CharacterPairTokenizer extends Tokenizer {
     /** Splitters whose files call themselves byte-level, and are not. */
     static final Set<String> SPLITTERS = Set.of("gemma4", "granite-embed-multi-311m", "sarvam-moe");
 
-    private static final char SPACE = '\u2581';
     private static final Pattern LINES = Pattern.compile("[^\n]+|\n+");
 
     private final PairMerges merges;
@@ -70,12 +69,12 @@ final class CharacterPairTokenizer extends Tokenizer {
         if (single >= 0) {
             out.write(single);
         } else {
-            out.writeBytes(vocabulary.token(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8));
+            out.writeBytes(withSpaces(vocabulary.token(id)).getBytes(StandardCharsets.UTF_8));
         }
     }
 
     @Override
     String userDefined(String token) {
-        return token.replace(SPACE, ' ');
+        return withSpaces(token);
     }
 }

@@ -25,8 +25,9 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
     static final String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
     private static final String CONTRACTION = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
     private static final String SPACES = "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-    private static final String LLAMA3 =
-            CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" + SPACES;
+    private static final String LLAMA3_PIECES =
+            CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*";
+    private static final String LLAMA3 = LLAMA3_PIECES + SPACES;
     private static final String QWEN2 = LLAMA3.replace("\\p{N}{1,3}", "\\p{N}");
     private static final String QWEN35 =
             CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" + SPACES;
@@ -45,9 +46,9 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
         return lead + FIRST + "*" + LATER + "+" + end + "|" + lead + FIRST + "+" + LATER + "*" + end;
     }
 
-    private static final String TEKKEN = cased("") + "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
-    private static final String GPT4O =
-            cased(CONTRACTION + "?") + "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
+    private static final String MARKS_AND_SPACES = "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
+    private static final String TEKKEN = cased("") + "|\\p{N}" + MARKS_AND_SPACES;
+    private static final String GPT4O = cased(CONTRACTION + "?") + "|\\p{N}{1,3}" + MARKS_AND_SPACES;
     private static final String KIMI = "\\p{IsHan}+|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}&&[^\\p{IsHan}]]+" + CONTRACTION
             + "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" + SPACES;
 
@@ -58,19 +59,20 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
 
     private static final String SEED_CODER =
             CONTRACTION + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" + SPACES;
-    private static final String DEEPSEEK_V3 = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
-            + "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" + SPACES;
+    private static final String DEEPSEEK_PIECES = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+            + "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+";
+    private static final String DEEPSEEK_V3 = DEEPSEEK_PIECES + "[\\r\\n]*" + SPACES;
+    private static final String SPARK = DEEPSEEK_PIECES + "|[\\r\\n]|\\s+(?!\\S)|\\s+";
+    private static final String CHINESE_JAPANESE = "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+";
+
     /** Groups of three digits from the right; of the last thousand digits, so that a number of a million is no wait. */
     private static final String THOUSANDS = "\\p{N}{1,3}(?=(?:\\p{N}{3}){0,333}+(?!\\p{N}))";
 
     private static final String MARKED_WORD = "[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+" + CONTRACTION + "?";
-    private static final String MARKS_AND_SPACES = "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" + SPACES;
-    private static final String SPARK =
-            DEEPSEEK_V3.substring(0, DEEPSEEK_V3.indexOf("[\\r\\n]*")) + "|[\\r\\n]|\\s+(?!\\S)|\\s+";
 
     /** Runs of spaces are powers of two long. */
-    private static final String JAIS2 = CONTRACTION
-            + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+    private static final String JAIS2 = LLAMA3_PIECES
+            + "|\\s*[\\r\\n]+"
             + IntStream.of(512, 256, 128, 64, 32, 16, 8, 4)
                     .mapToObj(count -> "|\\s{" + count + "}(?!\\S)")
                     .collect(Collectors.joining())
@@ -82,7 +84,7 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
                     + "\uac00-\ud7af\u1100-\u11ff]+";
     private static final String YOUTU = "[\uac00-\ud7a3\u3131-\u318e]+"
             + "|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f\ufe30-\ufe4f]+"
-            + "|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+";
+            + "|[\u3105-\u312f]+|" + CHINESE_JAPANESE;
     private static final String EAST_ASIAN = "[[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]&&[^\\s]]+";
     private static final String NOT_PUNCTUATION = " ?[^(\\s|.,!?…。，、।۔،)]+";
 
@@ -122,13 +124,7 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
         row("kimi-k2", false, false, KIMI);
         row("exaone-moe", false, false, EXAONE_MOE);
         row("seed-coder", false, false, SEED_CODER);
-        row(
-                "deepseek-v3 hunyuan-dense hy_v4 joyai-llm",
-                false,
-                false,
-                "\\p{N}{1,3}",
-                "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-                DEEPSEEK_V3);
+        row("deepseek-v3 hunyuan-dense hy_v4 joyai-llm", false, false, "\\p{N}{1,3}", CHINESE_JAPANESE, DEEPSEEK_V3);
         row(
                 "deepseek-llm",
                 false,
@@ -161,7 +157,7 @@ record PreTokenizer(List<Pattern> patterns, boolean wholeWords, boolean addBos) 
         row("whitespace", false, false, "\\S+");
         row("afmoe", false, false, THOUSANDS, ASIAN, DEEPSEEK_V3);
         row("laguna", false, false, "\n+", QWEN2);
-        row("spark2_5", false, false, "\\p{N}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", SPARK);
+        row("spark2_5", false, false, "\\p{N}", CHINESE_JAPANESE, SPARK);
         row("granite-embed-multi-97m", true, false, GPT4O);
         row("default", false, false, "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]");
     }

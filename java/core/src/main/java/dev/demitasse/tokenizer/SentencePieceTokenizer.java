@@ -11,8 +11,6 @@ import java.util.PriorityQueue;
  * is spelled in bytes. A text of n characters takes O(n log n).
  */
 final class SentencePieceTokenizer extends Tokenizer {
-    private static final char SPACE = '\u2581';
-
     private final boolean addSpacePrefix;
     private final int longest;
     private final ByteTokens byteTokens;
@@ -109,12 +107,12 @@ final class SentencePieceTokenizer extends Tokenizer {
         if (single >= 0) {
             out.write(single);
         } else {
-            out.writeBytes(vocabulary.token(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8));
+            out.writeBytes(withSpaces(vocabulary.token(id)).getBytes(StandardCharsets.UTF_8));
         }
     }
 
     @Override
     String userDefined(String token) {
-        return token.replace(SPACE, ' ');
+        return withSpaces(token);
     }
 }

@@ -9,6 +9,9 @@ import java.util.Arrays;
 
 /** Text to token ids and back, as the model's file defines it. Immutable and thread-safe. */
 public abstract class Tokenizer {
+    /** How SentencePiece, and what is alike, spells a space. */
+    static final char SPACE = '\u2581';
+
     final Vocabulary vocabulary;
     private final SpecialTokens specialTokens;
     private final int begin; // token, or NONE
@@ -183,6 +186,11 @@ public abstract class Tokenizer {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         appendBytes(id, out);
         return out.toByteArray();
+    }
+
+    /** A token's text, where its spaces are spelled {@link #SPACE}. */
+    static String withSpaces(String token) {
+        return token.replace(SPACE, ' ');
     }
 
     /** The text of a user-defined token from its spelling in the file. */

@@ -13,7 +13,6 @@ import org.jspecify.annotations.Nullable;
  * unknown token.
  */
 final class UnigramTokenizer extends Tokenizer {
-    private static final String SPACE = "\u2581";
     private static final double UNKNOWN_PENALTY = 10;
 
     private final SortedTokens tokens;
@@ -109,13 +108,16 @@ final class UnigramTokenizer extends Tokenizer {
         for (int i = 0; i < text.length(); i++) {
             if (text.charAt(i) == ' ') {
                 inWord = false;
-                spaced.append(mergeSpaces ? "" : SPACE);
+                if (!mergeSpaces) {
+                    spaced.append(SPACE);
+                }
                 continue;
             }
             if (!inWord) {
                 inWord = true;
-                boolean prefix = addSpacePrefix && !begun;
-                spaced.append(prefix || mergeSpaces ? SPACE : "");
+                if (mergeSpaces || addSpacePrefix && !begun) {
+                    spaced.append(SPACE);
+                }
                 begun = true;
             }
             spaced.append(text.charAt(i));
@@ -130,11 +132,11 @@ final class UnigramTokenizer extends Tokenizer {
 
     @Override
     void appendBytes(int id, ByteArrayOutputStream out) {
-        out.writeBytes(vocabulary.token(id).replace(SPACE, " ").getBytes(StandardCharsets.UTF_8));
+        out.writeBytes(withSpaces(vocabulary.token(id)).getBytes(StandardCharsets.UTF_8));
     }
 
     @Override
     String userDefined(String token) {
-        return token.replace(SPACE, " ");
+        return withSpaces(token);
     }
 }

@@ -15,8 +15,6 @@ import java.util.List;
  * <p>Letters are made lower case and lose accents and marks, unless the vocabulary has words that begin with A to Z.
  */
 final class WordPieceTokenizer extends Tokenizer {
-    private static final char WORD = '\u2581';
-
     private final SortedTokens tokens;
     private final boolean cased;
     private final int unknown;
@@ -35,7 +33,7 @@ final class WordPieceTokenizer extends Tokenizer {
         boolean upper = false;
         for (int id = 0; id < vocabulary.size(); id++) {
             String token = vocabulary.token(id);
-            upper |= token.length() > 1 && token.charAt(0) == WORD && token.charAt(1) >= 'A' && token.charAt(1) <= 'Z';
+            upper |= token.length() > 1 && token.charAt(0) == SPACE && token.charAt(1) >= 'A' && token.charAt(1) <= 'Z';
         }
         cased = upper;
     }
@@ -48,7 +46,7 @@ final class WordPieceTokenizer extends Tokenizer {
     void encodeFragment(String text, boolean first, IntList out) {
         SortedTokens.Walk walk = tokens.new Walk();
         for (String word : words(text)) {
-            byte[] bytes = (WORD + word).getBytes(StandardCharsets.UTF_8);
+            byte[] bytes = (SPACE + word).getBytes(StandardCharsets.UTF_8);
             int before = out.size();
             for (int at = 0; at < bytes.length; ) {
                 walk.begin();
@@ -157,6 +155,6 @@ final class WordPieceTokenizer extends Tokenizer {
 
     @Override
     void appendBytes(int id, ByteArrayOutputStream out) {
-        out.writeBytes(vocabulary.token(id).replace(WORD, ' ').getBytes(StandardCharsets.UTF_8));
+        out.writeBytes(withSpaces(vocabulary.token(id)).getBytes(StandardCharsets.UTF_8));
     }
 }
