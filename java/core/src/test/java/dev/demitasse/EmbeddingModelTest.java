@@ -10,15 +10,11 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
-import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,6 +23,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -215,18 +212,12 @@ class EmbeddingModelTest {
         }
     }
 
-    private interface Change {
-        void to(GgufWriter writer);
+    private Path changed(String name, Consumer<GgufWriter> change) throws IOException {
+        return ChangedFiles.changed(Golden.embedding(name), folder.resolve("changed.gguf"), change);
     }
 
-    private Path changed(String name, Change change) throws IOException {
-        Path file = folder.resolve("changed.gguf");
-        try (Gguf source = Gguf.open(Golden.embedding(name))) {
-            GgufWriter writer = GgufWriter.copyOf(source);
-            change.to(writer);
-            writer.write(file);
-        }
-        return file;
+    private Path rewritten(String name, String tensor, float factor) throws IOException {
+        return ChangedFiles.scaled(Golden.embedding(name), folder.resolve("rewritten.gguf"), tensor, factor);
     }
 
     @ParameterizedTest
@@ -308,28 +299,5 @@ class EmbeddingModelTest {
                     .isInstanceOf(NumericalException.class)
                     .hasMessageContaining("text 0");
         }
-    }
-
-    /** A copy whose tensor of that name is multiplied by a number, or left out with its bias where that is NaN. */
-    private Path rewritten(String name, String tensor, float factor) throws IOException {
-        Path file = folder.resolve("rewritten.gguf");
-        ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-        try (Gguf source = Gguf.open(Golden.embedding(name))) {
-            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
-            source.metadata().all().forEach(writer::metadata);
-            for (GgufTensor each : source.tensors()) {
-                float[] values = each.data().toArray(number);
-                boolean bias = Float.isNaN(factor) && each.name().equals(tensor.replace(".weight", ".bias"));
-                boolean meant = bias || each.name().equals(tensor);
-                for (int i = 0; meant && i < values.length; i++) {
-                    values[i] *= factor;
-                }
-                if (!meant || !Float.isNaN(factor)) {
-                    writer.tensor(each.name(), each.dimensions(), values);
-                }
-            }
-            writer.write(file);
-        }
-        return file;
     }
 }

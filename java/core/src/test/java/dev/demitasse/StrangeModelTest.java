@@ -29,6 +29,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -47,41 +48,16 @@ class StrangeModelTest {
     @TempDir
     Path folder;
 
-    private interface Change {
-        void to(GgufWriter writer);
-    }
-
-    private Path model(Change change) throws IOException {
+    private Path model(Consumer<GgufWriter> change) throws IOException {
         return model("llama", change);
     }
 
-    private Path model(String tiny, Change change) throws IOException {
-        Path file = folder.resolve("strange.gguf");
-        try (Gguf source = Gguf.open(Golden.tiny(tiny))) {
-            GgufWriter writer = GgufWriter.copyOf(source);
-            change.to(writer);
-            writer.write(file);
-        }
-        return file;
+    private Path model(String tiny, Consumer<GgufWriter> change) throws IOException {
+        return ChangedFiles.changed(Golden.tiny(tiny), folder.resolve("strange.gguf"), change);
     }
 
-    /** The tiny model with the values of one tensor multiplied. */
     private Path scaled(String name, float factor) throws IOException {
-        Path file = folder.resolve("scaled.gguf");
-        ValueLayout.OfFloat number = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-        try (Gguf source = Gguf.open(Golden.tiny("llama"))) {
-            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
-            source.metadata().all().forEach(writer::metadata);
-            for (GgufTensor tensor : source.tensors()) {
-                float[] values = tensor.data().toArray(number);
-                for (int i = 0; tensor.name().equals(name) && i < values.length; i++) {
-                    values[i] *= factor;
-                }
-                writer.tensor(tensor.name(), tensor.dimensions(), values);
-            }
-            writer.write(file);
-        }
-        return file;
+        return ChangedFiles.scaled(Golden.tiny("llama"), folder.resolve("scaled.gguf"), name, factor);
     }
 
     private static MetadataValue string(String value) {

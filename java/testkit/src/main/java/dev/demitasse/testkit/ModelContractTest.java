@@ -118,7 +118,7 @@ public abstract class ModelContractTest {
         float[][] actual = embeddings(name, embeddings(), texts);
         for (int i = 0; i < answers.size(); i++) {
             JsonNode expected = answers.get(i).get("embedding");
-            assertThat(actual[i]).hasSize(name.endsWith("-rank") || name.endsWith("-reranker") ? 1 : expected.size());
+            assertThat(actual[i]).hasSize(scores(name) ? 1 : expected.size());
             for (int c = 0; c < actual[i].length; c++) {
                 assertThat((double) actual[i][c])
                         .as("text %d, number %d", i, c)
@@ -127,8 +127,12 @@ public abstract class ModelContractTest {
         }
     }
 
+    private static boolean scores(String name) {
+        return name.endsWith("-rank") || name.endsWith("-reranker");
+    }
+
     private static float[][] embeddings(String name, EmbeddingOptions options, List<int[]> texts) {
-        if (name.endsWith("-rank") || name.endsWith("-reranker")) {
+        if (scores(name)) {
             try (Reranker model = Reranker.load(Golden.embedding(name), options)) {
                 float[] scores = model.scoreTokens(texts);
                 float[][] rows = new float[scores.length][];
