@@ -58,13 +58,7 @@ public final class EmbeddingModel implements AutoCloseable {
 
     /** Loads an open GGUF model, which may be closed afterwards. */
     public static EmbeddingModel load(Gguf file, EmbeddingOptions options) {
-        TextEncoder encoder = new TextEncoder(file, options);
-        if (encoder.pooling == Pooling.RANK) {
-            encoder.close();
-            throw new UnsupportedModelException(
-                    "The model scores pairs of texts and makes no embeddings: use it with Reranker.");
-        }
-        return new EmbeddingModel(encoder, options.normalized());
+        return new EmbeddingModel(new TextEncoder(file, options, false), options.normalized());
     }
 
     /**
@@ -86,12 +80,9 @@ public final class EmbeddingModel implements AutoCloseable {
 
     /** The embeddings of texts, in their order; each is what {@link #embed(String)} gives alone. */
     public float[][] embed(List<String> texts) {
-        List<Encoder.Input> inputs = new ArrayList<>();
-        for (int i = 0; i < texts.size(); i++) {
-            int[] ids = encoder.tokenizer.encodeWhole(texts.get(i), false);
-            inputs.add(encoder.fit(new Encoder.Input(ids), "Text " + i));
-        }
-        return run(inputs);
+        return embedTokens(texts.stream()
+                .map(text -> encoder.tokenizer.encodeWhole(text, false))
+                .toList());
     }
 
     /** The embeddings of texts that are tokens already, with what begins and ends them. */
@@ -100,10 +91,6 @@ public final class EmbeddingModel implements AutoCloseable {
         for (int i = 0; i < texts.size(); i++) {
             inputs.add(encoder.fit(new Encoder.Input(texts.get(i)), "Text " + i));
         }
-        return run(inputs);
-    }
-
-    private float[][] run(List<Encoder.Input> inputs) {
         float[][] vectors = encoder.run(inputs);
         for (float[] vector : vectors) {
             if (normalized) {

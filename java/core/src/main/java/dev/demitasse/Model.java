@@ -130,16 +130,10 @@ public final class Model implements AutoCloseable {
         ModelConfig config;
         try {
             config = config(file, options.contextLength());
+            requireGenerator(config);
         } catch (RuntimeException e) {
             tokenizers.cancel(false);
             throw e;
-        }
-        if (config.isEncoder()) {
-            tokenizers.cancel(false);
-            throw new UnsupportedModelException(
-                    "The model is an encoder (" + config.architecture().key()
-                            + "), which generates no text: use it for embeddings, with EmbeddingModel or \"demitasse"
-                            + " embed\".");
         }
         int context = contextLength(options.contextLength(), config);
         Device opened = Devices.open(options.backend(), options.device());
@@ -172,6 +166,15 @@ public final class Model implements AutoCloseable {
             }
             device.close();
             throw e;
+        }
+    }
+
+    private static void requireGenerator(ModelConfig config) {
+        if (config.isEncoder()) {
+            throw new UnsupportedModelException(
+                    "The model is an encoder (" + config.architecture().key()
+                            + "), which generates no text: use it for embeddings, with EmbeddingModel or \"demitasse"
+                            + " embed\".");
         }
     }
 

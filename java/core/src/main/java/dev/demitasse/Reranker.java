@@ -1,6 +1,5 @@
 package dev.demitasse;
 
-import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
@@ -61,12 +60,7 @@ public final class Reranker implements AutoCloseable {
         Metadata metadata = file.metadata();
         String template = metadata.string(TEMPLATE, null);
         String[] labels = metadata.strings(metadata.string("general.architecture") + ".classifier.output_labels");
-        TextEncoder encoder = new TextEncoder(file, options);
-        if (encoder.pooling != Pooling.RANK) {
-            encoder.close();
-            throw new UnsupportedModelException(
-                    "The model makes embeddings and no scores: use it with EmbeddingModel.");
-        }
+        TextEncoder encoder = new TextEncoder(file, options, true);
         int yes = labels == null ? -1 : Arrays.asList(labels).indexOf(YES);
         return new Reranker(encoder, template, yes < 0 || yes >= encoder.dimension() ? 0 : yes);
     }

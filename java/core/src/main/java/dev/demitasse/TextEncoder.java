@@ -3,6 +3,7 @@ package dev.demitasse;
 import dev.demitasse.device.Device;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.model.ModelConfig;
@@ -26,14 +27,24 @@ final class TextEncoder implements AutoCloseable {
     private final Encoder encoder;
     private boolean closed;
 
-    /** Loads an open file, which may be closed afterwards. */
-    TextEncoder(Gguf file, EmbeddingOptions options) {
+    /**
+     * Loads an open file, which may be closed afterwards.
+     *
+     * @param scores whether scores are wanted, or embeddings
+     */
+    TextEncoder(Gguf file, EmbeddingOptions options, boolean scores) {
         ModelConfig read = Model.config(file, options.maximumTokens(), false);
         config = read;
         pooling = options.pooling() == null ? read.pooling() : options.pooling();
         if (pooling == Pooling.NONE) {
             throw new UsageException("The file does not say how the rows of a text are pooled: ask for a pooling (mean,"
                     + " cls, last), as the model's authors name it.");
+        }
+        if (scores != (pooling == Pooling.RANK)) {
+            throw new UnsupportedModelException(
+                    scores
+                            ? "The model makes embeddings and no scores: use it with EmbeddingModel."
+                            : "The model scores pairs of texts and makes no embeddings: use it with Reranker.");
         }
         int wanted = options.maximumTokens();
         if (wanted > read.contextLength()) {
@@ -78,8 +89,10 @@ final class TextEncoder implements AutoCloseable {
                     + (maximumTokens < config.contextLength() ? ", or for more tokens a text." : "."));
         }
         int[] ids = Arrays.copyOf(input.ids(), maximumTokens);
-        ids[maximumTokens - 1] =
-                tokenizer.isClosing(input.ids()[length - 1]) ? input.ids()[length - 1] : ids[maximumTokens - 1];
+        int last = input.ids()[length - 1];
+        if (tokenizer.isClosing(last)) {
+            ids[maximumTokens - 1] = last;
+        }
         return new Encoder.Input(ids, Arrays.copyOf(input.types(), maximumTokens));
     }
 
