@@ -6,16 +6,14 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.Projection;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 
 /**
  * Computes experts: the router's logits come to the host, which chooses; the rows of each expert are put behind each
  * other and computed together; the results come to the host, which adds them up. A row's results are added in the order
  * of its experts' numbers, so that they do not depend on the other rows.
  */
-final class ExpertLayer implements AutoCloseable {
+final class ExpertLayer {
     private final Device device;
     private final Gate activation;
     private final int hidden;
@@ -24,7 +22,6 @@ final class ExpertLayer implements AutoCloseable {
     private final Buffer gate; // rows × used × width, by expert
     private final Buffer up; // the same
     private final Buffer outputs; // rows × used × hidden, by expert
-    private final List<Buffer> owned = new ArrayList<>();
 
     private float[] scores = new float[0]; // the router's logits
     private int[] ids = new int[0]; // rows × used
@@ -37,7 +34,14 @@ final class ExpertLayer implements AutoCloseable {
      *
      * @param width the widest expert
      */
-    ExpertLayer(Device device, Gate activation, int maximumRows, int hidden, Routing routing, int width) {
+    ExpertLayer(
+            Device device,
+            DeviceBuffers buffers,
+            Gate activation,
+            int maximumRows,
+            int hidden,
+            Routing routing,
+            int width) {
         this.device = device;
         this.activation = activation;
         this.hidden = hidden;
@@ -46,22 +50,11 @@ final class ExpertLayer implements AutoCloseable {
             throw new UsageException("A batch of " + maximumRows + " rows with " + routing.used() + " experts each of "
                     + Math.max(hidden, width) + " numbers is too large; take fewer rows a batch.");
         }
-        try {
-            logits = allocate(maximumRows, routing.experts());
-            inputs = allocate(places, hidden);
-            gate = allocate(places, width);
-            up = allocate(places, width);
-            outputs = allocate(places, hidden);
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
-    }
-
-    private Buffer allocate(long rows, long columns) {
-        Buffer buffer = device.allocate(rows * columns * Float.BYTES);
-        owned.add(buffer);
-        return buffer;
+        logits = buffers.allocate(maximumRows, routing.experts());
+        inputs = buffers.allocate(places, hidden);
+        gate = buffers.allocate(places, width);
+        up = buffers.allocate(places, width);
+        outputs = buffers.allocate(places, hidden);
     }
 
     /**
@@ -155,10 +148,5 @@ final class ExpertLayer implements AutoCloseable {
         float[] values = room.length < count ? new float[count] : room;
         buffer.read(0, MemorySegment.ofArray(values).asSlice(0, (long) count * Float.BYTES));
         return values;
-    }
-
-    @Override
-    public void close() {
-        owned.forEach(Buffer::close);
     }
 }

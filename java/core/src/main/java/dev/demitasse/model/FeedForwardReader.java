@@ -1,12 +1,8 @@
 package dev.demitasse.model;
 
-import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
-import dev.demitasse.quant.RotatedColumns;
-import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /** Reads the feed-forward layers of one file: which kind each is follows from which tensors it has. */
 final class FeedForwardReader {
@@ -109,26 +105,22 @@ final class FeedForwardReader {
                     null,
                     null,
                     alone.matrices()[0],
-                    tensors.optional(up + ".bias", width),
+                    alone.biases()[0],
                     down.matrices()[0],
-                    tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
+                    down.biases()[0],
                     alone.rotated(),
                     down.rotated());
         }
-        String[] names = {p + "ffn_gate" + suffix, up};
-        int[] widths = {width, width};
-        ModelTensors.Parts input = tensors.parts(names, up, widths, hidden);
-        boolean fused = Stream.of(names[0] + ".weight", RotatedColumns.name(names[0] + ".weight"))
-                .noneMatch(tensors::has);
-        @Nullable Buffer[] biases = tensors.biases(names, fused ? up : null, widths);
+        ModelTensors.Parts input =
+                tensors.parts(new String[] {p + "ffn_gate" + suffix, up}, up, new int[] {width, width}, hidden);
         ModelTensors.Parts down = tensors.part(p + "ffn_down" + suffix, hidden, width);
         return new FeedForward.Dense(
                 input.matrices()[0],
-                biases[0],
+                input.biases()[0],
                 input.matrices()[1],
-                biases[1],
+                input.biases()[1],
                 down.matrices()[0],
-                tensors.optional(p + "ffn_down" + suffix + ".bias", hidden),
+                down.biases()[0],
                 input.rotated(),
                 down.rotated());
     }

@@ -5,19 +5,16 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.TokenIds;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.stream.IntStream;
 
 /** Computes what layers get of each token beside the residual stream (per-layer embeddings, Gemma 3n and 4). */
-final class InputLayer implements AutoCloseable {
+final class InputLayer {
     private final Device device;
     private final ModelConfig config;
     private final Embeddings embeddings;
     private final Buffer all; // rows × layers × layerInput
     private final Buffer projected; // the same, of the embedding's projection; then rows × layerInput
     private final Buffer own; // rows × layerInput, a layer's
-    private final List<Buffer> owned = new ArrayList<>();
 
     /**
      * What layers get of each token: a row of a table and a projection of the embedding, normalized for each layer.
@@ -36,25 +33,14 @@ final class InputLayer implements AutoCloseable {
      */
     record Parts(LinearWeight gate, LinearWeight projection, Norm norm) {}
 
-    InputLayer(Device device, ModelConfig config, Embeddings embeddings, int maximumRows) {
+    InputLayer(Device device, DeviceBuffers buffers, ModelConfig config, Embeddings embeddings, int maximumRows) {
         this.device = device;
         this.config = config;
         this.embeddings = embeddings;
         long columns = (long) config.layers().size() * config.layerInput();
-        try {
-            all = allocate(maximumRows, columns);
-            projected = allocate(maximumRows, columns);
-            own = allocate(maximumRows, config.layerInput());
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
-    }
-
-    private Buffer allocate(long rows, long columns) {
-        Buffer buffer = device.allocate(rows * columns * Float.BYTES);
-        owned.add(buffer);
-        return buffer;
+        all = buffers.allocate(maximumRows, columns);
+        projected = buffers.allocate(maximumRows, columns);
+        own = buffers.allocate(maximumRows, config.layerInput());
     }
 
     /**
@@ -85,10 +71,5 @@ final class InputLayer implements AutoCloseable {
         device.linear(x, count, new Projection(parts.gate, null, projected));
         device.gatedActivation(config.gate(), projected, own, (long) count * config.layerInput(), projected);
         device.linear(projected, count, new Projection(parts.projection, null, out));
-    }
-
-    @Override
-    public void close() {
-        owned.forEach(Buffer::close);
     }
 }

@@ -156,15 +156,16 @@ final class ModelTensors implements AutoCloseable {
     /**
      * Matrices with the same input.
      *
-     * @param rotated whether that is to be rotated
+     * @param biases of each; null for none
+     * @param rotated whether the input is to be rotated
      */
-    record Parts(LinearWeight[] matrices, boolean rotated) {}
+    record Parts(LinearWeight[] matrices, @Nullable Buffer[] biases, boolean rotated) {}
 
     Parts part(String name, int rows, int columns) {
         return parts(new String[] {name}, name, new int[] {rows}, columns);
     }
 
-    /** Matrices with the same input, each a tensor of its own or all of them one tensor's rows in order. */
+    /** Matrices with the same input, and biases: each a tensor of its own, or all one tensor's rows in order. */
     Parts parts(String[] names, String fused, int[] rows, int columns) {
         boolean rotated = Stream.of(names[0], fused).anyMatch(name -> file.tensor(tensorName(name, true)) != null);
         LinearWeight[] parts = new LinearWeight[names.length];
@@ -172,13 +173,13 @@ final class ModelTensors implements AutoCloseable {
             for (int i = 0; i < names.length; i++) {
                 parts[i] = matrix(tensorName(names[i], rotated), rows[i], columns);
             }
-            return new Parts(parts, rotated);
+            return new Parts(parts, biases(names, null, rows), rotated);
         }
         GgufTensor all = file.tensor(tensorName(fused, rotated));
         if (all == null) {
             throw missing(names[0] + ".weight");
         }
-        return new Parts(slices(all, rows, columns), rotated);
+        return new Parts(slices(all, rows, columns), biases(names, fused, rows), rotated);
     }
 
     /** The matrices that one tensor's rows are, in order. */
@@ -339,12 +340,8 @@ final class ModelTensors implements AutoCloseable {
                 vector(name + ".weight", length, factor), biased && has(bias) ? vector(bias, length, factor) : null);
     }
 
-    /**
-     * Biases of matrices with the same input, each a tensor of its own or all of them one tensor's elements in order;
-     * null where the file has none.
-     */
-    @Nullable
-    Buffer[] biases(String[] names, @Nullable String fused, int[] lengths) {
+    /** Biases of matrices, each a tensor of its own or, of fused ones, all of them one tensor's elements in order. */
+    private @Nullable Buffer[] biases(String[] names, @Nullable String fused, int[] lengths) {
         @Nullable Buffer[] biases = new Buffer[names.length];
         float[] all = fused == null
                 ? new float[0]

@@ -6,7 +6,7 @@ import dev.demitasse.device.Projection;
 import java.util.Objects;
 
 /** Computes the logits of rows: their norm, the output matrix, and a soft cap. */
-final class OutputLayer implements AutoCloseable {
+final class OutputLayer {
     private final Device device;
     private final ModelConfig config;
     private final Weights weights;
@@ -14,17 +14,12 @@ final class OutputLayer implements AutoCloseable {
     private final Buffer logits; // rows × vocabulary
 
     /** Room for so many rows. */
-    OutputLayer(Device device, ModelConfig config, Weights weights, int rows) {
+    OutputLayer(Device device, DeviceBuffers buffers, ModelConfig config, Weights weights, int rows) {
         this.device = device;
         this.config = config;
         this.weights = weights;
-        picked = device.allocate((long) rows * config.hidden() * Float.BYTES);
-        try {
-            logits = device.allocate((long) rows * config.vocabulary() * Float.BYTES);
-        } catch (RuntimeException | Error e) {
-            picked.close();
-            throw e;
-        }
+        picked = buffers.allocate(rows, config.hidden());
+        logits = buffers.allocate(rows, config.vocabulary());
     }
 
     /**
@@ -34,18 +29,12 @@ final class OutputLayer implements AutoCloseable {
      */
     Buffer run(Buffer residual, int[] wanted) {
         device.gatherRows(residual, config.hidden(), wanted, picked);
-        Norm norm = Objects.requireNonNull(weights.outputNorm());
+        Norm norm = Objects.requireNonNull(weights.logitNorm());
         Transformer.normalize(device, config, picked, norm, wanted.length, config.residualEpsilon(), picked);
         device.linear(picked, wanted.length, new Projection(weights.output(), null, logits));
         if (config.finalSoftCap() != 0) {
             device.softCap(logits, (long) wanted.length * config.vocabulary(), config.finalSoftCap());
         }
         return logits;
-    }
-
-    @Override
-    public void close() {
-        picked.close();
-        logits.close();
     }
 }

@@ -17,6 +17,7 @@ public final class Pooler implements AutoCloseable {
     private final Weights weights;
     private final List<Weights.Dense> head;
     private final Pooling pooling;
+    private final DeviceBuffers buffers;
     private final List<Buffer> stages = new ArrayList<>(); // texts × columns: pooled, and after each matrix of the head
     private float[] rows = new float[0]; // of a batch, where they are read
 
@@ -32,13 +33,14 @@ public final class Pooler implements AutoCloseable {
         this.weights = weights;
         this.head = weights.head(pooling);
         this.pooling = pooling;
+        buffers = new DeviceBuffers(device);
         if (pooling == Pooling.RANK) {
             weights.requireClassifier(config);
         }
         try {
-            stages.add(device.allocate((long) texts * config.hidden() * Float.BYTES));
+            stages.add(buffers.allocate(texts, config.hidden()));
             for (Weights.Dense dense : head) {
-                stages.add(device.allocate((long) texts * dense.matrix().rows() * Float.BYTES));
+                stages.add(buffers.allocate(texts, dense.matrix().rows()));
             }
         } catch (RuntimeException | Error e) {
             close();
@@ -97,9 +99,6 @@ public final class Pooler implements AutoCloseable {
         Norm norm = weights.outputNorm();
         if (norm != null) {
             Transformer.normalize(device, config, x, norm, count, config.residualEpsilon(), x);
-            if (config.logitScale() != 1) { // which the norm's weights have, for logits
-                device.scale(x, (long) count * config.hidden(), 1 / config.logitScale());
-            }
         }
     }
 
@@ -142,6 +141,6 @@ public final class Pooler implements AutoCloseable {
 
     @Override
     public void close() {
-        stages.forEach(Buffer::close);
+        buffers.close();
     }
 }

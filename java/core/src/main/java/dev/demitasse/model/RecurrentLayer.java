@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * Computes layers with a state, and keeps the states: in each of these layers a slot for each sequence, whose number is
  * that of the sequence's first page of the cache.
  */
-final class RecurrentLayer implements AutoCloseable {
+final class RecurrentLayer {
     private final Device device;
     private final Recurrent shape;
     private final int hidden;
@@ -31,42 +31,31 @@ final class RecurrentLayer implements AutoCloseable {
     private final List<Buffer> matrices = new ArrayList<>(); // a layer's: slots × heads × stateDim × headDim
     private final List<Buffer> savedConvolutions = new ArrayList<>(); // the same, as they were when they were saved
     private final List<Buffer> savedMatrices = new ArrayList<>();
-    private final List<Buffer> owned = new ArrayList<>();
 
     /**
      * Room for the rows of a batch, and for states.
      *
      * @param slots sequences that have a state at once
      */
-    RecurrentLayer(Device device, ModelConfig config, Recurrent shape, int maximumRows, int slots) {
+    RecurrentLayer(
+            Device device, DeviceBuffers buffers, ModelConfig config, Recurrent shape, int maximumRows, int slots) {
         this.device = device;
         this.shape = shape;
         this.hidden = config.hidden();
         this.epsilon = config.epsilon();
         long values = (long) shape.heads() * shape.headDim();
-        try {
-            mixed = allocate(maximumRows, shape.channels());
-            convolved = allocate(maximumRows, shape.channels());
-            gate = allocate(maximumRows, Math.max(shape.channels(), values));
-            beta = allocate(maximumRows, shape.heads());
-            alpha = allocate(maximumRows, shape.heads());
-            attended = allocate(maximumRows, values);
-            for (int layer = 0; layer < shape.layers(); layer++) {
-                convolutions.add(allocate(slots, shape.convolutionElements()));
-                matrices.add(allocate(slots, shape.matrixElements()));
-                savedConvolutions.add(allocate(slots, shape.convolutionElements()));
-                savedMatrices.add(allocate(slots, shape.matrixElements()));
-            }
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
+        mixed = buffers.allocate(maximumRows, shape.channels());
+        convolved = buffers.allocate(maximumRows, shape.channels());
+        gate = buffers.allocate(maximumRows, Math.max(shape.channels(), values));
+        beta = buffers.allocate(maximumRows, shape.heads());
+        alpha = buffers.allocate(maximumRows, shape.heads());
+        attended = buffers.allocate(maximumRows, values);
+        for (int layer = 0; layer < shape.layers(); layer++) {
+            convolutions.add(buffers.allocate(slots, shape.convolutionElements()));
+            matrices.add(buffers.allocate(slots, shape.matrixElements()));
+            savedConvolutions.add(buffers.allocate(slots, shape.convolutionElements()));
+            savedMatrices.add(buffers.allocate(slots, shape.matrixElements()));
         }
-    }
-
-    private Buffer allocate(long rows, long columns) {
-        Buffer buffer = device.allocate(Math.multiplyExact(rows * Float.BYTES, columns));
-        owned.add(buffer);
-        return buffer;
     }
 
     /**
@@ -179,10 +168,5 @@ final class RecurrentLayer implements AutoCloseable {
                 device.gatherRows(matrix.get(layer), of, rows, toMatrix.get(layer), slot * heads);
             }
         }
-    }
-
-    @Override
-    public void close() {
-        owned.forEach(Buffer::close);
     }
 }

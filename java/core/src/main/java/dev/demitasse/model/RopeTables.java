@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Angles of rotary position embedding on a device, of all positions and of a batch's rows. */
-final class RopeTables implements AutoCloseable {
+final class RopeTables {
     /** Positions whose angles are written at once. */
     private static final int LEAST_ANGLES = 256;
 
@@ -17,7 +17,6 @@ final class RopeTables implements AutoCloseable {
     private final ModelConfig config;
     private final int positions;
     private final List<Angles> angles = new ArrayList<>(); // of the configuration's frequencies
-    private final List<Buffer> owned = new ArrayList<>();
     private int known; // positions, from 0 on, whose angles are in the tables
 
     /**
@@ -29,25 +28,15 @@ final class RopeTables implements AutoCloseable {
     private record Angles(RopeFrequencies frequencies, Buffer table, Buffer ofRows) {}
 
     /** Room for so many positions, and rows of a batch. */
-    RopeTables(Device device, ModelConfig config, int positions, int maximumRows) {
+    RopeTables(Device device, DeviceBuffers buffers, ModelConfig config, int positions, int maximumRows) {
         this.device = device;
         this.config = config;
         this.positions = positions;
-        try {
-            for (RopeFrequencies frequencies : config.ropes()) {
-                int width = frequencies.dimensions();
-                angles.add(new Angles(frequencies, allocate(positions, width), allocate(maximumRows, width)));
-            }
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
+        for (RopeFrequencies frequencies : config.ropes()) {
+            int width = frequencies.dimensions();
+            angles.add(
+                    new Angles(frequencies, buffers.allocate(positions, width), buffers.allocate(maximumRows, width)));
         }
-    }
-
-    private Buffer allocate(long rows, long columns) {
-        Buffer buffer = device.allocate(rows * columns * Float.BYTES);
-        owned.add(buffer);
-        return buffer;
     }
 
     /** Writes the angles of positions that come for the first time: twice as many as before, so that it is seldom. */
@@ -96,10 +85,5 @@ final class RopeTables implements AutoCloseable {
             int dimensions = kind.frequencies.dimensions();
             device.rope(x, count, heads, headDim, dimensions, config.ropeKind(), kind.ofRows);
         }
-    }
-
-    @Override
-    public void close() {
-        owned.forEach(Buffer::close);
     }
 }

@@ -30,7 +30,7 @@ public final class Transformer implements AutoCloseable {
     private final Weights weights;
     private final Device device;
     private final int maximumRows;
-    private final List<Buffer> owned = new ArrayList<>();
+    private final DeviceBuffers buffers;
     private final boolean rotated; // keys and values of the cache
 
     private final Buffer residual; // rows × hidden
@@ -119,36 +119,26 @@ public final class Transformer implements AutoCloseable {
             queries = Math.max(queries, config.heads() * cache.headDim());
             keys = Math.max(keys, cache.width());
         }
-        residual = allocate(maximumRows, config.hidden());
-        normed = allocate(maximumRows, config.hidden());
-        branch = allocate(maximumRows, config.hidden());
-        query = allocate(maximumRows, queries);
-        key = allocate(maximumRows, keys);
-        value = allocate(maximumRows, keys);
-        attended = allocate(maximumRows, queries);
-        attentionGate = allocate(config.architecture().traits().gatedAttention ? maximumRows : 0, queries);
-        gate = allocate(maximumRows, weights.denseWidth());
-        up = allocate(maximumRows, weights.denseWidth());
-        experts = experts();
-        recurrent = recurrent(room.slots);
-        shared = allocate(experts == null ? 0 : maximumRows, config.hidden());
-        inputs = inputs();
-        ropes = ropes(room.positions);
-        output = room.logits ? output() : null;
-    }
-
-    private RopeTables ropes(int positions) {
+        buffers = new DeviceBuffers(device);
         try {
-            return new RopeTables(device, config, positions, maximumRows);
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
-    }
-
-    private OutputLayer output() {
-        try {
-            return new OutputLayer(device, config, weights, Math.min(maximumRows, LOGIT_ROWS));
+            residual = buffers.allocate(maximumRows, config.hidden());
+            normed = buffers.allocate(maximumRows, config.hidden());
+            branch = buffers.allocate(maximumRows, config.hidden());
+            query = buffers.allocate(maximumRows, queries);
+            key = buffers.allocate(maximumRows, keys);
+            value = buffers.allocate(maximumRows, keys);
+            attended = buffers.allocate(maximumRows, queries);
+            attentionGate = buffers.allocate(config.architecture().traits().gatedAttention ? maximumRows : 0, queries);
+            gate = buffers.allocate(maximumRows, weights.denseWidth());
+            up = buffers.allocate(maximumRows, weights.denseWidth());
+            experts = experts();
+            recurrent = recurrent(room.slots);
+            shared = buffers.allocate(experts == null ? 0 : maximumRows, config.hidden());
+            inputs = inputs();
+            ropes = new RopeTables(device, buffers, config, room.positions, maximumRows);
+            output = room.logits
+                    ? new OutputLayer(device, buffers, config, weights, Math.min(maximumRows, LOGIT_ROWS))
+                    : null;
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -158,52 +148,19 @@ public final class Transformer implements AutoCloseable {
     private @Nullable ExpertLayer experts() {
         Routing routing = config.routing();
         int width = weights.expertWidth();
-        if (routing == null || width == 0) {
-            return null;
-        }
-        try {
-            return new ExpertLayer(device, config.gate(), maximumRows, config.hidden(), routing, width);
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
+        return routing == null || width == 0
+                ? null
+                : new ExpertLayer(device, buffers, config.gate(), maximumRows, config.hidden(), routing, width);
     }
 
     private @Nullable InputLayer inputs() {
         InputLayer.Embeddings embeddings = weights.layerInputs();
-        if (embeddings == null) {
-            return null;
-        }
-        try {
-            return new InputLayer(device, config, embeddings, maximumRows);
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
+        return embeddings == null ? null : new InputLayer(device, buffers, config, embeddings, maximumRows);
     }
 
     private @Nullable RecurrentLayer recurrent(int slots) {
         Recurrent shape = config.recurrent();
-        if (shape == null) {
-            return null;
-        }
-        try {
-            return new RecurrentLayer(device, config, shape, maximumRows, slots);
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
-    }
-
-    private Buffer allocate(long rows, long columns) {
-        try {
-            Buffer buffer = device.allocate(rows * columns * Float.BYTES);
-            owned.add(buffer);
-            return buffer;
-        } catch (RuntimeException | Error e) {
-            close(); // what was allocated before it
-            throw e;
-        }
+        return shape == null ? null : new RecurrentLayer(device, buffers, config, shape, maximumRows, slots);
     }
 
     /**
@@ -557,21 +514,6 @@ public final class Transformer implements AutoCloseable {
 
     @Override
     public void close() {
-        owned.forEach(Buffer::close);
-        if (ropes != null) { // it is, where the constructor has failed
-            ropes.close();
-        }
-        if (output != null) {
-            output.close();
-        }
-        if (experts != null) {
-            experts.close();
-        }
-        if (recurrent != null) {
-            recurrent.close();
-        }
-        if (inputs != null) {
-            inputs.close();
-        }
+        buffers.close();
     }
 }

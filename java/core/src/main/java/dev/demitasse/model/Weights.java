@@ -77,6 +77,7 @@ public final class Weights implements AutoCloseable {
     private final LinearWeight embedding;
     private final LinearWeight output;
     private final @Nullable Norm outputNorm;
+    private final @Nullable Norm logitNorm; // the same, times what multiplies logits
     private final Additions additions;
     private final List<Dense> projection; // of embeddings
     private final List<Dense> classifier; // to scores
@@ -97,7 +98,8 @@ public final class Weights implements AutoCloseable {
             output = tensors.has("output.weight")
                     ? tensors.matrix("output.weight", config.vocabulary(), config.hidden())
                     : embedding;
-            outputNorm = outputNorm(config);
+            outputNorm = outputNorm(config, 1);
+            logitNorm = config.logitScale() == 1 ? outputNorm : outputNorm(config, config.logitScale());
             additions = additions(config);
             projection = head(config.hidden(), "dense_2", "dense_3");
             classifier = head(config.hidden(), "cls", "cls.output");
@@ -127,7 +129,7 @@ public final class Weights implements AutoCloseable {
         }
     }
 
-    private @Nullable Norm outputNorm(ModelConfig config) {
+    private @Nullable Norm outputNorm(ModelConfig config, float factor) {
         Traits traits = config.architecture().traits();
         if (traits.encoder && !tensors.has("output_norm.weight") && tensors.has("blk.0.layer_output_norm.weight")) {
             return null; // layers normalize the stream
@@ -136,7 +138,7 @@ public final class Weights implements AutoCloseable {
                 && !tensors.has("output_norm.weight")
                 && tensors.has("token_embd_norm.weight");
         return tensors.requiredNorm(
-                other ? "token_embd_norm" : "output_norm", config.hidden(), traits.layerNorm, config.logitScale());
+                other ? "token_embd_norm" : "output_norm", config.hidden(), traits.layerNorm, factor);
     }
 
     private Additions additions(ModelConfig config) {
@@ -258,11 +260,12 @@ public final class Weights implements AutoCloseable {
             query = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 0);
             gate = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 1);
         }
-        String[] parts = names.toArray(String[]::new);
-        int[] lengths = rows.stream().mapToInt(Integer::intValue).toArray();
-        ModelTensors.Parts input = tensors.parts(parts, p + "attn_qkv", lengths, hidden);
-        Iterator<@Nullable Buffer> biases =
-                Arrays.asList(tensors.biases(parts, p + "attn_qkv", lengths)).iterator();
+        ModelTensors.Parts input = tensors.parts(
+                names.toArray(String[]::new),
+                p + "attn_qkv",
+                rows.stream().mapToInt(Integer::intValue).toArray(),
+                hidden);
+        Iterator<@Nullable Buffer> biases = Arrays.asList(input.biases()).iterator();
         ModelTensors.requireNotRotated(p + "attn_q", (traits.gatedAttention || !normalized) && input.rotated());
         Iterator<LinearWeight> matrices = List.of(input.matrices()).iterator();
         ModelTensors.Parts output = tensors.part(p + "attn_output", hidden, queries);
@@ -285,7 +288,7 @@ public final class Weights implements AutoCloseable {
                 gate,
                 tensors.optional(p + "attn_sinks.weight", config.heads()),
                 output.matrices()[0],
-                tensors.optional(p + "attn_output.bias", hidden),
+                output.biases()[0],
                 input.rotated(),
                 output.rotated());
     }
@@ -411,6 +414,12 @@ public final class Weights implements AutoCloseable {
     @Nullable
     Norm outputNorm() {
         return outputNorm;
+    }
+
+    /** The output norm, times what multiplies logits. */
+    @Nullable
+    Norm logitNorm() {
+        return logitNorm;
     }
 
     Additions additions() {
