@@ -3,6 +3,7 @@ package dev.demitasse;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.Objects;
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  *     is less
  * @param batchRows tokens that are run at once; at least {@code maximumTokens} are
  * @param kvType how keys and values of a batch are stored
+ * @param kvRotation whether those are stored rotated
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
  * @param pooling what of a text's rows is its embedding; null for what the file says
  * @param normalized whether embeddings have length 1
@@ -28,19 +30,21 @@ public record EmbeddingOptions(
         int maximumTokens,
         int batchRows,
         KvType kvType,
+        KvRotation kvRotation,
         @Nullable WeightLayout forcedLayout,
         @Nullable Pooling pooling,
         boolean normalized,
         boolean truncates) {
     /** The first backend that works, normalized embeddings of texts of up to 2048 tokens; longer ones are refused. */
-    public static final EmbeddingOptions DEFAULT =
-            new EmbeddingOptions("auto", DeviceOptions.defaults(), 0, 512, KvType.F16, null, null, true, false);
+    public static final EmbeddingOptions DEFAULT = new EmbeddingOptions(
+            "auto", DeviceOptions.defaults(), 0, 512, KvType.F16, KvRotation.AUTO, null, null, true, false);
 
     /** Checks the values. */
     public EmbeddingOptions {
         Objects.requireNonNull(backend, "backend");
         Objects.requireNonNull(device, "device");
         Objects.requireNonNull(kvType, "kvType");
+        Objects.requireNonNull(kvRotation, "kvRotation");
         if (maximumTokens < 0 || batchRows < 1) {
             throw new UsageException("A text of " + maximumTokens + " tokens, or a batch of " + batchRows
                     + ", cannot be; a batch has at least one.");
@@ -53,54 +57,123 @@ public record EmbeddingOptions(
     /** The same on another backend. */
     public EmbeddingOptions withBackend(String name) {
         return new EmbeddingOptions(
-                name, device, maximumTokens, batchRows, kvType, forcedLayout, pooling, normalized, truncates);
+                name,
+                device,
+                maximumTokens,
+                batchRows,
+                kvType,
+                kvRotation,
+                forcedLayout,
+                pooling,
+                normalized,
+                truncates);
     }
 
     /** The same with other device options. */
     public EmbeddingOptions withDevice(DeviceOptions options) {
         return new EmbeddingOptions(
-                backend, options, maximumTokens, batchRows, kvType, forcedLayout, pooling, normalized, truncates);
+                backend,
+                options,
+                maximumTokens,
+                batchRows,
+                kvType,
+                kvRotation,
+                forcedLayout,
+                pooling,
+                normalized,
+                truncates);
     }
 
     /** The same for texts of so many tokens. */
     public EmbeddingOptions withMaximumTokens(int tokens) {
         return new EmbeddingOptions(
-                backend, device, tokens, batchRows, kvType, forcedLayout, pooling, normalized, truncates);
+                backend, device, tokens, batchRows, kvType, kvRotation, forcedLayout, pooling, normalized, truncates);
     }
 
     /** The same with batches of so many tokens. */
     public EmbeddingOptions withBatchRows(int rows) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, rows, kvType, forcedLayout, pooling, normalized, truncates);
+                backend, device, maximumTokens, rows, kvType, kvRotation, forcedLayout, pooling, normalized, truncates);
     }
 
     /** The same with keys and values of another type. */
     public EmbeddingOptions withKvType(KvType type) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, batchRows, type, forcedLayout, pooling, normalized, truncates);
+                backend,
+                device,
+                maximumTokens,
+                batchRows,
+                type,
+                kvRotation,
+                forcedLayout,
+                pooling,
+                normalized,
+                truncates);
+    }
+
+    /** The same with keys and values rotated, or not. */
+    public EmbeddingOptions withKvRotation(KvRotation rotation) {
+        return new EmbeddingOptions(
+                backend,
+                device,
+                maximumTokens,
+                batchRows,
+                kvType,
+                rotation,
+                forcedLayout,
+                pooling,
+                normalized,
+                truncates);
     }
 
     /** The same with every matrix in {@code layout}. */
     public EmbeddingOptions withForcedLayout(@Nullable WeightLayout layout) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, batchRows, kvType, layout, pooling, normalized, truncates);
+                backend, device, maximumTokens, batchRows, kvType, kvRotation, layout, pooling, normalized, truncates);
     }
 
     /** The same with another pooling, or the file's. */
     public EmbeddingOptions withPooling(@Nullable Pooling other) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, batchRows, kvType, forcedLayout, other, normalized, truncates);
+                backend,
+                device,
+                maximumTokens,
+                batchRows,
+                kvType,
+                kvRotation,
+                forcedLayout,
+                other,
+                normalized,
+                truncates);
     }
 
     /** The same with embeddings of length 1, or as they are. */
     public EmbeddingOptions withNormalized(boolean wanted) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, batchRows, kvType, forcedLayout, pooling, wanted, truncates);
+                backend,
+                device,
+                maximumTokens,
+                batchRows,
+                kvType,
+                kvRotation,
+                forcedLayout,
+                pooling,
+                wanted,
+                truncates);
     }
 
     /** The same with long texts cut, or refused. */
     public EmbeddingOptions withTruncates(boolean wanted) {
         return new EmbeddingOptions(
-                backend, device, maximumTokens, batchRows, kvType, forcedLayout, pooling, normalized, wanted);
+                backend,
+                device,
+                maximumTokens,
+                batchRows,
+                kvType,
+                kvRotation,
+                forcedLayout,
+                pooling,
+                normalized,
+                wanted);
     }
 }

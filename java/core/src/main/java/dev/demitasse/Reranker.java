@@ -2,6 +2,7 @@ package dev.demitasse;
 
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.runtime.Encoder;
@@ -70,23 +71,39 @@ public final class Reranker implements AutoCloseable {
      * it; of models with several it is the probability of "yes", or of the first.
      *
      * @return a score a document, in their order
-     * @throws ContextFullException where a pair has too many tokens, and texts are not truncated
+     * @throws ContextFullException where a pair has too many tokens, and texts are not truncated; else only where the
+     *     query leaves no room for a document
      */
     public float[] score(String query, List<String> documents) {
         List<Encoder.Input> inputs = new ArrayList<>();
         for (int i = 0; i < documents.size(); i++) {
-            inputs.add(encoder.fit(pair(query, documents.get(i)), "The query with document " + i));
+            String name = "The query with document " + i;
+            inputs.add(encoder.fit(input(shortened(query, documents.get(i), name), name), name));
         }
         return scores(inputs);
     }
 
-    /** Scores pairs that are tokens already, with what begins, separates and ends their texts. */
-    public float[] scoreTokens(List<int[]> pairs) {
+    /**
+     * Scores pairs that are tokens already, with what begins, separates and ends their texts.
+     *
+     * @throws UsageException where a pair has other than one kind of text a token, or kinds but 0 and 1
+     */
+    public float[] scoreTokens(List<Tokenizer.Pair> pairs) {
         List<Encoder.Input> inputs = new ArrayList<>();
         for (int i = 0; i < pairs.size(); i++) {
-            inputs.add(encoder.fit(new Encoder.Input(pairs.get(i)), "Pair " + i));
+            inputs.add(encoder.fit(input(pairs.get(i), "Pair " + i), "Pair " + i));
         }
         return scores(inputs);
+    }
+
+    /** Models that know one kind of text get that one alone. */
+    private Encoder.Input input(Tokenizer.Pair pair, String name) {
+        int count = pair.ids().length;
+        if (pair.types().length != count || Arrays.stream(pair.types()).anyMatch(type -> type < 0 || type > 1)) {
+            throw new UsageException(name + " has " + count + " tokens, and must say of each whether it is of the first"
+                    + " text (0) or of the second (1).");
+        }
+        return new Encoder.Input(pair.ids(), encoder.weights.kindsOfText() > 1 ? pair.types() : new int[count]);
     }
 
     private float[] scores(List<Encoder.Input> inputs) {
@@ -98,22 +115,31 @@ public final class Reranker implements AutoCloseable {
         return scores;
     }
 
-    private Encoder.Input pair(String query, String document) {
-        Tokenizer tokenizer = encoder.tokenizer;
-        if (template == null) {
-            Tokenizer.Pair pair = tokenizer.encodePair(query, document);
-            return new Encoder.Input(
-                    pair.ids(), encoder.weights.kindsOfText() > 1 ? pair.types() : new int[pair.ids().length]);
+    private Tokenizer.Pair pair(String query, String document) {
+        return template == null
+                ? encoder.tokenizer.encodePair(query, document)
+                : new Tokenizer.Pair(inTemplate(template, query, document));
+    }
+
+    /** A pair, of whose document so much is cut off as does not fit: the score may be read from what is behind it. */
+    private Tokenizer.Pair shortened(String query, String document, String name) {
+        Tokenizer.Pair pair = pair(query, document);
+        if (!encoder.truncates || pair.ids().length <= encoder.maximumTokens) {
+            return pair;
         }
-        int[] ids = inTemplate(template, query, document);
+        int others = pair(query, "").ids().length;
         String rest = document;
-        while (encoder.truncates && ids.length > encoder.maximumTokens && !rest.isEmpty()) {
-            // What the score is read from stands behind the document: that is cut, not the end.
-            long excess = (long) (ids.length - encoder.maximumTokens) * rest.length() / ids.length;
-            rest = rest.substring(0, rest.offsetByCodePoints(0, cut(rest, (int) excess + 1)));
-            ids = inTemplate(template, query, rest);
+        while (pair.ids().length > encoder.maximumTokens && !rest.isEmpty()) {
+            long excess = pair.ids().length - encoder.maximumTokens;
+            long cut = excess * rest.length() / Math.max(1, pair.ids().length - others);
+            rest = rest.substring(0, rest.offsetByCodePoints(0, cut(rest, (int) Math.min(cut + 1, rest.length()))));
+            pair = pair(query, rest);
         }
-        return new Encoder.Input(ids);
+        if (rest.isEmpty()) {
+            throw new ContextFullException(name + " has " + others + " tokens without the document; "
+                    + encoder.maximumTokens + " are possible, which leaves no room for it. Shorten the query.");
+        }
+        return pair;
     }
 
     /** Code points that are left of a text when so many are cut off its end. */

@@ -60,7 +60,13 @@ final class TextEncoder implements AutoCloseable {
             loaded = new Weights(file, read, device, options.forcedLayout());
             weights = loaded;
             encoder = new Encoder(
-                    read, loaded, device, pooling, Math.max(maximumTokens, options.batchRows()), options.kvType());
+                    read,
+                    loaded,
+                    device,
+                    pooling,
+                    Math.max(maximumTokens, options.batchRows()),
+                    options.kvType(),
+                    options.kvRotation().rotates(options.kvType()));
         } catch (RuntimeException | Error e) {
             if (loaded != null) {
                 loaded.close();

@@ -10,10 +10,14 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.kv.KvRotation;
+import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.Golden;
+import dev.demitasse.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -147,6 +152,95 @@ class EmbeddingModelTest {
         }
     }
 
+    /** What begins the template and what ends it stays, and so does the query. */
+    @Test
+    void aLongDocumentIsCutAndALongQueryRefused() {
+        EmbeddingOptions cutting = OPTIONS.withTruncates(true);
+        String document = "a cup of tea ".repeat(20);
+        for (String name : List.of("bert-rank", "qwen3-reranker")) {
+            try (Reranker reranker = Reranker.load(Golden.embedding(name), cutting)) {
+                float score = reranker.score("tea", List.of(document))[0];
+                assertThat(score).isNotEqualTo(reranker.score("tea", List.of(""))[0]);
+                float[] shorter = reranker.score(
+                        "tea",
+                        IntStream.range(0, document.length())
+                                .mapToObj(length -> document.substring(0, length))
+                                .toList());
+                assertThat(shorter).contains(score);
+                assertThatThrownBy(() -> reranker.score(document, List.of("tea")))
+                        .isInstanceOf(ContextFullException.class)
+                        .hasMessageContaining("no room")
+                        .hasMessageContaining("document 0");
+            }
+        }
+    }
+
+    @Test
+    void pairsOfTokensHaveTheScoresOfTheirTexts() {
+        Path file = Golden.embedding("bert-rank");
+        try (Gguf model = Gguf.open(file);
+                Reranker reranker = Reranker.load(model, OPTIONS)) {
+            Tokenizer.Pair pair = Tokenizer.of(model.metadata()).encodePair("tea", "a cup");
+            float[] expected = reranker.score("tea", List.of("a cup"));
+            assertThat(reranker.scoreTokens(List.of(pair))).isEqualTo(expected);
+            assertThat(reranker.scoreTokens(List.of(new Tokenizer.Pair(pair.ids()))))
+                    .isNotEqualTo(expected);
+            for (int[] types : List.of(new int[0], new int[] {0, 2}, new int[] {0, -1})) {
+                assertThatThrownBy(() -> reranker.scoreTokens(List.of(new Tokenizer.Pair(new int[] {1, 2}, types))))
+                        .isInstanceOf(UsageException.class)
+                        .hasMessageContaining("Pair 0");
+            }
+        }
+    }
+
+    @Test
+    void theActivationIsTheOneThatTheFileNames() throws IOException {
+        String key = "hidden_activation";
+        float[] plain;
+        try (EmbeddingModel model = load("modern-bert")) {
+            plain = model.embed("the cup");
+        }
+        for (String name : List.of("gelu", "silu")) {
+            Path file = changed("modern-bert", writer -> writer.metadata("modern-bert." + key, text(name)));
+            try (EmbeddingModel model = EmbeddingModel.load(file, OPTIONS)) {
+                assertThat(Arrays.equals(model.embed("the cup"), plain)).isEqualTo(name.equals("gelu"));
+            }
+        }
+        for (String model : List.of("modern-bert", "bert-cls")) {
+            String name = model.equals("bert-cls") ? "silu" : "tanh";
+            Path file = changed(model, writer -> writer.metadata(model.replace("-cls", "") + "." + key, text(name)));
+            assertThatThrownBy(() -> EmbeddingModel.load(file, OPTIONS))
+                    .isInstanceOf(UnsupportedModelException.class)
+                    .hasMessageContaining('"' + name + '"');
+        }
+    }
+
+    private static MetadataValue text(String value) {
+        return MetadataValue.of(MetadataType.STRING, value);
+    }
+
+    @Test
+    void aBiasThatTheNormOfEmbeddingsHasNotIsRefused() throws IOException {
+        Path file = changed(
+                "gemma-embedding", writer -> writer.tensor("token_embd_norm.bias", new long[] {32}, new float[32]));
+        assertThatThrownBy(() -> EmbeddingModel.load(file, OPTIONS))
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("token_embd_norm.bias");
+    }
+
+    @Test
+    void keysOfFewBitsAreRotatedUnlessToldNot() {
+        Path file = Golden.embedding("modern-bert");
+        List<float[]> vectors = new ArrayList<>();
+        for (KvRotation rotation : List.of(KvRotation.AUTO, KvRotation.ON, KvRotation.OFF)) {
+            EmbeddingOptions options = OPTIONS.withKvType(KvType.INT4).withKvRotation(rotation);
+            try (EmbeddingModel model = EmbeddingModel.load(file, options)) {
+                vectors.add(model.embed("the cup"));
+            }
+        }
+        assertThat(vectors.get(0)).isEqualTo(vectors.get(1)).isNotEqualTo(vectors.get(2));
+    }
+
     /** A classifier in the file of an embedding model, as encoders are trained with one, is left aside. */
     @Test
     void aClassifierChangesNoEmbedding() throws IOException {
@@ -188,15 +282,14 @@ class EmbeddingModelTest {
     @Test
     void aTemplateOfTheFileJoinsQueryAndDocument() throws IOException {
         String template = "q: {query}\nd: {document} end";
-        Path file = changed(
-                "qwen3-reranker",
-                writer -> writer.metadata(
-                        "tokenizer.chat_template.rerank", MetadataValue.of(MetadataType.STRING, template)));
+        Path file =
+                changed("qwen3-reranker", writer -> writer.metadata("tokenizer.chat_template.rerank", text(template)));
         try (Reranker reranker = Reranker.load(file, OPTIONS);
                 Reranker plain = Reranker.load(Golden.embedding("qwen3-reranker"), OPTIONS);
                 EmbeddingModel tokens = load("qwen3-embedding")) {
             int[] whole = tokens.tokenizer().encode("q: {document}\nd: there end", false);
-            assertThat(reranker.score("{document}", List.of("there"))).isEqualTo(plain.scoreTokens(List.of(whole)));
+            assertThat(reranker.score("{document}", List.of("there")))
+                    .isEqualTo(plain.scoreTokens(List.of(new Tokenizer.Pair(whole))));
         }
         String text = "there ".repeat(40);
         try (Reranker cut = Reranker.load(file, OPTIONS.withTruncates(true));
@@ -206,7 +299,7 @@ class EmbeddingModelTest {
             boolean found = false;
             for (int length = 0; length < text.length(); length++) { // the end of the template is still there
                 int[] ids = tokens.tokenizer().encode("q: tea\nd: " + text.substring(0, length) + " end", false);
-                found |= ids.length <= 64 && plain.scoreTokens(List.of(ids))[0] == score;
+                found |= ids.length <= 64 && plain.scoreTokens(List.of(new Tokenizer.Pair(ids)))[0] == score;
             }
             assertThat(found).isTrue();
         }

@@ -82,6 +82,7 @@ final class EmbedCommand implements Callable<Integer> {
                 .withDevice(options.device())
                 .withMaximumTokens(options.contextLength())
                 .withKvType(options.kvType())
+                .withKvRotation(options.kvRotation())
                 .withPooling(pooling)
                 .withNormalized(!notNormalized)
                 .withTruncates(truncate);

@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.DeltaShape;
+import dev.demitasse.device.Gate;
 import dev.demitasse.device.ScanShape;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.UnsupportedModelException;
@@ -61,6 +62,7 @@ final class ConfigReader {
                 traits.dividedLogits ? 1 / logitScale : logitScale,
                 causal,
                 pooling(),
+                gate(),
                 routing(),
                 keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount),
                 layers,
@@ -77,6 +79,23 @@ final class ConfigReader {
             }
         }
         throw keys.bad("pooling_type", "is " + id + "; 0 to 4 are known");
+    }
+
+    /** What the file says of the feed-forward layers' activation, which is the architecture's but for ModernBERTs. */
+    private Gate gate() {
+        String name = keys.metadata().string(keys.key("hidden_activation"), null);
+        boolean silu = "silu".equals(name) || "swiglu".equals(name);
+        boolean gelu = name != null && (name.startsWith("gelu") || name.equals("geglu"));
+        boolean fits = name == null
+                || gelu && (traits.gate == Gate.GELU || traits.gate == Gate.NORMAL_CDF)
+                || silu && (traits.gate == Gate.SILU || traits.gate == Gate.CLAMPED_SWISH);
+        if (!fits && !(silu && traits.encoder && !traits.ungated)) {
+            throw new UnsupportedModelException("The activation of feed-forward layers is \"" + name
+                    + "\"; such models of the architecture \""
+                    + keys.architecture().key()
+                    + "\" are not supported.");
+        }
+        return fits ? traits.gate : Gate.SILU;
     }
 
     private @Nullable Recurrent recurrent(int layers, int hidden) {

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param logitScale multiplies logits, before their soft cap
  * @param causal whether a position sees none behind it; else texts are taken whole
  * @param pooling what of a text's rows is its embedding
+ * @param gate the activation function of the feed-forward layers
  * @param routing of layers with experts; null where there are none
  * @param layerInput numbers that each layer gets of each token beside the residual stream; 0 where there are none
  * @param layers the transformer blocks
@@ -54,6 +55,7 @@ public record ModelConfig(
         float logitScale,
         boolean causal,
         Pooling pooling,
+        Gate gate,
         @Nullable Routing routing,
         int layerInput,
         List<Layer> layers,
@@ -106,11 +108,6 @@ public record ModelConfig(
     /** The pairs of elements that rotary position embedding rotates. */
     public Rope ropeKind() {
         return architecture.traits().rope;
-    }
-
-    /** The activation function of the feed-forward layers. */
-    public Gate gate() {
-        return architecture.traits().gate;
     }
 
     /** Whether it makes something of whole texts, and generates none. */

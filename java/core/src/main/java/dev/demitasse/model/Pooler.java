@@ -12,6 +12,8 @@ import java.util.List;
 
 /** Makes embeddings or scores of texts from what became of their rows. */
 public final class Pooler implements AutoCloseable {
+    private static final int READ_ELEMENTS = 1 << 18; // at once
+
     private final Device device;
     private final ModelConfig config;
     private final Weights weights;
@@ -19,7 +21,7 @@ public final class Pooler implements AutoCloseable {
     private final Pooling pooling;
     private final DeviceBuffers buffers;
     private final List<Buffer> stages = new ArrayList<>(); // texts × columns: pooled, and after each matrix of the head
-    private float[] rows = new float[0]; // of a batch, where they are read
+    private final float[] rows; // some of a text, where they are read
 
     /**
      * Room for so many texts.
@@ -34,6 +36,7 @@ public final class Pooler implements AutoCloseable {
         this.head = weights.head(pooling);
         this.pooling = pooling;
         buffers = new DeviceBuffers(device);
+        rows = new float[pooling == Pooling.MEAN ? Math.max(1, READ_ELEMENTS / config.hidden()) * config.hidden() : 0];
         if (pooling == Pooling.RANK) {
             weights.requireClassifier(config);
         }
@@ -102,27 +105,31 @@ public final class Pooler implements AutoCloseable {
         }
     }
 
-    /** On the host: of short texts, reading their rows is little beside computing them. */
+    /** On the host, some rows at a time: of short texts, reading their rows is little beside computing them. */
     private void means(Buffer x, int[] starts) {
         int hidden = config.hidden();
-        int count = starts[starts.length - 1];
-        normalize(x, count);
-        rows = rows.length < count * hidden ? new float[count * hidden] : rows;
-        x.read(0, MemorySegment.ofArray(rows).asSlice(0, (long) count * hidden * Float.BYTES));
-        float[] means = new float[(starts.length - 1) * hidden];
+        normalize(x, starts[starts.length - 1]);
         double[] sums = new double[hidden];
+        float[] mean = new float[hidden];
         for (int text = 0; text + 1 < starts.length; text++) {
             Arrays.fill(sums, 0);
-            for (int row = starts[text]; row < starts[text + 1]; row++) {
-                for (int c = 0; c < hidden; c++) {
-                    sums[c] += rows[row * hidden + c];
+            int end = starts[text + 1];
+            for (int first = starts[text]; first < end; first += rows.length / hidden) {
+                int count = Math.min(end - first, rows.length / hidden);
+                x.read(
+                        (long) first * hidden * Float.BYTES,
+                        MemorySegment.ofArray(rows).asSlice(0, (long) count * hidden * Float.BYTES));
+                for (int i = 0; i < count * hidden; i += hidden) {
+                    for (int c = 0; c < hidden; c++) {
+                        sums[c] += rows[i + c];
+                    }
                 }
             }
             for (int c = 0; c < hidden; c++) {
-                means[text * hidden + c] = (float) (sums[c] / (starts[text + 1] - starts[text]));
+                mean[c] = (float) (sums[c] / (end - starts[text]));
             }
+            stages.getFirst().write((long) text * hidden * Float.BYTES, MemorySegment.ofArray(mean));
         }
-        stages.getFirst().write(0, MemorySegment.ofArray(means));
     }
 
     private static void softmax(float[] x) {

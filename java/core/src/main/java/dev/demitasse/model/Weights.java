@@ -142,7 +142,8 @@ public final class Weights implements AutoCloseable {
     }
 
     private Additions additions(ModelConfig config) {
-        if (!config.architecture().traits().encoder) {
+        Traits traits = config.architecture().traits();
+        if (!traits.encoder) {
             return new Additions(null, null, null);
         }
         boolean places = tensors.has("position_embd.weight");
@@ -153,7 +154,7 @@ public final class Weights implements AutoCloseable {
         return new Additions(
                 places ? tensors.matrix("position_embd.weight", config.contextLength(), config.hidden()) : null,
                 tensors.has(types) ? tensors.matrix(types, tensors.rowsOfEach(types, 1), config.hidden()) : null,
-                tensors.norm("token_embd_norm", config.hidden(), true));
+                tensors.norm("token_embd_norm", config.hidden(), traits.layerNorm));
     }
 
     /** Matrices in order, each of which gets what the one before returns. */
@@ -163,6 +164,11 @@ public final class Weights implements AutoCloseable {
         for (String name : names) {
             if (tensors.has(name + ".weight")) {
                 int rows = tensors.rowsOfEach(name + ".weight", 1);
+                if (rows > ArchitectureKeys.MAXIMUM_WIDTH) {
+                    throw new ModelFormatException(
+                            "Tensor \"" + name + ".weight\" has " + rows + " rows; embeddings and"
+                                    + " scores have at most " + ArchitectureKeys.MAXIMUM_WIDTH + " numbers.");
+                }
                 LinearWeight matrix = tensors.matrix(name + ".weight", rows, width);
                 head.add(new Dense(matrix, tensors.optional(name + ".bias", rows), name.equals("cls")));
                 width = rows;

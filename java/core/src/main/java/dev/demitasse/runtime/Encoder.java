@@ -46,8 +46,16 @@ public final class Encoder implements AutoCloseable {
      *
      * @param batchRows tokens of a batch, and of a text, at most
      * @param kvType how keys and values of a batch are stored
+     * @param rotated whether they are stored rotated
      */
-    public Encoder(ModelConfig config, Weights weights, Device device, Pooling pooling, int batchRows, KvType kvType) {
+    public Encoder(
+            ModelConfig config,
+            Weights weights,
+            Device device,
+            Pooling pooling,
+            int batchRows,
+            KvType kvType,
+            boolean rotated) {
         if ((long) batchRows * config.hidden() > Integer.MAX_VALUE) {
             throw new UsageException("A batch of " + batchRows + " tokens of " + config.hidden()
                     + " numbers each is too large; take fewer tokens a batch.");
@@ -62,7 +70,7 @@ public final class Encoder implements AutoCloseable {
                         new KvShape(cache.layers(), cache.kvHeads(), cache.headDim(), pages, kvType)));
             }
             made = new Transformer(
-                    config, weights, device, new Transformer.Room(batchRows, batchRows, pages, false, false));
+                    config, weights, device, new Transformer.Room(batchRows, batchRows, pages, rotated, false));
             pooler = new Pooler(device, config, weights, pooling, texts);
         } catch (RuntimeException | Error e) {
             stores.forEach(KvStore::close);

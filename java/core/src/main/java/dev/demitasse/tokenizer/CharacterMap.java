@@ -15,8 +15,11 @@ import org.jspecify.annotations.Nullable;
  * follows (bit 8) and its byte (bits 0 to 7, and bit 31, which is 0); a value has bits 0 to 30.
  */
 final class CharacterMap {
-    /** Bytes of a sequence, and of a replacement, at most; real ones are tens of bytes long. */
-    private static final int LONGEST = 1024;
+    /**
+     * Bytes of a sequence, and of a replacement, at most. The longest replacement of NFKC has 33 (U+FDFA, 18
+     * characters); much longer ones would make a short text fill the memory.
+     */
+    private static final int LONGEST = 64;
 
     private final int[] units;
     private final byte[] replacements;
@@ -44,6 +47,13 @@ final class CharacterMap {
         byte[] replacements = Arrays.copyOfRange(bytes, 4 + (int) size, bytes.length);
         if (replacements.length > 0 && replacements[replacements.length - 1] != 0) {
             throw metadata.bad(key, "ends within a replacement");
+        }
+        for (int i = 0, begin = 0; i < replacements.length; i++) {
+            if (replacements[i] == 0) {
+                begin = i + 1;
+            } else if (i - begin >= LONGEST) {
+                throw metadata.bad(key, "has a replacement of more than " + LONGEST + " bytes");
+            }
         }
         return new CharacterMap(units, replacements);
     }
@@ -105,7 +115,7 @@ final class CharacterMap {
                 int from = node >= 0 && node < units.length ? units[node] & 0x7FFFFFFF : replacements.length;
                 if (from < replacements.length) {
                     int to = from;
-                    while (replacements[to] != 0 && to - from < LONGEST) {
+                    while (replacements[to] != 0) {
                         to++;
                     }
                     longest = new Match(i + 1 - at, from, to);

@@ -8,9 +8,12 @@ import java.util.stream.IntStream;
 
 /**
  * The tokens of a vocabulary by their UTF-8 bytes, in order: those that begin with the bytes read so far are neighbors,
- * and a step narrows them down. A walk ends where no token goes on, however long the longest one is.
+ * and a step narrows them down. A walk ends where no token goes on. Tokens of more than {@link #LONGEST} bytes are
+ * left out: a text that goes on as one does would be walked from each of its bytes, each time to its end.
  */
 final class SortedTokens {
+    private static final int LONGEST = 1024;
+
     private final byte[][] tokens;
     private final int[] ids;
 
@@ -20,7 +23,7 @@ final class SortedTokens {
         Entry[] entries = IntStream.range(0, vocabulary.size())
                 .filter(wanted)
                 .mapToObj(id -> new Entry(vocabulary.token(id).getBytes(StandardCharsets.UTF_8), id))
-                .filter(entry -> entry.bytes.length > 0)
+                .filter(entry -> entry.bytes.length > 0 && entry.bytes.length <= LONGEST)
                 .sorted(Comparator.comparing(Entry::bytes, Arrays::compareUnsigned)
                         .thenComparingInt(Entry::id))
                 .toArray(Entry[]::new);

@@ -126,7 +126,12 @@ public abstract class Tokenizer {
      *
      * @param types of each token, which of the two it belongs to: 0 or 1
      */
-    public record Pair(int[] ids, int[] types) {}
+    public record Pair(int[] ids, int[] types) {
+        /** Tokens of the first kind alone. */
+        public Pair(int[] ids) {
+            this(ids, new int[ids.length]);
+        }
+    }
 
     /** Two texts, one after the other, each ended, with what separates them. Control tokens are not parsed in them. */
     public final Pair encodePair(String first, String second) {

@@ -17,6 +17,7 @@ import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -134,7 +135,8 @@ public abstract class ModelContractTest {
     private static float[][] embeddings(String name, EmbeddingOptions options, List<int[]> texts) {
         if (scores(name)) {
             try (Reranker model = Reranker.load(Golden.embedding(name), options)) {
-                float[] scores = model.scoreTokens(texts);
+                float[] scores = model.scoreTokens(
+                        texts.stream().map(Tokenizer.Pair::new).toList());
                 float[][] rows = new float[scores.length][];
                 for (int i = 0; i < scores.length; i++) {
                     rows[i] = new float[] {scores[i]};
