@@ -1,6 +1,6 @@
 // Computes: every run of n elements of a head becomes H x / sqrt(n) (rotate.cuh); where wanted it also quantizes them.
 // Layout:   x rows x heads x head_dim FP32, in place; integers in tiles (quantize.cuh).
-// Requires: head_dim at most 512; to quantize, heads that are whole groups of 32 elements.
+// Requires: head_dim at most 576; to quantize, heads that are whole groups of 32 elements.
 // Accuracy: FP32, log2(n) sums and a product an element: the bits of kv_append, which does the same where it follows.
 // Launch:   a warp a head, blocks of 8.
 // Moves:    8 bytes an element; log2(n) operations an element.

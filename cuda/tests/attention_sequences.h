@@ -88,7 +88,7 @@ struct AttentionTest {
         segments = std::max<int64_t>(segments, (past + rows + SEGMENT - 1) / SEGMENT);
     }
 
-    int width() const { return decode_heads(type.bits, query_heads); }
+    int width() const { return decode_heads(type.bits, query_heads, dim); }
 
     // The first position of each sequence gets nearly all the weight, and values of zero.
     void make_sink() {
@@ -200,7 +200,10 @@ struct AttentionTest {
         for (int h = 0; h < heads; h++) {
             std::vector<double> sum(at(dim));
             double weights = 0;
-            for (int t = window == 0 ? 0 : std::max(0, position - window + 1); t <= last; t++) {
+            for (int t = window < 0    ? position / -window * -window
+                         : window == 0 ? 0
+                                       : std::max(0, position - window + 1);
+                 t <= last; t++) {
                 double score = 0;
                 for (int d = 0; d < dim; d++) {
                     score += 0.125 * q[at((row * heads + h) * dim + d)] * stored(k, t, h, d);

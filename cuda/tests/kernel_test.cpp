@@ -408,7 +408,7 @@ void test_rotate(int dim, std::mt19937& random) {
 }
 
 void test_rotate(std::mt19937& random) {
-    for (int dim : {16, 30, 64, 80, 96, 128, 256, 320, 512}) {
+    for (int dim : {16, 30, 64, 80, 96, 128, 256, 320, 512, 576}) {
         test_rotate(dim, random);
     }
 }

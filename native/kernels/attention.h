@@ -267,6 +267,9 @@ inline void finish_state(const AttentionArgs& a, int64_t head, AttentionState st
 
 inline int32_t first_position(const AttentionArgs& a, int64_t row) {
     int64_t position = a.rows->positions[row];
+    if (a.window < 0) {
+        return static_cast<int32_t>(position & a.window);
+    }
     return static_cast<int32_t>(a.window == 0 || position < a.window ? 0 : position - a.window + 1);
 }
 

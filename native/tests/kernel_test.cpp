@@ -218,7 +218,8 @@ struct KvCase : AttentionCase {
     size_t width() const { return static_cast<size_t>(kv_heads * head_dim); }
     double scale() const { return 1 / std::sqrt(static_cast<double>(head_dim)); }
     int32_t first_seen(int32_t position) const {
-        return window == 0 ? 0 : std::max(0, position - static_cast<int32_t>(window) + 1);
+        const auto length = static_cast<int32_t>(window);
+        return length < 0 ? position / -length * -length : length == 0 ? 0 : std::max(0, position - length + 1);
     }
     int32_t last_seen(int32_t position, int32_t end) const {
         return ahead == 0 ? position : std::min(position + static_cast<int32_t>(ahead), end);

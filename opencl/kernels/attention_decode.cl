@@ -1,7 +1,7 @@
 // Computes: the states of softmax(cap(scale q.k)) v of query heads over segments of the positions that they see, one
 //           row at a time. attention_merge makes results of them.
 // Layout:   queries rows x heads x head_dim FP32; pages.h; a state is [maximum, sum, 2 unused][padded elements].
-// Requires: padding of pages is zero (of INT4: its levels); head_dim at most 512.
+// Requires: padding of pages is zero (of INT4: its levels); head_dim at most 576.
 // Accuracy: FP32, in the order of attention.h: a query has the same bits in any batch and chunk.
 // Launch:   (KV heads x their query heads / QUERIES, rows, at most segments) work-groups of 64 items, which share a
 //           row's segments.

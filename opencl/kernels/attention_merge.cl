@@ -1,7 +1,7 @@
 // Computes: results of attention from the states of a row's segments (attention_decode); where wanted it also quantizes
 //           them.
 // Layout:   states as attention_decode leaves them; out rows x heads x head_dim FP32; integers as quantize.h says.
-// Requires: head_dim at most 512; to quantize, heads of at most 256 that are whole groups of 32 elements.
+// Requires: head_dim at most 576; to quantize, heads of at most 256 that are whole groups of 32 elements.
 // Accuracy: FP32; segments are added in their order.
 // Launch:   (heads, rows) work-groups of 64 items.
 // Moves:    a state read a segment, 4 bytes written an element.

@@ -117,11 +117,11 @@ constexpr int FLOAT_ROW_MULTIPLE = 16;  // bytes to which a row of dense weights
 
 // ---- attention (pages.cuh)
 
-constexpr int PAGE = 32;         // positions of a page
-constexpr int SCALE_GROUP = 64;  // elements of a head that share a scale
-constexpr int SEGMENT = 256;     // positions whose attention is computed alone and then merged
-constexpr int STATE_HEADER = 4;  // FP32 numbers of a state before its elements
-constexpr int MOST_HEAD_DIM = 512;
+constexpr int PAGE = 32;               // positions of a page
+constexpr int SCALE_GROUP = 64;        // elements of a head that share a scale
+constexpr int SEGMENT = 256;           // positions whose attention is computed alone and then merged
+constexpr int STATE_HEADER = 4;        // FP32 numbers of a state before its elements
+constexpr int MOST_HEAD_DIM = 576;     // latent attention: 512 and 64
 constexpr int MOST_PREFILL_DIM = 256;  // of longer heads attention_decode takes all rows
 constexpr int DIM_MULTIPLE = 16;       // elements to which those of a head are padded
 constexpr DEVICE int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_MULTIPLE; }
@@ -131,15 +131,18 @@ constexpr int APPEND_THREADS = 64;  // kv_append
 constexpr int ROTATE_HEADS = 8;     // rotate: of a block, a warp each
 constexpr int ROTATE_THREADS = 32 * ROTATE_HEADS;
 // attention_decode: query heads of a block, of which a KV head has `query_heads`.
-constexpr DEVICE int decode_heads(int bits, int query_heads) { return bits < 32 ? 8 : query_heads == 1 ? 1 : 4; }
+// FP32 states of four heads beyond 512 elements do not fit shared memory.
+constexpr DEVICE int decode_heads(int bits, int query_heads, int dim) {
+    return bits < 32 ? 8 : query_heads == 1 || dim > 512 ? 1 : 4;
+}
 constexpr DEVICE int decode_threads(int bits) { return bits < 32 ? 256 : 128; }
 // The kernel's elements of a head, at most.
 constexpr DEVICE int decode_dim(int bits, int dim) {
-    return bits < 32 && dim <= 128 ? 128 : dim <= 256 ? 256 : MOST_HEAD_DIM;
+    return bits < 32 && dim <= 128 ? 128 : dim <= 256 ? 256 : dim <= 512 ? 512 : MOST_HEAD_DIM;
 }
 // Query heads of a KV head that more blocks than one take.
-constexpr DEVICE int decode_passes(int bits, int query_heads) {
-    return (query_heads + decode_heads(bits, query_heads) - 1) / decode_heads(bits, query_heads);
+constexpr DEVICE int decode_passes(int bits, int query_heads, int dim) {
+    return (query_heads + decode_heads(bits, query_heads, dim) - 1) / decode_heads(bits, query_heads, dim);
 }
 
 constexpr int PREFILL_ROWS = 64;  // attention_prefill: of a block

@@ -46,7 +46,7 @@ struct AttentionArgs {
     int64_t heads;
     Real scale;
     Real soft_cap;
-    int64_t window;
+    int64_t window;  // positions up to its own that a query sees; 0: all; -n: those of its run of n, a power of two
     int64_t ahead;
     const float* sinks;  // [head]: a score that has no value, or null
     BatchRows rows;
@@ -58,6 +58,9 @@ struct AttentionArgs {
 
     // The first position that a query sees.
     DEVICE int first_seen(int position) const {
+        if (window < 0) {
+            return position & static_cast<int>(window);
+        }
         return window == 0 || position < window ? 0 : position - static_cast<int>(window) + 1;
     }
     // The last position that the query of a row sees.

@@ -229,7 +229,7 @@ struct AttentionArgs {
     int64_t heads;
     alignas(8) float scale;
     alignas(8) float soft_cap;
-    int64_t window;
+    int64_t window;  // positions up to its own that a query sees; 0: all; -n: those of its run of n, a power of two
     int64_t ahead;
     const float* sinks;  // a score a head that has no value, or null
     const BatchRows* rows;

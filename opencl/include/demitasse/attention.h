@@ -3,7 +3,7 @@
 //
 //   KV_TYPE   of the pages
 //   QUERIES   1, 4, 8 or 16: heads of a row, or rows of a head
-//   ELEMENTS  of a head, of an item: 1, 2, 4 or 8
+//   ELEMENTS  of a head, of an item: 1, 2, 4, 8 or 9
 //
 // Positions are taken in segments of 256, and those in blocks of 64: an item is a position for the scores, so that no
 // sum crosses items, and then has elements of the values; both read side by side. A block changes the largest score,

@@ -39,14 +39,14 @@ enum { PAGE = 32 };         // positions of a page
 enum { SCALE_GROUP = 64 };  // elements of a head that share a scale
 enum { SEGMENT = 256 };     // positions whose attention is computed alone and then merged
 enum { STATE_HEADER = 4 };  // FP32 numbers of a state before its elements
-enum { MOST_HEAD_DIM = 512 };
+enum { MOST_HEAD_DIM = 576 };  // latent attention: 512 and 64
 enum { DIM_MULTIPLE = 16 };  // elements to which those of a head are padded
 int padded_dim(int dim) { return (dim + DIM_MULTIPLE - 1) / DIM_MULTIPLE * DIM_MULTIPLE; }
 
 enum { ROTATE_ITEMS = 64 };
 enum { APPEND_ITEMS = SCALE_GROUP };
 enum { ATTENTION_ITEMS = 64 };  // positions that are looked at together; then items have elements
-int item_elements(int dim) { return dim <= 64 ? 1 : dim <= 128 ? 2 : dim <= 256 ? 4 : 8; }
+int item_elements(int dim) { return dim <= 64 ? 1 : dim <= 128 ? 2 : dim <= 256 ? 4 : dim <= 512 ? 8 : 9; }
 int decode_queries(int query_heads) { return query_heads == 1 ? 1 : query_heads <= 4 ? 4 : 8; }  // of a work-group
 int decode_passes(int query_heads) {
     return (query_heads + decode_queries(query_heads) - 1) / decode_queries(query_heads);

@@ -51,7 +51,7 @@ typedef struct AttentionArgs {
     long heads;
     Real scale;
     Real soft_cap;
-    long window;
+    long window;  // positions up to its own that a query sees; 0: all; -n: those of its run of n, a power of two
     long ahead;
     long sinks;  // [head]: a score that has no value, or -1
     BatchRows rows;
@@ -70,6 +70,9 @@ float sink_weight(AttentionArgs a, global const uchar* sinks, long head, float l
 
 // The first position that a query sees.
 int first_seen(AttentionArgs a, int position) {
+    if (a.window < 0) {
+        return position & (int)a.window;
+    }
     return a.window == 0 || position < a.window ? 0 : position - (int)a.window + 1;
 }
 

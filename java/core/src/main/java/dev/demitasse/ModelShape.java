@@ -57,22 +57,22 @@ public record ModelShape(
      */
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
-        if (config.isEncoder()) {
-            throw new UnsupportedModelException("The model is an encoder: for such models speed is not predicted, no"
-                    + " importance matrix is collected, and channels are not scaled yet.");
-        }
-        if (config.isMixture()) {
-            throw new UnsupportedModelException("The model is a mixture of experts: for such models speed is not"
-                    + " predicted, no importance matrix is collected, and channels are not scaled yet.");
-        }
-        if (config.recurrent() != null) {
-            throw new UnsupportedModelException("The model has layers with a state: for such models speed is not"
-                    + " predicted, no importance matrix is collected, and channels are not scaled yet.");
-        }
-        if (config.sharesInputs()) {
-            throw new UnsupportedModelException("In the model's blocks what is normalized goes to attention and the"
-                    + " feed-forward layer, or values are normalized: for such models speed is not predicted, no"
-                    + " importance matrix is collected, and channels are not scaled yet.");
+        String unknown = config.isEncoder()
+                ? "The model is an encoder"
+                : config.isMixture()
+                        ? "The model is a mixture of experts"
+                        : config.recurrent() != null
+                                ? "The model has layers with a state"
+                                : config.latent() != null
+                                        ? "The model has latent attention"
+                                        : config.sharesInputs()
+                                                ? "In the model's blocks what is normalized goes to attention and the"
+                                                        + " feed-forward layer, or values are normalized"
+                                                : null;
+        if (unknown != null) {
+            throw new UnsupportedModelException(
+                    unknown + ": for such models speed is not predicted, no importance matrix"
+                            + " is collected, and channels are not scaled yet.");
         }
         boolean alike = config.caches().size() == 1
                 && config.layers().stream()

@@ -340,7 +340,9 @@ class StrangeModelTest {
         assertRefused("glm4moe", "glm4moe.expert_gating_func", number(7), ModelFormatException.class);
         assertRefused("glm4moe", "glm4moe.nextn_predict_layers", number(3), ModelFormatException.class);
         assertRefused(
-                "qwen3moe", "qwen3moe.expert_group_count", number(2), UnsupportedModelException.class, "2 groups");
+                "qwen3moe", "qwen3moe.expert_group_count", number(2), ModelFormatException.class, "group_used_count");
+        assertRefused("llama4", "llama4.expert_count", number(5), ModelFormatException.class, "ffn_gate_inp");
+        assertRefused("llama4", "llama4.attention.head_count_kv", number(3), ModelFormatException.class);
     }
 
     @Test

@@ -11,7 +11,8 @@ import dev.demitasse.kv.KvShape;
  * @param headDim elements of a head
  * @param scale multiplies query · key
  * @param softCap c in c tanh(score / c), or 0 for none
- * @param window positions up to its own that a query sees, itself included; 0 for all
+ * @param window positions up to its own that a query sees, itself included; 0 for all; -n for those of its run of n:
+ *     positions from 0, n, 2 n and so on (attention in chunks); n is a power of two
  * @param ahead positions after its own that a query sees too, as far as the batch has rows of its sequence; 0 for none
  *     (causal attention)
  */
@@ -26,6 +27,9 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
 
     /** The first position that the query at {@code position} sees. */
     public int firstSeen(int position) {
+        if (window < 0) {
+            return position & window;
+        }
         return window == 0 ? 0 : Math.max(0, position - window + 1);
     }
 
@@ -48,7 +52,7 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
                 && kvHeads == shape.kvHeads()
                 && heads >= 1
                 && heads % kvHeads == 0
-                && window >= 0
+                && (window >= 0 || ahead == 0 && Integer.bitCount(-window) == 1)
                 && ahead >= 0
                 && ahead <= MOST_AHEAD;
         if (!valid) {

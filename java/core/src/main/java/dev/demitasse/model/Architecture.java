@@ -95,6 +95,19 @@ public enum Architecture {
     GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts().expertScore(Routing.Score.SIGMOID)),
     /** ERNIE 4.5, mixtures of experts. */
     ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
+    /** DeepSeek 2, 3 and R1, GLM 4.7 Flash, Kimi K2: mixtures of experts with latent attention. */
+    DEEPSEEK2("deepseek2", new Traits(Rope.INTERLEAVED).latent().plainExperts()),
+    /** Llama 4, text alone; its model of 128 experts has no norms of heads. */
+    LLAMA4(
+            "llama4",
+            new Traits(Rope.INTERLEAVED)
+                    .windowed(4)
+                    .chunks(8192, 0.1f)
+                    .ropeInWindowsOnly()
+                    .normalizedHeads(128)
+                    .plainExperts()
+                    .expertScore(Routing.Score.SIGMOID)
+                    .weighedInputs()),
     /** Seed-OSS. */
     SEED_OSS("seed_oss", new Traits(Rope.NEOX)),
     /** BERT and kin: MiniLM, BGE, E5, GTE, Snowflake Arctic; XLM-RoBERTa. Encoders. */

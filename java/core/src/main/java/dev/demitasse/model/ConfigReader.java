@@ -32,6 +32,10 @@ final class ConfigReader {
         int hidden = keys.bounded("embedding_length", 1, ArchitectureKeys.MAXIMUM_WIDTH);
         int heads = keys.bounded("attention.head_count", 1, ArchitectureKeys.MAXIMUM_WIDTH);
         int trained = keys.bounded("context_length", 1, Integer.MAX_VALUE);
+        if (traits.latent && !keys.has("attention.key_length_mla")) {
+            throw new UnsupportedModelException("The file has the keys and values of latent attention in one matrix"
+                    + " (attn_kv_b), as files before May 2025; convert the model anew.");
+        }
         boolean causal = keys.metadata().bool(keys.key("attention.causal"), !traits.encoder);
         LayerReader reader = new LayerReader(keys, layerCount, blocks, hidden, heads, causal, keeps && causal);
         List<Layer> layers = reader.read(ropes(reader.headDims, trained, factors, Math.min(context, trained)));
@@ -45,7 +49,10 @@ final class ConfigReader {
                     + " elements, those of others " + reader.headDims[0] + "; such models of the architecture \""
                     + keys.architecture().key() + "\" are not supported.");
         }
-        double scaledDim = layerCount == traits.hiddenScaledLayers ? (double) hidden / heads : reader.headDims[0];
+        Latent latent = traits.latent ? latent(reader) : null;
+        double scaledDim = latent != null
+                ? latent.keyDim() + latent.ropeDim()
+                : layerCount == traits.hiddenScaledLayers ? (double) hidden / heads : reader.headDims[0];
         return new ModelConfig(
                 keys.architecture(),
                 vocabulary,
@@ -55,7 +62,8 @@ final class ConfigReader {
                 reader.caches,
                 epsilon,
                 epsilon / (residualScale * residualScale),
-                keys.factor("attention.scale", traits.unscaledAttention ? 1 : (float) (1 / Math.sqrt(scaledDim))),
+                keys.factor(
+                        "attention.scale", traits.unscaledAttention ? 1 : (float) (yarnScale() / Math.sqrt(scaledDim))),
                 keys.number("attn_logit_softcapping", 0),
                 keys.number("final_logit_softcapping", 0),
                 embeddingScale / residualScale,
@@ -68,7 +76,50 @@ final class ConfigReader {
                 layers,
                 skipped,
                 reader.ropes,
-                recurrent(reader.recurrentLayers(), hidden));
+                recurrent(reader.recurrentLayers(), hidden),
+                latent);
+    }
+
+    private Latent latent(LayerReader reader) {
+        int headDim = reader.headDims[0];
+        int rank = keys.bounded("attention.kv_lora_rank", 1, headDim - 1);
+        int ropeDim = headDim - rank;
+        if (keys.integer("rope.dimension_count", 0) != ropeDim
+                || keys.integer("attention.value_length", rank) != rank) {
+            throw keys.bad(
+                    "attention.key_length",
+                    "is " + headDim
+                            + ", which is not rope.dimension_count more than kv_lora_rank and the value length");
+        }
+        if (reader.caches.stream().anyMatch(cache -> cache.kvHeads() != 1)) {
+            throw keys.bad("attention.head_count_kv", "is not 1, as latent attention has it");
+        }
+        int keyLength = keys.bounded("attention.key_length_mla", ropeDim + 1, ArchitectureKeys.MAXIMUM_WIDTH);
+        return new Latent(
+                keys.optional("attention.q_lora_rank", 0, ArchitectureKeys.MAXIMUM_WIDTH),
+                rank,
+                keyLength - ropeDim,
+                ropeDim,
+                keys.bounded("attention.value_length_mla", 1, ArchitectureKeys.MAXIMUM_WIDTH));
+    }
+
+    /**
+     * What multiplies the scale of attention where models with latent attention were stretched by YaRN: for it their
+     * heads keep their length.
+     */
+    private double yarnScale() {
+        if (!stretchesScale()) {
+            return 1;
+        }
+        double factor = keys.positive("rope.scaling.factor", 1);
+        double root = 1 + keys.number("rope.scaling.yarn_log_multiplier", 0) * Math.log(factor);
+        return root * root;
+    }
+
+    private boolean stretchesScale() {
+        return traits.latent
+                && "yarn".equals(keys.metadata().string(keys.key("rope.scaling.type"), null))
+                && keys.number("rope.scaling.yarn_log_multiplier", 0) != 0;
     }
 
     private Pooling pooling() {
@@ -151,11 +202,11 @@ final class ConfigReader {
             throw new UnsupportedModelException("The model's experts work on rows of another width (moe_latent_size),"
                     + " between two projections; such models are not supported yet.");
         }
-        int groups = keys.integer("expert_group_count", 0);
-        if (groups > 1) {
-            throw new UnsupportedModelException(
-                    "The model's experts form " + groups + " groups; such models are not supported yet.");
+        int groups = Math.max(1, keys.optional("expert_group_count", 0, experts));
+        if (experts % groups != 0) {
+            throw keys.bad("expert_group_count", "is " + groups + ", which does not divide " + experts + " experts");
         }
+        int usedGroups = groups == 1 ? 1 : keys.bounded("expert_group_used_count", 1, groups);
         int id = keys.integer("expert_gating_func", 0);
         Routing.Score score = traits.expertScore;
         for (Routing.Score each : Routing.Score.values()) {
@@ -166,10 +217,13 @@ final class ConfigReader {
         }
         return new Routing(
                 experts,
-                keys.bounded("expert_used_count", 1, Math.min(experts, MAXIMUM_USED_EXPERTS)),
+                keys.bounded("expert_used_count", 1, Math.min(experts / groups * usedGroups, MAXIMUM_USED_EXPERTS)),
                 score,
                 keys.metadata().bool(keys.key("expert_weights_norm"), traits.normalizedExperts),
-                keys.factor("expert_weights_scale", 1));
+                keys.factor("expert_weights_scale", 1),
+                traits.weighedInputs,
+                groups,
+                usedGroups);
     }
 
     /** Its square is to divide an epsilon. */
@@ -197,6 +251,13 @@ final class ConfigReader {
         String prefix = keys.key("");
         RopeFrequencies rope =
                 RopeFrequencies.read(keys.metadata(), prefix, dimensions, base, trained, factors, context);
+        if (stretchesScale()) {
+            rope = rope.withMagnitude(keys.factor("rope.scaling.attn_factor", 1));
+        }
+        if (traits.normalizedHeads && rope.magnitude() != 1) {
+            throw new UnsupportedModelException("RoPE changes the length of heads, which are normalized behind it; such"
+                    + " models of the architecture \"" + keys.architecture().key() + "\" are not supported.");
+        }
         if (traits.plainWindows) {
             return new RopeFrequencies[] {rope, RopeFrequencies.plain(windowDimensions, windowBase)};
         }

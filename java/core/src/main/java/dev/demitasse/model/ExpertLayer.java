@@ -75,9 +75,6 @@ final class ExpertLayer {
         for (int row = 0; row < count; row++) {
             routing.choose(scores, row * routing.experts(), layer.bias(), ids, weights, row * used);
         }
-        for (int place = 0; place < places && layer.scales().length > 0; place++) {
-            weights[place] *= layer.scales()[ids[place]];
-        }
         int[] starts = starts(places, routing.experts());
         int[] next = Arrays.copyOf(starts, routing.experts());
         int[] rows = new int[places]; // by expert, those of one in their order
@@ -87,6 +84,12 @@ final class ExpertLayer {
             rows[at[place]] = place / used;
         }
         device.gatherRows(x, hidden, rows, inputs);
+        if (routing.weighsInputs()) {
+            weighInputs(at, places);
+        }
+        for (int place = 0; place < places && layer.scales().length > 0; place++) {
+            weights[place] *= layer.scales()[ids[place]];
+        }
         FeedForward.ExpertMatrices gates = layer.gates();
         if (gates == null) {
             device.groupedLinear(inputs, starts, layer.ups().to(up));
@@ -102,6 +105,22 @@ final class ExpertLayer {
             add(at[place], weights[place], place / used);
         }
         out.write(0, MemorySegment.ofArray(sums).asSlice(0, (long) count * hidden * Float.BYTES));
+    }
+
+    /**
+     * Multiplies what experts are given by their weights, which are 1 then.
+     *
+     * @param at where a row's choice stands among the inputs
+     */
+    private void weighInputs(int[] at, int places) {
+        results = read(inputs, places * hidden, results);
+        for (int place = 0; place < places; place++) {
+            for (int c = 0; c < hidden; c++) {
+                results[at[place] * hidden + c] *= weights[place];
+            }
+            weights[place] = 1;
+        }
+        inputs.write(0, MemorySegment.ofArray(results).asSlice(0, (long) places * hidden * Float.BYTES));
     }
 
     /** Where each expert's rows begin, and where the last one's end. */

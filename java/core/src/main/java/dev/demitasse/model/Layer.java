@@ -7,10 +7,11 @@ package dev.demitasse.model;
  * @param cache which of {@link ModelConfig#caches} has its keys and values; 0 for layers with a state
  * @param store which layer of that cache; for layers with a state, which of the states
  * @param appends whether it puts keys and values there; else they are those of an earlier layer
- * @param window positions up to its own that its attention sees, 0 for all
+ * @param window positions up to its own that its attention sees, 0 for all; -n for those of its run of n
  * @param ahead positions after its own that it sees, as far as its text goes; 0 for causal attention
  * @param queryRope which of {@link ModelConfig#ropes} rotates its queries, or {@link #NO_ROPE}
  * @param keyRope which of them rotates its keys, or {@link #NO_ROPE}
+ * @param normalizedHeads whether heads of queries and keys are normalized without weights
  * @param feedForward inner width of its feed-forward layer, where that has no experts; 0 where there is none
  */
 public record Layer(
@@ -22,6 +23,7 @@ public record Layer(
         int ahead,
         int queryRope,
         int keyRope,
+        boolean normalizedHeads,
         int feedForward) {
     /** Queries or keys that are not rotated. */
     public static final int NO_ROPE = -1;

@@ -63,7 +63,7 @@ final class LayerReader {
         if (headDim < 2 || headDim % 2 != 0 || headDim > MAXIMUM_HEAD_DIM) {
             throw keys.bad(keyLength, "is " + headDim + "; even lengths to " + MAXIMUM_HEAD_DIM + " are possible");
         }
-        if (keys.integer(valueLength, headDim) != headDim) {
+        if (!traits.latent && keys.integer(valueLength, headDim) != headDim) {
             throw keys.bad(valueLength, "differs from the key length");
         }
         return headDim;
@@ -118,7 +118,8 @@ final class LayerReader {
      * @param kinds frequencies of layers without and with a window
      */
     List<Layer> read(RopeFrequencies[] kinds) {
-        int window = Math.max(0, keys.integer("attention.sliding_window", 0));
+        int window = Math.max(0, keys.integer("attention.sliding_window", traits.chunk));
+        window = traits.chunk > 0 && window > 0 ? traits.chunk : window;
         int side = window / 2; // of a window that is centered
         boolean[] windowed = windowed(window);
         if (traits.windowRequired
@@ -127,11 +128,17 @@ final class LayerReader {
                     "attention.sliding_window",
                     "is " + window + ", or its pattern is missing; models of this family have windows");
         }
-        float temperature = keys.number("attention.temperature_scale", 0);
+        float temperature = keys.number("attention.temperature_scale", traits.restTemperature);
+        boolean ofRest = traits.restTemperature != 0;
+        RopeFrequencies.Temperature ofQueries = temperature == 0
+                ? RopeFrequencies.Temperature.NONE
+                : new RopeFrequencies.Temperature(
+                        temperature, ofRest ? traits.chunk : temperaturePositions(), ofRest ? 1 : 0);
         RopeFrequencies[] queryKinds = kinds.clone();
-        for (int i = 0; temperature != 0 && i < kinds.length; i++) {
-            queryKinds[i] = kinds[i].withTemperature(temperature, temperaturePositions());
+        for (int i = 0; !ofRest && i < kinds.length; i++) {
+            queryKinds[i] = kinds[i].withTemperature(ofQueries);
         }
+        int rest = ofRest ? index(RopeFrequencies.none(headDims[0]).withTemperature(ofQueries)) : Layer.NO_ROPE;
         int own = count - keys.optional("attention.shared_kv_layers", 0, count - 1);
         int[] cacheOf = new int[count];
         int[] storeOf = new int[count];
@@ -140,7 +147,7 @@ final class LayerReader {
         for (int layer = 0; layer < count; layer++) {
             int kind = windowed[layer] ? 1 : 0;
             boolean rotates = rotates(layer, window > 0, windowed[layer]);
-            if (temperature != 0 && (!rotates || kinds[kind].dimensions() != headDims[kind])) {
+            if (temperature != 0 && !ofRest && (!rotates || kinds[kind].dimensions() != headDims[kind])) {
                 throw new UnsupportedModelException("Queries of layer " + layer
                         + " have a temperature, and are not rotated as a whole; such models are not supported.");
             }
@@ -161,10 +168,11 @@ final class LayerReader {
                     cacheOf[layer],
                     storeOf[layer],
                     layer < own,
-                    !windowed[layer] ? 0 : causal ? window : side + 1,
+                    !windowed[layer] ? 0 : traits.chunk > 0 ? -window : causal ? window : side + 1,
                     causal ? 0 : windowed[layer] ? side : AttentionShape.MOST_AHEAD,
-                    rotates ? index(queryKinds[kind]) : Layer.NO_ROPE,
+                    rotates ? index(queryKinds[kind]) : rest,
                     rotates ? index(kinds[kind]) : Layer.NO_ROPE,
+                    rotates && traits.normalizedHeads && keys.integer("expert_count", 0) != traits.plainHeadExperts,
                     width(widths[layer])));
         }
         if (!keeps && (recurrentLayers() > 0 || own < count)) {

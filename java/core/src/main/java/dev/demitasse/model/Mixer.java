@@ -3,6 +3,7 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.ScanWeights;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What mixes the positions of a sequence in a transformer block. */
@@ -37,6 +38,41 @@ sealed interface Mixer {
             boolean rotatedInput,
             boolean rotatedOutput)
             implements Mixer {}
+
+    /**
+     * Latent attention (DeepSeek-AI, "DeepSeek-V2", 2024), absorbed: keys and values of all heads are matrices times
+     * one latent vector a position, which is what the cache holds, beside the part of keys that is rotated. Queries are
+     * multiplied by the matrices of keys, and what attention returns by those of values.
+     *
+     * @param compressedQuery rows queryRank; null where queries are made of the input
+     * @param compressedQueryNorm RMS norm of what that returns
+     * @param query rows heads × keyDim: the part of queries that is not rotated
+     * @param rotatedQuery rows heads × ropeDim
+     * @param latent rows rank
+     * @param latentNorm RMS norm of what that returns
+     * @param rotatedKey rows ropeDim: of all heads
+     * @param keys of each head, rank × keyDim: the latent vector's key of a query
+     * @param values of each head, valueDim × rank
+     * @param output columns heads × valueDim
+     */
+    record LatentAttention(
+            @Nullable LinearWeight compressedQuery,
+            @Nullable Buffer compressedQueryNorm,
+            LinearWeight query,
+            LinearWeight rotatedQuery,
+            LinearWeight latent,
+            Buffer latentNorm,
+            LinearWeight rotatedKey,
+            List<LinearWeight> keys,
+            List<LinearWeight> values,
+            LinearWeight output)
+            implements Mixer {
+        /** Copies the lists once, so that no step has to. */
+        public LatentAttention {
+            keys = List.copyOf(keys);
+            values = List.copyOf(values);
+        }
+    }
 
     /**
      * A gated delta net ({@link dev.demitasse.device.Device#deltaRule}): its queries, keys and values go through a

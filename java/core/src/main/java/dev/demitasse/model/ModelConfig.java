@@ -38,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  * @param skippedBlocks blocks behind them that the file has, and that are not run: they predict further tokens
  * @param ropes the different frequencies of layers
  * @param recurrent of the layers with a state; null where there are none
+ * @param latent of attention; null where each layer has keys and values of its own
  */
 public record ModelConfig(
         Architecture architecture,
@@ -61,7 +62,8 @@ public record ModelConfig(
         List<Layer> layers,
         int skippedBlocks,
         List<RopeFrequencies> ropes,
-        @Nullable Recurrent recurrent) {
+        @Nullable Recurrent recurrent,
+        @Nullable Latent latent) {
 
     /**
      * Layers whose keys and values lie in one cache.
@@ -130,7 +132,7 @@ public record ModelConfig(
 
     /** Layers that see a window only. */
     public int windowedLayers() {
-        return (int) layers.stream().filter(layer -> layer.window() > 0).count();
+        return (int) layers.stream().filter(layer -> layer.window() != 0).count();
     }
 
     /**

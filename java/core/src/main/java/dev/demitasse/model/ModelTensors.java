@@ -280,20 +280,23 @@ final class ModelTensors implements AutoCloseable {
     /**
      * One of two matrices whose rows lie in a tensor by turns, a run of the one and a run of the other.
      *
-     * @param rows of the matrix, whole runs
-     * @param run rows
+     * @param count runs of each
+     * @param runs rows of a run of each
      * @param which 0 or 1
      */
-    LinearWeight ofTwo(String name, int rows, int columns, int run, int which) {
+    LinearWeight ofTwo(String name, int count, int columns, int[] runs, int which) {
         GgufTensor tensor = tensor(name);
-        check(tensor, 2L * rows, columns);
+        long turn = runs[0] + runs[1];
+        check(tensor, count * turn, columns);
         used.add(name);
-        long bytes = run * tensor.type().rowBytes(columns);
-        try (HostMemory copy = HostMemory.allocate(bytes * (rows / run))) {
-            for (long i = 0; i < rows / run; i++) {
-                MemorySegment.copy(tensor.data(), (2 * i + which) * bytes, copy.segment(), i * bytes, bytes);
+        long rowBytes = tensor.type().rowBytes(columns);
+        long bytes = runs[which] * rowBytes;
+        try (HostMemory copy = HostMemory.allocate(bytes * count)) {
+            for (long i = 0; i < count; i++) {
+                long from = (i * turn + (which == 0 ? 0 : runs[0])) * rowBytes;
+                MemorySegment.copy(tensor.data(), from, copy.segment(), i * bytes, bytes);
             }
-            MatrixSource source = new MatrixSource(name, tensor.type(), rows, columns, copy.segment());
+            MatrixSource source = new MatrixSource(name, tensor.type(), count * runs[which], columns, copy.segment());
             LinearWeight weight = upload(source.times(factors(tensor, 1)[0]));
             if (which == 1 && tensor.data().isMapped()) {
                 tensor.data().unload(); // both are there now

@@ -12,15 +12,11 @@ import org.jspecify.annotations.Nullable;
  * (Peng et al., 2023) divides only the low frequencies, with a ramp between, and scales the rotated vector.
  * <i>Factors</i> (Llama 3.1's {@code rope_freqs}, Phi 3's LongRoPE) divide each frequency by a number from the file.
  *
- * <p><i>Temperature</i> (Llama 4, Ministral 3) multiplies queries by {@code 1 + temperature ln(1 + floor(p /
- * temperaturePositions))}.
- *
  * @param inverse radians per position of each pair
  * @param magnitude multiplies cosine and sine
- * @param temperature of queries, 0 for none
- * @param temperaturePositions positions after which it grows
+ * @param temperature of queries
  */
-public record RopeFrequencies(double[] inverse, float magnitude, float temperature, int temperaturePositions) {
+public record RopeFrequencies(double[] inverse, float magnitude, Temperature temperature) {
     private static final float YARN_BETA_FAST = 32;
     private static final float YARN_BETA_SLOW = 1;
 
@@ -33,18 +29,45 @@ public record RopeFrequencies(double[] inverse, float magnitude, float temperatu
      */
     public record Factors(float @Nullable [] always, float @Nullable [] longContext, float @Nullable [] shortContext) {}
 
+    /**
+     * A temperature (Llama 4, Ministral 3) multiplies queries by {@code 1 + scale ln(1 + floor((p + offset) /
+     * positions))}.
+     *
+     * @param scale 0 for none
+     * @param positions after which it grows
+     * @param offset added to positions
+     */
+    public record Temperature(float scale, int positions, int offset) {
+        /** Of queries that have none. */
+        public static final Temperature NONE = new Temperature(0, 1, 0);
+
+        double factor(int position) {
+            return 1 + scale * Math.log1p(Math.floorDiv((long) position + offset, positions));
+        }
+    }
+
     /** Elements of a head that are rotated. */
     public int dimensions() {
         return inverse.length * 2;
     }
 
     private static RopeFrequencies of(double[] inverse, float magnitude) {
-        return new RopeFrequencies(inverse, magnitude, 0, 1);
+        return new RopeFrequencies(inverse, magnitude, Temperature.NONE);
     }
 
     /** The same for queries with a temperature. */
-    RopeFrequencies withTemperature(float of, int positions) {
-        return new RopeFrequencies(inverse, magnitude, of, positions);
+    RopeFrequencies withTemperature(Temperature of) {
+        return new RopeFrequencies(inverse, magnitude, of);
+    }
+
+    /** The same angles of vectors with another length. */
+    RopeFrequencies withMagnitude(float other) {
+        return new RopeFrequencies(inverse, other, temperature);
+    }
+
+    /** Heads that are not rotated, so that only a temperature changes them. */
+    static RopeFrequencies none(int dimensions) {
+        return of(new double[dimensions / 2], 1);
     }
 
     /** Unscaled frequencies. */
@@ -131,7 +154,7 @@ public record RopeFrequencies(double[] inverse, float magnitude, float temperatu
 
     /** Writes (cosine, sine) of every pair at {@code position} to {@code out} from {@code at} on. */
     void angles(int position, float[] out, int at) {
-        double factor = magnitude * (1 + temperature * Math.log1p(position / temperaturePositions));
+        double factor = magnitude * temperature.factor(position);
         for (int i = 0; i < inverse.length; i++) {
             double angle = position * inverse[i];
             out[at + 2 * i] = (float) (Math.cos(angle) * factor);
@@ -143,8 +166,7 @@ public record RopeFrequencies(double[] inverse, float magnitude, float temperatu
     public boolean equals(@Nullable Object other) {
         return other instanceof RopeFrequencies that
                 && magnitude == that.magnitude
-                && temperature == that.temperature
-                && temperaturePositions == that.temperaturePositions
+                && temperature.equals(that.temperature)
                 && Arrays.equals(inverse, that.inverse);
     }
 

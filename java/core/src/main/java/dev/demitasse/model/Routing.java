@@ -10,10 +10,26 @@ import java.util.Arrays;
  * @param score what becomes of the router's logits
  * @param normalized whether the weights of the chosen are divided by their sum
  * @param scale multiplies the weights after that
+ * @param weighsInputs whether the weights multiply what experts are given, not what they return
+ * @param groups of neighboring experts, whose numbers are equal
+ * @param usedGroups of which experts are chosen: those whose two best have the highest sums
  */
-public record Routing(int experts, int used, Score score, boolean normalized, float scale) {
+public record Routing(
+        int experts,
+        int used,
+        Score score,
+        boolean normalized,
+        float scale,
+        boolean weighsInputs,
+        int groups,
+        int usedGroups) {
     /** The least sum that weights are divided by. */
     private static final float LEAST_SUM = 0x1p-14f;
+
+    /** Experts that form no groups. */
+    public Routing(int experts, int used, Score score, boolean normalized, float scale) {
+        this(experts, used, score, normalized, scale, false, 1, 1);
+    }
 
     /** What becomes of the router's logits, with the number that files give it ({@code expert_gating_func}). */
     public enum Score {
@@ -46,20 +62,12 @@ public record Routing(int experts, int used, Score score, boolean normalized, fl
      */
     void choose(float[] logits, int at, float[] bias, int[] ids, float[] weights, int to) {
         double[] scores = scores(logits, at);
-        boolean[] taken = new boolean[experts];
-        for (int n = 0; n < used; n++) {
-            int best = -1;
-            double highest = 0;
-            for (int e = 0; e < experts; e++) {
-                double score = scores[e] + (bias.length == 0 ? 0 : bias[e]);
-                score = Double.isNaN(score) ? Double.NEGATIVE_INFINITY : score;
-                if (!taken[e] && (best < 0 || score > highest)) {
-                    best = e;
-                    highest = score;
-                }
-            }
-            taken[best] = true;
+        double[] ranks = new double[experts];
+        for (int e = 0; e < experts; e++) {
+            double rank = scores[e] + (bias.length == 0 ? 0 : bias[e]);
+            ranks[e] = Double.isNaN(rank) ? Double.NEGATIVE_INFINITY : rank;
         }
+        boolean[] taken = highest(ranks, inGroups(ranks), used);
         int next = to;
         for (int e = 0; e < experts; e++) {
             if (taken[e]) {
@@ -71,6 +79,48 @@ public record Routing(int experts, int used, Score score, boolean normalized, fl
         if (!areFinite(logits, at)) {
             Arrays.fill(weights, to, next, Float.NaN);
         }
+    }
+
+    /**
+     * Which are the highest, of equals the first.
+     *
+     * @param allowed those that may be chosen, at least {@code count}
+     */
+    private static boolean[] highest(double[] ranks, boolean[] allowed, int count) {
+        boolean[] taken = new boolean[ranks.length];
+        for (int n = 0; n < count; n++) {
+            int best = -1;
+            for (int e = 0; e < ranks.length; e++) {
+                if (allowed[e] && !taken[e] && (best < 0 || ranks[e] > ranks[best])) {
+                    best = e;
+                }
+            }
+            taken[best] = true;
+        }
+        return taken;
+    }
+
+    /** Which experts are of the groups that are chosen. */
+    private boolean[] inGroups(double[] ranks) {
+        boolean[] all = new boolean[experts];
+        Arrays.fill(all, true);
+        if (groups == 1) {
+            return all;
+        }
+        int size = experts / groups;
+        double[] sums = new double[groups];
+        for (int g = 0; g < groups; g++) {
+            double[] sorted = Arrays.copyOfRange(ranks, g * size, (g + 1) * size);
+            Arrays.sort(sorted);
+            sums[g] = sorted[size - 1] + (size > 1 ? sorted[size - 2] : 0);
+        }
+        boolean[] every = new boolean[groups];
+        Arrays.fill(every, true);
+        boolean[] chosen = highest(sums, every, usedGroups);
+        for (int e = 0; e < experts; e++) {
+            all[e] = chosen[e / size];
+        }
+        return all;
     }
 
     private boolean areFinite(float[] logits, int at) {

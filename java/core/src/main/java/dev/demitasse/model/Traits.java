@@ -37,6 +37,12 @@ final class Traits {
     boolean encoder;
     boolean ungated;
     boolean fullLayersFirst;
+    boolean latent;
+    int chunk;
+    float restTemperature;
+    boolean normalizedHeads;
+    int plainHeadExperts;
+    boolean weighedInputs;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -224,6 +230,38 @@ final class Traits {
     Traits squaredRelu() {
         gate = Gate.RELU;
         ungated = true;
+        return this;
+    }
+
+    /** Attention is latent ({@link Mixer.LatentAttention}). */
+    Traits latent() {
+        latent = true;
+        return this;
+    }
+
+    /**
+     * Windows are runs of so many positions from position 0 on, whatever length the file gives them; a file that gives
+     * them 0 has none. Queries of layers without RoPE have a temperature that grows with each such run.
+     */
+    Traits chunks(int positions, float temperature) {
+        chunk = positions;
+        restTemperature = temperature;
+        return this;
+    }
+
+    /**
+     * Heads of queries and keys that are rotated are normalized without weights, but in the one model of so many
+     * experts.
+     */
+    Traits normalizedHeads(int butWithExperts) {
+        normalizedHeads = true;
+        plainHeadExperts = butWithExperts;
+        return this;
+    }
+
+    /** Weights of experts multiply what the experts are given. */
+    Traits weighedInputs() {
+        weighedInputs = true;
         return this;
     }
 

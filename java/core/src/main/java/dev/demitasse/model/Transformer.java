@@ -1,17 +1,14 @@
 package dev.demitasse.model;
 
-import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
-import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
-import dev.demitasse.quant.RotatedColumns;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,16 +28,10 @@ public final class Transformer implements AutoCloseable {
     private final Device device;
     private final int maximumRows;
     private final DeviceBuffers buffers;
-    private final boolean rotated; // keys and values of the cache
 
     private final Buffer residual; // rows × hidden
     private final Buffer normed; // rows × hidden
     private final Buffer branch; // rows × hidden
-    private final Buffer query; // rows × heads × headDim, of the layers with the widest heads
-    private final Buffer key; // rows × kvHeads × headDim, of the layers where that is most
-    private final Buffer value; // the same
-    private final Buffer attended; // rows × heads × headDim
-    private final Buffer attentionGate; // the same, where attention has gates
     private final Buffer gate; // rows × the widest feed-forward layer
     private final Buffer up; // the same
     private final @Nullable ExpertLayer experts; // where there are some
@@ -48,6 +39,7 @@ public final class Transformer implements AutoCloseable {
     private final @Nullable InputLayer inputs; // where layers have inputs beside the residual stream
     private final Buffer shared; // rows × hidden, there too: of the expert that all tokens have
     private final RopeTables ropes;
+    private final AttentionLayer attention;
     private final @Nullable OutputLayer output; // where logits are wanted
     private @Nullable Layers layers; // of the cache that was used last
 
@@ -112,23 +104,11 @@ public final class Transformer implements AutoCloseable {
         this.weights = weights;
         this.device = device;
         maximumRows = room.rows;
-        rotated = room.rotated;
-        int queries = 0;
-        int keys = 0;
-        for (ModelConfig.KvLayers cache : config.caches()) {
-            queries = Math.max(queries, config.heads() * cache.headDim());
-            keys = Math.max(keys, cache.width());
-        }
         buffers = new DeviceBuffers(device);
         try {
             residual = buffers.allocate(maximumRows, config.hidden());
             normed = buffers.allocate(maximumRows, config.hidden());
             branch = buffers.allocate(maximumRows, config.hidden());
-            query = buffers.allocate(maximumRows, queries);
-            key = buffers.allocate(maximumRows, keys);
-            value = buffers.allocate(maximumRows, keys);
-            attended = buffers.allocate(maximumRows, queries);
-            attentionGate = buffers.allocate(config.architecture().traits().gatedAttention ? maximumRows : 0, queries);
             gate = buffers.allocate(maximumRows, weights.denseWidth());
             up = buffers.allocate(maximumRows, weights.denseWidth());
             experts = experts();
@@ -136,6 +116,7 @@ public final class Transformer implements AutoCloseable {
             shared = buffers.allocate(experts == null ? 0 : maximumRows, config.hidden());
             inputs = inputs();
             ropes = new RopeTables(device, buffers, config, room.positions, maximumRows);
+            attention = new AttentionLayer(device, buffers, config, ropes, room);
             output = room.logits
                     ? new OutputLayer(device, buffers, config, weights, Math.min(maximumRows, LOGIT_ROWS))
                     : null;
@@ -301,70 +282,14 @@ public final class Transformer implements AutoCloseable {
         }
         Buffer input = normalized(block.mixerNorm(), rows.count());
         switch (mixer) {
-            case Mixer.Attention attention -> attention(attention, shape, input, rows, caches.get(shape.cache()));
+            case Mixer.Attention own -> attention.run(own, shape, input, rows, caches.get(shape.cache()), branch);
+            case Mixer.LatentAttention own -> attention.run(own, shape, input, rows, caches.get(shape.cache()), branch);
             case Mixer.DeltaNet net -> Objects.requireNonNull(recurrent).run(net, shape.store(), input, rows, branch);
             case Mixer.Mamba mamba -> Objects.requireNonNull(recurrent).run(mamba, shape.store(), input, rows, branch);
             case Mixer.ShortConvolution convolution ->
                 Objects.requireNonNull(recurrent).run(convolution, shape.store(), input, rows, branch);
         }
         addBranch(block.postMixerNorm(), block.mixerStreamNorm(), rows.count());
-    }
-
-    private void attention(Mixer.Attention block, Layer shape, Buffer input, BatchRows rows, KvStore kv) {
-        int count = rows.count();
-        int headDim = kv.shape().headDim();
-        int kvHeads = kv.shape().kvHeads();
-        rotate(block.rotatedInput(), input, count, config.hidden());
-        List<Projection> projections = new ArrayList<>();
-        project(projections, block.query(), block.queryBias(), query);
-        project(projections, block.key(), block.keyBias(), key);
-        project(projections, block.value(), block.valueBias(), value);
-        project(projections, block.gate(), null, attentionGate);
-        device.linear(input, count, projections.toArray(Projection[]::new));
-        if (block.valueNorm() != null) {
-            Buffer from = block.value() == null ? key : value;
-            normalizeHeads(block.valueNorm(), from, count * kvHeads, headDim, value);
-        }
-        normalizeHeads(block.queryNorm(), query, count * config.heads(), headDim, query);
-        normalizeHeads(block.keyNorm(), key, count * kvHeads, headDim, key);
-        ropes.rotate(shape.queryRope(), query, count, config.heads(), headDim);
-        if (shape.appends()) {
-            ropes.rotate(shape.keyRope(), key, count, kvHeads, headDim);
-        }
-        if (rotated) {
-            device.rotate(query, count, config.heads(), headDim);
-        }
-        if (rotated && shape.appends()) {
-            device.rotate(key, count, kvHeads, headDim);
-            device.rotate(value, count, kvHeads, headDim);
-        }
-        if (shape.appends()) {
-            device.kvAppend(kv, shape.store(), key, value, rows);
-        }
-        AttentionShape attention = new AttentionShape(
-                config.heads(),
-                kvHeads,
-                headDim,
-                config.attentionScale(),
-                config.attentionSoftCap(),
-                shape.window(),
-                shape.ahead());
-        device.attention(query, kv, shape.store(), attention, block.sinks(), rows, attended);
-        if (rotated) {
-            device.rotate(attended, count, config.heads(), headDim);
-        }
-        if (block.gate() != null) {
-            long elements = (long) count * config.heads() * headDim;
-            device.gatedActivation(Gate.SIGMOID, attentionGate, attended, elements, attended);
-        }
-        rotate(block.rotatedOutput(), attended, count, config.heads() * headDim);
-        device.linear(attended, count, new Projection(block.output(), block.outputBias(), branch));
-    }
-
-    private static void project(List<Projection> to, @Nullable LinearWeight weight, @Nullable Buffer bias, Buffer out) {
-        if (weight != null) {
-            to.add(new Projection(weight, bias, out));
-        }
     }
 
     private void feedForward(int layer, int count) {
@@ -417,14 +342,14 @@ public final class Transformer implements AutoCloseable {
     }
 
     private void dense(FeedForward.Dense layer, Buffer input, int count, Buffer out) {
-        rotate(layer.rotatedInput(), input, count, config.hidden());
+        AttentionLayer.rotate(device, layer.rotatedInput(), input, count, config.hidden());
         List<Projection> projections = new ArrayList<>();
-        project(projections, layer.gate(), layer.gateBias(), gate);
-        project(projections, layer.up(), layer.upBias(), up);
+        AttentionLayer.project(projections, layer.gate(), layer.gateBias(), gate);
+        AttentionLayer.project(projections, layer.up(), layer.upBias(), up);
         device.linear(input, count, projections.toArray(Projection[]::new));
         Buffer gating = layer.gate() == null ? up : gate;
         device.gatedActivation(config.gate(), gating, up, (long) count * layer.width(), gate);
-        rotate(layer.rotatedProduct(), gate, count, layer.width());
+        AttentionLayer.rotate(device, layer.rotatedProduct(), gate, count, layer.width());
         device.linear(gate, count, new Projection(layer.down(), layer.downBias(), out));
     }
 
@@ -451,13 +376,6 @@ public final class Transformer implements AutoCloseable {
         }
     }
 
-    private void normalizeHeads(@Nullable HeadNorm norm, Buffer x, int heads, int headDim, Buffer out) {
-        if (norm != null) {
-            int rows = heads * headDim / norm.columns();
-            device.rmsNorm(x, norm.weight(), rows, norm.columns(), config.epsilon(), out);
-        }
-    }
-
     /**
      * Adds what a part of a block returned to the residual stream.
      *
@@ -471,14 +389,6 @@ public final class Transformer implements AutoCloseable {
         device.add(residual, branch, (long) count * config.hidden());
         if (streamNorm != null) {
             normalize(residual, streamNorm, count, config.residualEpsilon(), residual);
-        }
-    }
-
-    /** Rotates rows as the columns of the matrices are that they meet next. */
-    private void rotate(boolean wanted, Buffer x, int count, int columns) {
-        if (wanted) {
-            int run = RotatedColumns.run(columns);
-            device.rotate(x, count, columns / run, run);
         }
     }
 

@@ -9,16 +9,12 @@ final class UnsupportedArchitectures {
     /** What is missing, and the nearest family that works. */
     private record Needs(String what, Architecture nearest) {}
 
-    private static final Needs LATENT = new Needs("latent attention (MLA)", Architecture.QWEN3MOE);
-
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
             Map.entry(
                     "falcon-h1", new Needs("attention and state spaces beside each other", Architecture.GRANITEHYBRID)),
             Map.entry("mamba2", new Needs("layers without any attention", Architecture.GRANITEHYBRID)),
-            Map.entry("deepseek2", LATENT),
-            Map.entry("glm-dsa", LATENT),
+            Map.entry("glm-dsa", new Needs("an index of the positions that attention sees", Architecture.DEEPSEEK2)),
             Map.entry("gemma3n", new Needs("several residual streams (AltUp)", Architecture.GEMMA4)),
-            Map.entry("llama4", new Needs("attention in chunks", Architecture.LLAMA)),
             Map.entry("jina-bert-v2", new Needs("attention biases by distance (ALiBi)", Architecture.NOMIC_BERT)),
             Map.entry("t5encoder", new Needs("relative attention biases", Architecture.BERT)));
 

@@ -3,16 +3,12 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
-import dev.demitasse.device.ScanWeights;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
 import java.util.regex.Pattern;
@@ -202,13 +198,7 @@ public final class Weights implements AutoCloseable {
     private Block block(String p, ModelConfig config, Layer layer) {
         Traits traits = config.architecture().traits();
         BlockNorms norms = norms(p, config.hidden(), traits, layer);
-        Mixer mixer = switch (layer.mixing()) {
-            case ATTENTION -> attention(p, config, layer, norms.mixer != null && !traits.parallel);
-            case DELTA_NET -> deltaNet(p, config.hidden(), recurrent(config));
-            case MAMBA -> mamba(p, config.hidden(), recurrent(config));
-            case NONE -> null;
-            case SHORT_CONVOLUTION -> shortConvolution(p + "shortconv.", config.hidden(), recurrent(config));
-        };
+        Mixer mixer = MixerReader.read(tensors, config, p, layer, norms.mixer != null && !traits.parallel);
         FeedForward feedForward = traits.oneBranch && layer.feedForward() == 0
                 ? null
                 : FeedForwardReader.read(tensors, config, p, layer.feedForward());
@@ -231,123 +221,6 @@ public final class Weights implements AutoCloseable {
 
     private static boolean rotatesInput(FeedForward.@Nullable Dense dense) {
         return dense != null && dense.rotatedInput();
-    }
-
-    private static Recurrent recurrent(ModelConfig config) {
-        return Objects.requireNonNull(config.recurrent(), "the configuration of layers with a state");
-    }
-
-    private Mixer.Attention attention(String p, ModelConfig config, Layer layer, boolean normalized) {
-        Traits traits = config.architecture().traits();
-        int hidden = config.hidden();
-        int headDim = config.heads(layer).headDim();
-        int kvHeads = config.heads(layer).kvHeads();
-        int queries = config.heads() * headDim;
-        int keys = kvHeads * headDim;
-        List<String> names = new ArrayList<>();
-        List<Integer> rows = new ArrayList<>();
-        if (!traits.gatedAttention) {
-            names.add(p + "attn_q");
-            rows.add(queries);
-        }
-        if (layer.appends()) {
-            names.add(p + "attn_k");
-            rows.add(keys);
-        }
-        boolean keysAreValues =
-                traits.normalizedValues && tensors.has(p + "attn_k.weight") && !tensors.has(p + "attn_v.weight");
-        if (layer.appends() && !keysAreValues) {
-            names.add(p + "attn_v");
-            rows.add(keys);
-        }
-        LinearWeight gate = null;
-        LinearWeight query = null;
-        if (traits.gatedAttention) { // of each head, the rows of queries and then those of gates
-            query = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 0);
-            gate = tensors.ofTwo(p + "attn_q.weight", queries, hidden, headDim, 1);
-        }
-        ModelTensors.Parts input = tensors.parts(
-                names.toArray(String[]::new),
-                p + "attn_qkv",
-                rows.stream().mapToInt(Integer::intValue).toArray(),
-                hidden);
-        Iterator<@Nullable Buffer> biases = Arrays.asList(input.biases()).iterator();
-        ModelTensors.requireNotRotated(p + "attn_q", (traits.gatedAttention || !normalized) && input.rotated());
-        Iterator<LinearWeight> matrices = List.of(input.matrices()).iterator();
-        ModelTensors.Parts output = tensors.part(p + "attn_output", hidden, queries);
-        if (!layer.appends()) { // files may have what is not used
-            tensors.skip(p + "attn_k_norm.weight");
-            for (String name : List.of(p + "attn_k", p + "attn_v")) {
-                tensors.skip(name + ".weight", RotatedColumns.name(name + ".weight"), name + ".scale");
-            }
-        }
-        return new Mixer.Attention(
-                query == null ? matrices.next() : query,
-                query == null ? biases.next() : tensors.optional(p + "attn_q.bias", queries),
-                layer.appends() ? matrices.next() : null,
-                layer.appends() ? biases.next() : null,
-                matrices.hasNext() ? matrices.next() : null,
-                biases.hasNext() ? biases.next() : null,
-                tensors.headNorm(p + "attn_q_norm.weight", headDim, config.heads()),
-                layer.appends() ? tensors.headNorm(p + "attn_k_norm.weight", headDim, kvHeads) : null,
-                layer.appends() && traits.normalizedValues ? tensors.plainNorm(headDim) : null,
-                gate,
-                tensors.optional(p + "attn_sinks.weight", config.heads()),
-                output.matrices()[0],
-                output.biases()[0],
-                input.rotated(),
-                output.rotated());
-    }
-
-    private Mixer.DeltaNet deltaNet(String p, int hidden, Recurrent shape) {
-        int heads = shape.heads();
-        int values = heads * shape.headDim();
-        String both = p + "ssm_ba.weight"; // of each head of keys, the rows of beta and then those of alpha
-        boolean fused = tensors.has(both);
-        int run = heads / shape.keyHeads();
-        return new Mixer.DeltaNet(
-                tensors.matrix(p + "attn_qkv.weight", shape.channels(), hidden),
-                tensors.matrix(p + "attn_gate.weight", values, hidden),
-                fused
-                        ? tensors.ofTwo(both, heads, hidden, run, 0)
-                        : tensors.matrix(p + "ssm_beta.weight", heads, hidden),
-                fused
-                        ? tensors.ofTwo(both, heads, hidden, run, 1)
-                        : tensors.matrix(p + "ssm_alpha.weight", heads, hidden),
-                tensors.transposed(p + "ssm_conv1d.weight", shape.channels(), shape.kernel()),
-                tensors.vector(p + "ssm_dt.bias", heads),
-                tensors.vector(p + "ssm_a", heads),
-                tensors.vector(p + "ssm_norm.weight", shape.headDim()),
-                tensors.matrix(p + "ssm_out.weight", hidden, values));
-    }
-
-    private Mixer.Mamba mamba(String p, int hidden, Recurrent shape) {
-        int heads = shape.heads();
-        int values = heads * shape.headDim();
-        int channels = shape.channels();
-        LinearWeight[] parts = tensors.slices(p + "ssm_in.weight", new int[] {values, channels, heads}, hidden);
-        return new Mixer.Mamba(
-                parts[0],
-                parts[1],
-                parts[2],
-                tensors.transposed(p + "ssm_conv1d.weight", channels, shape.kernel()),
-                tensors.optional(p + "ssm_conv1d.bias", channels),
-                new ScanWeights(
-                        tensors.vector(p + "ssm_dt.bias", heads),
-                        tensors.vector(p + "ssm_a", heads),
-                        tensors.vector(p + "ssm_d", heads)),
-                tensors.vector(p + "ssm_norm.weight", values),
-                tensors.matrix(p + "ssm_out.weight", hidden, values));
-    }
-
-    private Mixer.ShortConvolution shortConvolution(String p, int hidden, Recurrent shape) {
-        LinearWeight[] parts = tensors.slices(p + "in_proj.weight", new int[] {hidden, hidden, hidden}, hidden);
-        return new Mixer.ShortConvolution(
-                parts[0],
-                parts[1],
-                parts[2],
-                tensors.transposed(p + "conv.weight", hidden, shape.kernel()),
-                tensors.matrix(p + "out_proj.weight", hidden, hidden));
     }
 
     /**

@@ -63,6 +63,20 @@ class RoutingTest {
     }
 
     @Test
+    void expertsAreOfTheGroupsWhoseTwoBestHaveTheHighestSums() {
+        float[] logits = {9, -9, -9, 4, 5, 0, 3, 3, 3}; // of groups of 3: 0, 9 and 6
+        new Routing(9, 2, Score.SOFTMAX_OF_CHOSEN, false, 1, false, 3, 1)
+                .choose(logits, 0, new float[0], ids, weights, 0);
+        assertThat(Arrays.copyOf(ids, 2)).containsExactly(3, 4);
+        new Routing(9, 2, Score.SOFTMAX_OF_CHOSEN, false, 1, false, 3, 2)
+                .choose(logits, 0, new float[] {0, 0, 0, 0, 0, 0, 0, 0, 7}, ids, weights, 0);
+        assertThat(Arrays.copyOf(ids, 2)).containsExactly(4, 8);
+        new Routing(9, 2, Score.SOFTMAX_OF_CHOSEN, false, 1, false, 3, 3)
+                .choose(logits, 0, new float[0], ids, weights, 0);
+        assertThat(Arrays.copyOf(ids, 2)).containsExactly(0, 4);
+    }
+
+    @Test
     void logitsOfAnySizeGiveFiniteWeights() {
         for (Score score : Score.values()) {
             float[] logits = {-3e38f, 900, 800, -1000};

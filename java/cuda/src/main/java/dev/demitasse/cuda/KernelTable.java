@@ -104,41 +104,53 @@ final class KernelTable {
 
     private static final Cache CACHE_F32 = new Cache(
             "kv_append_f32",
-            List.of("attention_decode_f32_heads1", "attention_decode_f32_heads1_dim512"),
-            List.of("attention_decode_f32_heads4", "attention_decode_f32_heads4_dim512"),
+            List.of(
+                    "attention_decode_f32_heads1",
+                    "attention_decode_f32_heads1_dim512",
+                    "attention_decode_f32_heads1_dim576"),
+            List.of(
+                    "attention_decode_f32_heads4",
+                    "attention_decode_f32_heads4_dim512",
+                    "attention_decode_f32_heads1_dim576"),
             List.of("attention_prefill_f32_dim64", "attention_prefill_f32_dim128", "attention_prefill_f32_dim256"));
     private static final Cache CACHE_F16 = new Cache(
             "kv_append_f16",
             List.of(
                     "attention_decode_f16_heads8_dim128",
                     "attention_decode_f16_heads8_dim256",
-                    "attention_decode_f16_heads8_dim512"),
+                    "attention_decode_f16_heads8_dim512",
+                    "attention_decode_f16_heads8_dim576"),
             List.of(
                     "attention_decode_f16_heads8_dim128",
                     "attention_decode_f16_heads8_dim256",
-                    "attention_decode_f16_heads8_dim512"),
+                    "attention_decode_f16_heads8_dim512",
+                    "attention_decode_f16_heads8_dim576"),
             List.of("attention_prefill_f16_dim64", "attention_prefill_f16_dim128", "attention_prefill_f16_dim256"));
     private static final Cache CACHE_INT8 = new Cache(
             "kv_append_int8",
             List.of(
                     "attention_decode_int8_heads8_dim128",
                     "attention_decode_int8_heads8_dim256",
-                    "attention_decode_int8_heads8_dim512"),
+                    "attention_decode_int8_heads8_dim512",
+                    "attention_decode_int8_heads8_dim576"),
             List.of(
                     "attention_decode_int8_heads8_dim128",
                     "attention_decode_int8_heads8_dim256",
-                    "attention_decode_int8_heads8_dim512"),
+                    "attention_decode_int8_heads8_dim512",
+                    "attention_decode_int8_heads8_dim576"),
             List.of("attention_prefill_int8_dim64", "attention_prefill_int8_dim128", "attention_prefill_int8_dim256"));
     private static final Cache CACHE_FP8 = new Cache(
             "kv_append_fp8",
             List.of(
                     "attention_decode_fp8_heads8_dim128",
                     "attention_decode_fp8_heads8_dim256",
-                    "attention_decode_fp8_heads8_dim512"),
+                    "attention_decode_fp8_heads8_dim512",
+                    "attention_decode_fp8_heads8_dim576"),
             List.of(
                     "attention_decode_fp8_heads8_dim128",
                     "attention_decode_fp8_heads8_dim256",
-                    "attention_decode_fp8_heads8_dim512"),
+                    "attention_decode_fp8_heads8_dim512",
+                    "attention_decode_fp8_heads8_dim576"),
             List.of("attention_prefill_fp8_dim64", "attention_prefill_fp8_dim128", "attention_prefill_fp8_dim256"));
 
     private static final Cache CACHE_INT4 = new Cache(
@@ -146,11 +158,13 @@ final class KernelTable {
             List.of(
                     "attention_decode_int4_heads8_dim128",
                     "attention_decode_int4_heads8_dim256",
-                    "attention_decode_int4_heads8_dim512"),
+                    "attention_decode_int4_heads8_dim512",
+                    "attention_decode_int4_heads8_dim576"),
             List.of(
                     "attention_decode_int4_heads8_dim128",
                     "attention_decode_int4_heads8_dim256",
-                    "attention_decode_int4_heads8_dim512"),
+                    "attention_decode_int4_heads8_dim512",
+                    "attention_decode_int4_heads8_dim576"),
             List.of("attention_prefill_int4_dim64", "attention_prefill_int4_dim128", "attention_prefill_int4_dim256"));
 
     /**
@@ -451,7 +465,7 @@ final class KernelTable {
     static String decode(KvType type, int dim, int queryHeads) {
         List<String> kernels = queryHeads == 1 ? cache(type).decodeOneHead : cache(type).decodeHeads;
         int last = kernels.size() - 1;
-        return kernels.get(dim > 256 ? last : dim > 128 ? last - 1 : 0);
+        return kernels.get(dim > 512 ? last : dim > 256 ? last - 1 : dim > 128 ? last - 2 : 0);
     }
 
     /** The kernel of prefill attention over heads of {@code dim} elements. */

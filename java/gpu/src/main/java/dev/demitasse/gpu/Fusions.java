@@ -67,6 +67,9 @@ public final class Fusions {
     }
 
     private static Step.KvAppend withRopes(Step.KvAppend append, List<Step> before) {
+        if (append.keys() == append.values()) {
+            return append; // which the same kernel would change twice
+        }
         List<Step> unrotated = new ArrayList<>(before);
         Step.Rotate values = rotation(append, unrotated);
         Step.Rotate keys = rotation(append, unrotated);

@@ -17,7 +17,7 @@ public final class PagedKvStore implements KvStore {
     /** Elements to which those of a head are padded. */
     public static final int DIM_MULTIPLE = 16;
     /** Elements of a head, at most. */
-    public static final int MOST_HEAD_DIM = 512;
+    public static final int MOST_HEAD_DIM = 576;
 
     /** Left for workspaces, and for what the driver takes for kernels and graphs. */
     private static final long RESERVED_BYTES = 32L << 20;

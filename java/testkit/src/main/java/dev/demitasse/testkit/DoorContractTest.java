@@ -206,7 +206,10 @@ public abstract class DoorContractTest {
         all.put("attention over a wrong page", () -> t.attention(0, SHAPE, t.rows(40, 0, 9)));
         all.put("attention of other heads", () -> t.attention(0, new AttentionShape(2, 2, 16, 1, 0, 0), t.rows(0, 0)));
         all.put("attention of no heads", () -> t.attention(0, new AttentionShape(0, 1, 32, 1, 0, 0), t.rows(0, 0)));
-        all.put("attention, window -1", () -> t.attention(0, new AttentionShape(2, 1, 32, 1, 0, -1), t.rows(0, 0)));
+        all.put("attention, a run of 48", () -> t.attention(0, new AttentionShape(2, 1, 32, 1, 0, -48), t.rows(0, 0)));
+        all.put(
+                "attention, a centered run",
+                () -> t.attention(0, new AttentionShape(2, 1, 32, 1, 0, -1, 1), t.rows(0, 0)));
         all.put("attention with closed sinks", () -> d.attention(t.x, t.kv, 0, SHAPE, t.closed, t.rows(0, 0), t.y));
         all.put("attention with foreign sinks", () -> d.attention(t.x, t.kv, 0, SHAPE, t.foreign, t.rows(0, 0), t.y));
         all.put("attention of many heads", () -> t.attention(0, new AttentionShape(4, 1, 32, 1, 0, 0), t.rows(0, 0)));

@@ -24,6 +24,7 @@ public final class Golden {
     /** The tiny models whose answers are checked, by architecture. */
     public static final List<String> TINY = List.of(
             "cohere2",
+            "deepseek2",
             "gemma4-dense",
             "gemma4-moe",
             "gemma4-ple",
@@ -40,6 +41,7 @@ public final class Golden {
             "lfm2",
             "lfm2moe",
             "llama",
+            "llama4",
             "mistral3",
             "mixtral",
             "nemotron_h",
@@ -64,9 +66,6 @@ public final class Golden {
     /** Tiny models with quantized matrices; each has a second answer, of its matrices as numbers of 32 bits. */
     public static final List<String> TINY_QUANTIZED = List.of("gpt-oss-mxfp4", "qwen3moe-q4_k_m", "qwen3moe-q8_0");
 
-    /** Tiny models that are refused until their architecture comes; then the name moves to {@link #TINY}. */
-    public static final List<String> TINY_TO_COME = List.of("deepseek2", "llama4");
-
     /** The tensor types of the one-layer models whose answers are checked. */
     public static final List<String> TYPES = List.of(
             "BF16",
@@ -88,9 +87,6 @@ public final class Golden {
             "Q5_K_S",
             "Q6_K",
             "Q8_0");
-
-    /** One-layer models that are refused until their tensor type comes; then the name moves to {@link #TYPES}. */
-    public static final List<String> TYPES_TO_COME = List.of();
 
     /** The models of embeddings and scores whose answers are checked. */
     public static final List<String> EMBEDDINGS = List.of(
