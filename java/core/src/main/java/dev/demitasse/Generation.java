@@ -13,6 +13,7 @@ import java.util.List;
  * @param text their text, without control tokens and stop texts
  * @param finishReason why it ended
  * @param topLogprobs the most likely tokens of each step, where asked for
+ * @param passes of the model that the tokens came of; fewer than tokens where drafts were right
  * @param promptTime from the call to the first token
  * @param decodeTime from the first token to the last
  */
@@ -22,11 +23,17 @@ public record Generation(
         String text,
         FinishReason finishReason,
         List<List<Logprobs.Entry>> topLogprobs,
+        int passes,
         Duration promptTime,
         Duration decodeTime) {
     /** Tokens a second after the first one; 0 where there was no second one. */
     public double decodeTokensPerSecond() {
         return decodeTime.isZero() || tokens.size() < 2 ? 0 : (tokens.size() - 1) / (decodeTime.toNanos() * 1e-9);
+    }
+
+    /** Tokens that a pass of the model gave; above 1 where drafts were right. */
+    public double tokensPerPass() {
+        return passes == 0 ? 0 : (double) tokens.size() / passes;
     }
 
     /** Tokens of the prompt a second, the first generated token included. */

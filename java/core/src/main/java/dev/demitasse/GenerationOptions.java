@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * @param sampling how tokens are chosen
  * @param stop texts that end the generation; they are not part of the result
  * @param logprobs how many most likely tokens to report for each step, at most the vocabulary; 0 for none
+ * @param drafts how many tokens to draft a pass at most, by what followed the last tokens where they stood before
+ *     (prompt lookup): as many as were right come of one pass of the model. No token is another for it; a model on a
+ *     device whose results depend on the batch may differ in the last bits. 0 for none; models with states draft none
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  */
@@ -22,17 +25,18 @@ public record GenerationOptions(
         SamplingOptions sampling,
         List<String> stop,
         int logprobs,
+        int drafts,
         boolean ignoreEnd,
         @Nullable Duration deadline) {
     /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
     public static final GenerationOptions DEFAULT =
-            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, false, null);
+            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, 0, false, null);
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
     /** Checks the values. */
     public GenerationOptions {
-        if (maximumTokens < 0 || logprobs < 0) {
+        if (maximumTokens < 0 || logprobs < 0 || drafts < 0) {
             throw new UsageException("A number of tokens cannot be negative.");
         }
         if (deadline != null && deadline.isNegative()) {
@@ -47,31 +51,36 @@ public record GenerationOptions(
 
     /** The same with another number of tokens. */
     public GenerationOptions withMaximumTokens(int count) {
-        return new GenerationOptions(count, sampling, stop, logprobs, ignoreEnd, deadline);
+        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline);
     }
 
     /** The same with other sampling. */
     public GenerationOptions withSampling(SamplingOptions options) {
-        return new GenerationOptions(maximumTokens, options, stop, logprobs, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline);
     }
 
     /** The same with other stop texts. */
     public GenerationOptions withStop(String... texts) {
-        return new GenerationOptions(maximumTokens, sampling, List.of(texts), logprobs, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline);
     }
 
     /** The same with the most likely tokens reported. */
     public GenerationOptions withLogprobs(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, count, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline);
+    }
+
+    /** The same with so many tokens drafted a pass, at most. */
+    public GenerationOptions withDrafts(int count) {
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline);
     }
 
     /** The same, going on past the end token or not. */
     public GenerationOptions withIgnoreEnd(boolean ignore) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, ignore, deadline);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline);
     }
 
     /** The same with an end that long after the call, or none; it comes after the token that is being computed. */
     public GenerationOptions withDeadline(@Nullable Duration afterCall) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, ignoreEnd, afterCall);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall);
     }
 }

@@ -110,6 +110,7 @@ public final class Session implements AutoCloseable {
                 options.sampling(),
                 options.maximumTokens(),
                 options.logprobs(),
+                options.drafts(),
                 !options.ignoreEnd());
         TokenDecoder decoder = model.tokenizer().decoder();
         StopFilter filter = new StopFilter(options.stop());
@@ -117,11 +118,13 @@ public final class Session implements AutoCloseable {
         List<Integer> tokens = new ArrayList<>();
         List<List<Logprobs.Entry>> top = new ArrayList<>();
         FinishReason finish = null;
+        int passes = 0;
         try {
             while (finish == null) {
                 Engine.Progress progress = engine.await(sequence, tokens.size(), call::ending);
                 firstToken = tokens.isEmpty() ? System.nanoTime() : firstToken;
                 finish = progress.finish();
+                passes = progress.passes();
                 for (Sequence.Step step : progress.steps()) {
                     tokens.add(step.token());
                     top.add(step.top());
@@ -145,6 +148,7 @@ public final class Session implements AutoCloseable {
                 text.toString(),
                 finish,
                 options.logprobs() == 0 ? List.of() : List.copyOf(top),
+                passes,
                 Duration.ofNanos(firstToken - begin),
                 Duration.ofNanos(end - firstToken));
     }

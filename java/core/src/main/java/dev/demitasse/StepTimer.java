@@ -34,7 +34,7 @@ public final class StepTimer {
             Sequence sequence = new Sequence();
             try {
                 long start = System.nanoTime();
-                engine.begin(sequence, tokens(tokens), SamplingOptions.GREEDY, 1, 0, false);
+                engine.begin(sequence, tokens(tokens), SamplingOptions.GREEDY, 1, 0, 0, false);
                 advance(sequence, 0, 1);
                 seconds[run] = (System.nanoTime() - start) * 1e-9;
             } finally {
@@ -83,7 +83,7 @@ public final class StepTimer {
             try {
                 for (int i = 0; i < sequences.size(); i++) {
                     int room = engine.contextLength() - prompts.get(i).length;
-                    engine.begin(sequences.get(i), prompts.get(i), SamplingOptions.GREEDY, room, 0, false);
+                    engine.begin(sequences.get(i), prompts.get(i), SamplingOptions.GREEDY, room, 0, 0, false);
                 }
                 for (Sequence sequence : sequences) {
                     advance(sequence, 0, 1); // all prompts are in the cache

@@ -191,7 +191,7 @@ public final class ModelBenchmark {
         for (int run = -2; run < seconds.length; run++) {
             Sequence sequence = new Sequence();
             long start = System.nanoTime();
-            engine.begin(sequence, tokens(count, run), SamplingOptions.GREEDY, 1, 0, false);
+            engine.begin(sequence, tokens(count, run), SamplingOptions.GREEDY, 1, 0, 0, false);
             engine.await(sequence, 0, () -> null);
             if (run >= 0) {
                 seconds[run] = (System.nanoTime() - start) * 1e-9;
@@ -213,7 +213,7 @@ public final class ModelBenchmark {
         List<Sequence> running = new ArrayList<>();
         for (int s = 0; s < sequences; s++) {
             Sequence sequence = new Sequence();
-            engine.begin(sequence, tokens(depth, s), SamplingOptions.GREEDY, PROMPT - 1, 0, false);
+            engine.begin(sequence, tokens(depth, s), SamplingOptions.GREEDY, PROMPT - 1, 0, 0, false);
             running.add(sequence);
         }
         for (Sequence sequence : running) {

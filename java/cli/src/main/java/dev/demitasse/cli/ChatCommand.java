@@ -83,8 +83,10 @@ final class ChatCommand implements Callable<Integer> {
             String behavior = system == null ? catalogueSystem() : system;
             List<Message> opening = behavior == null ? List.of() : List.of(Message.system(behavior));
             session.history(opening);
-            GenerationOptions options =
-                    GenerationOptions.DEFAULT.withSampling(sampling.options()).withMaximumTokens(count);
+            GenerationOptions options = GenerationOptions.DEFAULT
+                    .withSampling(sampling.options())
+                    .withDrafts(sampling.drafts)
+                    .withMaximumTokens(count);
             String once = prompt;
             if (once == null) {
                 new Repl(model, session, options, opening).run();

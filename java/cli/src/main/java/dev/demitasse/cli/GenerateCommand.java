@@ -69,7 +69,8 @@ final class GenerateCommand implements Callable<Integer> {
         if (prompt != null && tokens != null || prompt == null && tokens == null && input == null) {
             throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
-        GenerationOptions options = new GenerationOptions(count, sampling.options(), stop, logprobs, raw, null);
+        GenerationOptions options =
+                new GenerationOptions(count, sampling.options(), stop, logprobs, sampling.drafts, raw, null);
         try (Model model = selection.load();
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;
@@ -99,6 +100,7 @@ final class GenerateCommand implements Callable<Integer> {
         out.writeFieldName("tokens");
         writeIds(out, generation.tokens());
         out.writeStringField("text", generation.text());
+        out.writeNumberField("passes", generation.passes());
         out.writeStringField("finishReason", generation.finishReason().toString());
         out.writeArrayFieldStart("topLogprobs");
         for (List<Logprobs.Entry> step : generation.topLogprobs()) {

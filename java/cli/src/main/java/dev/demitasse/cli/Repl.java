@@ -112,9 +112,10 @@ final class Repl {
             String ending = answer.finishReason() == FinishReason.STOP ? "" : " (" + answer.finishReason() + ")";
             console.printFigures(String.format(
                     Locale.ROOT,
-                    "%d tokens, %.1f tokens/s%s",
+                    "%d tokens, %.1f tokens/s%s%s",
                     answer.tokens().size(),
                     answer.decodeTokensPerSecond(),
+                    Statistics.drafts(answer),
                     ending));
         } finally {
             restore.run();
@@ -179,6 +180,7 @@ final class Repl {
         try {
             return switch (name) {
                 case "count" -> options.withMaximumTokens(Integer.parseInt(value));
+                case "drafts" -> options.withDrafts(Integer.parseInt(value));
                 case "temp" -> options.withSampling(s.withTemperature(Float.parseFloat(value)));
                 case "seed" -> options.withSampling(s.withSeed(Long.parseLong(value)));
                 case "top-k" ->

@@ -50,6 +50,13 @@ final class SamplingSelection {
     @Option(names = "--seed", paramLabel = "N", description = "Seed of the draws (default: another one each time).")
     long seed = System.nanoTime();
 
+    @Option(
+            names = "--drafts",
+            paramLabel = "N",
+            description = "Tokens to draft a pass at most, from what was said before; the answer is the same, and comes"
+                    + " sooner where it repeats (default: ${DEFAULT-VALUE}).")
+    int drafts;
+
     SamplingOptions options() {
         return new SamplingOptions(
                 temperature, topK, topP, minP, repeatPenalty, frequencyPenalty, presencePenalty, 64, seed);

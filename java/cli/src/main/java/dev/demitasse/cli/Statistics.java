@@ -17,14 +17,22 @@ final class Statistics {
     static void print(Model model, Generation generation) {
         Console.dimNote(String.format(
                 Locale.ROOT,
-                "prompt %d tokens, %.1f tokens/s; decode %d tokens, %.1f tokens/s; %s (%s); peak memory %d MB",
+                "prompt %d tokens, %.1f tokens/s; decode %d tokens, %.1f tokens/s%s; %s (%s); peak memory %d MB",
                 generation.promptTokens().size(),
                 generation.promptTokensPerSecond(),
                 generation.tokens().size(),
                 generation.decodeTokensPerSecond(),
+                drafts(generation),
                 model.backend(),
                 model.deviceDescription(),
                 peakBytes() / 1_000_000));
+    }
+
+    /** What drafts brought; nothing where they brought nothing. */
+    static String drafts(Generation generation) {
+        return generation.passes() == generation.tokens().size()
+                ? ""
+                : String.format(Locale.ROOT, " (%.2f tokens a pass)", generation.tokensPerPass());
     }
 
     /** Peak resident memory of the process where the system tells it; else what is allocated now. */

@@ -14,15 +14,34 @@ import java.util.List;
  * @param parts the sequences, and how many rows each has
  * @param logitRows rows whose logits choose a next token
  * @param sampled the sequence of each of {@code logitRows}
- * @param choices of each of {@code parts}: which of {@code sampled} it is, or -1
+ * @param choices of each of {@code parts}: which of {@code sampled} its first is, or -1
  */
 record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<Sequence> sampled, int[] choices) {
-    /** The rows of one sequence. */
-    record Part(Sequence sequence, int rows) {
-        /** They were run: their keys and values are in the cache. */
+    /**
+     * The rows of one sequence.
+     *
+     * @param rows of tokens that it has
+     * @param drafts rows behind those, of tokens that it may get
+     */
+    record Part(Sequence sequence, int rows, int drafts) {
+        /** Its rows were run: their keys and values are in the cache. */
         void commit() {
             sequence.cached(sequence.cached() + rows);
         }
+    }
+
+    /** Drafts of its sequence before the row of a choice. */
+    int draftsBefore(int choice) {
+        int first = choice;
+        while (first > 0 && sampled.get(first - 1) == sampled.get(choice)) {
+            first--;
+        }
+        return choice - first;
+    }
+
+    /** Whether every sequence has all of its tokens but the last one in the cache. */
+    boolean isDecoding() {
+        return !parts.isEmpty() && parts.stream().allMatch(part -> part.rows == 1);
     }
 
     /**
@@ -58,20 +77,22 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
             return ids.length - count;
         }
 
-        /** Adds the next {@code rows} pending tokens of a sequence, whose pages are reserved. */
+        /** Adds the next {@code rows} pending tokens of a sequence, and its drafts, whose pages are reserved. */
         void add(Sequence sequence, int rows) {
-            for (int i = 0; i < rows; i++) {
+            boolean isSampled = sequence.pending() == rows;
+            int drafts = isSampled ? sequence.drafted() : 0;
+            for (int i = 0; i < rows + drafts; i++) {
                 int position = sequence.cached() + i;
                 ids[count] = sequence.token(position);
                 place(sequence, position);
             }
-            addPart(sequence, rows, sequence.pending() == rows);
+            addPart(sequence, rows, drafts, isSampled);
         }
 
         /** Adds the token at {@code position}, which is being chosen. */
         void addUnknown(Sequence sequence, int position) {
             place(sequence, position);
-            addPart(sequence, 1, true);
+            addPart(sequence, 1, 0, true);
         }
 
         private void place(Sequence sequence, int position) {
@@ -79,11 +100,11 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
             pages[count++] = sequence.pages.pages();
         }
 
-        private void addPart(Sequence sequence, int rows, boolean isSampled) {
-            parts.add(new Part(sequence, rows));
+        private void addPart(Sequence sequence, int rows, int drafts, boolean isSampled) {
+            parts.add(new Part(sequence, rows, drafts));
             choices[parts.size() - 1] = isSampled ? sampled.size() : -1;
-            if (isSampled) {
-                logitRows[sampled.size()] = count - 1;
+            for (int i = drafts; isSampled && i >= 0; i--) {
+                logitRows[sampled.size()] = count - 1 - i;
                 sampled.add(sequence);
             }
         }

@@ -21,6 +21,7 @@ import dev.demitasse.sampling.SamplingOptions;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntPredicate;
@@ -39,6 +40,7 @@ public final class Engine implements AutoCloseable {
     private final Transformer transformer;
     private final KvCache cache;
     private final Scheduler scheduler;
+    private final Drafts drafts;
     private final IntPredicate isEnd;
     private final int contextLength;
     private final List<TokenBuffer> tokens = new ArrayList<>(); // two: one is chosen while the other is read
@@ -101,7 +103,9 @@ public final class Engine implements AutoCloseable {
             cache.close();
             throw e;
         }
-        this.scheduler = new Scheduler(cache, limits.batchRows, limits.promptChunk);
+        this.drafts = new Drafts();
+        this.scheduler = new Scheduler(
+                cache, limits.batchRows, limits.promptChunk, contextLength, transformer.hasStates() ? null : drafts);
     }
 
     /** Positions that a sequence may have. */
@@ -113,6 +117,7 @@ public final class Engine implements AutoCloseable {
      * Starts generating after {@code prompt}. The part of the prompt that the sequence's cache already holds is not
      * computed again.
      *
+     * @param drafted how many tokens to draft a pass, at most; 0 where the model has states, which cannot be taken back
      * @throws ContextFullException where the prompt leaves no room for a token
      */
     public void begin(
@@ -121,6 +126,7 @@ public final class Engine implements AutoCloseable {
             SamplingOptions sampling,
             int maximumTokens,
             int logprobs,
+            int drafted,
             boolean endsAtEnd) {
         if (prompt.length == 0) {
             throw new UsageException("The prompt has no tokens; give at least one.");
@@ -144,7 +150,7 @@ public final class Engine implements AutoCloseable {
             replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
-            sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, entries, endsAtEnd));
+            sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, entries, drafted, endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
             } else {
@@ -155,9 +161,15 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** What came of a sequence since its step {@code seen}; {@code finish} is null while it goes on. */
+    /**
+     * What came of a sequence.
+     *
+     * @param steps since the one that was asked for
+     * @param passes of the model that all of its tokens came of
+     * @param finish null while it goes on
+     */
     public record Progress(
-            List<Sequence.Step> steps, @Nullable FinishReason finish) {}
+            List<Sequence.Step> steps, int passes, @Nullable FinishReason finish) {}
 
     /**
      * Waits for news of a sequence, stepping for all sequences meanwhile. The lock is free between steps, so that other
@@ -200,7 +212,7 @@ public final class Engine implements AutoCloseable {
             case Error e -> throw e;
             case Throwable e -> throw new IllegalStateException(e);
         }
-        return new Progress(sequence.steps(seen), sequence.finish());
+        return new Progress(sequence.steps(seen), sequence.passes(), sequence.finish());
     }
 
     /** Ends a sequence's generation, if one runs. */
@@ -250,6 +262,7 @@ public final class Engine implements AutoCloseable {
      * @return whether there was something to do
      */
     private boolean step() {
+        long begin = System.nanoTime();
         Flight flight = ahead;
         ahead = null;
         if (flight == null || flight.live() == 0) {
@@ -262,10 +275,13 @@ public final class Engine implements AutoCloseable {
         TokenBuffer choices = flight.choices;
         boolean runsAhead = device.runsAhead() && !transformer.readsBack() && !transformer.hasStates();
         if (choices != null && flight.failure == null && runsAhead && flight.isForAll()) {
-            Batch next = scheduler.following(flight.batch, contextLength);
+            Batch next = scheduler.following(flight.batch);
             ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
         }
         land(flight);
+        if (flight.failure == null && flight.batch.isDecoding()) {
+            drafts.timed(flight.batch.rows().count(), System.nanoTime() - begin);
+        }
         return true;
     }
 
@@ -325,10 +341,31 @@ public final class Engine implements AutoCloseable {
                 fail(part.sequence(), e);
                 continue;
             }
-            Sequence.Step step = flight.step(i);
-            if (step != null) {
-                accept(part.sequence(), step);
+            accept(part, flight.steps(i));
+        }
+    }
+
+    /** Tells a sequence its tokens: the one behind its last, and those behind drafts that were right. */
+    private void accept(Batch.Part part, List<Sequence.@Nullable Step> steps) {
+        Sequence sequence = part.sequence();
+        int accepted = 0;
+        boolean right = !steps.isEmpty();
+        while (right) {
+            Sequence.Step step = Objects.requireNonNull(steps.get(accepted), "a step of a batch that has landed");
+            int drafted = accepted < part.drafts() ? sequence.token(sequence.length()) : Draw.NONE;
+            accept(sequence, step);
+            right = sequence.finish() == null && accepted < part.drafts() && step.token() == drafted;
+            if (right) {
+                accepted++;
+                sequence.cached(sequence.cached() + 1); // the draft's row
             }
+        }
+        if (!steps.isEmpty()) {
+            sequence.passed();
+        }
+        if (part.drafts() > 0) {
+            sequence.hits.add(accepted, part.drafts());
+            sequence.request().sampler().takeBack(part.drafts() - accepted);
         }
     }
 
@@ -388,7 +425,8 @@ public final class Engine implements AutoCloseable {
             buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
             Sequence sequence = flight.batch.sampled().get(first + i);
             try {
-                flight.steps[first + i] = sample(sequence, logits);
+                int before = flight.batch.draftsBefore(first + i);
+                flight.steps[first + i] = sample(sequence, before, logits);
             } catch (RuntimeException | Error e) {
                 fail(sequence, e); // what one sequence asks for concerns no other
             }
@@ -400,10 +438,15 @@ public final class Engine implements AutoCloseable {
                 && sequence.request().sampler().byLogitsAlone();
     }
 
-    private static Sequence.Step sample(Sequence sequence, float[] logits) {
+    /**
+     * Chooses the token behind some drafts.
+     *
+     * @param drafts how many
+     */
+    private static Sequence.Step sample(Sequence sequence, int drafts, float[] logits) {
         Sequence.Request request = sequence.request();
         List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
-        return new Sequence.Step(request.sampler().sample(logits, sequence.tokens(), sequence.length()), top);
+        return new Sequence.Step(request.sampler().sample(logits, sequence.tokens(), sequence.length() + drafts), top);
     }
 
     private void accept(Sequence sequence, Sequence.Step step) {

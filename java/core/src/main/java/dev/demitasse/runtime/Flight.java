@@ -1,6 +1,7 @@
 package dev.demitasse.runtime;
 
 import dev.demitasse.device.TokenBuffer;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -45,10 +46,13 @@ final class Flight {
         return live;
     }
 
-    /** What was chosen for a part; null where nothing was. */
-    Sequence.@Nullable Step step(int part) {
+    /** What was chosen behind a part's last row and each of its drafts; nothing where the part goes on. */
+    List<Sequence.@Nullable Step> steps(int part) {
         int choice = batch.choices()[part];
-        return choice < 0 ? null : steps[choice];
+        return choice < 0
+                ? List.of()
+                : Arrays.asList(steps)
+                        .subList(choice, choice + 1 + batch.parts().get(part).drafts());
     }
 
     /** Waits for what a device chooses. */

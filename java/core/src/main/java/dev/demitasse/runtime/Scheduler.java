@@ -20,15 +20,27 @@ final class Scheduler {
     private final KvCache cache;
     private final int maximumRows;
     private final int promptChunk;
+    private final int contextLength;
+    private final @Nullable Drafts drafts;
     private final List<Sequence> running = new ArrayList<>();
     private final Deque<Sequence> waiting = new ArrayDeque<>();
     private final Set<Sequence> idle = new LinkedHashSet<>();
     private final Set<Sequence> held = new LinkedHashSet<>();
 
-    Scheduler(KvCache cache, int maximumRows, int promptChunk) {
+    /**
+     * Nobody runs yet.
+     *
+     * @param maximumRows of a batch
+     * @param promptChunk rows of a prompt in a batch, at most
+     * @param contextLength positions that a sequence may have
+     * @param drafts how many tokens to draft; null where rows that were run cannot be taken back
+     */
+    Scheduler(KvCache cache, int maximumRows, int promptChunk, int contextLength, @Nullable Drafts drafts) {
         this.cache = cache;
         this.maximumRows = maximumRows;
         this.promptChunk = promptChunk;
+        this.contextLength = contextLength;
+        this.drafts = drafts;
     }
 
     void add(Sequence sequence) {
@@ -119,13 +131,12 @@ final class Scheduler {
 
     /**
      * The batch that will come after {@code batch}, before its tokens are known, or null where that cannot be told: not
-     * all who run are decoding after it, or there is no page left.
-     *
-     * @param contextLength positions that a sequence may have
+     * all who run are decoding after it, tokens were drafted, or there is no page left.
      */
     @Nullable
-    Batch following(Batch batch, int contextLength) {
-        if (batch.sampled().size() != running.size() || batch.parts().size() != running.size()) {
+    Batch following(Batch batch) {
+        boolean drafted = batch.parts().stream().anyMatch(part -> part.drafts() > 0);
+        if (drafted || batch.sampled().size() != running.size() || batch.parts().size() != running.size()) {
             return null;
         }
         for (Batch.Part part : batch.parts()) {
@@ -141,9 +152,16 @@ final class Scheduler {
 
     private Batch plan() {
         Batch.Builder batch = new Batch.Builder(maximumRows);
+        int decoding = (int)
+                running.stream().filter(sequence -> sequence.pending() == 1).count();
+        int spare = maximumRows - running.size(); // so that nobody's own row has to wait for drafts
         for (Sequence sequence : running) {
-            if (sequence.pending() == 1 && batch.free() > 0 && reserve(sequence, 1)) {
-                batch.add(sequence, 1);
+            if (sequence.pending() == 1 && batch.free() > 0) {
+                draft(sequence, decoding, spare);
+                if (reserve(sequence, 1 + sequence.drafted()) || reserveAlone(sequence)) {
+                    batch.add(sequence, 1);
+                    spare -= sequence.drafted();
+                }
             }
         }
         for (Sequence sequence : running) {
@@ -154,6 +172,36 @@ final class Scheduler {
             }
         }
         return batch.build();
+    }
+
+    /**
+     * Drafts what pays.
+     *
+     * @param rows of all sequences that are decoding
+     * @param spare rows that the batch has room for beside those of all sequences
+     */
+    private void draft(Sequence sequence, int rows, int spare) {
+        sequence.draft(0, 0);
+        if (drafts == null) {
+            return;
+        }
+        Sequence.Request request = sequence.request();
+        int room = Math.min(contextLength - sequence.length() - 1, request.maximumTokens() - sequence.generated() - 1);
+        int most = Math.min(Math.min(request.drafts(), spare), room);
+        int from = most <= 0 ? -1 : PromptLookup.find(sequence.tokens(), sequence.length());
+        if (from >= 0) {
+            int known = Math.min(most, sequence.length() - from);
+            sequence.draft(from, drafts.count(rows, known, sequence.hits));
+        }
+    }
+
+    /** Where there are no pages for drafts. */
+    private boolean reserveAlone(Sequence sequence) {
+        if (sequence.drafted() == 0) {
+            return false;
+        }
+        sequence.draft(0, 0);
+        return reserve(sequence, 1);
     }
 
     /** A sequence without a number, where there are few, gets that of the one that has been idle longest. */

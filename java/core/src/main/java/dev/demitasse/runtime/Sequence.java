@@ -34,7 +34,12 @@ public final class Sequence {
     private final List<Step> steps = new ArrayList<>();
     private @Nullable FinishReason finish;
     private @Nullable Throwable failure;
+    private int drafted; // tokens behind the last that are there to be tried
+    private int passes; // of the generation, that tokens came of
     private boolean closed;
+
+    /** How many of its drafts were right. */
+    final Drafts.Hits hits = new Drafts.Hits();
 
     /**
      * What is to be generated.
@@ -42,9 +47,10 @@ public final class Sequence {
      * @param sampler chooses the tokens
      * @param maximumTokens how many at most
      * @param logprobs how many most likely tokens to report a step
+     * @param drafts how many tokens to draft a pass, at most
      * @param endsAtEnd whether the model's end token ends it
      */
-    record Request(Sampler sampler, int maximumTokens, int logprobs, boolean endsAtEnd) {}
+    record Request(Sampler sampler, int maximumTokens, int logprobs, int drafts, boolean endsAtEnd) {}
 
     /** A sequence without tokens. */
     public Sequence() {}
@@ -77,7 +83,27 @@ public final class Sequence {
         return tokens;
     }
 
+    /**
+     * Puts drafts behind the last token, where they are until the next token comes.
+     *
+     * @param from where the same tokens stand
+     * @param count how many, at most as many as there are from there on
+     */
+    void draft(int from, int count) {
+        if (length + count > tokens.length) {
+            tokens = Arrays.copyOf(tokens, 2 * (length + count));
+        }
+        System.arraycopy(tokens, from, tokens, length, count);
+        drafted = count;
+    }
+
+    /** Drafts behind the last token. */
+    int drafted() {
+        return drafted;
+    }
+
     void append(int token) {
+        drafted = 0;
         if (length == tokens.length) {
             tokens = Arrays.copyOf(tokens, length * 2);
         }
@@ -98,6 +124,7 @@ public final class Sequence {
         boolean cut = state && kept < cached;
         cached = cut ? saved : kept;
         tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
+        drafted = 0;
         length = wanted.length;
         int last = Math.max(0, length - PROMPT_END) / KvShape.PAGE * KvShape.PAGE;
         border = state && last > cached ? last : 0;
@@ -122,6 +149,8 @@ public final class Sequence {
     void begin(Request wanted) {
         request = wanted;
         steps.clear();
+        passes = 0;
+        drafted = 0;
         finish = null;
         failure = null;
     }
@@ -137,6 +166,16 @@ public final class Sequence {
     void add(Step step) {
         steps.add(step);
         append(step.token());
+    }
+
+    /** A pass gave it tokens. */
+    void passed() {
+        passes++;
+    }
+
+    /** Passes that tokens came of. */
+    int passes() {
+        return passes;
     }
 
     int generated() {

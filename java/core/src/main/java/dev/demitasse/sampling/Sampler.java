@@ -33,6 +33,11 @@ public final class Sampler {
         return new Draw(options.temperature(), options.topK(), options.topP(), options.minP(), options.seed(), draws++);
     }
 
+    /** Takes the last draws back: what they chose is not used. */
+    public void takeBack(int count) {
+        draws -= count;
+    }
+
     /** Whether no penalties look at earlier tokens. */
     public boolean byLogitsAlone() {
         return !options.penalizes();

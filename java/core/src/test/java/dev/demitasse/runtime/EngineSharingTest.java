@@ -83,7 +83,7 @@ class EngineSharingTest {
 
     private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens, boolean endsAtEnd) {
         SamplingOptions sampling = ahead ? SamplingOptions.DEFAULT.withSeed(prompt.length) : SamplingOptions.GREEDY;
-        engine.begin(sequence, prompt, sampling, tokens, ahead ? 0 : 1, endsAtEnd);
+        engine.begin(sequence, prompt, sampling, tokens, ahead ? 0 : 1, 0, endsAtEnd);
     }
 
     /** The answer of an engine that is never ahead. */
@@ -104,7 +104,7 @@ class EngineSharingTest {
         do {
             progress = engine.await(sequence, sequence.generated(), () -> null);
         } while (progress.finish() == null);
-        return new Engine.Progress(sequence.steps(0), progress.finish());
+        return new Engine.Progress(sequence.steps(0), progress.passes(), progress.finish());
     }
 
     /** What somebody asks, over and over. */

@@ -107,7 +107,7 @@ class EngineTest {
     }
 
     private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens) {
-        engine.begin(sequence, prompt, SamplingOptions.GREEDY, tokens, LOGPROBS, false);
+        engine.begin(sequence, prompt, SamplingOptions.GREEDY, tokens, LOGPROBS, 0, false);
     }
 
     private static List<Sequence.Step> finish(Engine engine, Sequence sequence) {
@@ -260,7 +260,7 @@ class EngineTest {
         try (Engine engine = engine(32)) {
             Sequence greedy = new Sequence();
             Sequence other = new Sequence();
-            engine.begin(greedy, prompt(5, 6), SamplingOptions.GREEDY, 2, Integer.MAX_VALUE, false);
+            engine.begin(greedy, prompt(5, 6), SamplingOptions.GREEDY, 2, Integer.MAX_VALUE, 0, false);
             begin(engine, other, prompt(5, 7), 2);
             assertThat(finish(engine, greedy)).allMatch(step -> step.top().size() == config.vocabulary());
             assertThat(finish(engine, other)).hasSize(2);

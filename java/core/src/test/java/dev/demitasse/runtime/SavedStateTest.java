@@ -83,7 +83,7 @@ class SavedStateTest {
     void whoComesDoesNotWaitForWhoIsIdle() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
                 KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 12, KvType.F32)), 2)) {
-            Scheduler scheduler = new Scheduler(cache, 64, 64);
+            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, null);
             Sequence[] three = {new Sequence(), new Sequence(), new Sequence()};
             for (Sequence sequence : three) {
                 sequence.replace(tokens(0, 10), true);
@@ -110,7 +110,7 @@ class SavedStateTest {
     void othersWaitForWhoIsHeld() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
                 KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 8, KvType.F32)), 2)) {
-            Scheduler scheduler = new Scheduler(cache, 64, 64);
+            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, null);
             Sequence scored = new Sequence();
             scheduler.hold(scored);
             assertThat(cache.reserve(scored.pages, 10)).isTrue();
@@ -120,7 +120,7 @@ class SavedStateTest {
             List<Sequence> waiting = List.of(new Sequence(), new Sequence());
             for (Sequence sequence : waiting) {
                 sequence.replace(tokens(0, 10), true);
-                sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, true));
+                sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, 0, true));
                 scheduler.add(sequence);
             }
             assertThat(scheduler.next().rows().count()).isZero();

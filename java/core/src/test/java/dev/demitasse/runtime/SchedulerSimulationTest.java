@@ -45,7 +45,7 @@ class SchedulerSimulationTest {
             maximumRows = 1 + random.nextInt(40);
             chunk = 1 + random.nextInt(40);
             cache = KvCacheTest.cache(pages);
-            scheduler = new Scheduler(cache, maximumRows, chunk);
+            scheduler = new Scheduler(cache, maximumRows, chunk, Integer.MAX_VALUE, null);
             held = new Entry[pages * PAGE];
         }
 
@@ -166,7 +166,7 @@ class SchedulerSimulationTest {
                     int pending = client.sequence.pending();
                     int rows = Math.min(Math.min(pending, chunk), free);
                     if (decoding == (pending == 1) && rows > 0) {
-                        parts.add(new Batch.Part(client.sequence, rows));
+                        parts.add(new Batch.Part(client.sequence, rows, 0));
                         free -= rows;
                     }
                 }

@@ -19,7 +19,7 @@ class SchedulerTest {
     private static final int CHUNK = 8;
 
     private KvCache cache = KvCacheTest.cache(64);
-    private Scheduler scheduler = new Scheduler(cache, ROWS, CHUNK);
+    private Scheduler scheduler = new Scheduler(cache, ROWS, CHUNK, Integer.MAX_VALUE, null);
 
     @AfterEach
     void close() {
@@ -29,7 +29,7 @@ class SchedulerTest {
     private void useCacheOf(int pages) {
         cache.close();
         cache = KvCacheTest.cache(pages);
-        scheduler = new Scheduler(cache, 4 * PAGE, 4 * PAGE);
+        scheduler = new Scheduler(cache, 4 * PAGE, 4 * PAGE, Integer.MAX_VALUE, null);
     }
 
     /** A sequence that runs, with a prompt of {@code tokens} tokens. */
@@ -54,7 +54,7 @@ class SchedulerTest {
     }
 
     private static Batch.Part part(Sequence sequence, int rows) {
-        return new Batch.Part(sequence, rows);
+        return new Batch.Part(sequence, rows, 0);
     }
 
     @Test

@@ -68,7 +68,7 @@ class CudaModelTest extends ModelContractTest {
             try (Weights weights = new Weights(file, config, door, null);
                     Engine engine = new Engine(config, weights, door, limits, id -> false)) {
                 Sequence sequence = new Sequence();
-                engine.begin(sequence, new int[] {5, 6, 7}, SamplingOptions.GREEDY, 40, 0, false);
+                engine.begin(sequence, new int[] {5, 6, 7}, SamplingOptions.GREEDY, 40, 0, 0, false);
                 int seen = 0;
                 Engine.Progress progress;
                 do {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.demitasse.EmbeddingModel;
 import dev.demitasse.EmbeddingOptions;
+import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
@@ -17,9 +18,11 @@ import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -34,6 +37,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device must hold for whole models. */
 public abstract class ModelContractTest {
+    /** Tokens of answers that repeat themselves. */
+    private static final int REPEATED = 60;
+
     /** The architectures of the tiny models. */
     protected static final List<String> ARCHITECTURES = Golden.TINY;
 
@@ -279,7 +285,10 @@ public abstract class ModelContractTest {
         "granitehybrid, 64, F32",
         "nemotron_h_moe, 7, F16",
         "gemma4-ple, 7, F32",
-        "gemma4-moe, 7, INT8"
+        "gemma4-moe, 7, INT8",
+        "deepseek2, 7, F32",
+        "deepseek2, 64, INT4",
+        "llama4, 7, FP8"
     })
     public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, int chunk, KvType cache)
             throws Exception {
@@ -341,6 +350,34 @@ public abstract class ModelContractTest {
         return values;
     }
 
+    /** Drafts change when tokens come, and neither which nor what is said of them. */
+    @ParameterizedTest
+    @CsvSource({"llama, F32", "gemma3, F16", "qwen3moe, INT8", "deepseek2, F32"})
+    public void draftsChangeNoToken(String architecture, KvType cache) {
+        int[] prompt = new int[40];
+        Arrays.setAll(prompt, i -> i % 10 + 20);
+        SamplingOptions drawn = SamplingOptions.DEFAULT.withSeed(7).withTemperature(0.5f);
+        SamplingOptions penalized = new SamplingOptions(0, 0, 1, 0, 1.02f, 0.01f, 0, 64, 0);
+        GenerationOptions plain =
+                GenerationOptions.GREEDY.withMaximumTokens(REPEATED).withIgnoreEnd(true);
+        int spared = 0;
+        try (Model model = Model.load(Golden.tiny(architecture), options().withKvType(cache))) {
+            for (GenerationOptions each :
+                    List.of(plain, plain.withLogprobs(3), plain.withSampling(drawn), plain.withSampling(penalized))) {
+                try (Session session = model.newSession();
+                        Session other = model.newSession()) {
+                    Generation expected = session.generate(prompt, each, text -> {});
+                    Generation actual = other.generate(prompt, each.withDrafts(6), text -> {});
+                    assertThat(actual.tokens()).as("%s", each).isEqualTo(expected.tokens());
+                    assertThat(actual.topLogprobs()).isEqualTo(expected.topLogprobs());
+                    assertThat(expected.passes()).isEqualTo(REPEATED);
+                    spared += expected.passes() - actual.passes();
+                }
+            }
+        }
+        assertThat(spared).as("passes that drafts have spared").isPositive();
+    }
+
     /** An F16 cache stays close to an F32 one. */
     @Test
     public void halfPrecisionCacheIsClose() {
@@ -355,7 +392,7 @@ public abstract class ModelContractTest {
 
     /** Rotation changes what the cache holds, and no result; heads of 16 and more, windows and norms of heads. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen3", "gemma2", "qwen35", "gemma4-ple"})
+    @ValueSource(strings = {"llama", "qwen3", "gemma2", "qwen35", "gemma4-ple", "deepseek2"})
     public void aRotatedCacheGivesTheSameLogits(String architecture) {
         int[] prompt = Golden.ints(Golden.tinyAnswer(architecture).get("tokens"));
         Path file = Golden.tiny(architecture);
@@ -377,7 +414,7 @@ public abstract class ModelContractTest {
 
     /** Positions beyond a segment of attention, and a window that begins in an earlier one. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "gemma3", "qwen35", "gemma4-ple"})
+    @ValueSource(strings = {"llama", "gemma3", "qwen35", "gemma4-ple", "deepseek2", "llama4"})
     public void longContextsMatchTheReference(String architecture) {
         int[] tokens = new int[longContext()];
         for (int i = 0; i < tokens.length; i++) {

@@ -1,0 +1,106 @@
+package dev.demitasse.runtime;
+
+import java.util.Arrays;
+
+/**
+ * How many tokens to draft: as many as let the most tokens come a second, by what passes of so many rows took, and by
+ * how many drafts of a sequence were right. What is drafted changes when tokens come, and never which.
+ */
+final class Drafts {
+    /** Rows whose time is kept apart. */
+    private static final int MOST_ROWS = 64;
+    /** What a row more is taken to cost where it was never timed, so that it is tried: of the time of one row. */
+    private static final double ASSUMED_COST = 0.1;
+    /** The share of a new time in the mean of those of as many rows. */
+    private static final double NEWEST = 0.2;
+
+    private final double[] nanoseconds = new double[MOST_ROWS + 1]; // of a pass of so many rows; 0: not known
+
+    /**
+     * How many drafts of a sequence were right: a draft counts where all before it were.
+     *
+     * <p>Counts fade, so that what a sequence repeats now matters more than what it did, and so that a sequence whose
+     * drafts were wrong gets another chance.
+     */
+    static final class Hits {
+        private static final double RIGHT = 2; // before any draft: two of three
+        private static final double TRIED = 3;
+        private static final double FADING = 0.95; // with each pass that has drafts
+        private static final double FORGIVING = 0.995; // and with each that might have had some
+
+        private double right;
+        private double tried;
+
+        /** Drafts were looked at: the first {@code accepted} of {@code drafted} were right. */
+        void add(int accepted, int drafted) {
+            fade(FADING);
+            right += accepted;
+            tried += Math.min(accepted + 1, drafted);
+        }
+
+        /** There was something to draft, and it did not pay. */
+        void forgive() {
+            fade(FORGIVING);
+        }
+
+        private void fade(double factor) {
+            right *= factor;
+            tried *= factor;
+        }
+
+        double rate() {
+            return (right + RIGHT) / (tried + TRIED);
+        }
+    }
+
+    /** A pass of {@code rows} rows, no prompt among them, took that long. */
+    void timed(int rows, long elapsed) {
+        if (rows <= MOST_ROWS) {
+            double before = nanoseconds[rows];
+            nanoseconds[rows] = before == 0 ? elapsed : before + NEWEST * (elapsed - before);
+        }
+    }
+
+    /**
+     * How many drafts pay.
+     *
+     * @param rows of the pass without drafts, the sequence's own included
+     * @param most drafts that there are
+     * @param hits of the sequence
+     */
+    int count(int rows, int most, Hits hits) {
+        int best = 0;
+        double highest = 0;
+        double rate = hits.rate();
+        double expected = 1; // tokens of the sequence
+        double chance = 1; // that the last of them is right
+        for (int drafts = 0; drafts <= most && rows + drafts <= MOST_ROWS; drafts++) {
+            double speed = (rows - 1 + expected) / cost(rows + drafts);
+            if (speed > highest) {
+                highest = speed;
+                best = drafts;
+            }
+            chance *= rate;
+            expected += chance;
+        }
+        if (best == 0) {
+            hits.forgive();
+        }
+        return best;
+    }
+
+    /** Time of a pass, as far as is known: that of the next fewer rows, and a little more. */
+    private double cost(int rows) {
+        int known = rows;
+        while (known > 0 && nanoseconds[known] == 0) {
+            known--;
+        }
+        if (known == 0) {
+            double least =
+                    Arrays.stream(nanoseconds).filter(time -> time > 0).min().orElse(1);
+            return least * (1 + ASSUMED_COST * rows);
+        }
+        double one = nanoseconds[1] == 0 ? nanoseconds[known] : nanoseconds[1];
+        return nanoseconds[known] + ASSUMED_COST * one * (rows - known);
+    }
+}

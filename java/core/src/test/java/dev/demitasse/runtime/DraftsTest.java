@@ -1,0 +1,109 @@
+package dev.demitasse.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class DraftsTest {
+    private static int find(int... tokens) {
+        int[] more = Arrays.copyOf(tokens, tokens.length + 5); // others may lie behind
+        Arrays.fill(more, tokens.length, more.length, tokens[tokens.length - 1]);
+        return PromptLookup.find(more, tokens.length);
+    }
+
+    @Test
+    void whatFollowedTheLongestMatchIsDrafted() {
+        assertThat(find(1, 2, 3, 4, 9, 1, 2, 3)).isEqualTo(3);
+        assertThat(find(1, 2, 3, 4, 7, 1, 2, 3, 5, 8, 1, 2, 3))
+                .as("of equals the last")
+                .isEqualTo(8);
+        assertThat(find(7, 1, 2, 3, 4, 1, 2, 3, 5, 7, 1, 2, 3))
+                .as("the longest")
+                .isEqualTo(4);
+        assertThat(find(1, 2, 9, 1, 2)).as("two are too few").isEqualTo(-1);
+        assertThat(find(1, 2, 3)).isEqualTo(-1);
+        assertThat(find(6, 6, 6, 6)).isEqualTo(3);
+    }
+
+    /** Beside a search that looks at every place. */
+    @Test
+    void itFindsWhatASearchFinds() {
+        SplittableRandom random = new SplittableRandom(20261129);
+        for (int run = 0; run < 2000; run++) {
+            int length = 1 + random.nextInt(40);
+            int[] tokens = random.ints(length, 0, 3).toArray();
+            int best = 2;
+            int expected = -1;
+            for (int end = 1; end < length; end++) {
+                int match = 0;
+                while (match < 16 && match < end && tokens[end - 1 - match] == tokens[length - 1 - match]) {
+                    match++;
+                }
+                if (match >= Math.max(3, best)) {
+                    best = match;
+                    expected = end;
+                }
+            }
+            assertThat(PromptLookup.find(tokens, length)).as("run %d", run).isEqualTo(expected);
+        }
+    }
+
+    @Test
+    void asManyAreDraftedAsPay() {
+        Drafts drafts = new Drafts();
+        Drafts.Hits hits = new Drafts.Hits();
+        drafts.timed(1, 1000);
+        assertThat(drafts.count(1, 8, hits))
+                .as("before anything is known they are tried")
+                .isPositive();
+        for (int rows = 2; rows <= 9; rows++) {
+            drafts.timed(rows, 1000 + 10 * rows); // rows cost next to nothing
+        }
+        for (int i = 0; i < 50; i++) {
+            hits.add(8, 8);
+        }
+        assertThat(drafts.count(1, 8, hits)).isEqualTo(8);
+        assertThat(drafts.count(1, 3, hits)).isEqualTo(3);
+        for (int i = 0; i < 200; i++) {
+            for (int rows = 2; rows <= 9; rows++) {
+                drafts.timed(rows, 1000L * rows); // as much as passes of their own
+            }
+        }
+        assertThat(drafts.count(1, 8, hits)).isZero();
+    }
+
+    /** Wrong drafts end drafting, and not for ever. */
+    @Test
+    void aSequenceWhoseDraftsWereWrongGetsAnotherChance() {
+        Drafts drafts = new Drafts();
+        Drafts.Hits hits = new Drafts.Hits();
+        for (int rows = 1; rows <= 9; rows++) {
+            drafts.timed(rows, 1000 + 200 * rows);
+        }
+        int drafted = 0;
+        for (int pass = 0; pass < 1000; pass++) {
+            int count = drafts.count(1, 8, hits);
+            if (count > 0) {
+                hits.add(0, count);
+                drafted++;
+            }
+        }
+        assertThat(drafted).isBetween(30, 120);
+        int waits = 0;
+        while (drafts.count(1, 8, hits) < 4) {
+            hits.add(1, 1);
+            assertThat(++waits).isLessThan(40);
+        }
+    }
+
+    @Test
+    void beyondTheRowsThatAreTimedNothingIsDrafted() {
+        Drafts drafts = new Drafts();
+        drafts.timed(1, 1000);
+        drafts.timed(500, 1000);
+        assertThat(drafts.count(64, 8, new Drafts.Hits())).isZero();
+        assertThat(drafts.count(100, 8, new Drafts.Hits())).isZero();
+    }
+}
