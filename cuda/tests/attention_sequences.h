@@ -88,7 +88,7 @@ struct AttentionTest {
         segments = std::max<int64_t>(segments, (past + rows + SEGMENT - 1) / SEGMENT);
     }
 
-    int width() const { return decode_heads(type.bits, query_heads, dim); }
+    int width() const { return decode_heads(type.bits, query_heads); }
 
     // The first position of each sequence gets nearly all the weight, and values of zero.
     void make_sink() {

@@ -12,7 +12,7 @@ struct FloatAttention {
     static constexpr int HEADS = HEADS_;
     static constexpr int DIM = DIM_;
     static constexpr int WARPS = decode_threads(32) / 32;
-    static_assert(HEADS == decode_heads(32, HEADS, DIM) && DIM == decode_dim(32, DIM));
+    static_assert(HEADS == decode_heads(32, HEADS) && DIM == decode_dim(32, DIM));
     static constexpr int CHUNK = 4;
     static constexpr int SHARED_WORDS = HEADS * (DIM + WARPS * PAGE);  // of a block: queries, and weights
     static constexpr int ROUNDS = (DIM / CHUNK + 31) / 32;             // 16-byte chunks of values that a lane holds

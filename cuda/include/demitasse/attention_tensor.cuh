@@ -48,7 +48,7 @@ struct Fp16Pairs {
 template <KvType TYPE, int DIM>
 struct TensorAttention {
     using Element = KvElement<TYPE>;
-    static constexpr int HEADS = decode_heads(Element::BITS, 1, DIM);
+    static constexpr int HEADS = decode_heads(Element::BITS, 1);
     static constexpr int WARPS = SEGMENT / PAGE;
     static_assert(HEADS == 8 && WARPS * 32 == decode_threads(Element::BITS) && DIM == decode_dim(Element::BITS, DIM));
     static constexpr int CHUNK = Element::CHUNK;

@@ -131,18 +131,15 @@ constexpr int APPEND_THREADS = 64;  // kv_append
 constexpr int ROTATE_HEADS = 8;     // rotate: of a block, a warp each
 constexpr int ROTATE_THREADS = 32 * ROTATE_HEADS;
 // attention_decode: query heads of a block, of which a KV head has `query_heads`.
-// FP32 states of four heads beyond 512 elements do not fit shared memory.
-constexpr DEVICE int decode_heads(int bits, int query_heads, int dim) {
-    return bits < 32 ? 8 : query_heads == 1 || dim > 512 ? 1 : 4;
-}
+constexpr DEVICE int decode_heads(int bits, int query_heads) { return bits < 32 ? 8 : query_heads == 1 ? 1 : 4; }
 constexpr DEVICE int decode_threads(int bits) { return bits < 32 ? 256 : 128; }
 // The kernel's elements of a head, at most.
 constexpr DEVICE int decode_dim(int bits, int dim) {
     return bits < 32 && dim <= 128 ? 128 : dim <= 256 ? 256 : dim <= 512 ? 512 : MOST_HEAD_DIM;
 }
 // Query heads of a KV head that more blocks than one take.
-constexpr DEVICE int decode_passes(int bits, int query_heads, int dim) {
-    return (query_heads + decode_heads(bits, query_heads, dim) - 1) / decode_heads(bits, query_heads, dim);
+constexpr DEVICE int decode_passes(int bits, int query_heads) {
+    return (query_heads + decode_heads(bits, query_heads) - 1) / decode_heads(bits, query_heads);
 }
 
 constexpr int PREFILL_ROWS = 64;  // attention_prefill: of a block

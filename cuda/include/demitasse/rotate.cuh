@@ -36,7 +36,7 @@ DEVICE void rotate_head(float (&x)[COUNT], int n) {
         if (32 * stride < n) {
 #pragma unroll
             for (int i = 0; i < COUNT; i++) {
-                if ((i & stride) == 0) {
+                if ((i & stride) == 0 && i + stride < COUNT) {  // beyond, runs are shorter
                     const float low = x[i];
                     const float high = x[i + stride];
                     x[i] = low + high;

@@ -15,8 +15,10 @@ import org.jspecify.annotations.Nullable;
  * @param stop texts that end the generation; they are not part of the result
  * @param logprobs how many most likely tokens to report for each step, at most the vocabulary; 0 for none
  * @param drafts how many tokens to draft a pass at most, by what followed the last tokens where they stood before
- *     (prompt lookup): as many as were right come of one pass of the model. No token is another for it; a model on a
- *     device whose results depend on the batch may differ in the last bits. 0 for none; models with states draft none
+ *     (prompt lookup): as many as were right come of one pass of the model, and no answer is another for it. On GPUs
+ *     there are at most 6, and unless the device is opened {@link dev.demitasse.device.DeviceOptions#batchInvariant},
+ *     results may differ in the last bits. 0 for none; {@link #AUTO_DRAFTS} for 8 on CPU devices and none on others.
+ *     Models with states draft none
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  */
@@ -28,15 +30,18 @@ public record GenerationOptions(
         int drafts,
         boolean ignoreEnd,
         @Nullable Duration deadline) {
+    /** As many drafts as pay, where that is known. */
+    public static final int AUTO_DRAFTS = -1;
+
     /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
     public static final GenerationOptions DEFAULT =
-            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, 0, false, null);
+            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null);
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
     /** Checks the values. */
     public GenerationOptions {
-        if (maximumTokens < 0 || logprobs < 0 || drafts < 0) {
+        if (maximumTokens < 0 || logprobs < 0 || drafts < AUTO_DRAFTS) {
             throw new UsageException("A number of tokens cannot be negative.");
         }
         if (deadline != null && deadline.isNegative()) {
@@ -69,7 +74,7 @@ public record GenerationOptions(
         return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline);
     }
 
-    /** The same with so many tokens drafted a pass, at most. */
+    /** The same with so many tokens drafted a pass, at most; or {@link #AUTO_DRAFTS}. */
     public GenerationOptions withDrafts(int count) {
         return new GenerationOptions(maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline);
     }

@@ -1,5 +1,6 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.GenerationOptions;
 import dev.demitasse.sampling.SamplingOptions;
 import picocli.CommandLine.Option;
 
@@ -54,8 +55,8 @@ final class SamplingSelection {
             names = "--drafts",
             paramLabel = "N",
             description = "Tokens to draft a pass at most, from what was said before; the answer is the same, and comes"
-                    + " sooner where it repeats (default: ${DEFAULT-VALUE}).")
-    int drafts;
+                    + " sooner where it repeats (default: 8 on a processor, 0 on a GPU).")
+    int drafts = GenerationOptions.AUTO_DRAFTS;
 
     SamplingOptions options() {
         return new SamplingOptions(

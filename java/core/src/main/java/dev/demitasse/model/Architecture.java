@@ -95,8 +95,10 @@ public enum Architecture {
     GLM4MOE("glm4moe", new Traits(Rope.NEOX).plainExperts().expertScore(Routing.Score.SIGMOID)),
     /** ERNIE 4.5, mixtures of experts. */
     ERNIE4_5_MOE("ernie4_5-moe", new Traits(Rope.INTERLEAVED)),
-    /** DeepSeek 2, 3 and R1, GLM 4.7 Flash, Kimi K2: mixtures of experts with latent attention. */
-    DEEPSEEK2("deepseek2", new Traits(Rope.INTERLEAVED).latent().plainExperts()),
+    /**
+     * DeepSeek 2, 3 and R1, GLM 4.7 Flash (154,880 tokens), Kimi K2: mixtures of experts with latent attention.
+     */
+    DEEPSEEK2("deepseek2", new Traits(Rope.INTERLEAVED).latent().plainExperts().sigmoidVocabulary(154_880)),
     /** Llama 4, text alone; its model of 128 experts has no norms of heads. */
     LLAMA4(
             "llama4",

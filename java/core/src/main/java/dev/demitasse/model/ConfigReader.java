@@ -71,7 +71,7 @@ final class ConfigReader {
                 causal,
                 pooling(),
                 gate(),
-                routing(),
+                routing(vocabulary),
                 keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount),
                 layers,
                 skipped,
@@ -193,7 +193,7 @@ final class ConfigReader {
         return new Recurrent(layers, inner + 2 * groups * state, kernel, groups, heads, inner / heads, state, true);
     }
 
-    private @Nullable Routing routing() {
+    private @Nullable Routing routing(int vocabulary) {
         int experts = keys.optional("expert_count", 0, MAXIMUM_EXPERTS);
         if (experts == 0) {
             return null;
@@ -208,7 +208,7 @@ final class ConfigReader {
         }
         int usedGroups = groups == 1 ? 1 : keys.bounded("expert_group_used_count", 1, groups);
         int id = keys.integer("expert_gating_func", 0);
-        Routing.Score score = traits.expertScore;
+        Routing.Score score = vocabulary == traits.sigmoidVocabulary ? Routing.Score.SIGMOID : traits.expertScore;
         for (Routing.Score each : Routing.Score.values()) {
             score = each.id() == id ? each : score;
         }

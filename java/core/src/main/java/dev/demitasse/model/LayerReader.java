@@ -121,6 +121,10 @@ final class LayerReader {
         int window = Math.max(0, keys.integer("attention.sliding_window", traits.chunk));
         window = traits.chunk > 0 && window > 0 ? traits.chunk : window;
         int side = window / 2; // of a window that is centered
+        if (traits.chunk > 0 && window > 0 && !causal) {
+            throw new UnsupportedModelException("Attention sees runs of positions, those behind its own among them;"
+                    + " such models are not supported.");
+        }
         boolean[] windowed = windowed(window);
         if (traits.windowRequired
                 && (window < 1 || !keys.has("attention.sliding_window_pattern") && traits.windowPeriod == 0)) {

@@ -43,6 +43,7 @@ final class Traits {
     boolean normalizedHeads;
     int plainHeadExperts;
     boolean weighedInputs;
+    int sigmoidVocabulary;
 
     Traits(Rope rope) {
         this.rope = rope;
@@ -256,6 +257,12 @@ final class Traits {
     Traits normalizedHeads(int butWithExperts) {
         normalizedHeads = true;
         plainHeadExperts = butWithExperts;
+        return this;
+    }
+
+    /** Experts of the family's models of so many tokens are scored by SIGMOID, where the file does not say. */
+    Traits sigmoidVocabulary(int tokens) {
+        sigmoidVocabulary = tokens;
         return this;
     }
 

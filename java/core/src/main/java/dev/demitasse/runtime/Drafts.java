@@ -11,8 +11,10 @@ final class Drafts {
     private static final int MOST_ROWS = 64;
     /** What a row more is taken to cost where it was never timed, so that it is tried: of the time of one row. */
     private static final double ASSUMED_COST = 0.1;
-    /** The share of a new time in the mean of those of as many rows. */
-    private static final double NEWEST = 0.2;
+    /** The share of a longer time in what passes of as many rows are taken to take; a shorter one is what they take. */
+    private static final double LONGER = 0.5;
+    /** How fast times are forgotten that kept drafts away: one may have been an accident. */
+    private static final double FORGETTING = 0.005;
 
     private final double[] nanoseconds = new double[MOST_ROWS + 1]; // of a pass of so many rows; 0: not known
 
@@ -57,7 +59,7 @@ final class Drafts {
     void timed(int rows, long elapsed) {
         if (rows <= MOST_ROWS) {
             double before = nanoseconds[rows];
-            nanoseconds[rows] = before == 0 ? elapsed : before + NEWEST * (elapsed - before);
+            nanoseconds[rows] = before == 0 || elapsed < before ? elapsed : before + LONGER * (elapsed - before);
         }
     }
 
@@ -85,6 +87,11 @@ final class Drafts {
         }
         if (best == 0) {
             hits.forgive();
+            for (int more = 1; more <= most && rows + more <= MOST_ROWS; more++) {
+                double assumed = cost(rows) * (1 + ASSUMED_COST * more);
+                double known = nanoseconds[rows + more];
+                nanoseconds[rows + more] = known - FORGETTING * Math.max(0, known - assumed);
+            }
         }
         return best;
     }

@@ -50,6 +50,10 @@ public final class Engine implements AutoCloseable {
 
     /** How long a caller waits for another one's text to be scored, which holds what its sequence needs. */
     private static final long WAITING_NANOSECONDS = 200_000;
+    /** Drafts of a pass, at most, where nobody says how many. */
+    private static final int DRAFTS = 8;
+    /** The same on a device that runs beside the host: more rows of a sequence take what rounds prompts more. */
+    private static final int DRAFTS_BESIDE = 6;
 
     /**
      * Sizes of an engine.
@@ -117,7 +121,8 @@ public final class Engine implements AutoCloseable {
      * Starts generating after {@code prompt}. The part of the prompt that the sequence's cache already holds is not
      * computed again.
      *
-     * @param drafted how many tokens to draft a pass, at most; 0 where the model has states, which cannot be taken back
+     * @param drafted how many tokens to draft a pass, at most; below 0 for as many as pay, where the device does not
+     *     run beside the host. A model with states, which cannot be taken back, drafts none
      * @throws ContextFullException where the prompt leaves no room for a token
      */
     public void begin(
@@ -150,7 +155,8 @@ public final class Engine implements AutoCloseable {
             replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
-            sequence.begin(new Sequence.Request(new Sampler(sampling), maximumTokens, entries, drafted, endsAtEnd));
+            sequence.begin(
+                    new Sequence.Request(new Sampler(sampling), maximumTokens, entries, drafts(drafted), endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
             } else {
@@ -159,6 +165,10 @@ public final class Engine implements AutoCloseable {
         } finally {
             lock.unlock();
         }
+    }
+
+    private int drafts(int wanted) {
+        return device.runsAhead() ? Math.clamp(wanted, 0, DRAFTS_BESIDE) : wanted < 0 ? DRAFTS : wanted;
     }
 
     /**

@@ -131,12 +131,13 @@ final class Scheduler {
 
     /**
      * The batch that will come after {@code batch}, before its tokens are known, or null where that cannot be told: not
-     * all who run are decoding after it, tokens were drafted, or there is no page left.
+     * all who run are decoding after it, one may have drafts, or there is no page left.
      */
     @Nullable
     Batch following(Batch batch) {
-        boolean drafted = batch.parts().stream().anyMatch(part -> part.drafts() > 0);
-        if (drafted || batch.sampled().size() != running.size() || batch.parts().size() != running.size()) {
+        if (batch.parts().stream().anyMatch(part -> wantsDrafts(part.sequence()))
+                || batch.sampled().size() != running.size()
+                || batch.parts().size() != running.size()) {
             return null;
         }
         for (Batch.Part part : batch.parts()) {
@@ -152,17 +153,18 @@ final class Scheduler {
 
     private Batch plan() {
         Batch.Builder batch = new Batch.Builder(maximumRows);
-        int decoding = (int)
-                running.stream().filter(sequence -> sequence.pending() == 1).count();
-        int spare = maximumRows - running.size(); // so that nobody's own row has to wait for drafts
+        List<Sequence> decoding = new ArrayList<>();
         for (Sequence sequence : running) {
-            if (sequence.pending() == 1 && batch.free() > 0) {
-                draft(sequence, decoding, spare);
-                if (reserve(sequence, 1 + sequence.drafted()) || reserveAlone(sequence)) {
-                    batch.add(sequence, 1);
-                    spare -= sequence.drafted();
-                }
+            if (sequence.pending() == 1 && decoding.size() < maximumRows && reserve(sequence, 1)) {
+                decoding.add(sequence);
             }
+        }
+        int drafted = 0;
+        for (Sequence sequence : decoding) {
+            int spare = decoding.size() < running.size() ? 0 : maximumRows - decoding.size() - drafted;
+            draft(sequence, decoding.size() + drafted, spare);
+            drafted += sequence.drafted();
+            batch.add(sequence, 1);
         }
         for (Sequence sequence : running) {
             int rows = Math.min(Math.min(sequence.pending(), promptChunk), batch.free());
@@ -174,15 +176,19 @@ final class Scheduler {
         return batch.build();
     }
 
+    private boolean wantsDrafts(Sequence sequence) {
+        return drafts != null && sequence.request().drafts() > 0;
+    }
+
     /**
-     * Drafts what pays.
+     * Drafts what pays, where there are pages for it.
      *
-     * @param rows of all sequences that are decoding
-     * @param spare rows that the batch has room for beside those of all sequences
+     * @param rows of the pass so far, and of those whose rows are to come
+     * @param spare rows that nobody else has a use for
      */
     private void draft(Sequence sequence, int rows, int spare) {
         sequence.draft(0, 0);
-        if (drafts == null) {
+        if (drafts == null || spare <= 0 || !wantsDrafts(sequence)) {
             return;
         }
         Sequence.Request request = sequence.request();
@@ -190,18 +196,11 @@ final class Scheduler {
         int most = Math.min(Math.min(request.drafts(), spare), room);
         int from = most <= 0 ? -1 : PromptLookup.find(sequence.tokens(), sequence.length());
         if (from >= 0) {
-            int known = Math.min(most, sequence.length() - from);
-            sequence.draft(from, drafts.count(rows, known, sequence.hits));
+            int count = drafts.count(rows, Math.min(most, sequence.length() - from), sequence.hits);
+            if (count > 0 && reserve(sequence, 1 + count)) {
+                sequence.draft(from, count);
+            }
         }
-    }
-
-    /** Where there are no pages for drafts. */
-    private boolean reserveAlone(Sequence sequence) {
-        if (sequence.drafted() == 0) {
-            return false;
-        }
-        sequence.draft(0, 0);
-        return reserve(sequence, 1);
     }
 
     /** A sequence without a number, where there are few, gets that of the one that has been idle longest. */

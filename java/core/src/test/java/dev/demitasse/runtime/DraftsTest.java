@@ -74,6 +74,22 @@ class DraftsTest {
         assertThat(drafts.count(1, 8, hits)).isZero();
     }
 
+    /** A pass that something else held up does not keep drafts away for ever. */
+    @Test
+    void oneSlowPassIsForgotten() {
+        Drafts drafts = new Drafts();
+        Drafts.Hits hits = new Drafts.Hits();
+        drafts.timed(1, 1000);
+        for (int rows = 2; rows <= 9; rows++) {
+            drafts.timed(rows, 50_000);
+        }
+        int waits = 0;
+        while (drafts.count(1, 8, hits) == 0) {
+            assertThat(++waits).isLessThan(2000);
+        }
+        assertThat(waits).isGreaterThan(10);
+    }
+
     /** Wrong drafts end drafting, and not for ever. */
     @Test
     void aSequenceWhoseDraftsWereWrongGetsAnotherChance() {
@@ -87,6 +103,7 @@ class DraftsTest {
             int count = drafts.count(1, 8, hits);
             if (count > 0) {
                 hits.add(0, count);
+                drafts.timed(1 + count, 1000 + 200 * (1 + count));
                 drafted++;
             }
         }

@@ -114,7 +114,7 @@ final class AttentionLaunches implements AutoCloseable {
     private static int blocks(Step.Attention step) {
         AttentionShape shape = step.shape();
         int bits = step.store().shape().type().bits();
-        return shape.kvHeads() * Boundary.decode_passes(bits, shape.heads() / shape.kvHeads(), shape.headDim());
+        return shape.kvHeads() * Boundary.decode_passes(bits, shape.heads() / shape.kvHeads());
     }
 
     private void decode(Step.Attention step, int first, int count, List<Launch> out) {

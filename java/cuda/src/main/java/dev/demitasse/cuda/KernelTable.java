@@ -111,7 +111,7 @@ final class KernelTable {
             List.of(
                     "attention_decode_f32_heads4",
                     "attention_decode_f32_heads4_dim512",
-                    "attention_decode_f32_heads1_dim576"),
+                    "attention_decode_f32_heads4_dim576"),
             List.of("attention_prefill_f32_dim64", "attention_prefill_f32_dim128", "attention_prefill_f32_dim256"));
     private static final Cache CACHE_F16 = new Cache(
             "kv_append_f16",

@@ -23,6 +23,7 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +32,9 @@ import org.jspecify.annotations.Nullable;
  * called before, by {@link #start} or when a buffer or tokens are read.
  */
 public abstract class GpuDevice implements Device {
+    /** Numbers of rows that a step brings at most: those of the longest lists do not fit its data at once. */
+    private static final int GATHERED_ROWS = 1 << 20;
+
     /** Columns of a row of logits, at most: weights are multiples of 2^-40, and their sums have 64 bits. */
     public static final int MOST_SAMPLE_COLUMNS = 1 << 18;
 
@@ -176,9 +180,14 @@ public abstract class GpuDevice implements Device {
     @Override
     public void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first) {
         long source = address(x);
-        long target = address(out) + (long) first * columns * Float.BYTES;
-        long ids = steps.put(rows, rows.length);
-        record(new Step.GatherRows(source, columns, ids, rows.length, target));
+        for (int from = 0; from < rows.length; from += GATHERED_ROWS) {
+            int[] some = from == 0 && rows.length <= GATHERED_ROWS
+                    ? rows
+                    : Arrays.copyOfRange(rows, from, Math.min(rows.length, from + GATHERED_ROWS));
+            long target = address(out) + (long) (first + from) * columns * Float.BYTES;
+            long ids = steps.put(some, some.length);
+            record(new Step.GatherRows(source, columns, ids, some.length, target));
+        }
     }
 
     @Override
