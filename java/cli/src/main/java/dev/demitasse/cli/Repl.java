@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 final class Repl {
     private static final String FENCE = "\"\"\"";
     private static final String HELP = """
-            /set NAME VALUE   temp, top-k, top-p, min-p, repeat-penalty, seed or count
+            /set NAME VALUE   temp, top-k, top-p, min-p, repeat-penalty, seed, count or drafts
             /show             the settings and the model
             /clear            forget the conversation
             /save FILE        write the conversation

@@ -1,9 +1,6 @@
 package dev.demitasse.runtime;
 
-import dev.demitasse.device.BatchRows;
-import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
-import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.NumericalException;
@@ -15,13 +12,10 @@ import dev.demitasse.model.Transformer;
 import dev.demitasse.model.Weights;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.sampling.FinishReason;
-import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntPredicate;
@@ -40,11 +34,8 @@ public final class Engine implements AutoCloseable {
     private final Transformer transformer;
     private final KvCache cache;
     private final Scheduler scheduler;
-    private final Drafts drafts;
-    private final IntPredicate isEnd;
+    private final Stepper stepper;
     private final int contextLength;
-    private final List<TokenBuffer> tokens = new ArrayList<>(); // two: one is chosen while the other is read
-    private @Nullable Flight ahead; // the step that is under way, where the one before it has landed
     private final ReentrantLock lock = new ReentrantLock(true);
     private boolean closed;
 
@@ -78,7 +69,6 @@ public final class Engine implements AutoCloseable {
     /** An engine; {@code isEnd} tells the tokens that end a generation. */
     public Engine(ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd) {
         this.config = config;
-        this.isEnd = isEnd;
         this.contextLength = limits.contextLength;
         long pages = (long) KvCache.pagesFor(limits.contextLength) * limits.sequences;
         if (pages > Integer.MAX_VALUE) {
@@ -94,8 +84,6 @@ public final class Engine implements AutoCloseable {
                 config.recurrent() == null ? 0 : limits.sequences);
         this.device = device;
         try {
-            tokens.add(device.allocateTokens(limits.batchRows));
-            tokens.add(device.allocateTokens(limits.batchRows));
             this.transformer = new Transformer(
                     config,
                     weights,
@@ -103,13 +91,20 @@ public final class Engine implements AutoCloseable {
                     new Transformer.Room(
                             limits.batchRows, limits.contextLength, limits.sequences, limits.rotated, true));
         } catch (RuntimeException | Error e) {
-            tokens.forEach(TokenBuffer::close);
             cache.close();
             throw e;
         }
-        this.drafts = new Drafts();
+        Drafts drafts = new Drafts();
         this.scheduler = new Scheduler(
                 cache, limits.batchRows, limits.promptChunk, contextLength, transformer.hasStates() ? null : drafts);
+        try {
+            this.stepper =
+                    new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, isEnd);
+        } catch (RuntimeException | Error e) {
+            transformer.close();
+            cache.close();
+            throw e;
+        }
     }
 
     /** Positions that a sequence may have. */
@@ -152,7 +147,7 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The session is closed.");
             }
-            replace(sequence, prompt);
+            stepper.replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
             sequence.begin(
@@ -197,7 +192,7 @@ public final class Engine implements AutoCloseable {
                 if (reason != null) {
                     end(sequence, reason);
                 }
-                boolean works = hasNews(sequence, seen) || step();
+                boolean works = hasNews(sequence, seen) || stepper.step();
                 waits = !works;
                 if (hasNews(sequence, seen)) {
                     return progress(sequence, seen);
@@ -262,225 +257,6 @@ public final class Engine implements AutoCloseable {
     }
 
     /**
-     * Schedule, forward, commit: only what was run counts as cached. Whatever goes wrong ends the sequences that it
-     * concerns, and no others.
-     *
-     * <p>On a device that runs beside the host the next step is under way before this one's tokens are read, where it
-     * can be told: its tokens go from sampling to embedding on the device. A sequence that ends meanwhile has no use
-     * for its row, which lies behind what counts as cached.
-     *
-     * @return whether there was something to do
-     */
-    private boolean step() {
-        long begin = System.nanoTime();
-        Flight flight = ahead;
-        ahead = null;
-        if (flight == null || flight.live() == 0) {
-            Batch batch = scheduler.next();
-            if (batch.rows().count() == 0) {
-                return false;
-            }
-            flight = launch(batch, new TokenIds.Given(batch.ids()));
-        }
-        TokenBuffer choices = flight.choices;
-        boolean runsAhead = device.runsAhead() && !transformer.readsBack() && !transformer.hasStates();
-        if (choices != null && flight.failure == null && runsAhead && flight.isForAll()) {
-            Batch next = scheduler.following(flight.batch);
-            ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));
-        }
-        land(flight);
-        if (flight.failure == null && flight.batch.isDecoding()) {
-            drafts.timed(flight.batch.rows().count(), System.nanoTime() - begin);
-        }
-        return true;
-    }
-
-    /** Starts a batch, and the choosing of its tokens where no host has to see the logits. */
-    private Flight launch(Batch batch, TokenIds ids) {
-        Flight flight = new Flight(batch);
-        try {
-            Transformer.LogitsSink sink;
-            if (batch.sampled().stream().allMatch(Engine::needsNoLogits)) {
-                TokenBuffer choices = choices(ids);
-                flight.choices = choices;
-                List<Draw> draws = batch.sampled().stream()
-                        .map(sequence -> sequence.request().sampler().next())
-                        .toList();
-                int columns = config.vocabulary();
-                sink = (first, count, logits) ->
-                        device.sample(logits, columns, draws.subList(first, first + count), choices, first);
-            } else {
-                sink = (first, count, logits) -> sample(flight, first, count, logits);
-            }
-            transformer.forward(ids, batch.rows(), cache.stores(), batch.logitRows(), sink);
-        } catch (RuntimeException | Error e) {
-            flight.failure = e;
-        }
-        return flight;
-    }
-
-    /** Room for choices, other than those that are embedded. */
-    private TokenBuffer choices(TokenIds ids) {
-        return ids instanceof TokenIds.Chosen chosen && chosen.tokens() == tokens.getFirst()
-                ? tokens.getLast()
-                : tokens.getFirst();
-    }
-
-    /** Waits for a batch's tokens, and tells the sequences that still want them. */
-    private void land(Flight flight) {
-        try {
-            if (flight.failure == null) {
-                flight.awaitChoices();
-            }
-        } catch (RuntimeException | Error e) {
-            flight.failure = e;
-        }
-        Throwable failure = flight.failure;
-        for (int i = 0; i < flight.batch.parts().size(); i++) {
-            Batch.Part part = flight.batch.parts().get(i);
-            if (!flight.isLive(i)) {
-                continue;
-            }
-            if (failure != null) {
-                fail(part.sequence(), failure);
-                continue;
-            }
-            try {
-                commit(part);
-            } catch (RuntimeException | Error e) {
-                fail(part.sequence(), e);
-                continue;
-            }
-            accept(part, flight.steps(i));
-        }
-    }
-
-    /** Tells a sequence its tokens: the one behind its last, and those behind drafts that were right. */
-    private void accept(Batch.Part part, List<Sequence.@Nullable Step> steps) {
-        Sequence sequence = part.sequence();
-        int accepted = 0;
-        boolean right = !steps.isEmpty();
-        while (right) {
-            Sequence.Step step = Objects.requireNonNull(steps.get(accepted), "a step of a batch that has landed");
-            int drafted = accepted < part.drafts() ? sequence.token(sequence.length()) : Draw.NONE;
-            accept(sequence, step);
-            right = sequence.finish() == null && accepted < part.drafts() && step.token() == drafted;
-            if (right) {
-                accepted++;
-                sequence.cached(sequence.cached() + 1); // the draft's row
-            }
-        }
-        if (!steps.isEmpty()) {
-            sequence.passed();
-        }
-        if (part.drafts() > 0) {
-            sequence.hits.add(accepted, part.drafts());
-            sequence.request().sampler().takeBack(part.drafts() - accepted);
-        }
-    }
-
-    private void fail(Sequence sequence, Throwable cause) {
-        sequence.fail(cause);
-        forgetState(sequence);
-        scheduler.remove(sequence);
-    }
-
-    private void replace(Sequence sequence, int[] tokens) {
-        if (!sequence.replace(tokens, transformer.hasStates())) {
-            return;
-        }
-        try {
-            transformer.restoreState(sequence.pages.pages()[0]);
-            device.start(); // now, since what another thread does may drop what waits
-        } catch (RuntimeException | Error e) {
-            forgetState(sequence);
-            throw e;
-        }
-    }
-
-    /** A sequence's rows were run: they count as cached, and its state is saved where it is to be. */
-    private void commit(Batch.Part part) {
-        part.commit();
-        Sequence sequence = part.sequence();
-        if (sequence.isAtBorder()) {
-            transformer.saveState(sequence.pages.pages()[0]);
-            device.start();
-            sequence.stateSaved();
-        }
-    }
-
-    /** A state may have gone on by rows that do not count as cached: the sequence begins anew. */
-    private void forgetState(Sequence sequence) {
-        if (transformer.hasStates()) {
-            sequence.cached(0);
-        }
-    }
-
-    private NumericalException notFinite(Sequence sequence) {
-        int position = sequence.cached() - 1;
-        BatchRows row = new BatchRows(1, new int[] {position}, new int[][] {sequence.pages.pages()});
-        String where = transformer.firstNotFinite(new int[] {sequence.token(position)}, row, cache.stores());
-        return new NumericalException(
-                "No logit after position " + position + " is a number (NaN); the first numbers that"
-                        + " are not finite are those of " + where
-                        + ". The weights, or 16-bit numbers of the cache, overflow: try a cache of F32, or another"
-                        + " file.");
-    }
-
-    /** Chooses the next tokens of some sequences by logits that the host sees. */
-    private void sample(Flight flight, int first, int count, Buffer buffer) {
-        int vocabulary = config.vocabulary();
-        float[] logits = new float[vocabulary];
-        for (int i = 0; i < count; i++) {
-            buffer.read((long) i * vocabulary * Float.BYTES, MemorySegment.ofArray(logits));
-            Sequence sequence = flight.batch.sampled().get(first + i);
-            try {
-                int before = flight.batch.draftsBefore(first + i);
-                flight.steps[first + i] = sample(sequence, before, logits);
-            } catch (RuntimeException | Error e) {
-                fail(sequence, e); // what one sequence asks for concerns no other
-            }
-        }
-    }
-
-    private static boolean needsNoLogits(Sequence sequence) {
-        return sequence.request().logprobs() == 0
-                && sequence.request().sampler().byLogitsAlone();
-    }
-
-    /**
-     * Chooses the token behind some drafts.
-     *
-     * @param drafts how many
-     */
-    private static Sequence.Step sample(Sequence sequence, int drafts, float[] logits) {
-        Sequence.Request request = sequence.request();
-        List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
-        return new Sequence.Step(request.sampler().sample(logits, sequence.tokens(), sequence.length() + drafts), top);
-    }
-
-    private void accept(Sequence sequence, Sequence.Step step) {
-        if (step.token() == Draw.NONE) {
-            try {
-                fail(sequence, notFinite(sequence));
-            } catch (RuntimeException | Error e) {
-                fail(sequence, e); // the device failed while it was asked
-            }
-            return;
-        }
-        Sequence.Request request = sequence.request();
-        sequence.add(step);
-        if (request.endsAtEnd() && isEnd.test(step.token())) {
-            sequence.finish(FinishReason.STOP);
-        } else if (sequence.generated() >= request.maximumTokens() || sequence.length() >= contextLength) {
-            sequence.finish(FinishReason.LENGTH);
-        }
-        if (sequence.finish() != null) {
-            scheduler.remove(sequence);
-        }
-    }
-
-    /**
      * Runs a text through the model without generating, for scoring.
      *
      * @param tokens at most a context's length
@@ -526,7 +302,7 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The scoring is closed.");
             }
-            replace(sequence, tokens);
+            stepper.replace(sequence, tokens);
             scheduler.hold(sequence);
         } finally {
             lock.unlock();
@@ -559,7 +335,7 @@ public final class Engine implements AutoCloseable {
                     continue;
                 }
                 if (sequence.pages.size() == 0 && !cache.hasFirstPage()) {
-                    return step(); // until one of them has ended
+                    return stepper.step(); // until one of them has ended
                 }
                 throw new ContextFullException(
                         "Running sessions, and texts that are being scored, hold the whole key-value cache; try"
@@ -572,7 +348,7 @@ public final class Engine implements AutoCloseable {
             int[] wanted = IntStream.range(first, count).toArray();
             float[] logits = new float[config.vocabulary()];
             TokenIds ids = new TokenIds.Given(batch.ids());
-            forgetState(sequence); // until all has gone well
+            stepper.forgetState(sequence); // until all has gone well
             transformer.forward(ids, batch.rows(), cache.stores(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {
                     buffer.read((long) i * logits.length * Float.BYTES, MemorySegment.ofArray(logits));
@@ -623,7 +399,7 @@ public final class Engine implements AutoCloseable {
             if (!closed) {
                 closed = true;
                 transformer.close();
-                tokens.forEach(TokenBuffer::close);
+                stepper.close();
                 cache.close();
             }
         } finally {
