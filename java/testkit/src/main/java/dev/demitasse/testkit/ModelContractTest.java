@@ -352,7 +352,7 @@ public abstract class ModelContractTest {
 
     /** Drafts change when tokens come, and neither which nor what is said of them. */
     @ParameterizedTest
-    @CsvSource({"llama, F32", "gemma3, F16", "qwen3moe, INT8", "deepseek2, F32"})
+    @CsvSource({"llama, F16", "deepseek2, INT8"})
     public void draftsChangeNoToken(String architecture, KvType cache) {
         int[] prompt = new int[40];
         Arrays.setAll(prompt, i -> i % 10 + 20);
@@ -374,7 +374,7 @@ public abstract class ModelContractTest {
                     assertThat(actual.topLogprobs()).isEqualTo(expected.topLogprobs());
                     assertThat(expected.passes()).isEqualTo(REPEATED);
                     assertThat(actual.passes()).isLessThanOrEqualTo(expected.passes());
-                    spared += each.equals(plain) ? expected.passes() - actual.passes() : 0;
+                    spared += expected.passes() - actual.passes();
                 }
             }
         }
