@@ -47,7 +47,12 @@ class CudaModelTest extends ModelContractTest {
 
     @Override
     protected int sequences() {
-        return 4;
+        return 3;
+    }
+
+    @Override
+    protected int repeated() {
+        return 24;
     }
 
     @Override

@@ -21,12 +21,12 @@ class NativeRealModelTest extends RealModelContractTest {
      */
     @ParameterizedTest
     @CsvSource({
-        "SmolLM2-135M-Instruct.Q4_1, INT8, 0.003",
-        "SmolLM2-135M-Instruct.Q4_1, FP8, 0.02",
-        "gemma-3-270m-q4_k_m, INT8, 0.007",
-        "gemma-3-270m-q4_k_m, FP8, 0.02"
+        "SmolLM2-135M-Instruct.Q4_1, INT8, 2, 0.003",
+        "SmolLM2-135M-Instruct.Q4_1, FP8, 2, 0.02",
+        "gemma-3-270m-q4_k_m, INT8, 4, 0.007",
+        "gemma-3-270m-q4_k_m, FP8, 4, 0.02"
     })
-    void perplexityOfAnEightBitCacheIsThatOfF16(String name, KvType type, double bound) throws IOException {
-        assertPerplexityOfCache(name, type, bound);
+    void perplexityOfAnEightBitCacheIsThatOfF16(String name, KvType type, int parts, double bound) throws IOException {
+        assertPerplexityOfCache(name, type, parts, bound);
     }
 }

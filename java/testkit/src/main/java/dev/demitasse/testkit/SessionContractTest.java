@@ -73,7 +73,7 @@ public abstract class SessionContractTest {
             Future<Integer> other = threads.submit(() -> askOn(model, right, over));
             try {
                 SplittableRandom random = new SplittableRandom(seed);
-                for (int round = 0; round < 10_000; round++) {
+                for (int round = 0; round < 4_000; round++) {
                     Deed deed = Deed.values()[random.nextInt(Deed.values().length)];
                     long nanoseconds = random.nextInt(3) == 0 ? random.nextInt(5_000) : random.nextInt(400_000);
                     endOne(model, threads, deed, nanoseconds, right, "round " + round + ", seed " + seed);
