@@ -27,11 +27,14 @@ for model in smollm2-135m gemma3-270m; do
   "$JAVA_HOME/bin/java" -cp "java/cli/target/classes:$cp_libs" dev.demitasse.cli.Main pull "$model" ||
     echo "ci/test.sh: $model was not fetched; its tests are skipped"
 done
+echo "ci/test.sh: everything is built: $SECONDS s"
 
 mkdir -p target
 failed=
 part() { # one part, in the background of another
+  local begin=$SECONDS
   ci/$1.sh >target/ci-$1.log 2>&1 || touch target/ci-$1.failed
+  echo "ci/test.sh: $1: $((SECONDS - begin)) s"
 }
 rm -f target/ci-*.failed
 ./demitasse --version >/dev/null 2>&1 || true # what the launcher builds once, it builds before two of them may
@@ -53,6 +56,7 @@ done
 for part in native cuda launcher gguf report $more; do
   tail -n 40 target/ci-$part.log
 done
+echo "ci/test.sh: all: $SECONDS s"
 python3 ci/summary.py java/*/target/surefire-reports || status=1
 for part in $failed; do
   echo "ci/test.sh: $part failed; all that it printed: target/ci-$part.log"
