@@ -22,7 +22,7 @@ class ModelSizeTest {
     void statesAreToldBesideTheCache() {
         ModelSize size = size("qwen35");
         assertThat(size.cacheBytesPerPosition()).isEqualTo(2 * 32 * 2);
-        assertThat(size.stateBytes()).isEqualTo(2 * 3 * (3 * 128 + 4 * 16 * 16) * 4);
+        assertThat(size.stateBytes()).isEqualTo(3 * 3 * (3 * 128 + 4 * 16 * 16) * 4);
         assertThat(size("llama").stateBytes()).isZero();
     }
 

@@ -26,8 +26,9 @@ public record Recurrent(
         return (long) heads * headDim * stateDim;
     }
 
-    /** Bytes of a sequence's state, and of one that is saved. */
+    /** Bytes of a sequence's state, and of those that are kept. */
     public long bytesPerSequence() {
-        return 2L * layers * (convolutionElements() + matrixElements()) * Float.BYTES;
+        long copies = 1L + KeptState.values().length;
+        return copies * layers * (convolutionElements() + matrixElements()) * Float.BYTES;
     }
 }

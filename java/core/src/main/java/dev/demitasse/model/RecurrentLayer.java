@@ -8,7 +8,10 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.ScanShape;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -27,10 +30,16 @@ final class RecurrentLayer {
     private final Buffer beta; // rows × heads
     private final Buffer alpha; // rows × heads
     private final Buffer attended; // rows × heads × headDim
-    private final List<Buffer> convolutions = new ArrayList<>(); // a layer's: slots × (kernel - 1) × channels
-    private final List<Buffer> matrices = new ArrayList<>(); // a layer's: slots × heads × stateDim × headDim
-    private final List<Buffer> savedConvolutions = new ArrayList<>(); // the same, as they were when they were saved
-    private final List<Buffer> savedMatrices = new ArrayList<>();
+    private final States current;
+    private final Map<KeptState, States> kept = new EnumMap<>(KeptState.class);
+
+    /**
+     * The states of all layers.
+     *
+     * @param convolutions a layer's: slots × (kernel - 1) × channels
+     * @param matrices a layer's: slots × heads × stateDim × headDim
+     */
+    private record States(List<Buffer> convolutions, List<Buffer> matrices) {}
 
     /**
      * Room for the rows of a batch, and for states.
@@ -50,12 +59,19 @@ final class RecurrentLayer {
         beta = buffers.allocate(maximumRows, shape.heads());
         alpha = buffers.allocate(maximumRows, shape.heads());
         attended = buffers.allocate(maximumRows, values);
-        for (int layer = 0; layer < shape.layers(); layer++) {
-            convolutions.add(buffers.allocate(slots, shape.convolutionElements()));
-            matrices.add(buffers.allocate(slots, shape.matrixElements()));
-            savedConvolutions.add(buffers.allocate(slots, shape.convolutionElements()));
-            savedMatrices.add(buffers.allocate(slots, shape.matrixElements()));
+        current = states(buffers, slots);
+        for (KeptState each : KeptState.values()) {
+            kept.put(each, states(buffers, slots));
         }
+    }
+
+    private States states(DeviceBuffers buffers, int slots) {
+        States states = new States(new ArrayList<>(), new ArrayList<>());
+        for (int layer = 0; layer < shape.layers(); layer++) {
+            states.convolutions.add(buffers.allocate(slots, shape.convolutionElements()));
+            states.matrices.add(buffers.allocate(slots, shape.matrixElements()));
+        }
+        return states;
     }
 
     /**
@@ -83,7 +99,7 @@ final class RecurrentLayer {
                 layer.decayBias(),
                 layer.decayRate(),
                 delta,
-                matrices.get(store),
+                current.matrices.get(store),
                 rows,
                 attended);
         device.rmsNorm(attended, layer.norm(), count * shape.heads(), shape.headDim(), epsilon, attended);
@@ -109,7 +125,7 @@ final class RecurrentLayer {
         convolve(layer.convolution(), layer.convolutionBias(), true, store, mixed, rows);
         int groups = shape.keyHeads();
         ScanShape scan = new ScanShape(groups, shape.heads(), shape.headDim(), shape.stateDim());
-        device.selectiveScan(convolved, alpha, layer.weights(), scan, matrices.get(store), rows, attended);
+        device.selectiveScan(convolved, alpha, layer.weights(), scan, current.matrices.get(store), rows, attended);
         device.gatedActivation(Gate.SILU, gate, attended, (long) count * scan.values(), attended);
         device.rmsNorm(attended, layer.norm(), groups, count * groups, scan.values() / groups, epsilon, attended);
         device.linear(attended, count, new Projection(layer.output(), null, out));
@@ -138,34 +154,30 @@ final class RecurrentLayer {
     }
 
     private void convolve(Buffer weight, @Nullable Buffer bias, boolean silu, int store, Buffer x, BatchRows rows) {
-        Buffer state = convolutions.get(store);
+        Buffer state = current.convolutions.get(store);
         device.convolve(x, weight, bias, shape.channels(), shape.kernel(), silu, state, rows, convolved);
     }
 
     /** Keeps a sequence's state as it is now. */
-    void save(int slot) {
-        copy(convolutions, savedConvolutions, matrices, savedMatrices, slot);
+    void save(KeptState as, int slot) {
+        copy(current, Objects.requireNonNull(kept.get(as)), slot);
     }
 
-    /** Makes a sequence's state what was saved last. */
-    void restore(int slot) {
-        copy(savedConvolutions, convolutions, savedMatrices, matrices, slot);
+    /** Makes a sequence's state what was kept last. */
+    void restore(KeptState from, int slot) {
+        copy(Objects.requireNonNull(kept.get(from)), current, slot);
     }
 
-    private void copy(
-            List<Buffer> convolution,
-            List<Buffer> toConvolution,
-            List<Buffer> matrix,
-            List<Buffer> toMatrix,
-            int slot) {
+    private void copy(States from, States to, int slot) {
         int heads = shape.heads();
         int[] rows = IntStream.range(slot * heads, (slot + 1) * heads).toArray();
         for (int layer = 0; layer < shape.layers(); layer++) {
             int elements = Math.toIntExact(shape.convolutionElements());
-            device.gatherRows(convolution.get(layer), elements, new int[] {slot}, toConvolution.get(layer), slot);
+            Buffer convolution = to.convolutions.get(layer);
+            device.gatherRows(from.convolutions.get(layer), elements, new int[] {slot}, convolution, slot);
             if (heads > 0) {
                 int of = shape.headDim() * shape.stateDim();
-                device.gatherRows(matrix.get(layer), of, rows, toMatrix.get(layer), slot * heads);
+                device.gatherRows(from.matrices.get(layer), of, rows, to.matrices.get(layer), slot * heads);
             }
         }
     }

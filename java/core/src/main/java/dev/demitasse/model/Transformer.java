@@ -403,13 +403,13 @@ public final class Transformer implements AutoCloseable {
     }
 
     /** Keeps the state of the sequence whose first page has that number. */
-    public void saveState(int slot) {
-        Objects.requireNonNull(recurrent).save(slot);
+    public void saveState(KeptState as, int slot) {
+        Objects.requireNonNull(recurrent).save(as, slot);
     }
 
-    /** Makes a sequence's state what it was when it was saved last. */
-    public void restoreState(int slot) {
-        Objects.requireNonNull(recurrent).restore(slot);
+    /** Makes a sequence's state what it was when it was kept last. */
+    public void restoreState(KeptState from, int slot) {
+        Objects.requireNonNull(recurrent).restore(from, slot);
     }
 
     /** Whether the host waits for results within a pass, so that a step started early would be waited for, too. */

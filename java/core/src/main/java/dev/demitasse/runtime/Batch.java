@@ -21,9 +21,10 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
      * The rows of one sequence.
      *
      * @param rows of tokens that it has
+     * @param again those of them that were run before
      * @param drafts rows behind those, of tokens that it may get
      */
-    record Part(Sequence sequence, int rows, int drafts) {
+    record Part(Sequence sequence, int rows, int again, int drafts) {
         /** Its rows were run: their keys and values are in the cache. */
         void commit() {
             sequence.cached(sequence.cached() + rows);
@@ -39,9 +40,9 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
         return choice - first;
     }
 
-    /** Whether every sequence has all of its tokens but the last one in the cache. */
+    /** Whether every sequence has one new token. */
     boolean isDecoding() {
-        return !parts.isEmpty() && parts.stream().allMatch(part -> part.rows == 1);
+        return !parts.isEmpty() && parts.stream().allMatch(part -> part.rows == 1 + part.again);
     }
 
     /**
@@ -101,7 +102,7 @@ record Batch(int[] ids, BatchRows rows, List<Part> parts, int[] logitRows, List<
         }
 
         private void addPart(Sequence sequence, int rows, int drafts, boolean isSampled) {
-            parts.add(new Part(sequence, rows, drafts));
+            parts.add(new Part(sequence, rows, Math.min(sequence.again(), rows), drafts));
             choices[parts.size() - 1] = isSampled ? sampled.size() : -1;
             for (int i = drafts; isSampled && i >= 0; i--) {
                 logitRows[sampled.size()] = count - 1 - i;

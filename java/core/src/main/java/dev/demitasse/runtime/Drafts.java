@@ -6,7 +6,7 @@ import java.util.Arrays;
  * How many tokens to draft: as many as let the most tokens come a second, by what passes of so many rows took, and by
  * how many drafts of a sequence were right. What is drafted changes when tokens come, and never which.
  */
-final class Drafts {
+class Drafts {
     /** Rows whose time is kept apart. */
     private static final int MOST_ROWS = 64;
     /** What a row more is taken to cost where it was never timed, so that it is tried: of the time of one row. */
@@ -69,19 +69,24 @@ final class Drafts {
      * @param rows of the pass without drafts, the sequence's own included
      * @param most drafts that there are
      * @param hits of the sequence
+     * @param again whether a wrong draft makes the next pass run the right tokens' rows again
      */
-    int count(int rows, int most, Hits hits) {
+    int count(int rows, int most, Hits hits, boolean again) {
         int best = 0;
         double highest = 0;
         double rate = hits.rate();
         double expected = 1; // tokens of the sequence
         double chance = 1; // that the last of them is right
+        double repeated = 0; // rows to run again where a draft was wrong
         for (int drafts = 0; drafts <= most && rows + drafts <= MOST_ROWS; drafts++) {
-            double speed = (rows - 1 + expected) / cost(rows + drafts);
+            double time = cost(rows + drafts);
+            double repeating = again && drafts > 0 ? repeated * Math.max(0, time - cost(rows)) / drafts : 0;
+            double speed = (rows - 1 + expected) / (time + repeating);
             if (speed > highest) {
                 highest = speed;
                 best = drafts;
             }
+            repeated += chance * (1 - rate) * (drafts + 1);
             chance *= rate;
             expected += chance;
         }

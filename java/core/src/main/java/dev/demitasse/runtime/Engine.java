@@ -68,6 +68,11 @@ public final class Engine implements AutoCloseable {
 
     /** An engine; {@code isEnd} tells the tokens that end a generation. */
     public Engine(ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd) {
+        this(config, weights, device, limits, isEnd, new Drafts());
+    }
+
+    /** An engine that drafts as many tokens as {@code drafts} says. */
+    Engine(ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd, Drafts drafts) {
         this.config = config;
         this.contextLength = limits.contextLength;
         long pages = (long) KvCache.pagesFor(limits.contextLength) * limits.sequences;
@@ -94,9 +99,8 @@ public final class Engine implements AutoCloseable {
             cache.close();
             throw e;
         }
-        Drafts drafts = new Drafts();
         this.scheduler = new Scheduler(
-                cache, limits.batchRows, limits.promptChunk, contextLength, transformer.hasStates() ? null : drafts);
+                cache, limits.batchRows, limits.promptChunk, contextLength, drafts, transformer.hasStates());
         try {
             this.stepper =
                     new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, isEnd);
@@ -117,7 +121,7 @@ public final class Engine implements AutoCloseable {
      * computed again.
      *
      * @param drafted how many tokens to draft a pass, at most; below 0 for as many as pay, where the device does not
-     *     run beside the host. A model with states, which cannot be taken back, drafts none
+     *     run beside the host
      * @throws ContextFullException where the prompt leaves no room for a token
      */
     public void begin(

@@ -21,7 +21,8 @@ final class Scheduler {
     private final int maximumRows;
     private final int promptChunk;
     private final int contextLength;
-    private final @Nullable Drafts drafts;
+    private final Drafts drafts;
+    private final boolean states;
     private final List<Sequence> running = new ArrayList<>();
     private final Deque<Sequence> waiting = new ArrayDeque<>();
     private final Set<Sequence> idle = new LinkedHashSet<>();
@@ -33,14 +34,16 @@ final class Scheduler {
      * @param maximumRows of a batch
      * @param promptChunk rows of a prompt in a batch, at most
      * @param contextLength positions that a sequence may have
-     * @param drafts how many tokens to draft; null where rows that were run cannot be taken back
+     * @param drafts how many tokens to draft
+     * @param states whether sequences have states, which wrong drafts lead astray
      */
-    Scheduler(KvCache cache, int maximumRows, int promptChunk, int contextLength, @Nullable Drafts drafts) {
+    Scheduler(KvCache cache, int maximumRows, int promptChunk, int contextLength, Drafts drafts, boolean states) {
         this.cache = cache;
         this.maximumRows = maximumRows;
         this.promptChunk = promptChunk;
         this.contextLength = contextLength;
         this.drafts = drafts;
+        this.states = states;
     }
 
     void add(Sequence sequence) {
@@ -154,22 +157,23 @@ final class Scheduler {
     private Batch plan() {
         Batch.Builder batch = new Batch.Builder(maximumRows);
         List<Sequence> decoding = new ArrayList<>();
+        int planned = 0;
         for (Sequence sequence : running) {
-            if (sequence.pending() == 1 && decoding.size() < maximumRows && reserve(sequence, 1)) {
+            int rows = sequence.pending();
+            if (sequence.isDecoding() && planned + rows <= maximumRows && reserve(sequence, rows)) {
                 decoding.add(sequence);
+                planned += rows;
             }
         }
-        int drafted = 0;
         for (Sequence sequence : decoding) {
-            int spare = decoding.size() < running.size() ? 0 : maximumRows - decoding.size() - drafted;
-            draft(sequence, decoding.size() + drafted, spare);
-            drafted += sequence.drafted();
-            batch.add(sequence, 1);
+            draft(sequence, planned, decoding.size() < running.size() ? 0 : maximumRows - planned);
+            planned += sequence.drafted();
+            batch.add(sequence, sequence.pending());
         }
         for (Sequence sequence : running) {
             int rows = Math.min(Math.min(sequence.pending(), promptChunk), batch.free());
             rows = sequence.rowsToBorder(rows);
-            if (sequence.pending() > 1 && rows > 0 && reserve(sequence, rows)) {
+            if (!decoding.contains(sequence) && rows > 0 && reserve(sequence, rows)) {
                 batch.add(sequence, rows);
             }
         }
@@ -177,7 +181,7 @@ final class Scheduler {
     }
 
     private boolean wantsDrafts(Sequence sequence) {
-        return drafts != null && sequence.request().drafts() > 0;
+        return sequence.request().drafts() > 0;
     }
 
     /**
@@ -188,7 +192,7 @@ final class Scheduler {
      */
     private void draft(Sequence sequence, int rows, int spare) {
         sequence.draft(0, 0);
-        if (drafts == null || spare <= 0 || !wantsDrafts(sequence)) {
+        if (spare <= 0 || !wantsDrafts(sequence)) {
             return;
         }
         Sequence.Request request = sequence.request();
@@ -196,8 +200,8 @@ final class Scheduler {
         int most = Math.min(Math.min(request.drafts(), spare), room);
         int from = most <= 0 ? -1 : PromptLookup.find(sequence.tokens(), sequence.length());
         if (from >= 0) {
-            int count = drafts.count(rows, Math.min(most, sequence.length() - from), sequence.hits);
-            if (count > 0 && reserve(sequence, 1 + count)) {
+            int count = drafts.count(rows, Math.min(most, sequence.length() - from), sequence.hits, states);
+            if (count > 0 && reserve(sequence, sequence.pending() + count)) {
                 sequence.draft(from, count);
             }
         }

@@ -28,6 +28,7 @@ public final class Sequence {
     private int length;
     private int cached;
     private int saved; // tokens that the saved state has seen; 0 where none is saved
+    private int again; // of those behind the cached ones: run before, beside drafts that were wrong
     private int border; // tokens of the prompt after which the state is to be saved; 0 for none
 
     private @Nullable Request request;
@@ -67,12 +68,32 @@ public final class Sequence {
 
     void cached(int count) {
         cached = count;
+        again = 0;
         saved = count == 0 ? 0 : saved;
     }
 
     /** Tokens that a forward pass has yet to see. */
     int pending() {
         return length - cached;
+    }
+
+    /**
+     * Drafts were wrong, and the state has seen them: it is what it was after {@code before} tokens, and those behind
+     * are to be run again.
+     */
+    void takeBack(int before) {
+        again = cached - before;
+        cached = before;
+    }
+
+    /** Of the pending tokens, those that were run before. */
+    int again() {
+        return again;
+    }
+
+    /** Whether a forward pass of what is pending is one of decoding: one token is new. */
+    boolean isDecoding() {
+        return pending() == 1 + again;
     }
 
     int token(int position) {
@@ -123,6 +144,7 @@ public final class Sequence {
         saved = saved <= kept ? saved : 0;
         boolean cut = state && kept < cached;
         cached = cut ? saved : kept;
+        again = 0;
         tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
         drafted = 0;
         length = wanted.length;

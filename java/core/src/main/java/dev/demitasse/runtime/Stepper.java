@@ -6,6 +6,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.NumericalException;
+import dev.demitasse.model.KeptState;
 import dev.demitasse.model.Transformer;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.sampling.FinishReason;
@@ -106,11 +107,21 @@ final class Stepper implements AutoCloseable {
             } else {
                 sink = (first, count, logits) -> sample(flight, first, count, logits);
             }
+            saveStates(batch);
             transformer.forward(ids, batch.rows(), cache.stores(), batch.logitRows(), sink);
         } catch (RuntimeException | Error e) {
             flight.failure = e;
         }
         return flight;
+    }
+
+    /** Keeps the states of sequences that have drafts, as they are without them. */
+    private void saveStates(Batch batch) {
+        for (Batch.Part part : batch.parts()) {
+            if (part.drafts() > 0 && transformer.hasStates()) {
+                transformer.saveState(KeptState.DRAFTS, part.sequence().pages.pages()[0]);
+            }
+        }
     }
 
     /** Room for choices, other than those that are embedded. */
@@ -168,8 +179,21 @@ final class Stepper implements AutoCloseable {
             sequence.passed();
         }
         if (part.drafts() > 0) {
+            if (accepted < part.drafts() && sequence.cached() > 0 && transformer.hasStates()) {
+                takeBack(sequence, sequence.cached() - part.rows() - accepted);
+            }
             sequence.hits.add(accepted, part.drafts());
             sequence.request().sampler().takeBack(part.drafts() - accepted);
+        }
+    }
+
+    /** A sequence's state becomes what it was before a pass with drafts, some of which were wrong. */
+    private void takeBack(Sequence sequence, int before) {
+        try {
+            transformer.restoreState(KeptState.DRAFTS, sequence.pages.pages()[0]);
+            sequence.takeBack(before);
+        } catch (RuntimeException | Error e) {
+            fail(sequence, e);
         }
     }
 
@@ -185,7 +209,7 @@ final class Stepper implements AutoCloseable {
             return;
         }
         try {
-            transformer.restoreState(sequence.pages.pages()[0]);
+            transformer.restoreState(KeptState.PROMPT, sequence.pages.pages()[0]);
             device.start(); // now, since what another thread does may drop what waits
         } catch (RuntimeException | Error e) {
             forgetState(sequence);
@@ -198,7 +222,7 @@ final class Stepper implements AutoCloseable {
         part.commit();
         Sequence sequence = part.sequence();
         if (sequence.isAtBorder()) {
-            transformer.saveState(sequence.pages.pages()[0]);
+            transformer.saveState(KeptState.PROMPT, sequence.pages.pages()[0]);
             device.start();
             sequence.stateSaved();
         }

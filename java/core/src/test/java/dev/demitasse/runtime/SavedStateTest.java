@@ -83,10 +83,11 @@ class SavedStateTest {
     void whoComesDoesNotWaitForWhoIsIdle() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
                 KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 12, KvType.F32)), 2)) {
-            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, null);
+            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, new Drafts(), true);
             Sequence[] three = {new Sequence(), new Sequence(), new Sequence()};
             for (Sequence sequence : three) {
                 sequence.replace(tokens(0, 10), true);
+                sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 5, 0, 0, true));
             }
             scheduler.add(three[0]);
             scheduler.add(three[1]);
@@ -110,7 +111,7 @@ class SavedStateTest {
     void othersWaitForWhoIsHeld() {
         try (Device device = Devices.open("reference", DeviceOptions.defaults());
                 KvCache cache = new KvCache(device, List.of(new KvShape(1, 1, 2, 8, KvType.F32)), 2)) {
-            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, null);
+            Scheduler scheduler = new Scheduler(cache, 64, 64, Integer.MAX_VALUE, new Drafts(), true);
             Sequence scored = new Sequence();
             scheduler.hold(scored);
             assertThat(cache.reserve(scored.pages, 10)).isTrue();

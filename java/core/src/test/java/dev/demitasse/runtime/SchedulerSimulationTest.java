@@ -3,6 +3,8 @@ package dev.demitasse.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.sampling.Sampler;
+import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Seeds;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +47,7 @@ class SchedulerSimulationTest {
             maximumRows = 1 + random.nextInt(40);
             chunk = 1 + random.nextInt(40);
             cache = KvCacheTest.cache(pages);
-            scheduler = new Scheduler(cache, maximumRows, chunk, Integer.MAX_VALUE, null);
+            scheduler = new Scheduler(cache, maximumRows, chunk, Integer.MAX_VALUE, new Drafts(), false);
             held = new Entry[pages * PAGE];
         }
 
@@ -72,6 +74,7 @@ class SchedulerSimulationTest {
                             .toArray(),
                     false);
             cache.release(sequence.pages, sequence.cached());
+            sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 1000, 0, 0, true));
             client.left = 1 + random.nextInt(Math.max(1, longest - length));
             scheduler.add(sequence);
             running.add(client);
@@ -110,7 +113,7 @@ class SchedulerSimulationTest {
             int row = 0;
             for (Batch.Part part : batch.parts()) {
                 assertThat(running).contains(of(part.sequence()));
-                assertThat(part.rows()).isBetween(1, Math.max(1, chunk));
+                assertThat(part.rows()).isBetween(1, Math.max(1 + part.again(), chunk));
                 for (int i = 0; i < part.rows(); i++) {
                     run(batch, row++, part.sequence(), part.sequence().cached() + i);
                 }
@@ -122,6 +125,7 @@ class SchedulerSimulationTest {
             }
             batch.parts().forEach(Batch.Part::commit);
             batch.sampled().forEach(this::choose);
+            batch.sampled().forEach(this::takeBack);
             return batch;
         }
 
@@ -130,6 +134,13 @@ class SchedulerSimulationTest {
             assertThat(batch.rows().positions()[row]).isEqualTo(position);
             int page = batch.rows().pages()[row][position / PAGE];
             held[page * PAGE + position % PAGE] = new Entry(of(sequence), sequence.token(position));
+        }
+
+        /** As after drafts of which one was wrong, where there is a state. */
+        private void takeBack(Sequence sequence) {
+            if (random.nextInt(5) == 0 && sequence.cached() > 0) {
+                sequence.takeBack(sequence.cached() - 1 - random.nextInt(Math.min(6, sequence.cached())));
+            }
         }
 
         private void choose(Sequence sequence) {
@@ -157,18 +168,26 @@ class SchedulerSimulationTest {
             assertThat(cache.freePages()).isEqualTo(pages - used.length);
         }
 
-        /** Who runs next where there are pages for all: one row each for those that decode, then prompts in chunks. */
+        /** Who runs next where there are pages for all: those that decode, then prompts in chunks. */
         List<Batch.Part> expected() {
             List<Batch.Part> parts = new ArrayList<>();
+            List<Client> prompts = new ArrayList<>();
             int free = maximumRows;
-            for (boolean decoding : new boolean[] {true, false}) {
-                for (Client client : running) {
-                    int pending = client.sequence.pending();
-                    int rows = Math.min(Math.min(pending, chunk), free);
-                    if (decoding == (pending == 1) && rows > 0) {
-                        parts.add(new Batch.Part(client.sequence, rows, 0));
-                        free -= rows;
-                    }
+            for (Client client : running) {
+                Sequence sequence = client.sequence;
+                if (sequence.isDecoding() && sequence.pending() <= free) {
+                    parts.add(new Batch.Part(sequence, sequence.pending(), sequence.again(), 0));
+                    free -= sequence.pending();
+                } else {
+                    prompts.add(client);
+                }
+            }
+            for (Client client : prompts) {
+                Sequence sequence = client.sequence;
+                int rows = Math.min(Math.min(sequence.pending(), chunk), free);
+                if (rows > 0) {
+                    parts.add(new Batch.Part(sequence, rows, Math.min(sequence.again(), rows), 0));
+                    free -= rows;
                 }
             }
             return parts;

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.sampling.FinishReason;
+import dev.demitasse.sampling.Sampler;
+import dev.demitasse.sampling.SamplingOptions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,7 +21,7 @@ class SchedulerTest {
     private static final int CHUNK = 8;
 
     private KvCache cache = KvCacheTest.cache(64);
-    private Scheduler scheduler = new Scheduler(cache, ROWS, CHUNK, Integer.MAX_VALUE, null);
+    private Scheduler scheduler = new Scheduler(cache, ROWS, CHUNK, Integer.MAX_VALUE, new Drafts(), false);
 
     @AfterEach
     void close() {
@@ -29,13 +31,14 @@ class SchedulerTest {
     private void useCacheOf(int pages) {
         cache.close();
         cache = KvCacheTest.cache(pages);
-        scheduler = new Scheduler(cache, 4 * PAGE, 4 * PAGE, Integer.MAX_VALUE, null);
+        scheduler = new Scheduler(cache, 4 * PAGE, 4 * PAGE, Integer.MAX_VALUE, new Drafts(), false);
     }
 
     /** A sequence that runs, with a prompt of {@code tokens} tokens. */
     private Sequence running(int tokens) {
         Sequence sequence = new Sequence();
         sequence.replace(IntStream.range(0, tokens).map(i -> 1000 + i).toArray(), false);
+        sequence.begin(new Sequence.Request(new Sampler(SamplingOptions.GREEDY), 1000, 0, 0, true));
         scheduler.add(sequence);
         return sequence;
     }
@@ -54,7 +57,7 @@ class SchedulerTest {
     }
 
     private static Batch.Part part(Sequence sequence, int rows) {
-        return new Batch.Part(sequence, rows, 0);
+        return new Batch.Part(sequence, rows, 0, 0);
     }
 
     @Test
@@ -89,6 +92,27 @@ class SchedulerTest {
                             decoding.stream().map(s -> part(s, 1)).toList());
             assertThat(parts.subList(decoding.size(), parts.size())).containsExactly(part(prompt, 3));
         }
+    }
+
+    /** What is run again behind wrong drafts is no prompt: it goes first, and whole. */
+    @Test
+    void rowsThatRunAgainGoWithTheNewOne() {
+        Sequence sequence = running(5);
+        Sequence prompt = running(100);
+        step();
+        sequence.append(8);
+        sequence.append(9);
+        sequence.cached(sequence.cached() + 3); // a pass whose drafts were 7, 8 and 9
+        sequence.append(10);
+        sequence.takeBack(5);
+        assertThat(sequence.pending()).isEqualTo(4);
+        Batch batch = step();
+        assertThat(batch.parts()).containsExactly(new Batch.Part(sequence, 4, 3, 0), part(prompt, CHUNK));
+        assertThat(batch.sampled()).containsExactly(sequence);
+        scheduler.remove(prompt);
+        Batch next = step();
+        assertThat(next.parts()).containsExactly(part(sequence, 1));
+        assertThat(next.isDecoding()).isTrue();
     }
 
     @Test
