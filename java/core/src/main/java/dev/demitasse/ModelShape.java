@@ -7,6 +7,7 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.Layer;
 import dev.demitasse.model.ModelConfig;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The dimensions of a model: what decides how much a forward pass reads and computes.
@@ -57,33 +58,11 @@ public record ModelShape(
      */
     public static ModelShape of(Gguf file) {
         ModelConfig config = Model.config(file, 0);
-        String unknown = config.isEncoder()
-                ? "The model is an encoder"
-                : config.isMixture()
-                        ? "The model is a mixture of experts"
-                        : config.recurrent() != null
-                                ? "The model has layers with a state"
-                                : config.latent() != null
-                                        ? "The model has latent attention"
-                                        : config.sharesInputs()
-                                                ? "In the model's blocks what is normalized goes to attention and the"
-                                                        + " feed-forward layer, or values are normalized"
-                                                : null;
+        String unknown = unknown(config);
         if (unknown != null) {
             throw new UnsupportedModelException(
                     unknown + ": for such models speed is not predicted, no importance matrix"
                             + " is collected, and channels are not scaled yet.");
-        }
-        boolean alike = config.caches().size() == 1
-                && config.layers().stream()
-                                .mapToInt(Layer::feedForward)
-                                .distinct()
-                                .count()
-                        == 1;
-        if (!alike || config.layerInput() > 0) {
-            throw new UnsupportedModelException("The layers of the model have heads or feed-forward layers of different"
-                    + " sizes, or inputs of their own: for such models speed is not predicted, no importance matrix is"
-                    + " collected, and channels are not scaled yet.");
         }
         int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
         String architecture = config.architecture().key();
@@ -100,6 +79,32 @@ public record ModelShape(
                 config.contextLength(),
                 window,
                 config.windowedLayers());
+    }
+
+    /** What these dimensions cannot say of a model, in words; null where they say all. */
+    private static @Nullable String unknown(ModelConfig config) {
+        if (config.isEncoder()) {
+            return "The model is an encoder";
+        }
+        if (config.isMixture()) {
+            return "The model is a mixture of experts";
+        }
+        if (config.recurrent() != null) {
+            return "The model has layers with a state";
+        }
+        if (config.latent() != null) {
+            return "The model has latent attention";
+        }
+        if (config.sharesInputs()) {
+            return "In the model's blocks what is normalized goes to attention and the feed-forward layer, or values are"
+                    + " normalized";
+        }
+        long widths =
+                config.layers().stream().mapToInt(Layer::feedForward).distinct().count();
+        if (config.caches().size() > 1 || widths > 1 || config.layerInput() > 0) {
+            return "The layers of the model have heads or feed-forward layers of different sizes, or inputs of their own";
+        }
+        return null;
     }
 
     /** Elements of all heads' queries of a position. */
