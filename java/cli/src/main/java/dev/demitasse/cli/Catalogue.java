@@ -44,6 +44,8 @@ final class Catalogue {
         String file = "";
         String licence = "";
         long size = 0;
+        double gigabytes = 0;
+        double growth = 1;
         String sha256 = null;
         String repository = null;
         String system = null;
@@ -55,7 +57,12 @@ final class Catalogue {
                 case "name" -> name = parser.getText();
                 case "file" -> file = parser.getText();
                 case "licence" -> licence = parser.getText();
-                case "size" -> size = parser.getLongValue();
+                case "size" -> {
+                    size = parser.getLongValue();
+                    gigabytes = size / 1e9;
+                }
+                case "gigabytes" -> gigabytes = parser.getDoubleValue();
+                case "growth" -> growth = parser.getDoubleValue();
                 case "sha256" -> sha256 = parser.getText();
                 case "system" -> system = parser.getText();
                 case "hf" -> repository = parser.getText();
@@ -67,7 +74,7 @@ final class Catalogue {
                 default -> throw new IOException("catalogue.json has the unknown field " + field);
             }
         }
-        return new CatalogueEntry(name, file, licence, size, sha256, wheels, repository, system);
+        return new CatalogueEntry(name, file, licence, size, gigabytes, growth, sha256, wheels, repository, system);
     }
 
     List<CatalogueEntry> entries() {

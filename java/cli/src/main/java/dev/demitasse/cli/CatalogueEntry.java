@@ -1,6 +1,7 @@
 package dev.demitasse.cli;
 
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,6 +11,9 @@ import org.jspecify.annotations.Nullable;
  * @param file its file's name in the cache
  * @param licence of the model
  * @param size bytes, or 0 where only the server knows
+ * @param gigabytes of the file, about, in 10^9 bytes
+ * @param growth how many times as large the weights are once they are loaded, about: types that no kernel reads become
+ *     INT8 or INT4 with scales
  * @param sha256 hash of the file, or null where the server states it (Hugging Face does)
  * @param wheels Python packages whose wheels hold the file, or its parts in order; empty for a download by URL
  * @param repository {@code OWNER/REPO} on Hugging Face, or null
@@ -21,7 +25,35 @@ record CatalogueEntry(
         String file,
         String licence,
         long size,
+        double gigabytes,
+        double growth,
         @Nullable String sha256,
         List<String> wheels,
         @Nullable String repository,
-        @Nullable String system) {}
+        @Nullable String system) {
+    /** Memory of the cards, and of the machines, that people have: gigabytes. */
+    private static final int[] MEMORIES = {8, 16, 24, 80};
+    /** Gigabytes beside the weights: the cache of a few thousand tokens, buffers, kernels. */
+    private static final double BESIDE = 1;
+
+    /** Gigabytes of memory that the model takes, about. */
+    double memory() {
+        return gigabytes * growth + BESIDE;
+    }
+
+    /** The smallest usual memory that it fits, in gigabytes; 0 where it fits none. */
+    int fits() {
+        for (int memory : MEMORIES) {
+            if (memory() <= memory) {
+                return memory;
+            }
+        }
+        return 0;
+    }
+
+    /** What fits where, in words. */
+    String whereItFits() {
+        return String.format(Locale.ROOT, "takes about %.1f GB once loaded: ", memory())
+                + (fits() == 0 ? "more than a card of 80 GB has" : "for cards of " + fits() + " GB and more");
+    }
+}

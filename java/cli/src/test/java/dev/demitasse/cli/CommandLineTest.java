@@ -250,6 +250,8 @@ class CommandLineTest {
             assertThat(entry.file()).endsWith(".gguf");
             assertThat(entry.licence()).isNotEmpty();
             assertThat(entry.wheels().isEmpty()).isEqualTo(entry.repository() != null);
+            assertThat(entry.gigabytes()).as(entry.name()).isBetween(0.02, 200.0);
+            assertThat(entry.growth()).as(entry.name()).isBetween(1.0, 2.1);
             if (entry.repository() != null) {
                 assertThat(PullCommand.huggingFace("hf:" + entry.repository() + "/" + entry.file()))
                         .isNotNull();
@@ -258,6 +260,20 @@ class CommandLineTest {
                 assertThat(entry.size()).isPositive();
             }
         }
+    }
+
+    /** Every usual memory has models, and a pull says before it begins where its model fits. */
+    @Test
+    void whatFitsWhereIsSaid() {
+        List<CatalogueEntry> entries = Catalogue.load().entries();
+        assertThat(entries.stream().map(CatalogueEntry::fits)).contains(8, 16, 24, 80);
+        assertThat(entries).extracting(CatalogueEntry::name).doesNotHaveDuplicates();
+        CatalogueEntry demo = entries.getFirst();
+        assertThat(demo.name()).isEqualTo(Catalogue.DEMO);
+        assertThat(PullCommand.announcement(demo, 9))
+                .isEqualTo("Fetching smollm2-135m (Apache-2.0 licence), which takes about 1.1 GB once loaded: for cards"
+                        + " of 8 GB and more …");
+        assertThat(PullCommand.announcement(demo, 0.75)).endsWith("and more. This machine has 0.8 GB left …");
     }
 
     /** The README's first answer, on every backend that works here: no rounding turns it. */
