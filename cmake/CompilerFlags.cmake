@@ -14,7 +14,8 @@ function(demitasse_flags target)
   set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
     CXX_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
   if(DEMITASSE_SANITIZE)
-    target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-sanitize-recover=all
+    # -O1: in less than half the time of -O2.
+    target_compile_options(${target} PUBLIC -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
       -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
   endif()
