@@ -30,7 +30,7 @@ Plan plan(const Command& c) {
         case Op::EMBED:
             return {static_cast<int>(pieces(c.embed.rows, 4)), 0};
         case Op::GATHER_ROWS:
-            return {1, 0};
+            return {static_cast<int>(pieces(c.gather_rows.rows, gathered_rows(c.gather_rows.columns))), 0};
         case Op::RMS_NORM: {
             int64_t rows = NORM_ELEMENTS / c.rms_norm.columns;
             return {static_cast<int>(pieces(c.rms_norm.rows, rows < 1 ? 1 : rows)), 0};

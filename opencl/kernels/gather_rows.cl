@@ -4,8 +4,8 @@
 // Accuracy: exact.
 // Launch:   a work-group of 256 items a row.
 // Moves:    4 bytes read and 4 written an element.
-// Why:      bound by the launch: the rows whose logits are wanted, few of a batch; and states that are saved, once a
-//           prompt.
+// Why:      bound by the launch: the rows whose logits are wanted, few of a batch; by memory: states that are kept,
+//           before drafts and once a prompt.
 #include "kernel.h"
 
 typedef struct GatherRowsArgs {

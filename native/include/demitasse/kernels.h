@@ -36,6 +36,7 @@ const KernelTable* table_i8mm();
 constexpr int ADD_BLOCK = 4096;         // elements of a task of add and scale
 constexpr int FUNCTION_BLOCK = 1024;    // elements of a task of an operation with exponentials
 constexpr int NORM_ELEMENTS = 4096;     // elements of a task of a norm, at least one row
+constexpr int GATHER_ELEMENTS = 16384;  // elements of a task that copies rows, at least one row
 constexpr int ROTATE_ROWS = 16;         // rows of a task of rotate
 constexpr int CONVOLVE_CHANNELS = 256;  // channels of a task of convolve
 constexpr int MOST_STATE_DIM = 256;     // elements of a head of delta_rule
@@ -46,6 +47,9 @@ constexpr int64_t GEMV_LEAST_BYTES = 64 << 10;
 constexpr int64_t GEMV_MOST_BYTES = 512 << 10;
 constexpr int PAGE_QUERIES = 8;     // queries that attention takes a page to at once
 constexpr int FLOAT_COLUMNS = 256;  // columns that are dequantized at once
+
+// Rows of a task of gather_rows.
+inline int64_t gathered_rows(int64_t columns) { return columns < GATHER_ELEMENTS ? GATHER_ELEMENTS / columns : 1; }
 
 // Panels of a task of linear.
 inline int64_t panels_per_task(const Matrix& m, int64_t rows) {

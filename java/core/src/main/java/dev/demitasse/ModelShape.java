@@ -96,13 +96,14 @@ public record ModelShape(
             return "The model has latent attention";
         }
         if (config.sharesInputs()) {
-            return "In the model's blocks what is normalized goes to attention and the feed-forward layer, or values are"
-                    + " normalized";
+            return "In the model's blocks what is normalized goes to attention and the feed-forward layer, or values"
+                    + " are normalized";
         }
         long widths =
                 config.layers().stream().mapToInt(Layer::feedForward).distinct().count();
         if (config.caches().size() > 1 || widths > 1 || config.layerInput() > 0) {
-            return "The layers of the model have heads or feed-forward layers of different sizes, or inputs of their own";
+            return "The layers of the model have heads or feed-forward layers of different sizes, or inputs of their"
+                    + " own";
         }
         return null;
     }

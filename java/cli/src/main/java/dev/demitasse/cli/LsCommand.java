@@ -12,7 +12,7 @@ import picocli.CommandLine.Command;
         name = "ls",
         description = {
             "Lists the models of the catalogue and of the cache.",
-            "\"loaded\" is about what a model takes of the memory of a machine or a card, with a cache of a few thousand"
+            "\"loaded\" is about what a model takes of a machine's or a card's memory, with a cache of a few thousand"
                     + " tokens; \"fits\" is the smallest of 8, 16, 24 and 80 GB that holds it."
         })
 final class LsCommand implements Callable<Integer> {

@@ -16,6 +16,16 @@ class Drafts {
     /** How fast times are forgotten that kept drafts away: one may have been an accident. */
     private static final double FORGETTING = 0.005;
 
+    /**
+     * A pass.
+     *
+     * @param rows of it, those of the sequence that is to draft included
+     * @param sequences that get a token of it
+     * @param repeatable the sequence's own rows, where a wrong draft makes the next pass run them, and those of the
+     *     right drafts, again; else 0
+     */
+    record Planned(int rows, int sequences, int repeatable) {}
+
     private final double[] nanoseconds = new double[MOST_ROWS + 1]; // of a pass of so many rows; 0: not known
 
     /**
@@ -66,12 +76,12 @@ class Drafts {
     /**
      * How many drafts pay.
      *
-     * @param rows of the pass without drafts, the sequence's own included
+     * @param pass what is in it without drafts
      * @param most drafts that there are
      * @param hits of the sequence
-     * @param again whether a wrong draft makes the next pass run the right tokens' rows again
      */
-    int count(int rows, int most, Hits hits, boolean again) {
+    int count(Planned pass, int most, Hits hits) {
+        int rows = pass.rows;
         int best = 0;
         double highest = 0;
         double rate = hits.rate();
@@ -80,13 +90,13 @@ class Drafts {
         double repeated = 0; // rows to run again where a draft was wrong
         for (int drafts = 0; drafts <= most && rows + drafts <= MOST_ROWS; drafts++) {
             double time = cost(rows + drafts);
-            double repeating = again && drafts > 0 ? repeated * Math.max(0, time - cost(rows)) / drafts : 0;
-            double speed = (rows - 1 + expected) / (time + repeating);
+            double repeating = drafts == 0 ? 0 : repeated * Math.max(0, time - cost(rows)) / drafts;
+            double speed = (pass.sequences - 1 + expected) / (time + repeating);
             if (speed > highest) {
                 highest = speed;
                 best = drafts;
             }
-            repeated += chance * (1 - rate) * (drafts + 1);
+            repeated += pass.repeatable == 0 ? 0 : chance * (1 - rate) * (pass.repeatable + drafts);
             chance *= rate;
             expected += chance;
         }

@@ -352,6 +352,7 @@ public final class Engine implements AutoCloseable {
             int[] wanted = IntStream.range(first, count).toArray();
             float[] logits = new float[config.vocabulary()];
             TokenIds ids = new TokenIds.Given(batch.ids());
+            stepper.restoreState(sequence);
             stepper.forgetState(sequence); // until all has gone well
             transformer.forward(ids, batch.rows(), cache.stores(), wanted, (done, rows, buffer) -> {
                 for (int i = 0; i < rows; i++) {

@@ -10,10 +10,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides who runs next: every sequence that is decoding gets its one row, and what is left of the batch goes to
- * prompts in the order in which they came, in chunks. So long prompts do not hold up others' tokens (continuous
- * batching with chunked prefill). Where the cache is full, sequences that are idle give their pages up, the longest
- * idle first, and then the running one that came last, which waits; what is given up is computed again when its
+ * Decides who runs next: every sequence that is decoding gets its row, and those that it runs again; what is left of
+ * the batch goes to prompts in the order in which they came, in chunks. So long prompts do not hold up others' tokens
+ * (continuous batching with chunked prefill). Where the cache is full, sequences that are idle give their pages up, the
+ * longest idle first, and then the running one that came last, which waits; what is given up is computed again when its
  * sequence goes on.
  */
 final class Scheduler {
@@ -166,7 +166,9 @@ final class Scheduler {
             }
         }
         for (Sequence sequence : decoding) {
-            draft(sequence, planned, decoding.size() < running.size() ? 0 : maximumRows - planned);
+            int spare = decoding.size() < running.size() ? 0 : maximumRows - planned;
+            int repeatable = states ? sequence.pending() : 0;
+            draft(sequence, new Drafts.Planned(planned, decoding.size(), repeatable), spare);
             planned += sequence.drafted();
             batch.add(sequence, sequence.pending());
         }
@@ -187,20 +189,21 @@ final class Scheduler {
     /**
      * Drafts what pays, where there are pages for it.
      *
-     * @param rows of the pass so far, and of those whose rows are to come
+     * @param pass what is in it so far, and of those whose rows are to come
      * @param spare rows that nobody else has a use for
      */
-    private void draft(Sequence sequence, int rows, int spare) {
+    private void draft(Sequence sequence, Drafts.Planned pass, int spare) {
         sequence.draft(0, 0);
         if (spare <= 0 || !wantsDrafts(sequence)) {
             return;
         }
         Sequence.Request request = sequence.request();
         int room = Math.min(contextLength - sequence.length() - 1, request.maximumTokens() - sequence.generated() - 1);
-        int most = Math.min(Math.min(request.drafts(), spare), room);
+        // With those that run again no more rows than the request allows.
+        int most = Math.min(Math.min(request.drafts() - sequence.again(), spare), room);
         int from = most <= 0 ? -1 : PromptLookup.find(sequence.tokens(), sequence.length());
         if (from >= 0) {
-            int count = drafts.count(rows, Math.min(most, sequence.length() - from), sequence.hits, states);
+            int count = drafts.count(pass, Math.min(most, sequence.length() - from), sequence.hits);
             if (count > 0 && reserve(sequence, sequence.pending() + count)) {
                 sequence.draft(from, count);
             }

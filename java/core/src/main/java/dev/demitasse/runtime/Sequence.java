@@ -1,12 +1,16 @@
 package dev.demitasse.runtime;
 
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.model.KeptState;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,9 +31,10 @@ public final class Sequence {
     private int[] tokens = new int[64];
     private int length;
     private int cached;
-    private int saved; // tokens that the saved state has seen; 0 where none is saved
+    private final Map<KeptState, Integer> kept = new EnumMap<>(KeptState.class); // tokens that the copies have seen
+    private @Nullable KeptState stale; // the copy that the state is to be made before its next row, or null
     private int again; // of those behind the cached ones: run before, beside drafts that were wrong
-    private int border; // tokens of the prompt after which the state is to be saved; 0 for none
+    private int border; // tokens of the prompt after which the state is to be kept; 0 for none
 
     private @Nullable Request request;
     private final List<Step> steps = new ArrayList<>();
@@ -69,7 +74,10 @@ public final class Sequence {
     void cached(int count) {
         cached = count;
         again = 0;
-        saved = count == 0 ? 0 : saved;
+        if (count == 0) {
+            kept.clear();
+            stale = null;
+        }
     }
 
     /** Tokens that a forward pass has yet to see. */
@@ -78,12 +86,29 @@ public final class Sequence {
     }
 
     /**
-     * Drafts were wrong, and the state has seen them: it is what it was after {@code before} tokens, and those behind
-     * are to be run again.
+     * Drafts were wrong, and the state has seen them: it is to be what it was after {@code before} tokens, and those
+     * behind are to be run again.
      */
     void takeBack(int before) {
         again = cached - before;
         cached = before;
+        stale = KeptState.DRAFTS;
+    }
+
+    /** The copy that the state is to be made before its next row; null where it is as it should be. */
+    @Nullable
+    KeptState stale() {
+        return stale;
+    }
+
+    /** The state is what the copy was. */
+    void stateRestored() {
+        stale = null;
+    }
+
+    /** A copy is what the state is now. */
+    void stateKept(KeptState as) {
+        kept.put(as, cached);
     }
 
     /** Of the pending tokens, those that were run before. */
@@ -133,39 +158,36 @@ public final class Sequence {
 
     /**
      * Makes the tokens {@code wanted}, keeping the cache of the longest common beginning, but for the last token. A
-     * state cannot be cut back: where one has seen more, what was saved takes its place.
+     * state cannot be cut back: where one has seen more, the latest copy that has not takes its place.
      *
      * @param state whether the sequence has a state
-     * @return whether the saved state is to be made the sequence's
      */
-    boolean replace(int[] wanted, boolean state) {
+    void replace(int[] wanted, boolean state) {
         int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
-        int kept = Math.min(common < 0 ? cached : common, wanted.length - 1);
-        saved = saved <= kept ? saved : 0;
-        boolean cut = state && kept < cached;
-        cached = cut ? saved : kept;
+        int same = Math.min(common < 0 ? cached : common, wanted.length - 1);
+        kept.values().removeIf(tokens -> tokens > same);
+        if (state && same < cached) {
+            stale = kept.keySet().stream().max(Comparator.comparing(kept::get)).orElse(null);
+            cached = stale == null ? 0 : kept.getOrDefault(stale, 0);
+        } else {
+            cached = same;
+        }
         again = 0;
         tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
         drafted = 0;
         length = wanted.length;
         int last = Math.max(0, length - PROMPT_END) / KvShape.PAGE * KvShape.PAGE;
         border = state && last > cached ? last : 0;
-        return cut && saved > 0;
     }
 
-    /** How many of {@code rows} tokens to compute at once, so that the state can be saved where it is to be. */
+    /** How many of {@code rows} tokens to compute at once, so that the state can be kept where it is to be. */
     int rowsToBorder(int rows) {
         return cached < border ? Math.min(rows, border - cached) : rows;
     }
 
-    /** Whether the state is to be saved now. */
+    /** Whether the state is to be kept now. */
     boolean isAtBorder() {
         return border > 0 && cached == border;
-    }
-
-    /** The state is saved as it is now. */
-    void stateSaved() {
-        saved = cached;
     }
 
     void begin(Request wanted) {

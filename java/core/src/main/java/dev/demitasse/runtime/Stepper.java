@@ -107,7 +107,7 @@ final class Stepper implements AutoCloseable {
             } else {
                 sink = (first, count, logits) -> sample(flight, first, count, logits);
             }
-            saveStates(batch);
+            batch.parts().forEach(this::prepareState);
             transformer.forward(ids, batch.rows(), cache.stores(), batch.logitRows(), sink);
         } catch (RuntimeException | Error e) {
             flight.failure = e;
@@ -115,12 +115,26 @@ final class Stepper implements AutoCloseable {
         return flight;
     }
 
-    /** Keeps the states of sequences that have drafts, as they are without them. */
-    private void saveStates(Batch batch) {
-        for (Batch.Part part : batch.parts()) {
-            if (part.drafts() > 0 && transformer.hasStates()) {
-                transformer.saveState(KeptState.DRAFTS, part.sequence().pages.pages()[0]);
-            }
+    /**
+     * Makes a sequence's state what it is to be, and keeps it where there are drafts. In the pass that needs it: what
+     * fails with that pass ends the sequence, too.
+     */
+    private void prepareState(Batch.Part part) {
+        Sequence sequence = part.sequence();
+        boolean kept = sequence.stale() == KeptState.DRAFTS; // as it is to be, already
+        restoreState(sequence);
+        if (part.drafts() > 0 && transformer.hasStates() && !kept) {
+            transformer.saveState(KeptState.DRAFTS, sequence.pages.pages()[0]);
+            sequence.stateKept(KeptState.DRAFTS);
+        }
+    }
+
+    /** Makes a sequence's state what it is to be before its next row. */
+    void restoreState(Sequence sequence) {
+        KeptState stale = sequence.stale();
+        if (stale != null) {
+            transformer.restoreState(stale, sequence.pages.pages()[0]);
+            sequence.stateRestored();
         }
     }
 
@@ -180,20 +194,10 @@ final class Stepper implements AutoCloseable {
         }
         if (part.drafts() > 0) {
             if (accepted < part.drafts() && sequence.cached() > 0 && transformer.hasStates()) {
-                takeBack(sequence, sequence.cached() - part.rows() - accepted);
+                sequence.takeBack(sequence.cached() - part.rows() - accepted);
             }
             sequence.hits.add(accepted, part.drafts());
             sequence.request().sampler().takeBack(part.drafts() - accepted);
-        }
-    }
-
-    /** A sequence's state becomes what it was before a pass with drafts, some of which were wrong. */
-    private void takeBack(Sequence sequence, int before) {
-        try {
-            transformer.restoreState(KeptState.DRAFTS, sequence.pages.pages()[0]);
-            sequence.takeBack(before);
-        } catch (RuntimeException | Error e) {
-            fail(sequence, e);
         }
     }
 
@@ -205,26 +209,17 @@ final class Stepper implements AutoCloseable {
 
     /** Makes the tokens of a sequence others, and its state what it was after those that it keeps. */
     void replace(Sequence sequence, int[] tokens) {
-        if (!sequence.replace(tokens, transformer.hasStates())) {
-            return;
-        }
-        try {
-            transformer.restoreState(KeptState.PROMPT, sequence.pages.pages()[0]);
-            device.start(); // now, since what another thread does may drop what waits
-        } catch (RuntimeException | Error e) {
-            forgetState(sequence);
-            throw e;
-        }
+        sequence.replace(tokens, transformer.hasStates());
     }
 
-    /** A sequence's rows were run: they count as cached, and its state is saved where it is to be. */
+    /** A sequence's rows were run: they count as cached, and its state is kept where it is to be. */
     private void commit(Batch.Part part) {
         part.commit();
         Sequence sequence = part.sequence();
         if (sequence.isAtBorder()) {
             transformer.saveState(KeptState.PROMPT, sequence.pages.pages()[0]);
-            device.start();
-            sequence.stateSaved();
+            device.start(); // now, since what another thread does may drop what waits
+            sequence.stateKept(KeptState.PROMPT);
         }
     }
 

@@ -7,6 +7,11 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 class DraftsTest {
+    /** A pass of one row a sequence, without states. */
+    private static Drafts.Planned rows(int count) {
+        return new Drafts.Planned(count, count, 0);
+    }
+
     private static int find(int... tokens) {
         int[] more = Arrays.copyOf(tokens, tokens.length + 5); // others may lie behind
         Arrays.fill(more, tokens.length, more.length, tokens[tokens.length - 1]);
@@ -55,7 +60,7 @@ class DraftsTest {
         Drafts drafts = new Drafts();
         Drafts.Hits hits = new Drafts.Hits();
         drafts.timed(1, 1000);
-        assertThat(drafts.count(1, 8, hits, false))
+        assertThat(drafts.count(rows(1), 8, hits))
                 .as("before anything is known they are tried")
                 .isPositive();
         for (int rows = 2; rows <= 9; rows++) {
@@ -64,14 +69,14 @@ class DraftsTest {
         for (int i = 0; i < 50; i++) {
             hits.add(8, 8);
         }
-        assertThat(drafts.count(1, 8, hits, false)).isEqualTo(8);
-        assertThat(drafts.count(1, 3, hits, false)).isEqualTo(3);
+        assertThat(drafts.count(rows(1), 8, hits)).isEqualTo(8);
+        assertThat(drafts.count(rows(1), 3, hits)).isEqualTo(3);
         for (int i = 0; i < 200; i++) {
             for (int rows = 2; rows <= 9; rows++) {
                 drafts.timed(rows, 1000L * rows); // as much as passes of their own
             }
         }
-        assertThat(drafts.count(1, 8, hits, false)).isZero();
+        assertThat(drafts.count(rows(1), 8, hits)).isZero();
     }
 
     /** A pass that something else held up does not keep drafts away for ever. */
@@ -84,7 +89,7 @@ class DraftsTest {
             drafts.timed(rows, 50_000);
         }
         int waits = 0;
-        while (drafts.count(1, 8, hits, false) == 0) {
+        while (drafts.count(rows(1), 8, hits) == 0) {
             assertThat(++waits).isLessThan(2000);
         }
         assertThat(waits).isGreaterThan(10);
@@ -100,7 +105,7 @@ class DraftsTest {
         }
         int drafted = 0;
         for (int pass = 0; pass < 1000; pass++) {
-            int count = drafts.count(1, 8, hits, false);
+            int count = drafts.count(rows(1), 8, hits);
             if (count > 0) {
                 hits.add(0, count);
                 drafts.timed(1 + count, 1000 + 200 * (1 + count));
@@ -109,7 +114,7 @@ class DraftsTest {
         }
         assertThat(drafted).isBetween(30, 120);
         int waits = 0;
-        while (drafts.count(1, 8, hits, false) < 4) {
+        while (drafts.count(rows(1), 8, hits) < 4) {
             hits.add(1, 1);
             assertThat(++waits).isLessThan(40);
         }
@@ -120,8 +125,8 @@ class DraftsTest {
         Drafts drafts = new Drafts();
         drafts.timed(1, 1000);
         drafts.timed(500, 1000);
-        assertThat(drafts.count(64, 8, new Drafts.Hits(), false)).isZero();
-        assertThat(drafts.count(100, 8, new Drafts.Hits(), false)).isZero();
+        assertThat(drafts.count(rows(64), 8, new Drafts.Hits())).isZero();
+        assertThat(drafts.count(rows(100), 8, new Drafts.Hits())).isZero();
     }
 
     /** Where wrong drafts make rows run again, fewer pay. */
@@ -135,12 +140,28 @@ class DraftsTest {
         for (int i = 0; i < 50; i++) {
             hits.add(i % 2, 1); // every other is right
         }
-        int without = drafts.count(1, 8, hits, false);
+        int without = drafts.count(rows(1), 8, hits);
         assertThat(without).isPositive();
-        assertThat(drafts.count(1, 8, hits, true)).isLessThan(without);
+        assertThat(drafts.count(new Drafts.Planned(1, 1, 1), 8, hits)).isLessThan(without);
         for (int i = 0; i < 300; i++) {
             hits.add(8, 8);
         }
-        assertThat(drafts.count(1, 8, hits, true)).as("none is wrong").isEqualTo(8);
+        assertThat(drafts.count(new Drafts.Planned(1, 1, 1), 8, hits))
+                .as("none is wrong")
+                .isEqualTo(8);
+    }
+
+    /** Rows that run again are no tokens: drafts still pay beside them. */
+    @Test
+    void rowsThatRunAgainAreNoTokens() {
+        Drafts drafts = new Drafts();
+        Drafts.Hits hits = new Drafts.Hits();
+        for (int rows = 1; rows <= 16; rows++) {
+            drafts.timed(rows, 600 + 400 * rows);
+        }
+        for (int i = 0; i < 50; i++) {
+            hits.add(4, 5);
+        }
+        assertThat(drafts.count(new Drafts.Planned(7, 1, 7), 4, hits)).isPositive();
     }
 }

@@ -7,6 +7,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.model.KeptState;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
 import java.util.List;
@@ -28,11 +29,12 @@ class SavedStateTest {
     /** A sequence whose prompt of 120 tokens was computed, and its state saved on the way. */
     private static Sequence computed() {
         Sequence sequence = new Sequence();
-        assertThat(sequence.replace(tokens(0, 120), true)).isFalse();
+        sequence.replace(tokens(0, 120), true);
+        assertThat(sequence.stale()).isNull();
         assertThat(sequence.rowsToBorder(512)).isEqualTo(96);
         sequence.cached(96);
         assertThat(sequence.isAtBorder()).isTrue();
-        sequence.stateSaved();
+        sequence.stateKept(KeptState.PROMPT);
         assertThat(sequence.rowsToBorder(24)).isEqualTo(24);
         sequence.cached(120);
         assertThat(sequence.isAtBorder()).isFalse();
@@ -42,28 +44,59 @@ class SavedStateTest {
     @Test
     void aPromptThatGoesOnKeepsTheState() {
         Sequence sequence = computed();
-        assertThat(sequence.replace(turn(120, 30), true)).isFalse();
+        sequence.replace(turn(120, 30), true);
+        assertThat(sequence.stale()).isNull();
         assertThat(sequence.cached()).isEqualTo(120);
     }
 
     @Test
     void aPromptThatDiffersBehindWhatWasSavedGoesOnFromThere() {
         Sequence sequence = computed();
-        assertThat(sequence.replace(turn(115, 30), true)).isTrue();
+        sequence.replace(turn(115, 30), true);
+        assertThat(sequence.stale()).isEqualTo(KeptState.PROMPT);
         assertThat(sequence.cached()).isEqualTo(96);
         assertThat(sequence.rowsToBorder(512)).isEqualTo(32); // 145 tokens: the next border is at 128
-        assertThat(sequence.replace(turn(96, 1), true)).isFalse();
+        sequence.replace(turn(96, 1), true);
+        assertThat(sequence.stale()).as("it was not restored yet").isEqualTo(KeptState.PROMPT);
         assertThat(sequence.cached()).isEqualTo(96);
+    }
+
+    /** The state before the last drafts is another place to go on from. */
+    @Test
+    void aPromptThatDiffersBehindDraftsGoesOnFromBeforeThem() {
+        Sequence sequence = computed();
+        sequence.append(500);
+        sequence.stateKept(KeptState.DRAFTS); // at 120, and a pass of three more of which two were right
+        sequence.append(501);
+        sequence.append(502);
+        sequence.cached(123);
+        sequence.append(503);
+        sequence.takeBack(120);
+        assertThat(sequence.stale()).isEqualTo(KeptState.DRAFTS);
+        assertThat(sequence.again()).isEqualTo(3);
+        assertThat(sequence.isDecoding()).isTrue();
+        sequence.stateRestored();
+        sequence.cached(124);
+        sequence.replace(turn(120, 30), true);
+        assertThat(sequence.stale()).isEqualTo(KeptState.DRAFTS);
+        assertThat(sequence.cached()).isEqualTo(120);
+        sequence.replace(turn(119, 30), true);
+        assertThat(sequence.stale()).isEqualTo(KeptState.PROMPT);
+        assertThat(sequence.cached()).isEqualTo(96);
+        sequence.cached(0);
+        assertThat(sequence.stale()).isNull();
     }
 
     @Test
     void aPromptThatDiffersBeforeBeginsAnew() {
         Sequence sequence = computed();
-        assertThat(sequence.replace(turn(95, 30), true)).isFalse();
+        sequence.replace(turn(95, 30), true);
+        assertThat(sequence.stale()).isNull();
         assertThat(sequence.cached()).isZero();
         sequence = computed();
         sequence.cached(0); // its pages were given up, and the state with them
-        assertThat(sequence.replace(tokens(0, 120), true)).isFalse();
+        sequence.replace(tokens(0, 120), true);
+        assertThat(sequence.stale()).isNull();
         assertThat(sequence.cached()).isZero();
     }
 
@@ -74,7 +107,8 @@ class SavedStateTest {
         assertThat(sequence.rowsToBorder(512)).isEqualTo(512);
         sequence.cached(120);
         assertThat(sequence.isAtBorder()).isFalse();
-        assertThat(sequence.replace(turn(95, 30), false)).isFalse();
+        sequence.replace(turn(95, 30), false);
+        assertThat(sequence.stale()).isNull();
         assertThat(sequence.cached()).isEqualTo(95);
     }
 

@@ -491,6 +491,12 @@ final class NativeDevice implements Device {
                 .setFloat(Boundary.SoftCapArgs.CAP, cap);
     }
 
+    /** Runs what waits: what another thread does may drop it otherwise. */
+    @Override
+    public void start() {
+        commands.run();
+    }
+
     @Override
     public void discard() {
         commands.discard();

@@ -1,6 +1,7 @@
 package dev.demitasse.nativecpu;
 
 import dev.demitasse.testkit.ModelContractTest;
+import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 @EnabledIf(
@@ -9,5 +10,10 @@ import org.junit.jupiter.api.condition.EnabledIf;
 class NativeModelTest extends ModelContractTest {
     NativeModelTest() {
         super("native");
+    }
+
+    @Override
+    protected List<String> decodedContexts() {
+        return List.of("llama", "gemma3", "qwen35", "gemma4-ple", "deepseek2", "llama4");
     }
 }

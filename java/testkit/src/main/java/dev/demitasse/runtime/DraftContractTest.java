@@ -2,7 +2,7 @@ package dev.demitasse.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.device.CheckedDevice;
+import dev.demitasse.Devices;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gguf.Gguf;
@@ -10,7 +10,6 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
-import dev.demitasse.reference.ReferenceBackend;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.Seeds;
@@ -20,13 +19,18 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** Drafts wherever there are some, right and wrong ones, and sequences whose states have seen the wrong ones. */
-class DraftedStatesTest {
+/**
+ * Drafts wherever there are some, right and wrong ones, and sequences whose states have seen the wrong ones: what every
+ * device must hold. In the engine's package, since what drafts is the engine's own.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class DraftContractTest {
     /** A model that repeats a token is given more of it: it repeats itself, sooner or later. */
-    private static final SamplingOptions REWARDED = new SamplingOptions(0, 0, 1, 0, 1, -2, 0, 64, 0);
+    private static final SamplingOptions REWARDED = new SamplingOptions(0, 0, 1, 0, 0.9f, -2, 0, 64, 0);
 
     private static final int DRAFTS = 6;
     private static final int CONTEXT = 512;
@@ -36,15 +40,17 @@ class DraftedStatesTest {
         int drafted;
 
         @Override
-        int count(int rows, int most, Hits hits, boolean again) {
+        int count(Planned pass, int most, Hits hits) {
             drafted += most;
             return most;
         }
     }
 
-    /** What a sequence gets for a prompt, as in a conversation's next turn. */
-    private static List<Sequence.Step> turn(Engine engine, Sequence sequence, int[] prompt, int tokens, int drafts) {
+    private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens, int drafts) {
         engine.begin(sequence, prompt, REWARDED, tokens, 3, drafts, true);
+    }
+
+    private static List<Sequence.Step> finish(Engine engine, Sequence sequence) {
         List<Sequence.Step> steps = new ArrayList<>();
         while (true) {
             Engine.Progress progress = engine.await(sequence, steps.size(), () -> null);
@@ -68,11 +74,29 @@ class DraftedStatesTest {
         return next;
     }
 
+    private final String backend;
+
+    /** For one backend. */
+    protected DraftContractTest(String backend) {
+        this.backend = backend;
+    }
+
+    /** Models, most of them with states. */
+    protected List<String> architectures() {
+        return List.of("qwen35", "qwen3next", "lfm2moe", "granitehybrid", "nemotron_h", "gemma3");
+    }
+
+    /** Turns of a conversation; fewer where a device is slow. */
+    protected int rounds() {
+        return 12;
+    }
+
+    /** One conversation after another, and two at once. */
     @ParameterizedTest
-    @ValueSource(strings = {"qwen35", "qwen3next", "lfm2moe", "granitehybrid", "nemotron_h", "gemma3"})
-    void turnsAreWhatTheyAreWithoutDrafts(String architecture) {
+    @MethodSource("architectures")
+    public void turnsAreWhatTheyAreWithoutDrafts(String architecture) {
         RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
-        try (Device device = CheckedDevice.of(new ReferenceBackend().open(DeviceOptions.defaults()));
+        try (Device device = Devices.open(backend, DeviceOptions.defaults().withBatchInvariant(true));
                 Gguf file = Gguf.open(Golden.tiny(architecture))) {
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
             try (Weights weights = new Weights(file, config, device, null)) {
@@ -81,22 +105,33 @@ class DraftedStatesTest {
         }
     }
 
-    private static void turns(SplittableRandom random, ModelConfig config, Weights weights, Device device) {
+    private void turns(SplittableRandom random, ModelConfig config, Weights weights, Device device) {
         All drafts = new All();
         Engine.Limits limits = new Engine.Limits(CONTEXT, 2, 24, 16, KvType.F16, false);
         IntPredicate isEnd = id -> id % 31 == 17;
         try (Engine plain = new Engine(config, weights, device, limits, isEnd);
                 Engine drafting = new Engine(config, weights, device, limits, isEnd, drafts)) {
             int spared = 0;
-            int[] prompt = random.ints(20, 3, 9).toArray();
-            Sequence sequence = new Sequence();
-            for (int round = 0; round < 12; round++) {
+            int[][] prompts = {
+                random.ints(20, 3, 9).toArray(), random.ints(9, 3, 6).toArray()
+            };
+            Sequence[] two = {new Sequence(), new Sequence()};
+            for (int round = 0; round < rounds(); round++) {
                 int tokens = 1 + random.nextInt(30);
-                List<Sequence.Step> expected = turn(plain, new Sequence(), prompt, tokens, 0);
-                List<Sequence.Step> actual = turn(drafting, sequence, prompt, tokens, DRAFTS);
-                assertThat(actual).as("round %d", round).isEqualTo(expected);
-                spared += actual.size() - sequence.passes();
-                prompt = next(random, prompt, actual, config.vocabulary());
+                List<List<Sequence.Step>> expected = new ArrayList<>();
+                for (int i = 0; i < 2; i++) {
+                    Sequence fresh = new Sequence();
+                    begin(plain, fresh, prompts[i], tokens, 0);
+                    expected.add(finish(plain, fresh));
+                    plain.close(fresh);
+                    begin(drafting, two[i], prompts[i], tokens, DRAFTS);
+                }
+                for (int i = 0; i < 2; i++) { // both go on while one is waited for
+                    List<Sequence.Step> actual = finish(drafting, two[i]);
+                    assertThat(actual).as("round %d, conversation %d", round, i).isEqualTo(expected.get(i));
+                    spared += actual.size() - two[i].passes();
+                    prompts[i] = next(random, prompts[i], actual, config.vocabulary());
+                }
             }
             assertThat(spared).as("right drafts").isPositive();
             assertThat(drafts.drafted).as("drafts, wrong ones among them").isGreaterThan(spared);

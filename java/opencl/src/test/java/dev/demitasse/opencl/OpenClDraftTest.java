@@ -1,0 +1,16 @@
+package dev.demitasse.opencl;
+
+import dev.demitasse.runtime.DraftContractTest;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+@EnabledIf(value = "dev.demitasse.opencl.OpenClBackendTest#usable", disabledReason = OpenClBackendTest.WHY_NOT)
+class OpenClDraftTest extends DraftContractTest {
+    OpenClDraftTest() {
+        super("opencl");
+    }
+
+    @Override
+    protected int rounds() {
+        return 5;
+    }
+}
