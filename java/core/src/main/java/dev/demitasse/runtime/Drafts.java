@@ -6,7 +6,7 @@ import java.util.Arrays;
  * How many tokens to draft: as many as let the most tokens come a second, by what passes of so many rows took, and by
  * how many drafts of a sequence were right. What is drafted changes when tokens come, and never which.
  */
-class Drafts {
+public class Drafts {
     /** Rows whose time is kept apart. */
     private static final int MOST_ROWS = 64;
     /** What a row more is taken to cost where it was never timed, so that it is tried: of the time of one row. */
@@ -24,9 +24,12 @@ class Drafts {
      * @param repeatable the sequence's own rows, where a wrong draft makes the next pass run them, and those of the
      *     right drafts, again; else 0
      */
-    record Planned(int rows, int sequences, int repeatable) {}
+    public record Planned(int rows, int sequences, int repeatable) {}
 
     private final double[] nanoseconds = new double[MOST_ROWS + 1]; // of a pass of so many rows; 0: not known
+
+    /** No time is known yet. */
+    public Drafts() {}
 
     /**
      * How many drafts of a sequence were right: a draft counts where all before it were.
@@ -34,7 +37,7 @@ class Drafts {
      * <p>Counts fade, so that what a sequence repeats now matters more than what it did, and so that a sequence whose
      * drafts were wrong gets another chance.
      */
-    static final class Hits {
+    public static final class Hits {
         private static final double RIGHT = 2; // before any draft: two of three
         private static final double TRIED = 3;
         private static final double FADING = 0.95; // with each pass that has drafts
@@ -42,6 +45,9 @@ class Drafts {
 
         private double right;
         private double tried;
+
+        /** Nothing was drafted yet. */
+        public Hits() {}
 
         /** Drafts were looked at: the first {@code accepted} of {@code drafted} were right. */
         void add(int accepted, int drafted) {
@@ -80,7 +86,7 @@ class Drafts {
      * @param most drafts that there are
      * @param hits of the sequence
      */
-    int count(Planned pass, int most, Hits hits) {
+    public int count(Planned pass, int most, Hits hits) {
         int rows = pass.rows;
         int best = 0;
         double highest = 0;

@@ -72,7 +72,8 @@ public final class Engine implements AutoCloseable {
     }
 
     /** An engine that drafts as many tokens as {@code drafts} says. */
-    Engine(ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd, Drafts drafts) {
+    public Engine(
+            ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd, Drafts drafts) {
         this.config = config;
         this.contextLength = limits.contextLength;
         long pages = (long) KvCache.pagesFor(limits.contextLength) * limits.sequences;

@@ -1,6 +1,6 @@
 package dev.demitasse.reference;
 
-import dev.demitasse.runtime.DraftContractTest;
+import dev.demitasse.testkit.DraftContractTest;
 
 class ReferenceDraftTest extends DraftContractTest {
     ReferenceDraftTest() {

@@ -1,6 +1,6 @@
 package dev.demitasse.cuda;
 
-import dev.demitasse.runtime.DraftContractTest;
+import dev.demitasse.testkit.DraftContractTest;
 import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 

@@ -1,6 +1,6 @@
 package dev.demitasse.nativecpu;
 
-import dev.demitasse.runtime.DraftContractTest;
+import dev.demitasse.testkit.DraftContractTest;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 @EnabledIf(

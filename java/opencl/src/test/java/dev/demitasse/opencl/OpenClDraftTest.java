@@ -1,6 +1,6 @@
 package dev.demitasse.opencl;
 
-import dev.demitasse.runtime.DraftContractTest;
+import dev.demitasse.testkit.DraftContractTest;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 @EnabledIf(value = "dev.demitasse.opencl.OpenClBackendTest#usable", disabledReason = OpenClBackendTest.WHY_NOT)

@@ -1,6 +1,6 @@
 package dev.demitasse.vector;
 
-import dev.demitasse.runtime.DraftContractTest;
+import dev.demitasse.testkit.DraftContractTest;
 
 class VectorDraftTest extends DraftContractTest {
     VectorDraftTest() {

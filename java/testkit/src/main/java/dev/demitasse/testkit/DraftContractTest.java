@@ -1,4 +1,4 @@
-package dev.demitasse.runtime;
+package dev.demitasse.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -10,9 +10,10 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
+import dev.demitasse.runtime.Drafts;
+import dev.demitasse.runtime.Engine;
+import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.SamplingOptions;
-import dev.demitasse.testkit.Golden;
-import dev.demitasse.testkit.Seeds;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Drafts wherever there are some, right and wrong ones, and sequences whose states have seen the wrong ones: what every
- * device must hold. In the engine's package, since what drafts is the engine's own.
+ * device must hold.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class DraftContractTest {
@@ -40,7 +41,7 @@ public abstract class DraftContractTest {
         int drafted;
 
         @Override
-        int count(Planned pass, int most, Hits hits) {
+        public int count(Planned pass, int most, Hits hits) {
             drafted += most;
             return most;
         }
@@ -50,13 +51,16 @@ public abstract class DraftContractTest {
         engine.begin(sequence, prompt, REWARDED, tokens, 3, drafts, true);
     }
 
-    private static List<Sequence.Step> finish(Engine engine, Sequence sequence) {
+    /** What came of a turn, and of how many passes. */
+    private record Answer(List<Sequence.Step> steps, int passes) {}
+
+    private static Answer finish(Engine engine, Sequence sequence) {
         List<Sequence.Step> steps = new ArrayList<>();
         while (true) {
             Engine.Progress progress = engine.await(sequence, steps.size(), () -> null);
             steps.addAll(progress.steps());
             if (progress.finish() != null) {
-                return steps;
+                return new Answer(steps, progress.passes());
             }
         }
     }
@@ -122,15 +126,17 @@ public abstract class DraftContractTest {
                 for (int i = 0; i < 2; i++) {
                     Sequence fresh = new Sequence();
                     begin(plain, fresh, prompts[i], tokens, 0);
-                    expected.add(finish(plain, fresh));
+                    expected.add(finish(plain, fresh).steps);
                     plain.close(fresh);
                     begin(drafting, two[i], prompts[i], tokens, DRAFTS);
                 }
                 for (int i = 0; i < 2; i++) { // both go on while one is waited for
-                    List<Sequence.Step> actual = finish(drafting, two[i]);
-                    assertThat(actual).as("round %d, conversation %d", round, i).isEqualTo(expected.get(i));
-                    spared += actual.size() - two[i].passes();
-                    prompts[i] = next(random, prompts[i], actual, config.vocabulary());
+                    Answer actual = finish(drafting, two[i]);
+                    assertThat(actual.steps)
+                            .as("round %d, conversation %d", round, i)
+                            .isEqualTo(expected.get(i));
+                    spared += actual.steps.size() - actual.passes;
+                    prompts[i] = next(random, prompts[i], actual.steps, config.vocabulary());
                 }
             }
             assertThat(spared).as("right drafts").isPositive();
