@@ -7,7 +7,6 @@ import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -167,8 +166,9 @@ public final class Sequence {
         int same = Math.min(common < 0 ? cached : common, wanted.length - 1);
         kept.values().removeIf(tokens -> tokens > same);
         if (state && same < cached) {
-            stale = kept.keySet().stream().max(Comparator.comparing(kept::get)).orElse(null);
-            cached = stale == null ? 0 : kept.getOrDefault(stale, 0);
+            var latest = kept.entrySet().stream().max(Map.Entry.comparingByValue());
+            stale = latest.map(Map.Entry::getKey).orElse(null);
+            cached = latest.map(Map.Entry::getValue).orElse(0);
         } else {
             cached = same;
         }

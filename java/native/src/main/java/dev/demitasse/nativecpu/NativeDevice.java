@@ -1,8 +1,5 @@
 package dev.demitasse.nativecpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-
-import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
@@ -23,14 +20,13 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The operations of {@link Device} as commands for the C++ kernels: one is recorded when it is called, and runs, with
- * all that were called before, when a buffer is read.
+ * all that were called before, when a buffer is read or {@link #start} is called.
  */
 final class NativeDevice implements Device {
     /** Commands of groups that stand in the list together. */
@@ -86,44 +82,9 @@ final class NativeDevice implements Device {
         return new NativeBuffer(bytes, commands);
     }
 
-    /** Common types are packed by the kernels, straight from the file. */
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        boolean direct = source.data().isNative() && layout.equals(source.type().layout());
-        PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
-        if (packed == null) {
-            return new NativeWeight(PackedMatrix.pack(source, layout), commands);
-        }
-        try {
-            pack(source, packed);
-            return new NativeWeight(packed, commands);
-        } catch (RuntimeException | Error e) {
-            packed.close();
-            throw e;
-        }
-    }
-
-    private void pack(MatrixSource source, PackedMatrix packed) {
-        commands.reserve(1);
-        MemorySegment failed = commands.scratch(Integer.BYTES);
-        failed.set(JAVA_INT, 0, 0);
-        boolean minimum = packed.layout().minimum();
-        commands.begin(Boundary.Op.PACK, commands.last())
-                .set(Boundary.PackArgs.SOURCE, source.data().address())
-                .set(Boundary.PackArgs.ROWS, source.rows())
-                .set(Boundary.PackArgs.COLUMNS, source.columns())
-                .set(Boundary.PackArgs.BLOCK_BYTES, source.type().blockBytes())
-                .set(Boundary.PackArgs.NIBBLES, packed.layout().element() == WeightLayout.Element.INT4 ? 1 : 0)
-                .set(Boundary.PackArgs.MINIMUM, minimum ? 1 : 0)
-                .set(Boundary.PackArgs.QUANTS, packed.quants().address())
-                .set(Boundary.PackArgs.SCALES, packed.scales().address())
-                .set(Boundary.PackArgs.MINS, minimum ? packed.mins().address() : 0)
-                .set(Boundary.PackArgs.FAILED, failed.address());
-        commands.run();
-        int row = failed.get(JAVA_INT, 0);
-        if (row != 0) {
-            throw source.notFinite(row - 1, "scale");
-        }
+        return NativeWeight.of(source, layout, commands);
     }
 
     @Override

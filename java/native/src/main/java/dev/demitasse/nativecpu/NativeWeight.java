@@ -1,10 +1,14 @@
 package dev.demitasse.nativecpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.cpu.PackedWeight;
 import dev.demitasse.memory.HostMemory;
+import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
 
 /** A packed matrix with its description for C++ ({@code Matrix} in command.h). */
 final class NativeWeight implements PackedWeight {
@@ -25,6 +29,45 @@ final class NativeWeight implements PackedWeight {
         set(Boundary.Matrix.ELEMENT, Boundary.Element.of(matrix.layout().element()));
         set(Boundary.Matrix.MAXIMUM, matrix.maximumMagnitude());
         set(Boundary.Matrix.FP16_SCALES, matrix.fp16Scales() ? 1 : 0);
+    }
+
+    /** Packs a matrix: common types by the kernels, straight from the file. */
+    static NativeWeight of(MatrixSource source, WeightLayout layout, CommandList commands) {
+        boolean direct = source.data().isNative() && layout.equals(source.type().layout());
+        PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
+        if (packed == null) {
+            return new NativeWeight(PackedMatrix.pack(source, layout), commands);
+        }
+        try {
+            pack(source, packed, commands);
+            return new NativeWeight(packed, commands);
+        } catch (RuntimeException | Error e) {
+            packed.close();
+            throw e;
+        }
+    }
+
+    private static void pack(MatrixSource source, PackedMatrix packed, CommandList commands) {
+        commands.reserve(1);
+        MemorySegment failed = commands.scratch(Integer.BYTES);
+        failed.set(JAVA_INT, 0, 0);
+        boolean minimum = packed.layout().minimum();
+        commands.begin(Boundary.Op.PACK, commands.last())
+                .set(Boundary.PackArgs.SOURCE, source.data().address())
+                .set(Boundary.PackArgs.ROWS, source.rows())
+                .set(Boundary.PackArgs.COLUMNS, source.columns())
+                .set(Boundary.PackArgs.BLOCK_BYTES, source.type().blockBytes())
+                .set(Boundary.PackArgs.NIBBLES, packed.layout().element() == WeightLayout.Element.INT4 ? 1 : 0)
+                .set(Boundary.PackArgs.MINIMUM, minimum ? 1 : 0)
+                .set(Boundary.PackArgs.QUANTS, packed.quants().address())
+                .set(Boundary.PackArgs.SCALES, packed.scales().address())
+                .set(Boundary.PackArgs.MINS, minimum ? packed.mins().address() : 0)
+                .set(Boundary.PackArgs.FAILED, failed.address());
+        commands.run();
+        int row = failed.get(JAVA_INT, 0);
+        if (row != 0) {
+            throw source.notFinite(row - 1, "scale");
+        }
     }
 
     private void set(int field, long value) {
