@@ -32,6 +32,7 @@ import org.lwjgl.system.MemoryUtil;
 
 /** The programs of kernels, built when one is wanted first, or taken from the cache of programs. */
 final class Programs implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(Programs.class.getName());
     private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"(\\w+\\.h)\"$");
 
     private final OpenClContext context;
@@ -133,19 +134,33 @@ final class Programs implements AutoCloseable {
         }
     }
 
+    /**
+     * Built twice where the first attempt fails: drivers that keep kernels of their own fail now and then where two
+     * build at once (PoCL's issues 586 and 1480), and give no reason. Source that is wrong fails twice.
+     */
     private long fromSource(Key key, String source, String all) {
+        for (int attempt = 1; ; attempt++) {
+            long program = programOf(key, source);
+            int failed = clBuildProgram(program, context.info().id(), all, null, 0);
+            if (failed == CL_SUCCESS) {
+                return program;
+            }
+            String log = log(program);
+            clReleaseProgram(program);
+            String message = "opencl: " + context.info() + " does not compile " + key.name + " (" + all + "), "
+                    + Results.name(failed) + ":\n" + log;
+            if (attempt == 2) {
+                throw new BackendUnavailableException(message + "\nA newer driver may; please report this.");
+            }
+            LOG.log(System.Logger.Level.WARNING, "{0}\nIt is built once more.", message);
+        }
+    }
+
+    private long programOf(Key key, String source) {
         try (MemoryStack stack = MemoryStack.stackPush()) {
             IntBuffer result = stack.mallocInt(1);
             long program = clCreateProgramWithSource(context.handle(), source, result);
             context.check(result.get(0), "making the program " + key.name);
-            int failed = clBuildProgram(program, context.info().id(), all, null, 0);
-            if (failed != CL_SUCCESS) {
-                String log = log(program);
-                clReleaseProgram(program);
-                throw new BackendUnavailableException("opencl: " + context.info() + " does not compile " + key.name
-                        + " (" + all + "), " + Results.name(failed) + ":\n" + log
-                        + "\nA newer driver may; please report this.");
-            }
             return program;
         }
     }
