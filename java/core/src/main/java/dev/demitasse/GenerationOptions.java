@@ -15,9 +15,10 @@ import org.jspecify.annotations.Nullable;
  * @param stop texts that end the generation; they are not part of the result
  * @param logprobs how many most likely tokens to report for each step, at most the vocabulary; 0 for none
  * @param drafts how many tokens to draft a pass at most, by what followed the last tokens where they stood before
- *     (prompt lookup): as many as were right come of one pass of the model, and no answer is another for it. On GPUs
- *     there are at most 6, and unless the device is opened {@link dev.demitasse.device.DeviceOptions#batchInvariant},
- *     results may differ in the last bits. 0 for none; {@link #AUTO_DRAFTS} for 8 on CPU devices and none on others
+ *     (prompt lookup), else by the model's own draft block, if it has one: as many as were right come of one pass of
+ *     the model, and no answer is another for it. On GPUs there are at most 6, and unless the device is opened
+ *     {@link dev.demitasse.device.DeviceOptions#batchInvariant}, results may differ in the last bits. 0 for none;
+ *     {@link #AUTO_DRAFTS} for 8 on CPU devices and none on others
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  */

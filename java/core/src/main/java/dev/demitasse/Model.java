@@ -141,7 +141,7 @@ public final class Model implements AutoCloseable {
         Weights weights = null;
         Engine engine = null;
         try {
-            weights = new Weights(file, config, device, options.forcedLayout());
+            weights = new Weights(file, config, device, options.forcedLayout(), options.draftBlock());
             Tokenizer tokenizer = join(tokenizers);
             engine = new Engine(
                     config,

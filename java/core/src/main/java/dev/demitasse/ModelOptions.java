@@ -23,6 +23,8 @@ import org.jspecify.annotations.Nullable;
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers
  * @param kvRotation whether the cache holds keys and values rotated
+ * @param draftBlock whether the model's own block that drafts tokens is loaded, where the file has one: it takes memory
+ *     for its weights and a layer's keys and values
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
  * @param chatTemplate a chat template in Jinja instead of the file's own; null for that
  * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example:
@@ -37,12 +39,13 @@ public record ModelOptions(
         int promptChunk,
         KvType kvType,
         KvRotation kvRotation,
+        boolean draftBlock,
         @Nullable WeightLayout forcedLayout,
         @Nullable String chatTemplate,
         Map<String, Object> templateVariables) {
     /** The first backend that works, a context of 4096, four sessions, an F16 cache. */
     public static final ModelOptions DEFAULT = new ModelOptions(
-            "auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, KvRotation.AUTO, null, null, Map.of());
+            "auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, KvRotation.AUTO, true, null, null, Map.of());
 
     /** Checks the values. */
     public ModelOptions {
@@ -67,6 +70,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -83,6 +87,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -99,6 +104,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -115,6 +121,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -131,6 +138,7 @@ public record ModelOptions(
                 chunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -147,6 +155,7 @@ public record ModelOptions(
                 promptChunk,
                 type,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -163,6 +172,24 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 rotation,
+                draftBlock,
+                forcedLayout,
+                chatTemplate,
+                templateVariables);
+    }
+
+    /** The same with or without the model's draft block. */
+    public ModelOptions withDraftBlock(boolean loaded) {
+        return new ModelOptions(
+                backend,
+                device,
+                contextLength,
+                sequences,
+                batchRows,
+                promptChunk,
+                kvType,
+                kvRotation,
+                loaded,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);
@@ -179,6 +206,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 layout,
                 chatTemplate,
                 templateVariables);
@@ -195,6 +223,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 jinja,
                 templateVariables);
@@ -211,6 +240,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
+                draftBlock,
                 forcedLayout,
                 chatTemplate,
                 variables);

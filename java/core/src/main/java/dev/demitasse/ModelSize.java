@@ -5,6 +5,7 @@ import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Recurrent;
 import dev.demitasse.model.Routing;
+import dev.demitasse.model.Weights;
 import java.util.Set;
 
 /**
@@ -14,11 +15,18 @@ import java.util.Set;
  * @param activeParameters those that a token is computed with: of experts as many as a token has, and of tables
  *     of tokens one row, unless one is the output matrix too
  * @param bytesPerToken bytes of the file that those take
- * @param cacheBytesPerPosition bytes that a position of a sequence takes in a cache of 16-bit numbers
+ * @param cacheBytesPerPosition bytes that a position of a sequence takes in a cache of 16-bit numbers, with those of
+ *     the draft block
  * @param stateBytes bytes that a sequence's states take, what is saved of them included; 0 where layers have none
+ * @param draftBytes bytes of the file that the block has that drafts tokens; 0 where there is none
  */
 public record ModelSize(
-        long parameters, long activeParameters, long bytesPerToken, long cacheBytesPerPosition, long stateBytes) {
+        long parameters,
+        long activeParameters,
+        long bytesPerToken,
+        long cacheBytesPerPosition,
+        long stateBytes,
+        long draftBytes) {
     private static final Set<String> TABLES =
             Set.of("per_layer_token_embd.weight", "position_embd.weight", "token_types.weight");
 
@@ -35,8 +43,12 @@ public record ModelSize(
         long parameters = 0;
         double active = 0;
         double bytes = 0;
+        boolean drafts = Weights.hasDraftBlock(file, config);
+        long draftBytes = 0;
         for (GgufTensor tensor : file.tensors()) {
             if (config.isOfSkippedBlock(tensor.name())) {
+                boolean drafting = drafts && tensor.name().startsWith(Weights.draftNames(config));
+                draftBytes += drafting ? tensor.data().byteSize() : 0;
                 continue;
             }
             double share = 1;
@@ -55,7 +67,8 @@ public record ModelSize(
                 parameters,
                 Math.round(active),
                 Math.round(bytes),
-                config.kvBytesPerPosition(),
-                recurrent == null ? 0 : recurrent.bytesPerSequence());
+                config.kvBytesPerPosition(drafts),
+                recurrent == null ? 0 : recurrent.bytesPerSequence(),
+                draftBytes);
     }
 }

@@ -26,10 +26,17 @@ class ModelSizeTest {
         assertThat(size("llama").stateBytes()).isZero();
     }
 
-    /** A block that predicts further tokens is not run, and not counted. */
+    /** A block that predicts further tokens is no part of a pass; what it takes is told apart. */
     @Test
-    void whatIsNotRunIsNotCounted() {
-        assertThat(size("qwen35-mtp").parameters()).isEqualTo(size("qwen35").parameters());
+    void aDraftBlockIsToldApart() {
+        ModelSize size = size("qwen35-mtp");
+        assertThat(size.parameters()).isEqualTo(size("qwen35").parameters());
+        assertThat(size.activeParameters()).isEqualTo(size("qwen35").activeParameters());
+        assertThat(size.cacheBytesPerPosition()).isEqualTo(2 * 2 * 32 * 2);
+        long norms = 7 * 32;
+        long attention = 32 * 128 + 2 * 32 * 32 + 64 * 32;
+        assertThat(size.draftBytes()).isEqualTo(4 * (norms + attention + 3 * 32 * 64 + 64 * 32));
+        assertThat(size("qwen35").draftBytes()).isZero();
     }
 
     /** Two of three experts are a token's, and one row of the table of tokens. */

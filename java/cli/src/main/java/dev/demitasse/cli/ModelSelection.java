@@ -68,6 +68,11 @@ final class ModelSelection {
             description = "Positions of a session (default: 4096, or the model's).")
     int context;
 
+    @Option(
+            names = "--no-draft-block",
+            description = "Without the model's own block that drafts tokens, and the memory that it takes.")
+    boolean withoutDraftBlock;
+
     /** How integer weights meet activations; null for the device's own way. */
     @Nullable
     ActivationType activations;
@@ -95,6 +100,7 @@ final class ModelSelection {
                 .withContextLength(context)
                 .withKvType(kvType)
                 .withKvRotation(kvRotation)
+                .withDraftBlock(!withoutDraftBlock)
                 .withSequences(1);
     }
 
@@ -108,6 +114,7 @@ final class ModelSelection {
         selection.instructionSet = instructionSet;
         selection.batchInvariant = batchInvariant;
         selection.context = context;
+        selection.withoutDraftBlock = withoutDraftBlock;
         selection.activations = activations;
         return selection;
     }

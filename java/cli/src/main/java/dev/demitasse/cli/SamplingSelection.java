@@ -54,8 +54,9 @@ final class SamplingSelection {
     @Option(
             names = "--drafts",
             paramLabel = "N",
-            description = "Tokens to draft a pass at most, from what was said before; the answer is the same, and comes"
-                    + " sooner where it repeats (default: 8 on a processor, 0 on a GPU).")
+            description = "Tokens to draft a pass at most, from what was said before or by the model's own draft block;"
+                    + " the answer is the same, and comes sooner where they are right (default: 8 on a processor, 0 on"
+                    + " GPU).")
     int drafts = GenerationOptions.AUTO_DRAFTS;
 
     SamplingOptions options() {

@@ -83,6 +83,7 @@ final class ShowCommand implements Callable<Integer> {
             row("bytes read for a token", size.bytesPerToken());
             row("bytes of cache a position (F16)", size.cacheBytesPerPosition());
             row("bytes of states a session", size.stateBytes());
+            row("bytes of its draft block", size.draftBytes());
         } catch (UnsupportedModelException | ModelFormatException e) {
             System.out.println("It cannot be run: " + Console.harmless(String.valueOf(e.getMessage())));
         }
@@ -154,6 +155,7 @@ final class ShowCommand implements Callable<Integer> {
                 out.writeNumberField("bytesPerToken", size.bytesPerToken());
                 out.writeNumberField("cacheBytesPerPosition", size.cacheBytesPerPosition());
                 out.writeNumberField("stateBytes", size.stateBytes());
+                out.writeNumberField("draftBytes", size.draftBytes());
             } catch (UnsupportedModelException | ModelFormatException e) {
                 out.writeStringField("refused", e.getMessage());
             }

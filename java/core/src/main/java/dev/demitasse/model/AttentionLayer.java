@@ -35,7 +35,7 @@ final class AttentionLayer {
         rotated = room.rotated();
         int queries = 0;
         int keys = 0;
-        for (ModelConfig.KvLayers cache : config.caches()) {
+        for (ModelConfig.KvLayers cache : config.stores(true)) {
             queries = Math.max(queries, config.heads() * cache.headDim());
             keys = Math.max(keys, cache.width());
         }

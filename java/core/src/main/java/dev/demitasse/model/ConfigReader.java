@@ -38,7 +38,10 @@ final class ConfigReader {
         }
         boolean causal = keys.metadata().bool(keys.key("attention.causal"), !traits.encoder);
         LayerReader reader = new LayerReader(keys, layerCount, blocks, hidden, heads, causal, keeps && causal);
-        List<Layer> layers = reader.read(ropes(reader.headDims, trained, factors, Math.min(context, trained)));
+        RopeFrequencies[] kinds = ropes(reader.headDims, trained, factors, Math.min(context, trained));
+        List<Layer> layers = reader.read(kinds);
+        int layerInput =
+                keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount);
         float epsilon = keys.positive(
                 traits.layerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-5f);
         float residualScale = residualScale();
@@ -72,9 +75,10 @@ final class ConfigReader {
                 pooling(),
                 gate(),
                 routing(vocabulary),
-                keys.optional("embedding_length_per_layer_input", 0, ArchitectureKeys.MAXIMUM_WIDTH / layerCount),
+                layerInput,
                 layers,
                 skipped,
+                layerInput > 0 ? null : reader.draftBlock(kinds[0]),
                 reader.ropes,
                 recurrent(reader.recurrentLayers(), hidden),
                 latent);

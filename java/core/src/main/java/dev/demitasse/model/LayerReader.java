@@ -186,6 +186,37 @@ final class LayerReader {
         return layers;
     }
 
+    /**
+     * The block behind the layers, which attends to all positions; null where there is none, or this family's layers do
+     * not tell what it would be.
+     *
+     * @param full frequencies of layers without a window
+     */
+    ModelConfig.@Nullable DraftBlock draftBlock(RopeFrequencies full) {
+        boolean sound = blocks > count
+                && kvHeads[count] > 0
+                && heads % kvHeads[count] == 0
+                && widths[count] >= 0
+                && widths[count] <= ArchitectureKeys.MAXIMUM_WIDTH;
+        boolean temperature = keys.number("attention.temperature_scale", traits.restTemperature) != 0;
+        if (!sound || !causal || !keeps || temperature || traits.latent || traits.oneBranch || traits.layerNorm) {
+            return null;
+        }
+        boolean rotates = rotates(count, true, false);
+        Layer layer = new Layer(
+                Layer.Mixing.ATTENTION,
+                caches.size(),
+                0,
+                true,
+                0,
+                0,
+                rotates ? index(full) : Layer.NO_ROPE,
+                rotates ? index(full) : Layer.NO_ROPE,
+                false,
+                widths[count]);
+        return new ModelConfig.DraftBlock(layer, new ModelConfig.KvLayers(kvHeads[count], headDims[0], 1));
+    }
+
     private int width(int width) {
         boolean needed = !traits.oneBranch && keys.integer("expert_count", 0) == 0;
         if (width < (needed ? 1 : 0) || width > ArchitectureKeys.MAXIMUM_WIDTH) {

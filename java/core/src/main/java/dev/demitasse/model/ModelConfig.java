@@ -6,6 +6,7 @@ import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +36,8 @@ import org.jspecify.annotations.Nullable;
  * @param routing of layers with experts; null where there are none
  * @param layerInput numbers that each layer gets of each token beside the residual stream; 0 where there are none
  * @param layers the transformer blocks
- * @param skippedBlocks blocks behind them that the file has, and that are not run: they predict further tokens
+ * @param skippedBlocks blocks behind them that the file has, and that a pass does not run: they predict further tokens
+ * @param draftBlock the first of those, where it can be run; null where there is none
  * @param ropes the different frequencies of layers
  * @param recurrent of the layers with a state; null where there are none
  * @param latent of attention; null where each layer has keys and values of its own
@@ -61,6 +63,7 @@ public record ModelConfig(
         int layerInput,
         List<Layer> layers,
         int skippedBlocks,
+        @Nullable DraftBlock draftBlock,
         List<RopeFrequencies> ropes,
         @Nullable Recurrent recurrent,
         @Nullable Latent latent) {
@@ -78,6 +81,14 @@ public record ModelConfig(
             return kvHeads * headDim;
         }
     }
+
+    /**
+     * The block that predicts the token after the next one (multi-token prediction: DeepSeek-AI, "DeepSeek-V3", 2024).
+     *
+     * @param layer attention whose {@link Layer#cache} is the one behind {@link ModelConfig#caches}
+     * @param heads of that cache
+     */
+    public record DraftBlock(Layer layer, KvLayers heads) {}
 
     /** Copies the lists. */
     public ModelConfig {
@@ -157,14 +168,32 @@ public record ModelConfig(
 
     /** The heads of an attention layer. */
     KvLayers heads(Layer layer) {
-        return caches.get(layer.cache());
+        return stores(layer.cache() == caches.size()).get(layer.cache());
     }
 
-    /** Bytes that a position takes in a cache of 16-bit numbers; 0 where nothing is kept of a text. */
-    public long kvBytesPerPosition() {
+    /**
+     * What a cache of the model has stores for: {@link #caches}, and the draft block's.
+     *
+     * @param drafting whether the draft block is run
+     */
+    public List<KvLayers> stores(boolean drafting) {
+        if (!drafting || draftBlock == null) {
+            return caches;
+        }
+        List<KvLayers> stores = new ArrayList<>(caches);
+        stores.add(draftBlock.heads);
+        return stores;
+    }
+
+    /**
+     * Bytes that a position takes in a cache of 16-bit numbers; 0 where nothing is kept of a text.
+     *
+     * @param drafting whether the draft block is run
+     */
+    public long kvBytesPerPosition(boolean drafting) {
         return !causal
                 ? 0
-                : caches.stream()
+                : stores(drafting).stream()
                         .mapToLong(cache -> 2L * cache.layers() * cache.width() * Short.BYTES)
                         .sum();
     }

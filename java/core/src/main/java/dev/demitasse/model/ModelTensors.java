@@ -359,6 +359,16 @@ final class ModelTensors implements AutoCloseable {
         return biases;
     }
 
+    /** The values of one-dimensional tensors of {@code length} elements each, behind each other. */
+    Buffer vectors(int length, String... names) {
+        float[] all = new float[length * names.length];
+        for (int i = 0; i < names.length; i++) {
+            used.add(names[i]);
+            System.arraycopy(values(file, tensor(names[i]), length), 0, all, i * length, length);
+        }
+        return upload(all);
+    }
+
     private Buffer upload(float[] values) {
         Buffer buffer = device.upload(values);
         owned.add(buffer);

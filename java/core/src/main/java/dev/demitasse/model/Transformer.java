@@ -41,6 +41,7 @@ public final class Transformer implements AutoCloseable {
     private final RopeTables ropes;
     private final AttentionLayer attention;
     private final @Nullable OutputLayer output; // where logits are wanted
+    private final @Nullable DraftLayer draft; // where a block drafts tokens
     private @Nullable Layers layers; // of the cache that was used last
 
     /** Receives logits. */
@@ -117,9 +118,8 @@ public final class Transformer implements AutoCloseable {
             inputs = inputs();
             ropes = new RopeTables(device, buffers, config, room.positions, maximumRows);
             attention = new AttentionLayer(device, buffers, config, ropes, room);
-            output = room.logits
-                    ? new OutputLayer(device, buffers, config, weights, Math.min(maximumRows, LOGIT_ROWS))
-                    : null;
+            output = room.logits ? new OutputLayer(device, buffers, config, Math.min(maximumRows, LOGIT_ROWS)) : null;
+            draft = draft(room.logits);
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -132,6 +132,11 @@ public final class Transformer implements AutoCloseable {
         return routing == null || width == 0
                 ? null
                 : new ExpertLayer(device, buffers, config.gate(), maximumRows, config.hidden(), routing, width);
+    }
+
+    private @Nullable DraftLayer draft(boolean logits) {
+        DraftLayer.Parts parts = weights.draftBlock();
+        return parts == null || !logits ? null : new DraftLayer(device, buffers, config, parts, maximumRows);
     }
 
     private @Nullable InputLayer inputs() {
@@ -150,7 +155,7 @@ public final class Transformer implements AutoCloseable {
      *
      * @param ids token of each row
      * @param rows where the rows stand
-     * @param caches one for each of {@link ModelConfig#caches}
+     * @param caches one for each of {@link ModelConfig#stores}
      * @param logitRows rows whose logits are wanted, any number
      * @param sink receives them, in the order of {@code logitRows}
      */
@@ -162,10 +167,44 @@ public final class Transformer implements AutoCloseable {
             layers = pass;
         }
         device.run(pass, ids, rows);
-        for (int first = 0; first < logitRows.length; first += LOGIT_ROWS) {
-            int[] wanted = Arrays.copyOfRange(logitRows, first, Math.min(logitRows.length, first + LOGIT_ROWS));
-            sink.accept(first, wanted.length, Objects.requireNonNull(output).run(residual, wanted));
+        logits(logitRows, weights.logitNorm(), weights.output(), sink);
+        device.start();
+    }
+
+    private void logits(int[] rows, @Nullable Norm norm, LinearWeight matrix, LogitsSink sink) {
+        for (int first = 0; first < rows.length; first += LOGIT_ROWS) {
+            int[] wanted = Arrays.copyOfRange(rows, first, Math.min(rows.length, first + LOGIT_ROWS));
+            Buffer logits = Objects.requireNonNull(output).run(residual, wanted, Objects.requireNonNull(norm), matrix);
+            sink.accept(first, wanted.length, logits);
         }
+    }
+
+    /** Whether a block drafts tokens. */
+    public boolean drafts() {
+        return draft != null;
+    }
+
+    /**
+     * Runs the draft block on rows of the batch, or of the drafts, that ran last: it predicts the token behind the one
+     * that follows a row. What it makes of the rows takes their place, so that drafts of drafts can follow.
+     *
+     * @param ids the token that follows each row
+     * @param from which row of what ran last each is
+     * @param rows where those rows stand; the positions before them have been run too
+     * @param caches one for each of {@link ModelConfig#stores}
+     * @param logitRows rows of these whose logits are wanted
+     * @param sink receives them
+     */
+    public void draft(
+            TokenIds ids, int[] from, BatchRows rows, List<KvStore> caches, int[] logitRows, LogitsSink sink) {
+        DraftLayer layer = Objects.requireNonNull(draft);
+        DraftLayer.Parts parts = layer.parts();
+        know(rows);
+        ropes.lookUp(rows);
+        layer.begin(ids, from, residual);
+        mix(parts.block(), parts.layer(), rows, caches);
+        feedForward(parts.block(), rows.count());
+        logits(logitRows, parts.outputNorm(), parts.output(), sink);
         device.start();
     }
 
@@ -202,8 +241,8 @@ public final class Transformer implements AutoCloseable {
 
     private void layers(BatchRows rows, List<KvStore> caches) {
         for (int layer = 0; layer < config.layers().size(); layer++) {
-            mix(layer, rows, caches);
-            feedForward(layer, rows.count());
+            mix(weights.block(layer), config.layers().get(layer), rows, caches);
+            feedForward(weights.block(layer), rows.count());
             addInput(layer, rows.count());
         }
     }
@@ -239,7 +278,7 @@ public final class Transformer implements AutoCloseable {
             return "the embedding";
         }
         for (int layer = 0; layer < config.layers().size(); layer++) {
-            mix(layer, row, caches);
+            mix(weights.block(layer), config.layers().get(layer), row, caches);
             if (!finiteResidual()) {
                 String mixer = switch (config.layers().get(layer).mixing()) {
                     case ATTENTION -> "attention";
@@ -250,7 +289,7 @@ public final class Transformer implements AutoCloseable {
                 };
                 return mixer + " in layer " + layer;
             }
-            feedForward(layer, 1);
+            feedForward(weights.block(layer), 1);
             if (!finiteResidual()) {
                 return "the feed-forward part of layer " + layer;
             }
@@ -273,9 +312,7 @@ public final class Transformer implements AutoCloseable {
         return true;
     }
 
-    private void mix(int layer, BatchRows rows, List<KvStore> caches) {
-        Weights.Block block = weights.block(layer);
-        Layer shape = config.layers().get(layer);
+    private void mix(Weights.Block block, Layer shape, BatchRows rows, List<KvStore> caches) {
         Mixer mixer = block.mixer();
         if (mixer == null) {
             return;
@@ -292,8 +329,7 @@ public final class Transformer implements AutoCloseable {
         addBranch(block.postMixerNorm(), block.mixerStreamNorm(), rows.count());
     }
 
-    private void feedForward(int layer, int count) {
-        Weights.Block block = weights.block(layer);
+    private void feedForward(Weights.Block block, int count) {
         FeedForward feedForward = block.feedForward();
         if (feedForward == null) {
             return;

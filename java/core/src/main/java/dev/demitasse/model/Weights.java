@@ -11,6 +11,7 @@ import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -78,16 +79,24 @@ public final class Weights implements AutoCloseable {
     private final List<Dense> projection; // of embeddings
     private final List<Dense> classifier; // to scores
     private final InputLayer.@Nullable Embeddings layerInputs;
+    private final DraftLayer.@Nullable Parts draftBlock;
+    private final long draftBytes; // of that
     private final List<Block> blocks = new ArrayList<>();
+
+    /** The same without a draft block. */
+    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
+        this(file, config, device, forced, false);
+    }
 
     /**
      * Packs all weights onto {@code device}.
      *
      * @param forced a layout for every matrix instead of its type's own (F32: dequantized), or null
+     * @param drafts whether the model's draft block is loaded, where the file has one
      * @throws ModelFormatException where a tensor is missing or has another shape than the hyperparameters say
      * @throws UnsupportedModelException where the file has tensors that the forward pass would leave out
      */
-    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
+    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced, boolean drafts) {
         tensors = new ModelTensors(file, device, forced);
         try {
             embedding = tensors.matrix("token_embd.weight", config.vocabulary(), config.hidden());
@@ -103,6 +112,9 @@ public final class Weights implements AutoCloseable {
             for (int layer = 0; layer < config.layers().size(); layer++) {
                 blocks.add(block("blk." + layer + ".", config, config.layers().get(layer)));
             }
+            long ofLayers = tensors.bytes();
+            draftBlock = drafts ? draftBlock(config) : null;
+            draftBytes = tensors.bytes() - ofLayers;
             requireAllUsed(config);
         } catch (RuntimeException | Error e) {
             close();
@@ -195,6 +207,45 @@ public final class Weights implements AutoCloseable {
                 tensors.requiredNorm(p + "post_norm", hidden, false, 1));
     }
 
+    /** How the names of the draft block's tensors begin. */
+    public static String draftNames(ModelConfig config) {
+        return "blk." + config.layers().size() + ".";
+    }
+
+    /** Whether a file has a block that drafts tokens, which can be run. */
+    public static boolean hasDraftBlock(Gguf file, ModelConfig config) {
+        return hasDraftBlock(name -> file.tensor(name) != null, config);
+    }
+
+    private static boolean hasDraftBlock(Predicate<String> has, ModelConfig config) {
+        String p = draftNames(config);
+        return config.draftBlock() != null && has.test(p + "nextn.eh_proj.weight") && has.test(p + "attn_q.weight");
+    }
+
+    /** The block that predicts the token after the next one; null where the file or the configuration has none. */
+    private DraftLayer.@Nullable Parts draftBlock(ModelConfig config) {
+        ModelConfig.DraftBlock shape = config.draftBlock();
+        if (shape == null || !hasDraftBlock(tensors::has, config)) {
+            return null;
+        }
+        String p = draftNames(config);
+        String next = p + "nextn.";
+        int hidden = config.hidden();
+        String table = next + "embed_tokens.weight";
+        String head = next + "shared_head_head.weight";
+        String norm = next + "shared_head_norm";
+        return new DraftLayer.Parts(
+                tensors.has(table) ? tensors.matrix(table, config.vocabulary(), hidden) : embedding,
+                tensors.vectors(hidden, next + "enorm.weight", next + "hnorm.weight"),
+                tensors.matrix(next + "eh_proj.weight", hidden, 2 * hidden),
+                shape.layer(),
+                block(p, config, shape.layer()),
+                tensors.has(norm + ".weight")
+                        ? tensors.requiredNorm(norm, hidden, false, config.logitScale())
+                        : Objects.requireNonNull(logitNorm),
+                tensors.has(head) ? tensors.matrix(head, config.vocabulary(), hidden) : output);
+    }
+
     private Block block(String p, ModelConfig config, Layer layer) {
         Traits traits = config.architecture().traits();
         BlockNorms norms = norms(p, config.hidden(), traits, layer);
@@ -259,12 +310,20 @@ public final class Weights implements AutoCloseable {
     /** The widest inner row of the feed-forward layers, those of experts that all tokens have included; at least 1. */
     int denseWidth() {
         int widest = 1;
-        for (Block block : blocks) {
+        for (Block block : allBlocks()) {
             FeedForward feedForward = block.feedForward();
             FeedForward.Dense dense = feedForward == null ? null : feedForward.ofAllTokens();
             widest = Math.max(widest, dense == null ? 0 : dense.width());
         }
         return widest;
+    }
+
+    private List<Block> allBlocks() {
+        List<Block> all = new ArrayList<>(blocks);
+        if (draftBlock != null) {
+            all.add(draftBlock.block());
+        }
+        return all;
     }
 
     private static FeedForward.@Nullable Experts chosen(Block block) {
@@ -274,7 +333,7 @@ public final class Weights implements AutoCloseable {
 
     /** The widest inner row of an expert that is chosen, 0 where there are none. */
     int expertWidth() {
-        return blocks.stream()
+        return allBlocks().stream()
                 .map(Weights::chosen)
                 .filter(Objects::nonNull)
                 .mapToInt(FeedForward::width)
@@ -333,9 +392,18 @@ public final class Weights implements AutoCloseable {
         return blocks.get(layer);
     }
 
+    DraftLayer.@Nullable Parts draftBlock() {
+        return draftBlock;
+    }
+
+    /** Whether there is a block that drafts tokens. */
+    public boolean drafts() {
+        return draftBlock != null;
+    }
+
     /** Bytes of the matrices that a token is computed with: of chosen experts, as many as a token has. */
     public long bytesPerToken() {
-        long others = 0;
+        long others = draftBytes;
         for (Block block : blocks) {
             FeedForward.Experts layer = chosen(block);
             if (layer != null) {

@@ -11,6 +11,8 @@ public class Drafts {
     private static final int MOST_ROWS = 64;
     /** What a row more is taken to cost where it was never timed, so that it is tried: of the time of one row. */
     private static final double ASSUMED_COST = 0.1;
+    /** The same for a draft that the model's draft block computes. */
+    private static final double ASSUMED_DRAFT = 0.1;
     /** The share of a longer time in what passes of as many rows are taken to take; a shorter one is what they take. */
     private static final double LONGER = 0.5;
     /** How fast times are forgotten that kept drafts away: one may have been an accident. */
@@ -23,10 +25,13 @@ public class Drafts {
      * @param sequences that get a token of it
      * @param repeatable the sequence's own rows, where a wrong draft makes the next pass run them, and those of the
      *     right drafts, again; else 0
+     * @param computed whether drafts are computed by the model's draft block, which takes time too
      */
-    public record Planned(int rows, int sequences, int repeatable) {}
+    public record Planned(int rows, int sequences, int repeatable, boolean computed) {}
 
     private final double[] nanoseconds = new double[MOST_ROWS + 1]; // of a pass of so many rows; 0: not known
+
+    private double draftNanoseconds; // of a draft that is computed; 0: not known
 
     /** No time is known yet. */
     public Drafts() {}
@@ -79,6 +84,13 @@ public class Drafts {
         }
     }
 
+    /** To compute {@code drafts} drafts, one after the other, took that long. */
+    void computed(int drafts, long elapsed) {
+        double each = (double) elapsed / drafts;
+        boolean shorter = draftNanoseconds == 0 || each < draftNanoseconds;
+        draftNanoseconds = shorter ? each : draftNanoseconds + LONGER * (each - draftNanoseconds);
+    }
+
     /**
      * How many drafts pay.
      *
@@ -94,10 +106,11 @@ public class Drafts {
         double expected = 1; // tokens of the sequence
         double chance = 1; // that the last of them is right
         double repeated = 0; // rows to run again where a draft was wrong
+        double computing = pass.computed ? draftCost() : 0; // of one
         for (int drafts = 0; drafts <= most && rows + drafts <= MOST_ROWS; drafts++) {
             double time = cost(rows + drafts);
             double repeating = drafts == 0 ? 0 : repeated * Math.max(0, time - cost(rows)) / drafts;
-            double speed = (pass.sequences - 1 + expected) / (time + repeating);
+            double speed = (pass.sequences - 1 + expected) / (time + repeating + drafts * computing);
             if (speed > highest) {
                 highest = speed;
                 best = drafts;
@@ -108,6 +121,9 @@ public class Drafts {
         }
         if (best == 0) {
             hits.forgive();
+            if (pass.computed) {
+                draftNanoseconds -= FORGETTING * Math.max(0, draftNanoseconds - ASSUMED_DRAFT * cost(1));
+            }
             for (int more = 1; more <= most && rows + more <= MOST_ROWS; more++) {
                 double assumed = cost(rows) * (1 + ASSUMED_COST * more);
                 double known = nanoseconds[rows + more];
@@ -115,6 +131,10 @@ public class Drafts {
             }
         }
         return best;
+    }
+
+    private double draftCost() {
+        return draftNanoseconds == 0 ? ASSUMED_DRAFT * cost(1) : draftNanoseconds;
     }
 
     /** Time of a pass, as far as is known: that of the next fewer rows, and a little more. */

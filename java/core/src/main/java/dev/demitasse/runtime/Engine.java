@@ -83,7 +83,7 @@ public final class Engine implements AutoCloseable {
         }
         this.cache = new KvCache(
                 device,
-                config.caches().stream()
+                config.stores(weights.drafts()).stream()
                         .map(cache -> new KvShape(
                                 cache.layers(), cache.kvHeads(), cache.headDim(), (int) pages, limits.kvType))
                         .toList(),

@@ -168,7 +168,7 @@ final class Scheduler {
         for (Sequence sequence : decoding) {
             int spare = decoding.size() < running.size() ? 0 : maximumRows - planned;
             int repeatable = states ? sequence.pending() : 0;
-            draft(sequence, new Drafts.Planned(planned, decoding.size(), repeatable), spare);
+            draft(sequence, new Drafts.Planned(planned, decoding.size(), repeatable, false), spare);
             planned += sequence.drafted();
             batch.add(sequence, sequence.pending());
         }
@@ -182,32 +182,62 @@ final class Scheduler {
         return batch.build();
     }
 
-    private boolean wantsDrafts(Sequence sequence) {
+    private static boolean wantsDrafts(Sequence sequence) {
         return sequence.request().drafts() > 0;
     }
 
     /**
-     * Drafts what pays, where there are pages for it.
+     * Drafts what pays, where there are pages for it: what the draft block has proposed, else what stood there before.
      *
      * @param pass what is in it so far, and of those whose rows are to come
      * @param spare rows that nobody else has a use for
      */
     private void draft(Sequence sequence, Drafts.Planned pass, int spare) {
-        sequence.draft(0, 0);
-        if (spare <= 0 || !wantsDrafts(sequence)) {
+        int most = mostDrafts(sequence, spare);
+        if (sequence.proposed() > 0) {
+            int count = Math.min(most, sequence.proposed());
+            sequence.draftProposed(count > 0 && reserve(sequence, sequence.pending() + count) ? count : 0);
             return;
         }
-        Sequence.Request request = sequence.request();
-        int room = Math.min(contextLength - sequence.length() - 1, request.maximumTokens() - sequence.generated() - 1);
-        // With those that run again no more rows than the request allows.
-        int most = Math.min(Math.min(request.drafts() - sequence.again(), spare), room);
+        sequence.draftNothing();
         int from = most <= 0 ? -1 : PromptLookup.find(sequence.tokens(), sequence.length());
         if (from >= 0) {
-            int count = drafts.count(pass, Math.min(most, sequence.length() - from), sequence.hits);
+            int count = drafts.count(pass, Math.min(most, sequence.length() - from), sequence.hits(false));
             if (count > 0 && reserve(sequence, sequence.pending() + count)) {
                 sequence.draft(from, count);
             }
         }
+    }
+
+    /** Drafts that a sequence may have beside what is pending: with those that run again no more than it allows. */
+    private int mostDrafts(Sequence sequence, int spare) {
+        if (spare <= 0 || !wantsDrafts(sequence)) {
+            return 0;
+        }
+        Sequence.Request request = sequence.request();
+        int room = Math.min(contextLength - sequence.length() - 1, request.maximumTokens() - sequence.generated() - 1);
+        return Math.min(Math.min(request.drafts() - sequence.again(), spare), room);
+    }
+
+    /**
+     * How many drafts of a sequence it would pay to compute before the next pass, for which there are pages then; none
+     * where there is something to look up that is right as often, or where others have a use for its rows.
+     */
+    int proposable(Sequence sequence) {
+        int rows = 0;
+        for (Sequence each : running) {
+            rows += each.isDecoding() ? each.pending() : maximumRows;
+        }
+        int most = mostDrafts(sequence, maximumRows - rows);
+        boolean lookUp = sequence.hits(false).rate() >= sequence.hits(true).rate();
+        if (most <= 0 || lookUp && PromptLookup.find(sequence.tokens(), sequence.length()) >= 0) {
+            return 0;
+        }
+        int repeatable = states ? sequence.pending() : 0;
+        Drafts.Planned pass = new Drafts.Planned(rows, running.size(), repeatable, true);
+        int count = drafts.count(pass, most, sequence.hits(true));
+        sequence.paid(count > 0);
+        return count > 0 && reserve(sequence, sequence.pending() + count) ? count : 0;
     }
 
     /** A sequence without a number, where there are few, gets that of the one that has been idle longest. */

@@ -40,11 +40,15 @@ public final class Sequence {
     private @Nullable FinishReason finish;
     private @Nullable Throwable failure;
     private int drafted; // tokens behind the last that are there to be tried
+    private int proposed; // tokens there that the draft block has computed
+    private boolean computed; // whether those that are tried are some of them
+    private int followed; // positions, from 0 on, that the draft block has seen with the token behind each
+    private int unpaid; // passes in a row before which it did not pay to compute drafts
     private int passes; // of the generation, that tokens came of
     private boolean closed;
 
-    /** How many of its drafts were right. */
-    final Drafts.Hits hits = new Drafts.Hits();
+    private final Drafts.Hits lookedUp = new Drafts.Hits();
+    private final Drafts.Hits byBlock = new Drafts.Hits();
 
     /**
      * What is to be generated.
@@ -74,6 +78,7 @@ public final class Sequence {
         cached = count;
         again = 0;
         if (count == 0) {
+            followed = 0;
             kept.clear();
             stale = null;
         }
@@ -139,7 +144,68 @@ public final class Sequence {
             tokens = Arrays.copyOf(tokens, 2 * (length + count));
         }
         System.arraycopy(tokens, from, tokens, length, count);
+        proposed = 0;
         drafted = count;
+        computed = false;
+    }
+
+    /** Puts behind the last token what the draft block has computed, where it is until the next token comes. */
+    void propose(int[] drafts, int count) {
+        if (length + count > tokens.length) {
+            tokens = Arrays.copyOf(tokens, 2 * (length + count));
+        }
+        System.arraycopy(drafts, 0, tokens, length, count);
+        proposed = count;
+    }
+
+    /** How many drafts the draft block has computed. */
+    int proposed() {
+        return proposed;
+    }
+
+    /** So many of what the draft block has computed are drafts. */
+    void draftProposed(int count) {
+        drafted = count;
+        computed = true;
+    }
+
+    /** No token is tried. */
+    void draftNothing() {
+        drafted = 0;
+    }
+
+    /**
+     * How many drafts were right.
+     *
+     * @param block of those that the draft block has computed; else of those that were looked up
+     */
+    Drafts.Hits hits(boolean block) {
+        return block ? byBlock : lookedUp;
+    }
+
+    /** The same for the kind of drafts that were tried last. */
+    Drafts.Hits hits() {
+        return hits(computed);
+    }
+
+    /** Positions, from 0 on, that the draft block has seen. */
+    int followed() {
+        return followed;
+    }
+
+    /** The draft block has seen positions before that, each with the token behind it. */
+    void followed(int count) {
+        followed = count;
+    }
+
+    /** Whether drafts were computed, or would not have paid. */
+    void paid(boolean pays) {
+        unpaid = pays ? 0 : unpaid + 1;
+    }
+
+    /** Passes in a row before which it did not pay to compute drafts. */
+    int unpaid() {
+        return unpaid;
     }
 
     /** Drafts behind the last token. */
@@ -149,6 +215,7 @@ public final class Sequence {
 
     void append(int token) {
         drafted = 0;
+        proposed = 0;
         if (length == tokens.length) {
             tokens = Arrays.copyOf(tokens, length * 2);
         }
@@ -173,8 +240,10 @@ public final class Sequence {
             cached = same;
         }
         again = 0;
+        followed = Math.min(followed, cached); // the last of them with a token that may be another now
         tokens = Arrays.copyOf(wanted, Math.max(64, wanted.length));
         drafted = 0;
+        proposed = 0;
         length = wanted.length;
         int last = Math.max(0, length - PROMPT_END) / KvShape.PAGE * KvShape.PAGE;
         border = state && last > cached ? last : 0;
@@ -195,6 +264,8 @@ public final class Sequence {
         steps.clear();
         passes = 0;
         drafted = 0;
+        proposed = 0;
+        unpaid = 0;
         finish = null;
         failure = null;
     }

@@ -28,6 +28,7 @@ final class Stepper implements AutoCloseable {
     private final int contextLength;
     private final IntPredicate isEnd;
     private final List<TokenBuffer> tokens = new ArrayList<>(); // two: one is chosen while the other is read
+    private final BlockDrafts blockDrafts;
     private @Nullable Flight ahead; // the step that is under way, where the one before it has landed
 
     /** A stepper. It owns nothing of what it is given. */
@@ -47,6 +48,7 @@ final class Stepper implements AutoCloseable {
         this.drafts = drafts;
         this.contextLength = contextLength;
         this.isEnd = isEnd;
+        blockDrafts = new BlockDrafts(device, transformer, cache, scheduler, drafts);
         try {
             tokens.add(device.allocateTokens(batchRows));
             tokens.add(device.allocateTokens(batchRows));
@@ -87,7 +89,24 @@ final class Stepper implements AutoCloseable {
         if (flight.failure == null && flight.batch.isDecoding()) {
             drafts.timed(flight.batch.rows().count(), System.nanoTime() - begin);
         }
+        if (flight.failure == null && transformer.drafts() && ahead == null) {
+            follow(flight.batch);
+        }
         return true;
+    }
+
+    /** The draft block sees a batch's rows; what goes wrong ends the sequences that are in it. */
+    private void follow(Batch batch) {
+        try {
+            blockDrafts.follow(batch);
+        } catch (RuntimeException | Error e) {
+            for (Batch.Part part : batch.parts()) {
+                part.sequence().followed(0); // it has not seen what it was to see
+                if (part.sequence().finish() == null) {
+                    fail(part.sequence(), e);
+                }
+            }
+        }
     }
 
     /** Starts a batch, and the choosing of its tokens where no host has to see the logits. */
@@ -196,7 +215,7 @@ final class Stepper implements AutoCloseable {
             if (accepted < part.drafts() && sequence.cached() > 0 && transformer.hasStates()) {
                 sequence.takeBack(sequence.cached() - part.rows() - accepted);
             }
-            sequence.hits.add(accepted, part.drafts());
+            sequence.hits().add(accepted, part.drafts());
             sequence.request().sampler().takeBack(part.drafts() - accepted);
         }
     }
@@ -297,5 +316,6 @@ final class Stepper implements AutoCloseable {
     @Override
     public void close() {
         tokens.forEach(TokenBuffer::close);
+        blockDrafts.close();
     }
 }

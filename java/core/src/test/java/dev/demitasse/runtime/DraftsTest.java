@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class DraftsTest {
     /** A pass of one row a sequence, without states. */
     private static Drafts.Planned rows(int count) {
-        return new Drafts.Planned(count, count, 0);
+        return new Drafts.Planned(count, count, 0, false);
     }
 
     private static int find(int... tokens) {
@@ -142,13 +142,39 @@ class DraftsTest {
         }
         int without = drafts.count(rows(1), 8, hits);
         assertThat(without).isPositive();
-        assertThat(drafts.count(new Drafts.Planned(1, 1, 1), 8, hits)).isLessThan(without);
+        assertThat(drafts.count(new Drafts.Planned(1, 1, 1, false), 8, hits)).isLessThan(without);
         for (int i = 0; i < 300; i++) {
             hits.add(8, 8);
         }
-        assertThat(drafts.count(new Drafts.Planned(1, 1, 1), 8, hits))
+        assertThat(drafts.count(new Drafts.Planned(1, 1, 1, false), 8, hits))
                 .as("none is wrong")
                 .isEqualTo(8);
+    }
+
+    /** Drafts that take long to compute must be right the more often. */
+    @Test
+    void whatDraftsTakeCounts() {
+        Drafts drafts = new Drafts();
+        Drafts.Hits hits = new Drafts.Hits();
+        Drafts.Planned computed = new Drafts.Planned(1, 1, 0, true);
+        for (int rows = 1; rows <= 9; rows++) {
+            drafts.timed(rows, 1000 + 10 * rows);
+        }
+        for (int i = 0; i < 50; i++) {
+            hits.add(i % 2, 1); // every other is right
+        }
+        drafts.computed(4, 400);
+        assertThat(drafts.count(computed, 8, hits)).isBetween(1, 3);
+        assertThat(drafts.count(rows(1), 8, hits)).as("looked up").isGreaterThan(3);
+        for (int i = 0; i < 20; i++) {
+            drafts.computed(1, 1000);
+        }
+        assertThat(drafts.count(computed, 8, hits)).isZero();
+        int waits = 0;
+        while (drafts.count(computed, 8, hits) == 0) {
+            assertThat(++waits).as("for another chance").isLessThan(2000);
+        }
+        assertThat(waits).isGreaterThan(10);
     }
 
     /** Rows that run again are no tokens: drafts still pay beside them. */
@@ -162,6 +188,6 @@ class DraftsTest {
         for (int i = 0; i < 50; i++) {
             hits.add(4, 5);
         }
-        assertThat(drafts.count(new Drafts.Planned(7, 1, 7), 4, hits)).isPositive();
+        assertThat(drafts.count(new Drafts.Planned(7, 1, 7, false), 4, hits)).isPositive();
     }
 }

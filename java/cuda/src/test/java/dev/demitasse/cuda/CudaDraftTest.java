@@ -12,7 +12,7 @@ class CudaDraftTest extends DraftContractTest {
 
     @Override
     protected List<String> architectures() {
-        return List.of("qwen35", "nemotron_h");
+        return List.of("qwen35-mtp", "nemotron_h");
     }
 
     @Override

@@ -1,26 +1,48 @@
 package dev.demitasse.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.demitasse.Devices;
+import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.device.KvStore;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.RopeFrequencies;
+import dev.demitasse.model.Transformer;
 import dev.demitasse.model.Weights;
 import dev.demitasse.runtime.Drafts;
 import dev.demitasse.runtime.Engine;
+import dev.demitasse.runtime.KvCache;
+import dev.demitasse.runtime.PageTable;
 import dev.demitasse.runtime.Sequence;
+import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Vocabulary;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -34,6 +56,10 @@ public abstract class DraftContractTest {
     private static final SamplingOptions REWARDED = new SamplingOptions(0, 0, 1, 0, 0.9f, -2, 0, 64, 0);
 
     private static final int DRAFTS = 6;
+    private static final int PIECE = 16;
+    private static final String BLOCK = "qwen35-mtp";
+    private static final ValueLayout.OfFloat NUMBER =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int CONTEXT = 512;
 
     /** Drafts all there are, and counts. */
@@ -80,14 +106,17 @@ public abstract class DraftContractTest {
 
     private final String backend;
 
+    @TempDir
+    Path folder;
+
     /** For one backend. */
     protected DraftContractTest(String backend) {
         this.backend = backend;
     }
 
-    /** Models, most of them with states. */
+    /** Models, most of them with states, one with a draft block. */
     protected List<String> architectures() {
-        return List.of("qwen35", "qwen3next", "lfm2moe", "granitehybrid", "nemotron_h", "gemma3");
+        return List.of("qwen35-mtp", "qwen35", "qwen3next", "lfm2moe", "granitehybrid", "nemotron_h", "gemma3");
     }
 
     /** Turns of a conversation; fewer where a device is slow. */
@@ -99,14 +128,9 @@ public abstract class DraftContractTest {
     @ParameterizedTest
     @MethodSource("architectures")
     public void turnsAreWhatTheyAreWithoutDrafts(String architecture) {
-        RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
-        try (Device device = Devices.open(backend, DeviceOptions.defaults().withBatchInvariant(true));
-                Gguf file = Gguf.open(Golden.tiny(architecture))) {
-            ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
-            try (Weights weights = new Weights(file, config, device, null)) {
-                Seeds.forEach(1, random -> turns(random, config, weights, device));
-            }
-        }
+        use(
+                Golden.tiny(architecture),
+                (config, weights, device) -> Seeds.forEach(1, random -> turns(random, config, weights, device)));
     }
 
     private void turns(SplittableRandom random, ModelConfig config, Weights weights, Device device) {
@@ -141,6 +165,162 @@ public abstract class DraftContractTest {
             }
             assertThat(spared).as("right drafts").isPositive();
             assertThat(drafts.drafted).as("drafts, wrong ones among them").isGreaterThan(spared);
+        }
+    }
+
+    /** Beside a forward pass of another implementation in FP64: of rows in pieces, and of drafts of drafts. */
+    @Test
+    public void aDraftBlockPredictsWhatItShould() {
+        JsonNode golden = Golden.lines("arch/tiny-" + BLOCK + ".draft.jsonl").getFirst();
+        int[] tokens = new ObjectMapper().convertValue(golden.get("tokens"), int[].class);
+        int rows = tokens.length - 1;
+        use(Golden.tiny(BLOCK), (config, weights, device) -> {
+            Transformer.Room room = new Transformer.Room(PIECE, CONTEXT, 1, false, true);
+            List<KvShape> shapes = config.stores(true).stream()
+                    .map(store -> new KvShape(store.layers(), store.kvHeads(), store.headDim(), 8, KvType.F32))
+                    .toList();
+            PageTable table = new PageTable();
+            try (KvCache cache = new KvCache(device, shapes, 1);
+                    Transformer transformer = new Transformer(config, weights, device, room)) {
+                cache.reserve(table, CONTEXT / 4);
+                Run run = new Run(config, transformer, cache.stores(), table.pages());
+                for (int first = 0; first < rows; first += PIECE) {
+                    int end = Math.min(rows, first + PIECE);
+                    BatchRows piece = run.rows(first, end);
+                    transformer.forward(
+                            new TokenIds.Given(Arrays.copyOfRange(tokens, first, end)),
+                            piece,
+                            cache.stores(),
+                            new int[0],
+                            (done, count, logits) -> {});
+                    float[][] logits = run.draft(Arrays.copyOfRange(tokens, first + 1, end + 1), 0, first, end);
+                    for (int row = first; row < end; row++) {
+                        requireClose(golden.get("rows").get(row), logits[row - first], "row " + row);
+                    }
+                }
+                int from = (rows - 1) % PIECE;
+                int draft = golden.get("drafts").get(0).get(0).get("id").intValue();
+                for (int step = 1; step < golden.get("drafts").size(); step++) {
+                    float[][] logits = run.draft(new int[] {draft}, from, rows - 1 + step, rows + step);
+                    requireClose(golden.get("drafts").get(step), logits[0], "draft " + step);
+                    draft = Sampler.argmax(logits[0]);
+                    from = 0;
+                }
+            }
+        });
+    }
+
+    /** What runs the draft block of one sequence. */
+    private record Run(ModelConfig config, Transformer transformer, List<KvStore> stores, int[] pages) {
+        BatchRows rows(int first, int end) {
+            int[][] tables = new int[end - first][];
+            Arrays.fill(tables, pages);
+            return new BatchRows(end - first, IntStream.range(first, end).toArray(), tables);
+        }
+
+        /** Logits of positions before the tokens {@code ids}; the first is row {@code from} of the last ones. */
+        float[][] draft(int[] ids, int from, int first, int end) {
+            int[] all = IntStream.range(0, end - first).toArray();
+            int[] which = Arrays.stream(all).map(row -> from + row).toArray();
+            float[][] result = new float[all.length][config.vocabulary()];
+            transformer.draft(new TokenIds.Given(ids), which, rows(first, end), stores, all, (done, count, logits) -> {
+                for (int i = 0; i < count; i++) {
+                    long offset = (long) i * config.vocabulary() * Float.BYTES;
+                    logits.read(offset, MemorySegment.ofArray(result[done + i]));
+                }
+            });
+            return result;
+        }
+    }
+
+    private static void requireClose(JsonNode expected, float[] logits, String what) {
+        List<Logprobs.Entry> top = Logprobs.top(logits, logits.length);
+        for (JsonNode entry : expected) {
+            int id = entry.get("id").intValue();
+            float actual = top.stream()
+                    .filter(each -> each.id() == id)
+                    .findFirst()
+                    .orElseThrow()
+                    .logprob();
+            assertThat(actual)
+                    .as("%s, token %d", what, id)
+                    .isCloseTo(entry.get("logprob").floatValue(), within(1e-3f));
+        }
+    }
+
+    /** A model each of whose tokens follows from the one before, as its draft block knows. */
+    @Test
+    public void draftsOfABlockThatIsRightAreTaken() throws IOException {
+        use(predictable(), (config, weights, device) -> {
+            Drafts ofBlock = new Drafts() {
+                @Override
+                public int count(Planned pass, int most, Hits hits) {
+                    return pass.computed() ? most : 0;
+                }
+            };
+            Engine.Limits limits = new Engine.Limits(CONTEXT, 2, 24, 16, KvType.F16, false);
+            try (Engine plain = new Engine(config, weights, device, limits, id -> false);
+                    Engine drafting = new Engine(config, weights, device, limits, id -> false, ofBlock)) {
+                Sequence[] two = {new Sequence(), new Sequence()};
+                List<List<Sequence.Step>> expected = new ArrayList<>();
+                for (int i = 0; i < 2; i++) {
+                    int[] prompt = IntStream.range(0, 19 + 2 * i)
+                            .map(at -> at * 7 % config.vocabulary())
+                            .toArray();
+                    Sequence fresh = new Sequence();
+                    plain.begin(fresh, prompt, SamplingOptions.GREEDY, 22 + i, 3, 0, true);
+                    expected.add(finish(plain, fresh).steps);
+                    plain.close(fresh);
+                    drafting.begin(two[i], prompt, SamplingOptions.GREEDY, 22 + i, 3, 3, true);
+                }
+                for (int i = 0; i < 2; i++) {
+                    Answer actual = finish(drafting, two[i]);
+                    assertThat(actual.steps).isEqualTo(expected.get(i));
+                    assertThat(actual.passes).as("of up to four tokens").isLessThanOrEqualTo(9);
+                }
+            }
+        });
+    }
+
+    /** Layers add nothing, and the draft block sees the token alone. */
+    private Path predictable() throws IOException {
+        Path path = folder.resolve("predictable.gguf");
+        try (Gguf source = Gguf.open(Golden.tiny(BLOCK))) {
+            GgufWriter writer = new GgufWriter(source.version(), source.alignment());
+            source.metadata().all().forEach(writer::metadata);
+            for (GgufTensor tensor : source.tensors()) {
+                String name = tensor.name();
+                float[] values = tensor.data().toArray(NUMBER);
+                if (name.contains("attn_output") || name.contains("ffn_down") || name.contains("ssm_out")) {
+                    Arrays.fill(values, 0);
+                } else if (name.contains("eh_proj")) {
+                    int columns = (int) tensor.columns();
+                    for (int i = 0; i < values.length; i++) {
+                        values[i] = i / columns == i % columns ? 1 : 0;
+                    }
+                } else if (name.contains("output_norm") || name.contains("enorm") || name.contains("head_norm")) {
+                    Arrays.fill(values, 1);
+                }
+                writer.tensor(name, tensor.dimensions(), values);
+            }
+            writer.write(path);
+        }
+        return path;
+    }
+
+    /** Does something with a model. */
+    private interface Use {
+        void with(ModelConfig config, Weights weights, Device device);
+    }
+
+    private void use(Path path, Use use) {
+        RopeFrequencies.Factors none = new RopeFrequencies.Factors(null, null, null);
+        try (Device device = Devices.open(backend, DeviceOptions.defaults().withBatchInvariant(true));
+                Gguf file = Gguf.open(path)) {
+            ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
+            try (Weights weights = new Weights(file, config, device, null, true)) {
+                use.with(config, weights, device);
+            }
         }
     }
 }
