@@ -56,7 +56,7 @@ final class SamplingSelection {
             paramLabel = "N",
             description = "Tokens to draft a pass at most, from what was said before or by the model's own draft block;"
                     + " the answer is the same, and comes sooner where they are right (default: 8 on a processor, 0 on"
-                    + " GPU).")
+                    + " a GPU).")
     int drafts = GenerationOptions.AUTO_DRAFTS;
 
     SamplingOptions options() {
