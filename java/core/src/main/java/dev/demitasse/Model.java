@@ -141,7 +141,7 @@ public final class Model implements AutoCloseable {
         Weights weights = null;
         Engine engine = null;
         try {
-            weights = new Weights(file, config, device, options.forcedLayout(), options.draftBlock());
+            weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device));
             Tokenizer tokenizer = join(tokenizers);
             engine = new Engine(
                     config,
@@ -167,6 +167,14 @@ public final class Model implements AutoCloseable {
             device.close();
             throw e;
         }
+    }
+
+    private static Weights.Drafts drafts(ModelOptions options, Device device) {
+        return switch (options.draftBlock()) {
+            case AUTO -> device.runsAhead() ? Weights.Drafts.NONE : Weights.Drafts.WHERE_SOUND;
+            case ON -> Weights.Drafts.REQUIRED;
+            case OFF -> Weights.Drafts.NONE;
+        };
     }
 
     private static void requireGenerator(ModelConfig config) {

@@ -23,8 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param promptChunk rows of one prompt in a forward pass at most
  * @param kvType how the cache stores numbers
  * @param kvRotation whether the cache holds keys and values rotated
- * @param draftBlock whether the model's own block that drafts tokens is loaded, where the file has one: it takes memory
- *     for its weights and a layer's keys and values
+ * @param draftBlock whether the model's own block that drafts tokens is loaded
  * @param forcedLayout a layout for every matrix instead of its type's own; null for none
  * @param chatTemplate a chat template in Jinja instead of the file's own; null for that
  * @param templateVariables what a chat template finds beside the messages, {@code enable_thinking} for example:
@@ -39,13 +38,24 @@ public record ModelOptions(
         int promptChunk,
         KvType kvType,
         KvRotation kvRotation,
-        boolean draftBlock,
+        DraftBlock draftBlock,
         @Nullable WeightLayout forcedLayout,
         @Nullable String chatTemplate,
         Map<String, Object> templateVariables) {
     /** The first backend that works, a context of 4096, four sessions, an F16 cache. */
     public static final ModelOptions DEFAULT = new ModelOptions(
-            "auto", DeviceOptions.defaults(), 0, 4, 512, 512, KvType.F16, KvRotation.AUTO, true, null, null, Map.of());
+            "auto",
+            DeviceOptions.defaults(),
+            0,
+            4,
+            512,
+            512,
+            KvType.F16,
+            KvRotation.AUTO,
+            DraftBlock.AUTO,
+            null,
+            null,
+            Map.of());
 
     /** Checks the values. */
     public ModelOptions {
@@ -53,6 +63,7 @@ public record ModelOptions(
         Objects.requireNonNull(device, "device");
         Objects.requireNonNull(kvType, "kvType");
         Objects.requireNonNull(kvRotation, "kvRotation");
+        Objects.requireNonNull(draftBlock, "draftBlock");
         templateVariables = Map.copyOf(templateVariables);
         if (contextLength < 0 || sequences < 1 || batchRows < 1 || promptChunk < 1) {
             throw new UsageException("A model needs at least one sequence, batch row and prompt row, and a context.");
@@ -179,7 +190,7 @@ public record ModelOptions(
     }
 
     /** The same with or without the model's draft block. */
-    public ModelOptions withDraftBlock(boolean loaded) {
+    public ModelOptions withDraftBlock(DraftBlock wanted) {
         return new ModelOptions(
                 backend,
                 device,
@@ -189,7 +200,7 @@ public record ModelOptions(
                 promptChunk,
                 kvType,
                 kvRotation,
-                loaded,
+                wanted,
                 forcedLayout,
                 chatTemplate,
                 templateVariables);

@@ -74,7 +74,7 @@ final class ChatCommand implements Callable<Integer> {
         }
         StandardInput input = prompt == null ? null : StandardInput.piped();
         Path path = selection.path();
-        ModelOptions modelOptions = selection.options().withTemplateVariables(variables());
+        ModelOptions modelOptions = selection.options(sampling.drafts).withTemplateVariables(variables());
         if (template != null) {
             modelOptions = modelOptions.withChatTemplate(TextFile.read(template));
         }

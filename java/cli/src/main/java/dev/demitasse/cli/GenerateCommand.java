@@ -71,7 +71,7 @@ final class GenerateCommand implements Callable<Integer> {
         }
         GenerationOptions options =
                 new GenerationOptions(count, sampling.options(), stop, logprobs, sampling.drafts, raw, null);
-        try (Model model = selection.load();
+        try (Model model = Model.load(selection.path(), selection.options(sampling.drafts));
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;
             Generation generation = session.generate(ids(model, input), options, listener);

@@ -1,6 +1,7 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.Devices;
+import dev.demitasse.DraftBlock;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.device.ActivationType;
@@ -69,9 +70,12 @@ final class ModelSelection {
     int context;
 
     @Option(
-            names = "--no-draft-block",
-            description = "Without the model's own block that drafts tokens, and the memory that it takes.")
-    boolean withoutDraftBlock;
+            names = "--draft-block",
+            paramLabel = "WHEN",
+            description =
+                    "Whether the model's own block that drafts tokens is loaded: ${COMPLETION-CANDIDATES} (default:"
+                            + " auto, on a processor, and where --drafts asks for some).")
+    DraftBlock draftBlock = DraftBlock.AUTO;
 
     /** How integer weights meet activations; null for the device's own way. */
     @Nullable
@@ -92,7 +96,13 @@ final class ModelSelection {
         return kvType.toString().toLowerCase(Locale.ROOT) + (kvRotation.rotates(kvType) ? " rotated" : "");
     }
 
-    /** The options for loading it for one session. */
+    /** The options for loading it for one session that generates. */
+    ModelOptions options(int drafts) {
+        boolean asked = draftBlock == DraftBlock.AUTO && drafts > 0;
+        return options().withDraftBlock(asked ? DraftBlock.ON : draftBlock);
+    }
+
+    /** The options for loading it for one session; without a draft block unless it is asked for. */
     ModelOptions options() {
         return ModelOptions.DEFAULT
                 .withBackend(backend)
@@ -100,7 +110,7 @@ final class ModelSelection {
                 .withContextLength(context)
                 .withKvType(kvType)
                 .withKvRotation(kvRotation)
-                .withDraftBlock(!withoutDraftBlock)
+                .withDraftBlock(draftBlock == DraftBlock.AUTO ? DraftBlock.OFF : draftBlock)
                 .withSequences(1);
     }
 
@@ -114,7 +124,7 @@ final class ModelSelection {
         selection.instructionSet = instructionSet;
         selection.batchInvariant = batchInvariant;
         selection.context = context;
-        selection.withoutDraftBlock = withoutDraftBlock;
+        selection.draftBlock = draftBlock;
         selection.activations = activations;
         return selection;
     }

@@ -147,8 +147,8 @@ public record ModelConfig(
     }
 
     /**
-     * Whether a tensor belongs to a block that is not run: those behind the last layer predict the token after the next
-     * one.
+     * Whether a tensor belongs to a block behind the last layer, which a pass does not run: those predict further
+     * tokens.
      */
     public boolean isOfSkippedBlock(String tensor) {
         int end = tensor.startsWith("blk.") ? tensor.indexOf('.', 4) : -1;

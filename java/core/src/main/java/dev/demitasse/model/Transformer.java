@@ -190,18 +190,26 @@ public final class Transformer implements AutoCloseable {
      *
      * @param ids the token that follows each row
      * @param from which row of what ran last each is
+     * @param ofDrafts whether that were drafts
      * @param rows where those rows stand; the positions before them have been run too
      * @param caches one for each of {@link ModelConfig#stores}
      * @param logitRows rows of these whose logits are wanted
      * @param sink receives them
      */
     public void draft(
-            TokenIds ids, int[] from, BatchRows rows, List<KvStore> caches, int[] logitRows, LogitsSink sink) {
+            TokenIds ids,
+            int[] from,
+            boolean ofDrafts,
+            BatchRows rows,
+            List<KvStore> caches,
+            int[] logitRows,
+            LogitsSink sink) {
         DraftLayer layer = Objects.requireNonNull(draft);
         DraftLayer.Parts parts = layer.parts();
         know(rows);
         ropes.lookUp(rows);
-        layer.begin(ids, from, residual);
+        Norm norm = ofDrafts ? parts.norm() : Objects.requireNonNull(weights.outputNorm());
+        layer.begin(ids, from, residual, norm);
         mix(parts.block(), parts.layer(), rows, caches);
         feedForward(parts.block(), rows.count());
         logits(logitRows, parts.outputNorm(), parts.output(), sink);

@@ -61,6 +61,18 @@ public final class Weights implements AutoCloseable {
             @Nullable LinearWeight types,
             @Nullable Norm norm) {}
 
+    /** Whether a model's draft block is loaded, where its file has one. */
+    public enum Drafts {
+        /** It is left out. */
+        NONE,
+        /** It is left out, and that is logged, where it cannot be read. */
+        WHERE_SOUND,
+        /** A file whose block cannot be read is refused. */
+        REQUIRED
+    }
+
+    private static final System.Logger LOG = System.getLogger(Weights.class.getName());
+
     /** The metadata key of files whose activations are to be rounded in a way of their own. */
     public static final String ACTIVATIONS = "demitasse.activations";
 
@@ -85,18 +97,18 @@ public final class Weights implements AutoCloseable {
 
     /** The same without a draft block. */
     public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced) {
-        this(file, config, device, forced, false);
+        this(file, config, device, forced, Drafts.NONE);
     }
 
     /**
      * Packs all weights onto {@code device}.
      *
      * @param forced a layout for every matrix instead of its type's own (F32: dequantized), or null
-     * @param drafts whether the model's draft block is loaded, where the file has one
+     * @param drafts whether the draft block is loaded
      * @throws ModelFormatException where a tensor is missing or has another shape than the hyperparameters say
      * @throws UnsupportedModelException where the file has tensors that the forward pass would leave out
      */
-    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced, boolean drafts) {
+    public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced, Drafts drafts) {
         tensors = new ModelTensors(file, device, forced);
         try {
             embedding = tensors.matrix("token_embd.weight", config.vocabulary(), config.hidden());
@@ -113,7 +125,7 @@ public final class Weights implements AutoCloseable {
                 blocks.add(block("blk." + layer + ".", config, config.layers().get(layer)));
             }
             long ofLayers = tensors.bytes();
-            draftBlock = drafts ? draftBlock(config) : null;
+            draftBlock = draftBlock(config, drafts);
             draftBytes = tensors.bytes() - ofLayers;
             requireAllUsed(config);
         } catch (RuntimeException | Error e) {
@@ -222,27 +234,42 @@ public final class Weights implements AutoCloseable {
         return config.draftBlock() != null && has.test(p + "nextn.eh_proj.weight") && has.test(p + "attn_q.weight");
     }
 
-    /** The block that predicts the token after the next one; null where the file or the configuration has none. */
-    private DraftLayer.@Nullable Parts draftBlock(ModelConfig config) {
+    private DraftLayer.@Nullable Parts draftBlock(ModelConfig config, Drafts drafts) {
         ModelConfig.DraftBlock shape = config.draftBlock();
-        if (shape == null || !hasDraftBlock(tensors::has, config)) {
+        if (drafts == Drafts.NONE || shape == null || !hasDraftBlock(tensors::has, config)) {
             return null;
         }
+        try {
+            return draftBlock(config, shape);
+        } catch (ModelFormatException | UnsupportedModelException e) {
+            if (drafts == Drafts.REQUIRED) {
+                throw e;
+            }
+            LOG.log(System.Logger.Level.WARNING, "The model''s draft block is left out: {0}", e.getMessage());
+            return null;
+        }
+    }
+
+    /** The block that predicts the token after the next one. */
+    private DraftLayer.Parts draftBlock(ModelConfig config, ModelConfig.DraftBlock shape) {
         String p = draftNames(config);
         String next = p + "nextn.";
         int hidden = config.hidden();
         String table = next + "embed_tokens.weight";
         String head = next + "shared_head_head.weight";
-        String norm = next + "shared_head_norm";
+        String name = next + "shared_head_norm";
+        boolean own = tensors.has(name + ".weight");
+        Norm norm = own ? tensors.requiredNorm(name, hidden, false, 1) : Objects.requireNonNull(outputNorm);
+        boolean scales = config.logitScale() != 1;
+        Norm scaled = scales && own ? tensors.requiredNorm(name, hidden, false, config.logitScale()) : logitNorm;
         return new DraftLayer.Parts(
                 tensors.has(table) ? tensors.matrix(table, config.vocabulary(), hidden) : embedding,
                 tensors.vectors(hidden, next + "enorm.weight", next + "hnorm.weight"),
                 tensors.matrix(next + "eh_proj.weight", hidden, 2 * hidden),
                 shape.layer(),
                 block(p, config, shape.layer()),
-                tensors.has(norm + ".weight")
-                        ? tensors.requiredNorm(norm, hidden, false, config.logitScale())
-                        : Objects.requireNonNull(logitNorm),
+                norm,
+                scales ? Objects.requireNonNull(scaled) : norm,
                 tensors.has(head) ? tensors.matrix(head, config.vocabulary(), hidden) : output);
     }
 

@@ -13,15 +13,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Drafts of the next tokens by the model's own draft block (multi-token prediction), where nothing is found to look up.
- * The block has a cache of its own, and sees every position once the token behind it is known: so it runs after each
- * pass, on the rows that were right. A draft then is what it predicts behind the last token, and the next what it
- * predicts of its own result.
+ * Drafts of the next tokens by the model's own draft block (multi-token prediction), where there is nothing to look up
+ * that was right as often. The block has a cache of its own, and sees every position once the token behind it is known:
+ * so it runs after each pass, on the rows that were right. A draft then is what it predicts behind the last token, and
+ * the next what it predicts of its own result.
  */
 final class BlockDrafts implements AutoCloseable {
-    /** Passes before which drafts did not pay, after which a generation has none: what it takes is spared, too. */
-    private static final int GIVING_UP = 64;
-
     private final Device device;
     private final Transformer transformer;
     private final KvCache cache;
@@ -67,6 +64,9 @@ final class BlockDrafts implements AutoCloseable {
 
     /** After a batch has landed: the block sees its rows, and drafts for those who want and need it. */
     void follow(Batch batch) {
+        if (batch.parts().stream().anyMatch(part -> part.sequence().failure() != null)) {
+            return; // to tell why, rows were run in the place of these
+        }
         Rows rows = new Rows();
         List<Drafting> drafting = new ArrayList<>();
         int first = 0;
@@ -94,21 +94,25 @@ final class BlockDrafts implements AutoCloseable {
         }
         if (!rows.from.isEmpty()) {
             drafting.sort(Comparator.comparing(Drafting::count, Collections.reverseOrder()));
-            run(rows, drafting);
+            run(rows, drafting, batch.isDecoding());
         }
     }
 
     /** Whether the block has seen all before, and wants more. */
     private static boolean follows(Sequence sequence, int begin, int end) {
         return !sequence.closed()
-                && sequence.failure() == null
                 && sequence.request().drafts() > 0
-                && sequence.unpaid() < GIVING_UP
+                && sequence.request().maximumTokens() > 1
                 && begin <= sequence.followed()
                 && sequence.followed() < end;
     }
 
-    private void run(Rows rows, List<Drafting> drafting) {
+    /**
+     * Runs the block.
+     *
+     * @param timed whether what it takes is that of drafts: there are no rows of prompts
+     */
+    private void run(Rows rows, List<Drafting> drafting, boolean timed) {
         long begin = System.nanoTime();
         int steps = drafting.isEmpty() ? 0 : drafting.getFirst().count;
         while (chosen.size() < steps) {
@@ -129,7 +133,7 @@ final class BlockDrafts implements AutoCloseable {
             draft(step, new TokenIds.Chosen(chosen.get(step - 1)), ints(next.from), next.rows(), all);
         }
         propose(drafting, steps);
-        if (steps > 0) {
+        if (timed && steps > 0) {
             drafts.computed(steps, System.nanoTime() - begin);
         }
     }
@@ -139,6 +143,7 @@ final class BlockDrafts implements AutoCloseable {
         transformer.draft(
                 ids,
                 from,
+                step > 0,
                 rows,
                 cache.stores(),
                 wanted,
@@ -161,7 +166,11 @@ final class BlockDrafts implements AutoCloseable {
                 proposed[count] = ids[count][i];
                 count++;
             }
-            drafting.get(i).sequence.propose(proposed, count);
+            Sequence sequence = drafting.get(i).sequence;
+            sequence.propose(proposed, count);
+            if (count == 0) { // no logit is a number
+                sequence.hits(true).add(0, 1);
+            }
         }
     }
 

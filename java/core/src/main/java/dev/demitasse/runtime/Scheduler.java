@@ -236,7 +236,6 @@ final class Scheduler {
         int repeatable = states ? sequence.pending() : 0;
         Drafts.Planned pass = new Drafts.Planned(rows, running.size(), repeatable, true);
         int count = drafts.count(pass, most, sequence.hits(true));
-        sequence.paid(count > 0);
         return count > 0 && reserve(sequence, sequence.pending() + count) ? count : 0;
     }
 

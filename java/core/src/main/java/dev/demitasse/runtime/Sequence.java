@@ -43,7 +43,6 @@ public final class Sequence {
     private int proposed; // tokens there that the draft block has computed
     private boolean computed; // whether those that are tried are some of them
     private int followed; // positions, from 0 on, that the draft block has seen with the token behind each
-    private int unpaid; // passes in a row before which it did not pay to compute drafts
     private int passes; // of the generation, that tokens came of
     private boolean closed;
 
@@ -198,16 +197,6 @@ public final class Sequence {
         followed = count;
     }
 
-    /** Whether drafts were computed, or would not have paid. */
-    void paid(boolean pays) {
-        unpaid = pays ? 0 : unpaid + 1;
-    }
-
-    /** Passes in a row before which it did not pay to compute drafts. */
-    int unpaid() {
-        return unpaid;
-    }
-
     /** Drafts behind the last token. */
     int drafted() {
         return drafted;
@@ -265,7 +254,6 @@ public final class Sequence {
         passes = 0;
         drafted = 0;
         proposed = 0;
-        unpaid = 0;
         finish = null;
         failure = null;
     }

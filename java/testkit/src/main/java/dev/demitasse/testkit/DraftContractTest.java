@@ -14,6 +14,8 @@ import dev.demitasse.device.TokenIds;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
@@ -58,6 +60,9 @@ public abstract class DraftContractTest {
     private static final int DRAFTS = 6;
     private static final int PIECE = 16;
     private static final String BLOCK = "qwen35-mtp";
+    /** Ends the names of models that get a draft block: their last layer once more, behind random numbers. */
+    private static final String WITH_BLOCK = "+block";
+
     private static final ValueLayout.OfFloat NUMBER =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int CONTEXT = 512;
@@ -65,10 +70,12 @@ public abstract class DraftContractTest {
     /** Drafts all there are, and counts. */
     private static final class All extends Drafts {
         int drafted;
+        int computed;
 
         @Override
         public int count(Planned pass, int most, Hits hits) {
             drafted += most;
+            computed += pass.computed() ? most : 0;
             return most;
         }
     }
@@ -114,9 +121,18 @@ public abstract class DraftContractTest {
         this.backend = backend;
     }
 
-    /** Models, most of them with states, one with a draft block. */
+    /** Models, most of them with states, some with a draft block. */
     protected List<String> architectures() {
-        return List.of("qwen35-mtp", "qwen35", "qwen3next", "lfm2moe", "granitehybrid", "nemotron_h", "gemma3");
+        return List.of(
+                "qwen35-mtp",
+                "qwen35moe" + WITH_BLOCK,
+                "glm4moe" + WITH_BLOCK,
+                "qwen35",
+                "qwen3next",
+                "lfm2moe",
+                "granitehybrid",
+                "nemotron_h",
+                "gemma3");
     }
 
     /** Turns of a conversation; fewer where a device is slow. */
@@ -127,9 +143,11 @@ public abstract class DraftContractTest {
     /** One conversation after another, and two at once. */
     @ParameterizedTest
     @MethodSource("architectures")
-    public void turnsAreWhatTheyAreWithoutDrafts(String architecture) {
+    public void turnsAreWhatTheyAreWithoutDrafts(String architecture) throws IOException {
         use(
-                Golden.tiny(architecture),
+                architecture.endsWith(WITH_BLOCK)
+                        ? withBlock(architecture.substring(0, architecture.length() - WITH_BLOCK.length()))
+                        : Golden.tiny(architecture),
                 (config, weights, device) -> Seeds.forEach(1, random -> turns(random, config, weights, device)));
     }
 
@@ -152,7 +170,7 @@ public abstract class DraftContractTest {
                     begin(plain, fresh, prompts[i], tokens, 0);
                     expected.add(finish(plain, fresh).steps);
                     plain.close(fresh);
-                    begin(drafting, two[i], prompts[i], tokens, DRAFTS);
+                    begin(drafting, two[i], prompts[i], tokens, random.nextInt(8) == 0 ? 0 : DRAFTS);
                 }
                 for (int i = 0; i < 2; i++) { // both go on while one is waited for
                     Answer actual = finish(drafting, two[i]);
@@ -165,6 +183,7 @@ public abstract class DraftContractTest {
             }
             assertThat(spared).as("right drafts").isPositive();
             assertThat(drafts.drafted).as("drafts, wrong ones among them").isGreaterThan(spared);
+            assertThat(drafts.computed > 0).as("drafts of a block").isEqualTo(weights.drafts());
         }
     }
 
@@ -193,7 +212,7 @@ public abstract class DraftContractTest {
                             cache.stores(),
                             new int[0],
                             (done, count, logits) -> {});
-                    float[][] logits = run.draft(Arrays.copyOfRange(tokens, first + 1, end + 1), 0, first, end);
+                    float[][] logits = run.draft(Arrays.copyOfRange(tokens, first + 1, end + 1), 0, false, first, end);
                     for (int row = first; row < end; row++) {
                         requireClose(golden.get("rows").get(row), logits[row - first], "row " + row);
                     }
@@ -201,7 +220,7 @@ public abstract class DraftContractTest {
                 int from = (rows - 1) % PIECE;
                 int draft = golden.get("drafts").get(0).get(0).get("id").intValue();
                 for (int step = 1; step < golden.get("drafts").size(); step++) {
-                    float[][] logits = run.draft(new int[] {draft}, from, rows - 1 + step, rows + step);
+                    float[][] logits = run.draft(new int[] {draft}, from, true, rows - 1 + step, rows + step);
                     requireClose(golden.get("drafts").get(step), logits[0], "draft " + step);
                     draft = Sampler.argmax(logits[0]);
                     from = 0;
@@ -219,11 +238,13 @@ public abstract class DraftContractTest {
         }
 
         /** Logits of positions before the tokens {@code ids}; the first is row {@code from} of the last ones. */
-        float[][] draft(int[] ids, int from, int first, int end) {
+        float[][] draft(int[] ids, int from, boolean ofDrafts, int first, int end) {
             int[] all = IntStream.range(0, end - first).toArray();
             int[] which = Arrays.stream(all).map(row -> from + row).toArray();
             float[][] result = new float[all.length][config.vocabulary()];
-            transformer.draft(new TokenIds.Given(ids), which, rows(first, end), stores, all, (done, count, logits) -> {
+            TokenIds given = new TokenIds.Given(ids);
+            BatchRows rows = rows(first, end);
+            transformer.draft(given, which, ofDrafts, rows, stores, all, (done, count, logits) -> {
                 for (int i = 0; i < count; i++) {
                     long offset = (long) i * config.vocabulary() * Float.BYTES;
                     logits.read(offset, MemorySegment.ofArray(result[done + i]));
@@ -308,6 +329,44 @@ public abstract class DraftContractTest {
         return path;
     }
 
+    private Path withBlock(String architecture) throws IOException {
+        Path path = folder.resolve(architecture + ".gguf");
+        SplittableRandom random = new SplittableRandom(20261129);
+        try (Gguf source = Gguf.open(Golden.tiny(architecture))) {
+            GgufWriter writer = GgufWriter.copyOf(source);
+            int blocks = source.metadata().integer(architecture + ".block_count");
+            int hidden = source.metadata().integer(architecture + ".embedding_length");
+            writer.metadata(architecture + ".block_count", MetadataValue.of(MetadataType.UINT32, blocks + 1));
+            writer.metadata(architecture + ".nextn_predict_layers", MetadataValue.of(MetadataType.UINT32, 1));
+            String last = "blk." + (blocks - 1) + ".";
+            String next = "blk." + blocks + ".";
+            source.tensors().stream()
+                    .filter(tensor -> tensor.name().startsWith(last))
+                    .forEach(tensor -> writer.tensor(
+                            next + tensor.name().substring(last.length()),
+                            tensor.type(),
+                            tensor.dimensions(),
+                            tensor.data()));
+            for (String norm : List.of("enorm", "hnorm", "shared_head_norm")) {
+                writer.tensor(next + "nextn." + norm + ".weight", new long[] {hidden}, numbers(random, hidden));
+            }
+            writer.tensor(
+                    next + "nextn.eh_proj.weight",
+                    new long[] {2L * hidden, hidden},
+                    numbers(random, 2 * hidden * hidden));
+            writer.write(path);
+        }
+        return path;
+    }
+
+    private static float[] numbers(SplittableRandom random, int count) {
+        float[] numbers = new float[count];
+        for (int i = 0; i < count; i++) {
+            numbers[i] = (float) random.nextDouble(-1, 1);
+        }
+        return numbers;
+    }
+
     /** Does something with a model. */
     private interface Use {
         void with(ModelConfig config, Weights weights, Device device);
@@ -318,7 +377,7 @@ public abstract class DraftContractTest {
         try (Device device = Devices.open(backend, DeviceOptions.defaults().withBatchInvariant(true));
                 Gguf file = Gguf.open(path)) {
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
-            try (Weights weights = new Weights(file, config, device, null, true)) {
+            try (Weights weights = new Weights(file, config, device, null, Weights.Drafts.REQUIRED)) {
                 use.with(config, weights, device);
             }
         }
