@@ -29,16 +29,7 @@ inline float table_value(const Matrix& m, int64_t row, int64_t k) {
         default:
             break;
     }
-    int64_t scale = (panel * m.groups() + k / m.group) * PANEL + r;
-    float q;
-    if (m.element == Element::INT4) {
-        int pair = m.quants[panel * PANEL * m.padded() / 2 + k / 8 * 64 + r * 4 + k % 4];
-        q = static_cast<float>((k & 4) == 0 ? pair & 15 : pair >> 4) - (m.mins == nullptr ? 8 : 0);
-    } else {
-        q = static_cast<float>(static_cast<int8_t>(m.quants[panel * PANEL * m.padded() + k / 4 * 64 + r * 4 + k % 4]));
-    }
-    float value = scale_value(m, m.scales, scale) * q;
-    return m.mins == nullptr ? value : value + scale_value(m, m.mins, scale);
+    return integer_weight(m, panel, k, r);
 }
 
 inline void embed(const Command& command, int task, Worker&) {

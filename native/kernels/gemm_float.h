@@ -15,21 +15,9 @@ namespace demitasse::DM_ISA {
 
 // Columns [from, to) of a panel as FP32, [column][16].
 inline void widen_integers(const Matrix& m, int64_t panel, int64_t from, int64_t to, float* out) {
-    const bool int4 = m.element == Element::INT4;
-    const uint8_t* quants = m.quants + panel * PANEL * m.padded() / (int4 ? 2 : 1);
-    const float zero = int4 && m.mins == nullptr ? 8 : 0;
     for (int64_t k = from; k < to; k++) {
-        int64_t scale = (panel * m.groups() + k / m.group) * PANEL;
         for (int r = 0; r < PANEL; r++) {
-            float q;
-            if (int4) {
-                int pair = quants[k / 8 * 64 + r * 4 + k % 4];
-                q = static_cast<float>((k & 4) == 0 ? pair & 15 : pair >> 4);
-            } else {
-                q = static_cast<float>(static_cast<int8_t>(quants[k / 4 * 64 + r * 4 + k % 4]));
-            }
-            float value = scale_value(m, m.scales, scale + r) * (q - zero);
-            out[(k - from) * PANEL + r] = m.mins == nullptr ? value : value + scale_value(m, m.mins, scale + r);
+            out[(k - from) * PANEL + r] = integer_weight(m, panel, k, r);
         }
     }
 }

@@ -14,7 +14,13 @@
 namespace demitasse::DM_ISA {
 
 inline void gemm_int8(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows, float* scratch) {
-    if (a.matrix->maximum <= SMALL_MAXIMUM) {
+    if (a.matrix->element == Element::INT6) {
+        gemm_panels<Int6Weights>(a, from, to, first, rows, scratch);
+    } else if (a.matrix->element == Element::IQ4) {
+        gemm_panels<Iq4Weights>(a, from, to, first, rows, scratch);
+    } else if (a.matrix->element == Element::FP4) {
+        gemm_panels<Fp4Weights>(a, from, to, first, rows, scratch);
+    } else if (a.matrix->maximum <= SMALL_MAXIMUM) {
         gemm_panels<SmallInt8Weights>(a, from, to, first, rows, scratch);
     } else {
         gemm_panels<Int8Weights>(a, from, to, first, rows, scratch);

@@ -44,9 +44,8 @@ struct RegisterTile {
 #pragma GCC unroll 12
         for (int v = 0; v < V; v++) {
             I32 both[2];
-            W::template unpack<2>(panels[v / REGISTERS].quants + group * W::GROUP_BYTES + pair * (W::GROUP_BYTES / 4) +
-                                      v % REGISTERS * LANES * 4,
-                                  both);
+            W::unpack_pair(panels[v / REGISTERS].quants + group * W::GROUP_BYTES + v % REGISTERS * LANES * 4, pair,
+                           both);
             w[0][v] = both[0];
             w[1][v] = both[1];
         }

@@ -16,9 +16,12 @@ struct IntegerPanel {
     const uint8_t* quants;
     const uint8_t* scales;
     const uint8_t* mins;  // or null
-    int64_t groups;       // of 32 columns
+    const uint16_t* super_scales;
+    const uint16_t* super_mins;
+    int64_t groups;  // of 32 columns
     int shift;
-    bool fp16;  // scales and minimums are FP16
+    int super_shift;  // 2^super_shift parts are SUPER columns
+    ScaleType scale_type;
 
     IntegerPanel() = default;
 
@@ -26,9 +29,12 @@ struct IntegerPanel {
         : quants(m.quants + panel * (m.padded() / GROUP) * group_bytes),
           scales(m.scales + panel * m.groups() * PANEL * m.scale_bytes()),
           mins(m.mins == nullptr ? nullptr : m.mins + panel * m.groups() * PANEL * m.scale_bytes()),
+          super_scales(m.super_scales == nullptr ? nullptr : m.super_scales + panel * m.supers() * PANEL),
+          super_mins(m.super_mins == nullptr ? nullptr : m.super_mins + panel * m.supers() * PANEL),
           groups(m.padded() / GROUP),
           shift(0),
-          fp16(m.fp16_scales != 0) {
+          super_shift(m.group == 16 ? 4 : 3),
+          scale_type(m.scale_type) {
         while (m.group > 32 && shift < 30 && (int64_t{GROUP} << shift) < m.group) {
             shift++;
         }
@@ -38,7 +44,8 @@ struct IntegerPanel {
     }
 };
 
-// Unsigned nibbles; a step of 64 bytes holds 8 columns of 16 rows.
+// Unsigned nibbles; a step of 64 bytes holds 8 columns of 16 rows. As of all weights here, unpack takes N registers of
+// four columns from where they begin, and unpack_pair the two registers of a pair of the group's four.
 struct Int4Weights {
     static constexpr int64_t GROUP_BYTES = GROUP * PANEL / 2;
     static constexpr int32_t ZERO = 8;    // where the layout has no minimum
@@ -53,6 +60,7 @@ struct Int4Weights {
             w[i + 1] = high_nibbles(pair);
         }
     }
+    static void unpack_pair(const uint8_t* group, int pair, I32* w) { unpack<2>(group + pair * (GROUP_BYTES / 4), w); }
     template <int N>
     static I32 add(I32 s, const I32* w, const int8_t* a) {
         return add_nibbles<N>(s, w, a);
@@ -73,11 +81,64 @@ struct Int8Weights {
             w[i] = prepare_bytes(load_i(at + i * 64));
         }
     }
+    static void unpack_pair(const uint8_t* group, int pair, I32* w) { unpack<2>(group + pair * (GROUP_BYTES / 4), w); }
     template <int N>
     static I32 add(I32 s, const I32* w, const int8_t* a) {
         return add_bytes<N>(s, w, a);
     }
     static I32 sum(I32 s, int32_t sum, int32_t) { return sum_bytes(s, sum); }
+};
+
+// Six bits, 32 too large. Of each 16 columns come the lower four bits, as Int4Weights has them, and then 64 bytes of
+// upper ones: a byte's bits 2i and 2i + 1 are those of the i-th four columns.
+struct Int6Weights {
+    static constexpr int64_t GROUP_BYTES = GROUP * PANEL * 6 / 8;
+    static constexpr int64_t HALF_BYTES = GROUP_BYTES / 2;
+    static constexpr int32_t EXCESS = 32;
+    static constexpr int32_t ZERO = 0;
+    static constexpr int32_t OFFSET = BYTE_OFFSET;
+
+    // Two registers from their lower bits and those of all four.
+    static void join(I32 low, I32 high, int pair, I32* w) {
+        const I32 first = and_i(pair == 0 ? shift_left<4>(high) : high, set1_i(0x30303030));
+        const I32 second = and_i(pair == 0 ? shift_left<2>(high) : shift_right<2>(high), set1_i(0x30303030));
+        w[0] = prepared(add_i(low_nibbles(low), first));
+        w[1] = prepared(add_i(high_nibbles(low), second));
+    }
+    template <int N>
+    static void unpack(const uint8_t* at, I32* w) {
+        static_assert(N % 4 == 0);
+#pragma GCC unroll 2
+        for (int half = 0; half < N / 4; half++) {
+            const uint8_t* from = at + half * HALF_BYTES;
+            const I32 high = load_i(from + 128);
+            join(load_i(from), high, 0, w + half * 4);
+            join(load_i(from + 64), high, 1, w + half * 4 + 2);
+        }
+    }
+    static void unpack_pair(const uint8_t* group, int pair, I32* w) {
+        const uint8_t* from = group + pair / 2 * HALF_BYTES;
+        join(load_i(from + pair % 2 * 64), load_i(from + 128), pair % 2, w);
+    }
+#if defined(DM_DOT)
+    // As prepare_bytes leaves them.
+    static I32 prepared(I32 w) {
+        constexpr uint32_t BYTE = static_cast<uint32_t>(BYTE_OFFSET - EXCESS) & 0xFF;
+        return add_s8(w, set1_i(static_cast<int32_t>(BYTE * 0x01010101U)));
+    }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return add_small<N>(s, w, a);
+    }
+    static I32 sum(I32 s, int32_t sum, int32_t) { return sum_bytes(s, sum); }
+#else
+    static I32 prepared(I32 w) { return w; }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return add_six<N>(s, w, a);
+    }
+    static I32 sum(I32 s, int32_t sum, int32_t) { return sub_i(s, set1_i(EXCESS * sum)); }
+#endif
 };
 
 #if defined(DM_DOT)
@@ -92,12 +153,89 @@ struct SmallInt8Weights : Int8Weights {
 };
 #endif
 
+// The tables of LevelTable in Java; FP4 is twice E2M1.
+struct Iq4Levels {
+    static constexpr int8_t VALUES[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    static constexpr bool SMALL = false;
+};
+struct Fp4Levels {
+    static constexpr int8_t VALUES[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    static constexpr bool SMALL = true;  // as SmallInt8Weights
+};
+
+// Nibbles as of Int4Weights that are places of a table of signed bytes.
+template <class Levels>
+struct LevelWeights {
+    static constexpr int64_t GROUP_BYTES = Int4Weights::GROUP_BYTES;
+    static constexpr int32_t ZERO = 0;
+    static constexpr int32_t OFFSET = BYTE_OFFSET;
+
+    template <int N>
+    static void unpack(const uint8_t* at, I32* w) {
+        const I32 table = prepare_bytes(load_table(Levels::VALUES));
+        Int4Weights::unpack<N>(at, w);
+#pragma GCC unroll 8
+        for (int i = 0; i < N; i++) {
+            w[i] = look_up(table, w[i]);
+        }
+    }
+    static void unpack_pair(const uint8_t* group, int pair, I32* w) { unpack<2>(group + pair * (GROUP_BYTES / 4), w); }
+    template <int N>
+    static I32 add(I32 s, const I32* w, const int8_t* a) {
+        return Levels::SMALL ? add_small<N>(s, w, a) : add_bytes<N>(s, w, a);
+    }
+    static I32 sum(I32 s, int32_t sum, int32_t) { return sum_bytes(s, sum); }
+};
+
+using Iq4Weights = LevelWeights<Iq4Levels>;
+using Fp4Weights = LevelWeights<Fp4Levels>;
+
 constexpr int64_t SMALL_MAXIMUM = 32;
 
-// A scale or minimum.
-inline float scale_value(const Matrix& m, const uint8_t* scales, int64_t at) {
-    return m.fp16_scales != 0 ? fp16_to_float(reinterpret_cast<const uint16_t*>(scales)[at])
-                              : reinterpret_cast<const float*>(scales)[at];
+// Scales or minimums of a matrix, one by one.
+struct ScaleValues {
+    const uint8_t* values;
+    const uint16_t* supers;
+
+    // Of row r of a panel, at column k.
+    float operator()(const Matrix& m, int64_t panel, int64_t k, int64_t r) const {
+        const int64_t at = (panel * m.groups() + k / m.group) * PANEL + r;
+        switch (m.scale_type) {
+            case ScaleType::FP32:
+                return reinterpret_cast<const float*>(values)[at];
+            case ScaleType::FP16:
+                return fp16_to_float(reinterpret_cast<const uint16_t*>(values)[at]);
+            default:
+                return static_cast<float>(static_cast<int8_t>(values[at])) *
+                       fp16_to_float(supers[(panel * m.supers() + k / SUPER) * PANEL + r]);
+        }
+    }
+};
+
+// One integer less its zero.
+inline float integer_value(const Matrix& m, int64_t panel, int64_t k, int64_t r) {
+    const uint8_t* quants = m.quants + panel * PANEL * m.padded() * m.element_bits() / 8;
+    const int64_t byte = r * 4 + k % 4;
+    if (m.element == Element::INT8) {
+        return static_cast<float>(static_cast<int8_t>(quants[k / 4 * 64 + byte]));
+    }
+    if (m.element == Element::INT6) {
+        const uint8_t* half = quants + k / 16 * Int6Weights::HALF_BYTES;
+        const int low = half[k % 16 / 8 * 64 + byte] >> ((k & 4) == 0 ? 0 : 4) & 15;
+        const int high = half[128 + byte] >> k % 16 / 4 * 2 & 3;
+        return static_cast<float>(low + high * 16 - Int6Weights::EXCESS);
+    }
+    const int pair = quants[k / 8 * 64 + byte];
+    const int nibble = (k & 4) == 0 ? pair & 15 : pair >> 4;
+    return m.element == Element::IQ4   ? static_cast<float>(Iq4Levels::VALUES[nibble])
+           : m.element == Element::FP4 ? static_cast<float>(Fp4Levels::VALUES[nibble])
+                                       : static_cast<float>(nibble) - (m.mins == nullptr ? 8 : 0);
+}
+
+// One weight.
+inline float integer_weight(const Matrix& m, int64_t panel, int64_t k, int64_t r) {
+    const float value = ScaleValues{m.scales, m.super_scales}(m, panel, k, r) * integer_value(m, panel, k, r);
+    return m.mins == nullptr ? value : value + ScaleValues{m.mins, m.super_mins}(m, panel, k, r);
 }
 
 // Scales and minimums of one register of rows.
@@ -109,14 +247,20 @@ struct Fold {
     Fold() = default;
 
     [[gnu::always_inline]] Fold(const IntegerPanel& p, int64_t part, int v) : has_minimum(p.mins != nullptr) {
-        int64_t at = (part >> p.shift) * PANEL + v * LANES;
-        scale = load_scales(p.scales, at, p.fp16);
-        minimum = has_minimum ? load_scales(p.mins, at, p.fp16) : zero();
+        const int64_t at = (part >> p.shift) * PANEL + v * LANES;
+        if (p.scale_type == ScaleType::INT8) {  // products of 6 or 8 and 11 bits, which are exact
+            const int64_t super = (part >> p.super_shift) * PANEL + v * LANES;
+            scale = mul(load_s8(p.scales + at), load_f16(p.super_scales + super));
+            minimum = has_minimum ? mul(load_s8(p.mins + at), load_f16(p.super_mins + super)) : zero();
+        } else {
+            scale = load_scales(p, p.scales, at);
+            minimum = has_minimum ? load_scales(p, p.mins, at) : zero();
+        }
     }
 
-    [[gnu::always_inline]] static F32 load_scales(const uint8_t* from, int64_t at, bool fp16) {
-        return fp16 ? load_f16(reinterpret_cast<const uint16_t*>(from) + at)
-                    : load(reinterpret_cast<const float*>(from) + at);
+    [[gnu::always_inline]] static F32 load_scales(const IntegerPanel& p, const uint8_t* from, int64_t at) {
+        return p.scale_type == ScaleType::FP16 ? load_f16(reinterpret_cast<const uint16_t*>(from) + at)
+                                               : load(reinterpret_cast<const float*>(from) + at);
     }
 
     F32 operator()(I32 products, float input, float activation, F32 sum) const {

@@ -48,9 +48,10 @@ struct Layout {
     int64_t group;  // 0: the whole row, for integers
     bool minimum;
     int maximum;  // of the integers
-    bool fp16_scales = false;
+    ScaleType scale_type = ScaleType::FP32;
+    bool all_sizes = true;  // else every other of the list
 
-    bool integers() const { return element == Element::INT8 || element == Element::INT4; }
+    bool integers() const { return element == Element::INT8 || element >= Element::INT4; }
 };
 
 // A matrix, its packed form, and the values that it stands for.
@@ -58,28 +59,70 @@ struct PackedCase {
     std::vector<uint8_t> quants;
     Numbers scales;
     Numbers mins;
-    std::vector<uint16_t> fp16;   // the same, where they are FP16
+    std::vector<uint16_t> fp16;  // the same, where they are FP16
+    std::vector<int8_t> int8;    // the same, where they are INT8
+    std::vector<uint16_t> supers;
     std::vector<int> integers;    // rows x padded
     std::vector<double> weights;  // rows x columns
     Matrix matrix{};
 
-    // Points the matrix to the scales, which become powers of two (or stay zero) where they are stored as FP16.
-    void store_scales() {
-        const bool as_fp16 = matrix.fp16_scales != 0;
-        for (Numbers* values : {&scales, &mins}) {
-            for (float& value : *values) {
-                if (as_fp16) {
-                    int exponent = static_cast<int>(value) % 4;
-                    int bits = value == 0 ? 0 : (value < 0 ? 0x8000 : 0) | (15 + exponent) << 10;
-                    value = value == 0 ? 0 : std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
-                    fp16.push_back(static_cast<uint16_t>(bits));
+    // Points the matrix to the scales, which become powers of two (or stay zero) where they are stored as FP16, and
+    // products of integers and FP16 numbers where they are INT8.
+    void store_scales(std::mt19937& random) {
+        const size_t count = scales.size();
+        switch (matrix.scale_type) {
+            case ScaleType::FP32:
+                point(scales.data(), mins.data());
+                break;
+            case ScaleType::FP16:
+                for (Numbers* values : {&scales, &mins}) {
+                    store_fp16(*values);
                 }
-            }
+                point(fp16.data(), fp16.data() + count);
+                break;
+            case ScaleType::INT8:
+                for (Numbers* values : {&scales, &mins}) {
+                    store_int8(*values, random);
+                }
+                point(int8.data(), int8.data() + count);
+                matrix.super_scales = supers.data();
+                matrix.super_mins = mins.empty() ? nullptr : supers.data() + supers.size() / 2;
+                break;
         }
-        const void* first = as_fp16 ? static_cast<const void*>(fp16.data()) : scales.data();
-        const void* second = as_fp16 ? static_cast<const void*>(fp16.data() + scales.size()) : mins.data();
-        matrix.scales = static_cast<const uint8_t*>(first);
-        matrix.mins = mins.empty() ? nullptr : static_cast<const uint8_t*>(second);
+    }
+
+    template <class T>
+    void point(const T* first, const T* second) {
+        matrix.scales = reinterpret_cast<const uint8_t*>(first);
+        matrix.mins = mins.empty() ? nullptr : reinterpret_cast<const uint8_t*>(second);
+    }
+
+    void store_fp16(Numbers& values) {
+        for (float& value : values) {
+            int exponent = static_cast<int>(value) % 4;
+            int bits = value == 0 ? 0 : (value < 0 ? 0x8000 : 0) | (15 + exponent) << 10;
+            value = value == 0 ? 0 : std::ldexp(value < 0 ? -1.0f : 1.0f, exponent);
+            fp16.push_back(static_cast<uint16_t>(bits));
+        }
+    }
+
+    void store_int8(Numbers& values, std::mt19937& random) {
+        const Matrix& m = matrix;
+        const size_t first = supers.size();
+        if (!values.empty()) {
+            supers.resize(first + static_cast<size_t>(m.panels() * m.supers() * PANEL));
+        }
+        for (size_t i = first; i < supers.size(); i++) {
+            supers[i] = static_cast<uint16_t>(0x2C00 | (random() & 0x3FF));  // 0.0625 to 0.125
+        }
+        for (size_t i = 0; i < values.size(); i++) {
+            const int64_t group = static_cast<int64_t>(i) / PANEL;
+            const int64_t super = group / m.groups() * m.supers() + group % m.groups() * m.group / SUPER;
+            const uint16_t bits = supers[first + static_cast<size_t>(super * PANEL) + i % PANEL];
+            const int integer = static_cast<int>(values[i] * 30) % 128;
+            int8.push_back(static_cast<int8_t>(integer));
+            values[i] = static_cast<float>(integer) * std::ldexp(static_cast<float>(1024 + (bits & 0x3FF)), -14);
+        }
     }
 
     double integer_weight(int64_t row, int64_t k) const {
@@ -92,7 +135,7 @@ struct PackedCase {
 };
 
 // Layouts of the list of cases, and what packers of files make of them besides: integers of another size, a scale a row
-// with a minimum, scales as FP16.
+// with a minimum, scales as FP16 and as INT8, six bits.
 inline std::vector<Layout> layouts(const std::vector<LayoutCase>& cases) {
     const char* names[] = {"F32", "F16", "BF16", "INT8", "INT4"};
     std::vector<Layout> all;
@@ -101,12 +144,24 @@ inline std::vector<Layout> layouts(const std::vector<LayoutCase>& cases) {
         const int maximum = element == Element::INT4 ? 15 : c.minimum ? 31 : 127;
         all.push_back({element, std::max<int64_t>(c.group, 0), c.minimum, maximum});
     }
-    all.insert(all.end(), {{Element::INT8, 32, false, 128},
-                           {Element::INT8, 16, false, 32},
-                           {Element::INT4, 0, true, 15},
-                           {Element::INT4, 32, false, 15, true},
-                           {Element::INT4, 32, true, 15, true},
-                           {Element::INT8, 32, false, 127, true}});
+    for (const Layout& more : std::initializer_list<Layout>{{Element::INT8, 32, false, 128},
+                                                            {Element::INT8, 16, false, 32},
+                                                            {Element::INT4, 0, true, 15},
+                                                            {Element::INT4, 32, false, 15, ScaleType::FP16},
+                                                            {Element::INT4, 32, true, 15, ScaleType::FP16},
+                                                            {Element::INT8, 32, false, 127, ScaleType::FP16},
+                                                            {Element::INT4, 32, true, 15, ScaleType::INT8},
+                                                            {Element::INT4, 16, false, 15, ScaleType::INT8},
+                                                            {Element::INT6, 16, false, 32, ScaleType::INT8},
+                                                            {Element::INT6, 32, true, 32, ScaleType::INT8},
+                                                            {Element::INT6, 32, false, 32, ScaleType::FP16},
+                                                            {Element::INT6, 0, false, 32},
+                                                            {Element::IQ4, 32, false, 127, ScaleType::INT8},
+                                                            {Element::FP4, 32, false, 12, ScaleType::FP16},
+                                                            {Element::FP4, 16, false, 12}}) {
+        all.push_back(more);
+        all.back().all_sizes = more.element < Element::INT6;
+    }
     return all;
 }
 
@@ -122,7 +177,8 @@ inline Numbers numbers(size_t count, Fill fill, std::mt19937& random) {
 inline PackedCase packed_floats(const Layout& layout, const LinearCase& size, std::mt19937& random) {
     PackedCase c;
     Matrix& m = c.matrix;
-    m = {nullptr, nullptr, nullptr, size.outputs, size.columns, 0, layout.element, 0, 0};
+    m = {nullptr,      nullptr, nullptr,        nullptr, nullptr,        size.outputs,
+         size.columns, 0,       layout.element, 0,       ScaleType::FP32};
     Numbers values = numbers(static_cast<size_t>(m.panels() * PANEL * m.columns), size.fill, random);
     if (layout.element != Element::F32) {
         const bool f16 = layout.element == Element::F16;
@@ -149,15 +205,24 @@ inline PackedCase packed_floats(const Layout& layout, const LinearCase& size, st
     return c;
 }
 
+// The tables that four bits are places of.
+inline int level(Element element, int place) {
+    constexpr int IQ4[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    constexpr int FP4[] = {0, 1, 2, 3, 4, 6, 8, 12};
+    return element == Element::IQ4 ? IQ4[place] : place < 8 ? FP4[place] : -FP4[place - 8];
+}
+
 // Integers of a layout; where they are random, the first row has the extremes side by side, where narrow sums would
 // overflow first.
 inline void fill_integers(const Layout& layout, Fill fill, std::mt19937& random, PackedCase& c) {
     const Matrix& m = c.matrix;
-    const bool int4 = layout.element == Element::INT4;
-    const int least = int4 || layout.maximum == 31 ? 0 : -layout.maximum;
-    const int most = layout.maximum == 128 ? 127 : layout.maximum;
+    const bool int6 = layout.element == Element::INT6;
+    const bool levels = layout.element == Element::IQ4 || layout.element == Element::FP4;
+    const bool nibbles = layout.element == Element::INT4 || levels;
+    const int least = nibbles || layout.maximum == 31 ? 0 : -layout.maximum;
+    const int most = nibbles ? 15 : layout.maximum == 128 ? 127 : int6 ? 31 : layout.maximum;
     std::uniform_int_distribution<int> integer(least, most);
-    c.quants.resize(static_cast<size_t>(m.panels() * PANEL * m.padded() / (int4 ? 2 : 1)));
+    c.quants.resize(static_cast<size_t>(m.panels() * PANEL * m.padded() * m.element_bits() / 8));
     c.integers.resize(static_cast<size_t>(m.rows * m.padded()));
     for (int64_t row = 0; row < m.rows; row++) {
         for (int64_t k = 0; k < m.padded(); k++) {
@@ -165,12 +230,18 @@ inline void fill_integers(const Layout& layout, Fill fill, std::mt19937& random,
                         : fill == Fill::MINIMUM ? least
                         : row == 0              ? (least == 0 ? most : least)
                                                 : integer(random);
-            c.integers[static_cast<size_t>(row * m.padded() + k)] = value;
+            c.integers[static_cast<size_t>(row * m.padded() + k)] = levels ? level(layout.element, value) : value;
             int64_t panel = row / PANEL * PANEL * m.padded();
             int64_t r = row % PANEL * 4 + k % 4;
-            if (int4) {
+            if (nibbles) {
                 uint8_t& pair = c.quants[static_cast<size_t>(panel / 2 + k / 8 * 64 + r)];
                 pair = static_cast<uint8_t>(pair | value << ((k & 4) == 0 ? 0 : 4));
+            } else if (int6) {
+                const int64_t half = panel * 6 / 8 + k / 16 * 192;
+                uint8_t& pair = c.quants[static_cast<size_t>(half + k % 16 / 8 * 64 + r)];
+                pair = static_cast<uint8_t>(pair | ((value + 32) & 15) << ((k & 4) == 0 ? 0 : 4));
+                uint8_t& upper = c.quants[static_cast<size_t>(half + 128 + r)];
+                upper = static_cast<uint8_t>(upper | ((value + 32) >> 4) << k % 16 / 4 * 2);
             } else {
                 c.quants[static_cast<size_t>(panel + k / 4 * 64 + r)] = static_cast<uint8_t>(value);
             }
@@ -185,7 +256,8 @@ inline PackedCase packed(const Layout& layout, const LinearCase& size, std::mt19
     PackedCase c;
     Matrix& m = c.matrix;
     const int64_t group = layout.group == 0 ? (size.columns + GROUP - 1) / GROUP * GROUP : layout.group;
-    m = {nullptr, nullptr, nullptr, size.outputs, size.columns, group, layout.element, layout.maximum, 0};
+    m = {nullptr,      nullptr, nullptr,        nullptr,        nullptr,          size.outputs,
+         size.columns, group,   layout.element, layout.maximum, layout.scale_type};
     fill_integers(layout, size.fill, random, c);
     const Fill scales = size.fill == Fill::ZERO ? Fill::ZERO : Fill::RANDOM;
     c.scales = numbers(static_cast<size_t>(m.panels() * m.groups() * PANEL), scales, random);
@@ -193,8 +265,7 @@ inline PackedCase packed(const Layout& layout, const LinearCase& size, std::mt19
         c.mins = numbers(c.scales.size(), scales, random);
     }
     m.quants = c.quants.data();
-    m.fp16_scales = layout.fp16_scales ? 1 : 0;
-    c.store_scales();
+    c.store_scales(random);
     for (int64_t row = 0; row < m.rows; row++) {
         for (int64_t k = 0; k < m.columns; k++) {
             c.weights.push_back(c.integer_weight(row, k));

@@ -15,6 +15,7 @@ constexpr int COMMAND_WORDS = 16;
 constexpr int COMMAND_HEADER_WORDS = 2;     // before the arguments: the operation, and what must be complete
 constexpr int PANEL = 16;                   // rows of a weight panel
 constexpr int GROUP = 32;                   // columns that share an activation scale
+constexpr int SUPER = 256;                  // columns that share a super-scale
 constexpr int ROW_BLOCK = 64;               // activation rows whose groups lie together
 constexpr int PAGE = 32;                    // positions of a page of the key-value cache
 constexpr int SCALE_GROUP = 64;             // elements of a head that share a scale in caches of 8 bits and fewer
@@ -48,8 +49,12 @@ enum class Op : int64_t {
     COUNT
 };
 
-// Elements of a weight layout.
-enum class Element : int64_t { F32, F16, BF16, INT8, INT4 };
+// Elements of a weight layout. INT6 holds those of INT8 that are all -32 to 31; IQ4 and FP4 those that are levels of a
+// table (LevelTable in Java).
+enum class Element : int64_t { F32, F16, BF16, INT8, INT4, INT6, IQ4, FP4 };
+
+// How scales and minimums of weights are stored; INT8 is multiplied by an FP16 number for each SUPER columns.
+enum class ScaleType : int64_t { FP32, FP16, INT8 };
 
 // How results of linear are written.
 enum class OutputType : int64_t { F32, F16, BF16 };
@@ -63,19 +68,29 @@ enum class KvType : int64_t { F32, F16, INT8, FP8, INT4 };
 // A packed matrix, see PackedMatrix in Java for the layout.
 struct Matrix {
     const uint8_t* quants;
-    const uint8_t* scales;  // [panel][group][16], FP16 or FP32
-    const uint8_t* mins;    // the same, or null
+    const uint8_t* scales;         // [panel][group][16]
+    const uint8_t* mins;           // the same, or null
+    const uint16_t* super_scales;  // [panel][SUPER columns][16] where scales are INT8, or null
+    const uint16_t* super_mins;    // the same
     int64_t rows;
     int64_t columns;
     int64_t group;  // columns of a weight group; 0 for floating-point elements
     Element element;
-    int64_t maximum;      // largest magnitude among the integers
-    int64_t fp16_scales;  // 1: scales and minimums are FP16, 0: FP32
+    int64_t maximum;  // largest magnitude among the integers
+    ScaleType scale_type;
 
     int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }
     int64_t panels() const { return (rows + PANEL - 1) / PANEL; }
     int64_t groups() const { return group == 0 ? 0 : (padded() + group - 1) / group; }
-    int64_t scale_bytes() const { return fp16_scales != 0 ? 2 : 4; }
+    int64_t supers() const { return (padded() + SUPER - 1) / SUPER; }
+    int64_t scale_bytes() const { return scale_type == ScaleType::FP32 ? 4 : scale_type == ScaleType::FP16 ? 2 : 1; }
+    int64_t element_bits() const {
+        return element == Element::F32    ? 32
+               : element == Element::INT8 ? 8
+               : element == Element::INT6 ? 6
+               : element >= Element::INT4 ? 4
+                                          : 16;
+    }
 };
 
 // One group of 32 columns of one row of activations beside its integers.

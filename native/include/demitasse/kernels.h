@@ -56,13 +56,9 @@ inline int64_t panels_per_task(const Matrix& m, int64_t rows) {
     if (rows > 8) {
         return 6;
     }
-    int64_t bits = m.element == Element::INT4   ? 4
-                   : m.element == Element::INT8 ? 8
-                   : m.element == Element::F32  ? 32
-                                                : 16;
     // Each task begins with a read from memory that nothing prefetched, and prefetches bytes beyond its end: long ones
     // lose less by it, many share out better.
-    const int64_t panel = PANEL * m.padded() * bits / 8 + 1;
+    const int64_t panel = PANEL * m.padded() * m.element_bits() / 8 + 1;
     const int64_t share = panel * m.panels() / GEMV_TASKS;
     const int64_t bytes = share < GEMV_LEAST_BYTES  ? GEMV_LEAST_BYTES
                           : share > GEMV_MOST_BYTES ? GEMV_MOST_BYTES

@@ -25,6 +25,9 @@
 //   sum_nibbles(s)            the sums of such partial sums, exact
 //   add_bytes, add_small      the same of signed bytes, and of those of a magnitude of at most 32, after prepare_bytes
 //   sum_bytes(s, sum)         the sums; sum: the sum of the activations
+//   and_i, add_s8             bits that both have; sums of signed bytes
+//   load_table, look_up       sixteen bytes for all lanes; of each byte, 0 ... 15, what is at that place
+//   add_six(s, w, a)          where there is no dot product: the same as add_bytes of weights 0 ... 63
 // and, where it has a dot product of four bytes (DM_DOT),
 //   dot(s, w, a)              adds four columns of weights 0 ... 15, or of prepared bytes, which are BYTE_OFFSET too
 //                             large

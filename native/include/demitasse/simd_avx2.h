@@ -44,6 +44,12 @@ inline I32 zero_i() { return _mm256_setzero_si256(); }
 inline I32 set1_i(int32_t v) { return _mm256_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 inline void store_i(void* p, I32 v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+inline I32 load_table(const int8_t* p) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline I32 look_up(I32 table, I32 places) { return _mm256_shuffle_epi8(table, places); }
+inline I32 and_i(I32 a, I32 b) { return _mm256_and_si256(a, b); }
+inline I32 add_s8(I32 a, I32 b) { return _mm256_add_epi8(a, b); }
 inline I32 add_i(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm256_sub_epi32(a, b); }
 inline I32 max_i(I32 a, I32 b) { return _mm256_max_epi32(a, b); }
@@ -180,6 +186,18 @@ inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
     return s;
 }
 inline I32 sum_bytes(I32 s, int32_t) { return s; }
+
+// Two pairs of at most 2 x 63 x 127 make 32,004.
+template <int N>
+inline I32 add_six(I32 s, const I32* w, const int8_t* a) {
+#pragma GCC unroll 4
+    for (int i = 0; i < N; i += 2) {
+        const I32 pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w[i], set1_i(word(a + 4 * i))),
+                                           _mm256_maddubs_epi16(w[i + 1], set1_i(word(a + 4 * i + 4))));
+        s = add_i(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    return s;
+}
 
 #endif
 

@@ -64,6 +64,12 @@ inline I32 zero_i() { return _mm512_setzero_si512(); }
 inline I32 set1_i(int32_t v) { return _mm512_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm512_loadu_si512(p); }
 inline void store_i(void* p, I32 v) { _mm512_storeu_si512(p, v); }
+inline I32 load_table(const int8_t* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline I32 look_up(I32 table, I32 places) { return _mm512_shuffle_epi8(table, places); }
+inline I32 and_i(I32 a, I32 b) { return _mm512_and_si512(a, b); }
+inline I32 add_s8(I32 a, I32 b) { return _mm512_add_epi8(a, b); }
 inline I32 add_i(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm512_sub_epi32(a, b); }
 inline I32 max_i(I32 a, I32 b) { return _mm512_max_epi32(a, b); }

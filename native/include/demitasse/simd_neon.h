@@ -32,6 +32,14 @@ inline I32 zero_i() { return vdupq_n_s32(0); }
 inline I32 set1_i(int32_t v) { return vdupq_n_s32(v); }
 inline I32 load_i(const void* p) { return vreinterpretq_s32_s8(vld1q_s8(static_cast<const int8_t*>(p))); }
 inline void store_i(void* p, I32 v) { vst1q_s8(static_cast<int8_t*>(p), vreinterpretq_s8_s32(v)); }
+inline I32 load_table(const int8_t* p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
+inline I32 look_up(I32 table, I32 places) {
+    return vreinterpretq_s32_s8(vqtbl1q_s8(vreinterpretq_s8_s32(table), vreinterpretq_u8_s32(places)));
+}
+inline I32 and_i(I32 a, I32 b) { return vandq_s32(a, b); }
+inline I32 add_s8(I32 a, I32 b) {
+    return vreinterpretq_s32_s8(vaddq_s8(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)));
+}
 inline I32 add_i(I32 a, I32 b) { return vaddq_s32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return vsubq_s32(a, b); }
 inline I32 max_i(I32 a, I32 b) { return vmaxq_s32(a, b); }
@@ -130,5 +138,9 @@ inline I32 add_nibbles(I32 s, const I32* w, const int8_t* a) {
     return add_bytes<N>(s, w, a);
 }
 inline I32 sum_nibbles(I32 s) { return s; }
+template <int N>
+inline I32 add_six(I32 s, const I32* w, const int8_t* a) {
+    return add_bytes<N>(s, w, a);
+}
 
 }  // namespace demitasse::DM_ISA

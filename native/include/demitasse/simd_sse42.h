@@ -43,6 +43,9 @@ inline I32 zero_i() { return _mm_setzero_si128(); }
 inline I32 set1_i(int32_t v) { return _mm_set1_epi32(v); }
 inline I32 load_i(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 inline void store_i(void* p, I32 v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
+inline I32 load_table(const int8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+inline I32 look_up(I32 table, I32 places) { return _mm_shuffle_epi8(table, places); }
+inline I32 and_i(I32 a, I32 b) { return _mm_and_si128(a, b); }
 inline I32 add_i(I32 a, I32 b) { return _mm_add_epi32(a, b); }
 inline I32 sub_i(I32 a, I32 b) { return _mm_sub_epi32(a, b); }
 inline I32 max_i(I32 a, I32 b) { return _mm_max_epi32(a, b); }
@@ -135,5 +138,16 @@ inline I32 add_small(I32 s, const I32* w, const int8_t* a) {
     return add_bytes<N>(s, w, a);
 }
 inline I32 sum_bytes(I32 s, int32_t) { return s; }
+
+// Two pairs of at most 2 x 63 x 127 make 32,004.
+template <int N>
+inline I32 add_six(I32 s, const I32* w, const int8_t* a) {
+    for (int i = 0; i < N; i += 2) {
+        const I32 pairs = _mm_add_epi16(_mm_maddubs_epi16(w[i], set1_i(word(a + 4 * i))),
+                                        _mm_maddubs_epi16(w[i + 1], set1_i(word(a + 4 * i + 4))));
+        s = add_i(s, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+    }
+    return s;
+}
 
 }  // namespace demitasse::DM_ISA

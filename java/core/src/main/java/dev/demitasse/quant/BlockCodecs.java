@@ -131,7 +131,7 @@ final class BlockCodecs {
     /** Exponent e, 16 bytes as Q4_0; value 2^(e - 128) level(q). */
     static void mxfp4(MemorySegment s, long o, byte[] q, int at, float[] scales, float[] mins, int g) {
         scales[g] = Math.scalb(1f, u8(s, o) - 128);
-        levels(LevelTable.MXFP4, s, o + 1, q, at);
+        levels(LevelTable.FP4, s, o + 1, q, at);
     }
 
     /**

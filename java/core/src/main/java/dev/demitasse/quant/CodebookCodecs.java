@@ -177,8 +177,8 @@ final class CodebookCodecs {
             scales[g + i] = scale == 0x7F ? 0 : value * 0.5f;
             for (int j = 0; j < 8; j++) {
                 int codes = u8(s, o + 4 + i * 8L + j);
-                q[at + i * 16 + j] = LevelTable.MXFP4.level(codes & 15);
-                q[at + i * 16 + j + 8] = LevelTable.MXFP4.level(codes >> 4);
+                q[at + i * 16 + j] = LevelTable.FP4.level(codes & 15);
+                q[at + i * 16 + j + 8] = LevelTable.FP4.level(codes >> 4);
             }
         }
     }

@@ -4,8 +4,8 @@ package dev.demitasse.quant;
 public enum LevelTable {
     /** IQ4_NL and IQ4_XS (ggml). */
     IQ4(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113),
-    /** MXFP4: E2M1 of the OCP Microscaling Formats 1.0, doubled. */
-    MXFP4(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    /** MXFP4 and NVFP4: E2M1 of the OCP Microscaling Formats 1.0, doubled. */
+    FP4(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
 
     private final byte[] levels = new byte[16];
 

@@ -138,6 +138,26 @@ public enum TensorType {
         return layout;
     }
 
+    /** Where in a block of 256 elements the FP16 number lies that scales are multiples of, in bytes; -1 for none. */
+    public int superScaleOffset() {
+        return switch (this) {
+            case Q4_K, Q5_K, IQ4_XS, IQ3_S -> 0;
+            case Q2_K -> 80;
+            case Q3_K -> 108;
+            case Q6_K -> 208;
+            default -> -1;
+        };
+    }
+
+    /** The same of minimums. */
+    public int superMinOffset() {
+        return switch (this) {
+            case Q4_K, Q5_K -> 2;
+            case Q2_K -> 82;
+            default -> -1;
+        };
+    }
+
     /** The codec of a quantized type; null for floating-point types, whose bits are the layout's. */
     @Nullable
     BlockCodec codec() {

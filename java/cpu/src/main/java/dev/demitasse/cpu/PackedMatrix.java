@@ -12,6 +12,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -28,7 +30,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>INT8: {@code [panel][k / 4][r][k % 4]}, 16 P bytes a panel
  *   <li>INT4: {@code [panel][k / 8][r][k % 4]}, 8 P bytes a panel; the low nibble holds columns 0 … 3 of the eight,
  *       the high nibble columns 4 … 7
- *   <li>scales and minimums: FP32, or FP16 where {@link #fp16Scales}, {@code [panel][group][r]}
+ *   <li>INT8 of fewer bits ({@link PackedElement}): IQ4 and FP4 as INT4; INT6 of each 16 columns the lower four bits as
+ *       INT4 has them, and then {@code [r][k % 4]} upper ones, bits 2 i and 2 i + 1 those of the i-th four columns
+ *   <li>scales and minimums: {@code [panel][group][r]}, see {@link ScaleType}
  * </ul>
  *
  * <p>Padding columns hold integers that meet zero activations. {@link #unpackRow} and {@link #unpackIntegers} are the
@@ -52,13 +56,15 @@ public final class PackedMatrix implements AutoCloseable {
     private final int groups;
     private final HostMemory memory; // one block for all three
     private final MemorySegment quants;
-    private final MemorySegment scales;
-    private final MemorySegment mins;
-    private final boolean fp16Scales;
+    private final PackedScales scales;
+    private final PackedScales mins;
+    private final ScaleType scaleType;
+    private final PackedElement element;
     private final AtomicInteger maximum = new AtomicInteger();
 
-    private PackedMatrix(WeightLayout layout, int rows, int columns, boolean fp16Scales) {
-        this.fp16Scales = fp16Scales;
+    private PackedMatrix(WeightLayout layout, int rows, int columns, ScaleType scaleType, PackedElement element) {
+        this.scaleType = scaleType;
+        this.element = element;
         this.layout = layout;
         this.rows = rows;
         this.columns = columns;
@@ -66,15 +72,29 @@ public final class PackedMatrix implements AutoCloseable {
                 ? (columns + COLUMN_MULTIPLE - 1) / COLUMN_MULTIPLE * COLUMN_MULTIPLE
                 : columns;
         this.groups = layout.groups(paddedColumns);
-        long scaleBytes = (long) panels() * groups * PANEL * (fp16Scales ? Short.BYTES : Float.BYTES);
-        long minBytes = layout.minimum() ? scaleBytes : 0;
+        int supers = (paddedColumns + PackedScales.SUPER - 1) / PackedScales.SUPER;
+        long scaleBytes = (long) panels() * groups * PANEL * scaleType.bytes();
+        long superBytes = PackedScales.superBytes(scaleType, panels(), supers);
         long elementBytes = panels() * panelBytes();
-        long scaleOffset = aligned(elementBytes);
-        long minOffset = aligned(scaleOffset + scaleBytes);
-        this.memory = HostMemory.allocate(minOffset + minBytes);
-        this.quants = memory.segment().asSlice(0, elementBytes);
-        this.scales = memory.segment().asSlice(scaleOffset, scaleBytes);
-        this.mins = memory.segment().asSlice(minOffset, minBytes);
+        int kinds = layout.minimum() ? 2 : 1;
+        long first = aligned(elementBytes);
+        this.memory = HostMemory.allocate(first + kinds * (aligned(scaleBytes) + aligned(superBytes)));
+        MemorySegment all = memory.segment();
+        this.quants = all.asSlice(0, elementBytes);
+        long second = first + aligned(scaleBytes) + aligned(superBytes);
+        PackedScales[] both = new PackedScales[2];
+        for (int i = 0; i < 2; i++) {
+            boolean there = i < kinds;
+            long from = there ? i == 0 ? first : second : 0;
+            both[i] = new PackedScales(
+                    scaleType,
+                    groups,
+                    supers,
+                    all.asSlice(from, there ? scaleBytes : 0),
+                    all.asSlice(there ? from + aligned(scaleBytes) : 0, there ? superBytes : 0));
+        }
+        this.scales = both[0];
+        this.mins = both[1];
     }
 
     private static long aligned(long bytes) {
@@ -90,16 +110,57 @@ public final class PackedMatrix implements AutoCloseable {
      *     BF16 (3.39e38)
      */
     public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
-        PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), false);
+        return Objects.requireNonNull(pack(source, layout, ScaleType.FP32, PackedElement.of(layout.element())));
+    }
+
+    /**
+     * The same with INT8 in fewer bits, and scales of FP16 or INT8, where those hold all of the matrix exactly: for a
+     * device that reads all of these. The first rows tell what is tried.
+     */
+    public static PackedMatrix packNarrow(MatrixSource source, WeightLayout layout) {
+        if (!layout.element().quantized() || !layout.equals(source.type().layout())) {
+            return pack(source, layout);
+        }
+        MatrixSource beginning = source.rows(0, Math.min(PANEL, source.rows()));
+        List<PackedElement> elements = layout.element() == WeightLayout.Element.INT8
+                ? List.of(PackedElement.FP4, PackedElement.IQ4, PackedElement.INT6, PackedElement.INT8)
+                : List.of(PackedElement.of(layout.element()));
+        for (ScaleType type : List.of(ScaleType.INT8, ScaleType.FP16, ScaleType.FP32)) {
+            for (PackedElement element : elements) {
+                PackedMatrix tried = pack(beginning, layout, type, element);
+                if (tried != null) {
+                    tried.close();
+                    PackedMatrix packed = pack(source, layout, type, element);
+                    if (packed != null) {
+                        return packed;
+                    }
+                }
+            }
+        }
+        throw new IllegalStateException("no form holds a matrix of " + source.type());
+    }
+
+    /** Null where the form does not hold the matrix exactly. */
+    private static @Nullable PackedMatrix pack(
+            MatrixSource source, WeightLayout layout, ScaleType scaleType, PackedElement element) {
+        if (scaleType == ScaleType.INT8 && source.type().superScaleOffset() < 0) {
+            return null;
+        }
+        PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), scaleType, element);
         try {
             IntStream panels = IntStream.range(0, packed.panels()).parallel();
             BlockOrder order =
                     layout.equals(source.type().layout()) ? source.type().order() : null;
-            if (order != null) {
+            boolean plain = scaleType == ScaleType.FP32 && element == PackedElement.of(layout.element());
+            if (order != null && plain) {
                 packed.maximum.set(wordMaximum(layout));
                 panels.forEach(panel -> packed.packWords(source, panel, order));
             } else if (layout.element().quantized()) {
-                panels.forEach(panel -> packed.packIntegers(source.reader(layout), panel));
+                boolean exact = panels.allMatch(panel -> packed.packIntegers(source, source.reader(layout), panel));
+                if (!exact) {
+                    packed.close();
+                    return null;
+                }
             } else {
                 panels.forEach(panel -> packed.packFloats(source.reader(layout), panel));
             }
@@ -118,7 +179,12 @@ public final class PackedMatrix implements AutoCloseable {
         if (source.type().order() == null) {
             return null;
         }
-        PackedMatrix packed = new PackedMatrix(source.type().layout(), source.rows(), source.columns(), true);
+        PackedMatrix packed = new PackedMatrix(
+                source.type().layout(),
+                source.rows(),
+                source.columns(),
+                ScaleType.FP16,
+                PackedElement.of(source.type().layout().element()));
         packed.maximum.set(wordMaximum(packed.layout));
         return packed;
     }
@@ -127,26 +193,45 @@ public final class PackedMatrix implements AutoCloseable {
         return layout.element() == WeightLayout.Element.INT4 ? 15 : 128;
     }
 
-    private void packIntegers(RowReader reader, int panel) {
+    /** Whether all of the panel is exact. */
+    private boolean packIntegers(MatrixSource source, RowReader reader, int panel) {
         byte[][] q = new byte[PANEL][paddedColumns];
         float[] rowScales = new float[groups];
         float[] rowMins = new float[groups];
         int largest = 0;
+        boolean exact = true;
         for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
-            reader.integers(panel * PANEL + r, q[r], rowScales, rowMins);
+            int row = panel * PANEL + r;
+            reader.integers(row, q[r], rowScales, rowMins);
             for (int i = 0; i < columns; i++) {
                 largest = Math.max(largest, Math.abs(q[r][i]));
+                exact &= element.holds(q[r][i]);
             }
-            long at = (long) panel * groups * PANEL + r;
-            for (int g = 0; g < groups; g++) {
-                scales.setAtIndex(FLOAT, at + (long) g * PANEL, rowScales[g]);
-                if (layout.minimum()) {
-                    mins.setAtIndex(FLOAT, at + (long) g * PANEL, rowMins[g]);
-                }
+            int scaleAt = source.type().superScaleOffset();
+            exact &= scales.store(row, rowScales, multiples(source, row, scaleAt));
+            if (layout.minimum()) {
+                int minAt = source.type().superMinOffset();
+                exact &= mins.store(row, rowMins, multiples(source, row, minAt));
             }
         }
         maximum.accumulateAndGet(largest, Math::max);
-        interleave(q, panel);
+        if (exact) {
+            interleave(q, panel);
+        }
+        return exact;
+    }
+
+    /** The FP16 numbers at an offset of a row's blocks, where scales are multiples of them. */
+    private float[] multiples(MatrixSource source, int row, int offset) {
+        if (scaleType != ScaleType.INT8) {
+            return new float[0];
+        }
+        float[] multiples = new float[columns / PackedScales.SUPER];
+        long at = row * source.type().rowBytes(columns) + offset;
+        for (int i = 0; i < multiples.length; i++) {
+            multiples[i] = source.scaleAt(row, at + (long) i * source.type().blockBytes());
+        }
+        return multiples;
     }
 
     /** Block by block, without unpacking to integers. */
@@ -156,15 +241,18 @@ public final class PackedMatrix implements AutoCloseable {
         for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
             int row = panel * PANEL + r;
             long block = row * source.type().rowBytes(columns);
+            float[] rowScales = new float[groups];
+            float[] rowMins = new float[groups];
             for (int g = 0; g < groups; g++) {
                 long to = panel * panelBytes() + g * wordBytes + r * 4L;
                 packBlock(order, source.data(), block + scaleBytes, to);
-                long index = ((long) panel * groups + g) * PANEL + r;
-                scales.setAtIndex(FLOAT, index, source.scaleAt(row, block));
-                if (layout.minimum()) {
-                    mins.setAtIndex(FLOAT, index, source.scaleAt(row, block + Short.BYTES));
-                }
+                rowScales[g] = source.scaleAt(row, block);
+                rowMins[g] = layout.minimum() ? source.scaleAt(row, block + Short.BYTES) : 0;
                 block += source.type().blockBytes();
+            }
+            scales.store(row, rowScales, rowScales);
+            if (layout.minimum()) {
+                mins.store(row, rowMins, rowMins);
             }
         }
     }
@@ -189,23 +277,37 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     private void interleave(byte[][] q, int panel) {
-        MemorySegment out = quants;
         long at = panel * panelBytes();
-        if (layout.element() == WeightLayout.Element.INT8) {
-            for (int k = 0; k < paddedColumns; k += 4) {
-                for (int r = 0; r < PANEL; r++) {
-                    out.set(INT, at + k * 16L + r * 4L, (int) INTS.get(q[r], k));
+        int step = element == PackedElement.INT8 ? 4 : element == PackedElement.INT6 ? 16 : 8; // columns at once
+        for (int r = 0; r < PANEL; r++) {
+            if (element.isOfTable()) {
+                for (int k = 0; k < columns; k++) {
+                    q[r][k] = element.place(q[r][k]);
                 }
             }
-        } else {
-            for (int k = 0; k < paddedColumns; k += 8) {
-                for (int r = 0; r < PANEL; r++) {
-                    int low = (int) INTS.get(q[r], k);
-                    int high = (int) INTS.get(q[r], k + 4);
-                    out.set(INT, at + k * 8L + r * 4L, low | high << 4);
+            for (int k = 0; k < paddedColumns; k += step) {
+                long to = at + (long) k * PANEL * element.bits() / 8 + r * 4L;
+                switch (element) {
+                    case INT8 -> quants.set(INT, to, (int) INTS.get(q[r], k));
+                    case INT6 -> interleaveSix(q[r], k, to);
+                    default -> quants.set(INT, to, (int) INTS.get(q[r], k) | (int) INTS.get(q[r], k + 4) << 4);
                 }
             }
         }
+    }
+
+    /** 16 columns of a row: two words of lower bits and one of upper ones, each 64 bytes after the one before. */
+    private void interleaveSix(byte[] q, int k, long to) {
+        int upper = 0;
+        int[] lower = new int[4];
+        for (int i = 0; i < 4; i++) {
+            int word = (int) INTS.get(q, k + 4 * i) & 0x3F3F3F3F ^ 0x20202020; // plus 32, in six bits
+            lower[i] = word & 0x0F0F0F0F;
+            upper |= (word >>> 4 & 0x03030303) << 2 * i;
+        }
+        quants.set(INT, to, lower[0] | lower[1] << 4);
+        quants.set(INT, to + 64, lower[2] | lower[3] << 4);
+        quants.set(INT, to + 128, upper);
     }
 
     private void packFloats(RowReader reader, int panel) {
@@ -260,29 +362,38 @@ public final class PackedMatrix implements AutoCloseable {
         MemorySegment in = quants;
         long at = panel * panelBytes() + r * 4L;
         for (int k = 0; k < paddedColumns; k++) {
-            if (layout.element() == WeightLayout.Element.INT8) {
-                q[k] = in.get(JAVA_BYTE, at + k / 4 * 64L + k % 4);
-            } else {
-                int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
-                q[k] = (byte) ((k & 4) == 0 ? pair & 15 : pair >> 4 & 15);
-            }
+            q[k] = integer(in, at, k);
         }
         for (int g = 0; g < groups; g++) {
-            long index = ((long) panel * groups + g) * PANEL + r;
-            rowScales[g] = scale(scales, index);
-            rowMins[g] = layout.minimum() ? scale(mins, index) : 0;
+            rowScales[g] = scales.get(panel, r, g);
+            rowMins[g] = layout.minimum() ? mins.get(panel, r, g) : 0;
         }
     }
 
-    private float scale(MemorySegment memory, long index) {
-        return fp16Scales ? Float.float16ToFloat(memory.getAtIndex(SHORT, index)) : memory.getAtIndex(FLOAT, index);
+    /** The integer of column k of a row that begins at {@code at}. */
+    private byte integer(MemorySegment in, long at, int k) {
+        if (element == PackedElement.INT8) {
+            return in.get(JAVA_BYTE, at + k / 4 * 64L + k % 4);
+        }
+        if (element == PackedElement.INT6) {
+            long half = at + k / 16 * 192L + k % 4;
+            int pair = in.get(JAVA_BYTE, half + k % 16 / 8 * 64L);
+            int upper = in.get(JAVA_BYTE, half + 128) >> k % 16 / 4 * 2 & 3;
+            return (byte) (((k & 4) == 0 ? pair & 15 : pair >> 4 & 15) + 16 * upper - PackedElement.SIX_BITS);
+        }
+        int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
+        int nibble = (k & 4) == 0 ? pair & 15 : pair >> 4 & 15;
+        return element.isOfTable() ? element.level(nibble) : (byte) nibble;
     }
 
-    /**
-     * Whether scales and minimums are FP16; only for devices that have packed the matrix themselves ({@link #ofWords}).
-     */
-    public boolean fp16Scales() {
-        return fp16Scales;
+    /** How scales and minimums are stored; FP32 but for {@link #ofWords} and {@link #packNarrow}. */
+    public ScaleType scaleType() {
+        return scaleType;
+    }
+
+    /** How elements are stored; as the layout has them but for {@link #packNarrow}. */
+    public PackedElement element() {
+        return element;
     }
 
     /** The layout. */
@@ -322,7 +433,7 @@ public final class PackedMatrix implements AutoCloseable {
 
     /** Bytes of the elements of one panel. */
     public long panelBytes() {
-        return (long) PANEL * paddedColumns * layout.element().bits() / 8;
+        return (long) PANEL * paddedColumns * element.bits() / 8;
     }
 
     /** The largest magnitude among the integers: what a kernel may rely on so that narrow sums do not overflow. */
@@ -332,7 +443,11 @@ public final class PackedMatrix implements AutoCloseable {
 
     /** Bytes of elements, scales and minimums. */
     public long bytes() {
-        return quants.byteSize() + scales.byteSize() + mins.byteSize();
+        return quants.byteSize()
+                + scales.values().byteSize()
+                + scales.superValues().byteSize()
+                + mins.values().byteSize()
+                + mins.superValues().byteSize();
     }
 
     /** The elements. */
@@ -342,12 +457,22 @@ public final class PackedMatrix implements AutoCloseable {
 
     /** The scales. */
     public MemorySegment scales() {
-        return scales;
+        return scales.values();
+    }
+
+    /** What scales are multiples of; empty where they are stored as they are. */
+    public MemorySegment superScales() {
+        return scales.superValues();
     }
 
     /** The minimums; empty where the layout has none. */
     public MemorySegment mins() {
-        return mins;
+        return mins.values();
+    }
+
+    /** What minimums are multiples of; empty where they are stored as they are. */
+    public MemorySegment superMins() {
+        return mins.superValues();
     }
 
     @Override

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.cpu.PackedMatrix;
 import dev.demitasse.cpu.PackedWeight;
+import dev.demitasse.cpu.ScaleType;
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
@@ -22,13 +23,17 @@ final class NativeWeight implements PackedWeight {
         boolean integers = matrix.layout().element().quantized();
         set(Boundary.Matrix.QUANTS, matrix.quants().address());
         set(Boundary.Matrix.SCALES, integers ? matrix.scales().address() : 0);
-        set(Boundary.Matrix.MINS, matrix.layout().minimum() ? matrix.mins().address() : 0);
+        boolean mins = matrix.layout().minimum();
+        boolean multiples = matrix.scaleType() == ScaleType.INT8;
+        set(Boundary.Matrix.MINS, mins ? matrix.mins().address() : 0);
+        set(Boundary.Matrix.SUPER_SCALES, multiples ? matrix.superScales().address() : 0);
+        set(Boundary.Matrix.SUPER_MINS, multiples && mins ? matrix.superMins().address() : 0);
         set(Boundary.Matrix.ROWS, matrix.rows());
         set(Boundary.Matrix.COLUMNS, matrix.columns());
         set(Boundary.Matrix.GROUP, integers ? matrix.group() : 0);
-        set(Boundary.Matrix.ELEMENT, Boundary.Element.of(matrix.layout().element()));
+        set(Boundary.Matrix.ELEMENT, Boundary.Element.of(matrix.element()));
         set(Boundary.Matrix.MAXIMUM, matrix.maximumMagnitude());
-        set(Boundary.Matrix.FP16_SCALES, matrix.fp16Scales() ? 1 : 0);
+        set(Boundary.Matrix.SCALE_TYPE, Boundary.ScaleType.of(matrix.scaleType()));
     }
 
     /** Packs a matrix: common types by the kernels, straight from the file. */
@@ -36,7 +41,7 @@ final class NativeWeight implements PackedWeight {
         boolean direct = source.data().isNative() && layout.equals(source.type().layout());
         PackedMatrix packed = direct ? PackedMatrix.ofWords(source) : null;
         if (packed == null) {
-            return new NativeWeight(PackedMatrix.pack(source, layout), commands);
+            return new NativeWeight(PackedMatrix.packNarrow(source, layout), commands);
         }
         try {
             pack(source, packed, commands);

@@ -2,11 +2,12 @@ package dev.demitasse.nativecpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.cpu.PackedElement;
 import dev.demitasse.cpu.PackedMatrix;
+import dev.demitasse.cpu.ScaleType;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,7 +26,8 @@ class BoundaryTest {
 
     @Test
     void enumsOfBothSidesHaveTheSameConstants() {
-        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Element::of, Boundary.Element.COUNT);
+        BoundaryGenerator.requireNumbers(PackedElement.values(), Boundary.Element::of, Boundary.Element.COUNT);
+        BoundaryGenerator.requireNumbers(ScaleType.values(), Boundary.ScaleType::of, Boundary.ScaleType.COUNT);
         BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
         BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
         BoundaryGenerator.requireNumbers(

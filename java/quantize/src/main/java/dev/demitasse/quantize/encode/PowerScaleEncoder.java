@@ -11,7 +11,7 @@ final class PowerScaleEncoder implements RowEncoder {
     private static final int BIAS = 128;
 
     private final TensorType type;
-    private final Levels levels = new TableLevels(LevelTable.MXFP4.levels());
+    private final Levels levels = new TableLevels(LevelTable.FP4.levels());
     private final GroupTile tile;
     private final int[] first = new int[GroupTile.GROUPS];
     private final int[] exponent = new int[GroupTile.GROUPS];
