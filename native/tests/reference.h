@@ -160,7 +160,7 @@ inline std::vector<Layout> layouts(const std::vector<LayoutCase>& cases) {
                                                             {Element::FP4, 32, false, 12, ScaleType::FP16},
                                                             {Element::FP4, 16, false, 12}}) {
         all.push_back(more);
-        all.back().all_sizes = more.element < Element::INT6;
+        all.back().all_sizes = more.element < Element::INT6 && more.scale_type == ScaleType::FP32;
     }
     return all;
 }
