@@ -11,7 +11,7 @@
 
 namespace demitasse::DM_ISA {
 
-inline float table_value(const Matrix& m, int64_t row, int64_t k) {
+inline float table_value(const Matrix& m, int64_t row, int64_t k, IntegerRow& integers) {
     int64_t panel = row / PANEL;
     int64_t r = row % PANEL;
     int64_t at = (panel * m.columns + k) * PANEL + r;
@@ -29,15 +29,16 @@ inline float table_value(const Matrix& m, int64_t row, int64_t k) {
         default:
             break;
     }
-    return integer_weight(m, panel, k, r);
+    return integers(k);
 }
 
 inline void embed(const Command& command, int task, Worker&) {
     const EmbedArgs& a = command.embed;
     int64_t last = (task + 1) * 4 < a.rows ? (task + 1) * 4 : a.rows;
     for (int64_t i = task * 4; i < last; i++) {
+        IntegerRow integers(*a.table, a.ids[i] / PANEL, a.ids[i] % PANEL);
         for (int64_t k = 0; k < a.table->columns; k++) {
-            a.out[i * a.table->columns + k] = table_value(*a.table, a.ids[i], k) * a.scale;
+            a.out[i * a.table->columns + k] = table_value(*a.table, a.ids[i], k, integers) * a.scale;
         }
     }
 }

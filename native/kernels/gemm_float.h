@@ -15,9 +15,10 @@ namespace demitasse::DM_ISA {
 
 // Columns [from, to) of a panel as FP32, [column][16].
 inline void widen_integers(const Matrix& m, int64_t panel, int64_t from, int64_t to, float* out) {
-    for (int64_t k = from; k < to; k++) {
-        for (int r = 0; r < PANEL; r++) {
-            out[(k - from) * PANEL + r] = integer_weight(m, panel, k, r);
+    for (int r = 0; r < PANEL; r++) {
+        IntegerRow row(m, panel, r);
+        for (int64_t k = from; k < to; k++) {
+            out[(k - from) * PANEL + r] = row(k);
         }
     }
 }

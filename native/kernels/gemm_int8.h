@@ -20,8 +20,6 @@ inline void gemm_int8(const LinearArgs& a, int64_t from, int64_t to, int64_t fir
         gemm_panels<Iq4Weights>(a, from, to, first, rows, scratch);
     } else if (a.matrix->element == Element::FP4) {
         gemm_panels<Fp4Weights>(a, from, to, first, rows, scratch);
-    } else if (a.matrix->maximum <= SMALL_MAXIMUM) {
-        gemm_panels<SmallInt8Weights>(a, from, to, first, rows, scratch);
     } else {
         gemm_panels<Int8Weights>(a, from, to, first, rows, scratch);
     }

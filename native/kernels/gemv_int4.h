@@ -4,7 +4,7 @@
 // Requires: columns padded to 32; padding meets activations of zero.
 // Accuracy: 32 products of at most 15 x 127 fit 16 bits in pairs and 32 bits in all; FP32 folds, group after group.
 // Launch:   one task some panels, about 64 KiB of weights.
-// Moves:    4 bits, and 4 or 8 bytes of scale and minimum for 32 columns; 2 operations an element.
+// Moves:    4 bits an element, scales and minimums as gemv_int8; 2 operations an element.
 // Why:      bound by memory: every byte of a line is used when it arrives, and nothing is summed across lanes.
 #pragma once
 

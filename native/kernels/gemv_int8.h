@@ -4,11 +4,10 @@
 // Requires: columns padded to 32; padding meets activations of zero.
 // Accuracy: pairs of at most 128 x 127 fit 16 bits, 32 products 32 bits; FP32 folds, group after group.
 // Launch:   one task some panels, about 64 KiB of weights.
-// Moves:    one byte, or 6 bits, and 4 or 8 bytes of scale and minimum for 32 columns (less for longer groups, FP16
-//           and INT8); 2 operations an element.
+// Moves:    one byte, 6 or 4 bits an element, and a scale and minimum for 32 columns (16, or longer groups) of 4, 2 or
+//           1 byte each, of 1 byte those of super-scales too; 2 operations an element.
 // Why:      as gemv_int4. INT8 weights that fit six bits, as those of 5- and 6-bit types, are stored so, and those that
-//           are levels of a table as nibbles: less to read. Others of a magnitude of at most 32 are summed four pairs
-//           at a time in 16 bits, where there is no dot product of bytes.
+//           are levels of a table as nibbles: less to read.
 #pragma once
 
 #include "integer_weights.h"
@@ -36,8 +35,6 @@ inline void gemv_int8(const Matrix& m, int64_t panel, const int8_t* q, const Gro
         gemv_int8<Iq4Weights>(m, panel, q, activations, per_row, out);
     } else if (m.element == Element::FP4) {
         gemv_int8<Fp4Weights>(m, panel, q, activations, per_row, out);
-    } else if (m.maximum <= SMALL_MAXIMUM) {
-        gemv_int8<SmallInt8Weights>(m, panel, q, activations, per_row, out);
     } else {
         gemv_int8<Int8Weights>(m, panel, q, activations, per_row, out);
     }

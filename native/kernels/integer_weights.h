@@ -141,18 +141,6 @@ struct Int6Weights {
 #endif
 };
 
-#if defined(DM_DOT)
-using SmallInt8Weights = Int8Weights;
-#else
-// Signed bytes of a magnitude of at most 32, as 5- and 6-bit types have them.
-struct SmallInt8Weights : Int8Weights {
-    template <int N>
-    static I32 add(I32 s, const I32* w, const int8_t* a) {
-        return add_small<N>(s, w, a);
-    }
-};
-#endif
-
 // The tables of LevelTable in Java; FP4 is twice E2M1.
 struct Iq4Levels {
     static constexpr int8_t VALUES[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
@@ -160,7 +148,7 @@ struct Iq4Levels {
 };
 struct Fp4Levels {
     static constexpr int8_t VALUES[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-    static constexpr bool SMALL = true;  // as SmallInt8Weights
+    static constexpr bool SMALL = true;  // of a magnitude of at most 32
 };
 
 // Nibbles as of Int4Weights that are places of a table of signed bytes.
@@ -189,8 +177,6 @@ struct LevelWeights {
 
 using Iq4Weights = LevelWeights<Iq4Levels>;
 using Fp4Weights = LevelWeights<Fp4Levels>;
-
-constexpr int64_t SMALL_MAXIMUM = 32;
 
 // Scales or minimums of a matrix, one by one.
 struct ScaleValues {
@@ -232,11 +218,31 @@ inline float integer_value(const Matrix& m, int64_t panel, int64_t k, int64_t r)
                                        : static_cast<float>(nibble) - (m.mins == nullptr ? 8 : 0);
 }
 
-// One weight.
-inline float integer_weight(const Matrix& m, int64_t panel, int64_t k, int64_t r) {
-    const float value = ScaleValues{m.scales, m.super_scales}(m, panel, k, r) * integer_value(m, panel, k, r);
-    return m.mins == nullptr ? value : value + ScaleValues{m.mins, m.super_mins}(m, panel, k, r);
-}
+// Weights of row r of a panel, one column after the other: the scale is looked up once a group.
+class IntegerRow {
+   public:
+    IntegerRow(const Matrix& m, int64_t panel, int64_t r) : m_(m), panel_(panel), r_(r) {}
+
+    float operator()(int64_t k) {
+        if (k < begin_ || k >= end_) {
+            begin_ = k / m_.group * m_.group;
+            end_ = begin_ + m_.group;
+            scale_ = ScaleValues{m_.scales, m_.super_scales}(m_, panel_, k, r_);
+            minimum_ = m_.mins == nullptr ? 0 : ScaleValues{m_.mins, m_.super_mins}(m_, panel_, k, r_);
+        }
+        const float value = scale_ * integer_value(m_, panel_, k, r_);
+        return m_.mins == nullptr ? value : value + minimum_;
+    }
+
+   private:
+    const Matrix& m_;
+    int64_t panel_;
+    int64_t r_;
+    int64_t begin_ = 0;  // of the group whose scale is known
+    int64_t end_ = 0;
+    float scale_ = 0;
+    float minimum_ = 0;
+};
 
 // Scales and minimums of one register of rows.
 struct Fold {

@@ -108,12 +108,13 @@ struct PackedCase {
 
     void store_int8(Numbers& values, std::mt19937& random) {
         const Matrix& m = matrix;
+        constexpr uint16_t SUPERS[] = {0x2C00, 0x2C00, 0xAC00, 0x0000};  // 0.0625 and on, the same negative, subnormal
         const size_t first = supers.size();
         if (!values.empty()) {
             supers.resize(first + static_cast<size_t>(m.panels() * m.supers() * PANEL));
         }
         for (size_t i = first; i < supers.size(); i++) {
-            supers[i] = static_cast<uint16_t>(0x2C00 | (random() & 0x3FF));  // 0.0625 to 0.125
+            supers[i] = SUPERS[random() % 4] | static_cast<uint16_t>(random() & 0x3FF);
         }
         for (size_t i = 0; i < values.size(); i++) {
             const int64_t group = static_cast<int64_t>(i) / PANEL;
@@ -121,7 +122,9 @@ struct PackedCase {
             const uint16_t bits = supers[first + static_cast<size_t>(super * PANEL) + i % PANEL];
             const int integer = static_cast<int>(values[i] * 30) % 128;
             int8.push_back(static_cast<int8_t>(integer));
-            values[i] = static_cast<float>(integer) * std::ldexp(static_cast<float>(1024 + (bits & 0x3FF)), -14);
+            const int mantissa = (bits & 0x3FF) + ((bits & 0x7C00) == 0 ? 0 : 1024);
+            const float super_value = std::ldexp(static_cast<float>(mantissa), (bits & 0x7C00) == 0 ? -24 : -14);
+            values[i] = static_cast<float>(integer) * ((bits & 0x8000) != 0 ? -super_value : super_value);
         }
     }
 
@@ -160,7 +163,7 @@ inline std::vector<Layout> layouts(const std::vector<LayoutCase>& cases) {
                                                             {Element::FP4, 32, false, 12, ScaleType::FP16},
                                                             {Element::FP4, 16, false, 12}}) {
         all.push_back(more);
-        all.back().all_sizes = more.element < Element::INT6 && more.scale_type == ScaleType::FP32;
+        all.back().all_sizes = more.element < Element::INT6 && more.scale_type != ScaleType::INT8;
     }
     return all;
 }
@@ -177,8 +180,7 @@ inline Numbers numbers(size_t count, Fill fill, std::mt19937& random) {
 inline PackedCase packed_floats(const Layout& layout, const LinearCase& size, std::mt19937& random) {
     PackedCase c;
     Matrix& m = c.matrix;
-    m = {nullptr,      nullptr, nullptr,        nullptr, nullptr,        size.outputs,
-         size.columns, 0,       layout.element, 0,       ScaleType::FP32};
+    m = {nullptr, nullptr, nullptr, nullptr, nullptr, size.outputs, size.columns, 0, layout.element, ScaleType::FP32};
     Numbers values = numbers(static_cast<size_t>(m.panels() * PANEL * m.columns), size.fill, random);
     if (layout.element != Element::F32) {
         const bool f16 = layout.element == Element::F16;
@@ -256,8 +258,8 @@ inline PackedCase packed(const Layout& layout, const LinearCase& size, std::mt19
     PackedCase c;
     Matrix& m = c.matrix;
     const int64_t group = layout.group == 0 ? (size.columns + GROUP - 1) / GROUP * GROUP : layout.group;
-    m = {nullptr,      nullptr, nullptr,        nullptr,        nullptr,          size.outputs,
-         size.columns, group,   layout.element, layout.maximum, layout.scale_type};
+    m = {nullptr,      nullptr,      nullptr, nullptr,        nullptr,
+         size.outputs, size.columns, group,   layout.element, layout.scale_type};
     fill_integers(layout, size.fill, random, c);
     const Fill scales = size.fill == Fill::ZERO ? Fill::ZERO : Fill::RANDOM;
     c.scales = numbers(static_cast<size_t>(m.panels() * m.groups() * PANEL), scales, random);

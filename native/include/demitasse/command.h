@@ -76,7 +76,6 @@ struct Matrix {
     int64_t columns;
     int64_t group;  // columns of a weight group; 0 for floating-point elements
     Element element;
-    int64_t maximum;  // largest magnitude among the integers
     ScaleType scale_type;
 
     int64_t padded() const { return group == 0 ? columns : (columns + GROUP - 1) / GROUP * GROUP; }

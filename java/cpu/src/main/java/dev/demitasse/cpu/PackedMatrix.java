@@ -14,6 +14,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -23,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * and sums need no horizontal addition.
  *
  * <p>With {@code K} columns, padded to {@code P} (a multiple of 32 for integers, {@code K} itself else), and panels of
- * rows {@code r} = 0 … 15 (missing rows are zero):
+ * rows {@code r} = 0 … 15 (missing rows have scales of zero):
  *
  * <ul>
  *   <li>F32, F16, BF16: {@code [panel][k][r]}
@@ -54,7 +55,7 @@ public final class PackedMatrix implements AutoCloseable {
     private final int columns;
     private final int paddedColumns;
     private final int groups;
-    private final HostMemory memory; // one block for all three
+    private final HostMemory memory; // one block for all
     private final MemorySegment quants;
     private final PackedScales scales;
     private final PackedScales mins;
@@ -110,7 +111,8 @@ public final class PackedMatrix implements AutoCloseable {
      *     BF16 (3.39e38)
      */
     public static PackedMatrix pack(MatrixSource source, WeightLayout layout) {
-        return Objects.requireNonNull(pack(source, layout, ScaleType.FP32, PackedElement.of(layout.element())));
+        return Objects.requireNonNull(
+                pack(source, layout, ScaleType.FP32, PackedElement.of(layout.element()), new Misfits()));
     }
 
     /**
@@ -121,31 +123,39 @@ public final class PackedMatrix implements AutoCloseable {
         if (!layout.element().quantized() || !layout.equals(source.type().layout())) {
             return pack(source, layout);
         }
-        MatrixSource beginning = source.rows(0, Math.min(PANEL, source.rows()));
         List<PackedElement> elements = layout.element() == WeightLayout.Element.INT8
                 ? List.of(PackedElement.FP4, PackedElement.IQ4, PackedElement.INT6, PackedElement.INT8)
                 : List.of(PackedElement.of(layout.element()));
-        for (ScaleType type : List.of(ScaleType.INT8, ScaleType.FP16, ScaleType.FP32)) {
-            for (PackedElement element : elements) {
-                PackedMatrix tried = pack(beginning, layout, type, element);
-                if (tried != null) {
-                    tried.close();
-                    PackedMatrix packed = pack(source, layout, type, element);
-                    if (packed != null) {
-                        return packed;
-                    }
-                }
+        List<ScaleType> types = source.type().superScaleOffset() < 0
+                ? List.of(ScaleType.FP16, ScaleType.FP32)
+                : List.of(ScaleType.INT8, ScaleType.FP16, ScaleType.FP32);
+        int type = 0;
+        int element = 0;
+        while (true) {
+            Misfits misfits = new Misfits();
+            PackedMatrix first = pack(source.rows(0, 1), layout, types.get(type), elements.get(element), misfits);
+            PackedMatrix all =
+                    first == null ? null : pack(source, layout, types.get(type), elements.get(element), misfits);
+            if (first != null) {
+                first.close();
             }
+            if (all != null) {
+                return all;
+            }
+            type += misfits.scales.get() ? 1 : 0;
+            element += misfits.elements.get() ? 1 : 0;
         }
-        throw new IllegalStateException("no form holds a matrix of " + source.type());
+    }
+
+    /** What of a matrix a form does not hold. */
+    private static final class Misfits {
+        final AtomicBoolean scales = new AtomicBoolean();
+        final AtomicBoolean elements = new AtomicBoolean();
     }
 
     /** Null where the form does not hold the matrix exactly. */
     private static @Nullable PackedMatrix pack(
-            MatrixSource source, WeightLayout layout, ScaleType scaleType, PackedElement element) {
-        if (scaleType == ScaleType.INT8 && source.type().superScaleOffset() < 0) {
-            return null;
-        }
+            MatrixSource source, WeightLayout layout, ScaleType scaleType, PackedElement element, Misfits misfits) {
         PackedMatrix packed = new PackedMatrix(layout, source.rows(), source.columns(), scaleType, element);
         try {
             IntStream panels = IntStream.range(0, packed.panels()).parallel();
@@ -156,7 +166,8 @@ public final class PackedMatrix implements AutoCloseable {
                 packed.maximum.set(wordMaximum(layout));
                 panels.forEach(panel -> packed.packWords(source, panel, order));
             } else if (layout.element().quantized()) {
-                boolean exact = panels.allMatch(panel -> packed.packIntegers(source, source.reader(layout), panel));
+                boolean exact =
+                        panels.allMatch(panel -> packed.packIntegers(source, source.reader(layout), panel, misfits));
                 if (!exact) {
                     packed.close();
                     return null;
@@ -194,31 +205,53 @@ public final class PackedMatrix implements AutoCloseable {
     }
 
     /** Whether all of the panel is exact. */
-    private boolean packIntegers(MatrixSource source, RowReader reader, int panel) {
+    private boolean packIntegers(MatrixSource source, RowReader reader, int panel, Misfits misfits) {
         byte[][] q = new byte[PANEL][paddedColumns];
         float[] rowScales = new float[groups];
         float[] rowMins = new float[groups];
         int largest = 0;
-        boolean exact = true;
+        boolean elementsFit = true;
+        boolean scalesFit = true;
         for (int r = 0; r < PANEL && panel * PANEL + r < rows; r++) {
             int row = panel * PANEL + r;
             reader.integers(row, q[r], rowScales, rowMins);
             for (int i = 0; i < columns; i++) {
                 largest = Math.max(largest, Math.abs(q[r][i]));
-                exact &= element.holds(q[r][i]);
+                elementsFit &= element.holds(q[r][i]);
+            }
+            if (scaleType != ScaleType.FP32) {
+                dropScalesOfZeros(q[r], rowScales);
             }
             int scaleAt = source.type().superScaleOffset();
-            exact &= scales.store(row, rowScales, multiples(source, row, scaleAt));
+            scalesFit &= scales.store(row, rowScales, multiples(source, row, scaleAt));
             if (layout.minimum()) {
                 int minAt = source.type().superMinOffset();
-                exact &= mins.store(row, rowMins, multiples(source, row, minAt));
+                scalesFit &= mins.store(row, rowMins, multiples(source, row, minAt));
             }
         }
         maximum.accumulateAndGet(largest, Math::max);
-        if (exact) {
+        if (!elementsFit) {
+            misfits.elements.set(true);
+        }
+        if (!scalesFit) {
+            misfits.scales.set(true);
+        }
+        if (elementsFit && scalesFit) {
             interleave(q, panel);
         }
-        return exact;
+        return elementsFit && scalesFit;
+    }
+
+    /** A scale that multiplies only zeros may be anything: encoders write there what FP16 does not hold. */
+    private void dropScalesOfZeros(byte[] q, float[] rowScales) {
+        int group = group();
+        for (int g = 0; g < groups && layout.zero() == 0 && !layout.minimum(); g++) {
+            boolean zeros = true;
+            for (int k = g * group; k < Math.min(columns, (g + 1) * group); k++) {
+                zeros &= q[k] == 0;
+            }
+            rowScales[g] = zeros ? 0 : rowScales[g];
+        }
     }
 
     /** The FP16 numbers at an offset of a row's blocks, where scales are multiples of them. */

@@ -94,6 +94,6 @@ final class PackedScales {
     }
 
     private int superOf(int group) {
-        return group * supers / groups;
+        return (int) ((long) group * supers / groups);
     }
 }

@@ -32,7 +32,6 @@ final class NativeWeight implements PackedWeight {
         set(Boundary.Matrix.COLUMNS, matrix.columns());
         set(Boundary.Matrix.GROUP, integers ? matrix.group() : 0);
         set(Boundary.Matrix.ELEMENT, Boundary.Element.of(matrix.element()));
-        set(Boundary.Matrix.MAXIMUM, matrix.maximumMagnitude());
         set(Boundary.Matrix.SCALE_TYPE, Boundary.ScaleType.of(matrix.scaleType()));
     }
 
