@@ -1,7 +1,14 @@
 package dev.demitasse.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
 import dev.demitasse.quant.LevelTable;
 import dev.demitasse.quant.WeightLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +35,8 @@ public enum PackedElement {
     static final int SIX_BITS = 32;
 
     private static final byte NONE = -1;
+    private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final int bits;
     private final byte[] levels; // of each place; empty where there is no table
@@ -57,11 +66,6 @@ public enum PackedElement {
         return levels.length > 0;
     }
 
-    /** The integer at a place. */
-    byte level(int place) {
-        return levels[place];
-    }
-
     /** The place of an integer; below 0 where it is no level. */
     byte place(byte integer) {
         return places[integer + 128];
@@ -74,5 +78,49 @@ public enum PackedElement {
             case IQ4, FP4 -> place(integer) != NONE;
             default -> true;
         };
+    }
+
+    /** Columns of a row that {@link #store} takes at once. */
+    int columnsAtOnce() {
+        return this == INT8 ? 4 : this == INT6 ? 16 : 8;
+    }
+
+    /** Stores integers of a row, of a table their places, from column {@code k} on: words, 64 bytes apart. */
+    void store(byte[] q, int k, MemorySegment out, long to) {
+        switch (this) {
+            case INT8 -> out.set(INT, to, (int) INTS.get(q, k));
+            case INT6 -> storeSix(q, k, out, to);
+            default -> out.set(INT, to, (int) INTS.get(q, k) | (int) INTS.get(q, k + 4) << 4);
+        }
+    }
+
+    /** Two words of lower bits and one of upper ones. */
+    private static void storeSix(byte[] q, int k, MemorySegment out, long to) {
+        int upper = 0;
+        int[] lower = new int[4];
+        for (int i = 0; i < 4; i++) {
+            int word = (int) INTS.get(q, k + 4 * i) & 0x3F3F3F3F ^ 0x20202020; // plus 32, in six bits
+            lower[i] = word & 0x0F0F0F0F;
+            upper |= (word >>> 4 & 0x03030303) << 2 * i;
+        }
+        out.set(INT, to, lower[0] | lower[1] << 4);
+        out.set(INT, to + 64, lower[2] | lower[3] << 4);
+        out.set(INT, to + 128, upper);
+    }
+
+    /** The integer of column {@code k} of a row that begins at {@code at}. */
+    byte load(MemorySegment in, long at, int k) {
+        if (this == INT8) {
+            return in.get(JAVA_BYTE, at + k / 4 * 64L + k % 4);
+        }
+        if (this == INT6) {
+            long half = at + k / 16 * 192L + k % 4;
+            int pair = in.get(JAVA_BYTE, half + k % 16 / 8 * 64L);
+            int upper = in.get(JAVA_BYTE, half + 128) >> k % 16 / 4 * 2 & 3;
+            return (byte) (((k & 4) == 0 ? pair & 15 : pair >> 4 & 15) + 16 * upper - SIX_BITS);
+        }
+        int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
+        int nibble = (k & 4) == 0 ? pair & 15 : pair >> 4 & 15;
+        return isOfTable() ? levels[nibble] : (byte) nibble;
     }
 }

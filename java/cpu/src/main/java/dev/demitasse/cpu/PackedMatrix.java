@@ -1,7 +1,5 @@
 package dev.demitasse.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.BlockOrder;
 import dev.demitasse.quant.MatrixSource;
@@ -9,8 +7,6 @@ import dev.demitasse.quant.RowReader;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Objects;
@@ -45,7 +41,6 @@ public final class PackedMatrix implements AutoCloseable {
     /** Columns of integer layouts are padded to a multiple of this. */
     public static final int COLUMN_MULTIPLE = 32;
 
-    private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
@@ -117,7 +112,7 @@ public final class PackedMatrix implements AutoCloseable {
 
     /**
      * The same with INT8 in fewer bits, and scales of FP16 or INT8, where those hold all of the matrix exactly: for a
-     * device that reads all of these. The first rows tell what is tried.
+     * device that reads all of these. The first row tells what is tried.
      */
     public static PackedMatrix packNarrow(MatrixSource source, WeightLayout layout) {
         if (!layout.element().quantized() || !layout.equals(source.type().layout())) {
@@ -311,36 +306,16 @@ public final class PackedMatrix implements AutoCloseable {
 
     private void interleave(byte[][] q, int panel) {
         long at = panel * panelBytes();
-        int step = element == PackedElement.INT8 ? 4 : element == PackedElement.INT6 ? 16 : 8; // columns at once
         for (int r = 0; r < PANEL; r++) {
             if (element.isOfTable()) {
                 for (int k = 0; k < columns; k++) {
                     q[r][k] = element.place(q[r][k]);
                 }
             }
-            for (int k = 0; k < paddedColumns; k += step) {
-                long to = at + (long) k * PANEL * element.bits() / 8 + r * 4L;
-                switch (element) {
-                    case INT8 -> quants.set(INT, to, (int) INTS.get(q[r], k));
-                    case INT6 -> interleaveSix(q[r], k, to);
-                    default -> quants.set(INT, to, (int) INTS.get(q[r], k) | (int) INTS.get(q[r], k + 4) << 4);
-                }
+            for (int k = 0; k < paddedColumns; k += element.columnsAtOnce()) {
+                element.store(q[r], k, quants, at + (long) k * PANEL * element.bits() / 8 + r * 4L);
             }
         }
-    }
-
-    /** 16 columns of a row: two words of lower bits and one of upper ones, each 64 bytes after the one before. */
-    private void interleaveSix(byte[] q, int k, long to) {
-        int upper = 0;
-        int[] lower = new int[4];
-        for (int i = 0; i < 4; i++) {
-            int word = (int) INTS.get(q, k + 4 * i) & 0x3F3F3F3F ^ 0x20202020; // plus 32, in six bits
-            lower[i] = word & 0x0F0F0F0F;
-            upper |= (word >>> 4 & 0x03030303) << 2 * i;
-        }
-        quants.set(INT, to, lower[0] | lower[1] << 4);
-        quants.set(INT, to + 64, lower[2] | lower[3] << 4);
-        quants.set(INT, to + 128, upper);
     }
 
     private void packFloats(RowReader reader, int panel) {
@@ -395,28 +370,12 @@ public final class PackedMatrix implements AutoCloseable {
         MemorySegment in = quants;
         long at = panel * panelBytes() + r * 4L;
         for (int k = 0; k < paddedColumns; k++) {
-            q[k] = integer(in, at, k);
+            q[k] = element.load(in, at, k);
         }
         for (int g = 0; g < groups; g++) {
             rowScales[g] = scales.get(panel, r, g);
             rowMins[g] = layout.minimum() ? mins.get(panel, r, g) : 0;
         }
-    }
-
-    /** The integer of column k of a row that begins at {@code at}. */
-    private byte integer(MemorySegment in, long at, int k) {
-        if (element == PackedElement.INT8) {
-            return in.get(JAVA_BYTE, at + k / 4 * 64L + k % 4);
-        }
-        if (element == PackedElement.INT6) {
-            long half = at + k / 16 * 192L + k % 4;
-            int pair = in.get(JAVA_BYTE, half + k % 16 / 8 * 64L);
-            int upper = in.get(JAVA_BYTE, half + 128) >> k % 16 / 4 * 2 & 3;
-            return (byte) (((k & 4) == 0 ? pair & 15 : pair >> 4 & 15) + 16 * upper - PackedElement.SIX_BITS);
-        }
-        int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
-        int nibble = (k & 4) == 0 ? pair & 15 : pair >> 4 & 15;
-        return element.isOfTable() ? element.level(nibble) : (byte) nibble;
     }
 
     /** How scales and minimums are stored; FP32 but for {@link #ofWords} and {@link #packNarrow}. */
