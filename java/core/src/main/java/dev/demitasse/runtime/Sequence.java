@@ -139,10 +139,7 @@ public final class Sequence {
      * @param count how many, at most as many as there are from there on
      */
     void draft(int from, int count) {
-        if (length + count > tokens.length) {
-            tokens = Arrays.copyOf(tokens, 2 * (length + count));
-        }
-        System.arraycopy(tokens, from, tokens, length, count);
+        putBehind(tokens, from, count);
         proposed = 0;
         drafted = count;
         computed = false;
@@ -150,11 +147,15 @@ public final class Sequence {
 
     /** Puts behind the last token what the draft block has computed, where it is until the next token comes. */
     void propose(int[] drafts, int count) {
+        putBehind(drafts, 0, count);
+        proposed = count;
+    }
+
+    private void putBehind(int[] source, int from, int count) {
         if (length + count > tokens.length) {
             tokens = Arrays.copyOf(tokens, 2 * (length + count));
         }
-        System.arraycopy(drafts, 0, tokens, length, count);
-        proposed = count;
+        System.arraycopy(source, from, tokens, length, count);
     }
 
     /** How many drafts the draft block has computed. */
