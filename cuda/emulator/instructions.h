@@ -80,6 +80,7 @@ inline int sum_of_int16(uint32_t pair) { return static_cast<int16_t>(pair) + sta
 // ---- memory
 
 inline void add_atomically(uint64_t* to, uint64_t value) { *to += value; }  // threads of a block never run at once
+inline void add_atomically(uint32_t* to, uint32_t value) { *to += value; }
 inline void fence_device() {}
 inline float load_fresh(const float* p) { return *p; }
 inline void load_fresh(float (&x)[4], const float* p) { std::memcpy(x, p, sizeof x); }

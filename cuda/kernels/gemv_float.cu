@@ -4,19 +4,19 @@
 // Requires: nothing.
 // Accuracy: FP32; a lane sums its columns in order, lanes are added in a fixed order: a row has the same bits in any
 //           number of rows.
-// Launch:   (outputs / 8, rows / ROWS) blocks of 256 threads; a warp an output.
+// Launch:   (outputs / 8, rows / ROWS) blocks of 256 threads; a warp an output. Grouped: (outputs / 8, tiles, rows of
+//           a tile / 4), rows by the matrices of their groups (GroupTile).
 // Moves:    weights once for each ROWS rows; 2 operations an element and row.
 // Why:      bound by memory: 16 bytes a lane, side by side. An H200 reads 3.6 TB/s (14336 x 4096, one row).
 #include "demitasse/float_weights.cuh"
 
 namespace demitasse {
 
+// ROWS rows from `first_row` on.
 template <class Element, int ROWS>
-DEVICE void gemv_float(const FloatLinearArgs& a) {
-    follow_previous();
+DEVICE void gemv_float(const FloatLinearArgs& a, int first_row) {
     constexpr int COUNT = 16 / Element::BYTES;
     const int64_t output = static_cast<int64_t>(blockIdx.x) * FLOAT_GEMV_OUTPUTS + warp();
-    const int first_row = static_cast<int>(blockIdx.y) * ROWS;
     if (output >= a.outputs) {
         return;
     }
@@ -58,13 +58,32 @@ DEVICE void gemv_float(const FloatLinearArgs& a) {
     }
 }
 
+template <class Element, int ROWS>
+DEVICE void gemv_float(const FloatLinearArgs& a) {
+    follow_previous();
+    gemv_float<Element, ROWS>(a, static_cast<int>(blockIdx.y) * ROWS);
+}
+
+// The rows of a tile, by the matrix of their group.
+template <class Element, int ROWS>
+DEVICE void gemv_float_grouped(const FloatLinearArgs& all) {
+    follow_previous();
+    const GroupTile tile = all.tiles[blockIdx.y];
+    const int first_row = tile.begin + static_cast<int>(blockIdx.z) * ROWS;
+    if (first_row < tile.end) {
+        gemv_float<Element, ROWS>(all.of(tile), first_row);
+    }
+}
+
 }  // namespace demitasse
 
-#define GEMV_FLOAT(name, ELEMENT, ROWS)                                              \
+#define GEMV_FLOAT_OF(function, name, ELEMENT, ROWS)                                 \
     KERNEL(demitasse::FLOAT_GEMV_THREADS) name(const demitasse::FloatLinearArgs a) { \
-        demitasse::gemv_float<demitasse::ELEMENT, ROWS>(a);                          \
+        demitasse::function<demitasse::ELEMENT, ROWS>(a);                            \
     }                                                                                \
     EXPORT(name)
+#define GEMV_FLOAT(name, ELEMENT, ROWS) GEMV_FLOAT_OF(gemv_float, name, ELEMENT, ROWS)
+#define GEMV_FLOAT_GROUPED(name, ELEMENT) GEMV_FLOAT_OF(gemv_float_grouped, name, ELEMENT, 4)
 
 GEMV_FLOAT(gemv_f32_rows1, F32, 1)
 GEMV_FLOAT(gemv_f32_rows4, F32, 4)
@@ -72,3 +91,7 @@ GEMV_FLOAT(gemv_f16_rows1, F16, 1)
 GEMV_FLOAT(gemv_f16_rows4, F16, 4)
 GEMV_FLOAT(gemv_bf16_rows1, BF16, 1)
 GEMV_FLOAT(gemv_bf16_rows4, BF16, 4)
+
+GEMV_FLOAT_GROUPED(gemv_f32_grouped, F32)
+GEMV_FLOAT_GROUPED(gemv_f16_grouped, F16)
+GEMV_FLOAT_GROUPED(gemv_bf16_grouped, BF16)

@@ -2,7 +2,7 @@
 // share.
 #pragma once
 
-#include "demitasse/output.cuh"
+#include "demitasse/weights.cuh"
 
 namespace demitasse {
 
@@ -15,6 +15,17 @@ struct FloatLinearArgs {
     int64_t rows;
     const float* bias;  // or null
     Output out;
+    const GroupTile* tiles;  // of a grouped product, one for each block along y
+    int64_t group_stride;    // bytes from a group's weights to the next one's; biases follow each other
+
+    // The matrix of a tile's group; rows are those of all groups, up to the tile's last.
+    DEVICE FloatLinearArgs of(const GroupTile& tile) const {
+        FloatLinearArgs own = *this;
+        own.weights += tile.group * group_stride;
+        own.bias = bias == nullptr ? nullptr : bias + tile.group * outputs;
+        own.rows = tile.end;
+        return own;
+    }
 };
 
 struct F32 {

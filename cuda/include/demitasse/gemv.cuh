@@ -177,21 +177,15 @@ DEVICE void multiply_segments(const LinearArgs& a, int first_block, int blocks, 
     }
 }
 
-// A block: the matrix that it is for, and what its scales are.
+// Rows from `first_row` on by the outputs of block `block` of `count`: what the scales of their matrix are.
 template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
-DEVICE void gemv(const LinearBatch& batch) {
+DEVICE void gemv(const LinearArgs& a, int block, int count, int first_row,
+                 typename RowsOf<BITS, REACH, false>::Partial* partials, unsigned char* rings) {
     using Rows = RowsOf<BITS, REACH, false>;
-    launch_dependents();
-    SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
-    DYNAMIC_SHARED(rings);
     unsigned char* ring = rings + warp() * (BULK && !Rows::EXACT ? BULK_RING + BULK_BARRIERS : RING_BYTES);
-    int block = static_cast<int>(blockIdx.x);
-    int count;
-    const LinearArgs& a = batch.of(block, count);
     const int all_blocks = (static_cast<int>(a.outputs) + Rows::OUTPUTS - 1) / Rows::OUTPUTS;
     const int first_block = block * all_blocks / count;
     const int blocks = (block + 1) * all_blocks / count - first_block;
-    const int first_row = static_cast<int>(blockIdx.y) * Rows::ROWS;
     if constexpr (REACH == Reach::PER_ROW) {
         multiply_segments<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
     } else if (a.fp16_scales != 0 && a.mins == nullptr) {
@@ -205,13 +199,47 @@ DEVICE void gemv(const LinearBatch& batch) {
     }
 }
 
+// A block: the matrix that it is for.
+template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
+DEVICE void gemv(const LinearBatch& batch) {
+    using Rows = RowsOf<BITS, REACH, false>;
+    launch_dependents();
+    SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
+    DYNAMIC_SHARED(rings);
+    int block = static_cast<int>(blockIdx.x);
+    int count;
+    const LinearArgs& a = batch.of(block, count);
+    gemv<BITS, RowsOf, REACH>(a, block, count, static_cast<int>(blockIdx.y) * Rows::ROWS, partials, rings);
+}
+
+// The same of the rows of a tile, by the matrix of their group: kernels before this one say which that is, so that its
+// weights cannot be on their way earlier.
+template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
+DEVICE void gemv_grouped(const LinearBatch& batch) {
+    using Rows = RowsOf<BITS, REACH, false>;
+    follow_previous();
+    SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
+    DYNAMIC_SHARED(rings);
+    const GroupTile tile = batch.tiles[blockIdx.y];
+    const int first_row = tile.begin + static_cast<int>(blockIdx.z) * Rows::ROWS;
+    if (first_row >= tile.end) {
+        return;
+    }
+    int block = static_cast<int>(blockIdx.x);
+    int count;
+    const LinearArgs a = batch.of(block, count).of(tile);
+    gemv<BITS, RowsOf, REACH>(a, block, count, first_row, partials, rings);
+}
+
 }  // namespace demitasse
 
 // BLOCKS of a multiprocessor, at least; two where rings are large.
-#define GEMV(name, BITS, REACH, Rows, BLOCKS)                                                        \
+#define GEMV_OF(function, name, BITS, REACH, Rows, BLOCKS)                                           \
     KERNEL_BLOCKS(demitasse::GEMV_THREADS, demitasse::BULK ? demitasse::minimum(2, BLOCKS) : BLOCKS) \
     name(const GRID_CONSTANT demitasse::LinearBatch batch) {                                         \
         using namespace demitasse;                                                                   \
-        gemv<BITS, Rows, Reach::REACH>(batch);                                                       \
+        function<BITS, Rows, Reach::REACH>(batch);                                                   \
     }                                                                                                \
     EXPORT(name)
+#define GEMV(name, BITS, REACH, Rows, BLOCKS) GEMV_OF(gemv, name, BITS, REACH, Rows, BLOCKS)
+#define GEMV_GROUPED(name, BITS, REACH, Rows, BLOCKS) GEMV_OF(gemv_grouped, name, BITS, REACH, Rows, BLOCKS)

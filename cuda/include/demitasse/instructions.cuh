@@ -55,6 +55,7 @@ DEVICE int sum_of_int16(uint32_t pair) { return __dp2a_lo(static_cast<int>(pair)
 DEVICE void add_atomically(uint64_t* to, uint64_t value) {
     atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(value));
 }
+DEVICE void add_atomically(uint32_t* to, uint32_t value) { atomicAdd(to, value); }
 
 // Who sees what the thread writes after this sees what it wrote before, in all blocks.
 DEVICE void fence_device() { __threadfence(); }

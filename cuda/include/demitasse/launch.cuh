@@ -115,6 +115,21 @@ constexpr int FLOAT_GEMM_THREADS = 256;
 constexpr DEVICE int float_gemm_edge(int rows) { return rows <= 64 ? 64 : 128; }
 constexpr int FLOAT_ROW_MULTIPLE = 16;  // bytes to which a row of dense weights is padded
 
+// ---- groups of rows (weights.cuh) and experts (experts.cuh)
+
+constexpr int GROUP_TILE_WORDS = 4;  // of 32 bits, of a tile of rows
+constexpr int GROUPED_ROWS = 4;      // of a tile where groups have few rows, and where they have many
+constexpr int GROUPED_MANY_ROWS = 32;
+constexpr DEVICE int grouped_rows(int rows, int groups) {
+    return rows <= GROUPED_ROWS * groups ? GROUPED_ROWS : GROUPED_MANY_ROWS;
+}
+// To which a group's first row is a multiple, so that its activations begin with a tile of them.
+constexpr DEVICE int grouped_align(int rows) { return rows == GROUPED_ROWS ? 1 : TILE_OUTPUTS; }
+constexpr int MOST_EXPERTS = 2048;
+constexpr int MOST_CHOSEN = 256;  // experts of a row
+constexpr int ROUTE_THREADS = 32;
+constexpr int ORDER_THREADS = 128;  // order_routes
+
 // ---- attention (pages.cuh)
 
 constexpr int PAGE = 32;               // positions of a page

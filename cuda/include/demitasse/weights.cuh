@@ -111,6 +111,16 @@ DEVICE void load_scale_pair(float (&to)[2], const void* from, int64_t at, bool f
     }
 }
 
+// Up to some rows of a group, from `begin` on; none where `end` is `begin`. A list of them in device memory says which
+// rows of a grouped product meet which of its matrices (experts.cuh).
+struct alignas(16) GroupTile {
+    int32_t group;
+    int32_t begin;
+    int32_t end;
+    int32_t unused;
+};
+static_assert(sizeof(GroupTile) == 4 * GROUP_TILE_WORDS);
+
 struct LinearArgs {
     const uint8_t* quants;
     const void* scales;
@@ -123,9 +133,22 @@ struct LinearArgs {
     const GroupPair* groups;  // [row][tile of activations]
     int64_t columns;
     int64_t rows;
-    const float* bias;  // or null
-    Output out;         // rows x outputs
-    float* partial;     // room for [segment][row][output], where the launch is split over segments
+    const float* bias;     // or null
+    Output out;            // rows x outputs
+    float* partial;        // room for [segment][row][output], where the launch is split over segments
+    int64_t group_stride;  // bytes from a group's weights to the next one's; biases follow each other
+
+    // The matrix of a tile's group; rows are those of all groups, up to the tile's last.
+    DEVICE LinearArgs of(const GroupTile& tile) const {
+        LinearArgs own = *this;
+        const int64_t offset = tile.group * group_stride;
+        own.quants += offset;
+        own.scales = static_cast<const uint8_t*>(scales) + offset;
+        own.mins = mins == nullptr ? nullptr : static_cast<const uint8_t*>(mins) + offset;
+        own.bias = bias == nullptr ? nullptr : bias + tile.group * outputs;
+        own.rows = tile.end;
+        return own;
+    }
 
     DEVICE float scale(const void* from, int64_t at) const {
         return fp16_scales != 0 ? fp16_to_float(static_cast<const uint16_t*>(from)[at])
@@ -166,7 +189,8 @@ struct LinearArgs {
 // of the first, then of the second, …
 struct LinearBatch {
     LinearArgs each[3];
-    int64_t blocks[3];  // along x, of each
+    int64_t blocks[3];       // along x, of each
+    const GroupTile* tiles;  // of a grouped product, one for each block along y
 
     // The matrix of a block, which becomes the block's number within it, of `count`.
     DEVICE const LinearArgs& of(int& block, int& count) const {
@@ -182,7 +206,7 @@ struct LinearBatch {
         return of(block, count);
     }
 };
-static_assert(sizeof(LinearBatch) == LINEAR_BATCH * (sizeof(LinearArgs) + 8));
+static_assert(sizeof(LinearBatch) == LINEAR_BATCH * (sizeof(LinearArgs) + 8) + 8);
 static_assert(sizeof(GroupPair) == 2 * GROUP_BYTES);
 
 }  // namespace demitasse

@@ -39,18 +39,24 @@ InputGroup input_group(const Inputs* inputs, int r) {
 KERNEL(ITEMS)
 GEMM(global const uchar* x, global const uchar* weights0, global const uchar* weights1, global const uchar* weights2,
      global const uchar* bias0, global const uchar* bias1, global const uchar* bias2, global uchar* out0,
-     global uchar* out1, global uchar* out2, const LinearBatch batch) {
+     global uchar* out1, global uchar* out2, GROUP_TILES const LinearBatch batch) {
 #if EXACT
     local float4 columns[GEMM_ROWS * ROW_WORDS];
 #else
     local Input columns[GEMM_ROWS * ROW_WORDS];
     local InputGroup groups[GEMM_ROWS * STAGE];
 #endif
-    int tile = (int)get_group_id(0);
-    const int matrix = matrix_of(&batch, &tile);
+    int block = (int)get_group_id(0);
+    const int matrix = matrix_of(&batch, &block);
+#if GROUPED
+    const GroupTile tile = READ(GroupTile, group_tiles, batch.tiles)[get_group_id(1)];
+    const LinearArgs a = args_of_group(linear_args(&batch, matrix), tile);
+    const int first_row = tile.begin;
+#else
     const LinearArgs a = linear_args(&batch, matrix);
     const int first_row = (int)get_group_id(1) * GEMM_ROWS;
-    const long first_output = (long)tile * GEMM_OUTPUTS + item() % LANES * WIDTH;
+#endif
+    const long first_output = (long)block * GEMM_OUTPUTS + item() % LANES * WIDTH;
     const int count = input_groups(a.columns);
     const int segments = row_segments(count);
     const Weights weights = {matrix == 0 ? weights0 : matrix == 1 ? weights1 : weights2, &a,

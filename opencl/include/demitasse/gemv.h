@@ -36,12 +36,18 @@ InputGroup input_group(const Inputs* inputs, int r) {
 KERNEL(LANES* SEGMENTS)
 GEMV(global const uchar* x, global const uchar* weights0, global const uchar* weights1, global const uchar* weights2,
      global const uchar* bias0, global const uchar* bias1, global const uchar* bias2, global uchar* out0,
-     global uchar* out1, global uchar* out2, const LinearBatch batch) {
+     global uchar* out1, global uchar* out2, GROUP_TILES const LinearBatch batch) {
     local Sums partials[ROWS * SEGMENTS * LANES];
     int block = (int)get_group_id(0);
     const int matrix = matrix_of(&batch, &block);
+#if GROUPED
+    const GroupTile tile = READ(GroupTile, group_tiles, batch.tiles)[get_group_id(1)];
+    const LinearArgs a = args_of_group(linear_args(&batch, matrix), tile);
+    const int first_row = tile.begin;
+#else
     const LinearArgs a = linear_args(&batch, matrix);
     const int first_row = (int)get_group_id(1) * ROWS;
+#endif
     const int segment = item() / LANES;
     const Weights weights = {matrix == 0 ? weights0 : matrix == 1 ? weights1 : weights2, &a, block,
                              item() % LANES * WIDTH, input_groups(a.columns)};
@@ -50,7 +56,7 @@ GEMV(global const uchar* x, global const uchar* weights0, global const uchar* we
     for (int r = 0; r < ROWS; r++) {
         sums[r] = 0;
     }
-    if (segment < segments) {
+    if (segment < segments && first_row < a.rows) {
         Inputs inputs = {x, &a, first_row, segment * weights.groups / segments};
         for (const int end = (segment + 1) * weights.groups / segments; inputs.group < end; inputs.group++) {
             add_group(&weights, &inputs, inputs.group, sums);

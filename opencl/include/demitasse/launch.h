@@ -33,6 +33,17 @@ enum { GEMM_ROWS = 64 };
 enum { ITEM_ROWS = 8 };
 int gemm_items(int width) { return GEMM_OUTPUTS / width * (GEMM_ROWS / ITEM_ROWS); }
 
+// ---- groups of rows (weights.h) and experts (experts.h)
+
+// Rows of a tile where so many rows are of so many groups.
+int grouped_rows(int rows, int groups) {
+    return 8 * rows <= groups ? 1 : rows <= 8 * groups ? 4 : GEMM_ROWS;
+}
+enum { MOST_EXPERTS = 2048 };
+enum { MOST_CHOSEN = 256 };  // experts of a row
+enum { ROUTE_ITEMS = 64 };
+enum { ORDER_ITEMS = 64 };  // order_routes
+
 // ---- attention (pages.h)
 
 enum { PAGE = 32 };         // positions of a page

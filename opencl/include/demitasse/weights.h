@@ -32,6 +32,15 @@ typedef struct InputGroup {
 int sum16(uint sums, int i) { return (short)(sums >> 16 * i); }
 int sum32(uint sums) { return sum16(sums, 0) + sum16(sums, 1); }
 
+// Up to some rows of a group, from `begin` on; none where `end` is `begin`, which is 1 then. A list of them in device
+// memory says which rows of a grouped product meet which of its matrices.
+typedef struct GroupTile {
+    int group;
+    int begin;
+    int end;
+    int unused;
+} GroupTile;
+
 // One of up to three matrices with the same activations; offsets into their buffers.
 typedef struct LinearArgs {
     long elements;
@@ -47,14 +56,34 @@ typedef struct LinearArgs {
     long out;
     long out_stride;  // numbers from row to row
     long out_type;
+    long group_stride;  // bytes from a group's weights to the next one's; biases follow each other
 } LinearArgs;
+
+// The matrix of a tile's group; rows are those of all groups, up to the tile's last.
+LinearArgs args_of_group(LinearArgs a, GroupTile tile) {
+    const long offset = tile.group * a.group_stride;
+    a.elements += offset;
+    a.scales += is_there(a.scales) ? offset : 0;
+    a.mins += is_there(a.mins) ? offset : 0;
+    a.bias += is_there(a.bias) ? tile.group * a.outputs * 4 : 0;
+    a.rows = tile.end;
+    return a;
+}
 
 // Matrices of the same kind, in one launch: work-groups along the first dimension take the outputs of the first, then
 // of the second, ...
 typedef struct LinearBatch {
     LinearArgs each[3];
     long blocks[3];
+    long tiles;  // of a grouped product, one for each work-group along the second dimension
 } LinearBatch;
+
+// GROUPED, 1: rows are of groups, and a kernel takes a list of tiles before its structure.
+#if GROUPED
+#define GROUP_TILES global const uchar *group_tiles,
+#else
+#define GROUP_TILES
+#endif
 
 // The matrix of a work-group, which becomes its number within it. By constant indices, so that arguments need no memory
 // of a work-item's own.

@@ -1,10 +1,10 @@
 package dev.demitasse;
 
+import dev.demitasse.device.Routing;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Recurrent;
-import dev.demitasse.model.Routing;
 import dev.demitasse.model.Weights;
 import java.util.Set;
 

@@ -11,7 +11,6 @@ import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
-import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
@@ -137,6 +136,28 @@ public final class CheckedDevice implements Device {
     }
 
     @Override
+    public synchronized WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
+        requireOpen();
+        List<MatrixSource> each = List.copyOf(sources);
+        require(!each.isEmpty(), () -> "A group of weights has at least one matrix.");
+        for (MatrixSource source : each) {
+            requireAccess(source.data());
+            require(
+                    source.rows() == each.getFirst().rows()
+                            && source.columns() == each.getFirst().columns(),
+                    () -> "The matrices of a group are not of the same rows and columns.");
+        }
+        List<float[]> own = List.copyOf(biases);
+        boolean fit =
+                own.stream().allMatch(bias -> bias.length == each.getFirst().rows());
+        require(
+                own.isEmpty() || own.size() == each.size() && fit,
+                () -> each.size() + " matrices of a group have " + own.size()
+                        + " biases, or some that are not as long as their rows are many.");
+        return new CheckedHandle.Group(this, device.uploadGroup(each, Objects.requireNonNull(layout, "layout"), own));
+    }
+
+    @Override
     public synchronized KvStore allocateKv(KvShape shape) {
         requireOpen();
         return new CheckedHandle.Cache(this, device.allocateKv(Objects.requireNonNull(shape, "shape")));
@@ -149,6 +170,16 @@ public final class CheckedDevice implements Device {
                 capacity >= 1 && capacity <= MOST_TOKENS,
                 () -> "A buffer of tokens has room for 1 to " + MOST_TOKENS + ", not " + capacity + ".");
         return new CheckedHandle.Tokens(this, device.allocateTokens(capacity));
+    }
+
+    @Override
+    public synchronized Routes allocateRoutes(int maximumRows, Routing routing) {
+        requireOpen();
+        long places = (long) maximumRows * routing.used();
+        require(
+                maximumRows >= 1 && places <= MOST_TOKENS,
+                () -> "Routes have room for 1 row to " + MOST_TOKENS / routing.used() + ", not " + maximumRows + ".");
+        return new CheckedHandle.Choice(this, device.allocateRoutes(maximumRows, routing));
     }
 
     @Override
@@ -290,43 +321,78 @@ public final class CheckedDevice implements Device {
         recorded(() -> {
             int[] own = starts.clone();
             requireGroups(own);
-            require(projections.length > 0, () -> "groupedLinear takes at least one projection.");
-            require(
-                    !projections[0].weights().isEmpty(),
-                    () -> "groupedLinear takes a matrix for each of " + (own.length - 1) + " groups.");
             int rows = own[own.length - 1];
-            int columns = projections[0].weights().getFirst().columns();
-            GroupedProjection[] checked = new GroupedProjection[projections.length];
-            for (int i = 0; i < checked.length; i++) {
-                checked[i] = checked(projections[i], own.length - 1, rows, columns);
-            }
-            device.groupedLinear(operands.floats(x, rows, columns), own, checked);
+            GroupedProjection[] checked = operands.grouped(own.length - 1, rows, projections);
+            device.groupedLinear(operands.floats(x, rows, checked[0].weights().columns()), own, checked);
         });
     }
 
-    private GroupedProjection checked(GroupedProjection projection, int groups, int rows, int columns) {
-        List<LinearWeight> weights = projection.weights();
-        require(weights.size() == groups, () -> groups + " groups have " + weights.size() + " matrices.");
-        List<LinearWeight> own = new ArrayList<>(groups);
-        for (LinearWeight weight : weights) {
-            own.add(operands.weight(weight));
-            require(
-                    weight.columns() == columns
-                            && weight.rows() == weights.getFirst().rows(),
-                    () -> "The matrices of groups are not of the same rows and columns.");
-        }
-        List<Buffer> biases = projection.biases();
-        require(
-                biases.isEmpty() || biases.size() == groups,
-                () -> groups + " groups have " + biases.size() + " biases.");
-        List<Buffer> ownBiases = new ArrayList<>();
-        for (Buffer bias : biases) {
-            ownBiases.add(operands.floats(bias, own.getFirst().rows()));
-        }
-        return new GroupedProjection(
-                own,
-                ownBiases,
-                operands.floats(projection.out(), rows, own.getFirst().rows()));
+    @Override
+    public void route(Buffer logits, int rows, @Nullable Buffer bias, @Nullable Buffer scales, Routes out) {
+        recorded(() -> {
+            CheckedHandle.Choice choice = operands.choice(out);
+            Routes own = operands.routes(choice);
+            int experts = own.routing().experts();
+            requireRows(rows, experts);
+            choice.places(rows);
+            device.route(
+                    operands.floats(logits, rows, experts),
+                    rows,
+                    bias == null ? null : operands.floats(bias, experts),
+                    scales == null ? null : operands.floats(scales, experts),
+                    own);
+            choice.routed(rows);
+        });
+    }
+
+    @Override
+    public void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
+        recorded(() -> {
+            CheckedHandle.Choice choice = operands.choice(routes);
+            Routes own = operands.routes(choice);
+            requireRows(choice.rows(), columns);
+            require(x != out, () -> "dispatch writes to another buffer than it reads.");
+            device.dispatch(
+                    operands.floats(x, choice.rows(), columns),
+                    columns,
+                    own,
+                    operands.floats(out, choice.places(), columns));
+        });
+    }
+
+    @Override
+    public void groupedLinear(Buffer x, Routes routes, GroupedProjection... projections) {
+        recorded(() -> {
+            CheckedHandle.Choice choice = operands.choice(routes);
+            Routes own = operands.routes(choice);
+            int places = choice.places();
+            GroupedProjection[] checked = operands.grouped(own.routing().experts(), places, projections);
+            device.groupedLinear(operands.floats(x, places, checked[0].weights().columns()), own, checked);
+        });
+    }
+
+    @Override
+    public void combine(Buffer x, int columns, Routes routes, Buffer out) {
+        recorded(() -> {
+            CheckedHandle.Choice choice = operands.choice(routes);
+            Routes own = operands.routes(choice);
+            requireRows(choice.rows(), columns);
+            require(x != out, () -> "combine writes to another buffer than it reads.");
+            device.combine(
+                    operands.floats(x, choice.places(), columns),
+                    columns,
+                    own,
+                    operands.floats(out, choice.rows(), columns));
+        });
+    }
+
+    @Override
+    public void gateRows(Buffer x, int rows, int columns, Buffer logits) {
+        recorded(() -> {
+            requireRows(rows, columns);
+            require(x != logits, () -> "gateRows writes to another buffer than that of its logits.");
+            device.gateRows(operands.floats(x, rows, columns), rows, columns, operands.floats(logits, rows));
+        });
     }
 
     @Override

@@ -117,6 +117,90 @@ abstract class CheckedHandle<T extends AutoCloseable> {
         }
     }
 
+    /** A group of matrices. */
+    static final class Group extends CheckedHandle<WeightGroup> implements WeightGroup {
+        Group(CheckedDevice owner, WeightGroup inner) {
+            super(owner, inner);
+        }
+
+        @Override
+        public int groups() {
+            return inner.groups();
+        }
+
+        @Override
+        public int rows() {
+            return inner.rows();
+        }
+
+        @Override
+        public int columns() {
+            return inner.columns();
+        }
+
+        @Override
+        public WeightLayout layout() {
+            return inner.layout();
+        }
+
+        @Override
+        public long bytes() {
+            return inner.bytes();
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+
+    /** Which experts rows have. */
+    static final class Choice extends CheckedHandle<Routes> implements Routes {
+        private int rows; // that were routed
+
+        Choice(CheckedDevice owner, Routes inner) {
+            super(owner, inner);
+        }
+
+        /** So many rows are routed. */
+        void routed(int count) {
+            rows = count;
+        }
+
+        /** Rows that were routed. */
+        int rows() {
+            return rows;
+        }
+
+        @Override
+        public Routing routing() {
+            return inner.routing();
+        }
+
+        @Override
+        public int maximumRows() {
+            return inner.maximumRows();
+        }
+
+        @Override
+        public int places(int count) {
+            require(
+                    count >= 0 && count <= maximumRows(),
+                    () -> count + " rows are more than the " + maximumRows() + " for which there is room.");
+            return inner.places(count);
+        }
+
+        @Override
+        public int places() {
+            return places(rows);
+        }
+
+        @Override
+        public void close() {
+            release(inner::close);
+        }
+    }
+
     /** Memory of a cache. */
     static final class Cache extends CheckedHandle<KvStore> implements KvStore {
         Cache(CheckedDevice owner, KvStore inner) {

@@ -43,11 +43,6 @@ final class CheckedPass implements Pass {
         return kv;
     }
 
-    @Override
-    public boolean readsBack() {
-        return pass.readsBack();
-    }
-
     /** The ids of the next call, as they were given to the checked device. */
     void give(TokenIds given) {
         ids = given;

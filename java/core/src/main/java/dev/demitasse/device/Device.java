@@ -57,12 +57,28 @@ public interface Device extends AutoCloseable {
      */
     LinearWeight upload(MatrixSource source, WeightLayout layout);
 
+    /**
+     * Puts matrices of the same shape on the device, in the layout of each ({@link #upload}).
+     *
+     * @param sources one a group, at least one
+     * @param biases one a group, a number a row, added to the results of its group's rows; empty for none
+     * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
+     */
+    default WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
+        return MatrixGroup.upload(this, sources, layout, biases);
+    }
+
     /** Memory for a key-value cache. */
     KvStore allocateKv(KvShape shape);
 
     /** Room for {@code capacity} tokens. */
     default TokenBuffer allocateTokens(int capacity) {
         return new HostTokens(capacity);
+    }
+
+    /** Room for the choices of up to {@code maximumRows} rows. */
+    default Routes allocateRoutes(int maximumRows, Routing routing) {
+        return new HostRoutes(maximumRows, routing);
     }
 
     /** {@code out[i] = scale * table[ids[i]]} for {@code rows} ids; out is rows × table.columns(). */
@@ -138,14 +154,63 @@ public interface Device extends AutoCloseable {
     void linear(Buffer x, int rows, Projection... projections);
 
     /**
-     * Multiplies groups of rows, each by matrices of its own (a grouped GEMM, as experts want it): rows {@code
-     * starts[g]} to {@code starts[g + 1]} of {@code x} by the g-th matrix of each projection. Results are those of
-     * {@link #linear} on the rows of a group alone.
+     * Multiplies groups of rows, each by matrices of its own (a grouped GEMM): rows {@code starts[g]} to {@code
+     * starts[g + 1]} of {@code x} by the g-th matrix of each projection. Results are those of {@link #linear} on the
+     * rows of a group alone.
      *
      * @param x rows × columns
      * @param starts of the groups, and the end of the last; the first is 0, and a group may have no rows
      */
     void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections);
+
+    /**
+     * Chooses the experts of each row ({@link Routing#choose}). A device may compute scores in FP32, so that of experts
+     * whose scores are within 1e-6 of each other either may be chosen.
+     *
+     * @param logits rows × experts, of the router
+     * @param bias experts: added to scores where experts are chosen, and not in their weights; or null
+     * @param scales experts: multiply the weights of the chosen; or null
+     * @param out receives the choice
+     */
+    default void route(Buffer logits, int rows, @Nullable Buffer bias, @Nullable Buffer scales, Routes out) {
+        ((HostRoutes) out).choose(logits, rows, bias, scales);
+    }
+
+    /**
+     * Gives experts their rows: {@code out[place] = x[row]}, times the weight where {@link Routing#weighsInputs}.
+     *
+     * @param x rows × columns
+     * @param out receives places × columns; not {@code x}
+     */
+    default void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
+        ((HostRoutes) routes).dispatch(this, x, columns, out);
+    }
+
+    /**
+     * Multiplies the places of each expert by its matrices: {@link #groupedLinear(Buffer, int[], GroupedProjection...)}
+     * where the groups are those of {@code routes}.
+     *
+     * @param x places × columns
+     */
+    default void groupedLinear(Buffer x, Routes routes, GroupedProjection... projections) {
+        groupedLinear(x, ((HostRoutes) routes).starts(), projections);
+    }
+
+    /**
+     * Adds up what experts have made of a row, in the order of their numbers: {@code out[row] = sum over its places of
+     * weight x[place]}, or of {@code x[place]} where {@link Routing#weighsInputs}.
+     *
+     * @param x places × columns
+     * @param out receives rows × columns; not {@code x}
+     */
+    default void combine(Buffer x, int columns, Routes routes, Buffer out) {
+        ((HostRoutes) routes).combine(x, columns, out);
+    }
+
+    /** Multiplies rows by the logistic function of a logit each: {@code x[row] = x[row] / (1 + exp(-logits[row]))}. */
+    default void gateRows(Buffer x, int rows, int columns, Buffer logits) {
+        HostRoutes.gate(x, rows, columns, logits);
+    }
 
     /**
      * Rotary position embedding, in place: with c, s the row's angle i, the pair (a, b) becomes (a c - b s, a s + b c).

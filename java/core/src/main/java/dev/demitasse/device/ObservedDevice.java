@@ -11,11 +11,15 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A device that shows the inputs of every {@link #linear} to an observer, before it multiplies. */
+/**
+ * A device that shows the inputs of every {@link #linear} to an observer, before it multiplies. Experts are chosen by
+ * the host, which knows their rows.
+ */
 public final class ObservedDevice implements Device {
     private final Device device;
     private final LinearObserver observer;
     private final IdentityHashMap<LinearWeight, String> names = new IdentityHashMap<>();
+    private final IdentityHashMap<WeightGroup, List<String>> groupNames = new IdentityHashMap<>();
     private float[] inputs = new float[0];
 
     /** {@code device} is closed with this one. */
@@ -42,14 +46,22 @@ public final class ObservedDevice implements Device {
     }
 
     @Override
+    public WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
+        WeightGroup group = device.uploadGroup(sources, layout, biases);
+        groupNames.put(group, sources.stream().map(MatrixSource::name).toList());
+        return group;
+    }
+
+    @Override
     public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
-        int columns = projections[0].weights().getFirst().columns();
+        int columns = projections[0].weights().columns();
         for (int g = 0; g + 1 < starts.length; g++) {
             int rows = starts[g + 1] - starts[g];
             if (rows > 0) {
                 Set<@Nullable String> seen = new LinkedHashSet<>();
                 for (GroupedProjection projection : projections) {
-                    seen.add(names.get(projection.weights().get(g)));
+                    List<String> own = groupNames.get(projection.weights());
+                    seen.add(own == null ? null : own.get(g));
                 }
                 show(x, starts[g], rows, columns, seen);
             }

@@ -11,15 +11,9 @@ public interface Pass {
     /** The cache that its rows stand in; of several, which have as many pages, one. */
     KvStore kv();
 
-    /** Whether operations read what was computed, and depend on it: a device keeps nothing of them. */
-    default boolean readsBack() {
-        return false;
-    }
-
     /**
-     * Calls the operations. But for passes that {@link #readsBack read back}, for as many rows they are always the same
-     * ones, on the same buffers, weights and caches; of all numbers that they are given, only those of {@code ids} and
-     * {@code rows} may differ.
+     * Calls the operations. For as many rows they are always the same ones, on the same buffers, weights and caches; of
+     * all numbers that they are given, only those of {@code ids} and {@code rows} may differ.
      */
     void operations(TokenIds ids, BatchRows rows);
 }

@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.Routing;
 
 /**
  * What a model family fixes and its file does not say: one row of a table each. Everything else is metadata or follows

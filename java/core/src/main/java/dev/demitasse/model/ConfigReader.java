@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.Routing;
 import dev.demitasse.device.ScanShape;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.UnsupportedModelException;

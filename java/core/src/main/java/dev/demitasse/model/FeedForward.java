@@ -1,9 +1,9 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.Buffer;
-import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.LinearWeight;
-import java.util.List;
+import dev.demitasse.device.Routing;
+import dev.demitasse.device.WeightGroup;
 import org.jspecify.annotations.Nullable;
 
 /** The feed-forward layer of a transformer block. */
@@ -42,32 +42,14 @@ sealed interface FeedForward {
     }
 
     /**
-     * One of the matrices that each expert has.
-     *
-     * @param weights of each expert
-     * @param biases of each expert; empty for none
-     */
-    record ExpertMatrices(List<LinearWeight> weights, List<Buffer> biases) {
-        /** Copies the lists once, so that no step has to. */
-        public ExpertMatrices {
-            weights = List.copyOf(weights);
-            biases = List.copyOf(biases);
-        }
-
-        GroupedProjection to(Buffer out) {
-            return new GroupedProjection(weights, biases, out);
-        }
-    }
-
-    /**
      * Experts, of which each token has a few, with weights; and one that each token has.
      *
      * @param routing how they are chosen
      * @param router rows experts
      * @param routerBias of it
-     * @param bias added where they are chosen; empty for none
+     * @param bias added where they are chosen, one an expert; or null
+     * @param scales multiply the weights of the experts that are chosen, one an expert; or null
      * @param gates null where {@code ups} are their own gates
-     * @param scales multiply the weights of the experts that are chosen, one an expert; empty for none
      * @param shared the one that each token has, with weight 1 or that of its gate
      * @param sharedGate one row: the logit of the shared expert's weight, as its logistic function
      */
@@ -75,17 +57,17 @@ sealed interface FeedForward {
             Routing routing,
             LinearWeight router,
             @Nullable Buffer routerBias,
-            float[] bias,
-            float[] scales,
-            @Nullable ExpertMatrices gates,
-            ExpertMatrices ups,
-            ExpertMatrices downs,
+            @Nullable Buffer bias,
+            @Nullable Buffer scales,
+            @Nullable WeightGroup gates,
+            WeightGroup ups,
+            WeightGroup downs,
             @Nullable Dense shared,
             @Nullable LinearWeight sharedGate)
             implements FeedForward {
         @Override
         public int width() {
-            return ups.weights().getFirst().rows();
+            return ups.rows();
         }
 
         @Override

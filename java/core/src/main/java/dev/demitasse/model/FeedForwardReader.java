@@ -1,6 +1,7 @@
 package dev.demitasse.model;
 
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Routing;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 
@@ -79,19 +80,11 @@ final class FeedForwardReader {
                 routing,
                 chooser,
                 tensors.optional(p + "ffn_gate_inp.bias", count),
-                tensors.numbers(p + "exp_probs_b.bias", count),
+                tensors.optional(p + "exp_probs_b.bias", count),
                 tensors.scales(p + "ffn_down_exps.weight", count),
-                !gated
-                        ? null
-                        : new FeedForward.ExpertMatrices(
-                                tensors.experts(gate, count, 0, parts, width, hidden),
-                                tensors.expertBiases(p + "ffn_gate_exps.bias", count, width)),
-                new FeedForward.ExpertMatrices(
-                        tensors.experts(up, count, parts - 1, parts, width, hidden),
-                        tensors.expertBiases(p + "ffn_up_exps.bias", count, width)),
-                new FeedForward.ExpertMatrices(
-                        tensors.experts(p + "ffn_down_exps.weight", count, 0, 1, hidden, width),
-                        tensors.expertBiases(p + "ffn_down_exps.bias", count, hidden)),
+                !gated ? null : tensors.group(gate, p + "ffn_gate_exps.bias", count, 0, parts, width, hidden),
+                tensors.group(up, p + "ffn_up_exps.bias", count, parts - 1, parts, width, hidden),
+                tensors.group(p + "ffn_down_exps.weight", p + "ffn_down_exps.bias", count, 0, 1, hidden, width),
                 shared ? shared(p) : null,
                 shared && tensors.has(sharedGate) ? tensors.matrix(sharedGate, 1, hidden) : null);
     }

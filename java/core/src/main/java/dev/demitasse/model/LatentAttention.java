@@ -91,7 +91,7 @@ final class LatentAttention {
             device.gatherRows(query, shape.keyDim(), at.byHead, byHead);
         }
         Buffer grouped = count > 1 ? byHead : query;
-        device.groupedLinear(grouped, at.starts, new GroupedProjection(layer.keys(), List.of(), parts));
+        device.groupedLinear(grouped, at.starts, new GroupedProjection(layer.keys(), parts));
         join(rotatedQuery, count * heads, at.queries, queries);
         device.rmsNorm(latent, layer.latentNorm(), count, shape.rank(), epsilon, parts);
         join(rotatedKey, count, at.keys, keys);
@@ -114,7 +114,7 @@ final class LatentAttention {
     void output(Mixer.LatentAttention layer, Buffer attended, int count, Buffer out) {
         Places at = places(count);
         device.gatherRows(attended, piece, at.latents, byHead);
-        device.groupedLinear(byHead, at.starts, new GroupedProjection(layer.values(), List.of(), values));
+        device.groupedLinear(byHead, at.starts, new GroupedProjection(layer.values(), values));
         if (count > 1) {
             device.gatherRows(values, shape.valueDim(), at.byRow, byHead);
         }

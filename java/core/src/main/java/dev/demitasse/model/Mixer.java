@@ -3,7 +3,7 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.ScanWeights;
-import java.util.List;
+import dev.demitasse.device.WeightGroup;
 import org.jspecify.annotations.Nullable;
 
 /** What mixes the positions of a sequence in a transformer block. */
@@ -63,16 +63,10 @@ sealed interface Mixer {
             LinearWeight latent,
             Buffer latentNorm,
             LinearWeight rotatedKey,
-            List<LinearWeight> keys,
-            List<LinearWeight> values,
+            WeightGroup keys,
+            WeightGroup values,
             LinearWeight output)
-            implements Mixer {
-        /** Copies the lists once, so that no step has to. */
-        public LatentAttention {
-            keys = List.copyOf(keys);
-            values = List.copyOf(values);
-        }
-    }
+            implements Mixer {}
 
     /**
      * A gated delta net ({@link dev.demitasse.device.Device#deltaRule}): its queries, keys and values go through a

@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.Routing;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;

@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.WeightGroup;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
@@ -72,45 +73,56 @@ final class ModelTensors implements AutoCloseable {
     }
 
     /**
-     * Matrices of experts, which lie behind each other in one tensor.
+     * Matrices that lie behind each other in one tensor: of experts, or of heads.
      *
+     * @param biases the tensor of their biases, where the file has one of that name
      * @param part which of an expert's matrices there
      * @param parts that an expert has there, all of the same shape
      * @param rows of a matrix
      */
-    List<LinearWeight> experts(String name, int count, int part, int parts, int rows, int columns) {
+    WeightGroup group(String name, String biases, int count, int part, int parts, int rows, int columns) {
         GgufTensor tensor = tensor(name);
         check(tensor, (long) count * parts * rows, columns);
-        List<LinearWeight> experts = new ArrayList<>();
+        used.add(name);
+        MatrixSource all =
+                new MatrixSource(name, tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         float[] factors = factors(tensor, count);
+        List<MatrixSource> sources = new ArrayList<>();
         for (int e = 0; e < count; e++) {
-            experts.add(matrix(tensor, (e * parts + part) * rows, rows, factors[e % factors.length]));
+            sources.add(all.rows((e * parts + part) * rows, rows).times(factors[e % factors.length]));
         }
-        return experts;
+        WeightGroup group = device.uploadGroup(sources, layout(tensor.type()), biases(biases, count, rows));
+        owned.add(group);
+        bytes += group.bytes();
+        if (all.data().isMapped()) {
+            all.data().unload(); // its pages are not needed again, and count as this process's memory
+        }
+        return group;
     }
 
-    /** Biases of experts, which lie behind each other in one tensor; none where the file has no such tensor. */
-    List<Buffer> expertBiases(String name, int count, int length) {
+    /** Biases of a group, which lie behind each other in one tensor; none where the file has no such tensor. */
+    private List<float[]> biases(String name, int count, int length) {
         if (!has(name)) {
             return List.of();
         }
         check(tensor(name), count, length);
         float[] values = numbers(name, elements(name));
-        List<Buffer> biases = new ArrayList<>();
+        List<float[]> biases = new ArrayList<>();
         for (int e = 0; e < count; e++) {
-            biases.add(upload(Arrays.copyOfRange(values, e * length, (e + 1) * length)));
+            biases.add(Arrays.copyOfRange(values, e * length, (e + 1) * length));
         }
         return biases;
     }
 
     /**
-     * Numbers that multiply each expert's results; none where the file has no such tensor. Those of NVFP4 are in its
+     * Numbers that multiply each expert's results; null where the file has no such tensor. Those of NVFP4 are in its
      * matrices already.
      */
-    float[] scales(String name, int count) {
+    @Nullable
+    Buffer scales(String name, int count) {
         return tensor(name).type() == TensorType.NVFP4
-                ? new float[0]
-                : numbers(name.replaceFirst("\\.weight$", ".scale"), count);
+                ? null
+                : optional(name.replaceFirst("\\.weight$", ".scale"), count);
     }
 
     /** A norm of heads, each alone, without weights. */

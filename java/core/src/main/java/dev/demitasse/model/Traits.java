@@ -2,6 +2,7 @@ package dev.demitasse.model;
 
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.Routing;
 
 /**
  * A row of {@link Architecture}: its fields are read, and written where the row is made alone, by methods that return

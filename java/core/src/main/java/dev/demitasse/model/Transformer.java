@@ -7,6 +7,7 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
+import dev.demitasse.device.Routing;
 import dev.demitasse.device.TokenIds;
 import dev.demitasse.exception.UsageException;
 import java.lang.foreign.MemorySegment;
@@ -73,11 +74,6 @@ public final class Transformer implements AutoCloseable {
         @Override
         public KvStore kv() {
             return caches.getFirst();
-        }
-
-        @Override
-        public boolean readsBack() {
-            return Transformer.this.readsBack();
         }
 
         @Override
@@ -454,11 +450,6 @@ public final class Transformer implements AutoCloseable {
     /** Makes a sequence's state what it was when it was kept last. */
     public void restoreState(KeptState from, int slot) {
         Objects.requireNonNull(recurrent).restore(from, slot);
-    }
-
-    /** Whether the host waits for results within a pass, so that a step started early would be waited for, too. */
-    public boolean readsBack() {
-        return experts != null;
     }
 
     /** The most rows of a batch. */

@@ -3,6 +3,7 @@ package dev.demitasse.model;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.WeightGroup;
 import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
@@ -436,8 +437,7 @@ public final class Weights implements AutoCloseable {
             if (layer != null) {
                 long experts = Stream.of(layer.gates(), layer.ups(), layer.downs())
                         .filter(Objects::nonNull)
-                        .flatMap(matrices -> matrices.weights().stream())
-                        .mapToLong(LinearWeight::bytes)
+                        .mapToLong(WeightGroup::bytes)
                         .sum();
                 int unused = layer.routing().experts() - layer.routing().used();
                 others += experts / layer.routing().experts() * unused;

@@ -15,6 +15,7 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.MatrixGroup;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
@@ -187,16 +188,15 @@ final class ReferenceDevice implements Device {
 
     @Override
     public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
-        for (GroupedProjection projection : projections) {
-            for (int g = 0; g + 1 < starts.length; g++) {
-                LinearWeight weight = projection.weights().get(g);
-                MemorySegment in = floats(x).asSlice((long) starts[g] * weight.columns() * Float.BYTES);
-                MemorySegment out = floats(projection.out()).asSlice((long) starts[g] * weight.rows() * Float.BYTES);
+        for (int g = 0; g + 1 < starts.length; g++) {
+            for (Projection own : MatrixGroup.projections(g, projections)) {
+                long from = (long) starts[g] * own.weight().columns() * Float.BYTES;
+                long to = (long) starts[g] * own.weight().rows() * Float.BYTES;
                 linear(
-                        in,
+                        floats(x).asSlice(from),
                         starts[g + 1] - starts[g],
-                        new Projection(weight, projection.bias(g), projection.out()),
-                        out);
+                        own,
+                        floats(own.out()).asSlice(to));
             }
         }
     }

@@ -80,7 +80,7 @@ final class Stepper implements AutoCloseable {
             flight = launch(batch, new TokenIds.Given(batch.ids()));
         }
         TokenBuffer choices = flight.choices;
-        boolean runsAhead = device.runsAhead() && !transformer.readsBack() && !transformer.hasStates();
+        boolean runsAhead = device.runsAhead() && !transformer.hasStates();
         if (choices != null && flight.failure == null && runsAhead && flight.isForAll()) {
             Batch next = scheduler.following(flight.batch);
             ahead = next == null ? null : launch(next, new TokenIds.Chosen(choices));

@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.GroupTiles;
 import dev.demitasse.gpu.WeightOrder;
 
 /** The operations of a device as launches of CUDA kernels. */
@@ -72,6 +73,11 @@ final class CudaDevice extends GpuDevice {
     @Override
     protected boolean quantizes(GpuWeight weight, int rows) {
         return parts.launches.quantizes(weight, rows);
+    }
+
+    @Override
+    protected GroupTiles groupTiles(int rows, int groups) {
+        return ExpertLaunches.tiles(rows, groups);
     }
 
     @Override

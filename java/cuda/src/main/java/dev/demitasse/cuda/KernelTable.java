@@ -6,7 +6,11 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Which kernel takes which work: tables of names, and the rules by which {@code linear} chooses among them. */
@@ -14,158 +18,135 @@ final class KernelTable {
     /**
      * Kernels of integer weights.
      *
-     * @param rows4 a few rows of integers, up to four
-     * @param rows8 up to eight
-     * @param exactRow1 one row of FP32 activations
-     * @param exactRows4 more
-     * @param tiles many rows on tensor cores, in tiles of 16, 32, 64 and 128
+     * @param weights bits and group, as names have them
      * @param finish what adds up the sums of segments, where the columns are divided
-     * @param wgmma the same by wgmma, or null
+     * @param wgmma many rows by wgmma, or null
      */
     private record Packed(
-            String rows4,
-            String rows8,
-            String exactRow1,
-            String exactRows4,
-            List<String> tiles,
-            String finish,
-            @Nullable String wgmma) {}
+            String weights, String finish, @Nullable String wgmma) {
+        /** A few rows of integers: up to four, or up to eight. */
+        String rows(int rows) {
+            return "gemv_" + weights + "_rows" + Boundary.gemv_rows(rows);
+        }
 
-    /** Kernels of FP32, FP16 or BF16 weights: one row, more, and many in tiles of 64 and of 128. */
-    private record Dense(String row1, String rows4, String tile64, String tile128) {}
+        /** Rows of FP32 activations: one, or up to four. */
+        String exactRows(int rows) {
+            return "gemv_" + weights + "_float_rows" + Boundary.exact_gemv_rows(rows);
+        }
+
+        /** Many rows on tensor cores, in tiles of 16, 32, 64 or 128. */
+        String tiles(int rows) {
+            return "gemm_" + weights + "_m" + rows;
+        }
+
+        /** Rows of groups: of integers in short tiles, or in long ones, and of FP32 activations. */
+        String grouped(GroupedForm form) {
+            return switch (form) {
+                case ROWS -> "gemv_" + weights + "_grouped";
+                case TILES -> "gemm_" + weights + "_grouped";
+                case EXACT -> "gemv_" + weights + "_float_grouped";
+            };
+        }
+
+        Stream<String> names() {
+            List<String> all = new ArrayList<>();
+            List.of(1, Boundary.GEMV_ROWS).forEach(rows -> all.add(rows(rows)));
+            List.of(1, Boundary.EXACT_GEMV_ROWS).forEach(rows -> all.add(exactRows(rows)));
+            List.of(16, 32, 64, 128).forEach(rows -> all.add(tiles(rows)));
+            List.of(GroupedForm.values()).forEach(form -> all.add(grouped(form)));
+            if (wgmma != null) {
+                all.add(wgmma);
+            }
+            return all.stream();
+        }
+    }
+
+    /** How rows of groups meet integer weights. */
+    private enum GroupedForm {
+        ROWS,
+        TILES,
+        EXACT
+    }
+
+    /** Kernels of FP32, FP16 or BF16 weights. */
+    private record Dense(String element) {
+        /** A few rows: one, or up to four. */
+        String rows(int rows) {
+            return "gemv_" + element + "_rows" + Boundary.float_gemv_rows(rows);
+        }
+
+        /** Many rows in tiles of 64 or of 128. */
+        String tiles(int edge) {
+            return "gemm_" + element + "_m" + edge;
+        }
+
+        /** Rows of groups. */
+        String grouped() {
+            return "gemv_" + element + "_grouped";
+        }
+
+        Stream<String> names() {
+            return Stream.of(rows(1), rows(Boundary.FLOAT_GEMV_ROWS), tiles(64), tiles(128), grouped());
+        }
+    }
 
     /**
-     * Kernels of a type of cache; those of decode attention for one query head of a KV head, and for more; of prefill
-     * by a head's elements.
+     * Kernels of a type of cache.
+     *
+     * @param type as names have it
+     * @param exact whether elements are FP32, for which decode kernels differ by query heads
      */
-    private record Cache(String append, List<String> decodeOneHead, List<String> decodeHeads, List<String> prefill) {}
+    private record Cache(String type, boolean exact) {
+        String append() {
+            return "kv_append_" + type;
+        }
 
-    private static final Packed INT4_PER16 = new Packed(
-            "gemv_int4_per16_rows4",
-            "gemv_int4_per16_rows8",
-            "gemv_int4_per16_float_rows1",
-            "gemv_int4_per16_float_rows4",
-            List.of("gemm_int4_per16_m16", "gemm_int4_per16_m32", "gemm_int4_per16_m64", "gemm_int4_per16_m128"),
-            "linear_finish",
-            null);
-    private static final Packed INT4_PER32 = new Packed(
-            "gemv_int4_per32_rows4",
-            "gemv_int4_per32_rows8",
-            "gemv_int4_per32_float_rows1",
-            "gemv_int4_per32_float_rows4",
-            List.of("gemm_int4_per32_m16", "gemm_int4_per32_m32", "gemm_int4_per32_m64", "gemm_int4_per32_m128"),
-            "linear_finish",
-            null);
-    private static final Packed INT4_PER_ROW = new Packed(
-            "gemv_int4_per_row_rows4",
-            "gemv_int4_per_row_rows8",
-            "gemv_int4_per_row_float_rows1",
-            "gemv_int4_per_row_float_rows4",
-            List.of(
-                    "gemm_int4_per_row_m16",
-                    "gemm_int4_per_row_m32",
-                    "gemm_int4_per_row_m64",
-                    "gemm_int4_per_row_m128"),
-            "linear_finish_int4_per_row",
-            null);
-    private static final Packed INT8_PER16 = new Packed(
-            "gemv_int8_per16_rows4",
-            "gemv_int8_per16_rows8",
-            "gemv_int8_per16_float_rows1",
-            "gemv_int8_per16_float_rows4",
-            List.of("gemm_int8_per16_m16", "gemm_int8_per16_m32", "gemm_int8_per16_m64", "gemm_int8_per16_m128"),
-            "linear_finish",
-            null);
-    private static final Packed INT8_PER32 = new Packed(
-            "gemv_int8_per32_rows4",
-            "gemv_int8_per32_rows8",
-            "gemv_int8_per32_float_rows1",
-            "gemv_int8_per32_float_rows4",
-            List.of("gemm_int8_per32_m16", "gemm_int8_per32_m32", "gemm_int8_per32_m64", "gemm_int8_per32_m128"),
-            "linear_finish",
-            null);
-    private static final Packed INT8_PER_ROW = new Packed(
-            "gemv_int8_per_row_rows4",
-            "gemv_int8_per_row_rows8",
-            "gemv_int8_per_row_float_rows1",
-            "gemv_int8_per_row_float_rows4",
-            List.of(
-                    "gemm_int8_per_row_m16",
-                    "gemm_int8_per_row_m32",
-                    "gemm_int8_per_row_m64",
-                    "gemm_int8_per_row_m128"),
-            "linear_finish_int8_per_row",
-            "gemm_int8_per_row_wgmma");
+        String decode(int dim, int queryHeads) {
+            int most = Boundary.decode_dim(exact ? Float.SIZE : Byte.SIZE, dim);
+            int heads = Boundary.decode_heads(exact ? Float.SIZE : Byte.SIZE, queryHeads);
+            String suffix = exact && most == 256 ? "" : "_dim" + most;
+            return "attention_decode_" + type + "_heads" + heads + suffix;
+        }
 
-    private static final Dense F32 = new Dense("gemv_f32_rows1", "gemv_f32_rows4", "gemm_f32_m64", "gemm_f32_m128");
-    private static final Dense F16 = new Dense("gemv_f16_rows1", "gemv_f16_rows4", "gemm_f16_m64", "gemm_f16_m128");
-    private static final Dense BF16 =
-            new Dense("gemv_bf16_rows1", "gemv_bf16_rows4", "gemm_bf16_m64", "gemm_bf16_m128");
+        String prefill(int dim) {
+            return "attention_prefill_" + type + "_dim" + Boundary.prefill_dim(dim);
+        }
 
-    private static final Cache CACHE_F32 = new Cache(
-            "kv_append_f32",
-            List.of(
-                    "attention_decode_f32_heads1",
-                    "attention_decode_f32_heads1_dim512",
-                    "attention_decode_f32_heads1_dim576"),
-            List.of(
-                    "attention_decode_f32_heads4",
-                    "attention_decode_f32_heads4_dim512",
-                    "attention_decode_f32_heads4_dim576"),
-            List.of("attention_prefill_f32_dim64", "attention_prefill_f32_dim128", "attention_prefill_f32_dim256"));
-    private static final Cache CACHE_F16 = new Cache(
-            "kv_append_f16",
-            List.of(
-                    "attention_decode_f16_heads8_dim128",
-                    "attention_decode_f16_heads8_dim256",
-                    "attention_decode_f16_heads8_dim512",
-                    "attention_decode_f16_heads8_dim576"),
-            List.of(
-                    "attention_decode_f16_heads8_dim128",
-                    "attention_decode_f16_heads8_dim256",
-                    "attention_decode_f16_heads8_dim512",
-                    "attention_decode_f16_heads8_dim576"),
-            List.of("attention_prefill_f16_dim64", "attention_prefill_f16_dim128", "attention_prefill_f16_dim256"));
-    private static final Cache CACHE_INT8 = new Cache(
-            "kv_append_int8",
-            List.of(
-                    "attention_decode_int8_heads8_dim128",
-                    "attention_decode_int8_heads8_dim256",
-                    "attention_decode_int8_heads8_dim512",
-                    "attention_decode_int8_heads8_dim576"),
-            List.of(
-                    "attention_decode_int8_heads8_dim128",
-                    "attention_decode_int8_heads8_dim256",
-                    "attention_decode_int8_heads8_dim512",
-                    "attention_decode_int8_heads8_dim576"),
-            List.of("attention_prefill_int8_dim64", "attention_prefill_int8_dim128", "attention_prefill_int8_dim256"));
-    private static final Cache CACHE_FP8 = new Cache(
-            "kv_append_fp8",
-            List.of(
-                    "attention_decode_fp8_heads8_dim128",
-                    "attention_decode_fp8_heads8_dim256",
-                    "attention_decode_fp8_heads8_dim512",
-                    "attention_decode_fp8_heads8_dim576"),
-            List.of(
-                    "attention_decode_fp8_heads8_dim128",
-                    "attention_decode_fp8_heads8_dim256",
-                    "attention_decode_fp8_heads8_dim512",
-                    "attention_decode_fp8_heads8_dim576"),
-            List.of("attention_prefill_fp8_dim64", "attention_prefill_fp8_dim128", "attention_prefill_fp8_dim256"));
+        Stream<String> names() {
+            Stream<String> decode = Stream.of(1, 2)
+                    .flatMap(heads ->
+                            Stream.of(128, 256, 512, Boundary.MOST_HEAD_DIM).map(dim -> decode(dim, heads)));
+            Stream<String> prefill = Stream.of(64, 128, 256).map(this::prefill);
+            return Stream.of(Stream.of(append()), decode, prefill).flatMap(each -> each);
+        }
+    }
 
-    private static final Cache CACHE_INT4 = new Cache(
-            "kv_append_int4",
-            List.of(
-                    "attention_decode_int4_heads8_dim128",
-                    "attention_decode_int4_heads8_dim256",
-                    "attention_decode_int4_heads8_dim512",
-                    "attention_decode_int4_heads8_dim576"),
-            List.of(
-                    "attention_decode_int4_heads8_dim128",
-                    "attention_decode_int4_heads8_dim256",
-                    "attention_decode_int4_heads8_dim512",
-                    "attention_decode_int4_heads8_dim576"),
-            List.of("attention_prefill_int4_dim64", "attention_prefill_int4_dim128", "attention_prefill_int4_dim256"));
+    private static final Packed INT4_PER16 = new Packed("int4_per16", "linear_finish", null);
+    private static final Packed INT4_PER32 = new Packed("int4_per32", "linear_finish", null);
+    private static final Packed INT4_PER_ROW = new Packed("int4_per_row", "linear_finish_int4_per_row", null);
+    private static final Packed INT8_PER16 = new Packed("int8_per16", "linear_finish", null);
+    private static final Packed INT8_PER32 = new Packed("int8_per32", "linear_finish", null);
+    private static final Packed INT8_PER_ROW =
+            new Packed("int8_per_row", "linear_finish_int8_per_row", "gemm_int8_per_row_wgmma");
+
+    private static final Dense F32 = new Dense("f32");
+    private static final Dense F16 = new Dense("f16");
+    private static final Dense BF16 = new Dense("bf16");
+
+    private static final String FP16_WGMMA = "gemm_f16_wgmma";
+
+    /** The names of all kernels of matrices and caches. */
+    static Set<String> names() {
+        Set<String> all = new TreeSet<>();
+        Stream.of(INT4_PER16, INT4_PER32, INT4_PER_ROW, INT8_PER16, INT8_PER32, INT8_PER_ROW)
+                .forEach(kernels -> kernels.names().forEach(all::add));
+        Stream.of(F32, F16, BF16).forEach(kernels -> kernels.names().forEach(all::add));
+        for (KvType type : KvType.values()) {
+            cache(type).names().forEach(all::add);
+        }
+        all.add(FP16_WGMMA);
+        return all;
+    }
 
     /**
      * Rows from which dense weights are multiplied in tiles, whose sums are in another order than those of few rows.
@@ -188,7 +169,6 @@ final class KernelTable {
     private static final long FP16_MOST_BYTES = 256L << 20;
 
     private static final String CUBLAS = "cuBLAS";
-    private static final String FP16_WGMMA = "gemm_f16_wgmma";
 
     private KernelTable() {}
 
@@ -391,7 +371,7 @@ final class KernelTable {
                 1,
                 Boundary.FLOAT_GEMV_THREADS,
                 0);
-        return new Choice(each == 1 ? kernels.row1 : kernels.rows4, grid, false, false);
+        return new Choice(kernels.rows(m.rows), grid, false, false);
     }
 
     private static Choice denseTiles(Multiplication m) {
@@ -399,7 +379,7 @@ final class KernelTable {
         int edge = Boundary.float_gemm_edge(m.rows);
         Launch.Grid grid =
                 new Launch.Grid(pieces(m.outputs, edge), pieces(m.rows, edge), 1, Boundary.FLOAT_GEMM_THREADS, 0);
-        return new Choice(edge == 64 ? kernels.tile64 : kernels.tile128, grid, false, false);
+        return new Choice(kernels.tiles(edge), grid, false, false);
     }
 
     private static Choice exactRows(Multiplication m) {
@@ -411,7 +391,7 @@ final class KernelTable {
                 1,
                 Boundary.GEMV_THREADS,
                 Boundary.EXACT_GEMV_SHARED_BYTES);
-        return new Choice(each == 1 ? kernels.exactRow1 : kernels.exactRows4, grid, true, true);
+        return new Choice(kernels.exactRows(m.rows), grid, true, true);
     }
 
     private static Choice fewRows(Multiplication m) {
@@ -422,7 +402,7 @@ final class KernelTable {
                 1,
                 Boundary.GEMV_THREADS,
                 Boundary.gemv_shared_bytes(m.settings.capability));
-        return new Choice(Boundary.gemv_rows(m.rows) == 4 ? kernels.rows4 : kernels.rows8, grid, true, true);
+        return new Choice(kernels.rows(m.rows), grid, true, true);
     }
 
     private static Choice wgmma(Multiplication m, @Nullable String kernel) {
@@ -441,36 +421,63 @@ final class KernelTable {
                 m.segments(),
                 Boundary.gemm_threads(rows),
                 Boundary.gemm_shared_bytes(m.bits(), m.group, rows));
-        List<String> kernels = m.packed().tiles;
-        String kernel = kernels.get(Integer.numberOfTrailingZeros(rows / 16));
-        return new Choice(kernel, grid, true, false, m.packed().finish);
+        return new Choice(m.packed().tiles(rows), grid, true, false, m.packed().finish);
+    }
+
+    /**
+     * The kernel of rows of groups, and its blocks for a matrix.
+     *
+     * @param m of one group's matrix
+     * @param tiles of rows
+     * @param tileRows of a tile, at most
+     * @param integers whether activations are integers
+     */
+    static Choice grouped(Multiplication m, int tiles, int tileRows, boolean integers) {
+        if (m.dense()) {
+            int blocks = pieces(m.outputs, Boundary.FLOAT_GEMV_OUTPUTS);
+            int each = pieces(tileRows, Boundary.FLOAT_GEMV_ROWS);
+            Launch.Grid grid = new Launch.Grid(blocks, tiles, each, Boundary.FLOAT_GEMV_THREADS, 0);
+            return new Choice(m.denseKernels().grouped(), grid, false, false);
+        }
+        if (!integers) {
+            int blocks = pieces(m.outputs, Boundary.EXACT_GEMV_OUTPUTS);
+            int each = pieces(tileRows, Boundary.EXACT_GEMV_ROWS);
+            Launch.Grid grid =
+                    new Launch.Grid(blocks, tiles, each, Boundary.GEMV_THREADS, Boundary.EXACT_GEMV_SHARED_BYTES);
+            return new Choice(m.packed().grouped(GroupedForm.EXACT), grid, true, true);
+        }
+        if (tileRows <= Boundary.GROUPED_ROWS) {
+            int blocks = pieces(m.outputs, Boundary.GEMV_OUTPUTS);
+            int shared = Boundary.gemv_shared_bytes(m.settings.capability);
+            Launch.Grid grid = new Launch.Grid(blocks, tiles, 1, Boundary.GEMV_THREADS, shared);
+            return new Choice(m.packed().grouped(GroupedForm.ROWS), grid, true, true);
+        }
+        Launch.Grid grid = new Launch.Grid(
+                pieces(m.outputs, Boundary.gemm_outputs(m.group, tileRows)),
+                tiles,
+                1,
+                Boundary.gemm_threads(tileRows),
+                Boundary.gemm_shared_bytes(m.bits(), m.group, tileRows));
+        return new Choice(m.packed().grouped(GroupedForm.TILES), grid, true, false);
     }
 
     private static Cache cache(KvType type) {
-        return switch (type) {
-            case F32 -> CACHE_F32;
-            case F16 -> CACHE_F16;
-            case INT8 -> CACHE_INT8;
-            case FP8 -> CACHE_FP8;
-            case INT4 -> CACHE_INT4;
-        };
+        return new Cache(type.name().toLowerCase(Locale.ROOT), type == KvType.F32);
     }
 
     /** The kernel that stores keys and values. */
     static String append(KvType type) {
-        return cache(type).append;
+        return cache(type).append();
     }
 
     /** The kernel of decode attention over heads of {@code dim} elements, of which a KV head has {@code queryHeads}. */
     static String decode(KvType type, int dim, int queryHeads) {
-        List<String> kernels = queryHeads == 1 ? cache(type).decodeOneHead : cache(type).decodeHeads;
-        int last = kernels.size() - 1;
-        return kernels.get(dim > 512 ? last : dim > 256 ? last - 1 : dim > 128 ? last - 2 : 0);
+        return cache(type).decode(dim, queryHeads);
     }
 
     /** The kernel of prefill attention over heads of {@code dim} elements. */
     static String prefill(KvType type, int dim) {
-        return cache(type).prefill.get(Integer.numberOfTrailingZeros(Boundary.prefill_dim(dim) / 64));
+        return cache(type).prefill(dim);
     }
 
     /** Pieces of {@code size} that hold {@code count}. */

@@ -4,6 +4,7 @@ import static dev.demitasse.cuda.KernelTable.pieces;
 
 import dev.demitasse.device.OutputType;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.GpuWeightGroup;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.gpu.Workspace;
@@ -139,6 +140,52 @@ final class LinearLaunches implements AutoCloseable {
         flush(waiting, out);
     }
 
+    /** Matrices of groups, whose kernels find a tile's by its number; those of the same input in one launch. */
+    void lower(Step.GroupedLinear step, List<Launch> out) {
+        List<Waiting> waiting = new ArrayList<>();
+        Step.TileList list = step.list();
+        for (Step.GroupedProduct product : step.products()) {
+            GpuWeightGroup group = (GpuWeightGroup) product.weights();
+            GpuWeight weight = group.matrix(0);
+            Step.Product own = new Step.Product(weight, group.biases(), product.out(), OutputType.F32);
+            Step.Linear rows = new Step.Linear(step.x(), list.places(), step.integers(), List.of(own));
+            KernelTable.Multiplication m = new KernelTable.Multiplication(
+                    settings, weight.layout(), weight.group(), weight.rows(), weight.tiles(), list.rows(), false);
+            KernelTable.Choice choice =
+                    KernelTable.grouped(m, list.count(), list.tiles().rows(), step.integers());
+            if (!choice.shared()) {
+                long[] words = denseArguments(rows, own);
+                words[Boundary.FloatLinearArgs.TILES] = list.address();
+                words[Boundary.FloatLinearArgs.GROUP_STRIDE] = group.stride();
+                out.add(new Launch.Kernel(choice.kernel(), choice.grid(), words));
+                continue;
+            }
+            long[] words = arguments(rows, own, 0);
+            words[Boundary.LinearArgs.GROUP_STRIDE] = group.stride();
+            if (!waiting.isEmpty() && !sharesLaunch(waiting, choice)) {
+                flushGrouped(waiting, list, out);
+            }
+            waiting.add(new Waiting(choice, words, 0));
+        }
+        flushGrouped(waiting, list, out);
+    }
+
+    private void flushGrouped(List<Waiting> waiting, Step.TileList list, List<Launch> out) {
+        if (waiting.isEmpty()) {
+            return;
+        }
+        KernelTable.Choice first = waiting.getFirst().choice;
+        int[] blocks = waiting.stream().mapToInt(each -> each.choice.grid().x()).toArray();
+        if (first.repeats()) {
+            int resident = kernels.resident(first.kernel(), first.grid());
+            share(blocks, Math.max(1, settings.multiprocessors() / list.count()), resident);
+        }
+        Launch.Kernel launch = together(first.kernel(), first.grid(), waiting, blocks);
+        launch.arguments()[Boundary.LinearBatch.TILES] = list.address();
+        out.add(launch);
+        waiting.clear();
+    }
+
     private static boolean sharesLaunch(List<Waiting> waiting, KernelTable.Choice choice) {
         KernelTable.Choice first = waiting.getFirst().choice;
         return waiting.size() < Boundary.LINEAR_BATCH
@@ -193,7 +240,7 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     /** A launch over the structure {@code LinearBatch}. */
-    private static Launch together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks) {
+    private static Launch.Kernel together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks) {
         Words words = new Words(Boundary.LinearBatch.WORDS);
         int total = 0;
         for (int i = 0; i < blocks.length; i++) {

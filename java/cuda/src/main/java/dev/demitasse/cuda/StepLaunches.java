@@ -59,6 +59,11 @@ final class StepLaunches implements AutoCloseable {
                 case Step.LayerNorm s -> out.add(layerNorm(s));
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
+                case Step.GroupedLinear s -> linear.lower(s, out);
+                case Step.Route s -> ExpertLaunches.lower(s, out);
+                case Step.Dispatch s -> out.add(ExpertLaunches.dispatch(s));
+                case Step.Combine s -> out.add(ExpertLaunches.combine(s));
+                case Step.GateRows s -> out.add(ExpertLaunches.gateRows(s));
                 case Step.Rope s -> out.add(rope(s));
                 case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> attention.lower(s, out);

@@ -62,7 +62,7 @@ class CudaModelTest extends ModelContractTest {
 
     /** Decoding starts each step before the tokens of the one before are read, and records its layers once a buffer. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "gemma4-ple"})
+    @ValueSource(strings = {"llama", "gemma4-ple", "gpt-oss", "deepseek2"})
     void decodingRecordsItsLayersOnce(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture));
                 CudaDevice device = open()) {

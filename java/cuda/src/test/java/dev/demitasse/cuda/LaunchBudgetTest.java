@@ -71,7 +71,9 @@ class LaunchBudgetTest {
             new Model(
                     MockModel.LLAMA_8B, TensorType.Q8_0, ActivationType.INT8_ROW, WeightLayout.int8(WeightLayout.ROW)),
             new Model(MockModel.LLAMA_1B, TensorType.Q4_0, ActivationType.INT8, null),
-            new Model(MockModel.LLAMA_1B, TensorType.Q8_0, ActivationType.INT8, null));
+            new Model(MockModel.LLAMA_1B, TensorType.Q8_0, ActivationType.INT8, null),
+            new Model(MockModel.GPT_OSS_20B, TensorType.MXFP4, ActivationType.INT8, null),
+            new Model(MockModel.QWEN35_35B, TensorType.Q4_0, ActivationType.INT8, null));
 
     private static final List<Work> STEPS = List.of(
             new Work("decode 1 at 1", 1, 1, 0),
@@ -101,20 +103,22 @@ class LaunchBudgetTest {
                 Lowering lowering = new Lowering(model.activations)) {
             Gguf file = MockModel.file(model.shape, model.type, Files.createTempDirectory(folder, "m"), arena);
             ModelConfig config = MockModel.config(file, model.shape, 4096);
-            ModelConfig.KvLayers heads = config.caches().getFirst();
-            KvShape cache = new KvShape(heads.layers(), heads.kvHeads(), heads.headDim(), 1, KvType.F16);
             try (Weights weights = MockModel.weights(file, config, device, model.forced);
-                    KvStore store = device.allocateKv(cache);
                     Transformer transformer = new Transformer(
                             config, weights, device, new Transformer.Room(CHUNK, 4096, 1, false, true))) {
+                List<KvStore> stores = new ArrayList<>(); // which the device frees
+                for (ModelConfig.KvLayers heads : config.caches()) {
+                    stores.add(device.allocateKv(
+                            new KvShape(heads.layers(), heads.kvHeads(), heads.headDim(), 1, KvType.F16)));
+                }
                 transformer.forward(
                         new TokenIds.Given(new int[1]),
                         batch(STEPS.get(1)),
-                        List.of(store),
+                        stores,
                         new int[0],
                         (first, count, logits) -> {});
                 for (Work work : STEPS) { // after the writing of norms and angles, which has run now
-                    run(device, transformer, store, work, lowering)
+                    run(device, transformer, stores, work, lowering)
                             .forEach((row, count) -> lines.add(model + "\t" + work.name + "\t" + count + "\t" + row));
                 }
             }
@@ -124,21 +128,20 @@ class LaunchBudgetTest {
 
     /** Runs a step, and counts its launches by what they are; as many as the device has started. */
     private static Map<String, Integer> run(
-            CudaDevice device, Transformer transformer, KvStore store, Work work, Lowering lowering) {
+            CudaDevice device, Transformer transformer, List<KvStore> stores, Work work, Lowering lowering) {
         BatchRows batch = batch(work);
         int rows = batch.count();
         int[] wanted = work.rows == 0 ? IntStream.range(0, rows).toArray() : new int[] {rows - 1};
         StepCost cost = new StepCost(batch, work.rows > 0);
         Map<String, Integer> found = new LinkedHashMap<>();
         int before = device.started();
-        transformer.forward(
-                new TokenIds.Given(new int[rows]), batch, List.of(store), wanted, (first, count, logits) -> {
-                    List<Step> recorded = new ArrayList<>(device.waiting());
-                    int vocabulary = transformer.config().vocabulary();
-                    recorded.add(new Step.Sample(0, vocabulary, count, 0, 0, 0));
-                    lowering.lower(recorded, cost).forEach(row -> found.merge(row, 1, Integer::sum));
-                    device.sample(logits, vocabulary, Collections.nCopies(count, Draw.GREEDY), new int[count]);
-                });
+        transformer.forward(new TokenIds.Given(new int[rows]), batch, stores, wanted, (first, count, logits) -> {
+            List<Step> recorded = new ArrayList<>(device.waiting());
+            int vocabulary = transformer.config().vocabulary();
+            recorded.add(new Step.Sample(0, vocabulary, count, 0, 0, 0));
+            lowering.lower(recorded, cost).forEach(row -> found.merge(row, 1, Integer::sum));
+            device.sample(logits, vocabulary, Collections.nCopies(count, Draw.GREEDY), new int[count]);
+        });
         assertThat(found.values().stream().mapToInt(i -> i).sum())
                 .as("launches of " + work)
                 .isEqualTo(device.started() - before);

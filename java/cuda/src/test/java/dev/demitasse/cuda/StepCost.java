@@ -3,6 +3,8 @@ package dev.demitasse.cuda;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Routing;
+import dev.demitasse.device.WeightGroup;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.kv.KvShape;
 import java.util.ArrayList;
@@ -103,6 +105,18 @@ final class StepCost {
             case Step.RmsNorm s -> new Cost((s.addend() == 0 ? 2L : 4L) * FLOAT * s.rows() * s.columns(), 0);
             case Step.GatedActivation s -> new Cost(3L * FLOAT * s.count(), 0);
             case Step.Linear s -> linear(s);
+            case Step.GroupedLinear s -> grouped(s);
+            case Step.Route s -> {
+                Routing routing = s.choice().routing();
+                long rows = s.choice().rows();
+                yield new Cost(FLOAT * rows * (routing.experts() + 2L * routing.used()), 0);
+            }
+            case Step.Dispatch s -> new Cost(2L * FLOAT * s.choice().list().rows() * s.columns(), 0);
+            case Step.Combine s ->
+                new Cost(
+                        FLOAT * ((long) s.choice().list().rows() + s.choice().rows()) * s.columns(),
+                        2L * s.choice().list().rows() * s.columns());
+            case Step.GateRows s -> new Cost(2L * FLOAT * s.rows() * s.columns(), 0);
             case Step.Rope s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);
             case Step.Rotate s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);
             case Step.KvAppend s -> {
@@ -159,6 +173,21 @@ final class StepCost {
                         + rows * weight.columns() * (step.integers() ? 1 : FLOAT)
                         + rows * weight.rows() * product.type().bytes(),
                 2 * rows * weight.rows() * weight.columns());
+    }
+
+    /** Rows meet as many matrices as there are, or one each. */
+    private static Cost grouped(Step.GroupedLinear step) {
+        long bytes = 0;
+        long operations = 0;
+        long rows = step.list().rows();
+        for (Step.GroupedProduct product : step.products()) {
+            WeightGroup weights = product.weights();
+            long met = Math.min(rows, weights.groups());
+            long inputs = rows * weights.columns() * (step.integers() ? 1 : FLOAT);
+            bytes += weights.bytes() / weights.groups() * met + inputs + rows * weights.rows() * FLOAT;
+            operations += 2 * rows * weights.rows() * weights.columns();
+        }
+        return new Cost(bytes, operations);
     }
 
     private Cost attention(Step.Attention step) {

@@ -13,10 +13,13 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.Routes;
+import dev.demitasse.device.Routing;
 import dev.demitasse.device.ScanShape;
 import dev.demitasse.device.ScanWeights;
 import dev.demitasse.device.TokenBuffer;
 import dev.demitasse.device.TokenIds;
+import dev.demitasse.device.WeightGroup;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
@@ -38,13 +41,11 @@ public abstract class GpuDevice implements Device {
     /** Columns of a row of logits, at most: weights are multiples of 2^-40, and their sums have 64 bits. */
     public static final int MOST_SAMPLE_COLUMNS = 1 << 18;
 
-    /** Numbers that kernels load and store at once. */
-    private static final int ALIGNED = 4;
-
     private final ActivationType activations;
     private final GpuMemory memory;
     private final ListRunner<?, ?> runner;
     private final StepList steps;
+    private final LinearSteps linear;
     private final Limits limits;
 
     /**
@@ -63,10 +64,14 @@ public abstract class GpuDevice implements Device {
         this.runner = runner;
         this.steps = runner.steps();
         this.limits = limits;
+        this.linear = new LinearSteps(activations, steps);
     }
 
     /** Whether rows are quantized before they meet a matrix. */
     protected abstract boolean quantizes(GpuWeight weight, int rows);
+
+    /** How {@code rows} rows of {@code groups} groups are shared out; one a group are few. */
+    protected abstract GroupTiles groupTiles(int rows, int groups);
 
     /** Gives back all but {@code memory}, which is usable or not. */
     protected abstract void closeKernels();
@@ -134,10 +139,11 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return GpuWeight.upload(
-                source,
-                layout,
-                new GpuWeight.Target(limits.order, activations == ActivationType.INT8_ROW, memory, runner));
+        return GpuWeight.upload(source, layout, target());
+    }
+
+    private GpuWeight.Target target() {
+        return new GpuWeight.Target(limits.order, activations == ActivationType.INT8_ROW, memory, runner);
     }
 
     @Override
@@ -207,72 +213,80 @@ public abstract class GpuDevice implements Device {
         record(new Step.QuantizeRows(address(x), rows, columns, address(q), address(scales)));
     }
 
-    /** Matrices whose activations are alike make one step; those that are integers are quantized before. */
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        linear(address(x), 0, rows, projections);
-    }
-
-    /** Each group has launches of its own; its rows begin where kernels load and store several numbers at once. */
-    @Override
-    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
-        for (GroupedProjection projection : projections) {
-            LinearWeight weight = projection.weights().getFirst();
-            if (weight.rows() % ALIGNED != 0 || weight.columns() % ALIGNED != 0) {
-                throw new UsageException(name() + ": groupedLinear takes matrices of a multiple of " + ALIGNED
-                        + " rows and columns, not " + weight.rows() + " × " + weight.columns() + ".");
-            }
+        List<Step.Product> products = new ArrayList<>(projections.length);
+        for (Projection each : projections) {
+            Buffer bias = each.bias();
+            products.add(new Step.Product(
+                    each.weight(), bias == null ? 0 : address(bias), address(each.out()), each.type()));
         }
-        long rowBytes = (long) projections[0].weights().getFirst().columns() * Float.BYTES;
-        for (int g = 0; g + 1 < starts.length; g++) {
-            int rows = starts[g + 1] - starts[g];
-            if (rows > 0) { // most experts have none
-                Projection[] own = GroupedProjection.ofGroup(g, projections);
-                linear(address(x) + starts[g] * rowBytes, starts[g], rows, own);
-            }
-        }
-    }
-
-    /** Rows at {@code in}; results go to rows from {@code first} on, and are FP32 where that is not 0. */
-    private void linear(long in, int first, int rows, Projection... projections) {
         memory.requireUsable();
-        if (rows == 0) {
-            return;
-        }
         if (rows > limits.linearRows) {
             throw new UsageException(
                     name() + ": linear takes at most " + limits.linearRows + " rows at once, not " + rows + ".");
         }
-        for (int from = 0; from < projections.length; ) { // neighbors whose activations are alike, mostly all
-            int padded = padded(projections[from], rows);
-            List<Step.Product> products = new ArrayList<>(projections.length);
-            int next = from;
-            while (next < projections.length && padded(projections[next], rows) == padded) {
-                products.add(product(projections[next++], first));
-            }
-            if (padded != 0) {
-                int columns = projections[from].weight().columns();
-                boolean perRow = activations == ActivationType.INT8_ROW;
-                steps.add(new Step.Quantize(in, rows, columns, padded, perRow));
-            }
-            steps.add(new Step.Linear(in, rows, padded != 0, products));
-            from = next;
+        linear.linear(address(x), rows, products, this::quantizes);
+    }
+
+    @Override
+    public WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
+        return GpuWeightGroup.upload(sources, layout, biases, target());
+    }
+
+    @Override
+    public Routes allocateRoutes(int maximumRows, Routing routing) {
+        return new GpuRoutes(routing, maximumRows, this::groupTiles, memory, runner);
+    }
+
+    @Override
+    public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
+        memory.requireUsable();
+        int groups = starts.length - 1;
+        GroupTiles tiles = groupTiles(Math.min(starts[groups], groups), groups); // those of few rows
+        linear.grouped(address(x), starts, tiles, grouped(projections), this::quantizes);
+    }
+
+    private static List<Step.GroupedProduct> grouped(GroupedProjection... projections) {
+        List<Step.GroupedProduct> products = new ArrayList<>(projections.length);
+        for (GroupedProjection each : projections) {
+            products.add(new Step.GroupedProduct(each.weights(), address(each.out())));
+        }
+        return products;
+    }
+
+    @Override
+    public void route(Buffer logits, int rows, @Nullable Buffer bias, @Nullable Buffer scales, Routes out) {
+        GpuRoutes routes = (GpuRoutes) out;
+        routes.routed(rows);
+        if (rows > 0) {
+            record(new Step.Route(
+                    address(logits),
+                    bias == null ? 0 : address(bias),
+                    scales == null ? 0 : address(scales),
+                    routes.choice()));
         }
     }
 
-    /** Columns of integer activations with those that fill the weight's last tile; 0 for FP32 activations. */
-    private int padded(Projection projection, int rows) {
-        GpuWeight weight = (GpuWeight) projection.weight();
-        return quantizes(weight, rows) ? weight.paddedColumns() : 0;
+    @Override
+    public void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
+        record(new Step.Dispatch(address(x), columns, ((GpuRoutes) routes).choice(), address(out)));
     }
 
-    private static Step.Product product(Projection projection, long first) {
-        Buffer bias = projection.bias();
-        return new Step.Product(
-                (GpuWeight) projection.weight(),
-                bias == null ? 0 : address(bias),
-                address(projection.out()) + first * projection.weight().rows() * Float.BYTES,
-                projection.type());
+    @Override
+    public void groupedLinear(Buffer x, Routes routes, GroupedProjection... projections) {
+        memory.requireUsable();
+        linear.grouped(address(x), ((GpuRoutes) routes).list(), grouped(projections));
+    }
+
+    @Override
+    public void combine(Buffer x, int columns, Routes routes, Buffer out) {
+        record(new Step.Combine(address(x), columns, ((GpuRoutes) routes).choice(), address(out)));
+    }
+
+    @Override
+    public void gateRows(Buffer x, int rows, int columns, Buffer logits) {
+        record(new Step.GateRows(address(x), rows, columns, address(logits)));
     }
 
     @Override
@@ -409,11 +423,7 @@ public abstract class GpuDevice implements Device {
     @Override
     public void run(Pass pass, TokenIds ids, BatchRows rows) {
         memory.requireUsable();
-        if (pass.readsBack()) {
-            pass.operations(ids, rows);
-        } else {
-            steps.run(pass, ids, rows);
-        }
+        steps.run(pass, ids, rows);
     }
 
     @Override

@@ -22,8 +22,9 @@ public final class GpuWeight implements LinearWeight {
     private final WeightLayout layout;
     private final int rows;
     private final int columns;
-    private final @Nullable MemoryBlock memory; // null: in parts
+    private final @Nullable MemoryBlock memory; // null: in parts, or others own it
     private final List<GpuWeight> parts; // this one alone, where it is not split
+    private final long elements; // 0: in parts
     private final int tiles;
     private final int paddedColumns;
     private final boolean fp16Scales;
@@ -31,30 +32,24 @@ public final class GpuWeight implements LinearWeight {
     private final long mins;
     private final long stride;
     private final int group;
+    private final long bytes;
 
-    private GpuWeight(
-            MatrixSource source,
-            WeightLayout layout,
-            MemoryBlock memory,
-            int tiles,
-            int paddedColumns,
-            boolean fp16Scales,
-            long scales,
-            long mins,
-            long stride,
-            int group) {
-        this.layout = layout;
-        this.rows = source.rows();
-        this.columns = source.columns();
+    private GpuWeight(Packed packed, @Nullable MemoryBlock memory, long address) {
+        this.layout = packed.layout;
+        this.rows = packed.source.rows();
+        this.columns = packed.source.columns();
         this.memory = memory;
         this.parts = List.of(this);
-        this.tiles = tiles;
-        this.paddedColumns = paddedColumns;
-        this.fp16Scales = fp16Scales;
-        this.scales = scales;
-        this.mins = mins;
-        this.stride = stride;
-        this.group = group;
+        this.elements = address;
+        this.bytes = packed.bytes();
+        WeightTiles integers = packed.tiles;
+        this.tiles = integers == null ? 0 : integers.tiles();
+        this.paddedColumns = integers == null ? 0 : integers.paddedColumns();
+        this.fp16Scales = integers != null && integers.fp16Scales();
+        this.scales = integers == null ? 0 : address + integers.quants().byteSize();
+        this.mins = integers == null || !layout.minimum() ? 0 : scales + integers.minimumOffset();
+        this.stride = packed.rows == null ? 0 : packed.rows.stride();
+        this.group = packed.group;
     }
 
     private GpuWeight(MatrixSource source, WeightLayout layout, List<GpuWeight> parts) {
@@ -63,6 +58,8 @@ public final class GpuWeight implements LinearWeight {
         this.columns = source.columns();
         this.memory = null;
         this.parts = parts;
+        this.elements = 0;
+        this.bytes = parts.stream().mapToLong(GpuWeight::bytes).sum();
         this.tiles = 0;
         this.paddedColumns = parts.getFirst().paddedColumns;
         this.fp16Scales = false;
@@ -70,6 +67,61 @@ public final class GpuWeight implements LinearWeight {
         this.mins = 0;
         this.stride = 0;
         this.group = parts.getFirst().group;
+    }
+
+    /** A matrix in host memory as it is to lie on the device: tiles of integers, or rows of floating-point numbers. */
+    static final class Packed implements AutoCloseable {
+        private final MatrixSource source;
+        private final WeightLayout layout;
+        private final int group;
+        private final @Nullable WeightTiles tiles;
+        private final @Nullable WeightRows rows;
+
+        /** Packs a matrix; {@code wide}: with FP32 scales, even where FP16 is exact. */
+        Packed(MatrixSource source, WeightLayout layout, Target to, boolean wide) {
+            this.source = source;
+            this.layout = layout;
+            boolean integers = layout.element().quantized();
+            group = integers ? WeightTiles.groupOf(layout, to.perRow) : 0;
+            tiles = integers ? new WeightTiles(source, layout, to.order, group, wide) : null;
+            rows = integers ? null : new WeightRows(source, layout, to.order);
+        }
+
+        /** Whether scales are FP16. */
+        boolean narrowScales() {
+            return tiles != null && tiles.fp16Scales();
+        }
+
+        private List<MemorySegment> pieces() {
+            return tiles != null
+                    ? List.of(tiles.quants(), tiles.scales())
+                    : List.of(Objects.requireNonNull(rows).segment());
+        }
+
+        /** Bytes on the device. */
+        long bytes() {
+            return pieces().stream().mapToLong(MemorySegment::byteSize).sum();
+        }
+
+        /** Copies it to a block of device memory, which others own. */
+        GpuWeight write(MemoryBlock memory, long offset) {
+            long at = offset;
+            for (MemorySegment piece : pieces()) {
+                memory.write(at, piece);
+                at += piece.byteSize();
+            }
+            return new GpuWeight(this, null, memory.address() + offset);
+        }
+
+        @Override
+        public void close() {
+            if (tiles != null) {
+                tiles.close();
+            }
+            if (rows != null) {
+                rows.close();
+            }
+        }
     }
 
     /**
@@ -111,47 +163,15 @@ public final class GpuWeight implements LinearWeight {
     }
 
     private static GpuWeight whole(MatrixSource source, WeightLayout layout, Target to) {
-        if (!layout.element().quantized()) {
-            try (WeightRows rows = new WeightRows(source, layout, to.order)) {
-                MemoryBlock memory = memory(to, rows.segment());
-                return new GpuWeight(source, layout, memory, 0, 0, false, 0, 0, rows.stride(), 0);
+        try (Packed packed = new Packed(source, layout, to, false)) {
+            MemoryBlock memory = new MemoryBlock(packed.bytes(), to.device, to.runner, MemoryLedger.Purpose.WEIGHTS);
+            try {
+                packed.write(memory, 0);
+                return new GpuWeight(packed, memory, memory.address());
+            } catch (RuntimeException | Error e) {
+                memory.close();
+                throw e;
             }
-        }
-        int group = WeightTiles.groupOf(layout, to.perRow);
-        try (WeightTiles tiles = new WeightTiles(source, layout, to.order, group)) {
-            MemoryBlock memory = memory(to, tiles.quants(), tiles.scales());
-            long scales = memory.address() + tiles.quants().byteSize();
-            return new GpuWeight(
-                    source,
-                    layout,
-                    memory,
-                    tiles.tiles(),
-                    tiles.paddedColumns(),
-                    tiles.fp16Scales(),
-                    scales,
-                    layout.minimum() ? scales + tiles.minimumOffset() : 0,
-                    0,
-                    group);
-        }
-    }
-
-    /** Device memory that holds the sources one after the other. */
-    private static MemoryBlock memory(Target to, MemorySegment... sources) {
-        long bytes = 0;
-        for (MemorySegment source : sources) {
-            bytes += source.byteSize();
-        }
-        MemoryBlock memory = new MemoryBlock(bytes, to.device, to.runner, MemoryLedger.Purpose.WEIGHTS);
-        try {
-            long at = 0;
-            for (MemorySegment source : sources) {
-                memory.write(at, source);
-                at += source.byteSize();
-            }
-            return memory;
-        } catch (RuntimeException | Error e) {
-            memory.close();
-            throw e;
         }
     }
 
@@ -162,7 +182,10 @@ public final class GpuWeight implements LinearWeight {
 
     /** The address of the elements. */
     public long elements() {
-        return Objects.requireNonNull(memory, "it is in parts").address();
+        if (elements == 0) {
+            throw new IllegalStateException("it is in parts");
+        }
+        return elements;
     }
 
     /** The address of the scales, or 0. */
@@ -222,16 +245,14 @@ public final class GpuWeight implements LinearWeight {
 
     @Override
     public long bytes() {
-        return memory != null
-                ? memory.bytes()
-                : parts.stream().mapToLong(GpuWeight::bytes).sum();
+        return bytes;
     }
 
     @Override
     public void close() {
         if (memory != null) {
             memory.close();
-        } else {
+        } else if (elements == 0) {
             parts.forEach(GpuWeight::close);
         }
     }

@@ -6,7 +6,9 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
+import dev.demitasse.device.Routing;
 import dev.demitasse.device.ScanShape;
+import dev.demitasse.device.WeightGroup;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -87,6 +89,63 @@ public sealed interface Step {
      * @param integers whether activations are what {@link Quantize} left, else FP32
      */
     record Linear(long x, int rows, boolean integers, List<Product> products) implements Step {}
+
+    /**
+     * Tiles of rows of groups in device memory ({@link GroupTiles}).
+     *
+     * @param address of the list
+     * @param tiles how long they are
+     * @param count of them, those without rows included
+     * @param rows of all groups
+     * @param places that rows take, with those that lie between groups
+     */
+    record TileList(long address, GroupTiles tiles, int count, int rows, int places) {}
+
+    /**
+     * A matrix of each group of a {@link GroupedLinear}.
+     *
+     * @param weights a {@link GpuWeightGroup}
+     */
+    record GroupedProduct(WeightGroup weights, long out) {}
+
+    /**
+     * Rows of {@code x} times the matrices of their groups.
+     *
+     * @param integers whether activations are what {@link Quantize} left, else FP32
+     */
+    record GroupedLinear(long x, TileList list, boolean integers, List<GroupedProduct> products) implements Step {}
+
+    /**
+     * Where the choice of experts lies, of {@code rows} rows; and in which order their places are.
+     *
+     * @param ids rows × used: experts
+     * @param weights rows × used
+     * @param places rows × used: where they lie
+     * @param placeRows of places: their rows
+     * @param placeWeights of places: what multiplies what experts are given
+     * @param list of the experts' tiles
+     */
+    record Choice(
+            Routing routing,
+            int rows,
+            long ids,
+            long weights,
+            long places,
+            long placeRows,
+            long placeWeights,
+            TileList list) {}
+
+    /** Chooses experts by logits; {@code bias} and {@code scales} are one an expert, or 0. */
+    record Route(long logits, long bias, long scales, Choice choice) implements Step {}
+
+    /** {@code out[place] = x[row]}, times the weight where weights multiply inputs. */
+    record Dispatch(long x, int columns, Choice choice, long out) implements Step {}
+
+    /** {@code out[row] = sum of weight x[place]}, or of x[place] where weights multiply inputs. */
+    record Combine(long x, int columns, Choice choice, long out) implements Step {}
+
+    /** {@code x[row] = x[row] / (1 + exp(-logits[row]))}. */
+    record GateRows(long x, int rows, int columns, long logits) implements Step {}
 
     /** Rotary position embedding of rows × heads × headDim, in place. */
     record Rope(long x, int rows, int heads, int headDim, int ropeDim, boolean interleaved, long angles)

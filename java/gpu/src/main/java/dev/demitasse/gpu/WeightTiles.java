@@ -49,9 +49,10 @@ public final class WeightTiles implements AutoCloseable {
      *
      * @param order how integers lie
      * @param group columns that share a scale on the device, 16 or 32, or 0 for all ({@link #groupOf})
+     * @param wide whether scales are FP32 even where FP16 is exact
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      */
-    public WeightTiles(MatrixSource source, WeightLayout layout, WeightOrder order, int group) {
+    public WeightTiles(MatrixSource source, WeightLayout layout, WeightOrder order, int group, boolean wide) {
         this.source = source;
         this.layout = layout;
         this.order = order;
@@ -64,23 +65,23 @@ public final class WeightTiles implements AutoCloseable {
         this.group = group;
         this.groups = group == 0 ? 1 : tiles * (columns / group);
         this.quants = HostMemory.allocate((long) outputTiles * tiles * tileBytes);
-        HostMemory wide = null;
+        HostMemory fp32 = null;
         HostMemory narrow = null;
         try {
-            wide = HostMemory.allocate(2 * scaleBytes(Float.BYTES));
-            pack(wide.segment());
-            fp16Scales = exactInFp16(wide.segment());
-            narrow = fp16Scales ? toFp16(wide.segment()) : null;
-            scales = narrow == null ? wide : narrow;
+            fp32 = HostMemory.allocate(2 * scaleBytes(Float.BYTES));
+            pack(fp32.segment());
+            fp16Scales = !wide && exactInFp16(fp32.segment());
+            narrow = fp16Scales ? toFp16(fp32.segment()) : null;
+            scales = narrow == null ? fp32 : narrow;
         } catch (RuntimeException | Error e) {
             quants.close();
-            if (wide != null) {
-                wide.close();
+            if (fp32 != null) {
+                fp32.close();
             }
             throw e;
         }
         if (narrow != null) {
-            wide.close();
+            fp32.close();
         }
     }
 

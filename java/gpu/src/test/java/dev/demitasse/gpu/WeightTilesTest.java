@@ -59,13 +59,20 @@ class WeightTilesTest {
     }
 
     private static void assertSame(MatrixSource source, WeightLayout layout, boolean perRow) {
+        assertSame(source, layout, perRow, false);
+        assertSame(source, layout, perRow, true);
+    }
+
+    private static void assertSame(MatrixSource source, WeightLayout layout, boolean perRow, boolean wide) {
         RowReader reader = source.reader(layout);
         byte[] q = new byte[source.columns()];
         float[] scales = new float[layout.groups(source.columns())];
         float[] mins = new float[scales.length];
         int group = layout.group() == WeightLayout.ROW ? source.columns() : layout.group();
         for (WeightOrder order : WeightOrder.values()) {
-            try (WeightTiles tiles = new WeightTiles(source, layout, order, WeightTiles.groupOf(layout, perRow))) {
+            int shared = WeightTiles.groupOf(layout, perRow);
+            try (WeightTiles tiles = new WeightTiles(source, layout, order, shared, wide)) {
+                assertThat(tiles.fp16Scales() && wide).isFalse();
                 for (int r = 0; r < source.rows(); r++) {
                     reader.integers(r, q, scales, mins);
                     for (int k = 0; k < source.columns(); k++) {

@@ -11,6 +11,7 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.MatrixGroup;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.device.ScanShape;
@@ -176,7 +177,7 @@ final class NativeDevice implements Device {
         List<Rows> groups = new ArrayList<>();
         for (int g = 0; g + 1 < starts.length; g++) {
             if (starts[g] < starts[g + 1]) {
-                Projection[] own = GroupedProjection.ofGroup(g, projections);
+                Projection[] own = MatrixGroup.projections(g, projections);
                 groups.add(new Rows(starts[g], starts[g + 1] - starts[g], own));
             }
             if ((groups.size() + 1L) * (1 + projections.length) > MOST_GROUP_COMMANDS) {

@@ -2,8 +2,10 @@ package dev.demitasse.opencl;
 
 import static dev.demitasse.opencl.StepLaunches.pieces;
 
+import dev.demitasse.device.OutputType;
 import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.GpuWeightGroup;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
 import dev.demitasse.quant.WeightLayout;
@@ -18,6 +20,20 @@ final class LinearLaunches implements AutoCloseable {
 
     private final DeviceInfo.Kernels variants;
     private final QuantizedActivations quantized;
+
+    /** Rows of activations: FP32 at {@code x}, or integers; of groups where there is a list of tiles. */
+    private record Rows(long x, int count, boolean integers, Step.@Nullable TileList list) {
+        /** Rows that a work-group has. */
+        int each() {
+            return list != null
+                    ? list.tiles().rows()
+                    : count >= Boundary.LEAST_GEMM_ROWS ? Boundary.GEMM_ROWS : Boundary.gemv_rows(count);
+        }
+
+        boolean many() {
+            return each() == Boundary.GEMM_ROWS;
+        }
+    }
 
     /** A matrix that waits to share a launch with others of the same input and kernel. */
     private record Waiting(Programs.Key kernel, GpuWeight weight, Step.Product product, long[] arguments) {}
@@ -64,42 +80,62 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     void lower(Step.Linear step, List<Launch> out) {
+        Rows rows = new Rows(step.x(), step.rows(), step.integers(), null);
         List<Waiting> waiting = new ArrayList<>();
         for (Step.Product product : step.products()) {
             int first = 0;
             for (GpuWeight part : ((GpuWeight) product.weight()).parts()) {
-                Waiting next = new Waiting(kernel(step, part), part, product, arguments(step, product, part, first));
-                if (waiting.size() == Boundary.LINEAR_BATCH
-                        || !waiting.isEmpty() && !waiting.getFirst().kernel.equals(next.kernel)) {
-                    flush(step, waiting, out);
-                }
-                waiting.add(next);
+                await(
+                        new Waiting(kernel(rows, part), part, product, arguments(rows, product, part, first)),
+                        rows,
+                        waiting,
+                        out);
                 first += part.rows();
             }
         }
-        flush(step, waiting, out);
+        flush(rows, waiting, out);
     }
 
-    private static boolean many(Step.Linear step) {
-        return step.rows() >= Boundary.LEAST_GEMM_ROWS;
+    /** Matrices of groups, whose kernels find a tile's by its number. */
+    void lower(Step.GroupedLinear step, List<Launch> out) {
+        Rows rows = new Rows(step.x(), step.list().places(), step.integers(), step.list());
+        List<Waiting> waiting = new ArrayList<>();
+        for (Step.GroupedProduct each : step.products()) {
+            GpuWeightGroup group = (GpuWeightGroup) each.weights();
+            GpuWeight weight = group.matrix(0);
+            Step.Product product = new Step.Product(weight, group.biases(), each.out(), OutputType.F32);
+            long[] arguments = arguments(rows, product, weight, 0);
+            arguments[Boundary.LinearArgs.GROUP_STRIDE] = group.stride();
+            await(new Waiting(kernel(rows, weight), weight, product, arguments), rows, waiting, out);
+        }
+        flush(rows, waiting, out);
     }
 
-    private Programs.Key kernel(Step.Linear step, GpuWeight weight) {
+    private void await(Waiting next, Rows rows, List<Waiting> waiting, List<Launch> out) {
+        if (waiting.size() == Boundary.LINEAR_BATCH
+                || !waiting.isEmpty() && !waiting.getFirst().kernel.equals(next.kernel)) {
+            flush(rows, waiting, out);
+        }
+        waiting.add(next);
+    }
+
+    private Programs.Key kernel(Rows rows, GpuWeight weight) {
         WeightLayout.Element element = weight.layout().element();
         String name =
-                (many(step) ? "gemm_" : "gemv_") + (element.quantized() ? weight.int4() ? "int4" : "int8" : "float");
+                (rows.many() ? "gemm_" : "gemv_") + (element.quantized() ? weight.int4() ? "int4" : "int8" : "float");
         String macros = element.quantized()
-                ? "-DREACH=" + weight.group() + " -DEXACT=" + (step.integers() ? 0 : 1) + " -DPRODUCT="
+                ? "-DREACH=" + weight.group() + " -DEXACT=" + (rows.integers ? 0 : 1) + " -DPRODUCT="
                         + Boundary.Product.of(variants.product())
                 : "-DELEMENT=" + Boundary.Element.of(element);
-        String rows = many(step) ? "" : " -DROWS=" + Boundary.gemv_rows(step.rows());
-        return new Programs.Key(name, macros + rows + " -DWIDTH=" + variants.width());
+        String each = rows.many() ? "" : " -DROWS=" + rows.each();
+        return new Programs.Key(
+                name, macros + each + " -DWIDTH=" + variants.width() + (rows.list == null ? "" : " -DGROUPED=1"));
     }
 
     /** {@code first}: which of the product's outputs is the first of this part of its weights. */
-    private long[] arguments(Step.Linear step, Step.Product product, GpuWeight weight, int first) {
-        long x = step.integers() ? quantized.integers() : step.x();
-        long groups = step.integers() ? quantized.groups(step.rows(), weight.paddedColumns()) : 0;
+    private long[] arguments(Rows rows, Step.Product product, GpuWeight weight, int first) {
+        long x = rows.integers ? quantized.integers() : rows.x;
+        long groups = rows.integers ? quantized.groups(rows.count, weight.paddedColumns()) : 0;
         return new Arguments(Boundary.LinearArgs.WORDS)
                 .offset(Boundary.LinearArgs.ELEMENTS, weight.elements())
                 .offset(Boundary.LinearArgs.SCALES, weight.scales())
@@ -109,7 +145,7 @@ final class LinearLaunches implements AutoCloseable {
                 .set(Boundary.LinearArgs.COLUMNS, weight.columns())
                 .offset(Boundary.LinearArgs.X, x)
                 .offset(Boundary.LinearArgs.GROUPS, groups)
-                .set(Boundary.LinearArgs.ROWS, step.rows())
+                .set(Boundary.LinearArgs.ROWS, rows.count)
                 .offset(Boundary.LinearArgs.BIAS, product.bias() == 0 ? 0 : product.bias() + (long) Float.BYTES * first)
                 .offset(
                         Boundary.LinearArgs.OUT,
@@ -120,20 +156,18 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     /** What waits, as one launch over the structure {@code LinearBatch}. */
-    private void flush(Step.Linear step, List<Waiting> waiting, List<Launch> out) {
+    private void flush(Rows rows, List<Waiting> waiting, List<Launch> out) {
         if (waiting.isEmpty()) {
             return;
         }
-        Arguments all =
-                new Arguments(Boundary.LinearBatch.WORDS).buffer(step.integers() ? quantized.integers() : step.x());
+        Arguments all = new Arguments(Boundary.LinearBatch.WORDS).buffer(rows.integers ? quantized.integers() : rows.x);
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < waiting.size() ? waiting.get(i).weight.elements() : 0);
         }
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < waiting.size() ? waiting.get(i).product.bias() : 0);
         }
-        int outputs = many(step) ? Boundary.GEMM_OUTPUTS : Boundary.BLOCK_OUTPUTS; // of a work-group
-        int rows = many(step) ? Boundary.GEMM_ROWS : Boundary.gemv_rows(step.rows());
+        int outputs = rows.many() ? Boundary.GEMM_OUTPUTS : Boundary.BLOCK_OUTPUTS; // of a work-group
         long blocks = 0;
         for (int i = 0; i < Boundary.LINEAR_BATCH; i++) {
             all.buffer(i < waiting.size() ? waiting.get(i).product.out() : 0);
@@ -144,8 +178,13 @@ final class LinearLaunches implements AutoCloseable {
                 blocks += own;
             }
         }
-        int items = many(step) ? Boundary.gemm_items(variants.width()) : Boundary.gemv_items(variants.width());
-        out.add(all.launch(waiting.getFirst().kernel, new Launch.Grid(blocks, pieces(step.rows(), rows), 1, items)));
+        long tiles = pieces(rows.count, rows.each());
+        if (rows.list != null) {
+            all.buffer(Boundary.LinearBatch.TILES, rows.list.address());
+            tiles = rows.list.count();
+        }
+        int items = rows.many() ? Boundary.gemm_items(variants.width()) : Boundary.gemv_items(variants.width());
+        out.add(all.launch(waiting.getFirst().kernel, new Launch.Grid(blocks, tiles, 1, items)));
         waiting.clear();
     }
 

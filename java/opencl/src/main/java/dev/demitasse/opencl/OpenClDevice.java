@@ -4,6 +4,7 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gpu.GpuDevice;
 import dev.demitasse.gpu.GpuWeight;
+import dev.demitasse.gpu.GroupTiles;
 import dev.demitasse.gpu.WeightOrder;
 
 /** The operations of a device as launches of OpenCL kernels. A row has the same bits in any batch. */
@@ -60,6 +61,11 @@ final class OpenClDevice extends GpuDevice {
     @Override
     protected boolean quantizes(GpuWeight weight, int rows) {
         return activations().integers() && weight.layout().element().quantized();
+    }
+
+    @Override
+    protected GroupTiles groupTiles(int rows, int groups) {
+        return ExpertLaunches.tiles(rows, groups);
     }
 
     @Override

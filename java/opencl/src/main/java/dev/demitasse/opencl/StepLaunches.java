@@ -44,6 +44,11 @@ final class StepLaunches implements AutoCloseable {
                 case Step.LayerNorm s -> out.add(layerNorm(s));
                 case Step.GatedActivation s -> out.add(gatedActivation(s));
                 case Step.Linear s -> linear.lower(s, out);
+                case Step.GroupedLinear s -> linear.lower(s, out);
+                case Step.Route s -> ExpertLaunches.lower(s, out);
+                case Step.Dispatch s -> out.add(ExpertLaunches.dispatch(s));
+                case Step.Combine s -> out.add(ExpertLaunches.combine(s));
+                case Step.GateRows s -> out.add(ExpertLaunches.gateRows(s));
                 case Step.Rope s -> out.add(rope(s));
                 case Step.Rotate s -> out.add(rotate(s));
                 case Step.KvAppend s -> out.add(AttentionLaunches.append(s));
@@ -113,6 +118,7 @@ final class StepLaunches implements AutoCloseable {
         return new Arguments(Boundary.GatherRowsArgs.WORDS)
                 .buffer(Boundary.GatherRowsArgs.X, s.x())
                 .buffer(Boundary.GatherRowsArgs.IDS, s.ids())
+                .buffer(Boundary.GatherRowsArgs.FACTORS, 0)
                 .buffer(Boundary.GatherRowsArgs.OUT, s.out())
                 .set(Boundary.GatherRowsArgs.COLUMNS, s.columns())
                 .launch(kernel("gather_rows"), new Launch.Grid(s.rows(), 1, 1, Boundary.ROW_ITEMS));

@@ -13,7 +13,6 @@ import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
-import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Pass;
@@ -158,25 +157,7 @@ public abstract class DoorContractTest {
         all.put("linear by a closed weight", () -> d.linear(t.x, 1, new Projection(t.closedWeight, null, t.y)));
         all.put("linear by a foreign weight", () -> d.linear(t.x, 1, new Projection(t.foreignWeight, null, t.y)));
         all.put("linear of a foreign buffer", () -> d.linear(t.foreign, 1, new Projection(t.weight, null, t.y)));
-        GroupedProjection grouped = new GroupedProjection(List.of(t.weight, t.weight), t.y);
-        GroupedProjection closed = new GroupedProjection(List.of(t.weight, t.closedWeight), t.y);
-        GroupedProjection foreign = new GroupedProjection(List.of(t.weight, t.foreignWeight), t.y);
-        GroupedProjection none = new GroupedProjection(List.of(), t.y);
-        GroupedProjection oneBias = new GroupedProjection(List.of(t.weight, t.weight), List.of(t.x), t.y);
-        all.put("groupedLinear with one bias of two", () -> d.groupedLinear(t.x, new int[] {0, 1, 2}, oneBias));
-        int[] two = {0, 1, 2};
-        all.put("groupedLinear of nothing", () -> d.groupedLinear(t.x, two));
-        all.put("groupedLinear by no matrices", () -> d.groupedLinear(t.x, two, none));
-        all.put("groupedLinear of no groups", () -> d.groupedLinear(t.x, new int[1], grouped));
-        all.put("groupedLinear of fewer groups", () -> d.groupedLinear(t.x, new int[] {0, 1}, grouped));
-        all.put("groupedLinear from row 1 on", () -> d.groupedLinear(t.x, new int[] {1, 1, 2}, grouped));
-        all.put("groupedLinear backwards", () -> d.groupedLinear(t.x, new int[] {0, 2, 1}, grouped));
-        all.put("groupedLinear beyond the end", () -> d.groupedLinear(t.x, new int[] {0, 1, 3}, grouped));
-        all.put("groupedLinear by a closed weight", () -> d.groupedLinear(t.x, two, closed));
-        all.put("groupedLinear by a foreign weight", () -> d.groupedLinear(t.x, two, grouped, foreign));
-        all.put(
-                "groupedLinear to a short buffer",
-                () -> d.groupedLinear(t.x, two, new GroupedProjection(List.of(t.weight, t.weight), t.small)));
+        GroupMisuse.put(all, d, t.x, t.y, t.small);
         all.put("rope of odd elements", () -> d.rope(t.x, 1, 1, 32, 3, Rope.NEOX, t.y));
         all.put("rope of more than a head", () -> d.rope(t.x, 1, 1, 32, 34, Rope.NEOX, t.y));
         all.put("rope of -1 heads", () -> d.rope(t.x, 1, -1, 32, 32, Rope.NEOX, t.y));

@@ -7,7 +7,6 @@ import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
-import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
@@ -21,7 +20,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,7 +66,7 @@ public abstract class LinearContractTest extends DoorContractTest {
         return Devices.open("reference", DeviceOptions.defaults().withActivations(activations));
     }
 
-    private static void assertClose(float[] actual, float[] expected, String what, double bound) {
+    static void assertClose(float[] actual, float[] expected, String what, double bound) {
         double error = 0;
         double power = 0;
         for (int i = 0; i < expected.length; i++) {
@@ -113,68 +111,6 @@ public abstract class LinearContractTest extends DoorContractTest {
                 float[] expected = linear(exactActivations(c, activations) ? exact : reference, c);
                 assertClose(actual, expected, c + " (seed " + seed + ")", linearBound(c, activations));
             }
-        }
-    }
-
-    /** Groups of any number of rows, none included, have the bits that {@code linear} gives each alone. */
-    @ParameterizedTest
-    @EnumSource(ActivationType.class)
-    public void groupsOfRowsAreComputedAsAlone(ActivationType activations) {
-        int[] counts = {0, 1, 3, 0, 70, 2, 1, 0};
-        int columns = 96;
-        int outputs = 40;
-        int[] starts = new int[counts.length + 1];
-        for (int g = 0; g < counts.length; g++) {
-            starts[g + 1] = starts[g] + counts[g];
-        }
-        int rows = starts[counts.length];
-        SplittableRandom random = new SplittableRandom(seed);
-        float[] x = KernelCases.numbers(rows * columns, Fill.RANDOM, random);
-        for (WeightLayout layout : KernelCases.layouts()) {
-            try (Device device = open(activations);
-                    Buffer in = device.upload(x);
-                    Buffer first = device.allocate((long) rows * outputs * Float.BYTES);
-                    Buffer second = device.allocate((long) rows * outputs * Float.BYTES)) {
-                List<LinearWeight> some = new ArrayList<>();
-                List<LinearWeight> others = new ArrayList<>();
-                List<Buffer> biases = new ArrayList<>();
-                for (int g = 0; g < counts.length; g++) {
-                    some.add(matrix(device, outputs, columns, random, layout));
-                    others.add(matrix(device, outputs, columns, random, layout));
-                    biases.add(device.upload(KernelCases.numbers(outputs, Fill.RANDOM, random)));
-                }
-                device.groupedLinear(
-                        in, starts, new GroupedProjection(some, first), new GroupedProjection(others, biases, second));
-                float[] actual = read(first, rows * outputs);
-                float[] actualOthers = read(second, rows * outputs);
-                for (int g = 0; g < counts.length; g++) {
-                    float[] own = Arrays.copyOfRange(x, starts[g] * columns, starts[g + 1] * columns);
-                    String what = layout + ", group " + g + " (seed " + seed + ")";
-                    assertThat(Arrays.copyOfRange(actual, starts[g] * outputs, starts[g + 1] * outputs))
-                            .as(what)
-                            .isEqualTo(alone(device, own, counts[g], some.get(g), null));
-                    assertThat(Arrays.copyOfRange(actualOthers, starts[g] * outputs, starts[g + 1] * outputs))
-                            .as(what)
-                            .isEqualTo(alone(device, own, counts[g], others.get(g), biases.get(g)));
-                }
-                some.forEach(LinearWeight::close);
-                others.forEach(LinearWeight::close);
-                biases.forEach(Buffer::close);
-            }
-        }
-    }
-
-    private static LinearWeight matrix(
-            Device device, int rows, int columns, SplittableRandom random, WeightLayout layout) {
-        return device.upload(
-                KernelCases.matrix(KernelCases.numbers(rows * columns, Fill.RANDOM, random), rows, columns), layout);
-    }
-
-    private static float[] alone(Device device, float[] x, int rows, LinearWeight weight, @Nullable Buffer bias) {
-        try (Buffer in = device.upload(x);
-                Buffer out = device.allocate((long) rows * weight.rows() * Float.BYTES)) {
-            device.linear(in, rows, new Projection(weight, bias, out));
-            return read(out, rows * weight.rows());
         }
     }
 

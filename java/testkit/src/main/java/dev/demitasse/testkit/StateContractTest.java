@@ -16,7 +16,7 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 /** What operations with a state for each sequence must hold. */
-public abstract class StateContractTest extends LinearContractTest {
+public abstract class StateContractTest extends GroupContractTest {
     private static final int SLOTS = 3;
 
     /** Page tables of two sequences, whose states have neither the order of the sequences nor their numbers. */

@@ -19,6 +19,7 @@ import dev.demitasse.device.Gate;
 import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.MatrixGroup;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
 import dev.demitasse.device.ScanShape;
@@ -181,7 +182,7 @@ final class VectorDevice implements Device {
         for (int g = 0; g + 1 < starts.length; g++) {
             if (starts[g] < starts[g + 1]) {
                 int rows = starts[g + 1] - starts[g];
-                linear.linear(x, starts[g], rows, GroupedProjection.ofGroup(g, projections));
+                linear.linear(x, starts[g], rows, MatrixGroup.projections(g, projections));
             }
         }
     }

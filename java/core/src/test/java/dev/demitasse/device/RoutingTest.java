@@ -1,8 +1,8 @@
-package dev.demitasse.model;
+package dev.demitasse.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.demitasse.model.Routing.Score;
+import dev.demitasse.device.Routing.Score;
 import java.util.Arrays;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;

@@ -1,4 +1,6 @@
-package dev.demitasse.model;
+package dev.demitasse.device;
+
+import static dev.demitasse.device.Arguments.require;
 
 import java.util.Arrays;
 
@@ -26,6 +28,16 @@ public record Routing(
     /** The least sum that weights are divided by. */
     private static final float LEAST_SUM = 0x1p-14f;
 
+    /** Checks that so many experts can be chosen. */
+    public Routing {
+        require(
+                groups >= 1 && experts >= 1 && experts % groups == 0 && usedGroups >= 1 && usedGroups <= groups,
+                () -> experts + " experts in " + groups + " groups, of which " + usedGroups + " are used, cannot be.");
+        require(
+                used >= 1 && used <= experts / groups * usedGroups,
+                () -> used + " experts cannot be chosen of " + experts / groups * usedGroups + ".");
+    }
+
     /** Experts that form no groups. */
     public Routing(int experts, int used, Score score, boolean normalized, float scale) {
         this(experts, used, score, normalized, scale, false, 1, 1);
@@ -46,7 +58,8 @@ public record Routing(
             this.id = id;
         }
 
-        int id() {
+        /** The number. */
+        public int id() {
             return id;
         }
     }
@@ -60,7 +73,7 @@ public record Routing(
      * @param ids receives the chosen, from {@code to} on, in the order of their numbers
      * @param weights receives theirs
      */
-    void choose(float[] logits, int at, float[] bias, int[] ids, float[] weights, int to) {
+    public void choose(float[] logits, int at, float[] bias, int[] ids, float[] weights, int to) {
         double[] scores = scores(logits, at);
         double[] ranks = new double[experts];
         for (int e = 0; e < experts; e++) {
