@@ -23,9 +23,9 @@ struct GatherRowsArgs {
 KERNEL(demitasse::ROW_THREADS) gather_rows(const demitasse::GatherRowsArgs a) {
     demitasse::follow_previous();
     const int64_t row = a.ids[blockIdx.x];
-    const float factor = a.factors == nullptr ? 1 : a.factors[blockIdx.x];
     for (int64_t k = threadIdx.x; k < a.columns; k += blockDim.x) {
-        a.out[blockIdx.x * a.columns + k] = factor * a.x[row * a.columns + k];
+        const float value = a.x[row * a.columns + k];
+        a.out[blockIdx.x * a.columns + k] = a.factors == nullptr ? value : a.factors[blockIdx.x] * value;
     }
 }
 EXPORT(gather_rows)

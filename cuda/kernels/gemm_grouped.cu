@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[g][n][k] + bias[g][n] for many rows of groups g; w = s n, or s q + m.
-// Layout:   as gemm_int8.cu; the groups' matrices at equal distances, their biases behind each other. A list of tiles in
-//           device memory (GroupTile) says which rows are whose.
+// Layout:   as gemm_int8.cu; the groups' matrices at equal distances, their biases behind each other. A list of tiles
+//           in device memory (GroupTile) says which rows are whose.
 // Requires: as gemm_int8.cu; a group's first row is a multiple of TILE_OUTPUTS, a tile has GROUPED_MANY_ROWS at most.
 // Accuracy: the bits of gemm_int8, and so of gemv: FP32 folds of exact products of integers.
 // Launch:   (outputs / 64 of all matrices, tiles) blocks; those of tiles without rows end at once.

@@ -1,6 +1,6 @@
 // Computes: out[r][n] = sum_k x[r][k] w[g][n][k] + bias[g][n] for few rows of groups g; w = s n, or s q + m.
-// Layout:   as gemv_int4.cu; the groups' matrices at equal distances, their biases behind each other. A list of tiles in
-//           device memory (GroupTile) says which rows are whose.
+// Layout:   as gemv_int4.cu; the groups' matrices at equal distances, their biases behind each other. A list of tiles
+//           in device memory (GroupTile) says which rows are whose.
 // Requires: as gemv_int4.cu; with integers a tile has GROUPED_ROWS at most.
 // Accuracy: the bits of gemv: FP32 folds of exact products of integers, in the same order.
 // Launch:   (at most outputs / 16 of each matrix, tiles) blocks of 256 threads; with FP32 activations (outputs / 8,

@@ -20,8 +20,9 @@ KERNEL(ROW_ITEMS) gather_rows(global const uchar* x, global const uchar* ids, gl
                               global uchar* out, const GatherRowsArgs a) {
     const long to = (long)get_group_id(0);
     const long from = READ(int, ids, a.ids)[to];
-    const float factor = is_there(a.factors) ? READ(float, factors, a.factors)[to] : 1;
     for (long k = item(); k < a.columns; k += ROW_ITEMS) {
-        WRITE(float, out, a.out)[to * a.columns + k] = factor * READ(float, x, a.x)[from * a.columns + k];
+        const float value = READ(float, x, a.x)[from * a.columns + k];
+        WRITE(float, out, a.out)[to * a.columns + k] =
+            is_there(a.factors) ? READ(float, factors, a.factors)[to] * value : value;
     }
 }

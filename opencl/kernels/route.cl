@@ -1,10 +1,11 @@
 // Computes: the `used` experts of each row with the highest scores, of equals the first, and their weights.
 // Layout:   logits rows x experts FP32; bias and scales one an expert, or none; experts.h.
 // Requires: MOST_EXPERTS experts and MOST_CHOSEN of them at most; `groups` divides the experts.
-// Accuracy: FP32, sums in a fixed order: a row has the same bits in any number of rows. Experts whose scores are as near
-//           as FP32 rounds may be chosen in another order than in FP64. Logits of which one is not finite give NaN
+// Accuracy: FP32, sums in a fixed order: a row has the same bits in any number of rows. Experts whose scores are as
+//           near as FP32 rounds may be chosen in another order than in FP64. Logits of which one is not finite give NaN
 //           weights.
-// Launch:   a work-group of ROUTE_ITEMS items a row. One row alone is also put in order; order_routes does that for more.
+// Launch:   a work-group of ROUTE_ITEMS items a row. One row alone is also put in order; order_routes does that for
+//           more.
 // Moves:    4 bytes a logit; 8 bytes are written a choice.
 // Why:      bound by latency: `used` rounds, in which an item looks at its experts in local memory and the work-group
 //           finds the highest.

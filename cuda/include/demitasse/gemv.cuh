@@ -1,4 +1,4 @@
-// Few rows of activations by integer weights: what gemv_int4.cu and gemv_int8.cu are made of.
+// Few rows of activations by integer weights: what gemv_int4.cu, gemv_int8.cu and gemv_grouped.cu are made of.
 //
 // Computes: out[r][n] = sum_k x[r][k] w[n][k] + bias[n]; w = s n, or s q + m (weights.cuh).
 // Layout:   weights.cuh; output.cuh. Activations INT8 in tiles with their groups (quantize_rows), or FP32 rows in

@@ -2,7 +2,6 @@ package dev.demitasse.device;
 
 import static dev.demitasse.device.Arguments.require;
 import static dev.demitasse.device.Arguments.requireAccess;
-import static dev.demitasse.device.Arguments.requireGroups;
 import static dev.demitasse.device.Arguments.requireIndices;
 import static dev.demitasse.device.Arguments.requireRows;
 
@@ -40,9 +39,11 @@ public final class CheckedDevice implements Device {
     private final Recorders recorders = new Recorders();
     private final IdentityHashMap<Pass, CheckedPass> passes = new IdentityHashMap<>();
     private final CheckedOperands operands = new CheckedOperands(this);
+    private final CheckedGroups groups;
 
     private CheckedDevice(Device device) {
         this.device = device;
+        this.groups = new CheckedGroups(device, operands);
     }
 
     /**
@@ -138,23 +139,7 @@ public final class CheckedDevice implements Device {
     @Override
     public synchronized WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
         requireOpen();
-        List<MatrixSource> each = List.copyOf(sources);
-        require(!each.isEmpty(), () -> "A group of weights has at least one matrix.");
-        for (MatrixSource source : each) {
-            requireAccess(source.data());
-            require(
-                    source.rows() == each.getFirst().rows()
-                            && source.columns() == each.getFirst().columns(),
-                    () -> "The matrices of a group are not of the same rows and columns.");
-        }
-        List<float[]> own = List.copyOf(biases);
-        boolean fit =
-                own.stream().allMatch(bias -> bias.length == each.getFirst().rows());
-        require(
-                own.isEmpty() || own.size() == each.size() && fit,
-                () -> each.size() + " matrices of a group have " + own.size()
-                        + " biases, or some that are not as long as their rows are many.");
-        return new CheckedHandle.Group(this, device.uploadGroup(each, Objects.requireNonNull(layout, "layout"), own));
+        return groups.upload(sources, Objects.requireNonNull(layout, "layout"), biases);
     }
 
     @Override
@@ -175,11 +160,7 @@ public final class CheckedDevice implements Device {
     @Override
     public synchronized Routes allocateRoutes(int maximumRows, Routing routing) {
         requireOpen();
-        long places = (long) maximumRows * routing.used();
-        require(
-                maximumRows >= 1 && places <= MOST_TOKENS,
-                () -> "Routes have room for 1 row to " + MOST_TOKENS / routing.used() + ", not " + maximumRows + ".");
-        return new CheckedHandle.Choice(this, device.allocateRoutes(maximumRows, routing));
+        return groups.allocateRoutes(maximumRows, routing);
     }
 
     @Override
@@ -318,81 +299,32 @@ public final class CheckedDevice implements Device {
 
     @Override
     public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
-        recorded(() -> {
-            int[] own = starts.clone();
-            requireGroups(own);
-            int rows = own[own.length - 1];
-            GroupedProjection[] checked = operands.grouped(own.length - 1, rows, projections);
-            device.groupedLinear(operands.floats(x, rows, checked[0].weights().columns()), own, checked);
-        });
+        recorded(() -> groups.groupedLinear(x, starts, projections));
     }
 
     @Override
     public void route(Buffer logits, int rows, @Nullable Buffer bias, @Nullable Buffer scales, Routes out) {
-        recorded(() -> {
-            CheckedHandle.Choice choice = operands.choice(out);
-            Routes own = operands.routes(choice);
-            int experts = own.routing().experts();
-            requireRows(rows, experts);
-            choice.places(rows);
-            device.route(
-                    operands.floats(logits, rows, experts),
-                    rows,
-                    bias == null ? null : operands.floats(bias, experts),
-                    scales == null ? null : operands.floats(scales, experts),
-                    own);
-            choice.routed(rows);
-        });
+        recorded(() -> groups.route(logits, rows, bias, scales, out));
     }
 
     @Override
     public void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
-        recorded(() -> {
-            CheckedHandle.Choice choice = operands.choice(routes);
-            Routes own = operands.routes(choice);
-            requireRows(choice.rows(), columns);
-            require(x != out, () -> "dispatch writes to another buffer than it reads.");
-            device.dispatch(
-                    operands.floats(x, choice.rows(), columns),
-                    columns,
-                    own,
-                    operands.floats(out, choice.places(), columns));
-        });
+        recorded(() -> groups.dispatch(x, columns, routes, out));
     }
 
     @Override
     public void groupedLinear(Buffer x, Routes routes, GroupedProjection... projections) {
-        recorded(() -> {
-            CheckedHandle.Choice choice = operands.choice(routes);
-            Routes own = operands.routes(choice);
-            int places = choice.places();
-            GroupedProjection[] checked = operands.grouped(own.routing().experts(), places, projections);
-            device.groupedLinear(operands.floats(x, places, checked[0].weights().columns()), own, checked);
-        });
+        recorded(() -> groups.groupedLinear(x, routes, projections));
     }
 
     @Override
     public void combine(Buffer x, int columns, Routes routes, Buffer out) {
-        recorded(() -> {
-            CheckedHandle.Choice choice = operands.choice(routes);
-            Routes own = operands.routes(choice);
-            requireRows(choice.rows(), columns);
-            require(x != out, () -> "combine writes to another buffer than it reads.");
-            device.combine(
-                    operands.floats(x, choice.places(), columns),
-                    columns,
-                    own,
-                    operands.floats(out, choice.rows(), columns));
-        });
+        recorded(() -> groups.combine(x, columns, routes, out));
     }
 
     @Override
     public void gateRows(Buffer x, int rows, int columns, Buffer logits) {
-        recorded(() -> {
-            requireRows(rows, columns);
-            require(x != logits, () -> "gateRows writes to another buffer than that of its logits.");
-            device.gateRows(operands.floats(x, rows, columns), rows, columns, operands.floats(logits, rows));
-        });
+        recorded(() -> groups.gateRows(x, rows, columns, logits));
     }
 
     @Override
@@ -613,10 +545,12 @@ public final class CheckedDevice implements Device {
             own.give(ids);
             CheckedPass outer = operands.running;
             operands.running = own;
+            own.forgetChoices();
             try {
                 device.run(own, ids(ids, checked.count(), own.tableRows()), checked);
             } finally {
                 operands.running = outer;
+                own.forgetChoices();
             }
         });
     }
@@ -644,6 +578,7 @@ public final class CheckedDevice implements Device {
 
     @Override
     public synchronized void discard() {
+        groups.forget(); // what was routed and not run is no choice
         device.discard();
         recorders.drop();
     }

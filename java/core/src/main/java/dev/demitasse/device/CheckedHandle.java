@@ -157,18 +157,29 @@ abstract class CheckedHandle<T extends AutoCloseable> {
     /** Which experts rows have. */
     static final class Choice extends CheckedHandle<Routes> implements Routes {
         private int rows; // that were routed
+        private long epoch = -1; // when
 
         Choice(CheckedDevice owner, Routes inner) {
             super(owner, inner);
         }
 
-        /** So many rows are routed. */
-        void routed(int count) {
+        /** So many rows are routed, at some time. */
+        void routed(int count, long when) {
             rows = count;
+            epoch = when;
         }
 
-        /** Rows that were routed. */
-        int rows() {
+        /** What was routed does not count any more. */
+        void forget() {
+            epoch = -1;
+        }
+
+        /** Rows that were routed. What was routed in a pass counts there alone, as it may come back with others. */
+        int rows(long now) {
+            require(
+                    epoch == now,
+                    () -> "No experts are chosen: route comes before what is done with its choice, in the same pass"
+                            + " where it is done in one.");
             return rows;
         }
 

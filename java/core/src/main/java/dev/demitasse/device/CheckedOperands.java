@@ -119,11 +119,6 @@ final class CheckedOperands {
         return own.open(owner, "group of weights");
     }
 
-    /** The device's own choice of experts, which lives in {@code handle}. */
-    Routes routes(CheckedHandle.Choice handle) {
-        return handle.open(owner, "choice of experts");
-    }
-
     CheckedHandle.Choice choice(Routes routes) {
         if (!(Objects.requireNonNull(routes, "routes") instanceof CheckedHandle.Choice own)) {
             throw owner.foreign("choice of experts");
@@ -131,25 +126,9 @@ final class CheckedOperands {
         return own;
     }
 
-    /**
-     * The device's own projections.
-     *
-     * @param groups that each must have
-     * @param rows of all groups
-     */
-    GroupedProjection[] grouped(int groups, int rows, GroupedProjection... projections) {
-        require(projections.length > 0, () -> "groupedLinear takes at least one projection.");
-        GroupedProjection[] checked = new GroupedProjection[projections.length];
-        for (int i = 0; i < checked.length; i++) {
-            WeightGroup own = group(projections[i].weights());
-            require(own.groups() == groups, () -> groups + " groups have " + own.groups() + " matrices.");
-            int columns = projections[0].weights().columns();
-            require(
-                    own.columns() == columns,
-                    () -> "Weights of one groupedLinear have " + columns + " and " + own.columns() + " columns.");
-            checked[i] = new GroupedProjection(own, floats(projections[i].out(), rows, own.rows()));
-        }
-        return checked;
+    /** What a handle is given out as. */
+    CheckedDevice owner() {
+        return owner;
     }
 
     KvStore store(KvStore store, int layer) {

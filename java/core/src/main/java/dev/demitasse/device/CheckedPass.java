@@ -1,6 +1,9 @@
 package dev.demitasse.device;
 
 import dev.demitasse.kv.KvShape;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.Set;
 
 /**
  * A pass as a device sees it behind {@link CheckedDevice}: the same one for the same, until something that it may use
@@ -18,6 +21,7 @@ final class CheckedPass implements Pass {
     private long positions = Long.MAX_VALUE;
     private long slots = Long.MAX_VALUE;
     private KvShape pages; // of the cache with the fewest
+    private final Set<CheckedHandle.Choice> choices = Collections.newSetFromMap(new IdentityHashMap<>());
 
     /**
      * A pass.
@@ -66,6 +70,19 @@ final class CheckedPass implements Pass {
     /** The shape of that of its caches that has the fewest pages. */
     KvShape pages() {
         return pages;
+    }
+
+    /** It chooses experts. */
+    void routes(CheckedHandle.Choice choice) {
+        choices.add(choice);
+    }
+
+    /**
+     * What experts it chose is known no more: where it is replayed nobody hears of how many rows, and what it is given
+     * is for it alone.
+     */
+    void forgetChoices() {
+        choices.forEach(CheckedHandle.Choice::forget);
     }
 
     /** Its sequences have one of {@code count} states each. */

@@ -63,6 +63,7 @@ public interface Device extends AutoCloseable {
      * @param sources one a group, at least one
      * @param biases one a group, a number a row, added to the results of its group's rows; empty for none
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
+     * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
      */
     default WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
         return MatrixGroup.upload(this, sources, layout, biases);
@@ -165,12 +166,12 @@ public interface Device extends AutoCloseable {
 
     /**
      * Chooses the experts of each row ({@link Routing#choose}). A device may compute scores in FP32, so that of experts
-     * whose scores are within 1e-6 of each other either may be chosen.
+     * whose scores are as near to each other as that rounds either may be chosen.
      *
      * @param logits rows × experts, of the router
      * @param bias experts: added to scores where experts are chosen, and not in their weights; or null
-     * @param scales experts: multiply the weights of the chosen; or null
-     * @param out receives the choice
+     * @param scales experts: multiply the weights of the chosen; or null, as where {@link Routing#weighsInputs}
+     * @param out receives the choice, which is one until what was recorded is dropped, or the pass ends that has it
      */
     default void route(Buffer logits, int rows, @Nullable Buffer bias, @Nullable Buffer scales, Routes out) {
         ((HostRoutes) out).choose(logits, rows, bias, scales);

@@ -18,7 +18,7 @@ public interface Routes extends AutoCloseable {
      */
     int places(int rows);
 
-    /** The same of the rows that were routed last. */
+    /** The same of the rows that were routed last, where that is known. */
     int places();
 
     @Override

@@ -3,6 +3,7 @@ package dev.demitasse.device;
 import static dev.demitasse.device.Arguments.require;
 
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * How a mixture of experts chooses, for each token, those that compute it.
@@ -30,6 +31,7 @@ public record Routing(
 
     /** Checks that so many experts can be chosen. */
     public Routing {
+        Objects.requireNonNull(score, "score");
         require(
                 groups >= 1 && experts >= 1 && experts % groups == 0 && usedGroups >= 1 && usedGroups <= groups,
                 () -> experts + " experts in " + groups + " groups, of which " + usedGroups + " are used, cannot be.");

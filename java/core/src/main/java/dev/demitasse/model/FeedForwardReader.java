@@ -1,5 +1,6 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.Buffer;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Routing;
 import dev.demitasse.exception.ModelFormatException;
@@ -76,12 +77,17 @@ final class FeedForwardReader {
         int width = tensors.rowsOfEach(up, count) / parts;
         boolean shared = tensors.has(p + "ffn_up_shexp.weight");
         String sharedGate = p + "ffn_gate_inp_shexp.weight";
+        Buffer scales = tensors.scales(p + "ffn_down_exps.weight", count);
+        if (scales != null && routing.weighsInputs()) {
+            throw new UnsupportedModelException("Layer \"" + p + "\" has weights that multiply what experts are given,"
+                    + " and scales of what they return; such models are not supported.");
+        }
         return new FeedForward.Experts(
                 routing,
                 chooser,
                 tensors.optional(p + "ffn_gate_inp.bias", count),
                 tensors.optional(p + "exp_probs_b.bias", count),
-                tensors.scales(p + "ffn_down_exps.weight", count),
+                scales,
                 !gated ? null : tensors.group(gate, p + "ffn_gate_exps.bias", count, 0, parts, width, hidden),
                 tensors.group(up, p + "ffn_up_exps.bias", count, parts - 1, parts, width, hidden),
                 tensors.group(p + "ffn_down_exps.weight", p + "ffn_down_exps.bias", count, 0, 1, hidden, width),

@@ -136,8 +136,8 @@ final class MixerReader {
                 compressed[0],
                 tensors.vector(p + "attn_kv_a_norm.weight", shape.rank()),
                 compressed[1],
-                tensors.group(p + "attn_k_b.weight", "", heads, 0, 1, shape.rank(), shape.keyDim()),
-                tensors.group(p + "attn_v_b.weight", "", heads, 0, 1, shape.valueDim(), shape.rank()),
+                tensors.group(p + "attn_k_b.weight", null, heads, 0, 1, shape.rank(), shape.keyDim()),
+                tensors.group(p + "attn_v_b.weight", null, heads, 0, 1, shape.valueDim(), shape.rank()),
                 tensors.matrix(p + "attn_output.weight", hidden, heads * shape.valueDim()));
     }
 

@@ -75,12 +75,12 @@ final class ModelTensors implements AutoCloseable {
     /**
      * Matrices that lie behind each other in one tensor: of experts, or of heads.
      *
-     * @param biases the tensor of their biases, where the file has one of that name
+     * @param biases the tensor of their biases, where the file has one of that name; null: they have none
      * @param part which of an expert's matrices there
      * @param parts that an expert has there, all of the same shape
      * @param rows of a matrix
      */
-    WeightGroup group(String name, String biases, int count, int part, int parts, int rows, int columns) {
+    WeightGroup group(String name, @Nullable String biases, int count, int part, int parts, int rows, int columns) {
         GgufTensor tensor = tensor(name);
         check(tensor, (long) count * parts * rows, columns);
         used.add(name);
@@ -101,8 +101,8 @@ final class ModelTensors implements AutoCloseable {
     }
 
     /** Biases of a group, which lie behind each other in one tensor; none where the file has no such tensor. */
-    private List<float[]> biases(String name, int count, int length) {
-        if (!has(name)) {
+    private List<float[]> biases(@Nullable String name, int count, int length) {
+        if (name == null || !has(name)) {
             return List.of();
         }
         check(tensor(name), count, length);

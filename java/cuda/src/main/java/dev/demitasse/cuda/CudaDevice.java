@@ -76,7 +76,7 @@ final class CudaDevice extends GpuDevice {
     }
 
     @Override
-    protected GroupTiles groupTiles(int rows, int groups) {
+    protected GroupTiles groupTiles(int rows, int groups, int most) {
         return ExpertLaunches.tiles(rows, groups);
     }
 

@@ -14,7 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** {@link Step.Quantize} and {@link Step.Linear} as launches. */
+/** {@link Step.Quantize}, {@link Step.Linear} and {@link Step.GroupedLinear} as launches. */
 final class LinearLaunches implements AutoCloseable {
     private static final int ALIGNMENT = 16; // partial sums are stored in pairs
 
@@ -178,7 +178,7 @@ final class LinearLaunches implements AutoCloseable {
         int[] blocks = waiting.stream().mapToInt(each -> each.choice.grid().x()).toArray();
         if (first.repeats()) {
             int resident = kernels.resident(first.kernel(), first.grid());
-            share(blocks, Math.max(1, settings.multiprocessors() / list.count()), resident);
+            share(blocks, Math.max(1, settings.multiprocessors() / list.fewest()), resident);
         }
         Launch.Kernel launch = together(first.kernel(), first.grid(), waiting, blocks);
         launch.arguments()[Boundary.LinearBatch.TILES] = list.address();

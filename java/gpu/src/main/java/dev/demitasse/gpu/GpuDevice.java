@@ -41,6 +41,9 @@ public abstract class GpuDevice implements Device {
     /** Columns of a row of logits, at most: weights are multiples of 2^-40, and their sums have 64 bits. */
     public static final int MOST_SAMPLE_COLUMNS = 1 << 18;
 
+    /** Rows by which an expert's places may be padded. */
+    private static final int TILE_ROWS = 8;
+
     private final ActivationType activations;
     private final GpuMemory memory;
     private final ListRunner<?, ?> runner;
@@ -70,8 +73,11 @@ public abstract class GpuDevice implements Device {
     /** Whether rows are quantized before they meet a matrix. */
     protected abstract boolean quantizes(GpuWeight weight, int rows);
 
-    /** How {@code rows} rows of {@code groups} groups are shared out; one a group are few. */
-    protected abstract GroupTiles groupTiles(int rows, int groups);
+    /**
+     * How {@code rows} rows of {@code groups} groups are shared out, of which none has more than {@code most}; as many
+     * rows as groups begin anywhere.
+     */
+    protected abstract GroupTiles groupTiles(int rows, int groups, int most);
 
     /** Gives back all but {@code memory}, which is usable or not. */
     protected abstract void closeKernels();
@@ -222,11 +228,15 @@ public abstract class GpuDevice implements Device {
                     each.weight(), bias == null ? 0 : address(bias), address(each.out()), each.type()));
         }
         memory.requireUsable();
-        if (rows > limits.linearRows) {
-            throw new UsageException(
-                    name() + ": linear takes at most " + limits.linearRows + " rows at once, not " + rows + ".");
-        }
+        requireRows("linear", rows);
         linear.linear(address(x), rows, products, this::quantizes);
+    }
+
+    private void requireRows(String operation, int rows) {
+        if (rows > limits.linearRows) {
+            throw new UsageException(name() + ": " + operation + " takes at most " + limits.linearRows
+                    + " rows at once, not " + rows + ".");
+        }
     }
 
     @Override
@@ -236,15 +246,19 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public Routes allocateRoutes(int maximumRows, Routing routing) {
+        requireRows("route", Math.multiplyExact(maximumRows, routing.used()) + TILE_ROWS * routing.experts());
         return new GpuRoutes(routing, maximumRows, this::groupTiles, memory, runner);
     }
 
     @Override
     public void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections) {
         memory.requireUsable();
-        int groups = starts.length - 1;
-        GroupTiles tiles = groupTiles(Math.min(starts[groups], groups), groups); // those of few rows
-        linear.grouped(address(x), starts, tiles, grouped(projections), this::quantizes);
+        int most = 0;
+        for (int g = 0; g + 1 < starts.length; g++) {
+            most = Math.max(most, starts[g + 1] - starts[g]);
+        }
+        requireRows("groupedLinear", starts[starts.length - 1]);
+        linear.grouped(address(x), starts, most, grouped(projections), this::groupTiles, this::quantizes);
     }
 
     private static List<Step.GroupedProduct> grouped(GroupedProjection... projections) {
@@ -286,6 +300,7 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public void gateRows(Buffer x, int rows, int columns, Buffer logits) {
+        requireRows("gateRows", rows);
         record(new Step.GateRows(address(x), rows, columns, address(logits)));
     }
 

@@ -2,7 +2,6 @@ package dev.demitasse.gpu;
 
 import dev.demitasse.device.Routes;
 import dev.demitasse.device.Routing;
-import java.util.function.BiFunction;
 
 /** The choice of experts in device memory. How many rows it has is known to the host, which they are is not. */
 final class GpuRoutes implements Routes {
@@ -10,19 +9,14 @@ final class GpuRoutes implements Routes {
 
     private final Routing routing;
     private final int maximumRows;
-    private final BiFunction<Integer, Integer, GroupTiles> tiling; // of rows of so many groups
+    private final GroupTiles.Sharing sharing;
     private final MemoryBlock memory;
     private int count; // rows that were routed
 
-    GpuRoutes(
-            Routing routing,
-            int maximumRows,
-            BiFunction<Integer, Integer, GroupTiles> tiling,
-            GpuMemory memory,
-            ListRunner<?, ?> runner) {
+    GpuRoutes(Routing routing, int maximumRows, GroupTiles.Sharing sharing, GpuMemory memory, ListRunner<?, ?> runner) {
         this.routing = routing;
         this.maximumRows = maximumRows;
-        this.tiling = tiling;
+        this.sharing = sharing;
         long choices = section((long) maximumRows * routing.used());
         long rows = section(places(maximumRows));
         long bytes = 3 * choices + 2 * rows + GroupTiles.WORDS * choices;
@@ -54,8 +48,9 @@ final class GpuRoutes implements Routes {
         return places(count);
     }
 
+    /** An expert has a row once at most. */
     private GroupTiles tiles(int rows) {
-        return tiling.apply(rows * routing.used(), routing.experts());
+        return sharing.of(rows * routing.used(), routing.experts(), rows);
     }
 
     /** From now on it has the choice of so many rows. */
@@ -83,6 +78,7 @@ final class GpuRoutes implements Routes {
                 memory.address() + 3 * choices + 2 * rows,
                 tiles,
                 tiles.most(all, routing.experts()),
+                tiles.fewest(all, count),
                 all,
                 tiles.padded(all, routing.experts()));
     }

@@ -10,8 +10,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Matrices of the same shape in one allocation, so that a kernel finds each by its number: one behind the other at equal
- * distances, and behind them their biases in order.
+ * Matrices of the same shape in one allocation, so that a kernel finds each by its number: one behind the other at
+ * equal distances, and behind them their biases in order.
  */
 public final class GpuWeightGroup implements WeightGroup {
     private static final int ALIGNMENT = 128;

@@ -9,6 +9,12 @@ package dev.demitasse.gpu;
  * @param align a group's first row is a multiple of this
  */
 public record GroupTiles(int rows, int align) {
+    /** How rows of groups are shared out. */
+    interface Sharing {
+        /** For so many rows of groups, of which none has more than {@code most}. */
+        GroupTiles of(int rows, int groups, int most);
+    }
+
     /** Integers of a tile in a list. */
     static final int WORDS = 4;
 
@@ -20,6 +26,12 @@ public record GroupTiles(int rows, int align) {
     /** Tiles that {@code count} rows of {@code groups} groups make, at most. */
     int most(int count, int groups) {
         return Math.toIntExact((count + (rows - 1L) * Math.min(count, groups)) / rows);
+    }
+
+    /** Tiles with rows that {@code count} rows make, at least, where no group has more than {@code most}. */
+    int fewest(int count, int most) {
+        int each = Math.max(1, Math.min(rows, most));
+        return (count + each - 1) / each;
     }
 
     /** The tiles of groups that begin at {@code starts}, and end where the last one says. */

@@ -41,6 +41,9 @@ final class LinearSteps {
 
     /** Rows of groups, whose tiles lie in device memory. */
     void grouped(long x, Step.TileList list, List<Step.GroupedProduct> products) {
+        if (list.rows() == 0) {
+            return;
+        }
         ToIntFunction<Step.GroupedProduct> padded = product -> {
             GpuWeight weight = ((GpuWeightGroup) product.weights()).matrix(0);
             boolean integers =
@@ -60,10 +63,19 @@ final class LinearSteps {
     /**
      * Rows of groups that begin at {@code starts}: few are one launch, whose tiles go into the step's data; of many,
      * each group has launches of its own.
+     *
+     * @param most rows of a group
      */
-    void grouped(long x, int[] starts, GroupTiles tiles, List<Step.GroupedProduct> products, Quantizes quantizes) {
+    void grouped(
+            long x,
+            int[] starts,
+            int most,
+            List<Step.GroupedProduct> products,
+            GroupTiles.Sharing sharing,
+            Quantizes quantizes) {
         int groups = starts.length - 1;
         int rows = starts[groups];
+        GroupTiles tiles = sharing.of(Math.min(rows, groups), groups, most); // those of few rows
         if (rows > (long) tiles.rows() * groups && products.stream().allMatch(LinearSteps::isAligned)) {
             for (int g = 0; g < groups; g++) {
                 linearOfGroup(x, g, starts[g], starts[g + 1] - starts[g], products, quantizes);
@@ -71,7 +83,8 @@ final class LinearSteps {
         } else if (rows > 0) {
             int[] list = tiles.of(starts);
             long at = steps.put(list, list.length);
-            grouped(x, new Step.TileList(at, tiles, list.length / GroupTiles.WORDS, rows, rows), products);
+            int count = list.length / GroupTiles.WORDS;
+            grouped(x, new Step.TileList(at, tiles, count, tiles.fewest(rows, most), rows, rows), products);
         }
     }
 

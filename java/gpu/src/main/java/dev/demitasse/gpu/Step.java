@@ -37,8 +37,8 @@ public sealed interface Step {
     record QuantizeRows(long x, int rows, int columns, long q, long scales) implements Step {}
 
     /**
-     * Rows of {@code x} to integers in tiles, in the device's memory for that, where the next {@link Linear} finds
-     * them.
+     * Rows of {@code x} to integers in tiles, in the device's memory for that, where the next {@link Linear} or
+     * {@link GroupedLinear} finds them.
      *
      * @param padded columns with those that fill the last tile
      * @param perRow whether a row has one scale, instead of one for 32 columns
@@ -96,10 +96,11 @@ public sealed interface Step {
      * @param address of the list
      * @param tiles how long they are
      * @param count of them, those without rows included
+     * @param fewest of them that have rows
      * @param rows of all groups
      * @param places that rows take, with those that lie between groups
      */
-    record TileList(long address, GroupTiles tiles, int count, int rows, int places) {}
+    record TileList(long address, GroupTiles tiles, int count, int fewest, int rows, int places) {}
 
     /**
      * A matrix of each group of a {@link GroupedLinear}.

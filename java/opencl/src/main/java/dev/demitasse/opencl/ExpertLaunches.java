@@ -13,8 +13,8 @@ final class ExpertLaunches {
     private ExpertLaunches() {}
 
     /** How rows of groups are shared out. */
-    static GroupTiles tiles(int rows, int groups) {
-        return new GroupTiles(Boundary.grouped_rows(rows, groups), 1);
+    static GroupTiles tiles(int rows, int groups, int most) {
+        return new GroupTiles(most == 1 ? 1 : Boundary.grouped_rows(rows, groups), 1);
     }
 
     /** One row is put in order where it is routed; more are by a second kernel. */

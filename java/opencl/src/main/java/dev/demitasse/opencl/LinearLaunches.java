@@ -13,7 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** {@link Step.Quantize} and {@link Step.Linear} as launches. */
+/** {@link Step.Quantize}, {@link Step.Linear} and {@link Step.GroupedLinear} as launches. */
 final class LinearLaunches implements AutoCloseable {
     /** Rows of one call. */
     static final int MOST_ROWS = 65535; // work-groups along the second dimension, on NVIDIA's GPUs

@@ -64,8 +64,8 @@ final class OpenClDevice extends GpuDevice {
     }
 
     @Override
-    protected GroupTiles groupTiles(int rows, int groups) {
-        return ExpertLaunches.tiles(rows, groups);
+    protected GroupTiles groupTiles(int rows, int groups, int most) {
+        return ExpertLaunches.tiles(rows, groups, most);
     }
 
     @Override

@@ -1,16 +1,24 @@
 package dev.demitasse.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.GroupedProjection;
+import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.device.Pass;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Routes;
 import dev.demitasse.device.Routing;
+import dev.demitasse.device.TokenIds;
 import dev.demitasse.device.WeightGroup;
+import dev.demitasse.exception.UsageException;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases.Fill;
@@ -312,6 +320,63 @@ public abstract class GroupContractTest extends LinearContractTest {
                             new float[0]);
                     assertClose(own, expected, "row " + row, NMSE);
                 }
+            }
+        }
+    }
+
+    /** No rows have no experts, and nothing is done. */
+    @Test
+    public void noRowsHaveNoExperts() {
+        Routing routing = new Routing(4, 2, Routing.Score.SOFTMAX, true, 1);
+        try (Device device = open(ActivationType.INT8);
+                Matrices matrices = Matrices.of(device, 4, OUTPUTS, COLUMNS, true, WeightLayout.int8(32), seed);
+                Experts layer = new Experts(device, routing, 3, COLUMNS, OUTPUTS)) {
+            assertThat(layer.run(new float[0], new float[0], null, null, matrices.group))
+                    .isEmpty();
+        }
+    }
+
+    /** A choice counts until it is dropped; that of a pass, which may come back with other rows, within it alone. */
+    @Test
+    public void choicesCountWhereTheyWereMade() {
+        Routing routing = new Routing(4, 2, Routing.Score.SOFTMAX, true, 1);
+        try (Device device = open(ActivationType.INT8);
+                LinearWeight table =
+                        device.upload(KernelCases.matrix(new float[4 * 32], 4, 32), WeightLayout.int8(32));
+                KvStore kv = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
+                Routes routes = device.allocateRoutes(3, routing);
+                Buffer x = device.allocate(3 * 32 * Float.BYTES);
+                Buffer out = device.allocate((long) routes.places(3) * 32 * Float.BYTES)) {
+            device.route(x, 3, null, null, routes);
+            device.dispatch(x, 32, routes, out);
+            device.discard();
+            assertThatThrownBy(() -> device.dispatch(x, 32, routes, out))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessageContaining("No experts are chosen");
+            Pass pass = new Pass() {
+                @Override
+                public LinearWeight table() {
+                    return table;
+                }
+
+                @Override
+                public KvStore kv() {
+                    return kv;
+                }
+
+                @Override
+                public void operations(TokenIds ids, BatchRows rows) {
+                    device.route(x, rows.count(), null, null, routes);
+                    device.dispatch(x, 32, routes, out);
+                }
+            };
+            for (int i = 0; i < 3; i++) {
+                BatchRows row = new BatchRows(1, new int[] {i}, new int[][] {{0}});
+                device.run(pass, new TokenIds.Given(new int[1]), row);
+                device.start();
+                assertThatThrownBy(() -> device.combine(out, 32, routes, x)).isInstanceOf(UsageException.class);
+                device.route(x, 3, null, null, routes);
+                device.combine(out, 32, routes, x);
             }
         }
     }

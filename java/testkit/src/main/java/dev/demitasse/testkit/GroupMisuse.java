@@ -97,6 +97,18 @@ final class GroupMisuse {
         all.put(
                 "routes of most rows",
                 () -> device.allocateRoutes(Integer.MAX_VALUE, ROUTING).close());
+        all.put(
+                "routes of most experts",
+                () -> device.allocateRoutes(1, new Routing(4096, 1, Routing.Score.SOFTMAX, true, 1))
+                        .close());
+        all.put(
+                "routes of most choices",
+                () -> device.allocateRoutes(1, new Routing(2048, 300, Routing.Score.SOFTMAX, true, 1))
+                        .close());
+        all.put("dispatch of what was not routed", () -> device.dispatch(x, 32, none, y));
+        all.put("combine of what was not routed", () -> device.combine(x, 32, none, y));
+        Routes inputs = device.allocateRoutes(2, new Routing(2, 1, Routing.Score.SIGMOID, false, 1, true, 1, 1));
+        all.put("route inputs by scales", () -> device.route(x, 2, null, x, inputs));
         all.put("route more rows than fit", () -> device.route(x, 3, null, null, none));
         all.put("route no rows", () -> device.route(x, -1, null, null, none));
         all.put("route beyond the logits", () -> device.route(x, 33, null, null, device.allocateRoutes(64, ROUTING)));
