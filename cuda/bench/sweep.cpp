@@ -55,7 +55,7 @@ class Sweep {
             variants.push_back({prefix + "blocks " + std::to_string(blocks), {}});
             const auto grid = static_cast<unsigned>(blocks);
             variants.back().launches = [=](const LinearArgs& a) {
-                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}};
+                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}, nullptr};
                 return std::vector<Launch>{{prefix + kernel, {grid, 1, 1}, GEMV_THREADS, bytes, Launch::bytes(batch)}};
             };
         };
@@ -101,14 +101,14 @@ class Sweep {
                                                   {blocks, grid_rows, split},
                                                   static_cast<unsigned>(gemm_threads(tile)),
                                                   shared,
-                                                  Launch::bytes(LinearBatch{{a, {}, {}}, {blocks, 0, 0}})}};
+                                                  Launch::bytes(LinearBatch{{a, {}, {}}, {blocks, 0, 0}, nullptr})}};
                     if (split > 1) {
                         const unsigned sums = pieces(int64_t{rows} * outputs, ELEMENT_THREADS);
                         launches.push_back({finish,
                                             {sums, 1, 1},
                                             ELEMENT_THREADS,
                                             0,
-                                            Launch::bytes(LinearBatch{{a, {}, {}}, {sums, 0, 0}})});
+                                            Launch::bytes(LinearBatch{{a, {}, {}}, {sums, 0, 0}, nullptr})});
                     }
                     return launches;
                 };

@@ -96,7 +96,7 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         second.out = {narrow_out.data(), narrow};
         second.partial += partials;
         // Blocks of gemv may be fewer than the pieces that they take; some have one more than others.
-        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}}; };
+        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}, nullptr}; };
         const unsigned pieces = blocks(outputs, kernel.outputs);
         const bool fewer = kernel.name.find("gemv") == 0;
         const unsigned each = fewer ? 1 + static_cast<unsigned>(random() % pieces) : pieces;
@@ -169,7 +169,7 @@ void test_wgmma(std::mt19937& random) {
         input.put_to(a);
         a.out.to = expected.data();
         run("gemm_int8_per_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, gemm_threads(128),
-            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}});
+            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, nullptr});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
