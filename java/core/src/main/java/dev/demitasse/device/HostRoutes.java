@@ -54,21 +54,6 @@ public final class HostRoutes implements Routes {
         return starts;
     }
 
-    /** The rows that were routed. */
-    public int count() {
-        return count;
-    }
-
-    /** Where each choice of each row lies: rows × used. */
-    public int[] lying() {
-        return places;
-    }
-
-    /** What each choice's result is multiplied by, unless weights multiply what experts are given: rows × used. */
-    public float[] weights() {
-        return weights;
-    }
-
     /** Chooses ({@link Device#route}). */
     void choose(Buffer of, int rowCount, @Nullable Buffer bias, @Nullable Buffer scales) {
         int experts = routing.experts();

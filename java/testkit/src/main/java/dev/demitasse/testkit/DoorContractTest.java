@@ -89,22 +89,7 @@ public abstract class DoorContractTest {
 
         /** Doubles x[0]. */
         Pass pass() {
-            return new Pass() {
-                @Override
-                public LinearWeight table() {
-                    return weight;
-                }
-
-                @Override
-                public KvStore kv() {
-                    return kv;
-                }
-
-                @Override
-                public void operations(TokenIds ids, BatchRows rows) {
-                    device.add(x, x, 1);
-                }
-            };
+            return new PassOf(weight, kv, rows -> device.add(x, x, 1));
         }
 
         void attention(int layer, AttentionShape shape, BatchRows rows) {
@@ -302,23 +287,10 @@ public abstract class DoorContractTest {
                 KvStore large = device.allocateKv(new KvShape(1, 1, 32, 10, KvType.F16));
                 KvStore small = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
                 Buffer x = device.allocate(32 * Float.BYTES)) {
-            Pass pass = new Pass() {
-                @Override
-                public LinearWeight table() {
-                    return table;
-                }
-
-                @Override
-                public KvStore kv() {
-                    return large;
-                }
-
-                @Override
-                public void operations(TokenIds ids, BatchRows rows) {
-                    device.kvAppend(large, 0, x, x, rows);
-                    device.kvAppend(small, 0, x, x, rows);
-                }
-            };
+            Pass pass = new PassOf(table, large, rows -> {
+                device.kvAppend(large, 0, x, x, rows);
+                device.kvAppend(small, 0, x, x, rows);
+            });
             for (int i = 0; i < 4; i++) {
                 device.run(pass, new TokenIds.Given(new int[1]), page(0));
                 device.start();
@@ -391,22 +363,9 @@ public abstract class DoorContractTest {
                 KvStore cache = device.allocateKv(new KvShape(1, 1, 32, 2, KvType.F16));
                 Buffer out = device.allocate(64)) {
             Buffer angles = device.upload(new float[] {0, 1, 2, 3});
-            Pass pass = new Pass() {
-                @Override
-                public LinearWeight table() {
-                    return table;
-                }
-
-                @Override
-                public KvStore kv() {
-                    return cache;
-                }
-
-                @Override
-                public void operations(TokenIds ids, BatchRows rows) {
-                    device.gatherPositions(angles, 1, rows, out);
-                }
-            };
+            Pass pass = new PassOf(table, cache, rows -> {
+                device.gatherPositions(angles, 1, rows, out);
+            });
             TokenIds ids = new TokenIds.Given(new int[1]);
             for (int position : new int[] {0, 3, 1, 2}) {
                 device.run(pass, ids, new BatchRows(1, new int[] {position}, new int[][] {{0, 1}}));

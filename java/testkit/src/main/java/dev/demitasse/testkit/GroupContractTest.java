@@ -353,23 +353,10 @@ public abstract class GroupContractTest extends LinearContractTest {
             assertThatThrownBy(() -> device.dispatch(x, 32, routes, out))
                     .isInstanceOf(UsageException.class)
                     .hasMessageContaining("No experts are chosen");
-            Pass pass = new Pass() {
-                @Override
-                public LinearWeight table() {
-                    return table;
-                }
-
-                @Override
-                public KvStore kv() {
-                    return kv;
-                }
-
-                @Override
-                public void operations(TokenIds ids, BatchRows rows) {
-                    device.route(x, rows.count(), null, null, routes);
-                    device.dispatch(x, 32, routes, out);
-                }
-            };
+            Pass pass = new PassOf(table, kv, rows -> {
+                device.route(x, rows.count(), null, null, routes);
+                device.dispatch(x, 32, routes, out);
+            });
             for (int i = 0; i < 3; i++) {
                 BatchRows row = new BatchRows(1, new int[] {i}, new int[][] {{0}});
                 device.run(pass, new TokenIds.Given(new int[1]), row);
