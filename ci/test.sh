@@ -2,15 +2,18 @@
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with
 # the totals, what was skipped and why, and what failed. A whole run takes some thirty minutes on two cores. What each
 # part printed stays in target/ci-*.log. --opencl-intel: those of java/opencl on Intel's runtime too.
+# --all-architectures: CUDA kernels are compiled for all cards, as for a release, not for two of them (ten minutes more).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
 more=
+architectures=checked
 for argument in "$@"; do
   case $argument in
     --opencl-intel) more="$more opencl-intel" ;;
+    --all-architectures) architectures=all ;;
     *)
-      echo "ci/test.sh: there is no $argument; --opencl-intel is all there is." >&2
+      echo "ci/test.sh: there is no $argument; there are --opencl-intel and --all-architectures." >&2
       exit 2
       ;;
   esac
@@ -21,7 +24,7 @@ ci/native.sh tools
 ci/opencl.sh
 ci/cuda-toolchain.sh >/dev/null || echo "ci/test.sh: there is no nvcc; the CUDA kernels are neither built nor tested"
 
-mvn -B -q -T 2 -DskipTests package
+mvn -B -q -T 2 -DskipTests -Dcuda.architectures=$architectures package
 cp_libs=$(ls java/cli/target/lib/*.jar | tr '\n' ':')
 for model in smollm2-135m gemma3-270m; do
   "$JAVA_HOME/bin/java" -cp "java/cli/target/classes:$cp_libs" dev.demitasse.cli.Main pull "$model" ||
@@ -48,7 +51,7 @@ part launcher
 for each in native cuda launcher gguf report; do
   [ ! -e target/ci-$each.failed ] || failed="$failed $each"
 done
-mvn -B -T 2 -fae verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
+mvn -B -T 2 -fae -Dcuda.architectures=$architectures verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
 for part in $more; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"

@@ -13,7 +13,10 @@ import java.util.stream.Stream;
  * then reports that it has no kernels.
  */
 public class BuildCuda {
-    /** Arguments: the repository, the module's target folder, and {@code kernels} or {@code emulator}. */
+    /**
+     * Arguments: the repository, the module's target folder, {@code kernels} or {@code emulator}, and the architectures
+     * that kernels are compiled for, {@code all} or {@code checked}; all without them.
+     */
     public static void main(String[] args) throws Exception {
         Path root = Path.of(args[0]).toRealPath();
         Path target = Path.of(args[1]).toAbsolutePath();
@@ -41,6 +44,7 @@ public class BuildCuda {
                 build.toString(),
                 "-DCMAKE_BUILD_TYPE=Release",
                 "-DCMAKE_CXX_COMPILER=g++",
+                "-DCUDA_ARCHITECTURES=" + (args.length > 3 ? args[3] : "all"),
                 "-DCUDA_ROOT=" + toolchain));
         if (!Files.exists(build.resolve("CMakeCache.txt")) && found("ninja")) {
             configure.addAll(List.of("-G", "Ninja"));

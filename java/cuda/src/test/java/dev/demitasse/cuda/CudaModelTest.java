@@ -27,6 +27,7 @@ import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.testkit.ModelContractTest;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -53,6 +54,12 @@ class CudaModelTest extends ModelContractTest {
     @Override
     protected int repeated() {
         return 24;
+    }
+
+    /** A window, and long heads; each takes half a minute on the emulator. */
+    @Override
+    protected List<String> longContexts() {
+        return List.of("gemma3", "deepseek2");
     }
 
     @Override

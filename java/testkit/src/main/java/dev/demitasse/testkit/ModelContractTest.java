@@ -30,12 +30,15 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device must hold for whole models. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class ModelContractTest {
     /** The architectures of the tiny models. */
     protected static final List<String> ARCHITECTURES = Golden.TINY;
@@ -425,9 +428,14 @@ public abstract class ModelContractTest {
         return last[0];
     }
 
+    /** Architectures whose contexts are long: what attends, and what keeps a state, each in its way. */
+    protected List<String> longContexts() {
+        return List.of("llama", "gemma3", "qwen35", "gemma4-ple", "deepseek2", "llama4");
+    }
+
     /** Positions beyond a segment of attention, and a window that begins in an earlier one. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "gemma3", "qwen35", "gemma4-ple", "deepseek2", "llama4"})
+    @MethodSource("longContexts")
     public void longContextsMatchTheReference(String architecture) {
         int[] tokens = new int[longContext()];
         for (int i = 0; i < tokens.length; i++) {
