@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The tests of the C++ kernels: under AddressSanitizer and UndefinedBehaviorSanitizer, over SIMDe (AVX-VNNI and AVX-512
 # VNNI on machines without them), and for AArch64 under qemu, there a third of linear's sizes for each instruction set.
-# The library with -O3 is what Java's tests load, on every operation (here: the preset release). Installs what is missing
-# where it may (Debian, as root); what cannot run is named. With the argument "tools" it only installs.
+# The library with -O3 is what Java's tests load, on every operation. Installs what is missing where it may (Debian, as
+# root); what cannot run is named. With the argument "tools" it only installs.
 set -euo pipefail
 cd "$(dirname "$0")/../native"
 

@@ -2,12 +2,14 @@
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with
 # the totals, what was skipped and why, and what failed. A whole run takes some thirty minutes on two cores. What each
 # part printed stays in target/ci-*.log. --opencl-intel: those of java/opencl on Intel's runtime too.
-# --all-architectures: CUDA kernels are compiled for all cards, as for a release, not for two of them (ten minutes more).
+# --all-architectures: CUDA kernels are compiled for all cards, as for a release, not for two of them (ten minutes
+# more); where there is a card they always are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
 more=
 architectures=checked
+[ ! -e /dev/nvidiactl ] || architectures=all
 for argument in "$@"; do
   case $argument in
     --opencl-intel) more="$more opencl-intel" ;;
@@ -51,7 +53,8 @@ part launcher
 for each in native cuda launcher gguf report; do
   [ ! -e target/ci-$each.failed ] || failed="$failed $each"
 done
-mvn -B -T 2 -fae -Dcuda.architectures=$architectures verify 2>&1 | tee target/ci-maven.log | grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
+mvn -B -T 2 -fae -Dcuda.architectures=$architectures verify 2>&1 | tee target/ci-maven.log |
+  grep -aE --line-buffered 'Tests run:|BUILD|ERROR|FAIL' || true
 grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
 for part in $more; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"

@@ -55,7 +55,7 @@ class Sweep {
             variants.push_back({prefix + "blocks " + std::to_string(blocks), {}});
             const auto grid = static_cast<unsigned>(blocks);
             variants.back().launches = [=](const LinearArgs& a) {
-                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}, nullptr};
+                const LinearBatch batch{{a, {}, {}}, {grid, 0, 0}, nullptr, {}};
                 return std::vector<Launch>{{prefix + kernel, {grid, 1, 1}, GEMV_THREADS, bytes, Launch::bytes(batch)}};
             };
         };
@@ -97,18 +97,19 @@ class Sweep {
                 const auto shared = static_cast<unsigned>(gemm_shared_bytes(BITS, group, tile));
                 variants.push_back({"tile " + std::to_string(tile) + ", segments " + std::to_string(split), {}});
                 variants.back().launches = [=](const LinearArgs& a) {
-                    std::vector<Launch> launches{{stem + "_m" + std::to_string(tile),
-                                                  {blocks, grid_rows, split},
-                                                  static_cast<unsigned>(gemm_threads(tile)),
-                                                  shared,
-                                                  Launch::bytes(LinearBatch{{a, {}, {}}, {blocks, 0, 0}, nullptr})}};
+                    std::vector<Launch> launches{
+                        {stem + "_m" + std::to_string(tile),
+                         {blocks, grid_rows, split},
+                         static_cast<unsigned>(gemm_threads(tile)),
+                         shared,
+                         Launch::bytes(LinearBatch{{a, {}, {}}, {blocks, 0, 0}, nullptr, {}})}};
                     if (split > 1) {
                         const unsigned sums = pieces(int64_t{rows} * outputs, ELEMENT_THREADS);
                         launches.push_back({finish,
                                             {sums, 1, 1},
                                             ELEMENT_THREADS,
                                             0,
-                                            Launch::bytes(LinearBatch{{a, {}, {}}, {sums, 0, 0}, nullptr})});
+                                            Launch::bytes(LinearBatch{{a, {}, {}}, {sums, 0, 0}, nullptr, {}})});
                     }
                     return launches;
                 };
@@ -142,8 +143,16 @@ class Sweep {
         m.args.x = card_.upload(normal_numbers(int64_t{rows} * columns));
         auto copy = [=](const LinearArgs& a) { return weights + (a.quants - m.args.quants) / m.bytes * weight_bytes; };
         auto dequantize = [=](const LinearArgs& a) {
-            const DequantizeArgs args{a.quants, a.scales,  nullptr, 1,         BITS == 4,
-                                      32,       a.outputs, a.tiles, a.columns, copy(a)};
+            DequantizeArgs args{};
+            args.quants = a.quants;
+            args.scales = a.scales;
+            args.fp16_scales = 1;
+            args.integers = BITS == 4 ? Integers::INT4 : Integers::INT8;
+            args.group = 32;
+            args.outputs = a.outputs;
+            args.tiles = a.tiles;
+            args.columns = a.columns;
+            args.out = copy(a);
             return Launch{"dequantize_weights",
                           {pieces(m.bytes / 16, ELEMENT_THREADS), 1, 1},
                           ELEMENT_THREADS,

@@ -21,11 +21,12 @@ struct DequantizeArgs {
     const void* scales;
     const void* mins;  // or null
     int64_t fp16_scales;
-    int64_t int4;   // 1: INT4, 0: INT8
+    Integers integers;
     int64_t group;  // columns that share a scale: 16 or 32
     int64_t outputs;
     int64_t tiles;  // of integers, of a row
     int64_t columns;
+    uint64_t levels[2];  // of places
     uint8_t* out;
 };
 
@@ -42,16 +43,18 @@ DEVICE uint8_t* fp16_chunk(uint8_t* tiles, int64_t tile, int row, int c) {
 }
 
 // A lane's chunk of a tile of integers.
-template <int BITS, Reach REACH>
+template <Integers KIND, Reach REACH>
 struct Dequantization {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     static constexpr int SCALES = Tile::scales(REACH);
 
+    Levels levels;
     uint32_t words[4];
     float scales[SCALES], mins[SCALES];
     bool has_mins;
 
-    DEVICE Dequantization(const DequantizeArgs& a, int tile, int row) : has_mins(a.mins != nullptr) {
+    DEVICE Dequantization(const DequantizeArgs& a, int tile, int row)
+        : levels(a.levels), has_mins(KIND != Integers::LEVELS && a.mins != nullptr) {
         load_words(words, a.quants + static_cast<int64_t>(tile) * TILE_BYTES + lane() * 16);
         const int64_t at = (static_cast<int64_t>(tile) * TILE_OUTPUTS + row) * SCALES;
 #pragma unroll
@@ -74,7 +77,7 @@ struct Dequantization {
     // with minimums 16 q = b + 128.
     DEVICE void weights(uint32_t (&to)[2], uint32_t bytes, int i) const {
         constexpr float PLAIN = 8388608.0f + 128;
-        const float base = BITS == 4 && has_mins ? PLAIN - 128 : PLAIN;
+        const float base = KIND == Integers::INT4 && has_mins ? PLAIN - 128 : PLAIN;
         const float scale = scales[i] * (1.0f / Tile::FACTOR);
         float w[4];
 #pragma unroll
@@ -91,7 +94,7 @@ struct Dequantization {
     // the odd one beside it, and of that one the columns that are 16 further.
     DEVICE Words4 chunk(int g, bool odd) const {
         uint32_t bytes[2], first[2], second[2], other[2];
-        Tile::unpack(words, g, bytes[0], bytes[1]);
+        Tile::unpack(words, g, levels, bytes[0], bytes[1]);
         weights(first, bytes[0], REACH == Reach::PER16 ? 2 * g : g);
         weights(second, bytes[1], REACH == Reach::PER16 ? 2 * g + 1 : g);
 #pragma unroll
@@ -103,9 +106,9 @@ struct Dequantization {
 };
 
 // A warp has a tile of integers.
-template <int BITS, Reach REACH>
+template <Integers KIND, Reach REACH>
 DEVICE void dequantize(const DequantizeArgs& a) {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     const auto tiles = static_cast<int>(a.tiles);
     const int tile = static_cast<int>(thread_index() / TILE_THREADS);
     const int line = tile / tiles;
@@ -115,7 +118,7 @@ DEVICE void dequantize(const DequantizeArgs& a) {
     }
     const int row = lane() / 4;
     const int c = lane() % 4 ^ row / 2 % 4;
-    const Dequantization<BITS, REACH> weights(a, tile, row);
+    const Dequantization<KIND, REACH> weights(a, tile, row);
     await_previous();
     const int out_tiles = fp16_tiles(static_cast<int>(a.columns));
     const int first = tile % tiles * Tile::GROUPS;  // a group of integers is a tile of FP16
@@ -134,10 +137,16 @@ DEVICE void dequantize(const DequantizeArgs& a) {
 KERNEL(demitasse::ELEMENT_THREADS) dequantize_weights(const demitasse::DequantizeArgs a) {
     using namespace demitasse;
     launch_dependents();
-    if (a.int4 != 0) {
-        a.group == 16 ? dequantize<4, Reach::PER16>(a) : dequantize<4, Reach::PER32>(a);
-    } else {
-        a.group == 16 ? dequantize<8, Reach::PER16>(a) : dequantize<8, Reach::PER32>(a);
+    switch (a.integers) {
+        case Integers::INT8:
+            a.group == 16 ? dequantize<Integers::INT8, Reach::PER16>(a) : dequantize<Integers::INT8, Reach::PER32>(a);
+            break;
+        case Integers::INT4:
+            a.group == 16 ? dequantize<Integers::INT4, Reach::PER16>(a) : dequantize<Integers::INT4, Reach::PER32>(a);
+            break;
+        default:
+            a.group == 16 ? dequantize<Integers::LEVELS, Reach::PER16>(a)
+                          : dequantize<Integers::LEVELS, Reach::PER32>(a);
     }
 }
 EXPORT(dequantize_weights)

@@ -9,7 +9,7 @@
 
 namespace demitasse {
 
-enum class Table : int64_t { F32, F16, BF16, INT8, INT4 };
+enum class Table : int64_t { F32, F16, BF16, INT8, INT4, LEVELS };
 
 struct EmbedArgs {
     Table element;
@@ -20,25 +20,28 @@ struct EmbedArgs {
     int64_t tiles;     // integers: tiles of a row
     int64_t group;     // integers: columns that share a scale, 16 or 32; 0 for the whole row
     int64_t fp16_scales;
+    uint64_t levels[2];  // of places
     int64_t columns;
     const int32_t* ids;
     Real scale;
     float* out;
 };
 
-template <int BITS>
+template <Integers KIND>
 DEVICE float integer_element(const EmbedArgs& a, int64_t row, int k) {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     const int64_t tile = row / TILE_OUTPUTS * a.tiles + k / Tile::COLUMNS;
     const int in_tile = k % Tile::COLUMNS;
     const int in_group = in_tile % 32;
-    const uint8_t* at =
+    const uint8_t* line =
         a.weights + tile * TILE_BYTES + chunk_offset(static_cast<int>(row % TILE_OUTPUTS), in_group % 16 / 4);
     int q;
-    if constexpr (BITS == 8) {
-        q = static_cast<int8_t>(at[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);
+    if constexpr (KIND == Integers::INT8) {
+        q = static_cast<int8_t>(line[in_tile / 32 * 8 + in_group / 16 * 4 + k % 4]);
+    } else if constexpr (KIND == Integers::LEVELS) {
+        q = Levels(a.levels).of(line[in_tile / 32 * 4 + in_group / 16 * 2 + k % 4 / 2] >> k % 2 * 4 & 15);
     } else {
-        q = static_cast<int8_t>(at[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
+        q = static_cast<int8_t>(line[in_tile / 32 * 4 + k % 4] << (4 - in_group / 16 * 4)) >> 4;
         q += a.mins != nullptr ? 8 : 0;
     }
     const int64_t groups = a.group == 0 ? 1 : Tile::COLUMNS / a.group;
@@ -61,9 +64,11 @@ DEVICE float table_element(const EmbedArgs& a, int64_t row, int k) {
             return __uint_as_float(
                 static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(a.weights + row * a.stride)[k]) << 16);
         case Table::INT8:
-            return integer_element<8>(a, row, k);
+            return integer_element<Integers::INT8>(a, row, k);
+        case Table::INT4:
+            return integer_element<Integers::INT4>(a, row, k);
         default:
-            return integer_element<4>(a, row, k);
+            return integer_element<Integers::LEVELS>(a, row, k);
     }
 }
 

@@ -9,9 +9,11 @@
 //           there can be; tiles of 32 rows, since an expert has few of a batch. Not run on a GPU yet.
 #include "demitasse/gemm.cuh"
 
-GEMM_GROUPED(gemm_int4_per32_grouped, 4, PER32, Rows32)
-GEMM_GROUPED(gemm_int4_per16_grouped, 4, PER16, Rows32)
-GEMM_GROUPED(gemm_int4_per_row_grouped, 4, PER_ROW, Rows32)
-GEMM_GROUPED(gemm_int8_per32_grouped, 8, PER32, Rows32)
-GEMM_GROUPED(gemm_int8_per16_grouped, 8, PER16, Rows32)
-GEMM_GROUPED(gemm_int8_per_row_grouped, 8, PER_ROW, PerRow32)
+GEMM_GROUPED(gemm_int4_per32_grouped, INT4, PER32, Rows32)
+GEMM_GROUPED(gemm_int4_per16_grouped, INT4, PER16, Rows32)
+GEMM_GROUPED(gemm_int4_per_row_grouped, INT4, PER_ROW, Rows32)
+GEMM_GROUPED(gemm_int8_per32_grouped, INT8, PER32, Rows32)
+GEMM_GROUPED(gemm_int8_per16_grouped, INT8, PER16, Rows32)
+GEMM_GROUPED(gemm_int8_per_row_grouped, INT8, PER_ROW, PerRow32)
+GEMM_GROUPED(gemm_levels_per32_grouped, LEVELS, PER32, Rows32)
+GEMM_GROUPED(gemm_levels_per16_grouped, LEVELS, PER16, Rows32)

@@ -31,10 +31,10 @@ DEVICE void add_segments(const LinearBatch& batch, const Finish& finish) {
     a.out.store(i, a.with_bias(finish(a, sum, i / a.outputs, output), output));
 }
 
-template <int BITS>
+template <Integers KIND>
 DEVICE void add_row_segments(const LinearBatch& batch) {
     add_segments<int>(batch, [](const LinearArgs& a, int sum, int64_t row, int64_t output) {
-        return a.fold_row<BITS>(sum, a.row_input<BITS>(row), a.groups_of<BITS>(row)->scales[0], output);
+        return a.fold_row<KIND>(sum, a.row_input<KIND>(row), a.groups_of<KIND>(row)->scales[0], output);
     });
 }
 
@@ -47,11 +47,11 @@ KERNEL(demitasse::ELEMENT_THREADS) linear_finish(const GRID_CONSTANT demitasse::
 EXPORT(linear_finish)
 
 KERNEL(demitasse::ELEMENT_THREADS) linear_finish_int4_per_row(const GRID_CONSTANT demitasse::LinearBatch batch) {
-    demitasse::add_row_segments<4>(batch);
+    demitasse::add_row_segments<demitasse::Integers::INT4>(batch);
 }
 EXPORT(linear_finish_int4_per_row)
 
 KERNEL(demitasse::ELEMENT_THREADS) linear_finish_int8_per_row(const GRID_CONSTANT demitasse::LinearBatch batch) {
-    demitasse::add_row_segments<8>(batch);
+    demitasse::add_row_segments<demitasse::Integers::INT8>(batch);
 }
 EXPORT(linear_finish_int8_per_row)

@@ -36,8 +36,12 @@ struct LinearKernel {
     unsigned splits;
 };
 
-std::vector<LinearKernel> linear_kernels(int bits, int group, unsigned segments) {
-    const std::string element = "int" + std::to_string(bits);
+std::string name_of(Integers kind) {
+    return kind == Integers::INT8 ? "int8" : kind == Integers::INT4 ? "int4" : "levels";
+}
+
+std::vector<LinearKernel> linear_kernels(Integers kind, int group, unsigned segments) {
+    const std::string element = name_of(kind);
     const std::string suffix = group == 0 ? "_per_row" : group == 16 ? "_per16" : "_per32";
     const std::string gemv = "gemv_" + element + suffix;
     const std::string gemm = "gemm_" + element + suffix;
@@ -49,7 +53,8 @@ std::vector<LinearKernel> linear_kernels(int bits, int group, unsigned segments)
     for (int rows : {16, 32, 64, 128}) {
         kernels.push_back({gemm + "_m" + std::to_string(rows), rows, gemm_outputs(group, rows),
                            static_cast<unsigned>(gemm_threads(rows)),
-                           static_cast<size_t>(gemm_shared_bytes(bits, group, rows)), rows == 16 ? segments : 1});
+                           static_cast<size_t>(gemm_shared_bytes(bits_of(kind), group, rows)),
+                           rows == 16 ? segments : 1});
     }
     for (int rows : {1, 4}) {
         kernels.push_back({gemv + "_float_rows" + std::to_string(rows), rows, EXACT_GEMV_OUTPUTS, GEMV_THREADS,
@@ -66,16 +71,16 @@ struct Weights {
 
 // All kernels of a kind of weights: near FP64, and those of integers with the same bits. With one of the orders there
 // are two copies of the matrix, as if they were a layer's keys and values, of which the second has 16-bit results.
-template <int BITS>
+template <Integers KIND>
 void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& random) {
     const auto rows = static_cast<int>(size.rows);
     const auto outputs = static_cast<int>(size.outputs);
     const auto columns = static_cast<int>(size.columns);
     const int group = weights.group;
-    const OutputType narrow = BITS == 8 ? OutputType::F16 : OutputType::BF16;
+    const OutputType narrow = KIND == Integers::INT8 ? OutputType::F16 : OutputType::BF16;
     const unsigned copies = emulator::settings.seed == 0 ? 2 : 1;
-    const RandomMatrix<BITS> m(outputs, columns, group, weights.minimum, weights.fp16, size.fill, random);
-    const RandomInput input(rows, columns, m.tiles * WeightTile<BITS>::COLUMNS, group == 0, size.fill, random);
+    const RandomMatrix<KIND> m(outputs, columns, group, weights.minimum, weights.fp16, size.fill, random);
+    const RandomInput input(rows, columns, m.tiles * WeightTile<KIND>::COLUMNS, group == 0, size.fill, random);
     const std::vector<float> bias =
         size.bias ? normal_numbers(outputs, random) : std::vector<float>(static_cast<size_t>(outputs));
     Exact integers, floats;
@@ -85,7 +90,7 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
     m.put_to(a);
     input.put_to(a);
     a.bias = size.bias ? bias.data() : nullptr;
-    for (const LinearKernel& kernel : linear_kernels(BITS, group, static_cast<unsigned>(a.segments()))) {
+    for (const LinearKernel& kernel : linear_kernels(KIND, group, static_cast<unsigned>(a.segments()))) {
         std::vector<float> out(integers.values.size(), -1.0f);
         std::vector<uint16_t> narrow_out(out.size(), 1);
         const size_t partials = (SEGMENTS * out.size() + 3) / 4 * 4;  // stored in pairs
@@ -96,7 +101,9 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
         second.out = {narrow_out.data(), narrow};
         second.partial += partials;
         // Blocks of gemv may be fewer than the pieces that they take; some have one more than others.
-        auto batch = [&](unsigned each) { return LinearBatch{{a, second, {}}, {each, each, 0}, nullptr}; };
+        auto batch = [&](unsigned each) {
+            return LinearBatch{{a, second, {}}, {each, each, 0}, nullptr, {TEST_LEVEL_WORDS[0], TEST_LEVEL_WORDS[1]}};
+        };
         const unsigned pieces = blocks(outputs, kernel.outputs);
         const bool fewer = kernel.name.find("gemv") == 0;
         const unsigned each = fewer ? 1 + static_cast<unsigned>(random() % pieces) : pieces;
@@ -105,8 +112,7 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
             batch(each));
         if (kernel.splits > 1) {
             const unsigned sums = blocks(rows * outputs, ELEMENT_THREADS);
-            const std::string finish =
-                group == 0 ? "linear_finish_int" + std::to_string(BITS) + "_per_row" : "linear_finish";
+            const std::string finish = group == 0 ? "linear_finish_" + name_of(KIND) + "_per_row" : "linear_finish";
             run(finish, {copies * sums, 1, 1}, ELEMENT_THREADS, 0, batch(sums));
         }
         const std::string what = kernel.name + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
@@ -124,15 +130,16 @@ void test_linear(const LinearCase& size, const Weights& weights, std::mt19937& r
     }
 }
 
-// The groups of the list's layouts of integers, as kernels know them: longer ones are groups of 32 that repeat theirs.
-std::vector<std::pair<int, int>> kinds_of_weights(const Cases& cases) {
-    std::vector<std::pair<int, int>> kinds;  // bits, group
+// The groups of the list's layouts of integers, as kernels know them: longer ones are groups of 32 that repeat theirs;
+// and levels, which types of files have.
+std::vector<std::pair<Integers, int>> kinds_of_weights(const Cases& cases) {
+    std::vector<std::pair<Integers, int>> kinds{{Integers::LEVELS, 16}, {Integers::LEVELS, 32}};
     for (const LayoutCase& layout : cases.layouts) {
         if (layout.element.find("INT") != 0) {
             continue;
         }
         const int group = layout.group == ROW_GROUP ? 0 : std::min(static_cast<int>(layout.group), 32);
-        const std::pair<int, int> kind{layout.element == "INT4" ? 4 : 8, group};
+        const std::pair<Integers, int> kind{layout.element == "INT4" ? Integers::INT4 : Integers::INT8, group};
         if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
             kinds.push_back(kind);
         }
@@ -145,13 +152,22 @@ void test_linear(const Cases& cases, std::mt19937& random) {
     std::vector<LinearCase> sizes = cases.linear;
     sizes.push_back({130, 75, 460, Fill::RANDOM, true});  // two tiles of 128 rows, which nothing in the list has
     unsigned at = 0;
-    for (const auto& [bits, group] : kinds_of_weights(cases)) {
+    for (const auto& [kind, group] : kinds_of_weights(cases)) {
         for (unsigned i = 0; i < sizes.size(); i++, at++) {
             if (at % 5 != emulator::settings.seed) {
                 continue;
             }
-            const Weights weights{group, at / 5 % 2 == 1, at / 10 % 2 == 1};
-            bits == 8 ? test_linear<8>(sizes[i], weights, random) : test_linear<4>(sizes[i], weights, random);
+            const Weights weights{group, kind != Integers::LEVELS && at / 5 % 2 == 1, at / 10 % 2 == 1};
+            switch (kind) {
+                case Integers::INT8:
+                    test_linear<Integers::INT8>(sizes[i], weights, random);
+                    break;
+                case Integers::INT4:
+                    test_linear<Integers::INT4>(sizes[i], weights, random);
+                    break;
+                case Integers::LEVELS:
+                    test_linear<Integers::LEVELS>(sizes[i], weights, random);
+            }
         }
     }
 }
@@ -160,8 +176,8 @@ void test_linear(const Cases& cases, std::mt19937& random) {
 void test_wgmma(std::mt19937& random) {
     for (int k : {64, 720, 128 + 256, 192 + 512}) {  // 1, 12, 6 and 11 tiles
         constexpr int N = 140, ROWS = 600;
-        RandomMatrix<8> m(N, k, 0, false, false, Fill::RANDOM, random);
-        const int64_t padded = m.tiles * WeightTile<8>::COLUMNS;
+        RandomMatrix<Integers::INT8> m(N, k, 0, false, false, Fill::RANDOM, random);
+        const int64_t padded = m.tiles * WeightTile<Integers::INT8>::COLUMNS;
         const RandomInput input(ROWS, k, padded, true, Fill::RANDOM, random);
         std::vector<float> expected(ROWS * N), out(ROWS * N);
         LinearArgs a{};
@@ -169,7 +185,7 @@ void test_wgmma(std::mt19937& random) {
         input.put_to(a);
         a.out.to = expected.data();
         run("gemm_int8_per_row_m128", {blocks(N, 128), blocks(ROWS, 128), 1}, gemm_threads(128),
-            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, nullptr});
+            gemm_shared_bytes(8, 0, 128), LinearBatch{{a, {}, {}}, {blocks(N, 128), 0, 0}, nullptr, {}});
         a.out.to = out.data();
         for (unsigned grid : {2u, 6u}) {
             std::fill(out.begin(), out.end(), -1.0f);
@@ -200,8 +216,8 @@ std::vector<uint8_t> fp16_tile_bytes(int rows, int columns) {
 
 // A matrix as FP16, by the kernel that is tested so: every weight is the nearest one, or the largest. `factor`, a power
 // of two, makes scales and minimums larger, where they are FP32.
-template <int BITS>
-std::vector<uint8_t> test_dequantize(RandomMatrix<BITS>& m, float factor) {
+template <Integers KIND>
+std::vector<uint8_t> test_dequantize(RandomMatrix<KIND>& m, float factor) {
     for (std::vector<float>* numbers : {&m.scales, &m.mins}) {
         for (float& number : *numbers) {
             number *= factor;
@@ -212,8 +228,17 @@ std::vector<uint8_t> test_dequantize(RandomMatrix<BITS>& m, float factor) {
     std::vector<uint8_t> tiles = fp16_tile_bytes(m.outputs, m.columns);
     const int64_t threads = blocks(m.outputs, TILE_OUTPUTS) * m.tiles * TILE_THREADS;
     run("dequantize_weights", {blocks(threads, ELEMENT_THREADS), 1, 1}, ELEMENT_THREADS, 0,
-        DequantizeArgs{m.quants.data(), linear.scales, linear.mins, linear.fp16_scales, BITS == 4, m.group, m.outputs,
-                       m.tiles, m.columns, tiles.data()});
+        DequantizeArgs{m.quants.data(),
+                       linear.scales,
+                       linear.mins,
+                       linear.fp16_scales,
+                       KIND,
+                       m.group,
+                       m.outputs,
+                       m.tiles,
+                       m.columns,
+                       {TEST_LEVEL_WORDS[0], TEST_LEVEL_WORDS[1]},
+                       tiles.data()});
     bool same = true;
     for (int row = 0; row < m.outputs; row++) {
         for (int k = 0; k < m.columns; k++) {
@@ -222,7 +247,7 @@ std::vector<uint8_t> test_dequantize(RandomMatrix<BITS>& m, float factor) {
             same = same && fp16_element(tiles, m.columns, row, k) == float_to_fp16(static_cast<float>(value));
         }
     }
-    check(same, "dequantize_weights: INT" + std::to_string(BITS) + " per " + std::to_string(m.group) + ", " +
+    check(same, "dequantize_weights: " + name_of(KIND) + " per " + std::to_string(m.group) + ", " +
                     std::to_string(m.outputs) + " x " + std::to_string(m.columns));
     return tiles;
 }
@@ -273,9 +298,9 @@ bool is_fp16_product(const float* out, int row, const std::vector<uint8_t>& x, c
 }
 
 // The way of many rows over FP16: both conversions exactly, and their product near FP64 of what they give.
-template <int BITS>
+template <Integers KIND>
 void test_fp16(int rows, int outputs, int columns, const Weights& weights, std::mt19937& random) {
-    RandomMatrix<BITS> m(outputs, columns, weights.group, weights.minimum, weights.fp16, Fill::RANDOM, random);
+    RandomMatrix<KIND> m(outputs, columns, weights.group, weights.minimum, weights.fp16, Fill::RANDOM, random);
     const std::vector<uint8_t> w = test_dequantize(m, !weights.fp16 && weights.minimum ? 1 << 17 : 1);
     std::vector<float> x = normal_numbers(int64_t{rows} * columns, random);
     const std::vector<uint8_t> q = test_fp16_rows(x, rows, columns);
@@ -312,10 +337,12 @@ void test_fp16(int rows, int outputs, int columns, const Weights& weights, std::
 // 1, 6, 11 and 8 tiles of columns, of which a stage has four; several units of work for a cluster.
 void test_fp16(std::mt19937& random) {
     const bool minimum = emulator::settings.seed % 2 == 0;
-    test_fp16<4>(70, 24, 32, {32, minimum, true}, random);
-    test_fp16<8>(300, 140, 168, {32, minimum, false}, random);
-    test_fp16<4>(140, 70, 340, {16, minimum, false}, random);
-    test_fp16<8>(270, 130, 256, {16, minimum, true}, random);
+    test_fp16<Integers::INT4>(70, 24, 32, {32, minimum, true}, random);
+    test_fp16<Integers::INT8>(300, 140, 168, {32, minimum, false}, random);
+    test_fp16<Integers::INT4>(140, 70, 340, {16, minimum, false}, random);
+    test_fp16<Integers::INT8>(270, 130, 256, {16, minimum, true}, random);
+    test_fp16<Integers::LEVELS>(140, 70, 340, {32, false, minimum}, random);
+    test_fp16<Integers::LEVELS>(70, 24, 256, {16, false, minimum}, random);
 }
 
 void test_attention(const AttentionCase& shape, const CacheType& type, std::mt19937& random) {

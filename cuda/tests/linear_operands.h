@@ -1,6 +1,8 @@
 // Operands of linear for the tests of its kernels, and its results in FP64.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <random>
 
 #include "checks.h"
@@ -9,10 +11,15 @@
 
 namespace demitasse::test {
 
+// Levels for the tests, not in order.
+constexpr std::array<int8_t, 16> TEST_LEVELS{-128, 113, -83, -65, -49, -35, 127, -10, 1, 13, 25, 38, 53, 69, 89, -104};
+constexpr auto TEST_LEVEL_WORDS = std::bit_cast<std::array<uint64_t, 2>>(TEST_LEVELS);
+
 // A matrix of random or extreme integers in tiles (weights.cuh), with scales in FP32 or FP16, and its values.
-template <int BITS>
+template <Integers KIND>
 struct RandomMatrix {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
+    static constexpr int BITS = Tile::BITS;
     int outputs, columns, group;
     int64_t tiles;
     std::vector<uint8_t> quants;
@@ -49,7 +56,7 @@ struct RandomMatrix {
                 const int64_t tile = row / 8 * tiles + c / Tile::COLUMNS;
                 const auto at =
                     static_cast<size_t>(group == 0 ? row : (tile * 8 + row % 8) * groups + c % Tile::COLUMNS / group);
-                const double value = static_cast<double>(scales[at]) * (q - zero());
+                const double value = static_cast<double>(scales[at]) * (level(q) - zero());
                 values.push_back(minimum ? value + mins[at] : value);
             }
         }
@@ -82,15 +89,18 @@ struct RandomMatrix {
         a.columns = columns;
     }
 
-    int zero() const { return BITS == 4 && mins.empty() ? 8 : 0; }
+    int zero() const { return KIND == Integers::INT4 && mins.empty() ? 8 : 0; }
+    static int level(int q) { return KIND == Integers::LEVELS ? TEST_LEVELS[static_cast<size_t>(q)] : q; }
 
     void put(int row, int c, int q) {
         const int in_tile = c % Tile::COLUMNS;
         const int in_group = in_tile % 32;
         uint8_t* at = quants.data() + (row / 8 * tiles + c / Tile::COLUMNS) * TILE_BYTES +
                       chunk_offset(row % 8, in_group % 16 / 4);
-        if (BITS == 8) {
+        if (KIND == Integers::INT8) {
             at[in_tile / 32 * 8 + in_group / 16 * 4 + c % 4] = static_cast<uint8_t>(q);
+        } else if (KIND == Integers::LEVELS) {
+            at[in_tile / 32 * 4 + in_group / 16 * 2 + c % 4 / 2] |= static_cast<uint8_t>(q << c % 2 * 4);
         } else {
             at[in_tile / 32 * 4 + c % 4] |= static_cast<uint8_t>((q ^ 8) << in_group / 16 * 4);
         }
@@ -136,10 +146,10 @@ struct Exact {
 };
 
 // Rows by a matrix: of the integers, and of FP32 activations.
-template <int BITS>
-void multiply_exactly(const RandomMatrix<BITS>& m, const RandomInput& input, const std::vector<float>& bias,
+template <Integers KIND>
+void multiply_exactly(const RandomMatrix<KIND>& m, const RandomInput& input, const std::vector<float>& bias,
                       Exact& integers, Exact& floats) {
-    const int64_t padded = m.tiles * WeightTile<BITS>::COLUMNS;
+    const int64_t padded = m.tiles * WeightTile<KIND>::COLUMNS;
     for (int r = 0; r < input.count; r++) {
         for (int n = 0; n < m.outputs; n++) {
             double sums[2] = {bias[static_cast<size_t>(n)], bias[static_cast<size_t>(n)]};

@@ -15,6 +15,7 @@ typedef struct EmbedArgs {
     long mins;
     long group;  // columns that share a scale, 16 or 32; 0 for the whole row
     long fp16_scales;
+    long levels[2];  // eight a number
     long columns;
     long first;  // row of the table that is here, of so many; others are in launches of their own
     long rows;
@@ -24,13 +25,23 @@ typedef struct EmbedArgs {
 } EmbedArgs;
 
 int element_bits(long element) {
-    return element == ELEMENT_F32 ? 32 : element == ELEMENT_INT8 ? 8 : element == ELEMENT_INT4 ? 4 : 16;
+    switch (element) {
+        case ELEMENT_F32:
+            return 32;
+        case ELEMENT_INT8:
+            return 8;
+        case ELEMENT_INT4:
+        case ELEMENT_LEVELS:
+            return 4;
+        default:
+            return 16;
+    }
 }
 
 // Element k of a group's words, of an output of which they are every 16th.
-float group_element(global const uchar* group, long element, int k) {
+float group_element(global const uchar* group, const EmbedArgs* a, int k) {
     const int line = BLOCK_OUTPUTS * 4;  // bytes from word to word
-    switch (element) {
+    switch (a->element) {
         case ELEMENT_F32:
             return *(global const float*)(group + k * line);
         case ELEMENT_F16:
@@ -39,6 +50,10 @@ float group_element(global const uchar* group, long element, int k) {
             return bf16_to_float(((global const ushort*)(group + k / 2 * line))[k % 2]);
         case ELEMENT_INT8:
             return (float)(char)group[k / 4 * line + k % 4];
+        case ELEMENT_LEVELS: {
+            const int place = group[k % 16 / 4 * line + k % 4] >> k / 16 * 4 & 15;
+            return (float)(char)(a->levels[place / 8] >> place % 8 * 8);
+        }
         default:
             return (float)((char)(uchar)(group[k % 16 / 4 * line + k % 4] << (4 - k / 16 * 4)) >> 4);
     }
@@ -48,7 +63,7 @@ float table_element(global const uchar* table, const EmbedArgs* a, long row, int
     const long group = row / BLOCK_OUTPUTS * input_groups(a->columns) + k / INPUT_GROUP;
     const long bytes = element_bits(a->element) * BLOCK_OUTPUTS * 4;
     const int output = (int)(row % BLOCK_OUTPUTS);
-    const float q = group_element(table + a->weights + group * bytes + output * 4, a->element, k % INPUT_GROUP);
+    const float q = group_element(table + a->weights + group * bytes + output * 4, a, k % INPUT_GROUP);
     if (a->element < ELEMENT_INT8) {
         return q;
     }

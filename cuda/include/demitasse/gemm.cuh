@@ -15,16 +15,16 @@ struct GemmTile {
 };
 
 // What lies in a stage of shared memory.
-template <int BITS, Reach REACH, class T>
+template <Integers KIND, Reach REACH, class T>
 struct GemmShape {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     static constexpr int GROUP = columns_of(REACH);
     static constexpr int OUTPUT_SCALES = Tile::scales(REACH);
-    static constexpr int ACTIVATIONS = gemm_input_bytes(BITS, T::M);
+    static constexpr int ACTIVATIONS = gemm_input_bytes(Tile::BITS, T::M);
     static constexpr int WEIGHTS = gemm_weight_bytes(T::N);
-    static constexpr int SCALES = gemm_scale_bytes(BITS, GROUP, T::N);
+    static constexpr int SCALES = gemm_scale_bytes(Tile::BITS, GROUP, T::N);
     static constexpr int STAGES = GEMM_STAGES;
-    static constexpr int STAGE = gemm_shared_bytes(BITS, GROUP, T::M) / STAGES;
+    static constexpr int STAGE = gemm_shared_bytes(Tile::BITS, GROUP, T::M) / STAGES;
     static_assert(T::N == gemm_outputs(GROUP, T::M) && T::THREADS == gemm_threads(T::M));
 };
 
@@ -68,10 +68,10 @@ struct Copies {
 };
 
 // Tiles of columns on their way to shared memory. Minimums lie as scales do, in memory too.
-template <int BITS, Reach REACH, bool MINIMUM, class T>
+template <Integers KIND, Reach REACH, bool MINIMUM, class T>
 struct GemmLoads {
-    using Tile = WeightTile<BITS>;
-    using Shape = GemmShape<BITS, REACH, T>;
+    using Tile = WeightTile<KIND>;
+    using Shape = GemmShape<KIND, REACH, T>;
     static constexpr int INPUT_BYTES = Tile::INPUTS * TILE_BYTES;
     static constexpr int GROUP_BYTES = Tile::INPUTS * static_cast<int>(sizeof(GroupPair));
     static constexpr int SCALE_BYTES = TILE_OUTPUTS * Shape::OUTPUT_SCALES * 4;
@@ -119,10 +119,10 @@ struct GemmLoads {
 };
 
 // Where a warp is, and what its lanes take from a stage.
-template <int BITS, Reach REACH, class T>
+template <Integers KIND, Reach REACH, class T>
 struct Gemm {
-    using Tile = WeightTile<BITS>;
-    using Shape = GemmShape<BITS, REACH, T>;
+    using Tile = WeightTile<KIND>;
+    using Shape = GemmShape<KIND, REACH, T>;
     static constexpr int FRAGMENTS_M = T::WARP_M / 16;
     static constexpr int FRAGMENTS_N = T::WARP_N / 8;
 
@@ -130,14 +130,16 @@ struct Gemm {
     int first_row, first_output;  // of the block
     int warp_m, warp_n;           // of the warp, within the block
     bool fp16_scales;
+    Levels levels;
 
-    DEVICE Gemm(const LinearArgs& args, int block, int row)
+    DEVICE Gemm(const LinearArgs& args, const Levels& of_places, int block, int row)
         : a(args),
           first_row(row),
           first_output(block * T::N),
           warp_m(warp() / (T::N / T::WARP_N) * T::WARP_M),
           warp_n(warp() % (T::N / T::WARP_N) * T::WARP_N),
-          fp16_scales(args.fp16_scales != 0) {}
+          fp16_scales(args.fp16_scales != 0),
+          levels(of_places) {}
 
     // First operands of two groups: fragment m of rows.
     DEVICE void load_rows(uint32_t (&rows)[2][4], const unsigned char* stage, int m, int input) const {
@@ -154,18 +156,18 @@ struct Gemm {
 
     // Second operands of two groups: fragment n of outputs.
     DEVICE void load_weights(uint32_t (&words)[2][2], const unsigned char* stage, int n, int input) const {
-        uint32_t packed[BITS / 2];
+        uint32_t packed[Tile::BITS / 2];
         load_words(packed, stage + Shape::ACTIVATIONS + (warp_n / 8 + n) * TILE_BYTES +
-                               chunk_offset(lane() / 4, lane() % 4) + input * BITS * 2);
+                               chunk_offset(lane() / 4, lane() % 4) + input * Tile::BITS * 2);
 #pragma unroll
         for (int k = 0; k < 2; k++) {
-            Tile::unpack(packed, k, words[k][0], words[k][1]);
+            Tile::unpack(packed, k, levels, words[k][0], words[k][1]);
         }
     }
 
     // The folds of scale i and the next, of the lane's two outputs of fragment n.
     template <bool MINIMUM>
-    DEVICE void load_folds(Fold<BITS, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int i) const {
+    DEVICE void load_folds(Fold<KIND, MINIMUM> (&folds)[2][2], const unsigned char* stage, int n, int i) const {
         const unsigned char* scales = stage + Shape::ACTIVATIONS + Shape::WEIGHTS;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
@@ -191,10 +193,10 @@ struct Gemm {
 };
 
 // Sums with a fold for each group: those of the segment, and of the segments before it.
-template <int BITS, Reach REACH, bool MINIMUM, class T>
+template <Integers KIND, Reach REACH, bool MINIMUM, class T>
 struct GroupedSums {
-    using G = Gemm<BITS, REACH, T>;
-    using F = Fold<BITS, MINIMUM>;
+    using G = Gemm<KIND, REACH, T>;
+    using F = Fold<KIND, MINIMUM>;
     using Pair = HeldPair<MINIMUM>;
     static constexpr int FOLDS = REACH == Reach::PER16 ? 2 : 1;  // of 32 columns
     static constexpr int FACTOR = G::Tile::FACTOR;
@@ -273,9 +275,9 @@ struct GroupedSums {
 };
 
 // Integer sums of whole rows, where they share a scale.
-template <int BITS, class T>
+template <Integers KIND, class T>
 struct RowSums {
-    using G = Gemm<BITS, Reach::PER_ROW, T>;
+    using G = Gemm<KIND, Reach::PER_ROW, T>;
     int sums[G::FRAGMENTS_M][G::FRAGMENTS_N][4] = {};
 
     DEVICE void add_tile(const G& gemm, const unsigned char* stage) {
@@ -303,10 +305,10 @@ struct RowSums {
 
     DEVICE void end_segment(bool) {}
 
-    DEVICE int input(const G& gemm, int row) const { return gemm.a.template row_input<BITS>(row); }
+    DEVICE int input(const G& gemm, int row) const { return gemm.a.template row_input<KIND>(row); }
 
     DEVICE float result(const G& gemm, int m, int n, int i, int input, int row, int output) const {
-        return gemm.a.template fold_row<BITS>(sums[m][n][i], input, gemm.a.template groups_of<BITS>(row)->scales[0],
+        return gemm.a.template fold_row<KIND>(sums[m][n][i], input, gemm.a.template groups_of<KIND>(row)->scales[0],
                                               output);
     }
     // An integer's bits.
@@ -314,16 +316,16 @@ struct RowSums {
 };
 
 // M rows from `first_row` on by the outputs of block `block`.
-template <int BITS, Reach REACH, bool MINIMUM, class T, class Sums>
-DEVICE void gemm(const LinearArgs& a, int block, int first_row, unsigned char* shared) {
-    using Shape = GemmShape<BITS, REACH, T>;
-    const Gemm<BITS, REACH, T> gemm(a, block, first_row);
+template <Integers KIND, Reach REACH, bool MINIMUM, class T, class Sums>
+DEVICE void gemm(const LinearArgs& a, const Levels& levels, int block, int first_row, unsigned char* shared) {
+    using Shape = GemmShape<KIND, REACH, T>;
+    const Gemm<KIND, REACH, T> gemm(a, levels, block, first_row);
     const bool split = gridDim.z > 1;
     const int first_segment = split ? static_cast<int>(blockIdx.z) : 0;
     const int last_segment = split ? first_segment + 1 : a.segments();
     const int begin = a.segment_begin(first_segment);
     const int end = a.segment_begin(last_segment);
-    GemmLoads<BITS, REACH, MINIMUM, T> loads(a, gemm.first_row, gemm.first_output, begin);
+    GemmLoads<KIND, REACH, MINIMUM, T> loads(a, gemm.first_row, gemm.first_output, begin);
     Sums sums;
 #pragma unroll
     for (int ahead = 0; ahead < Shape::STAGES - 1; ahead++) {
@@ -381,29 +383,29 @@ DEVICE void gemm(const LinearArgs& a, int block, int first_row, unsigned char* s
 }
 
 // The same: whether the matrix has minimums.
-template <int BITS, Reach REACH, class T>
-DEVICE void gemm(const LinearArgs& a, int block, int first_row, unsigned char* shared) {
+template <Integers KIND, Reach REACH, class T>
+DEVICE void gemm(const LinearArgs& a, const Levels& levels, int block, int first_row, unsigned char* shared) {
     if constexpr (REACH == Reach::PER_ROW) {
-        gemm<BITS, REACH, false, T, RowSums<BITS, T>>(a, block, first_row, shared);
-    } else if (a.mins == nullptr) {
-        gemm<BITS, REACH, false, T, GroupedSums<BITS, REACH, false, T>>(a, block, first_row, shared);
-    } else {
-        gemm<BITS, REACH, true, T, GroupedSums<BITS, REACH, true, T>>(a, block, first_row, shared);
+        gemm<KIND, REACH, false, T, RowSums<KIND, T>>(a, levels, block, first_row, shared);
+    } else if (KIND == Integers::LEVELS || a.mins == nullptr) {
+        gemm<KIND, REACH, false, T, GroupedSums<KIND, REACH, false, T>>(a, levels, block, first_row, shared);
+    } else if constexpr (KIND != Integers::LEVELS) {
+        gemm<KIND, REACH, true, T, GroupedSums<KIND, REACH, true, T>>(a, levels, block, first_row, shared);
     }
 }
 
 // A block: the matrix that it is for.
-template <int BITS, Reach REACH, class T>
+template <Integers KIND, Reach REACH, class T>
 DEVICE void gemm(const LinearBatch& batch) {
     follow_previous();
     DYNAMIC_SHARED(shared);
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs& a = batch.of(block);
-    gemm<BITS, REACH, T>(a, block, static_cast<int>(blockIdx.y) * T::M, shared);
+    gemm<KIND, REACH, T>(a, Levels(batch.levels), block, static_cast<int>(blockIdx.y) * T::M, shared);
 }
 
 // The same of the rows of a tile, by the matrix of their group.
-template <int BITS, Reach REACH, class T>
+template <Integers KIND, Reach REACH, class T>
 DEVICE void gemm_grouped(const LinearBatch& batch) {
     follow_previous();
     DYNAMIC_SHARED(shared);
@@ -413,7 +415,7 @@ DEVICE void gemm_grouped(const LinearBatch& batch) {
     }
     int block = static_cast<int>(blockIdx.x);
     const LinearArgs a = batch.of(block).of(tile);
-    gemm<BITS, REACH, T>(a, block, tile.begin, shared);
+    gemm<KIND, REACH, T>(a, Levels(batch.levels), block, tile.begin, shared);
 }
 
 using Rows16 = GemmTile<16, 64, 16, 16, 4>;
@@ -426,11 +428,11 @@ using PerRow128 = GemmTile<128, 128, 64, 32, 2>;
 
 }  // namespace demitasse
 
-#define GEMM_OF(function, name, BITS, REACH, TILE)                                  \
-    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS)                \
-    name(const GRID_CONSTANT demitasse::LinearBatch batch) {                        \
-        demitasse::function<BITS, demitasse::Reach::REACH, demitasse::TILE>(batch); \
-    }                                                                               \
+#define GEMM_OF(function, name, KIND, REACH, TILE)                                                       \
+    KERNEL_BLOCKS(demitasse::TILE::THREADS, demitasse::TILE::BLOCKS)                                     \
+    name(const GRID_CONSTANT demitasse::LinearBatch batch) {                                             \
+        demitasse::function<demitasse::Integers::KIND, demitasse::Reach::REACH, demitasse::TILE>(batch); \
+    }                                                                                                    \
     EXPORT(name)
-#define GEMM(name, BITS, REACH, TILE) GEMM_OF(gemm, name, BITS, REACH, TILE)
-#define GEMM_GROUPED(name, BITS, REACH, TILE) GEMM_OF(gemm_grouped, name, BITS, REACH, TILE)
+#define GEMM(name, KIND, REACH, TILE) GEMM_OF(gemm, name, KIND, REACH, TILE)
+#define GEMM_GROUPED(name, KIND, REACH, TILE) GEMM_OF(gemm_grouped, name, KIND, REACH, TILE)

@@ -31,7 +31,7 @@
 //               PREFETCHES           whether the first-level cache is to have the segment's activations beforehand
 //               Stream<FP16_SCALES>  what it reads
 //               Inputs               what a lane holds of the activations that meet a slot
-//               Rows(a, row, tile)   for rows from `row` on, and a segment that begins with that tile
+//               Rows(a, levels, row, tile)   for rows from `row` on, and a segment that begins with that tile
 //               begin(a, block)      sums are zero again, for the block's outputs
 //               load(inputs, i)      of the segment's i-th slot
 //               add<Stream>(a, slot, inputs, tile)
@@ -45,21 +45,21 @@
 namespace demitasse {
 
 // Brings a segment's activations to the first-level cache: `count` tiles of weights from `tile` on, up to ROWS rows.
-template <int BITS, int ROWS>
+template <Integers KIND, int ROWS>
 DEVICE void prefetch_inputs(const LinearArgs& a, int first_row, int tile, int count) {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     const int rows = minimum(ROWS, static_cast<int>(a.rows) - first_row);
     for (int i = lane(); i < count * Tile::INPUTS; i += 32) {
         for (int row = first_row; row < first_row + rows; row++) {
             const int64_t at = row / TILE_OUTPUTS * a.tiles * Tile::INPUTS + tile * Tile::INPUTS + i;
             prefetch(a.q + at * TILE_BYTES + row % TILE_OUTPUTS * 64);
-            prefetch(a.groups_of<BITS>(row) + tile * Tile::INPUTS + i);
+            prefetch(a.groups_of<KIND>(row) + tile * Tile::INPUTS + i);
         }
     }
 }
 
 // A thread's result: the sums of the segments, in their order. thread: [row][output].
-template <int BITS, class Rows>
+template <Integers KIND, class Rows>
 DEVICE void epilogue(const LinearArgs& a, const typename Rows::Partial* partials, int block, int first_row,
                      unsigned thread) {
     const int row = first_row + static_cast<int>(thread / Rows::OUTPUTS);
@@ -73,7 +73,7 @@ DEVICE void epilogue(const LinearArgs& a, const typename Rows::Partial* partials
     }
     float result;
     if constexpr (Rows::INTEGERS) {
-        result = a.fold_row<BITS>(sum, a.row_input<BITS>(row), a.groups_of<BITS>(row)->scales[0], output);
+        result = a.fold_row<KIND>(sum, a.row_input<KIND>(row), a.groups_of<KIND>(row)->scales[0], output);
     } else {
         result = sum;
     }
@@ -97,9 +97,9 @@ constexpr DEVICE int ring_slots() {
 
 // The work of a warp where asynchronous copies are those of lanes: its segment of the columns of `blocks` times
 // Rows::OUTPUTS outputs. Calls `finish` with a block when its sums are complete.
-template <int BITS, class Rows, class Stream, class Finish>
-DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first_row, unsigned char* ring,
-                     const Finish& finish) {
+template <Integers KIND, class Rows, class Stream, class Finish>
+DEVICE void multiply(const LinearArgs& a, const Levels& levels, int first_block, int blocks, int first_row,
+                     unsigned char* ring, const Finish& finish) {
     constexpr int SLOTS = ring_slots<Stream>();
     const int segment = warp();
     const bool works = segment < a.segments();
@@ -130,9 +130,9 @@ DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first
         prefetch_tile();
     }
     await_previous();  // weights do not depend on it, activations do
-    Rows rows(a, first_row, first);
+    Rows rows(a, levels, first_row, first);
     if constexpr (Rows::PREFETCHES) {
-        prefetch_inputs<BITS, Rows::ROWS>(a, first_row, first, count);
+        prefetch_inputs<KIND, Rows::ROWS>(a, first_row, first, count);
     }
     const unsigned char* slot = ring;
 #pragma unroll 1
@@ -154,10 +154,10 @@ DEVICE void multiply(const LinearArgs& a, int first_block, int blocks, int first
 }
 
 // The work of a block: its warps' segments, and their sums.
-template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH, bool FP16_SCALES, bool MINIMUM>
-DEVICE void multiply_segments(const LinearArgs& a, int first_block, int blocks, int first_row,
-                              typename RowsOf<BITS, REACH, MINIMUM>::Partial* partials, unsigned char* ring) {
-    using Rows = RowsOf<BITS, REACH, MINIMUM>;
+template <Integers KIND, template <Integers, Reach, bool> class RowsOf, Reach REACH, bool FP16_SCALES, bool MINIMUM>
+DEVICE void multiply_segments(const LinearArgs& a, const Levels& levels, int first_block, int blocks, int first_row,
+                              typename RowsOf<KIND, REACH, MINIMUM>::Partial* partials, unsigned char* ring) {
+    using Rows = RowsOf<KIND, REACH, MINIMUM>;
     using Stream = typename Rows::template Stream<FP16_SCALES>;
     constexpr int RESULTS = Rows::ROWS * Rows::OUTPUTS;
     // Two buffers, so that one barrier is enough: who writes to a buffer again has met those who read it.
@@ -167,56 +167,65 @@ DEVICE void multiply_segments(const LinearArgs& a, int first_block, int blocks, 
             rows.store_partials(buffer + warp() * RESULTS);
         }
         __syncthreads();
-        epilogue<BITS, Rows>(a, buffer, first_block + b, first_row,
+        epilogue<KIND, Rows>(a, buffer, first_block + b, first_row,
                              (threadIdx.x + 32 * static_cast<unsigned>(b)) % GEMV_THREADS);
     };
     if constexpr (BULK && !Rows::EXACT) {
-        multiply_bulk<BITS, Rows, typename Stream::Single>(a, first_block, blocks, first_row, ring, finish);
+        multiply_bulk<KIND, Rows, typename Stream::Single>(a, levels, first_block, blocks, first_row, ring, finish);
     } else {
-        multiply<BITS, Rows, Stream>(a, first_block, blocks, first_row, ring, finish);
+        multiply<KIND, Rows, Stream>(a, levels, first_block, blocks, first_row, ring, finish);
     }
 }
 
 // Rows from `first_row` on by the outputs of block `block` of `count`: what the scales of their matrix are.
-template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
-DEVICE void gemv(const LinearArgs& a, int block, int count, int first_row,
-                 typename RowsOf<BITS, REACH, false>::Partial* partials, unsigned char* rings) {
-    using Rows = RowsOf<BITS, REACH, false>;
+template <Integers KIND, template <Integers, Reach, bool> class RowsOf, Reach REACH>
+DEVICE void gemv(const LinearArgs& a, const Levels& levels, int block, int count, int first_row,
+                 typename RowsOf<KIND, REACH, false>::Partial* partials, unsigned char* rings) {
+    using Rows = RowsOf<KIND, REACH, false>;
     unsigned char* ring = rings + warp() * (BULK && !Rows::EXACT ? BULK_RING + BULK_BARRIERS : RING_BYTES);
     const int all_blocks = (static_cast<int>(a.outputs) + Rows::OUTPUTS - 1) / Rows::OUTPUTS;
     const int first_block = block * all_blocks / count;
     const int blocks = (block + 1) * all_blocks / count - first_block;
     if constexpr (REACH == Reach::PER_ROW) {
-        multiply_segments<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<KIND, RowsOf, REACH, true, false>(a, levels, first_block, blocks, first_row, partials, ring);
+    } else if constexpr (KIND == Integers::LEVELS) {  // which have no minimums
+        if (a.fp16_scales != 0) {
+            multiply_segments<KIND, RowsOf, REACH, true, false>(a, levels, first_block, blocks, first_row, partials,
+                                                                ring);
+        } else {
+            multiply_segments<KIND, RowsOf, REACH, false, false>(a, levels, first_block, blocks, first_row, partials,
+                                                                 ring);
+        }
     } else if (a.fp16_scales != 0 && a.mins == nullptr) {
-        multiply_segments<BITS, RowsOf, REACH, true, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<KIND, RowsOf, REACH, true, false>(a, levels, first_block, blocks, first_row, partials, ring);
     } else if (a.fp16_scales != 0) {
-        multiply_segments<BITS, RowsOf, REACH, true, true>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<KIND, RowsOf, REACH, true, true>(a, levels, first_block, blocks, first_row, partials, ring);
     } else if (a.mins == nullptr) {
-        multiply_segments<BITS, RowsOf, REACH, false, false>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<KIND, RowsOf, REACH, false, false>(a, levels, first_block, blocks, first_row, partials, ring);
     } else {
-        multiply_segments<BITS, RowsOf, REACH, false, true>(a, first_block, blocks, first_row, partials, ring);
+        multiply_segments<KIND, RowsOf, REACH, false, true>(a, levels, first_block, blocks, first_row, partials, ring);
     }
 }
 
 // A block: the matrix that it is for.
-template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
+template <Integers KIND, template <Integers, Reach, bool> class RowsOf, Reach REACH>
 DEVICE void gemv(const LinearBatch& batch) {
-    using Rows = RowsOf<BITS, REACH, false>;
+    using Rows = RowsOf<KIND, REACH, false>;
     launch_dependents();
     SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
     DYNAMIC_SHARED(rings);
     int block = static_cast<int>(blockIdx.x);
     int count;
     const LinearArgs& a = batch.of(block, count);
-    gemv<BITS, RowsOf, REACH>(a, block, count, static_cast<int>(blockIdx.y) * Rows::ROWS, partials, rings);
+    gemv<KIND, RowsOf, REACH>(a, Levels(batch.levels), block, count, static_cast<int>(blockIdx.y) * Rows::ROWS,
+                              partials, rings);
 }
 
 // The same of the rows of a tile, by the matrix of their group: kernels before this one say which that is, so that its
 // weights cannot be on their way earlier.
-template <int BITS, template <int, Reach, bool> class RowsOf, Reach REACH>
+template <Integers KIND, template <Integers, Reach, bool> class RowsOf, Reach REACH>
 DEVICE void gemv_grouped(const LinearBatch& batch) {
-    using Rows = RowsOf<BITS, REACH, false>;
+    using Rows = RowsOf<KIND, REACH, false>;
     follow_previous();
     SHARED(typename Rows::Partial, partials, 2 * SEGMENTS * Rows::ROWS * Rows::OUTPUTS);
     DYNAMIC_SHARED(rings);
@@ -228,18 +237,18 @@ DEVICE void gemv_grouped(const LinearBatch& batch) {
     int block = static_cast<int>(blockIdx.x);
     int count;
     const LinearArgs a = batch.of(block, count).of(tile);
-    gemv<BITS, RowsOf, REACH>(a, block, count, first_row, partials, rings);
+    gemv<KIND, RowsOf, REACH>(a, Levels(batch.levels), block, count, first_row, partials, rings);
 }
 
 }  // namespace demitasse
 
 // BLOCKS of a multiprocessor, at least; two where rings are large.
-#define GEMV_OF(function, name, BITS, REACH, Rows, BLOCKS)                                           \
+#define GEMV_OF(function, name, KIND, REACH, Rows, BLOCKS)                                           \
     KERNEL_BLOCKS(demitasse::GEMV_THREADS, demitasse::BULK ? demitasse::minimum(2, BLOCKS) : BLOCKS) \
     name(const GRID_CONSTANT demitasse::LinearBatch batch) {                                         \
         using namespace demitasse;                                                                   \
-        function<BITS, Rows, Reach::REACH>(batch);                                                   \
+        function<Integers::KIND, Rows, Reach::REACH>(batch);                                         \
     }                                                                                                \
     EXPORT(name)
-#define GEMV(name, BITS, REACH, Rows, BLOCKS) GEMV_OF(gemv, name, BITS, REACH, Rows, BLOCKS)
-#define GEMV_GROUPED(name, BITS, REACH, Rows, BLOCKS) GEMV_OF(gemv_grouped, name, BITS, REACH, Rows, BLOCKS)
+#define GEMV(name, KIND, REACH, Rows, BLOCKS) GEMV_OF(gemv, name, KIND, REACH, Rows, BLOCKS)
+#define GEMV_GROUPED(name, KIND, REACH, Rows, BLOCKS) GEMV_OF(gemv_grouped, name, KIND, REACH, Rows, BLOCKS)

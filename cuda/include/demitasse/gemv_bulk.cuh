@@ -89,9 +89,9 @@ struct BulkStream {
 
 // A segment of the columns of `blocks` times Rows::OUTPUTS outputs. Calls `finish` with a block when its sums are
 // complete.
-template <int BITS, class Rows, class Single, class Finish>
-DEVICE void multiply_bulk(const LinearArgs& a, int first_block, int blocks, int first_row, unsigned char* ring,
-                          const Finish& finish) {
+template <Integers KIND, class Rows, class Single, class Finish>
+DEVICE void multiply_bulk(const LinearArgs& a, const Levels& levels, int first_block, int blocks, int first_row,
+                          unsigned char* ring, const Finish& finish) {
     using Stage = BulkStage<Single>;
     const int segment = warp();
     const bool works = segment < a.segments();
@@ -116,7 +116,7 @@ DEVICE void multiply_bulk(const LinearArgs& a, int first_block, int blocks, int 
         fill_next();
     }
     await_previous();  // weights do not depend on it, activations do
-    Rows rows(a, first_row, first);
+    Rows rows(a, levels, first_row, first);
     // Those of more rows do not fit the registers and are loaded where they are used.
     constexpr bool HOLDS = Rows::ROWS <= gemv_rows(4);
     typename Rows::Inputs inputs[HOLDS ? Stage::TILES : 1];

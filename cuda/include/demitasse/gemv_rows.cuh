@@ -13,7 +13,7 @@ namespace demitasse {
 // row 1, … So lane 4 n + r finds output n of row r: the first group in its first sum, the second in its last, and folds
 // them in order. The sums between are of groups that do not meet. Two tiles of outputs share what is loaded of
 // activations.
-template <int BITS, Reach REACH, bool MINIMUM>
+template <Integers KIND, Reach REACH, bool MINIMUM>
 struct FourRows {
     static constexpr int ROWS = gemv_rows(4);
     static constexpr int OUTPUTS = GEMV_OUTPUTS;
@@ -22,8 +22,8 @@ struct FourRows {
     static constexpr bool PREFETCHES = true;
     static constexpr bool EXACT = false;
     template <bool FP16_SCALES>
-    using Stream = PairStream<TileStream<BITS, REACH, FP16_SCALES, MINIMUM>>;
-    using Tile = WeightTile<BITS>;
+    using Stream = PairStream<TileStream<KIND, REACH, FP16_SCALES, MINIMUM>>;
+    using Tile = WeightTile<KIND>;
 
     // What the lane gives to the second operands of a tile, and the groups of row lane() % 4.
     struct Inputs {
@@ -31,17 +31,18 @@ struct FourRows {
         HeldPair<MINIMUM> pairs[REACH == Reach::PER_ROW ? 1 : Tile::INPUTS];
     };
 
+    Levels levels;
     const uint8_t* x;
     const GroupPair* groups;
     float sums[2] = {};
     int products[2][4] = {};  // where scales are of whole rows
 
-    DEVICE FourRows(const LinearArgs& a, int first_row, int tile) {
+    DEVICE FourRows(const LinearArgs& a, const Levels& of_places, int first_row, int tile) : levels(of_places) {
         const int last = static_cast<int>(a.rows) - 1;
         const int row = minimum(first_row + lane() / 8, last);
         x = a.q + (row / TILE_OUTPUTS * a.tiles + tile) * Tile::INPUTS * TILE_BYTES +
             chunk_offset(row % TILE_OUTPUTS, lane() % 4) + lane() / 4 % 2 * 8;
-        groups = a.groups_of<BITS>(minimum(first_row + lane() % 4, last)) + tile * Tile::INPUTS;
+        groups = a.groups_of<KIND>(minimum(first_row + lane() % 4, last)) + tile * Tile::INPUTS;
     }
 
     DEVICE void begin(const LinearArgs&, int) {
@@ -78,8 +79,8 @@ struct FourRows {
     template <class Slot>
     DEVICE void add_tile(int t, int i, const Slot& slot, const Inputs& in) {
         uint32_t w[4];
-        Tile::unpack(slot.weights, 2 * i, w[0], w[2]);
-        Tile::unpack(slot.weights, 2 * i + 1, w[1], w[3]);
+        Tile::unpack(slot.weights, 2 * i, levels, w[0], w[2]);
+        Tile::unpack(slot.weights, 2 * i + 1, levels, w[1], w[3]);
         if constexpr (REACH == Reach::PER_ROW) {
             mma_int8_k32(products[t], w, in.x[i][0], in.x[i][1]);
         } else if constexpr (REACH == Reach::PER32) {
@@ -122,7 +123,7 @@ struct FourRows {
 
 // Up to eight rows by one `mma` for a group: the rows of its first operand are sixteen outputs, the columns of its
 // second are rows of activations. Lane 4 n + r finds outputs n and n + 8 of rows 2 r and 2 r + 1.
-template <int BITS, Reach REACH, bool MINIMUM>
+template <Integers KIND, Reach REACH, bool MINIMUM>
 struct EightRows {
     static constexpr int ROWS = gemv_rows(GEMV_ROWS);
     static constexpr int OUTPUTS = GEMV_OUTPUTS;
@@ -131,8 +132,8 @@ struct EightRows {
     static constexpr bool PREFETCHES = true;
     static constexpr bool EXACT = false;
     template <bool FP16_SCALES>
-    using Stream = PairStream<TileStream<BITS, REACH, FP16_SCALES, MINIMUM>>;
-    using Tile = WeightTile<BITS>;
+    using Stream = PairStream<TileStream<KIND, REACH, FP16_SCALES, MINIMUM>>;
+    using Tile = WeightTile<KIND>;
 
     // A chunk of row lane() / 4, and the groups of the lane's two rows of results.
     struct Inputs {
@@ -140,18 +141,19 @@ struct EightRows {
         HeldPair<MINIMUM> pairs[REACH == Reach::PER_ROW ? 1 : Tile::INPUTS][2];
     };
 
+    Levels levels;
     const uint8_t* x;
     const GroupPair* groups[2];
     float sums[4] = {};    // [tile][row]
     int products[4] = {};  // where scales are of whole rows
 
-    DEVICE EightRows(const LinearArgs& a, int first_row, int tile) {
+    DEVICE EightRows(const LinearArgs& a, const Levels& of_places, int first_row, int tile) : levels(of_places) {
         const int last = static_cast<int>(a.rows) - 1;
         const int row = minimum(first_row + lane() / 4, last);
         x = a.q + (row / TILE_OUTPUTS * a.tiles + tile) * Tile::INPUTS * TILE_BYTES +
             chunk_offset(row % TILE_OUTPUTS, lane() % 4);
         for (int r = 0; r < 2; r++) {
-            groups[r] = a.groups_of<BITS>(minimum(first_row + lane() % 4 * 2 + r, last)) + tile * Tile::INPUTS;
+            groups[r] = a.groups_of<KIND>(minimum(first_row + lane() % 4 * 2 + r, last)) + tile * Tile::INPUTS;
         }
     }
 
@@ -183,8 +185,8 @@ struct EightRows {
         for (int g = 0; g < Tile::GROUPS; g++) {
             const uint32_t* x_of_group = in.x[g / 2] + g % 2 * 2;
             uint32_t w[4];
-            Tile::unpack(tiles[0].weights, g, w[0], w[2]);
-            Tile::unpack(tiles[1].weights, g, w[1], w[3]);
+            Tile::unpack(tiles[0].weights, g, levels, w[0], w[2]);
+            Tile::unpack(tiles[1].weights, g, levels, w[1], w[3]);
             if constexpr (REACH == Reach::PER_ROW) {
                 mma_int8_k32(products, w, x_of_group[0], x_of_group[1]);
             } else if constexpr (REACH == Reach::PER32) {
@@ -228,7 +230,7 @@ struct EightRows {
 };
 
 // FP32 activations; a lane sums its own columns of output lane() / 4.
-template <int BITS, Reach REACH, bool MINIMUM, int ROWS_>
+template <Integers KIND, Reach REACH, bool MINIMUM, int ROWS_>
 struct FloatRows {
     static constexpr int ROWS = ROWS_;
     static constexpr int OUTPUTS = EXACT_GEMV_OUTPUTS;
@@ -237,15 +239,16 @@ struct FloatRows {
     static constexpr bool PREFETCHES = false;
     static constexpr bool EXACT = true;  // activations are FP32
     template <bool FP16_SCALES>
-    using Stream = TileStream<BITS, REACH, FP16_SCALES, MINIMUM>;
-    using Tile = WeightTile<BITS>;
+    using Stream = TileStream<KIND, REACH, FP16_SCALES, MINIMUM>;
+    using Tile = WeightTile<KIND>;
     struct Inputs {};
 
+    Levels levels;
     int first_row;
-    Fold<BITS, true> of_row;  // where scales are of whole rows
+    Fold<KIND, true> of_row;  // where scales are of whole rows
     float sums[ROWS] = {};
 
-    DEVICE FloatRows(const LinearArgs&, int row, int) : first_row(row) {}
+    DEVICE FloatRows(const LinearArgs&, const Levels& of_places, int row, int) : levels(of_places), first_row(row) {}
 
     DEVICE void begin(const LinearArgs& a, int block) {
 #pragma unroll
@@ -268,18 +271,18 @@ struct FloatRows {
 #pragma unroll
         for (int g = 0; g < Tile::GROUPS; g++) {
             uint32_t words[2];
-            Tile::unpack(slot.weights, g, words[0], words[1]);
+            Tile::unpack(slot.weights, g, levels, words[0], words[1]);
 #pragma unroll
             for (int sixteen = 0; sixteen < 2; sixteen++) {
                 float scale = of_row.scale;
                 float low = of_row.minimum;
                 if constexpr (REACH != Reach::PER_ROW) {
-                    const Fold<BITS, MINIMUM> fold = slot.fold(REACH == Reach::PER16 ? 2 * g + sixteen : g);
+                    const Fold<KIND, MINIMUM> fold = slot.fold(REACH == Reach::PER16 ? 2 * g + sixteen : g);
                     scale = fold.scale;
                     low = fold.minimum;
                 }
                 // s n, or s (n + 8) + m: what is added to each of them
-                low += BITS == 4 && has_minimum ? 8 * scale : 0;
+                low += KIND == Integers::INT4 && has_minimum ? 8 * scale : 0;
                 const int column = tile * Tile::COLUMNS + g * 32 + sixteen * 16 + lane() % 4 * 4;
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
@@ -314,9 +317,9 @@ struct FloatRows {
         }
     }
 };
-template <int BITS, Reach REACH, bool MINIMUM>
-using OneFloatRow = FloatRows<BITS, REACH, MINIMUM, 1>;
-template <int BITS, Reach REACH, bool MINIMUM>
-using FourFloatRows = FloatRows<BITS, REACH, MINIMUM, EXACT_GEMV_ROWS>;
+template <Integers KIND, Reach REACH, bool MINIMUM>
+using OneFloatRow = FloatRows<KIND, REACH, MINIMUM, 1>;
+template <Integers KIND, Reach REACH, bool MINIMUM>
+using FourFloatRows = FloatRows<KIND, REACH, MINIMUM, EXACT_GEMV_ROWS>;
 
 }  // namespace demitasse

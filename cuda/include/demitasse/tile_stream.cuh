@@ -6,9 +6,9 @@
 namespace demitasse {
 
 // What a lane takes of a tile: a chunk of 16 bytes of output lane() / 4, and all scales and minimums of that output.
-template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
+template <Integers KIND, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileSlot {
-    using Tile = WeightTile<BITS>;
+    using Tile = WeightTile<KIND>;
     static constexpr int WORDS = REACH == Reach::PER_ROW ? 1 : Tile::scales(REACH) / (FP16_SCALES ? 2 : 1);
     uint32_t weights[4];
     uint32_t scales[WORDS];
@@ -19,16 +19,16 @@ struct TileSlot {
                            : __uint_as_float(words[i]);
     }
     // The fold of scale i of the output.
-    DEVICE Fold<BITS, MINIMUM> fold(int i) const { return {number(scales, i), MINIMUM ? number(mins, i) : 0}; }
+    DEVICE Fold<KIND, MINIMUM> fold(int i) const { return {number(scales, i), MINIMUM ? number(mins, i) : 0}; }
 };
 
 // Tiles of a segment on their way from memory to a warp's ring of slots in shared memory: 512 bytes, their scales,
 // their minimums. Registers would not do: a compiler waits for all loads under way where it wants one, asynchronous
 // copies are waited for in their order.
-template <int BITS, Reach REACH, bool FP16_SCALES, bool MINIMUM>
+template <Integers KIND, Reach REACH, bool FP16_SCALES, bool MINIMUM>
 struct TileStream {
     using Single = TileStream;
-    using Slot = TileSlot<BITS, REACH, FP16_SCALES, MINIMUM>;
+    using Slot = TileSlot<KIND, REACH, FP16_SCALES, MINIMUM>;
     static constexpr bool HAS_MINIMUM = MINIMUM;
     static constexpr int SCALES = REACH == Reach::PER_ROW ? 0 : TILE_OUTPUTS * Slot::WORDS * 4;  // bytes
     static constexpr int BYTES = TILE_BYTES + SCALES * (MINIMUM ? 2 : 1);

@@ -10,6 +10,10 @@
 // integer, so that it becomes a byte of 16 n by a shift and a mask; sums by groups are multiplied by 16 to the end,
 // which costs nothing and changes no bit. Weights are s n, or with minimums s q + m.
 //
+// Or a nibble is the place of an INT8 among sixteen levels, which the matrix brings along; weights are s level then. As
+// four neighboring nibbles are looked up together, a word has the lane's first four columns in its lower half and those
+// 16 further in its upper one.
+//
 // Scales and minimums: [tile][output][group], FP16 or FP32; a group is 32 or 16 columns (Reach). Weights with one scale
 // a row have [output].
 //
@@ -30,17 +34,55 @@ enum class Reach { PER16, PER32, PER_ROW };
 // The same as a number; 0 for all.
 constexpr DEVICE int columns_of(Reach reach) { return reach == Reach::PER16 ? 16 : reach == Reach::PER32 ? 32 : 0; }
 
-template <int BITS>
+// How integers are stored: as bytes, as nibbles, or as places of levels.
+enum class Integers : int64_t { INT8, INT4, LEVELS };
+
+constexpr DEVICE int bits_of(Integers kind) { return kind == Integers::INT8 ? 8 : 4; }
+
+// Sixteen INT8; as arguments eight a word.
+struct Levels {
+    uint32_t words[4];
+
+    DEVICE explicit Levels(const uint64_t* from)
+        : words{static_cast<uint32_t>(from[0]), static_cast<uint32_t>(from[0] >> 32), static_cast<uint32_t>(from[1]),
+                static_cast<uint32_t>(from[1] >> 32)} {}
+
+    // The levels of eight places, four a word.
+    DEVICE void find(uint32_t places, uint32_t& first, uint32_t& second) const {
+        const uint32_t within = places & 0x77777777u;  // a half of the levels
+        const uint32_t half = (places & 0x88888888u) >> 1 | 0x32103210u;
+        first = byte_perm(byte_perm(words[0], words[1], within & 0xFFFF),
+                          byte_perm(words[2], words[3], within & 0xFFFF), half & 0xFFFF);
+        second = byte_perm(byte_perm(words[0], words[1], within >> 16), byte_perm(words[2], words[3], within >> 16),
+                           half >> 16);
+    }
+    // The level of one.
+    DEVICE int of(int place) const {
+        uint32_t first, second;
+        find(static_cast<uint32_t>(place), first, second);
+        return static_cast<int8_t>(first);
+    }
+};
+
+template <Integers KIND>
 struct WeightTile {
+    static constexpr int BITS = bits_of(KIND);
     static constexpr int COLUMNS = tile_columns(BITS);
     static constexpr int GROUPS = COLUMNS / INPUT_GROUP;
-    static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;  // tiles of activations that meet it
-    static constexpr int FACTOR = BITS == 4 ? 16 : 1;       // of integers as they are unpacked
+    static constexpr int INPUTS = COLUMNS / INPUT_COLUMNS;          // tiles of activations that meet it
+    static constexpr int FACTOR = KIND == Integers::INT4 ? 16 : 1;  // of integers as they are unpacked
 
     // Group g of a chunk's words: columns 4 c and on, and those 16 further.
-    static DEVICE void unpack(const uint32_t* words, int g, uint32_t& first, uint32_t& second) {
-        first = BITS == 8 ? words[2 * g] : words[g] << 4 & 0xF0F0F0F0u;
-        second = BITS == 8 ? words[2 * g + 1] : words[g] & 0xF0F0F0F0u;
+    static DEVICE void unpack(const uint32_t* words, int g, const Levels& levels, uint32_t& first, uint32_t& second) {
+        if constexpr (KIND == Integers::INT8) {
+            first = words[2 * g];
+            second = words[2 * g + 1];
+        } else if constexpr (KIND == Integers::INT4) {
+            first = words[g] << 4 & 0xF0F0F0F0u;
+            second = words[g] & 0xF0F0F0F0u;
+        } else {
+            levels.find(words[g], first, second);
+        }
     }
 
     // Scales of an output, where they are not of whole rows.
@@ -80,7 +122,7 @@ constexpr int SUM_BASE = 0x4B400000;
 DEVICE float number_of_sum(int bits) { return __uint_as_float(static_cast<uint32_t>(bits)) - 12582912.0f; }
 
 // What happens to a group's sum: it meets its scale, and a minimum is added to each of its weights.
-template <int BITS, bool MINIMUM>
+template <Integers KIND, bool MINIMUM>
 struct Fold {
     float scale;
     float minimum;
@@ -88,7 +130,7 @@ struct Fold {
     // sum + s_a (s_w sum(q_w q_a) + m_w sum(q_a)); products, input and sum are FACTOR times theirs.
     DEVICE float operator()(float products, float input, float activation, float sum) const {
         if constexpr (MINIMUM) {
-            const float unsigned_products = BITS == 4 ? fmaf(8, input, products) : products;  // exact
+            const float unsigned_products = KIND == Integers::INT4 ? fmaf(8, input, products) : products;  // exact
             return fmaf(fmaf(scale, unsigned_products, minimum * input), activation, sum);
         } else {
             return fmaf(scale * products, activation, sum);
@@ -155,30 +197,31 @@ struct LinearArgs {
                                 : static_cast<const float*>(from)[at];
     }
     // Where the groups of a row begin.
-    template <int BITS>
+    template <Integers KIND>
     DEVICE const GroupPair* groups_of(int64_t row) const {
-        return groups + row * tiles * WeightTile<BITS>::INPUTS;
+        return groups + row * tiles * WeightTile<KIND>::INPUTS;
     }
     // The sum of a row's integers, where it is needed.
-    template <int BITS>
+    template <Integers KIND>
     DEVICE int row_input(int64_t row) const {
-        const GroupPair* pairs = groups_of<BITS>(row);
+        const GroupPair* pairs = groups_of<KIND>(row);
         int sum = 0;
-        for (int i = 0; mins != nullptr && i < tiles * WeightTile<BITS>::INPUTS; i++) {
+        for (int i = 0; mins != nullptr && i < tiles * WeightTile<KIND>::INPUTS; i++) {
             sum += pairs[i].sum(0) + pairs[i].sum(1);
         }
         return sum;
     }
     // A row's result where scales are of whole rows: products as FACTOR times integers, and the row's sum of integers.
-    template <int BITS>
+    template <Integers KIND>
     DEVICE float fold_row(int products, int input, float activation, int64_t output) const {
-        products /= WeightTile<BITS>::FACTOR;
+        products /= WeightTile<KIND>::FACTOR;
         const float s = scale(scales, output);
         if (mins == nullptr) {
-            return Fold<BITS, false>{s, 0}(static_cast<float>(products), 0, activation, 0);
+            return Fold<KIND, false>{s, 0}(static_cast<float>(products), 0, activation, 0);
         }
-        return Fold<8, true>{s, scale(mins, output)}(static_cast<float>(products + (BITS == 4 ? 8 * input : 0)),
-                                                     static_cast<float>(input), activation, 0);
+        return Fold<Integers::INT8, true>{s, scale(mins, output)}(
+            static_cast<float>(products + (KIND == Integers::INT4 ? 8 * input : 0)), static_cast<float>(input),
+            activation, 0);
     }
     DEVICE int segments() const { return row_segments(static_cast<int>(tiles)); }
     DEVICE int segment_begin(int segment) const { return segment * static_cast<int>(tiles) / segments(); }
@@ -191,6 +234,7 @@ struct LinearBatch {
     LinearArgs each[3];
     int64_t blocks[3];       // along x, of each
     const GroupTile* tiles;  // of a grouped product, one for each block along y
+    uint64_t levels[2];      // where integers are places of them
 
     // The matrix of a block, which becomes the block's number within it, of `count`.
     DEVICE const LinearArgs& of(int& block, int& count) const {
@@ -206,7 +250,7 @@ struct LinearBatch {
         return of(block, count);
     }
 };
-static_assert(sizeof(LinearBatch) == LINEAR_BATCH * (sizeof(LinearArgs) + 8) + 8);
+static_assert(sizeof(LinearBatch) == LINEAR_BATCH * (sizeof(LinearArgs) + 8) + 24);
 static_assert(sizeof(GroupPair) == 2 * GROUP_BYTES);
 
 }  // namespace demitasse

@@ -225,7 +225,7 @@ struct Wgmma {
             there[r] = row <= last_row;
             to[r] = static_cast<unsigned char*>(a.out.to) + (row * a.outputs + output) * BYTES;
             if constexpr (SCALES) {
-                activations[r] = a.groups_of<8>(minimum(row, last_row))->scales[0];
+                activations[r] = a.groups_of<Integers::INT8>(minimum(row, last_row))->scales[0];
             }
         }
 #pragma unroll
@@ -250,7 +250,7 @@ struct Wgmma {
                 for (int i = 0; i < 2; i++) {
                     float result = static_cast<float>(sums[r / 2][n * 4 + r % 2 * 2 + i]);
                     if constexpr (SCALES) {
-                        result = Fold<8, false>{scales[i], 0}(result, 0, activations[r], 0);
+                        result = Fold<Integers::INT8, false>{scales[i], 0}(result, 0, activations[r], 0);
                     }
                     pair[i] = result + biases[i];
                 }

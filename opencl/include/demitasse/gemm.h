@@ -1,5 +1,5 @@
-// Many rows of activations by a matrix: what gemm_int4.cl, gemm_int8.cl and gemm_float.cl are made of, which say what
-// it computes. Macros: those of add_group.h, but for ROWS.
+// Many rows of activations by a matrix: what gemm_int4.cl, gemm_int8.cl, gemm_levels.cl and gemm_float.cl are made of,
+// which say what it computes. Macros: those of add_group.h, but for ROWS.
 #include "products.h"
 
 #define ROWS ITEM_ROWS

@@ -1,5 +1,5 @@
-// Few rows of activations by a matrix: what gemv_int4.cl, gemv_int8.cl and gemv_float.cl are made of, which say what it
-// computes. Macros: those of add_group.h.
+// Few rows of activations by a matrix: what gemv_int4.cl, gemv_int8.cl, gemv_levels.cl and gemv_float.cl are made of,
+// which say what it computes. Macros: those of add_group.h.
 #include "products.h"
 
 // Rows of activations, in global memory.

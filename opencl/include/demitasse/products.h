@@ -5,15 +5,17 @@
 //            vectors are theirs
 //   PRODUCT  PRODUCT_DOT: the device multiplies four bytes by four at once (cl_khr_integer_dot_product);
 //            PRODUCT_SHORT: 16-bit integers, of which two fit a lane
+//   LEVELS_0, LEVELS_1  with ELEMENT_LEVELS: the levels, eight a number, the first of them lowest
 #include "weights.h"
 
+#define IS_LEVELS (ELEMENT == 5)
 #define IS_INT4 (ELEMENT == 4)
 #define IS_INT8 (ELEMENT == 3)
 #define IS_BF16 (ELEMENT == 2)
 #define IS_F32 (ELEMENT == 0)
 #define IS_FLOAT (ELEMENT < 3)
 
-#define ELEMENT_BITS (IS_INT4 ? 4 : IS_INT8 ? 8 : IS_F32 ? 32 : 16)
+#define ELEMENT_BITS (IS_INT4 || IS_LEVELS ? 4 : IS_INT8 ? 8 : IS_F32 ? 32 : 16)
 
 #define WIDE(name) JOIN(name, WIDTH)
 
@@ -44,12 +46,57 @@ Floats load_scales(global const uchar* memory, long offset, long at, bool fp16) 
                 : *(global const Floats*)(READ(float, memory, offset) + at);
 }
 
+#if IS_LEVELS
+
+#define LEVEL(i) ((uint)(((i) < 8 ? LEVELS_0 : LEVELS_1) >> 8 * ((i) % 8) & 0xFF) * 0x01010101u)
+
+// All bits of the bytes whose bit i is one.
+Words bytes_with(Words places, int i) {
+    const Words bits = places >> i & 0x01010101u;
+    return (bits << 8) - bits;
+}
+
+// The levels of four places an output, which lie in the lower nibbles of bytes. Chosen bit by bit: a table in memory
+// would be read item by item.
+Words levels_of(Words places) {
+    const Words first = bytes_with(places, 0);
+    const Words second = bytes_with(places, 1);
+    const Words third = bytes_with(places, 2);
+    Words halves[2];
+    for (int i = 0; i < 2; i++) {
+        Words pairs[4];
+        for (int j = 0; j < 4; j++) {
+            const int at = 8 * i + 2 * j;
+            pairs[j] = LEVEL(at) ^ (first & (LEVEL(at) ^ LEVEL(at + 1)));
+        }
+        halves[i] = bitselect(bitselect(pairs[0], pairs[1], second), bitselect(pairs[2], pairs[3], second), third);
+    }
+    return bitselect(halves[0], halves[1], bytes_with(places, 3));
+}
+
+#endif
+
+// Words that hold the INT8 of four columns, and of those 16 further.
+typedef struct Bytes { Words of[2]; } Bytes;
+Bytes load_bytes(global const uchar* group, int c, int output) {
+    Bytes bytes;
+    const Words word = load_words(group, c, output);
+#if IS_LEVELS
+    bytes.of[0] = levels_of(word);
+    bytes.of[1] = levels_of(word >> 4);
+#else
+    bytes.of[0] = word;
+    bytes.of[1] = load_words(group, 4 + c, output);
+#endif
+    return bytes;
+}
+
 // ---- products of integers
 
 #if PRODUCT == 1  // PRODUCT_DOT
 
 typedef uint Input;                              // four columns of a row of activations
-typedef struct Columns { Words of[2]; } Columns;  // four columns of a group and the four 16 further
+typedef Bytes Columns;                           // four columns of a group and the four 16 further
 typedef Ints Sum;
 
 Input input_of(uint word) { return word; }
@@ -71,16 +118,15 @@ Ints dot_words(Words a, uint b) {
 
 // Nibbles become bytes of 16 n by a shift and a mask.
 Columns load_columns_of(global const uchar* group, int c, int output) {
+#if IS_INT4
     Columns columns;
     const Words word = load_words(group, c, output);
-#if IS_INT4
     columns.of[0] = word << 4 & 0xF0F0F0F0u;
     columns.of[1] = word & 0xF0F0F0F0u;
-#else
-    columns.of[0] = word;
-    columns.of[1] = load_words(group, 4 + c, output);
-#endif
     return columns;
+#else
+    return load_bytes(group, c, output);
+#endif
 }
 
 Sum products(const Columns* columns, int half_of, Input x) { return dot_words(columns->of[half_of], x); }
@@ -102,14 +148,16 @@ Input input_of(uint word) {
 
 Columns load_columns_of(global const uchar* group, int c, int output) {
     Columns columns;
-    const Halves word = HALVES_OF(load_words(group, c, output));
 #if IS_INT4
+    const Halves word = HALVES_OF(load_words(group, c, output));
     columns.even[0] = word << (short)12 >> (short)12;
     columns.odd[0] = word << (short)4 >> (short)12;
     columns.even[1] = word << (short)8 >> (short)12;
     columns.odd[1] = word >> (short)12;
 #else
-    const Halves further = HALVES_OF(load_words(group, 4 + c, output));
+    const Bytes bytes = load_bytes(group, c, output);
+    const Halves word = HALVES_OF(bytes.of[0]);
+    const Halves further = HALVES_OF(bytes.of[1]);
     columns.even[0] = word << (short)8 >> (short)8;
     columns.odd[0] = word >> (short)8;
     columns.even[1] = further << (short)8 >> (short)8;
@@ -148,7 +196,11 @@ Sum products(const Columns* columns, int half_of, Input x) {
 // Columns 4 j to 4 j + 3 of a group; integers without their scales.
 void load_floats(global const uchar* group, int j, int output, Floats* columns) {
 #if !IS_FLOAT
+#if IS_LEVELS
+    const Ints word = WIDE(as_int)(load_bytes(group, j % 4, output).of[j / 4]);
+#else
     const Ints word = WIDE(as_int)(load_words(group, IS_INT4 ? j % 4 : j, output));
+#endif
     const int up = IS_INT4 ? j < 4 ? 28 : 24 : 24;
     for (int i = 0; i < 4; i++) {
         columns[i] = WIDE(convert_float)(word << (up - 8 * i) >> (IS_INT4 ? 28 : 24));

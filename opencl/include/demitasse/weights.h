@@ -6,6 +6,7 @@
 //
 //   INT4     4; word c has columns 4 c to 4 c + 3 in the low nibbles of its bytes, and those 16 further in the high
 //            ones. A nibble is n = q - 8 as a signed integer
+//   LEVELS   4; as INT4, but a nibble is the place of an INT8 among sixteen levels, which the program brings along
 //   INT8     8; word j has columns 4 j to 4 j + 3
 //   16 bits  16; word j has columns 2 j and 2 j + 1
 //   FP32     32
@@ -20,7 +21,7 @@
 #include "output.h"
 
 enum Product { PRODUCT_SHORT, PRODUCT_DOT };
-enum Element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_INT8, ELEMENT_INT4 };
+enum Element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_INT8, ELEMENT_INT4, ELEMENT_LEVELS };
 
 // A group of a row of activations, beside its integers.
 typedef struct InputGroup {

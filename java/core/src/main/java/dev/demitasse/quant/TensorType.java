@@ -32,13 +32,13 @@ public enum TensorType {
     /** 6 bits, 8-bit scale per 16. */
     Q6_K(14, 256, 210, WeightLayout.int8(16), BlockCodecs::q6_k),
     /** 4 bits that index 16 uneven levels, scale per 32. */
-    IQ4_NL(20, 32, 18, WeightLayout.int8(32), BlockCodecs::iq4_nl),
+    IQ4_NL(20, 32, 18, WeightLayout.int8(32), BlockCodecs::iq4_nl, LevelTable.IQ4),
     /** 4 bits that index 16 uneven levels, 6-bit scale per 32. */
-    IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs),
+    IQ4_XS(23, 256, 136, WeightLayout.int8(32), BlockCodecs::iq4_xs, LevelTable.IQ4),
     /** FP4 (E2M1), a power of two as scale per 32. */
-    MXFP4(39, 32, 17, WeightLayout.int8(32), BlockCodecs::mxfp4),
+    MXFP4(39, 32, 17, WeightLayout.int8(32), BlockCodecs::mxfp4, LevelTable.FP4),
     /** FP4 (E2M1), FP8 scale (E4M3) per 16. */
-    NVFP4(40, 64, 36, WeightLayout.int8(16), CodebookCodecs::nvfp4),
+    NVFP4(40, 64, 36, WeightLayout.int8(16), CodebookCodecs::nvfp4, LevelTable.FP4),
     /** 3.4 bits: rows of a codebook of four, 4-bit scale per 32. */
     IQ3_S(21, 256, 110, WeightLayout.int8(32), CodebookCodecs::iq3_s),
     /** 3.1 bits: rows of a codebook of four, 4-bit scale per 32. */
@@ -76,9 +76,18 @@ public enum TensorType {
     private final WeightLayout layout;
     private final @Nullable BlockCodec codec;
     private final @Nullable BlockOrder order;
+    private final @Nullable LevelTable levels;
 
     TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, @Nullable BlockCodec codec) {
-        this(id, blockElements, blockBytes, layout, codec, null);
+        this(id, blockElements, blockBytes, layout, codec, null, null);
+    }
+
+    TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, BlockCodec codec, BlockOrder order) {
+        this(id, blockElements, blockBytes, layout, codec, order, null);
+    }
+
+    TensorType(int id, int blockElements, int blockBytes, WeightLayout layout, BlockCodec codec, LevelTable levels) {
+        this(id, blockElements, blockBytes, layout, codec, null, levels);
     }
 
     TensorType(
@@ -87,13 +96,15 @@ public enum TensorType {
             int blockBytes,
             WeightLayout layout,
             @Nullable BlockCodec codec,
-            @Nullable BlockOrder order) {
+            @Nullable BlockOrder order,
+            @Nullable LevelTable levels) {
         this.id = id;
         this.blockElements = blockElements;
         this.blockBytes = blockBytes;
         this.layout = layout;
         this.codec = codec;
         this.order = order;
+        this.levels = levels;
     }
 
     /** The type with that id in a GGUF file, or null where it is not read. */
@@ -131,6 +142,11 @@ public enum TensorType {
     /** Bytes of a row of {@code columns} elements. */
     public long rowBytes(long columns) {
         return columns / blockElements * blockBytes;
+    }
+
+    /** The levels that integers are in its layout, where blocks have their places; else null. */
+    public @Nullable LevelTable levels() {
+        return levels;
     }
 
     /** The layout that a device computes on. */

@@ -95,6 +95,24 @@ public record WeightLayout(Element element, int group, boolean minimum) {
         return group == ROW ? 1 : (columns + group - 1) / group;
     }
 
+    /**
+     * Sets scales that multiply only zeros to 0: encoders write there what FP16 does not hold. Nothing where groups
+     * have minimums, or where zero is not the integer 0.
+     *
+     * @param q the integers of a row, with zeros behind them
+     * @param scales of its groups
+     */
+    public void dropScalesOfZeros(byte[] q, float[] scales) {
+        int length = group == ROW ? q.length : group;
+        for (int g = 0; g < scales.length && zero() == 0 && !minimum; g++) {
+            boolean zeros = true;
+            for (int k = g * length; k < Math.min(q.length, (g + 1) * length); k++) {
+                zeros &= q[k] == 0;
+            }
+            scales[g] = zeros ? 0 : scales[g];
+        }
+    }
+
     @Override
     public String toString() {
         if (!element.quantized()) {

@@ -215,7 +215,7 @@ public final class PackedMatrix implements AutoCloseable {
                 elementsFit &= element.holds(q[r][i]);
             }
             if (scaleType != ScaleType.FP32) {
-                dropScalesOfZeros(q[r], rowScales);
+                layout.dropScalesOfZeros(q[r], rowScales);
             }
             int scaleAt = source.type().superScaleOffset();
             scalesFit &= scales.store(row, rowScales, multiples(source, row, scaleAt));
@@ -235,18 +235,6 @@ public final class PackedMatrix implements AutoCloseable {
             interleave(q, panel);
         }
         return elementsFit && scalesFit;
-    }
-
-    /** A scale that multiplies only zeros may be anything: encoders write there what FP16 does not hold. */
-    private void dropScalesOfZeros(byte[] q, float[] rowScales) {
-        int group = group();
-        for (int g = 0; g < groups && layout.zero() == 0 && !layout.minimum(); g++) {
-            boolean zeros = true;
-            for (int k = g * group; k < Math.min(columns, (g + 1) * group); k++) {
-                zeros &= q[k] == 0;
-            }
-            rowScales[g] = zeros ? 0 : rowScales[g];
-        }
     }
 
     /** The FP16 numbers at an offset of a row's blocks, where scales are multiples of them. */

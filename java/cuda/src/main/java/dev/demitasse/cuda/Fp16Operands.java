@@ -48,11 +48,12 @@ final class Fp16Operands implements AutoCloseable {
                 .set(Boundary.DequantizeArgs.SCALES, weight.scales())
                 .set(Boundary.DequantizeArgs.MINS, weight.mins())
                 .set(Boundary.DequantizeArgs.FP16_SCALES, weight.fp16Scales() ? 1 : 0)
-                .set(Boundary.DequantizeArgs.INT4, weight.int4() ? 1 : 0)
+                .set(Boundary.DequantizeArgs.INTEGERS, Boundary.Integers.of(weight.element()))
                 .set(Boundary.DequantizeArgs.GROUP, weight.group())
                 .set(Boundary.DequantizeArgs.OUTPUTS, weight.rows())
                 .set(Boundary.DequantizeArgs.TILES, weight.tiles())
                 .set(Boundary.DequantizeArgs.COLUMNS, weight.columns())
+                .set(Boundary.DequantizeArgs.LEVELS, weight.levels())
                 .set(Boundary.DequantizeArgs.OUT, weights.address())
                 .done();
         long tiles = (long) pieces(weight.rows(), Boundary.TILE_OUTPUTS) * weight.tiles();

@@ -1,6 +1,7 @@
 package dev.demitasse.cuda;
 
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.gpu.WeightTiles;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
@@ -18,7 +19,7 @@ final class KernelTable {
     /**
      * Kernels of integer weights.
      *
-     * @param weights bits and group, as names have them
+     * @param weights element and group, as names have them
      * @param finish what adds up the sums of segments, where the columns are divided
      * @param wgmma many rows by wgmma, or null
      */
@@ -124,6 +125,8 @@ final class KernelTable {
     private static final Packed INT4_PER16 = new Packed("int4_per16", "linear_finish", null);
     private static final Packed INT4_PER32 = new Packed("int4_per32", "linear_finish", null);
     private static final Packed INT4_PER_ROW = new Packed("int4_per_row", "linear_finish_int4_per_row", null);
+    private static final Packed LEVELS_PER16 = new Packed("levels_per16", "linear_finish", null);
+    private static final Packed LEVELS_PER32 = new Packed("levels_per32", "linear_finish", null);
     private static final Packed INT8_PER16 = new Packed("int8_per16", "linear_finish", null);
     private static final Packed INT8_PER32 = new Packed("int8_per32", "linear_finish", null);
     private static final Packed INT8_PER_ROW =
@@ -138,7 +141,15 @@ final class KernelTable {
     /** The names of all kernels of matrices and caches. */
     static Set<String> names() {
         Set<String> all = new TreeSet<>();
-        Stream.of(INT4_PER16, INT4_PER32, INT4_PER_ROW, INT8_PER16, INT8_PER32, INT8_PER_ROW)
+        Stream.of(
+                        INT4_PER16,
+                        INT4_PER32,
+                        INT4_PER_ROW,
+                        LEVELS_PER16,
+                        LEVELS_PER32,
+                        INT8_PER16,
+                        INT8_PER32,
+                        INT8_PER_ROW)
                 .forEach(kernels -> kernels.names().forEach(all::add));
         Stream.of(F32, F16, BF16).forEach(kernels -> kernels.names().forEach(all::add));
         for (KvType type : KvType.values()) {
@@ -204,6 +215,7 @@ final class KernelTable {
      * A multiplication: what decides which kernel takes it.
      *
      * @param layout of the weights
+     * @param element how they are stored
      * @param group columns that share a scale on the device: 16, 32, or 0 for a row
      * @param outputs of the weights
      * @param tiles of a row of integers
@@ -211,26 +223,37 @@ final class KernelTable {
      * @param cublas whether a library takes dense weights
      */
     record Multiplication(
-            Settings settings, WeightLayout layout, int group, int outputs, int tiles, int rows, boolean cublas) {
+            Settings settings,
+            WeightLayout layout,
+            GpuElement element,
+            int group,
+            int outputs,
+            int tiles,
+            int rows,
+            boolean cublas) {
+        /** The same of another number of rows. */
+        Multiplication withRows(int count) {
+            return new Multiplication(settings, layout, element, group, outputs, tiles, count, cublas);
+        }
+
         private boolean dense() {
-            return !layout.element().quantized();
+            return !element.quantized();
         }
 
         private int bits() {
-            return layout.element().bits();
+            return element.bits();
         }
 
         private Packed packed() {
-            boolean int4 = layout.element() == WeightLayout.Element.INT4;
-            return switch (group) {
-                case 0 -> int4 ? INT4_PER_ROW : INT8_PER_ROW;
-                case 16 -> int4 ? INT4_PER16 : INT8_PER16;
-                default -> int4 ? INT4_PER32 : INT8_PER32;
+            return switch (element) {
+                case LEVELS -> group == 16 ? LEVELS_PER16 : LEVELS_PER32;
+                case INT4 -> group == 0 ? INT4_PER_ROW : group == 16 ? INT4_PER16 : INT4_PER32;
+                default -> group == 0 ? INT8_PER_ROW : group == 16 ? INT8_PER16 : INT8_PER32;
             };
         }
 
         private Dense denseKernels() {
-            return switch (layout.element()) {
+            return switch (element) {
                 case F16 -> F16;
                 case BF16 -> BF16;
                 default -> F32;
@@ -242,7 +265,7 @@ final class KernelTable {
             return tiles * Boundary.tile_columns(bits());
         }
 
-        /** Bits and group of the weights, such as {@code int4/32}. */
+        /** Bits and group of the weights, such as {@code int4/32}: levels are read as INT4 is, and measured with it. */
         String weights() {
             return "int" + bits() + "/" + group;
         }
@@ -489,7 +512,7 @@ final class KernelTable {
     static List<String> describe(Settings settings, boolean cublas) {
         List<String> lines = new ArrayList<>();
         RULES.forEach(rule -> lines.add("rule: " + rule.condition));
-        List<WeightLayout> layouts = List.of(
+        Stream<WeightLayout> layouts = Stream.of(
                 WeightLayout.F32,
                 WeightLayout.F16,
                 WeightLayout.BF16,
@@ -499,11 +522,18 @@ final class KernelTable {
                 WeightLayout.int4(16),
                 WeightLayout.int4(32),
                 WeightLayout.int4(WeightLayout.ROW));
-        for (WeightLayout layout : layouts) {
-            StringBuilder line = new StringBuilder(layout + ":");
+        List<Multiplication> examples = new ArrayList<>(
+                layouts.map(layout -> example(settings, layout, cublas)).toList());
+        for (int group : new int[] {16, 32}) {
+            WeightLayout layout = WeightLayout.int8(group);
+            examples.add(new Multiplication(settings, layout, GpuElement.LEVELS, group, 4096, 64, 1, false));
+        }
+        for (Multiplication example : examples) {
+            String levels = example.element == GpuElement.LEVELS ? ", of levels:" : ":";
+            StringBuilder line = new StringBuilder(example.layout + levels);
             String last = "";
             for (int rows = 1; rows <= 256; rows++) {
-                String kernel = choose(example(settings, layout, rows, cublas)).kernel;
+                String kernel = choose(example.withRows(rows)).kernel;
                 if (!kernel.equals(last)) {
                     line.append(" from ").append(rows).append(' ').append(kernel);
                     last = kernel;
@@ -514,10 +544,11 @@ final class KernelTable {
         return lines;
     }
 
-    private static Multiplication example(Settings settings, WeightLayout layout, int rows, boolean cublas) {
+    private static Multiplication example(Settings settings, WeightLayout layout, boolean cublas) {
         boolean perRow = settings.activations == ActivationType.INT8_ROW;
-        int group = layout.element().quantized() ? WeightTiles.groupOf(layout, perRow) : 0;
-        boolean library = cublas && layout.element() != WeightLayout.Element.BF16;
-        return new Multiplication(settings, layout, group, 4096, 64, rows, library);
+        GpuElement element = GpuElement.of(layout);
+        int group = element.quantized() ? WeightTiles.groupOf(layout, perRow) : 0;
+        boolean library = cublas && element != GpuElement.BF16;
+        return new Multiplication(settings, layout, element, group, 4096, 64, 1, library);
     }
 }

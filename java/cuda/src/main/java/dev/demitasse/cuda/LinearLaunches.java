@@ -33,7 +33,7 @@ final class LinearLaunches implements AutoCloseable {
     private boolean cublasSought;
 
     /** A matrix that waits to share a launch with others of the same input. */
-    private record Waiting(KernelTable.Choice choice, long[] arguments, long elements) {}
+    private record Waiting(KernelTable.Choice choice, long[] arguments, long[] levels, long elements) {}
 
     LinearLaunches(CudaContext context, KernelModules kernels, KernelTable.Settings settings) {
         this.context = context;
@@ -127,8 +127,8 @@ final class LinearLaunches implements AutoCloseable {
             } else {
                 long[] arguments = arguments(step, product, split);
                 split += partialBytes(weight, step.rows());
-                Waiting next = new Waiting(choice, arguments, (long) step.rows() * weight.rows());
-                if (!waiting.isEmpty() && !sharesLaunch(waiting, choice)) {
+                Waiting next = new Waiting(choice, arguments, weight.levels(), (long) step.rows() * weight.rows());
+                if (!waiting.isEmpty() && !sharesLaunch(waiting, choice, weight.levels())) {
                     flush(waiting, out);
                 }
                 waiting.add(next);
@@ -150,7 +150,14 @@ final class LinearLaunches implements AutoCloseable {
             Step.Product own = new Step.Product(weight, group.biases(), product.out(), OutputType.F32);
             Step.Linear rows = new Step.Linear(step.x(), list.places(), step.integers(), List.of(own));
             KernelTable.Multiplication m = new KernelTable.Multiplication(
-                    settings, weight.layout(), weight.group(), weight.rows(), weight.tiles(), list.rows(), false);
+                    settings,
+                    weight.layout(),
+                    weight.element(),
+                    weight.group(),
+                    weight.rows(),
+                    weight.tiles(),
+                    list.rows(),
+                    false);
             KernelTable.Choice choice =
                     KernelTable.grouped(m, list.count(), list.tiles().rows(), step.integers());
             if (!choice.shared()) {
@@ -162,10 +169,10 @@ final class LinearLaunches implements AutoCloseable {
             }
             long[] words = arguments(rows, own, 0);
             words[Boundary.LinearArgs.GROUP_STRIDE] = group.stride();
-            if (!waiting.isEmpty() && !sharesLaunch(waiting, choice)) {
+            if (!waiting.isEmpty() && !sharesLaunch(waiting, choice, weight.levels())) {
                 flushGrouped(waiting, list, out);
             }
-            waiting.add(new Waiting(choice, words, 0));
+            waiting.add(new Waiting(choice, words, weight.levels(), 0));
         }
         flushGrouped(waiting, list, out);
     }
@@ -186,11 +193,12 @@ final class LinearLaunches implements AutoCloseable {
         waiting.clear();
     }
 
-    private static boolean sharesLaunch(List<Waiting> waiting, KernelTable.Choice choice) {
+    private static boolean sharesLaunch(List<Waiting> waiting, KernelTable.Choice choice, long[] levels) {
         KernelTable.Choice first = waiting.getFirst().choice;
         return waiting.size() < Boundary.LINEAR_BATCH
                 && choice.shared()
                 && first.kernel().equals(choice.kernel())
+                && Arrays.equals(waiting.getFirst().levels, levels)
                 && first.grid().y() == choice.grid().y()
                 && first.grid().z() == choice.grid().z();
     }
@@ -241,7 +249,8 @@ final class LinearLaunches implements AutoCloseable {
 
     /** A launch over the structure {@code LinearBatch}. */
     private static Launch.Kernel together(String kernel, Launch.Grid grid, List<Waiting> matrices, int[] blocks) {
-        Words words = new Words(Boundary.LinearBatch.WORDS);
+        Words words =
+                new Words(Boundary.LinearBatch.WORDS).set(Boundary.LinearBatch.LEVELS, matrices.getFirst().levels);
         int total = 0;
         for (int i = 0; i < blocks.length; i++) {
             words.set(Boundary.LinearBatch.EACH + i * Boundary.LinearArgs.WORDS, matrices.get(i).arguments);
@@ -257,6 +266,7 @@ final class LinearLaunches implements AutoCloseable {
         return new KernelTable.Multiplication(
                 settings,
                 weight.layout(),
+                weight.element(),
                 weight.group(),
                 weight.rows(),
                 weight.tiles(),

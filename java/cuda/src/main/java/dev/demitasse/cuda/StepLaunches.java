@@ -6,7 +6,6 @@ import dev.demitasse.device.DeltaShape;
 import dev.demitasse.device.ScanShape;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.Step;
-import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -91,14 +90,13 @@ final class StepLaunches implements AutoCloseable {
 
     private static Launch embed(Step.Embed s) {
         GpuWeight table = (GpuWeight) s.table();
-        WeightLayout.Element element = table.layout().element();
         Launch.Grid grid =
                 new Launch.Grid(s.rows(), pieces(table.columns(), Boundary.ROW_THREADS), 1, Boundary.ROW_THREADS, 0);
         return new Launch.Kernel(
                 "embed",
                 grid,
                 new Words(Boundary.EmbedArgs.WORDS)
-                        .set(Boundary.EmbedArgs.ELEMENT, Boundary.Table.of(element))
+                        .set(Boundary.EmbedArgs.ELEMENT, Boundary.Table.of(table.element()))
                         .set(Boundary.EmbedArgs.WEIGHTS, table.elements())
                         .set(Boundary.EmbedArgs.SCALES, table.scales())
                         .set(Boundary.EmbedArgs.MINS, table.mins())
@@ -106,6 +104,7 @@ final class StepLaunches implements AutoCloseable {
                         .set(Boundary.EmbedArgs.TILES, table.tiles())
                         .set(Boundary.EmbedArgs.GROUP, table.group())
                         .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
+                        .set(Boundary.EmbedArgs.LEVELS, table.levels())
                         .set(Boundary.EmbedArgs.COLUMNS, table.columns())
                         .set(Boundary.EmbedArgs.IDS, s.ids())
                         .setFloat(Boundary.EmbedArgs.SCALE, s.scale())

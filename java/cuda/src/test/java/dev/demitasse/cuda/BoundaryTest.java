@@ -8,13 +8,13 @@ import dev.demitasse.device.OutputType;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.GpuDevice;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.SampleRows;
 import dev.demitasse.gpu.WeightOrder;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.nio.file.Files;
@@ -30,7 +30,9 @@ class BoundaryTest {
 
     @Test
     void enumsOfBothSidesHaveTheSameConstants() {
-        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Table::of, Boundary.Table.COUNT);
+        BoundaryGenerator.requireNumbers(GpuElement.values(), Boundary.Table::of, Boundary.Table.COUNT);
+        GpuElement[] integers = {GpuElement.INT8, GpuElement.INT4, GpuElement.LEVELS};
+        BoundaryGenerator.requireNumbers(integers, Boundary.Integers::of, Boundary.Integers.COUNT);
         BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
         BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
     }
@@ -39,7 +41,7 @@ class BoundaryTest {
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
         assertThat(WeightOrder.FRAGMENTS.outputs()).isEqualTo(Boundary.TILE_OUTPUTS);
-        for (WeightLayout.Element element : List.of(WeightLayout.Element.INT4, WeightLayout.Element.INT8)) {
+        for (GpuElement element : List.of(GpuElement.INT4, GpuElement.INT8, GpuElement.LEVELS)) {
             int columns = WeightOrder.FRAGMENTS.columns(element);
             assertThat(columns).isEqualTo(Boundary.tile_columns(element.bits()));
             assertThat(WeightOrder.FRAGMENTS.outputs() * columns * element.bits() / Byte.SIZE)

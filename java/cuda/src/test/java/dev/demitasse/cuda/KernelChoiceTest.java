@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.io.IOException;
@@ -22,6 +23,7 @@ class KernelChoiceTest {
         return KernelTable.choose(new KernelTable.Multiplication(
                 settings,
                 WeightLayout.int8(WeightLayout.ROW),
+                GpuElement.INT8,
                 0,
                 outputs,
                 columns / Boundary.tile_columns(8),

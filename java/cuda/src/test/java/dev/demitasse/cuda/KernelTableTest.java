@@ -3,6 +3,7 @@ package dev.demitasse.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.device.ActivationType;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.BoundaryGenerator;
 import java.io.IOException;
@@ -50,8 +51,8 @@ class KernelTableTest {
     void largeMatricesAndOddOnesKeepTheirIntegers() {
         KernelTable.Settings settings = new KernelTable.Settings(ActivationType.INT8, 132, 90, true, false);
         for (int outputs : List.of(128256, 32769, 4097)) {
-            KernelTable.Multiplication m =
-                    new KernelTable.Multiplication(settings, WeightLayout.int4(32), 32, outputs, 32, 512, false);
+            KernelTable.Multiplication m = new KernelTable.Multiplication(
+                    settings, WeightLayout.int4(32), GpuElement.INT4, 32, outputs, 32, 512, false);
             assertThat(KernelTable.choose(m).kernel()).isEqualTo("gemm_int4_per32_m128");
         }
     }

@@ -2,6 +2,7 @@ package dev.demitasse.gpu;
 
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.quant.LevelTable;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
@@ -32,6 +33,8 @@ public final class GpuWeight implements LinearWeight {
     private final long mins;
     private final long stride;
     private final int group;
+    private final GpuElement element;
+    private final long[] levels;
     private final long bytes;
 
     private GpuWeight(Packed packed, @Nullable MemoryBlock memory, long address) {
@@ -50,6 +53,8 @@ public final class GpuWeight implements LinearWeight {
         this.mins = integers == null || !layout.minimum() ? 0 : scales + integers.minimumOffset();
         this.stride = packed.rows == null ? 0 : packed.rows.stride();
         this.group = packed.group;
+        this.element = GpuElement.of(layout, packed.levels);
+        this.levels = words(packed.levels);
     }
 
     private GpuWeight(MatrixSource source, WeightLayout layout, List<GpuWeight> parts) {
@@ -67,6 +72,8 @@ public final class GpuWeight implements LinearWeight {
         this.mins = 0;
         this.stride = 0;
         this.group = parts.getFirst().group;
+        this.element = parts.getFirst().element;
+        this.levels = parts.getFirst().levels;
     }
 
     /** A matrix in host memory as it is to lie on the device: tiles of integers, or rows of floating-point numbers. */
@@ -74,16 +81,23 @@ public final class GpuWeight implements LinearWeight {
         private final MatrixSource source;
         private final WeightLayout layout;
         private final int group;
+        private final @Nullable LevelTable levels;
         private final @Nullable WeightTiles tiles;
         private final @Nullable WeightRows rows;
 
-        /** Packs a matrix; {@code wide}: with FP32 scales, even where FP16 is exact. */
-        Packed(MatrixSource source, WeightLayout layout, Target to, boolean wide) {
+        /**
+         * Packs a matrix.
+         *
+         * @param wide with FP32 scales, even where FP16 is exact
+         * @param levels what all integers are, or null
+         */
+        Packed(MatrixSource source, WeightLayout layout, Target to, boolean wide, @Nullable LevelTable levels) {
             this.source = source;
             this.layout = layout;
+            this.levels = levels;
             boolean integers = layout.element().quantized();
             group = integers ? WeightTiles.groupOf(layout, to.perRow) : 0;
-            tiles = integers ? new WeightTiles(source, layout, to.order, group, wide) : null;
+            tiles = integers ? new WeightTiles(source, layout, to.order, group, wide, levels) : null;
             rows = integers ? null : new WeightRows(source, layout, to.order);
         }
 
@@ -156,14 +170,15 @@ public final class GpuWeight implements LinearWeight {
 
     /** The most bytes that a row takes, with FP32 scales and minimums of each 16 columns. */
     private static long rowBytes(MatrixSource source, WeightLayout layout, WeightOrder order) {
-        int multiple = order.columns(layout.element());
+        GpuElement element = GpuElement.of(layout, GpuElement.levelsOf(source, layout));
+        int multiple = order.columns(element);
         long columns = (long) (source.columns() + multiple - 1) / multiple * multiple;
-        long scales = layout.element().quantized() ? columns / 16 * 2 * Float.BYTES : 0;
-        return columns * layout.element().bits() / Byte.SIZE + scales;
+        long scales = element.quantized() ? columns / 16 * 2 * Float.BYTES : 0;
+        return columns * element.bits() / Byte.SIZE + scales;
     }
 
     private static GpuWeight whole(MatrixSource source, WeightLayout layout, Target to) {
-        try (Packed packed = new Packed(source, layout, to, false)) {
+        try (Packed packed = new Packed(source, layout, to, false, GpuElement.levelsOf(source, layout))) {
             MemoryBlock memory = new MemoryBlock(packed.bytes(), to.device, to.runner, MemoryLedger.Purpose.WEIGHTS);
             try {
                 packed.write(memory, 0);
@@ -218,9 +233,23 @@ public final class GpuWeight implements LinearWeight {
         return stride;
     }
 
-    /** Whether elements are 4 bits. */
-    public boolean int4() {
-        return layout.element() == WeightLayout.Element.INT4;
+    /** How elements are stored. */
+    public GpuElement element() {
+        return element;
+    }
+
+    /** The levels that integers are places of, eight a number, the first of them lowest; zeros for none. */
+    public long[] levels() {
+        return levels;
+    }
+
+    private static long[] words(@Nullable LevelTable levels) {
+        long[] words = new long[2];
+        byte[] all = levels == null ? new byte[0] : levels.levels();
+        for (int i = 0; i < all.length; i++) {
+            words[i / Long.BYTES] |= (all[i] & 0xFFL) << i % Long.BYTES * Byte.SIZE;
+        }
+        return words;
     }
 
     /** Columns with padding of integers. */

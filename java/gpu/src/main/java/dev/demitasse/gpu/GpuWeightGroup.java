@@ -2,6 +2,7 @@ package dev.demitasse.gpu;
 
 import dev.demitasse.device.WeightGroup;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
+import dev.demitasse.quant.LevelTable;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
@@ -42,13 +43,14 @@ public final class GpuWeightGroup implements WeightGroup {
     /** Null where some have FP16 scales and others not, and {@code wide} does not ask for FP32. */
     private static @Nullable GpuWeightGroup upload(
             List<MatrixSource> sources, WeightLayout layout, List<float[]> biases, GpuWeight.Target to, boolean wide) {
+        LevelTable levels = GpuElement.levelsOf(sources, layout);
         MemoryBlock memory = null;
         List<GpuWeight> matrices = new ArrayList<>();
         long stride = 0;
         boolean done = false;
         try {
             for (MatrixSource source : sources) {
-                try (GpuWeight.Packed packed = new GpuWeight.Packed(source, layout, to, wide)) {
+                try (GpuWeight.Packed packed = new GpuWeight.Packed(source, layout, to, wide, levels)) {
                     if (memory == null) {
                         stride = (packed.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
                         memory = allocate(sources, stride, biases, to);

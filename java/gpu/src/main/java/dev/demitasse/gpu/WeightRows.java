@@ -28,8 +28,9 @@ public final class WeightRows implements AutoCloseable {
      */
     public WeightRows(MatrixSource source, WeightLayout layout, WeightOrder order) {
         this.order = order;
-        this.elementBytes = layout.element().bits() / Byte.SIZE;
-        int multiple = order.columns(layout.element());
+        GpuElement element = GpuElement.of(layout);
+        this.elementBytes = element.bits() / Byte.SIZE;
+        int multiple = order.columns(element);
         this.stride = (long) (source.columns() + multiple - 1) / multiple * multiple * elementBytes;
         int outputs = order.floatOutputs();
         this.memory = HostMemory.allocate(stride * ((source.rows() + outputs - 1) / outputs) * outputs);

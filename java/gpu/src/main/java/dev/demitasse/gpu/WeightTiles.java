@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.demitasse.memory.HostMemory;
 import dev.demitasse.quant.BlockOrder;
+import dev.demitasse.quant.LevelTable;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.RowReader;
 import dev.demitasse.quant.WeightLayout;
@@ -14,8 +15,10 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Integer weights in the order in which a GPU's lanes read them ({@link WeightOrder}), made from a matrix's neutral
@@ -24,6 +27,7 @@ import java.util.stream.IntStream;
  * <p>Scales and minimums lie apart, by tile, or {@code [output]} where a row has one.
  */
 public final class WeightTiles implements AutoCloseable {
+    private static final byte NONE = -1;
     private static final int NIBBLE_ZEROS = 0x88888888; // nibbles are signed: the integer less 8
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -32,7 +36,9 @@ public final class WeightTiles implements AutoCloseable {
     private final MatrixSource source;
     private final WeightLayout layout;
     private final WeightOrder order;
-    private final boolean int4;
+    private final GpuElement element;
+    private final byte[] levels; // where integers are places of them
+    private final byte[] places = new byte[256]; // of each level plus 128
     private final int words; // of an output and 32 columns
     private final int tileBytes;
     private final int columns; // of a tile
@@ -50,16 +56,28 @@ public final class WeightTiles implements AutoCloseable {
      * @param order how integers lie
      * @param group columns that share a scale on the device, 16 or 32, or 0 for all ({@link #groupOf})
      * @param wide whether scales are FP32 even where FP16 is exact
+     * @param table the levels that all integers are, which are stored as their places; null for none
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      */
-    public WeightTiles(MatrixSource source, WeightLayout layout, WeightOrder order, int group, boolean wide) {
+    public WeightTiles(
+            MatrixSource source,
+            WeightLayout layout,
+            WeightOrder order,
+            int group,
+            boolean wide,
+            @Nullable LevelTable table) {
         this.source = source;
         this.layout = layout;
         this.order = order;
-        this.int4 = layout.element() == WeightLayout.Element.INT4;
-        this.words = layout.element().bits();
-        this.columns = order.columns(layout.element());
-        this.tileBytes = order.outputs() * columns * layout.element().bits() / Byte.SIZE;
+        this.element = GpuElement.of(layout, table);
+        this.levels = table == null ? new byte[0] : table.levels();
+        Arrays.fill(places, NONE);
+        for (int place = levels.length - 1; place >= 0; place--) { // of equals the first
+            places[levels[place] + 128] = (byte) place;
+        }
+        this.words = element.bits();
+        this.columns = order.columns(element);
+        this.tileBytes = order.outputs() * columns * element.bits() / Byte.SIZE;
         this.tiles = (source.columns() + columns - 1) / columns;
         this.outputTiles = (source.rows() + order.outputs() - 1) / order.outputs();
         this.group = group;
@@ -120,18 +138,38 @@ public final class WeightTiles implements AutoCloseable {
         float[] rowMins = new float[rowScales.length];
         return row -> {
             reader.integers(row, q, rowScales, rowMins);
+            layout.dropScalesOfZeros(q, rowScales);
             for (int g = 0; g < q.length / WeightOrder.GROUP; g++) {
                 Place place = placeOf(row, g);
                 for (int word = 0; word < words; word++) {
-                    int column = g * WeightOrder.GROUP + word * 4;
-                    int bits = int4
-                            ? ((int) INTS.get(q, column) | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS
-                            : (int) INTS.get(q, column);
-                    quants.segment().set(INT, at(place, word), bits);
+                    quants.segment().set(INT, at(place, word), word(q, g * WeightOrder.GROUP + word * 4));
                 }
             }
             putScales(wide, row, rowScales, rowMins);
         };
+    }
+
+    /** The word of four columns of a row, and of those 16 further where it holds these, too. */
+    private int word(byte[] q, int column) {
+        if (element == GpuElement.LEVELS) {
+            return order.places(placesOf(q, column), placesOf(q, column + 16));
+        }
+        int first = (int) INTS.get(q, column);
+        return element == GpuElement.INT4 ? (first | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS : first;
+    }
+
+    /** The places of four columns' levels, a byte each. */
+    private int placesOf(byte[] q, int column) {
+        int all = 0;
+        for (int i = 0; i < 4 && column + i < source.columns(); i++) {
+            byte place = places[q[column + i] + 128];
+            if (place == NONE) {
+                throw new IllegalStateException(
+                        source.name() + ": " + q[column + i] + " is not a level of " + source.type());
+            }
+            all |= place << 8 * i;
+        }
+        return all;
     }
 
     /** Takes rows over through the words of their blocks. */
@@ -168,7 +206,7 @@ public final class WeightTiles implements AutoCloseable {
 
     /** Where a word of them lies. */
     private long at(Place place, int word) {
-        return place.tile + order.word(int4, place.output, place.group, word);
+        return place.tile + order.word(element.bits(), place.output, place.group, word);
     }
 
     /** Index of a scale of a row among all. */
@@ -220,6 +258,11 @@ public final class WeightTiles implements AutoCloseable {
         return narrow;
     }
 
+    /** How integers are stored. */
+    public GpuElement element() {
+        return element;
+    }
+
     /** Tiles of a row. */
     public int tiles() {
         return tiles;
@@ -257,7 +300,11 @@ public final class WeightTiles implements AutoCloseable {
         int word = inGroup / 4 % words;
         long at = at(placeOf(row, column / WeightOrder.GROUP), word) + column % 4;
         int bits = quants.segment().get(JAVA_BYTE, at);
-        int q = int4 ? bits >> inGroup / 16 * 4 & 15 ^ 8 : bits;
+        int q = switch (element) {
+            case LEVELS -> levels[order.place(quants.segment().get(INT, at - column % 4), column % 32)];
+            case INT4 -> bits >> inGroup / 16 * 4 & 15 ^ 8;
+            default -> bits;
+        };
         long index = scaleIndex(row, group == 0 ? 0 : column / group);
         float value = number(0, index) * (q - layout.zero());
         return layout.minimum() ? value + number(minimumOffset(), index) : value;

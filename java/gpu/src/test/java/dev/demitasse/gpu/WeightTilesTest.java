@@ -2,6 +2,7 @@ package dev.demitasse.gpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.quant.LevelTable;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.RowReader;
 import dev.demitasse.quant.TensorType;
@@ -46,7 +47,7 @@ class WeightTilesTest {
     @ParameterizedTest
     @EnumSource(
             value = TensorType.class,
-            names = {"Q4_0", "Q4_1", "Q8_0", "Q5_1", "Q6_K", "Q2_K", "IQ4_NL"})
+            names = {"Q4_0", "Q4_1", "Q8_0", "Q5_1", "Q6_K", "Q2_K", "IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4"})
     void blocksOfAFileKeepTheirValues(TensorType type) {
         int rows = 11;
         int columns = 5 * 256;
@@ -71,7 +72,8 @@ class WeightTilesTest {
         int group = layout.group() == WeightLayout.ROW ? source.columns() : layout.group();
         for (WeightOrder order : WeightOrder.values()) {
             int shared = WeightTiles.groupOf(layout, perRow);
-            try (WeightTiles tiles = new WeightTiles(source, layout, order, shared, wide)) {
+            LevelTable levels = GpuElement.levelsOf(source, layout);
+            try (WeightTiles tiles = new WeightTiles(source, layout, order, shared, wide, levels)) {
                 assertThat(tiles.fp16Scales() && wide).isFalse();
                 for (int r = 0; r < source.rows(); r++) {
                     reader.integers(r, q, scales, mins);

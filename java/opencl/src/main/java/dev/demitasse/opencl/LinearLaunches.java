@@ -3,14 +3,15 @@ package dev.demitasse.opencl;
 import static dev.demitasse.opencl.StepLaunches.pieces;
 
 import dev.demitasse.device.OutputType;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.gpu.GpuMemory;
 import dev.demitasse.gpu.GpuWeight;
 import dev.demitasse.gpu.GpuWeightGroup;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.Step;
-import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** {@link Step.Quantize}, {@link Step.Linear} and {@link Step.GroupedLinear} as launches. */
@@ -120,13 +121,17 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     private Programs.Key kernel(Rows rows, GpuWeight weight) {
-        WeightLayout.Element element = weight.layout().element();
-        String name =
-                (rows.many() ? "gemm_" : "gemv_") + (element.quantized() ? weight.int4() ? "int4" : "int8" : "float");
+        GpuElement element = weight.element();
+        String name = (rows.many() ? "gemm_" : "gemv_")
+                + (element.quantized() ? element.name().toLowerCase(Locale.ROOT) : "float");
         String macros = element.quantized()
                 ? "-DREACH=" + weight.group() + " -DEXACT=" + (rows.integers ? 0 : 1) + " -DPRODUCT="
                         + Boundary.Product.of(variants.product())
                 : "-DELEMENT=" + Boundary.Element.of(element);
+        if (element == GpuElement.LEVELS) {
+            long[] levels = weight.levels();
+            macros += String.format(Locale.ROOT, " -DLEVELS_0=0x%xul -DLEVELS_1=0x%xul", levels[0], levels[1]);
+        }
         String each = rows.many() ? "" : " -DROWS=" + rows.each();
         return new Programs.Key(
                 name, macros + each + " -DWIDTH=" + variants.width() + (rows.list == null ? "" : " -DGROUPED=1"));

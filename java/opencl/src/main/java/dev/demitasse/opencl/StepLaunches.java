@@ -100,9 +100,8 @@ final class StepLaunches implements AutoCloseable {
                 .buffer(Boundary.EmbedArgs.OUT, s.out())
                 .offset(Boundary.EmbedArgs.SCALES, table.scales())
                 .offset(Boundary.EmbedArgs.MINS, table.mins())
-                .set(
-                        Boundary.EmbedArgs.ELEMENT,
-                        Boundary.Element.of(table.layout().element()))
+                .set(Boundary.EmbedArgs.ELEMENT, Boundary.Element.of(table.element()))
+                .set(Boundary.EmbedArgs.LEVELS, table.levels())
                 .set(Boundary.EmbedArgs.GROUP, table.group())
                 .set(Boundary.EmbedArgs.FP16_SCALES, table.fp16Scales() ? 1 : 0)
                 .set(Boundary.EmbedArgs.COLUMNS, table.columns())

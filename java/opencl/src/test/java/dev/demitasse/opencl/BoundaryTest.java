@@ -5,13 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.gpu.AttentionPlan;
 import dev.demitasse.gpu.GpuDevice;
+import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.gpu.PagedKvStore;
 import dev.demitasse.gpu.QuantizedActivations;
 import dev.demitasse.gpu.SampleRows;
 import dev.demitasse.gpu.WeightOrder;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.testkit.BoundaryGenerator;
 import org.junit.jupiter.api.Test;
@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 class BoundaryTest {
     @Test
     void enumsOfBothSidesHaveTheSameConstants() {
-        BoundaryGenerator.requireNumbers(WeightLayout.Element.values(), Boundary.Element::of, Boundary.Element.COUNT);
+        BoundaryGenerator.requireNumbers(GpuElement.values(), Boundary.Element::of, Boundary.Element.COUNT);
         BoundaryGenerator.requireNumbers(OutputType.values(), Boundary.OutputType::of, Boundary.OutputType.COUNT);
         BoundaryGenerator.requireNumbers(KvType.values(), Boundary.KvType::of, Boundary.KvType.COUNT);
     }
@@ -29,7 +29,7 @@ class BoundaryTest {
     @Test
     void tilesAndPagesAreThoseOfTheHeaders() {
         assertThat(WeightOrder.SIDE_BY_SIDE.outputs()).isEqualTo(Boundary.BLOCK_OUTPUTS);
-        for (WeightLayout.Element element : WeightLayout.Element.values()) {
+        for (GpuElement element : GpuElement.values()) {
             assertThat(WeightOrder.SIDE_BY_SIDE.columns(element)).isEqualTo(Boundary.INPUT_GROUP);
         }
         assertThat(Draw.NONE).isEqualTo(Boundary.NO_TOKEN);

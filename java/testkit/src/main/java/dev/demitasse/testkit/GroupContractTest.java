@@ -20,6 +20,7 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases.Fill;
 import java.lang.foreign.MemorySegment;
@@ -107,6 +108,47 @@ public abstract class GroupContractTest extends LinearContractTest {
             group.close();
             each.forEach(LinearWeight::close);
             biases.forEach(Buffer::close);
+        }
+    }
+
+    /** Matrices of a file's levels as a group, and such whose types are mixed. */
+    @ParameterizedTest
+    @EnumSource(ActivationType.class)
+    public void groupsOfLevelsAreComputedAsAlone(ActivationType activations) {
+        List<List<TensorType>> groups = List.of(
+                List.of(TensorType.MXFP4, TensorType.MXFP4, TensorType.MXFP4),
+                List.of(TensorType.NVFP4, TensorType.NVFP4, TensorType.NVFP4),
+                List.of(TensorType.IQ4_NL, TensorType.MXFP4, TensorType.Q8_0));
+        int columns = 192;
+        int[] counts = {1, 3, 40};
+        int[] starts = {0, 1, 4, 44};
+        for (List<TensorType> types : groups) {
+            SplittableRandom random = new SplittableRandom(seed);
+            WeightLayout layout = types.getFirst().layout();
+            List<MatrixSource> sources = types.stream()
+                    .map(type -> KernelCases.blocks(type, OUTPUTS, columns, random))
+                    .toList();
+            float[] x = KernelCases.numbers(44 * columns, Fill.RANDOM, random);
+            try (Device device = open(activations);
+                    Buffer in = device.upload(x);
+                    WeightGroup group = device.uploadGroup(sources, layout, List.of());
+                    Buffer out = device.allocate(44L * OUTPUTS * Float.BYTES)) {
+                device.groupedLinear(in, starts, new GroupedProjection(group, out));
+                float[] actual = read(out, 44 * OUTPUTS);
+                for (int g = 0; g < counts.length; g++) {
+                    float[] own = Arrays.copyOfRange(x, starts[g] * columns, starts[g + 1] * columns);
+                    try (LinearWeight weight = device.upload(sources.get(g), layout);
+                            Buffer rows = device.upload(own);
+                            Buffer alone = device.allocate((long) counts[g] * OUTPUTS * Float.BYTES)) {
+                        device.linear(rows, counts[g], new Projection(weight, null, alone));
+                        assertClose(
+                                Arrays.copyOfRange(actual, starts[g] * OUTPUTS, starts[g + 1] * OUTPUTS),
+                                read(alone, counts[g] * OUTPUTS),
+                                types.get(g) + " of " + types + " (seed " + seed + ")",
+                                NMSE);
+                    }
+                }
+            }
         }
     }
 

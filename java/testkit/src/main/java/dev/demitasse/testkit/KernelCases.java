@@ -228,6 +228,19 @@ public final class KernelCases {
         return new MatrixSource("case", TensorType.F32, rows, columns, data);
     }
 
+    /** A matrix of random blocks of a file's type, whose scales are FP16, or powers of two, of moderate size. */
+    public static MatrixSource blocks(TensorType type, int rows, int columns, SplittableRandom random) {
+        byte[] bytes = new byte[(int) type.rowBytes(columns) * rows];
+        random.nextBytes(bytes);
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] &= (byte) 0xBF; // wherever a scale lies, it is below 2
+            if (type == TensorType.MXFP4 && i % type.blockBytes() == 0) {
+                bytes[i] = (byte) (118 + random.nextInt(12)); // its exponent
+            }
+        }
+        return new MatrixSource("blocks", type, rows, columns, MemorySegment.ofArray(bytes));
+    }
+
     /**
      * Rows of logits: as of a model, with ties, all equal, some infinite, one that outweighs the others, some NaN, and
      * all NaN.

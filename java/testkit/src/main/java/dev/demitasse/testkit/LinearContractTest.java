@@ -11,6 +11,7 @@ import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.OutputType;
 import dev.demitasse.device.Projection;
 import dev.demitasse.quant.MatrixSource;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.testkit.KernelCases.Fill;
 import dev.demitasse.testkit.KernelCases.LinearCase;
@@ -18,7 +19,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -278,6 +281,70 @@ public abstract class LinearContractTest extends DoorContractTest {
                     assertThat(actual)
                             .as("weight %d, seed %d", i, seed)
                             .isEqualTo(read(results.get(i), rows * outputs[i]));
+                }
+            } finally {
+                weights.forEach(LinearWeight::close);
+                results.forEach(Buffer::close);
+            }
+        }
+    }
+
+    /** Types of levels, and columns that leave a part of a tile empty. */
+    private static final Map<TensorType, Integer> LEVELS = new TreeMap<>(
+            Map.of(TensorType.IQ4_NL, 352, TensorType.IQ4_XS, 512, TensorType.MXFP4, 224, TensorType.NVFP4, 448));
+
+    /** Matrices of a file's four-bit levels, as they come from there, and as tables of embeddings. */
+    @ParameterizedTest
+    @EnumSource(ActivationType.class)
+    public void levelsOfFilesMatchTheReference(ActivationType activations) {
+        int outputs = 37;
+        int[] ids = {36, 0, 8, 17};
+        LEVELS.forEach((type, columns) -> {
+            SplittableRandom random = new SplittableRandom(seed);
+            MatrixSource source = KernelCases.blocks(type, outputs, columns, random);
+            for (int rows : new int[] {1, 3, 7, 20, 70}) {
+                float[] x = KernelCases.numbers(rows * columns, Fill.RANDOM, random);
+                List<float[]> products = new ArrayList<>();
+                List<float[]> embedded = new ArrayList<>();
+                for (Device each : List.of(open(activations), reference(activations))) {
+                    try (each;
+                            LinearWeight weight = each.upload(source, type.layout());
+                            Buffer out = each.allocate((long) ids.length * columns * Float.BYTES)) {
+                        products.add(multiply(each, weight, x, rows));
+                        each.embed(weight, ids, ids.length, 1.5f, out);
+                        embedded.add(read(out, ids.length * columns));
+                    }
+                }
+                String what = type + ", " + rows + " rows (seed " + seed + ")";
+                assertClose(products.getFirst(), products.getLast(), what, NMSE);
+                assertThat(embedded.getFirst()).as(what).isEqualTo(embedded.getLast());
+            }
+        });
+    }
+
+    /** Matrices of different levels, and of none, in one call. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 6, 17})
+    public void projectionsKeepTheirLevels(int rows) {
+        int columns = 256;
+        SplittableRandom random = new SplittableRandom(seed);
+        List<LinearWeight> weights = new ArrayList<>();
+        List<Buffer> results = new ArrayList<>();
+        try (Device device = open(ActivationType.INT8);
+                Buffer in = device.upload(KernelCases.numbers(rows * columns, Fill.RANDOM, random))) {
+            try {
+                List<Projection> together = new ArrayList<>();
+                for (TensorType type :
+                        List.of(TensorType.IQ4_NL, TensorType.MXFP4, TensorType.Q8_0, TensorType.IQ4_XS)) {
+                    weights.add(device.upload(KernelCases.blocks(type, 24, columns, random), type.layout()));
+                    results.add(device.allocate(4L * rows * 24));
+                    together.add(new Projection(weights.getLast(), null, results.getLast()));
+                }
+                device.linear(in, rows, together.toArray(Projection[]::new));
+                for (int i = 0; i < together.size(); i++) {
+                    float[] actual = read(results.get(i), rows * 24);
+                    device.linear(in, rows, together.get(i));
+                    assertThat(actual).as("weight %d, seed %d", i, seed).isEqualTo(read(results.get(i), rows * 24));
                 }
             } finally {
                 weights.forEach(LinearWeight::close);

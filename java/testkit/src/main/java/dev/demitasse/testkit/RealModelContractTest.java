@@ -27,6 +27,16 @@ public abstract class RealModelContractTest {
 
     private static final int WINDOW = 512; // tokens of which the second half counts, as llama-perplexity has them
 
+    /** Windows of the text that every device computes. */
+    private static final int WINDOWS = 3;
+
+    /**
+     * Perplexity of the first {@link #WINDOWS} windows, as {@code native} gives it, whose perplexity of all of them is
+     * that of llama-perplexity within 0.5 % (NativeRealModelTest).
+     */
+    private static final Map<String, Double> FIRST_WINDOWS =
+            Map.of("SmolLM2-135M-Instruct.Q4_1", 12.6614, "gemma-3-270m-q4_k_m", 8.8623);
+
     private final String backend;
     private final Map<String, Double> exactPerplexity = new HashMap<>();
 
@@ -44,16 +54,6 @@ public abstract class RealModelContractTest {
     protected List<String> perplexityModels() {
         return models();
     }
-
-    /** Windows of the text that every device computes. */
-    private static final int WINDOWS = 3;
-
-    /**
-     * Perplexity of the first {@link #WINDOWS} windows, as {@code native} gives it, whose perplexity of all of them is
-     * that of llama-perplexity within 0.5 % (NativeRealModelTest).
-     */
-    private static final Map<String, Double> FIRST_WINDOWS =
-            Map.of("SmolLM2-135M-Instruct.Q4_1", 12.6614, "gemma-3-270m-q4_k_m", 8.8623);
 
     private Model load(String model, int context) {
         return load(model, context, KvType.F16);
@@ -126,6 +126,7 @@ public abstract class RealModelContractTest {
         assertThat(deviation.otherFirst).as("other first tokens").isLessThanOrEqualTo(8);
     }
 
+    /** Perplexity of the first windows within 0.5 % of what it is known to be. */
     @ParameterizedTest
     @MethodSource("perplexityModels")
     public void perplexityIsThatOfOtherDevices(String name) throws IOException {
@@ -155,8 +156,9 @@ public abstract class RealModelContractTest {
     }
 
     /**
-     * What an 8-bit cache costs: perplexity of the first windows of the text is within {@code bound} of that with F16. Every position attends to rounded keys and values, its own included, so this is what decoding
-     * token by token gives.
+     * What an 8-bit cache costs: perplexity of the first windows of the text is within {@code bound} of that with F16.
+     * Every position attends to rounded keys and values, its own included, so this is what decoding token by token
+     * gives.
      */
     protected void assertPerplexityOfCache(String name, KvType type, int windows, double bound) throws IOException {
         String text = Files.readString(Golden.shared("models/perplexity.txt"));
