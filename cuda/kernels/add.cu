@@ -4,7 +4,7 @@
 // Accuracy: FP32, one rounding.
 // Launch:   a thread an element, blocks of 256.
 // Moves:    8 bytes read and 4 written an element.
-// Why:      for sums that no rms_norm follows, which does them on the way.
+// Why:      for sums that neither rms_norm nor combine does on the way.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {

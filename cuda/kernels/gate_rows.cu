@@ -4,7 +4,8 @@
 // Accuracy: FP32.
 // Launch:   (rows, columns / 256) blocks of 256 threads, one a column.
 // Moves:    4 bytes read and 4 written an element.
-// Why:      bound by the launch: the weight of the expert that all tokens have. Not run on a GPU yet.
+// Why:      bound by the launch: the weight of the expert that all tokens have, where combine does not apply
+//           it on the way. Not run on a GPU yet.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {

@@ -5,7 +5,8 @@
 // Launch:   a block of 256 threads a row.
 // Moves:    4 bytes read and 4 written an element.
 // Why:      bound by the launch: the rows whose logits are wanted, few of a batch, and those of experts while decoding;
-//           by memory: states that are kept, before drafts and once a prompt, and the experts' rows of a prompt.
+//           by memory: states that are kept, before drafts and once a prompt, and the experts' rows of a prompt. Where
+//           those become integers quantize_rows gathers them.
 #include "demitasse/kernel.cuh"
 
 namespace demitasse {

@@ -123,7 +123,14 @@ struct RandomInput {
             std::fill(x.begin(), x.end(), fill == Fill::MAXIMUM ? 3.5f : -3.5f);
         }
         run("quantize_rows", {static_cast<unsigned>(rows), 1, 1}, QUANTIZE_THREADS, 0,
-            QuantizeRowsArgs{x.data(), columns, nullptr, nullptr, {q.data(), groups.data(), padded, per_row}});
+            QuantizeRowsArgs{x.data(),
+                             columns,
+                             nullptr,
+                             nullptr,
+                             {q.data(), groups.data(), padded, per_row},
+                             nullptr,
+                             nullptr,
+                             nullptr});
     }
 
     void put_to(LinearArgs& a) const {

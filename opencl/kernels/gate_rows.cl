@@ -4,7 +4,8 @@
 // Accuracy: FP32.
 // Launch:   (columns / 256, rows) work-groups of 256 items, one a column.
 // Moves:    4 bytes read and 4 written an element.
-// Why:      bound by the launch: the weight of the expert that all tokens have.
+// Why:      bound by the launch: the weight of the expert that all tokens have, where combine does not apply
+//           it on the way.
 #include "kernel.h"
 
 typedef struct GateRowsArgs {

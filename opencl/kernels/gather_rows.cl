@@ -5,7 +5,8 @@
 // Launch:   a work-group of 256 items a row.
 // Moves:    4 bytes read and 4 written an element.
 // Why:      bound by the launch: the rows whose logits are wanted, few of a batch, and those of experts while decoding;
-//           by memory: states that are kept, before drafts and once a prompt, and the experts' rows of a prompt.
+//           by memory: states that are kept, before drafts and once a prompt, and the experts' rows of a prompt. Where
+//           those become integers quantize_rows gathers them.
 #include "kernel.h"
 
 typedef struct GatherRowsArgs {

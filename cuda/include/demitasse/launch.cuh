@@ -33,7 +33,7 @@ constexpr int INPUT_COLUMNS = 64;  // columns of a tile of activations
 constexpr int INPUT_GROUP = 32;    // columns of activations that share a scale, or repeat the row's
 constexpr int GROUP_BYTES = 8;
 constexpr int SEGMENTS = 8;      // of the columns of a row, at most
-constexpr int LINEAR_BATCH = 3;  // matrices of a launch, at most
+constexpr int LINEAR_BATCH = 4;  // matrices of a launch, at most
 constexpr DEVICE int tile_columns(int bits) { return TILE_BYTES * 8 / TILE_OUTPUTS / bits; }
 // Groups of an output in a tile; 0 where scales are of whole rows, which do not lie by tiles.
 constexpr DEVICE int tile_groups(int bits, int group) { return group == 0 ? 0 : tile_columns(bits) / group; }

@@ -228,18 +228,18 @@ struct LinearArgs {
     DEVICE float with_bias(float sum, int64_t output) const { return bias == nullptr ? sum : sum + bias[output]; }
 };
 
-// Up to three matrices with the same activations and of the same kind, in one launch: blocks along x take the outputs
-// of the first, then of the second, …
+// Up to four matrices with the same activations and of the same kind, in one launch: blocks along x take the outputs of
+// the first, then of the second, …
 struct LinearBatch {
-    LinearArgs each[3];
-    int64_t blocks[3];       // along x, of each
+    LinearArgs each[4];
+    int64_t blocks[4];       // along x, of each
     const GroupTile* tiles;  // of a grouped product, one for each block along y
     uint64_t levels[2];      // where integers are places of them
 
     // The matrix of a block, which becomes the block's number within it, of `count`.
     DEVICE const LinearArgs& of(int& block, int& count) const {
         int i = 0;
-        while (i < 2 && block >= blocks[i]) {
+        while (i < LINEAR_BATCH - 1 && block >= blocks[i]) {
             block -= static_cast<int>(blocks[i++]);
         }
         count = static_cast<int>(blocks[i]);

@@ -20,6 +20,7 @@ final class ExpertLayer {
     private final int hidden;
     private final Routes routes;
     private final Buffer logits; // rows × experts
+    private final Buffer sharedLogits; // rows: of the expert that all tokens have
     private final Buffer inputs; // places × hidden
     private final Buffer gate; // places × width
     private final Buffer up; // the same
@@ -48,6 +49,7 @@ final class ExpertLayer {
         routes = buffers.routes(maximumRows, routing);
         int places = routes.places(maximumRows);
         logits = buffers.allocate(maximumRows, routing.experts());
+        sharedLogits = buffers.allocate(maximumRows, 1);
         inputs = buffers.allocate(places, hidden);
         gate = buffers.allocate(places, width);
         up = buffers.allocate(places, width);
@@ -57,12 +59,17 @@ final class ExpertLayer {
     /**
      * Computes those that are chosen.
      *
-     * @param chooser count × hidden, which the router is given
+     * @param chooser count × hidden, which the router is given, and what weighs the expert that all tokens have
      * @param x count × hidden, which the experts are given
      * @param out receives count × hidden
      */
     void run(FeedForward.Experts layer, Buffer chooser, Buffer x, int count, Buffer out) {
-        device.linear(chooser, count, new Projection(layer.router(), layer.routerBias(), logits));
+        Projection router = new Projection(layer.router(), layer.routerBias(), logits);
+        if (layer.sharedGate() == null) {
+            device.linear(chooser, count, router);
+        } else {
+            device.linear(chooser, count, router, new Projection(layer.sharedGate(), null, sharedLogits));
+        }
         device.route(logits, count, layer.bias(), layer.scales(), routes);
         device.dispatch(x, hidden, routes, inputs);
         Buffer gating = up;
@@ -79,15 +86,16 @@ final class ExpertLayer {
     }
 
     /**
-     * Multiplies rows by the logistic function of a logit each, which is the weight of the expert that all tokens have.
+     * Adds what the expert that all tokens have has returned, of the rows that {@link #run} was given last: multiplied
+     * by the logistic function of a logit each, where the layer has a matrix for those.
      *
-     * @param x count × hidden, what the layer was given
-     * @param y count × hidden, what the expert has returned
+     * @param y count × hidden, which is changed
+     * @param out count × hidden
      */
-    void weighShared(FeedForward.Experts layer, Buffer x, int count, Buffer y) {
+    void addShared(FeedForward.Experts layer, int count, Buffer y, Buffer out) {
         if (layer.sharedGate() != null) {
-            device.linear(x, count, new Projection(layer.sharedGate(), null, logits));
-            device.gateRows(y, count, hidden, logits);
+            device.gateRows(y, count, hidden, sharedLogits);
         }
+        device.add(out, y, (long) count * hidden);
     }
 }

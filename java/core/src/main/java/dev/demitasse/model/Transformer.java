@@ -350,11 +350,12 @@ public final class Transformer implements AutoCloseable {
 
     private void mixture(FeedForward.Experts layer, Buffer input, int count) {
         ExpertLayer chosen = Objects.requireNonNull(experts);
+        if (layer.shared() != null) { // first: the norm before may leave its input as integers
+            dense(layer.shared(), input, count, shared);
+        }
         chosen.run(layer, input, input, count, branch);
         if (layer.shared() != null) {
-            dense(layer.shared(), input, count, shared);
-            chosen.weighShared(layer, input, count, shared);
-            device.add(branch, shared, (long) count * config.hidden());
+            chosen.addShared(layer, count, shared, branch);
         }
     }
 

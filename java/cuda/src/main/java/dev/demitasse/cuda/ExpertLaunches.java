@@ -92,6 +92,8 @@ final class ExpertLaunches {
                 .set(Boundary.CombineArgs.PLACES, choice.places())
                 .set(Boundary.CombineArgs.WEIGHTS, choice.routing().weighsInputs() ? 0 : choice.weights())
                 .set(Boundary.CombineArgs.OUT, s.out())
+                .set(Boundary.CombineArgs.ADDEND, s.addend())
+                .set(Boundary.CombineArgs.LOGITS, s.logits())
                 .done();
         return new Launch.Kernel("combine", rows(choice.rows(), s.columns()), words);
     }

@@ -94,15 +94,34 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     void lower(Step.Quantize step, List<Launch> out) {
-        // A row's groups are shared by blocks, unless they share a scale.
-        int blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
-        long[] words = new Words(Boundary.QuantizeRowsArgs.WORDS)
-                .set(Boundary.QuantizeRowsArgs.X, step.x())
-                .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
-                .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step))
+        out.add(new Launch.Kernel(
+                "quantize_rows",
+                quantizeGrid(step),
+                quantizeArguments(step.x(), step).done()));
+    }
+
+    /** Rows of experts, as they are gathered. */
+    Launch quantizeGathered(Step.Dispatch step, Step.Quantize quantize) {
+        Step.Choice choice = step.choice();
+        long[] words = quantizeArguments(step.x(), quantize)
+                .set(Boundary.QuantizeRowsArgs.IDS, choice.placeRows())
+                .set(Boundary.QuantizeRowsArgs.FACTORS, choice.routing().weighsInputs() ? choice.placeWeights() : 0)
+                .set(Boundary.QuantizeRowsArgs.OUT, step.out())
                 .done();
-        Launch.Grid grid = new Launch.Grid(step.rows(), blocks, 1, Boundary.QUANTIZE_THREADS, 0);
-        out.add(new Launch.Kernel("quantize_rows", grid, words));
+        return new Launch.Kernel("quantize_gathered", quantizeGrid(quantize), words);
+    }
+
+    private Words quantizeArguments(long x, Step.Quantize step) {
+        return new Words(Boundary.QuantizeRowsArgs.WORDS)
+                .set(Boundary.QuantizeRowsArgs.X, x)
+                .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
+                .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step));
+    }
+
+    /** A row's groups are shared by blocks, unless they share a scale. */
+    private static Launch.Grid quantizeGrid(Step.Quantize step) {
+        int blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
+        return new Launch.Grid(step.rows(), blocks, 1, Boundary.QUANTIZE_THREADS, 0);
     }
 
     void lower(Step.Linear step, List<Launch> out) {

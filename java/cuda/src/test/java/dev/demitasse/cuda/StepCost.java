@@ -114,7 +114,11 @@ final class StepCost {
             case Step.Dispatch s -> new Cost(2L * FLOAT * s.choice().list().rows() * s.columns(), 0);
             case Step.Combine s ->
                 new Cost(
-                        FLOAT * ((long) s.choice().list().rows() + s.choice().rows()) * s.columns(),
+                        FLOAT
+                                * ((long) s.choice().list().rows()
+                                        + (s.addend() == 0 ? 1L : s.logits() == 0 ? 2L : 3L)
+                                                * s.choice().rows())
+                                * s.columns(),
                         2L * s.choice().list().rows() * s.columns());
             case Step.GateRows s -> new Cost(2L * FLOAT * s.rows() * s.columns(), 0);
             case Step.Rope s -> new Cost(2L * FLOAT * s.rows() * s.heads() * s.headDim(), 0);

@@ -12,8 +12,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code add} before {@code rmsNorm} of its sum;
  *   <li>rotary embedding of keys, and of queries before them, before {@code kvAppend} of those keys; and, after that,
  *       {@code rotate} of those queries, keys and values;
- *   <li>{@code quantize} of the rows that a norm, a gated activation, {@code rotate} or the decode kernel of attention
- *       has just written.
+ *   <li>{@code add} to what {@code combine} has just written, and {@code gateRows} of what is added;
+ *   <li>{@code quantize} of the rows that a norm, a gated activation, {@code rotate}, {@code dispatch} or the decode
+ *       kernel of attention has just written.
  * </ul>
  */
 public final class Fusions {
@@ -31,6 +32,7 @@ public final class Fusions {
         for (Step step : recorded) {
             switch (step) {
                 case Step.RmsNorm norm -> steps.add(withAddition(norm, steps));
+                case Step.Add add -> addition(add, steps);
                 case Step.KvAppend append -> steps.add(withRopes(append, steps));
                 case Step.Quantize quantize -> {
                     Step both = steps.isEmpty() ? null : quantizing(steps.getLast(), quantize);
@@ -64,6 +66,37 @@ public final class Fusions {
                 norm.out(),
                 add.y(),
                 null);
+    }
+
+    /** Adds it as a step, or to the one before, which has experts combined. */
+    private static void addition(Step.Add add, List<Step> steps) {
+        int last = steps.size() - 1;
+        Step.GateRows gated = last >= 0 && steps.get(last) instanceof Step.GateRows gate ? gate : null;
+        last -= gated == null ? 0 : 1;
+        if (last >= 0 && steps.get(last) instanceof Step.Combine combine && isOf(combine, gated, add)) {
+            steps.subList(last, steps.size()).clear();
+            long logits = gated == null ? 0 : gated.logits();
+            steps.add(
+                    new Step.Combine(combine.x(), combine.columns(), combine.choice(), combine.out(), add.y(), logits));
+        } else {
+            steps.add(add);
+        }
+    }
+
+    /** Whether what is added is added to what was combined, row by row, and gated so. */
+    private static boolean isOf(Step.Combine combine, Step.@Nullable GateRows gated, Step.Add add) {
+        int rows = combine.choice().rows();
+        boolean sameGates = gated == null
+                || (gated.x() == add.y()
+                        && gated.rows() == rows
+                        && gated.columns() == combine.columns()
+                        && gated.logits() != combine.out());
+        return sameGates
+                && combine.out() == add.x()
+                && combine.out() != add.y()
+                && combine.x() != add.y()
+                && combine.addend() == 0
+                && add.count() == (long) rows * combine.columns();
     }
 
     private static Step.KvAppend withRopes(Step.KvAppend append, List<Step> before) {
@@ -164,6 +197,10 @@ public final class Fusions {
                                 n.out(),
                                 n.addend(),
                                 q)
+                        : null;
+            case Step.Dispatch d ->
+                d.out() == q.x() && d.choice().list().places() == q.rows() && d.columns() == q.columns()
+                        ? new Step.Dispatch(d.x(), d.columns(), d.choice(), d.out(), q)
                         : null;
             case Step.GatedActivation g ->
                 g.out() == q.x() && g.count() == (long) q.rows() * q.columns() && !q.perRow() && q.rows() <= MOST_ROWS

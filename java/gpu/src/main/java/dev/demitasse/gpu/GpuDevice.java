@@ -284,7 +284,7 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
-        record(new Step.Dispatch(address(x), columns, ((GpuRoutes) routes).choice(), address(out)));
+        record(new Step.Dispatch(address(x), columns, ((GpuRoutes) routes).choice(), address(out), null));
     }
 
     @Override
@@ -295,7 +295,7 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public void combine(Buffer x, int columns, Routes routes, Buffer out) {
-        record(new Step.Combine(address(x), columns, ((GpuRoutes) routes).choice(), address(out)));
+        record(new Step.Combine(address(x), columns, ((GpuRoutes) routes).choice(), address(out), 0, 0));
     }
 
     @Override

@@ -139,11 +139,26 @@ public sealed interface Step {
     /** Chooses experts by logits; {@code bias} and {@code scales} are one an expert, or 0. */
     record Route(long logits, long bias, long scales, Choice choice) implements Step {}
 
-    /** {@code out[place] = x[row]}, times the weight where weights multiply inputs. */
-    record Dispatch(long x, int columns, Choice choice, long out) implements Step {}
+    /**
+     * {@code out[place] = x[row]}, times the weight where weights multiply inputs.
+     *
+     * @param quantize is done with what was written, or null
+     */
+    record Dispatch(
+            long x,
+            int columns,
+            Choice choice,
+            long out,
+            @Nullable Quantize quantize) implements Step {}
 
-    /** {@code out[row] = sum of weight x[place]}, or of x[place] where weights multiply inputs. */
-    record Combine(long x, int columns, Choice choice, long out) implements Step {}
+    /**
+     * {@code out[row] = sum of weight x[place]}, or of x[place] where weights multiply inputs; then it is added to
+     * the addend.
+     *
+     * @param addend as many rows as out, or 0
+     * @param logits of the addend's rows, which are multiplied by the logistic function of them before; or 0
+     */
+    record Combine(long x, int columns, Choice choice, long out, long addend, long logits) implements Step {}
 
     /** {@code x[row] = x[row] / (1 + exp(-logits[row]))}. */
     record GateRows(long x, int rows, int columns, long logits) implements Step {}

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.demitasse.device.AttentionShape;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
+import dev.demitasse.device.Routing;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Which steps become one, and which stay apart. Numbers are addresses. */
@@ -132,6 +134,44 @@ class FusionsTest {
                 .containsExactly(attention(0, quantize(70, false)));
         assertThat(Fusions.apply(List.of(rotate(70), quantize(70, false))))
                 .containsExactly(new Step.Rotate(70, ROWS, 2, 64, quantize(70, false)));
+    }
+
+    private static Step.Choice choice(int rows) {
+        Step.TileList list = new Step.TileList(100, new GroupTiles(4, 1), ROWS, 1, ROWS, ROWS);
+        return new Step.Choice(new Routing(8, 2, Routing.Score.SOFTMAX, true, 1), rows, 1, 2, 3, 4, 5, list);
+    }
+
+    private static Step.Dispatch dispatch(Step.@Nullable Quantize quantize) {
+        return new Step.Dispatch(80, COLUMNS, choice(1), 70, quantize);
+    }
+
+    @Test
+    void rowsOfExpertsAreQuantizedAsTheyAreGathered() {
+        assertThat(Fusions.apply(List.of(dispatch(null), quantize(70, true))))
+                .containsExactly(dispatch(quantize(70, true)));
+        List<Step> apart = List.of(dispatch(null), quantize(71, false));
+        assertThat(Fusions.apply(apart)).isEqualTo(apart);
+    }
+
+    private static Step combine(long addend, long logits) {
+        return new Step.Combine(70, COLUMNS, choice(ROWS), 10, addend, logits);
+    }
+
+    @Test
+    void whatAllTokensHaveIsAddedToWhatTheyChose() {
+        Step gated = new Step.GateRows(80, ROWS, COLUMNS, 90);
+        Step add = new Step.Add(10, 80, ROWS * COLUMNS);
+        assertThat(Fusions.apply(List.of(combine(0, 0), gated, add))).containsExactly(combine(80, 90));
+        assertThat(Fusions.apply(List.of(combine(0, 0), add))).containsExactly(combine(80, 0));
+        for (List<Step> apart : List.<List<Step>>of(
+                List.of(gated, add),
+                List.of(combine(0, 0), gated, new Step.Add(11, 80, ROWS * COLUMNS)), // to something else
+                List.of(combine(0, 0), new Step.GateRows(81, ROWS, COLUMNS, 90), add), // something else is gated
+                List.of(combine(0, 0), new Step.GateRows(80, 1, ROWS * COLUMNS, 90), add), // as rows of another length
+                List.of(combine(0, 0), new Step.Add(10, 70, ROWS * COLUMNS)), // of what the choices are
+                List.of(combine(0, 0), new Step.Add(10, 80, COLUMNS)))) {
+            assertThat(Fusions.apply(apart)).isEqualTo(apart);
+        }
     }
 
     @Test

@@ -82,6 +82,8 @@ final class ExpertLaunches {
                 .buffer(Boundary.CombineArgs.X, s.x())
                 .buffer(Boundary.CombineArgs.PLACES, choice.places())
                 .buffer(Boundary.CombineArgs.OUT, s.out())
+                .buffer(Boundary.CombineArgs.ADDEND, s.addend())
+                .buffer(Boundary.CombineArgs.LOGITS, s.logits())
                 .set(Boundary.CombineArgs.COLUMNS, s.columns())
                 .set(Boundary.CombineArgs.USED, choice.routing().used())
                 .offset(Boundary.CombineArgs.WEIGHTS, choice.routing().weighsInputs() ? 0 : choice.weights())

@@ -67,17 +67,36 @@ final class LinearLaunches implements AutoCloseable {
     }
 
     Launch lower(Step.Quantize step) {
-        // A row's groups are shared by work-groups, unless they share a scale.
-        long blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
+        return quantizeArguments(step.x(), step).launch(quantizeKernel(step, ""), quantizeGrid(step));
+    }
+
+    /** Rows of experts, as they are gathered. */
+    Launch quantizeGathered(Step.Dispatch step, Step.Quantize quantize) {
+        Step.Choice choice = step.choice();
+        return quantizeArguments(step.x(), quantize)
+                .buffer(Boundary.QuantizeRowsArgs.IDS, choice.placeRows())
+                .buffer(Boundary.QuantizeRowsArgs.FACTORS, choice.routing().weighsInputs() ? choice.placeWeights() : 0)
+                .buffer(Boundary.QuantizeRowsArgs.OUT, step.out())
+                .launch(quantizeKernel(quantize, " -DGATHERED=1"), quantizeGrid(quantize));
+    }
+
+    private Arguments quantizeArguments(long x, Step.Quantize step) {
         return new Arguments(Boundary.QuantizeRowsArgs.WORDS)
-                .buffer(Boundary.QuantizeRowsArgs.X, step.x())
+                .buffer(Boundary.QuantizeRowsArgs.X, x)
                 .buffer(quantized.integers())
                 .buffer(0)
                 .set(Boundary.QuantizeRowsArgs.COLUMNS, step.columns())
-                .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step))
-                .launch(
-                        new Programs.Key("quantize_rows", "-DPLAIN=0 -DPER_ROW=" + (step.perRow() ? 1 : 0)),
-                        new Launch.Grid(blocks, step.rows(), 1, Boundary.QUANTIZE_ITEMS));
+                .set(Boundary.QuantizeRowsArgs.TO, quantizedRows(step));
+    }
+
+    private static Programs.Key quantizeKernel(Step.Quantize step, String macros) {
+        return new Programs.Key("quantize_rows", "-DPLAIN=0 -DPER_ROW=" + (step.perRow() ? 1 : 0) + macros);
+    }
+
+    /** A row's groups are shared by work-groups, unless they share a scale. */
+    private static Launch.Grid quantizeGrid(Step.Quantize step) {
+        long blocks = step.perRow() ? 1 : pieces(step.padded(), Boundary.QUANTIZE_COLUMNS);
+        return new Launch.Grid(blocks, step.rows(), 1, Boundary.QUANTIZE_ITEMS);
     }
 
     void lower(Step.Linear step, List<Launch> out) {

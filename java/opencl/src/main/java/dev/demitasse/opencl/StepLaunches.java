@@ -46,7 +46,7 @@ final class StepLaunches implements AutoCloseable {
                 case Step.Linear s -> linear.lower(s, out);
                 case Step.GroupedLinear s -> linear.lower(s, out);
                 case Step.Route s -> ExpertLaunches.lower(s, out);
-                case Step.Dispatch s -> out.add(ExpertLaunches.dispatch(s));
+                case Step.Dispatch s -> out.add(dispatch(s));
                 case Step.Combine s -> out.add(ExpertLaunches.combine(s));
                 case Step.GateRows s -> out.add(ExpertLaunches.gateRows(s));
                 case Step.Rope s -> out.add(rope(s));
@@ -121,6 +121,10 @@ final class StepLaunches implements AutoCloseable {
                 .buffer(Boundary.GatherRowsArgs.OUT, s.out())
                 .set(Boundary.GatherRowsArgs.COLUMNS, s.columns())
                 .launch(kernel("gather_rows"), new Launch.Grid(s.rows(), 1, 1, Boundary.ROW_ITEMS));
+    }
+
+    private Launch dispatch(Step.Dispatch s) {
+        return s.quantize() == null ? ExpertLaunches.dispatch(s) : linear.quantizeGathered(s, s.quantize());
     }
 
     private static Launch add(Step.Add s) {

@@ -9,12 +9,17 @@ import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
+import dev.demitasse.device.GroupedProjection;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.Rope;
+import dev.demitasse.device.Routes;
+import dev.demitasse.device.Routing;
+import dev.demitasse.device.WeightGroup;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -145,6 +150,79 @@ public abstract class FusionContractTest {
         }
     }
 
+    /** {@code together}: kernels of experts, and of a gate of rows that are added to what they gave. */
+    protected final void requireFusedExperts(
+            ActivationType activations, int rows, boolean weighsInputs, boolean gated, int together) {
+        Routing routing = new Routing(6, 2, Routing.Score.SIGMOID, false, 1, weighsInputs, 1, 1);
+        Result apart = experts(activations, routing, rows, gated, true);
+        Result fused = experts(activations, routing, rows, gated, false);
+        for (int i = 0; i < apart.buffers.size(); i++) {
+            assertThat(fused.buffers.get(i)).as("buffer %d, seed %d", i, SEED).isEqualTo(apart.buffers.get(i));
+        }
+        assertThat(fused.kernels).isEqualTo(together).isLessThan(apart.kernels);
+    }
+
+    private Result experts(ActivationType activations, Routing routing, int rows, boolean gated, boolean apart) {
+        int width = 160;
+        SplittableRandom random = new SplittableRandom(SEED);
+        DeviceOptions options =
+                DeviceOptions.defaults().withActivations(activations).withBatchInvariant(true);
+        List<AutoCloseable> owned = new ArrayList<>();
+        List<Buffer> buffers = new ArrayList<>();
+        try (Device device = open(options)) {
+            Routes routes = device.allocateRoutes(rows, routing);
+            owned.add(routes);
+            int places = routes.places(rows);
+            int[] sizes = {rows * width, rows * routing.experts(), rows * width, rows * width, places * width};
+            for (int i = 0; i < 8; i++) {
+                int size = sizes[Math.min(i, sizes.length - 1)];
+                buffers.add(device.upload(KernelCases.numbers(size, KernelCases.Fill.RANDOM, random)));
+            }
+            Buffer x = buffers.get(0);
+            Buffer logits = buffers.get(1);
+            Buffer out = buffers.get(2);
+            Buffer shared = buffers.get(3);
+            Buffer inputs = buffers.get(4);
+            Buffer gate = buffers.get(5);
+            Buffer up = buffers.get(6);
+            Buffer outputs = buffers.get(7);
+            List<WeightGroup> groups = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                List<MatrixSource> sources = new ArrayList<>();
+                for (int e = 0; e < routing.experts(); e++) {
+                    float[] numbers = KernelCases.numbers(width * width, KernelCases.Fill.RANDOM, random);
+                    sources.add(KernelCases.matrix(numbers, width, width));
+                }
+                groups.add(device.uploadGroup(sources, layout(device), List.of()));
+            }
+            owned.addAll(groups);
+            List<Runnable> operations = new ArrayList<>(List.of(
+                    () -> device.route(logits, rows, null, null, routes),
+                    () -> device.dispatch(x, width, routes, inputs),
+                    () -> device.groupedLinear(
+                            inputs,
+                            routes,
+                            new GroupedProjection(groups.get(0), gate),
+                            new GroupedProjection(groups.get(1), up)),
+                    () -> device.gatedActivation(Gate.SILU, gate, up, (long) places * width, gate),
+                    () -> device.groupedLinear(gate, routes, new GroupedProjection(groups.get(2), outputs)),
+                    () -> device.combine(outputs, width, routes, out)));
+            if (gated) {
+                operations.add(() -> device.gateRows(shared, rows, width, logits));
+            }
+            operations.add(() -> device.add(out, shared, (long) rows * width));
+            run(operations, apart ? out : null); // workspaces are as large as they get
+            read(out);
+            int before = started(device);
+            run(operations, apart ? out : null);
+            List<float[]> left = buffers.stream().map(FusionContractTest::read).toList();
+            return new Result(left, started(device) - before);
+        } finally {
+            owned.forEach(FusionContractTest::close);
+            buffers.forEach(Buffer::close);
+        }
+    }
+
     /** With a buffer, every operation is run before the next one is recorded. */
     private static void run(List<Runnable> operations, @Nullable Buffer between) {
         for (Runnable operation : operations) {
@@ -157,10 +235,13 @@ public abstract class FusionContractTest {
 
     private static LinearWeight weight(Device device, int rows, int columns, SplittableRandom random) {
         float[] numbers = KernelCases.numbers(rows * columns, KernelCases.Fill.RANDOM, random);
-        WeightLayout layout = device.activations() == ActivationType.INT8_ROW
+        return device.upload(KernelCases.matrix(numbers, rows, columns), layout(device));
+    }
+
+    private static WeightLayout layout(Device device) {
+        return device.activations() == ActivationType.INT8_ROW
                 ? WeightLayout.int8(WeightLayout.ROW)
                 : WeightLayout.int4(32).withMinimum();
-        return device.upload(KernelCases.matrix(numbers, rows, columns), layout);
     }
 
     private static float[] read(Buffer buffer) {

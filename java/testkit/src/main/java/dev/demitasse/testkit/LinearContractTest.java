@@ -261,7 +261,7 @@ public abstract class LinearContractTest extends DoorContractTest {
     public void projectionsDoNotDependOnEachOther(int rows) {
         SplittableRandom random = new SplittableRandom(seed);
         int columns = 896;
-        int[] outputs = {33, 7, 20, 1};
+        int[] outputs = {33, 7, 20, 1, 18};
         List<LinearWeight> weights = new ArrayList<>();
         List<Buffer> results = new ArrayList<>();
         try (Device device = open(ActivationType.INT8);
