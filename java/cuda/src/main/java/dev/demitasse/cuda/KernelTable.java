@@ -1,5 +1,9 @@
 package dev.demitasse.cuda;
 
+import dev.demitasse.cuda.KernelNames.Cache;
+import dev.demitasse.cuda.KernelNames.Dense;
+import dev.demitasse.cuda.KernelNames.GroupedForm;
+import dev.demitasse.cuda.KernelNames.Packed;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.gpu.GpuElement;
 import dev.demitasse.gpu.WeightTiles;
@@ -14,114 +18,8 @@ import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Which kernel takes which work: tables of names, and the rules by which {@code linear} chooses among them. */
+/** Which kernel takes which work: a table, and the rules by which {@code linear} chooses among them. */
 final class KernelTable {
-    /**
-     * Kernels of integer weights.
-     *
-     * @param weights element and group, as names have them
-     * @param finish what adds up the sums of segments, where the columns are divided
-     * @param wgmma many rows by wgmma, or null
-     */
-    private record Packed(
-            String weights, String finish, @Nullable String wgmma) {
-        /** A few rows of integers: up to four, or up to eight. */
-        String rows(int rows) {
-            return "gemv_" + weights + "_rows" + Boundary.gemv_rows(rows);
-        }
-
-        /** Rows of FP32 activations: one, or up to four. */
-        String exactRows(int rows) {
-            return "gemv_" + weights + "_float_rows" + Boundary.exact_gemv_rows(rows);
-        }
-
-        /** Many rows on tensor cores, in tiles of 16, 32, 64 or 128. */
-        String tiles(int rows) {
-            return "gemm_" + weights + "_m" + rows;
-        }
-
-        /** Rows of groups: of integers in short tiles, or in long ones, and of FP32 activations. */
-        String grouped(GroupedForm form) {
-            return switch (form) {
-                case ROWS -> "gemv_" + weights + "_grouped";
-                case TILES -> "gemm_" + weights + "_grouped";
-                case EXACT -> "gemv_" + weights + "_float_grouped";
-            };
-        }
-
-        Stream<String> names() {
-            List<String> all = new ArrayList<>();
-            List.of(1, Boundary.GEMV_ROWS).forEach(rows -> all.add(rows(rows)));
-            List.of(1, Boundary.EXACT_GEMV_ROWS).forEach(rows -> all.add(exactRows(rows)));
-            List.of(16, 32, 64, 128).forEach(rows -> all.add(tiles(rows)));
-            List.of(GroupedForm.values()).forEach(form -> all.add(grouped(form)));
-            if (wgmma != null) {
-                all.add(wgmma);
-            }
-            return all.stream();
-        }
-    }
-
-    /** How rows of groups meet integer weights. */
-    private enum GroupedForm {
-        ROWS,
-        TILES,
-        EXACT
-    }
-
-    /** Kernels of FP32, FP16 or BF16 weights. */
-    private record Dense(String element) {
-        /** A few rows: one, or up to four. */
-        String rows(int rows) {
-            return "gemv_" + element + "_rows" + Boundary.float_gemv_rows(rows);
-        }
-
-        /** Many rows in tiles of 64 or of 128. */
-        String tiles(int edge) {
-            return "gemm_" + element + "_m" + edge;
-        }
-
-        /** Rows of groups. */
-        String grouped() {
-            return "gemv_" + element + "_grouped";
-        }
-
-        Stream<String> names() {
-            return Stream.of(rows(1), rows(Boundary.FLOAT_GEMV_ROWS), tiles(64), tiles(128), grouped());
-        }
-    }
-
-    /**
-     * Kernels of a type of cache.
-     *
-     * @param type as names have it
-     * @param exact whether elements are FP32, for which decode kernels differ by query heads
-     */
-    private record Cache(String type, boolean exact) {
-        String append() {
-            return "kv_append_" + type;
-        }
-
-        String decode(int dim, int queryHeads) {
-            int most = Boundary.decode_dim(exact ? Float.SIZE : Byte.SIZE, dim);
-            int heads = Boundary.decode_heads(exact ? Float.SIZE : Byte.SIZE, queryHeads);
-            String suffix = exact && most == 256 ? "" : "_dim" + most;
-            return "attention_decode_" + type + "_heads" + heads + suffix;
-        }
-
-        String prefill(int dim) {
-            return "attention_prefill_" + type + "_dim" + Boundary.prefill_dim(dim);
-        }
-
-        Stream<String> names() {
-            Stream<String> decode = Stream.of(1, 2)
-                    .flatMap(heads ->
-                            Stream.of(128, 256, 512, Boundary.MOST_HEAD_DIM).map(dim -> decode(dim, heads)));
-            Stream<String> prefill = Stream.of(64, 128, 256).map(this::prefill);
-            return Stream.of(Stream.of(append()), decode, prefill).flatMap(each -> each);
-        }
-    }
-
     private static final Packed INT4_PER16 = new Packed("int4_per16", "linear_finish", null);
     private static final Packed INT4_PER32 = new Packed("int4_per32", "linear_finish", null);
     private static final Packed INT4_PER_ROW = new Packed("int4_per_row", "linear_finish_int4_per_row", null);
@@ -278,7 +176,7 @@ final class KernelTable {
         /** Whether it can be done so. */
         boolean isPossible(KernelChoice.Form form) {
             return form.equals(KernelChoice.Form.WGMMA)
-                    ? settings.wgmma && packed().wgmma != null && !layout.minimum() && outputs % 2 == 0
+                    ? settings.wgmma && packed().wgmma() != null && !layout.minimum() && outputs % 2 == 0
                     : !form.divided() || (rows <= MOST_DIVIDED_ROWS && Boundary.row_segments(tiles) > 1);
         }
 
@@ -372,7 +270,7 @@ final class KernelTable {
             new Rule(
                     "whole rows of INT8 on compute capability 9.0, by the rows or where it was measured",
                     m -> m.form().equals(KernelChoice.Form.WGMMA),
-                    m -> wgmma(m, m.packed().wgmma)),
+                    m -> wgmma(m, m.packed().wgmma())),
             new Rule("tensor cores, in tiles by the rows or as it was measured", m -> true, KernelTable::tiles));
 
     /** The kernel of a multiplication. */
@@ -444,7 +342,7 @@ final class KernelTable {
                 m.segments(),
                 Boundary.gemm_threads(rows),
                 Boundary.gemm_shared_bytes(m.bits(), m.group, rows));
-        return new Choice(m.packed().tiles(rows), grid, true, false, m.packed().finish);
+        return new Choice(m.packed().tiles(rows), grid, true, false, m.packed().finish());
     }
 
     /**
