@@ -9,7 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** How one element of a packed matrix is stored: as its layout has it, or INT8 in fewer bits. */
@@ -34,21 +34,15 @@ public enum PackedElement {
     /** The integers of {@link #INT6} are from minus this on to below it. */
     static final int SIX_BITS = 32;
 
-    private static final byte NONE = -1;
     private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final int bits;
-    private final byte[] levels; // of each place; empty where there is no table
-    private final byte[] places = new byte[256]; // of each level plus 128
+    private final @Nullable LevelTable table;
 
     PackedElement(int bits, @Nullable LevelTable table) {
         this.bits = bits;
-        this.levels = table == null ? new byte[0] : table.levels();
-        Arrays.fill(places, NONE);
-        for (int place = levels.length - 1; place >= 0; place--) { // of equals the first
-            places[levels[place] + 128] = (byte) place;
-        }
+        this.table = table;
     }
 
     /** That of a layout. */
@@ -63,19 +57,19 @@ public enum PackedElement {
 
     /** Whether integers are places of a table. */
     boolean isOfTable() {
-        return levels.length > 0;
+        return table != null;
     }
 
     /** The place of an integer; below 0 where it is no level. */
     byte place(byte integer) {
-        return places[integer + 128];
+        return Objects.requireNonNull(table).place(integer);
     }
 
     /** Whether an integer of the layout can be stored. */
     boolean holds(byte integer) {
         return switch (this) {
             case INT6 -> integer >= -SIX_BITS && integer < SIX_BITS;
-            case IQ4, FP4 -> place(integer) != NONE;
+            case IQ4, FP4 -> place(integer) >= 0;
             default -> true;
         };
     }
@@ -121,6 +115,6 @@ public enum PackedElement {
         }
         int pair = in.get(JAVA_BYTE, at + k / 8 * 64L + k % 4);
         int nibble = (k & 4) == 0 ? pair & 15 : pair >> 4 & 15;
-        return isOfTable() ? levels[nibble] : (byte) nibble;
+        return table != null ? table.level(nibble) : (byte) nibble;
     }
 }

@@ -15,7 +15,6 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -27,7 +26,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Scales and minimums lie apart, by tile, or {@code [output]} where a row has one.
  */
 public final class WeightTiles implements AutoCloseable {
-    private static final byte NONE = -1;
     private static final int NIBBLE_ZEROS = 0x88888888; // nibbles are signed: the integer less 8
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -37,8 +35,7 @@ public final class WeightTiles implements AutoCloseable {
     private final WeightLayout layout;
     private final WeightOrder order;
     private final GpuElement element;
-    private final byte[] levels; // where integers are places of them
-    private final byte[] places = new byte[256]; // of each level plus 128
+    private final @Nullable LevelTable table; // where integers are places of it
     private final int words; // of an output and 32 columns
     private final int tileBytes;
     private final int columns; // of a tile
@@ -70,11 +67,7 @@ public final class WeightTiles implements AutoCloseable {
         this.layout = layout;
         this.order = order;
         this.element = GpuElement.of(layout, table);
-        this.levels = table == null ? new byte[0] : table.levels();
-        Arrays.fill(places, NONE);
-        for (int place = levels.length - 1; place >= 0; place--) { // of equals the first
-            places[levels[place] + 128] = (byte) place;
-        }
+        this.table = table;
         this.words = element.bits();
         this.columns = order.columns(element);
         this.tileBytes = order.outputs() * columns * element.bits() / Byte.SIZE;
@@ -151,19 +144,19 @@ public final class WeightTiles implements AutoCloseable {
 
     /** The word of four columns of a row, and of those 16 further where it holds these, too. */
     private int word(byte[] q, int column) {
-        if (element == GpuElement.LEVELS) {
-            return order.places(placesOf(q, column), placesOf(q, column + 16));
+        if (table != null) {
+            return order.places(placesOf(table, q, column), placesOf(table, q, column + 16));
         }
         int first = (int) INTS.get(q, column);
         return element == GpuElement.INT4 ? (first | (int) INTS.get(q, column + 16) << 4) ^ NIBBLE_ZEROS : first;
     }
 
     /** The places of four columns' levels, a byte each. */
-    private int placesOf(byte[] q, int column) {
+    private int placesOf(LevelTable levels, byte[] q, int column) {
         int all = 0;
         for (int i = 0; i < 4 && column + i < source.columns(); i++) {
-            byte place = places[q[column + i] + 128];
-            if (place == NONE) {
+            byte place = levels.place(q[column + i]);
+            if (place < 0) {
                 throw new IllegalStateException(
                         source.name() + ": " + q[column + i] + " is not a level of " + source.type());
             }
@@ -300,11 +293,10 @@ public final class WeightTiles implements AutoCloseable {
         int word = inGroup / 4 % words;
         long at = at(placeOf(row, column / WeightOrder.GROUP), word) + column % 4;
         int bits = quants.segment().get(JAVA_BYTE, at);
-        int q = switch (element) {
-            case LEVELS -> levels[order.place(quants.segment().get(INT, at - column % 4), column % 32)];
-            case INT4 -> bits >> inGroup / 16 * 4 & 15 ^ 8;
-            default -> bits;
-        };
+        int q = element == GpuElement.INT4 ? bits >> inGroup / 16 * 4 & 15 ^ 8 : bits;
+        if (table != null) {
+            q = table.level(order.place(quants.segment().get(INT, at - column % 4), inGroup));
+        }
         long index = scaleIndex(row, group == 0 ? 0 : column / group);
         float value = number(0, index) * (q - layout.zero());
         return layout.minimum() ? value + number(minimumOffset(), index) : value;
