@@ -168,15 +168,7 @@ final class LinearLaunches implements AutoCloseable {
             GpuWeight weight = group.matrix(0);
             Step.Product own = new Step.Product(weight, group.biases(), product.out(), OutputType.F32);
             Step.Linear rows = new Step.Linear(step.x(), list.places(), step.integers(), List.of(own));
-            KernelTable.Multiplication m = new KernelTable.Multiplication(
-                    settings,
-                    weight.layout(),
-                    weight.element(),
-                    weight.group(),
-                    weight.rows(),
-                    weight.tiles(),
-                    list.rows(),
-                    false);
+            KernelTable.Multiplication m = multiplication(weight, list.rows(), false);
             KernelTable.Choice choice =
                     KernelTable.grouped(m, list.count(), list.tiles().rows(), step.integers());
             if (!choice.shared()) {
@@ -282,6 +274,10 @@ final class LinearLaunches implements AutoCloseable {
 
     /** What decides how a matrix is multiplied. */
     KernelTable.Multiplication multiplication(GpuWeight weight, int rows) {
+        return multiplication(weight, rows, usesLibrary(weight, rows));
+    }
+
+    private KernelTable.Multiplication multiplication(GpuWeight weight, int rows, boolean library) {
         return new KernelTable.Multiplication(
                 settings,
                 weight.layout(),
@@ -290,7 +286,7 @@ final class LinearLaunches implements AutoCloseable {
                 weight.rows(),
                 weight.tiles(),
                 rows,
-                usesLibrary(weight, rows));
+                library);
     }
 
     private KernelTable.Choice choose(GpuWeight weight, int rows) {

@@ -39,16 +39,4 @@ class OpenClFusionTest extends FusionContractTest {
             ActivationType activations, int headDim, int rows, Rope rope, boolean rotated, int together) {
         requireFused(activations, headDim, rows, rope, rotated, together);
     }
-
-    @ParameterizedTest
-    @CsvSource({
-        "INT8, 1, false, true, 6",
-        "INT8, 40, true, false, 7", // places of several rows are ordered by a kernel
-        "INT8_ROW, 3, false, true, 8", // a gated activation knows no whole rows
-        "F32, 1, true, true, 6"
-    })
-    void expertsGiveTheSameBitsInFewerKernels(
-            ActivationType activations, int rows, boolean weighsInputs, boolean gated, int together) {
-        requireFusedExperts(activations, rows, weighsInputs, gated, together);
-    }
 }
