@@ -229,11 +229,13 @@ inline void cluster_barrier() {
     }
 }
 
-// Awaits the kernels before. Where somebody watches, all threads of the cluster come so far before one goes on.
+// Awaits the kernels before; who has awaited them once may do so again. Where somebody watches, all threads of the
+// cluster come so far before one goes on.
 inline void await_previous() {
+    const bool again = fiber->awaited_previous;
     fiber->awaited_previous = true;
     Cluster* c = block->cluster;
-    if (overlap == nullptr) {
+    if (overlap == nullptr || again) {
         return;
     }
     if (++c->awaiting == c->threads) {
