@@ -55,9 +55,9 @@ public enum PackedElement {
         return bits;
     }
 
-    /** Whether integers are places of a table. */
-    boolean isOfTable() {
-        return table != null;
+    /** The table whose places integers are; null where they are the integers themselves. */
+    public @Nullable LevelTable table() {
+        return table;
     }
 
     /** The place of an integer; below 0 where it is no level. */

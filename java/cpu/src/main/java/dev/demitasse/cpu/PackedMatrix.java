@@ -8,6 +8,7 @@ import dev.demitasse.quant.WeightLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -115,15 +116,28 @@ public final class PackedMatrix implements AutoCloseable {
      * device that reads all of these. The first row tells what is tried.
      */
     public static PackedMatrix packNarrow(MatrixSource source, WeightLayout layout) {
-        if (!layout.element().quantized() || !layout.equals(source.type().layout())) {
-            return pack(source, layout);
-        }
-        List<PackedElement> elements = layout.element() == WeightLayout.Element.INT8
-                ? List.of(PackedElement.FP4, PackedElement.IQ4, PackedElement.INT6, PackedElement.INT8)
-                : List.of(PackedElement.of(layout.element()));
         List<ScaleType> types = source.type().superScaleOffset() < 0
                 ? List.of(ScaleType.FP16, ScaleType.FP32)
                 : List.of(ScaleType.INT8, ScaleType.FP16, ScaleType.FP32);
+        return packExact(source, layout, types, PackedElement.FP4, PackedElement.IQ4, PackedElement.INT6);
+    }
+
+    /** The same with scales of FP32: for a device that reads INT8, and levels of a table. */
+    public static PackedMatrix packLevels(MatrixSource source, WeightLayout layout) {
+        return packExact(source, layout, List.of(ScaleType.FP32), PackedElement.FP4, PackedElement.IQ4);
+    }
+
+    /** In the first types that hold all exactly; {@code narrow} are elements to try for INT8. */
+    private static PackedMatrix packExact(
+            MatrixSource source, WeightLayout layout, List<ScaleType> types, PackedElement... narrow) {
+        if (!layout.element().quantized() || !layout.equals(source.type().layout())) {
+            return pack(source, layout);
+        }
+        List<PackedElement> elements = new ArrayList<>();
+        if (layout.element() == WeightLayout.Element.INT8) {
+            elements.addAll(List.of(narrow));
+        }
+        elements.add(PackedElement.of(layout.element()));
         int type = 0;
         int element = 0;
         while (true) {
@@ -295,7 +309,7 @@ public final class PackedMatrix implements AutoCloseable {
     private void interleave(byte[][] q, int panel) {
         long at = panel * panelBytes();
         for (int r = 0; r < PANEL; r++) {
-            if (element.isOfTable()) {
+            if (element.table() != null) {
                 for (int k = 0; k < columns; k++) {
                     q[r][k] = element.place(q[r][k]);
                 }
@@ -371,7 +385,7 @@ public final class PackedMatrix implements AutoCloseable {
         return scaleType;
     }
 
-    /** How elements are stored; as the layout has them but for {@link #packNarrow}. */
+    /** How elements are stored; as the layout has them but for {@link #packNarrow} and {@link #packLevels}. */
     public PackedElement element() {
         return element;
     }

@@ -56,13 +56,16 @@ class PackedMatrixTest {
             @ForAll @IntRange(min = 1, max = 3) int blocks,
             @ForAll long seed,
             @ForAll @IntRange(min = 0, max = 15) int which,
-            @ForAll boolean narrow) {
+            @ForAll @IntRange(min = 0, max = 2) int how) {
         TensorType type = QUANTISED.get(which);
         int columns = blocks * 256;
         MatrixSource source = random(type, rows, columns, seed);
         WeightLayout layout = type.layout();
-        try (PackedMatrix packed =
-                narrow ? PackedMatrix.packNarrow(source, layout) : PackedMatrix.pack(source, layout)) {
+        try (PackedMatrix packed = switch (how) {
+            case 0 -> PackedMatrix.pack(source, layout);
+            case 1 -> PackedMatrix.packNarrow(source, layout);
+            default -> PackedMatrix.packLevels(source, layout);
+        }) {
             float[] expected = new float[columns];
             float[] actual = new float[columns];
             int groups = packed.groups();
@@ -110,6 +113,20 @@ class PackedMatrixTest {
                 TensorType.IQ4_XS, 4 + 8 / 32.0 + 16 / 256.0);
         bits.forEach((type, expected) -> {
             try (PackedMatrix packed = PackedMatrix.packNarrow(random(type, 32, 512, 7), type.layout())) {
+                assertThat(packed.bytes() * 8 / (32 * 512.0)).as(type.name()).isEqualTo(expected);
+            }
+        });
+    }
+
+    @Test
+    void levelsAreFourBitsWhereScalesAreFp32() {
+        Map<TensorType, Double> bits = Map.of(
+                TensorType.IQ4_NL, 4 + 32 / 32.0,
+                TensorType.MXFP4, 4 + 32 / 32.0,
+                TensorType.NVFP4, 4 + 32 / 16.0,
+                TensorType.Q6_K, 8 + 32 / 16.0);
+        bits.forEach((type, expected) -> {
+            try (PackedMatrix packed = PackedMatrix.packLevels(random(type, 32, 512, 7), type.layout())) {
                 assertThat(packed.bytes() * 8 / (32 * 512.0)).as(type.name()).isEqualTo(expected);
             }
         });

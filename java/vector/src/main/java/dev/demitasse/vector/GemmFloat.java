@@ -6,6 +6,7 @@ import static dev.demitasse.vector.Lanes.spread;
 import static dev.demitasse.vector.Lanes.store;
 
 import dev.demitasse.cpu.PackedMatrix;
+import dev.demitasse.quant.LevelTable;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
@@ -158,6 +159,7 @@ final class GemmFloat {
     private static void unpackIntegers(PackedMatrix matrix, int panel, int from, int count, long scratch) {
         long base = matrix.quants().address() + panel * matrix.panelBytes();
         boolean int8 = matrix.panelBytes() == 16L * matrix.paddedColumns();
+        LevelTable table = matrix.element().table();
         int zero = matrix.layout().zero();
         for (int k = from; k < from + count; k++) {
             long group = ((long) panel * matrix.groups() + k / matrix.group()) * 64;
@@ -168,6 +170,7 @@ final class GemmFloat {
                 } else {
                     int pair = Lanes.MEMORY.get(BYTE, base + k / 8 * 64L + r * 4L + k % 4);
                     q = (k & 4) == 0 ? pair & 15 : pair >> 4 & 15;
+                    q = table == null ? q : table.level(q);
                 }
                 float value = Lanes.get(matrix.scales().address() + group + r * 4L) * (q - zero);
                 float min = matrix.layout().minimum() ? Lanes.get(matrix.mins().address() + group + r * 4L) : 0;

@@ -9,7 +9,6 @@ import static dev.demitasse.vector.Lanes.OFFSET;
 import static dev.demitasse.vector.Lanes.ORDER;
 import static dev.demitasse.vector.Lanes.SHORTS;
 
-import dev.demitasse.cpu.PackedMatrix;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
@@ -35,11 +34,9 @@ final class GemmInt8 {
 
     private GemmInt8() {}
 
-    /** Unpacks {@code count} parts of a panel from {@code first} on to steps. */
-    static void unpack(PackedMatrix matrix, int panel, int first, int count, long steps) {
-        int pairs = IntegerFold.per16(matrix) ? 2 : 4;
-        long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * pairs * 128;
-        for (int i = 0; i < count * pairs * 64 / BYTES; i++) {
+    /** Unpacks {@code bytes} weights of a panel to steps. */
+    static void unpack(long weights, int bytes, long steps) {
+        for (int i = 0; i < bytes / 2 / BYTES; i++) {
             long from = weights + i * BYTES / 64 * 128 + i * BYTES % 64 & ADDRESS;
             long to = steps + i * BYTES / 64 * 256 + i * BYTES % 64 & ADDRESS;
             ShortVector w0 = ShortVector.fromMemorySegment(SHORTS, MEMORY, from, ORDER);

@@ -19,7 +19,8 @@ import jdk.incubator.vector.VectorOperators;
  * and one row of activations.
  *
  * <p>Layout: weights {@code [k / 4][16 rows][4 bytes]} ({@link PackedMatrix}); activations as {@link QuantizeRows}
- * leaves them. A 16-bit lane holds columns (0, 1) or (2, 3) of one row as its two bytes.
+ * leaves them. A 16-bit lane holds columns (0, 1) or (2, 3) of one row as its two bytes. Levels of a table are unpacked
+ * first ({@link UnpackLevels}).
  *
  * <p>Requires: columns a multiple of 32; groups of 16, or of a multiple of 32.
  *
@@ -37,13 +38,15 @@ import jdk.incubator.vector.VectorOperators;
 final class GemvInt8 {
     /** The largest magnitude with which four chunks fit 16 bits. */
     static final int SMALL = 32;
+    /** Bytes of scratch. */
+    static final int SCRATCH_BYTES = IntegerFold.SCRATCH_BYTES + UnpackLevels.SCRATCH_BYTES;
 
     private GemvInt8() {}
 
     /**
      * One panel by row {@code row} of {@code x}.
      *
-     * @param scratch {@link IntegerFold#SCRATCH_BYTES}
+     * @param scratch {@link #SCRATCH_BYTES}
      * @param out receives 16 FP32 results
      */
     static void panel(PackedMatrix matrix, int panel, IntegerRows x, int row, long scratch, long out) {
@@ -51,19 +54,18 @@ final class GemvInt8 {
         int chunks = IntegerFold.per16(matrix) ? 4 : 8;
         int run = matrix.maximumMagnitude() <= SMALL ? 4 : 1;
         int parts = IntegerFold.parts(matrix, x);
-        for (int v = 0; v < 64 / BYTES; v += 2) {
-            long target = out + (long) v * BYTES;
-            Lanes.clear(target, 2);
-            for (int first = 0; first < parts; first += IntegerFold.PARTS) {
-                int count = Math.min(IntegerFold.PARTS, parts - first);
-                long weights = matrix.quants().address() + panel * matrix.panelBytes() + (long) first * chunks * 64;
-                long words = x.words(row) + (long) first * chunks * 8;
+        Lanes.clear(out, 64 / BYTES);
+        for (int first = 0; first < parts; first += IntegerFold.PARTS) {
+            int count = Math.min(IntegerFold.PARTS, parts - first);
+            long weights = UnpackLevels.parts(matrix, panel, first, count, scratch + IntegerFold.SCRATCH_BYTES);
+            long words = x.words(row) + (long) first * chunks * 8;
+            for (int v = 0; v < 64 / BYTES; v += 2) {
                 if (run == 1) {
                     sums(weights + (long) v * BYTES, words, chunks / 2, count, scratch);
                 } else {
                     smallSums(weights + (long) v * BYTES, words, chunks / 2, count, scratch);
                 }
-                fold.fold(scratch, 2 * BYTES, false, first, count, v, x, row, target);
+                fold.fold(scratch, 2 * BYTES, false, first, count, v, x, row, out + (long) v * BYTES);
             }
         }
     }

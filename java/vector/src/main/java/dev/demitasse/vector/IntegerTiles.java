@@ -12,7 +12,7 @@ final class IntegerTiles {
 
     private static final int STEP_BYTES = IntegerFold.PARTS * 16 * 64;
     /** Bytes of scratch. */
-    static final int SCRATCH_BYTES = STEP_BYTES + IntegerFold.SCRATCH_BYTES;
+    static final int SCRATCH_BYTES = STEP_BYTES + IntegerFold.SCRATCH_BYTES + UnpackLevels.SCRATCH_BYTES;
 
     private IntegerTiles() {}
 
@@ -34,7 +34,8 @@ final class IntegerTiles {
             if (int4) {
                 GemmInt4.unpack(matrix, panel, first, count, scratch);
             } else {
-                GemmInt8.unpack(matrix, panel, first, count, scratch);
+                long weights = UnpackLevels.parts(matrix, panel, first, count, sums + IntegerFold.SCRATCH_BYTES);
+                GemmInt8.unpack(weights, count * length * 2 * PackedMatrix.PANEL, scratch);
             }
             for (int r = 0; r < rows; r += ROWS) {
                 long words = x.words(row + r) + (long) first * length * 4;

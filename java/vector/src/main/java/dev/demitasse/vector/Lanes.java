@@ -26,6 +26,7 @@ final class Lanes {
     static final VectorSpecies<Float> FLOATS = SHAPE.withLanes(float.class);
     static final VectorSpecies<Integer> INTS = SHAPE.withLanes(int.class);
     static final VectorSpecies<Short> SHORTS = SHAPE.withLanes(short.class);
+    static final VectorSpecies<Byte> OCTETS = SHAPE.withLanes(byte.class);
     static final VectorSpecies<Short> NARROW_SHORTS = NARROW_SHAPE.withLanes(short.class);
 
     /**

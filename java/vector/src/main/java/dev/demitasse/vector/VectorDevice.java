@@ -79,7 +79,7 @@ final class VectorDevice implements Device {
 
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
-        return new HostWeight(PackedMatrix.pack(source, layout));
+        return new HostWeight(PackedMatrix.packLevels(source, layout));
     }
 
     @Override
