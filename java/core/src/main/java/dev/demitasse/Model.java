@@ -154,7 +154,9 @@ public final class Model implements AutoCloseable {
                             options.promptChunk(),
                             options.kvType(),
                             options.kvRotation().rotates(options.kvType())),
-                    tokenizer.vocabulary()::isEnd);
+                    new Engine.Roles(
+                            tokenizer.vocabulary()::isEnd,
+                            tokenizer.vocabulary().suppressed()));
             ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
             return new Model(config, tokenizer, format, device, weights, engine);
         } catch (RuntimeException | Error e) {

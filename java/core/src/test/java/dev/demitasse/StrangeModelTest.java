@@ -26,7 +26,9 @@ import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -98,6 +100,41 @@ class StrangeModelTest {
                 })
                 .isInstanceOf(TemplateException.class)
                 .hasMessageContaining("template that was given");
+    }
+
+    /** On devices that choose tokens themselves, and where the host sees logits. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 3})
+    void suppressedTokensAreNotGenerated(int logprobs) throws IOException {
+        GenerationOptions options = FEW.withLogprobs(logprobs);
+        List<Integer> before;
+        float[] logits;
+        try (Model model = Model.load(model(w -> {}), OPTIONS);
+                Session session = model.newSession()) {
+            before = session.generate("hello", options, text -> {}).tokens();
+            logits = logitsOf(model);
+        }
+        int[] unwanted = {before.get(0), before.get(2)};
+        Path file = model(
+                w -> w.metadata("tokenizer.ggml.suppress_tokens", MetadataValue.array(MetadataType.INT32, unwanted)));
+        try (Model model = Model.load(file, OPTIONS);
+                Session session = model.newSession()) {
+            Generation answer = session.generate("hello", options, text -> {});
+            assertThat(answer.tokens()).hasSize(4).doesNotContain(unwanted[0], unwanted[1]);
+            assertThat(logitsOf(model)).as("a text's scores").isEqualTo(logits);
+        }
+        assertRefused(
+                "llama",
+                "tokenizer.ggml.suppress_tokens",
+                MetadataValue.array(MetadataType.INT32, new int[] {1, -1}),
+                ModelFormatException.class,
+                "lists -1");
+    }
+
+    private static float[] logitsOf(Model model) {
+        List<float[]> all = new ArrayList<>();
+        model.evaluate(new int[] {5, 6, 7}, 1, (position, logits) -> all.add(logits.clone()));
+        return all.getLast();
     }
 
     @ParameterizedTest

@@ -159,7 +159,7 @@ public final class ModelBenchmark {
                             weights,
                             device,
                             new Engine.Limits(context, most, 512, 512, kvType, false),
-                            id -> false)) {
+                            new Engine.Roles(id -> false))) {
                 String model = String.format(
                         Locale.ROOT, "\"model\":\"%s\",\"type\":\"%s\",\"cache\":\"%s\"", shape.name, type, kvType);
                 print(String.format(

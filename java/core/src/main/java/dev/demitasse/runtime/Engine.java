@@ -66,14 +66,21 @@ public final class Engine implements AutoCloseable {
         void visit(int position, float[] logits);
     }
 
-    /** An engine; {@code isEnd} tells the tokens that end a generation. */
-    public Engine(ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd) {
-        this(config, weights, device, limits, isEnd, new Drafts());
+    /**
+     * What tokens are for.
+     *
+     * @param isEnd tells those that end a generation
+     * @param suppressed those that are never generated; scores of texts know them all the same
+     */
+    public record Roles(IntPredicate isEnd, int... suppressed) {}
+
+    /** An engine that drafts as many tokens as pay. */
+    public Engine(ModelConfig config, Weights weights, Device device, Limits limits, Roles roles) {
+        this(config, weights, device, limits, roles, new Drafts());
     }
 
     /** An engine that drafts as many tokens as {@code drafts} says. */
-    public Engine(
-            ModelConfig config, Weights weights, Device device, Limits limits, IntPredicate isEnd, Drafts drafts) {
+    public Engine(ModelConfig config, Weights weights, Device device, Limits limits, Roles roles, Drafts drafts) {
         this.config = config;
         this.contextLength = limits.contextLength;
         long pages = (long) KvCache.pagesFor(limits.contextLength) * limits.sequences;
@@ -104,7 +111,7 @@ public final class Engine implements AutoCloseable {
                 cache, limits.batchRows, limits.promptChunk, contextLength, drafts, transformer.hasStates());
         try {
             this.stepper =
-                    new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, isEnd);
+                    new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, roles);
         } catch (RuntimeException | Error e) {
             transformer.close();
             cache.close();

@@ -27,6 +27,7 @@ final class Stepper implements AutoCloseable {
     private final Drafts drafts;
     private final int contextLength;
     private final IntPredicate isEnd;
+    private final @Nullable Suppression suppression;
     private final List<TokenBuffer> tokens = new ArrayList<>(); // two: one is chosen while the other is read
     private final BlockDrafts blockDrafts;
     private @Nullable Flight ahead; // the step that is under way, where the one before it has landed
@@ -40,18 +41,23 @@ final class Stepper implements AutoCloseable {
             Drafts drafts,
             int batchRows,
             int contextLength,
-            IntPredicate isEnd) {
+            Engine.Roles roles) {
         this.device = device;
         this.transformer = transformer;
         this.cache = cache;
         this.scheduler = scheduler;
         this.drafts = drafts;
         this.contextLength = contextLength;
-        this.isEnd = isEnd;
+        this.isEnd = roles.isEnd();
         blockDrafts = new BlockDrafts(device, transformer, cache, scheduler, drafts);
         try {
             tokens.add(device.allocateTokens(batchRows));
             tokens.add(device.allocateTokens(batchRows));
+            int rows = Math.min(batchRows, Transformer.LOGIT_ROWS);
+            int vocabulary = transformer.config().vocabulary();
+            suppression = roles.suppressed().length == 0
+                    ? null
+                    : new Suppression(device, rows, vocabulary, roles.suppressed());
         } catch (RuntimeException | Error e) {
             close();
             throw e;
@@ -114,7 +120,7 @@ final class Stepper implements AutoCloseable {
     private Flight launch(Batch batch, TokenIds ids) {
         Flight flight = new Flight(batch);
         try {
-            Transformer.LogitsSink sink;
+            Transformer.LogitsSink chooser;
             if (batch.sampled().stream().allMatch(Stepper::needsNoLogits)) {
                 TokenBuffer choices = choices(ids);
                 flight.choices = choices;
@@ -122,11 +128,17 @@ final class Stepper implements AutoCloseable {
                         .map(sequence -> sequence.request().sampler().next())
                         .toList();
                 int columns = transformer.config().vocabulary();
-                sink = (first, count, logits) ->
+                chooser = (first, count, logits) ->
                         device.sample(logits, columns, draws.subList(first, first + count), choices, first);
             } else {
-                sink = (first, count, logits) -> sample(flight, first, count, logits);
+                chooser = (first, count, logits) -> sample(flight, first, count, logits);
             }
+            Transformer.LogitsSink sink = suppression == null
+                    ? chooser
+                    : (first, count, logits) -> {
+                        suppression.apply(logits, count);
+                        chooser.accept(first, count, logits);
+                    };
             batch.parts().forEach(this::prepareState);
             transformer.forward(ids, batch.rows(), cache.stores(), batch.logitRows(), sink);
         } catch (RuntimeException | Error e) {
@@ -318,5 +330,8 @@ final class Stepper implements AutoCloseable {
     public void close() {
         tokens.forEach(TokenBuffer::close);
         blockDrafts.close();
+        if (suppression != null) {
+            suppression.close();
+        }
     }
 }

@@ -43,6 +43,7 @@ public final class Vocabulary {
     private final int unknown;
     private final int classifier;
     private final int separator;
+    private final int[] suppressed;
     private final BitSet ends = new BitSet();
 
     /**
@@ -72,6 +73,7 @@ public final class Vocabulary {
         special(metadata, "padding_token_id");
         classifier = special(metadata, "cls_token_id");
         separator = special(metadata, "seperator_token_id"); // files spell it so
+        suppressed = suppressed(metadata);
         markEnd(eos);
         markEnd(special(metadata, "eot_token_id"));
         markEnd(special(metadata, "eom_token_id"));
@@ -115,6 +117,20 @@ public final class Vocabulary {
             throw metadata.bad(key, "is " + id + "; the vocabulary has " + tokens.length + " tokens");
         }
         return id;
+    }
+
+    private int[] suppressed(Metadata metadata) {
+        String key = "tokenizer.ggml.suppress_tokens";
+        int[] list = metadata.integers(key);
+        if (list == null) {
+            return new int[0];
+        }
+        for (int id : list) {
+            if (id < 0 || id >= tokens.length) {
+                throw metadata.bad(key, "lists " + id + "; the vocabulary has " + tokens.length + " tokens");
+            }
+        }
+        return list.clone();
     }
 
     private void markEnd(int id) {
@@ -161,6 +177,11 @@ public final class Vocabulary {
     /** Whether generation ends with this token. */
     public boolean isEnd(int id) {
         return ends.get(id);
+    }
+
+    /** Tokens that the model is never to generate ({@code tokenizer.ggml.suppress_tokens}), none most often. */
+    public int[] suppressed() {
+        return suppressed.clone();
     }
 
     /** The token that begins a text, or {@link #NONE}. */

@@ -69,7 +69,11 @@ class EngineSharingTest {
     /** An engine whose cache holds one context. */
     private static Engine engine(int promptChunk, IntPredicate isEnd) {
         return new Engine(
-                config, weights, device, new Engine.Limits(CONTEXT, 1, 32, promptChunk, KvType.F16, false), isEnd);
+                config,
+                weights,
+                device,
+                new Engine.Limits(CONTEXT, 1, 32, promptChunk, KvType.F16, false),
+                new Engine.Roles(isEnd));
     }
 
     private static int[] prompt(int length, long seed) {

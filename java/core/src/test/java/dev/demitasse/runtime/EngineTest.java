@@ -98,7 +98,11 @@ class EngineTest {
 
     private static Engine engine(int promptChunk) {
         return new Engine(
-                config, weights, device, new Engine.Limits(128, 3, 32, promptChunk, KvType.F16, false), id -> false);
+                config,
+                weights,
+                device,
+                new Engine.Limits(128, 3, 32, promptChunk, KvType.F16, false),
+                new Engine.Roles(id -> false));
     }
 
     private static int[] prompt(int length, long seed) {

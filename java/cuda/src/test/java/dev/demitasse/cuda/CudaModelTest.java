@@ -78,7 +78,7 @@ class CudaModelTest extends ModelContractTest {
             CheckedDevice door = CheckedDevice.of(device);
             Engine.Limits limits = new Engine.Limits(128, 1, 32, 32, KvType.F16, false);
             try (Weights weights = new Weights(file, config, door, null);
-                    Engine engine = new Engine(config, weights, door, limits, id -> false)) {
+                    Engine engine = new Engine(config, weights, door, limits, new Engine.Roles(id -> false))) {
                 Sequence sequence = new Sequence();
                 engine.begin(sequence, new int[] {5, 6, 7}, SamplingOptions.GREEDY, 40, 0, 0, false);
                 int seen = 0;

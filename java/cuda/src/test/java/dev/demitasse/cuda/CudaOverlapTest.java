@@ -44,7 +44,7 @@ class CudaOverlapTest {
             ModelConfig config = ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), none, CONTEXT);
             Engine.Limits limits = new Engine.Limits(CONTEXT, 3, 256, 256, cache, KvRotation.AUTO.rotates(cache));
             try (Weights weights = new Weights(file, config, door, null);
-                    Engine engine = new Engine(config, weights, door, limits, id -> false)) {
+                    Engine engine = new Engine(config, weights, door, limits, new Engine.Roles(id -> false))) {
                 int[] prompt = new SplittableRandom(1)
                         .ints(200, 3, config.vocabulary())
                         .toArray();

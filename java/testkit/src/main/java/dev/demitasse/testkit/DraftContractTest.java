@@ -158,8 +158,8 @@ public abstract class DraftContractTest {
         All drafts = new All();
         Engine.Limits limits = new Engine.Limits(CONTEXT, 2, 24, 16, KvType.F16, false);
         IntPredicate isEnd = id -> id % 31 == 17;
-        try (Engine plain = new Engine(config, weights, device, limits, isEnd);
-                Engine drafting = new Engine(config, weights, device, limits, isEnd, drafts)) {
+        try (Engine plain = new Engine(config, weights, device, limits, new Engine.Roles(isEnd));
+                Engine drafting = new Engine(config, weights, device, limits, new Engine.Roles(isEnd), drafts)) {
             int spared = 0;
             int[][] prompts = {
                 random.ints(20, 3, 9).toArray(), random.ints(9, 3, 6).toArray()
@@ -288,8 +288,9 @@ public abstract class DraftContractTest {
                 }
             };
             Engine.Limits limits = new Engine.Limits(CONTEXT, 2, 24, 16, KvType.F16, false);
-            try (Engine plain = new Engine(config, weights, device, limits, id -> false);
-                    Engine drafting = new Engine(config, weights, device, limits, id -> false, ofBlock)) {
+            try (Engine plain = new Engine(config, weights, device, limits, new Engine.Roles(id -> false));
+                    Engine drafting =
+                            new Engine(config, weights, device, limits, new Engine.Roles(id -> false), ofBlock)) {
                 Sequence[] two = {new Sequence(), new Sequence()};
                 List<List<Sequence.Step>> expected = new ArrayList<>();
                 for (int i = 0; i < 2; i++) {
