@@ -8,6 +8,7 @@ module dev.demitasse {
     requires static transitive org.jspecify;
 
     exports dev.demitasse;
+    exports dev.demitasse.chat;
     exports dev.demitasse.device;
     exports dev.demitasse.embedding;
     exports dev.demitasse.exception;

@@ -1,5 +1,9 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.Message;
+import dev.demitasse.chat.Tool;
+import dev.demitasse.dialect.AnswerParser;
+import dev.demitasse.dialect.Dialect;
 import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.TemplateException;
 import dev.demitasse.exception.UnsupportedModelException;
@@ -8,8 +12,7 @@ import dev.demitasse.template.ChatTemplate;
 import dev.demitasse.template.JinjaException;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -21,11 +24,10 @@ import org.jspecify.annotations.Nullable;
  * when it is asked for.
  */
 final class ChatFormat {
-    private final @Nullable ChatTemplate template;
+    private final @Nullable Dialect dialect;
     private final @Nullable DemitasseException fault; // why there is no template
     private final boolean exists;
     private final Tokenizer tokenizer;
-    private final Map<String, Object> variables;
     private final TextMarks marks;
 
     private ChatFormat(@Nullable String source, Tokenizer tokenizer, ModelOptions options) {
@@ -36,12 +38,17 @@ final class ChatFormat {
         } catch (DemitasseException e) {
             failure = e;
         }
-        this.template = parsed;
+        Vocabulary vocabulary = tokenizer.vocabulary();
+        Map<String, Object> variables = new HashMap<>(options.templateVariables());
+        variables.put("bos_token", spelling(vocabulary, vocabulary.bos()));
+        variables.put("eos_token", spelling(vocabulary, vocabulary.eos()));
+        this.dialect = parsed == null || source == null
+                ? null
+                : new Dialect(parsed, source, variables, token -> vocabulary.id(token) != Vocabulary.NONE);
         this.fault = failure;
         this.exists = source != null;
         this.tokenizer = tokenizer;
-        this.variables = options.templateVariables();
-        marks = new TextMarks(tokenizer.vocabulary());
+        marks = new TextMarks(vocabulary);
     }
 
     private static ChatTemplate parse(@Nullable String source, boolean given) {
@@ -75,44 +82,60 @@ final class ChatFormat {
         return exists;
     }
 
-    /**
-     * The tokens of a conversation, with the beginning of the model's next answer.
-     *
-     * @throws UnsupportedModelException where there is no template
-     * @throws TemplateException where it is faulty, or raises an error
-     */
-    int[] encode(List<Message> messages) {
-        if (template == null) {
-            throw fault instanceof TemplateException e
-                    ? new TemplateException(String.valueOf(e.getMessage()), e)
-                    : new UnsupportedModelException(fault == null ? "" : String.valueOf(fault.getMessage()));
-        }
-        List<Map<String, String>> list = new ArrayList<>();
-        for (Message message : messages) {
-            Map<String, String> entry = new LinkedHashMap<>();
-            boolean ofModel = message.role().equals("assistant"); // whose thoughts templates cut out by such marks
-            entry.put("role", marks.of(message.role()));
-            entry.put("content", ofModel ? marks.ofModel(message.content()) : marks.of(message.content()));
-            list.add(entry);
-        }
-        Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
-        context.put("messages", list);
-        context.put("add_generation_prompt", true);
-        context.put("bos_token", spelling(tokenizer.vocabulary().bos()));
-        context.put("eos_token", spelling(tokenizer.vocabulary().eos()));
-        context.put("tools", null);
-        return tokenizer.encodePrompt(render(template, context), true, TextMarks.MARK);
+    /** Whether the model can be told of tools. */
+    boolean knowsTools() {
+        return dialect != null && dialect.knowsTools();
     }
 
-    private static String render(ChatTemplate template, Map<String, @Nullable Object> context) {
+    /**
+     * A conversation, with the beginning of the model's next answer.
+     *
+     * @param text as the template has it
+     * @param tokens of it
+     */
+    record Prompt(String text, int[] tokens) {}
+
+    /**
+     * Writes a conversation.
+     *
+     * @param tools that the model may call
+     * @throws UnsupportedModelException where there is no template, or it knows no tools
+     * @throws TemplateException where it is faulty, or raises an error
+     */
+    Prompt encode(List<Message> messages, List<Tool> tools) {
+        Dialect known = dialect();
+        if (!tools.isEmpty() && !known.knowsTools()) {
+            throw new UnsupportedModelException("The model's chat template does not tell the model of tools, or has"
+                    + " their calls written in a way that is not known. Ask without tools, or give another template.");
+        }
         try {
-            return template.render(context);
+            String text = known.render(messages, tools, marks);
+            return new Prompt(text, tokenizer.encodePrompt(text, true, TextMarks.MARK));
         } catch (JinjaException e) {
             throw new TemplateException(e.getMessage(), e);
         }
     }
 
-    private String spelling(int id) {
-        return id == Vocabulary.NONE ? "" : tokenizer.vocabulary().token(id);
+    /** Tells the parts of an answer to a prompt apart; null where there is text alone. */
+    @Nullable
+    AnswerParser parser(Prompt prompt, List<Message> messages, List<Tool> tools, AnswerParser.Sink sink) {
+        int calls = messages.stream()
+                .mapToInt(message -> message.toolCalls().size())
+                .sum();
+        Dialect known = dialect();
+        return known.hasParts(tools) ? known.parser(prompt.text, tools, calls, sink) : null;
+    }
+
+    private Dialect dialect() {
+        if (dialect == null) {
+            throw fault instanceof TemplateException e
+                    ? new TemplateException(String.valueOf(e.getMessage()), e)
+                    : new UnsupportedModelException(fault == null ? "" : String.valueOf(fault.getMessage()));
+        }
+        return dialect;
+    }
+
+    private static String spelling(Vocabulary vocabulary, int id) {
+        return id == Vocabulary.NONE ? "" : vocabulary.token(id);
     }
 }

@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.ToolCall;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import java.time.Duration;
@@ -10,7 +11,10 @@ import java.util.List;
  *
  * @param promptTokens ids of the prompt
  * @param tokens ids that were generated, the end token included if one came
- * @param text their text, without control tokens and stop texts
+ * @param text their text, without control tokens and stop texts; of a chat without thinking and calls of tools
+ * @param thinking what the model thought before it answered a chat; empty where it did not
+ * @param toolCalls calls of tools that the answer of a chat asks for: answer them by {@link
+ *     dev.demitasse.chat.Message#tool}
  * @param finishReason why it ended
  * @param topLogprobs the most likely tokens of each step, where asked for
  * @param passes of the model that the tokens came of; fewer than tokens where drafts were right
@@ -21,6 +25,8 @@ public record Generation(
         List<Integer> promptTokens,
         List<Integer> tokens,
         String text,
+        String thinking,
+        List<ToolCall> toolCalls,
         FinishReason finishReason,
         List<List<Logprobs.Entry>> topLogprobs,
         int passes,

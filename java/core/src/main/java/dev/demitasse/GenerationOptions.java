@@ -1,10 +1,13 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.Tool;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.SamplingOptions;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  *     {@link #AUTO_DRAFTS} for 8 on CPU devices and none on others
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
+ * @param tools that an answer of a chat may call ({@link Generation#toolCalls}); texts that are continued know none
  */
 public record GenerationOptions(
         int maximumTokens,
@@ -29,13 +33,14 @@ public record GenerationOptions(
         int logprobs,
         int drafts,
         boolean ignoreEnd,
-        @Nullable Duration deadline) {
+        @Nullable Duration deadline,
+        List<Tool> tools) {
     /** As many drafts as pay, where that is known. */
     public static final int AUTO_DRAFTS = -1;
 
     /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
-    public static final GenerationOptions DEFAULT =
-            new GenerationOptions(Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null);
+    public static final GenerationOptions DEFAULT = new GenerationOptions(
+            Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null, List.of());
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
@@ -52,40 +57,53 @@ public record GenerationOptions(
             throw new UsageException("A stop text cannot be empty.");
         }
         stop = List.copyOf(stop);
+        tools = List.copyOf(tools);
+        Set<String> names = new HashSet<>();
+        for (Tool tool : tools) {
+            if (!names.add(tool.name())) {
+                throw new UsageException("Two tools are called \"" + tool.name() + "\".");
+            }
+        }
     }
 
     /** The same with another number of tokens. */
     public GenerationOptions withMaximumTokens(int count) {
-        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline);
+        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools);
     }
 
     /** The same with other sampling. */
     public GenerationOptions withSampling(SamplingOptions options) {
-        return new GenerationOptions(maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline, tools);
     }
 
     /** The same with other stop texts. */
     public GenerationOptions withStop(String... texts) {
-        return new GenerationOptions(maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline);
+        return new GenerationOptions(
+                maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline, tools);
     }
 
     /** The same with the most likely tokens reported. */
     public GenerationOptions withLogprobs(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline, tools);
     }
 
     /** The same with so many tokens drafted a pass, at most; or {@link #AUTO_DRAFTS}. */
     public GenerationOptions withDrafts(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline, tools);
     }
 
     /** The same, going on past the end token or not. */
     public GenerationOptions withIgnoreEnd(boolean ignore) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline, tools);
     }
 
     /** The same with an end that long after the call, or none; it comes after the token that is being computed. */
     public GenerationOptions withDeadline(@Nullable Duration afterCall) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall, tools);
+    }
+
+    /** The same with tools that an answer may call, or none. */
+    public GenerationOptions withTools(List<Tool> callable) {
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, callable);
     }
 }

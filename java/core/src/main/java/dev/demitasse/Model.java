@@ -275,6 +275,11 @@ public final class Model implements AutoCloseable {
         return chatFormat.exists();
     }
 
+    /** Whether the model can be told of tools ({@link GenerationOptions#withTools}), and its calls be read. */
+    public boolean knowsTools() {
+        return chatFormat.knowsTools();
+    }
+
     ChatFormat chatFormat() {
         return chatFormat;
     }

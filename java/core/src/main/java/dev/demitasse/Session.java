@@ -1,12 +1,12 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.Message;
 import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
-import dev.demitasse.tokenizer.TokenDecoder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,15 +57,41 @@ public final class Session implements AutoCloseable {
         return chat(Call.ofThread(), message, options, listener);
     }
 
+    /**
+     * Adds messages to the conversation and answers them by the model's chat template: a question, or the results of
+     * the tools that the last answer called ({@link Generation#toolCalls}).
+     *
+     * @param options with the tools that the answer may call ({@link GenerationOptions#withTools})
+     * @param listener receives the answer's parts, on the calling thread
+     * @throws ContextFullException where the conversation does not fit; it is then as it was before the call
+     * @throws dev.demitasse.exception.UnsupportedModelException where there are tools, and the template knows none
+     */
+    public Generation chat(List<Message> messages, GenerationOptions options, AnswerListener listener) {
+        return chat(Call.ofThread(), messages, options, listener);
+    }
+
     Generation chat(Call call, String message, GenerationOptions options, Consumer<String> listener) {
         Objects.requireNonNull(message, "message");
+        Objects.requireNonNull(listener, "listener");
+        return chat(call, List.of(Message.user(message)), options, listener::accept);
+    }
+
+    private Generation chat(Call call, List<Message> added, GenerationOptions options, AnswerListener listener) {
+        List<Message> further = List.copyOf(added);
         Objects.requireNonNull(options, "options");
         Objects.requireNonNull(listener, "listener");
         return exclusively(call, () -> {
             List<Message> messages = new ArrayList<>(history);
-            messages.add(Message.user(message));
-            Generation answer = run(call, model.chatFormat().encode(messages), options, listener);
-            messages.add(Message.assistant(answer.text()));
+            messages.addAll(further);
+            ChatFormat format = model.chatFormat();
+            ChatFormat.Prompt prompt = format.encode(messages, options.tools());
+            AnswerReader reader = new AnswerReader(
+                    model.tokenizer(),
+                    options.stop(),
+                    listener,
+                    sink -> format.parser(prompt, messages, options.tools(), sink));
+            Generation answer = run(call, prompt.tokens(), options, reader);
+            messages.add(Message.assistant(answer.text(), answer.thinking(), answer.toolCalls()));
             history.clear();
             history.addAll(messages);
             return answer;
@@ -83,7 +109,8 @@ public final class Session implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         Objects.requireNonNull(listener, "listener");
         int[] tokens = prompt.clone();
-        return exclusively(call, () -> run(call, tokens, options, listener));
+        AnswerReader reader = new AnswerReader(model.tokenizer(), options.stop(), listener::accept, sink -> null);
+        return exclusively(call, () -> run(call, tokens, options, reader));
     }
 
     /** A lazy stream of an answer's text; closing it early cancels the answer. The session is busy until it ends. */
@@ -96,7 +123,7 @@ public final class Session implements AutoCloseable {
         return TextStreams.publisher(this, message, options);
     }
 
-    private Generation run(Call call, int[] prompt, GenerationOptions options, Consumer<String> listener) {
+    private Generation run(Call call, int[] prompt, GenerationOptions options, AnswerReader reader) {
         call.deadline(options.deadline());
         if (!used && cancelledUnused) {
             call.cancel();
@@ -112,9 +139,6 @@ public final class Session implements AutoCloseable {
                 options.logprobs(),
                 options.drafts(),
                 !options.ignoreEnd());
-        TokenDecoder decoder = model.tokenizer().decoder();
-        StopFilter filter = new StopFilter(options.stop());
-        StringBuilder text = new StringBuilder();
         List<Integer> tokens = new ArrayList<>();
         List<List<Logprobs.Entry>> top = new ArrayList<>();
         FinishReason finish = null;
@@ -128,8 +152,8 @@ public final class Session implements AutoCloseable {
                 for (Sequence.Step step : progress.steps()) {
                     tokens.add(step.token());
                     top.add(step.top());
-                    emit(filter.append(decoder.append(step.token())), text, listener);
-                    if (filter.stopped()) {
+                    reader.append(step.token());
+                    if (reader.stopped()) {
                         finish = FinishReason.STOP;
                         break;
                     }
@@ -139,25 +163,18 @@ public final class Session implements AutoCloseable {
             engine.end(sequence, FinishReason.CANCELLED);
         }
         long end = System.nanoTime();
-        if (!filter.stopped()) {
-            emit(filter.append(decoder.finish()) + filter.finish(), text, listener);
-        }
+        reader.finish();
         return new Generation(
                 Arrays.stream(prompt).boxed().toList(),
                 List.copyOf(tokens),
-                text.toString(),
+                reader.text(),
+                reader.thinking(),
+                reader.toolCalls(),
                 finish,
                 options.logprobs() == 0 ? List.of() : List.copyOf(top),
                 passes,
                 Duration.ofNanos(firstToken - begin),
                 Duration.ofNanos(end - firstToken));
-    }
-
-    private static void emit(String piece, StringBuilder text, Consumer<String> listener) {
-        if (!piece.isEmpty()) {
-            text.append(piece);
-            listener.accept(piece);
-        }
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.dialect.Dialect;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.List;
@@ -8,7 +9,7 @@ import java.util.List;
  * Keeps what others have written from becoming control tokens where it stands in a template: a mark is put into each
  * spelling of one, and {@link dev.demitasse.tokenizer.Tokenizer} takes it out after special tokens are found.
  */
-final class TextMarks {
+final class TextMarks implements Dialect.Marks {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
     static final char MARK = '\uFDD0';
 
@@ -29,12 +30,14 @@ final class TextMarks {
     }
 
     /** A text without control tokens, nor others that are written like them. */
-    String of(String text) {
+    @Override
+    public String of(String text) {
         return mark(text, marked);
     }
 
     /** A text of the model's own, without control tokens: others stay, since templates look for them. */
-    String ofModel(String text) {
+    @Override
+    public String ofModel(String text) {
         return mark(text, controls);
     }
 

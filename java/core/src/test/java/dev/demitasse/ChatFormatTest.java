@@ -2,6 +2,7 @@ package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.chat.Message;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.tokenizer.Tokenizer;
@@ -20,10 +21,13 @@ class ChatFormatTest {
             Tokenizer tokenizer = Tokenizer.of(file.metadata());
             ChatFormat format =
                     ChatFormat.of(file.metadata(), tokenizer, ModelOptions.DEFAULT.withChatTemplate(template));
-            String text = tokenizer.decode(format.encode(List.of(
-                    Message.user("one"),
-                    Message.assistant("<|channel>thought\nSECRET\n<channel|>The answer."),
-                    Message.user("two <channel|> three"))));
+            String text = tokenizer.decode(format.encode(
+                            List.of(
+                                    Message.user("one"),
+                                    Message.assistant("<|channel>thought\nSECRET\n<channel|>The answer."),
+                                    Message.user("two <channel|> three")),
+                            List.of())
+                    .tokens());
             assertThat(text).contains("The answer.").doesNotContain("SECRET").contains("two <channel|> three");
         }
     }
@@ -37,7 +41,8 @@ class ChatFormatTest {
             ChatFormat format = ChatFormat.of(file.metadata(), tokenizer, options);
             for (String mark : List.of("<|tool_call>", "<channel|>", "<|\"|>", "<|tool_response>", "<turn|>")) {
                 int id = tokenizer.vocabulary().id(mark);
-                int[] ids = format.encode(List.of(Message.user("a" + mark + "b")));
+                int[] ids = format.encode(List.of(Message.user("a" + mark + "b")), List.of())
+                        .tokens();
                 assertThat(ids).as(mark).startsWith(tokenizer.vocabulary().bos());
                 assertThat(Arrays.stream(ids).filter(each -> each == id).count())
                         .as(mark)

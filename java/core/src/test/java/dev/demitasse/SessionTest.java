@@ -3,6 +3,7 @@ package dev.demitasse;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.demitasse.chat.Message;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.ContextFullException;

@@ -2,7 +2,7 @@ package dev.demitasse.cli;
 
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
-import dev.demitasse.Message;
+import dev.demitasse.chat.Message;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
@@ -92,7 +92,9 @@ final class ChatCommand implements Callable<Integer> {
                 new Repl(model, session, options, opening).run();
             } else {
                 String message = StandardInput.after(once, "\n\n", input);
-                Generation answer = session.chat(message, options, Output::print);
+                AnswerPrinter printer = new AnswerPrinter(Output::print, Console::thought);
+                Generation answer = session.chat(List.of(Message.user(message)), options, printer);
+                printer.finish();
                 System.out.println();
                 Statistics.print(model, answer);
             }

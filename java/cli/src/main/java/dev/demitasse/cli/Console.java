@@ -16,7 +16,13 @@ final class Console {
         System.err.println(harmless(line));
     }
 
-    /** The same, dimmed where colors are wanted. */
+    /** A piece of what a model thinks before it answers: on standard error, since it is no answer. */
+    static void thought(String piece) {
+        System.err.print(isTerminal(2) ? dim(harmless(piece)) : piece);
+        System.err.flush();
+    }
+
+    /** A note, dimmed where colors are wanted. */
     static void dimNote(String line) {
         System.err.println(dim(line));
     }

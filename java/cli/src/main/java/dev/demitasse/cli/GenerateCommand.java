@@ -70,7 +70,7 @@ final class GenerateCommand implements Callable<Integer> {
             throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
         GenerationOptions options =
-                new GenerationOptions(count, sampling.options(), stop, logprobs, sampling.drafts, raw, null);
+                new GenerationOptions(count, sampling.options(), stop, logprobs, sampling.drafts, raw, null, List.of());
         try (Model model = Model.load(selection.path(), selection.options(sampling.drafts));
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
-import dev.demitasse.Message;
+import dev.demitasse.chat.Message;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
 import dev.demitasse.exception.ContextFullException;
@@ -107,7 +107,9 @@ final class Repl {
     private void answer(String message, ReplConsole console) {
         Runnable restore = console.onInterrupt(session::cancel);
         try {
-            Generation answer = session.chat(message, options, console::print);
+            AnswerPrinter printer = new AnswerPrinter(console::print, console::printThought);
+            Generation answer = session.chat(List.of(Message.user(message)), options, printer);
+            printer.finish();
             console.println("");
             String ending = answer.finishReason() == FinishReason.STOP ? "" : " (" + answer.finishReason() + ")";
             console.printFigures(String.format(
@@ -223,6 +225,9 @@ final class Repl {
             lines.append(JsonLine.of(out -> {
                         out.writeStringField("role", message.role());
                         out.writeStringField("content", message.content());
+                        if (!message.thinking().isEmpty()) {
+                            out.writeStringField("thinking", message.thinking());
+                        }
                     }))
                     .append('\n');
         }
@@ -282,6 +287,7 @@ final class Repl {
     private static Message message(JsonParser parser) throws IOException {
         String role = null;
         String content = null;
+        String thinking = "";
         if (parser.nextToken() != JsonToken.START_OBJECT) {
             throw new IOException("no object");
         }
@@ -292,6 +298,8 @@ final class Repl {
                 role = parser.getText();
             } else if (text && field.equals("content")) {
                 content = parser.getText();
+            } else if (text && field.equals("thinking")) {
+                thinking = parser.getText();
             } else {
                 parser.skipChildren();
             }
@@ -299,6 +307,6 @@ final class Repl {
         if (role == null || content == null || parser.currentToken() != JsonToken.END_OBJECT) {
             throw new IOException("role or content is missing");
         }
-        return new Message(role, content);
+        return new Message(role, content, thinking, List.of(), null, null);
     }
 }

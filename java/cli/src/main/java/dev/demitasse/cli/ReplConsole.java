@@ -26,6 +26,9 @@ interface ReplConsole extends AutoCloseable {
     /** Writes text that cannot steer a terminal. */
     void print(String text);
 
+    /** Writes what a model thinks before it answers, where that is no part of the answer. */
+    void printThought(String text);
+
     /** Writes a line of figures about an answer, where it is no part of that. */
     void printFigures(String line);
 
@@ -57,6 +60,11 @@ interface ReplConsole extends AutoCloseable {
         @Override
         public void print(String text) {
             Output.print(text);
+        }
+
+        @Override
+        public void printThought(String text) {
+            Console.thought(text);
         }
 
         @Override
@@ -118,6 +126,12 @@ interface ReplConsole extends AutoCloseable {
         @Override
         public void print(String text) {
             terminal.writer().print(Console.harmless(text));
+            terminal.flush();
+        }
+
+        @Override
+        public void printThought(String text) {
+            terminal.writer().print(Console.dim(Console.harmless(text)));
             terminal.flush();
         }
 

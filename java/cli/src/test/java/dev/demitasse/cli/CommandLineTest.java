@@ -7,7 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.demitasse.Devices;
 import dev.demitasse.GenerationOptions;
-import dev.demitasse.Message;
+import dev.demitasse.chat.Message;
 import dev.demitasse.device.Support;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;

@@ -1,0 +1,121 @@
+package dev.demitasse.dialect;
+
+import dev.demitasse.chat.Message;
+import dev.demitasse.chat.Tool;
+import dev.demitasse.template.ChatTemplate;
+import dev.demitasse.template.JinjaException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/** How conversations are told to a model by its chat template, and what its answers mean. Thread-safe. */
+public final class Dialect {
+    private final ChatTemplate template;
+    private final Map<String, Object> variables;
+    private final Predicate<String> isToken;
+    private final @Nullable ThinkingFormat thinking;
+    private @Nullable ToolUse use;
+    private boolean sought; // whether how tools are used was looked for
+
+    /**
+     * The dialect of a template.
+     *
+     * @param source the template's text
+     * @param variables what it finds beside messages and tools
+     * @param isToken tells the tokens of the model's vocabulary
+     */
+    public Dialect(ChatTemplate template, String source, Map<String, Object> variables, Predicate<String> isToken) {
+        this.template = template;
+        this.variables = Map.copyOf(variables);
+        this.isToken = isToken;
+        this.thinking = ThinkingFormat.of(source);
+    }
+
+    /** What is done to texts before they are rendered. */
+    public interface Marks {
+        /** To one that others have written. */
+        String of(String text);
+
+        /** To one of the model's own. */
+        String ofModel(String text);
+    }
+
+    /** Whether the model can be told of tools, and its calls be read. */
+    public boolean knowsTools() {
+        return use() != null;
+    }
+
+    private synchronized @Nullable ToolUse use() {
+        if (!sought) {
+            use = ToolUse.find(this::probe, isToken);
+            sought = true;
+        }
+        return use;
+    }
+
+    private @Nullable String probe(List<Map<String, @Nullable Object>> messages, List<Tool> tools, boolean prompt) {
+        try {
+            List<Map<String, @Nullable Object>> list = new ArrayList<>();
+            tools.forEach(tool -> list.add(TemplateValues.of(tool, UnaryOperator.identity())));
+            return render(messages, list, prompt);
+        } catch (JinjaException e) {
+            return null; // what the template refuses is not how tools are used with it
+        }
+    }
+
+    /**
+     * A conversation as the model reads it, with the beginning of its next answer.
+     *
+     * @param tools that it may call; {@link #knowsTools} where there are some
+     * @throws JinjaException where the template raises an error, or has one
+     */
+    public String render(List<Message> messages, List<Tool> tools, Marks marks) {
+        boolean called =
+                messages.stream().anyMatch(message -> !message.toolCalls().isEmpty());
+        ToolUse known = called ? use() : null;
+        List<Map<String, @Nullable Object>> list = new ArrayList<>();
+        for (Message message : messages) {
+            boolean ofModel = message.role().equals("assistant"); // whose marks templates look for
+            list.add(TemplateValues.of(message, ofModel ? marks::ofModel : marks::of, known));
+        }
+        List<Map<String, @Nullable Object>> functions = new ArrayList<>();
+        tools.forEach(tool -> functions.add(TemplateValues.of(tool, marks::of)));
+        return render(list, functions, true);
+    }
+
+    private String render(
+            List<Map<String, @Nullable Object>> messages, List<Map<String, @Nullable Object>> tools, boolean prompt) {
+        Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
+        context.put("messages", messages);
+        context.put("add_generation_prompt", prompt);
+        context.put("tools", tools.isEmpty() ? null : tools);
+        if (!tools.isEmpty()) {
+            context.putIfAbsent("xml_tools", tools); // SmolLM3's name for them
+        }
+        return template.render(context);
+    }
+
+    /** Whether answers may have other parts than text. */
+    public boolean hasParts(List<Tool> tools) {
+        return thinking != null || !tools.isEmpty();
+    }
+
+    /**
+     * A parser of the answer to a prompt.
+     *
+     * @param prompt as it was rendered
+     * @param tools that the model may call
+     * @param calls how many the conversation has already
+     * @param sink receives the answer's parts
+     */
+    public AnswerParser parser(String prompt, List<Tool> tools, int calls, AnswerParser.Sink sink) {
+        ToolFormat format =
+                tools.isEmpty() ? null : Objects.requireNonNull(use(), "tools").format();
+        return new AnswerParser(thinking, format, tools, prompt, calls, sink);
+    }
+}

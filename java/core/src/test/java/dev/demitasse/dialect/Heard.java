@@ -1,0 +1,53 @@
+package dev.demitasse.dialect;
+
+import dev.demitasse.chat.ToolCall;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What a parser told. */
+final class Heard implements AnswerParser.Sink {
+    final StringBuilder text = new StringBuilder();
+    final StringBuilder thinking = new StringBuilder();
+    final List<ToolCall> calls = new ArrayList<>();
+
+    /** Has an answer read in pieces of so many characters; what stands between « and » is a control token. */
+    void read(AnswerParser parser, String answer, int length) {
+        for (String part : answer.split("(?=«)|(?<=»)")) {
+            if (part.startsWith("«")) {
+                parser.append(part.substring(1, part.length() - 1), true);
+                continue;
+            }
+            for (int i = 0; i < part.length(); i += length) {
+                parser.append(part.substring(i, Math.min(part.length(), i + length)), false);
+            }
+        }
+        parser.finish();
+    }
+
+    /** All of it on one line. */
+    String summary() {
+        StringBuilder line = new StringBuilder();
+        line.append(thinking.isEmpty() ? "" : "(" + thinking + ") ").append(text);
+        calls.forEach(call -> line.append(" ")
+                .append(call.id())
+                .append(":")
+                .append(call.name())
+                .append(call.arguments()));
+        return line.toString();
+    }
+
+    @Override
+    public void text(String piece) {
+        text.append(piece);
+    }
+
+    @Override
+    public void thinking(String piece) {
+        thinking.append(piece);
+    }
+
+    @Override
+    public void toolCall(ToolCall call) {
+        calls.add(call);
+    }
+}
