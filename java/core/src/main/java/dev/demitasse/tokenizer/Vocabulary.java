@@ -4,6 +4,7 @@ import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.gguf.Metadata;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -29,8 +30,14 @@ public final class Vocabulary {
             "<|eom_id|>",
             "<|end_of_text|>",
             "<|return|>",
+            "<|call|>",
+            "<end_of_utterance>",
+            "[EOT]",
+            "[EOS]",
             "<EOT>",
             "_<EOT>");
+    /** Where all of these are tokens, a turn has several messages, which the last one ends: gpt-oss (Harmony). */
+    private static final List<String> MESSAGES = List.of("<|return|>", "<|call|>", "<|end|>");
     /** Ends a turn only where the file calls it a control token: in Gemma's vocabulary it is the HTML tag. */
     private static final String AMBIGUOUS_END = "</s>";
 
@@ -83,6 +90,9 @@ public final class Vocabulary {
                 types[id] = TYPE_CONTROL;
                 ends.set(id);
             }
+        }
+        if (ids.keySet().containsAll(MESSAGES)) {
+            ends.clear(id(MESSAGES.getLast()));
         }
         Integer ambiguous = ids.get(AMBIGUOUS_END);
         if (ambiguous != null && types[ambiguous] == TYPE_CONTROL) {

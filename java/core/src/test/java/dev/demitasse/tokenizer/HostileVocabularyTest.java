@@ -65,4 +65,16 @@ class HostileVocabularyTest {
         Tokenizer tokenizer = Tokenizer.of(new Metadata("test", values));
         assertThat(tokenizer.encode("a", false)).hasSize(65).endsWith(3);
     }
+
+    /** gpt-oss answers in several messages; elsewhere the same token ends the turn. */
+    @Test
+    void theEndOfOneMessageOfSeveralIsNoEnd() {
+        Vocabulary several =
+                new Vocabulary(new Metadata("test", vocabulary("gpt2", "<|end|>", "<|return|>", "<|call|>", "a")));
+        assertThat(new boolean[] {several.isEnd(0), several.isEnd(1), several.isEnd(2), several.isEnd(3)})
+                .containsExactly(false, true, true, false);
+        assertThat(several.isControl(0)).isTrue();
+        Vocabulary one = new Vocabulary(new Metadata("test", vocabulary("gpt2", "<|end|>", "a")));
+        assertThat(one.isEnd(0)).isTrue();
+    }
 }
