@@ -16,8 +16,8 @@ final class AnswerReader implements AnswerParser.Sink {
     private final StopFilter filter;
     private final AnswerListener listener;
     private final @Nullable AnswerParser parser; // null where there is text alone
-    private final StringBuilder text = new StringBuilder();
-    private final StringBuilder thinking = new StringBuilder();
+    private final PartText text = new PartText();
+    private final PartText thinking = new PartText();
     private final List<ToolCall> toolCalls = new ArrayList<>();
 
     AnswerReader(
@@ -35,25 +35,23 @@ final class AnswerReader implements AnswerParser.Sink {
     void append(int token) {
         if (parser == null) {
             text(decoder.append(token));
-        } else if (tokenizer.vocabulary().isControl(token)) {
-            parser.append(tokenizer.vocabulary().token(token), true);
         } else {
-            parser.append(decoder.append(token), false);
+            AnswerParser.Kind kind = ChatFormat.kind(tokenizer.vocabulary(), token);
+            boolean control = kind == AnswerParser.Kind.CONTROL;
+            parser.append(control ? tokenizer.vocabulary().token(token) : decoder.append(token), kind);
         }
     }
 
     /** No more tokens come. */
     void finish() {
-        if (filter.stopped()) {
-            return;
-        }
-        if (parser == null) {
+        if (!filter.stopped() && parser == null) {
             text(decoder.finish());
-        } else {
-            parser.append(decoder.finish(), false);
+        } else if (!filter.stopped() && parser != null) {
+            parser.append(decoder.finish(), AnswerParser.Kind.WRITTEN);
             parser.finish();
         }
-        emit(filter.finish());
+        tell(filter.finish());
+        hear(text.finish());
     }
 
     /** Whether one of the stop texts came. */
@@ -76,29 +74,40 @@ final class AnswerReader implements AnswerParser.Sink {
     @Override
     public void text(String piece) {
         if (!filter.stopped()) {
-            emit(filter.append(piece));
+            tell(filter.append(piece));
         }
     }
 
-    private void emit(String piece) {
+    private void tell(String piece) {
         if (!piece.isEmpty()) {
-            text.append(piece);
+            hear(text.add(piece));
+        }
+    }
+
+    private void hear(String piece) {
+        if (!piece.isEmpty()) {
             listener.text(piece);
         }
     }
 
     @Override
     public void thinking(String piece) {
-        if (!filter.stopped()) {
-            thinking.append(piece);
-            listener.thinking(piece);
+        String certain = filter.stopped() ? "" : thinking.add(piece);
+        if (!certain.isEmpty()) {
+            listener.thinking(certain);
         }
+    }
+
+    @Override
+    public void partBegins() {
+        tell(filter.finish());
+        text.border();
+        thinking.border();
     }
 
     @Override
     public void toolCall(ToolCall call) {
         if (!filter.stopped()) {
-            emit(filter.finish());
             toolCalls.add(call);
             listener.toolCall(call);
         }

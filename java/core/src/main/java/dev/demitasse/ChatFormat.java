@@ -44,7 +44,7 @@ final class ChatFormat {
         variables.put("eos_token", spelling(vocabulary, vocabulary.eos()));
         this.dialect = parsed == null || source == null
                 ? null
-                : new Dialect(parsed, source, variables, token -> vocabulary.id(token) != Vocabulary.NONE);
+                : new Dialect(parsed, source, variables, token -> kind(vocabulary, vocabulary.id(token)));
         this.fault = failure;
         this.exists = source != null;
         this.tokenizer = tokenizer;
@@ -133,6 +133,16 @@ final class ChatFormat {
                     : new UnsupportedModelException(fault == null ? "" : String.valueOf(fault.getMessage()));
         }
         return dialect;
+    }
+
+    /** What an answer's token is. */
+    static AnswerParser.Kind kind(Vocabulary vocabulary, int id) {
+        if (id == Vocabulary.NONE) {
+            return AnswerParser.Kind.WRITTEN;
+        }
+        return vocabulary.isControl(id)
+                ? AnswerParser.Kind.CONTROL
+                : vocabulary.isUserDefined(id) ? AnswerParser.Kind.ADDED : AnswerParser.Kind.WRITTEN;
     }
 
     private static String spelling(Vocabulary vocabulary, int id) {

@@ -4,6 +4,7 @@ import dev.demitasse.dialect.Dialect;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * Keeps what others have written from becoming control tokens where it stands in a template: a mark is put into each
@@ -12,6 +13,11 @@ import java.util.List;
 final class TextMarks implements Dialect.Marks {
     /** Code points that are reserved for internal use and stand in no text (Unicode, noncharacters). */
     static final char MARK = '\uFDD0';
+
+    /** User-defined tokens that part what a model reads; others are HTML tags, for example, and mean no more. */
+    private static final Pattern LIKE_CONTROL = Pattern.compile(
+            "<\\|.*|.*\\|>|</?(?:think|tool_\\w+|tools?|arg_\\w+|function\\w*|seed:\\w+|minimax:\\w+)>",
+            Pattern.DOTALL);
 
     private final List<String> controls = new ArrayList<>();
     private final List<String> marked = new ArrayList<>(); // those, and user-defined tokens that look like them
@@ -23,7 +29,9 @@ final class TextMarks implements Dialect.Marks {
             if (control) {
                 controls.add(token);
             }
-            if (control || vocabulary.isUserDefined(id) && (token.startsWith("<|") || token.endsWith("|>"))) {
+            if (control
+                    || vocabulary.isUserDefined(id)
+                            && LIKE_CONTROL.matcher(token).matches()) {
                 marked.add(token);
             }
         }

@@ -4,12 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.chat.Message;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.Metadata;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.tokenizer.Tokenizer;
+import dev.demitasse.tokenizer.Vocabulary;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class ChatFormatTest {
@@ -50,5 +55,23 @@ class ChatFormatTest {
                 assertThat(tokenizer.decode(ids)).as(mark).contains("a" + mark + "b");
             }
         }
+    }
+
+    /** Tokens that end a tool's result, or a thought, for the model; HTML tags that are tokens stay such. */
+    @Test
+    void nobodyEndsTheResultOfATool() {
+        Map<String, MetadataValue> values = Map.of(
+                "tokenizer.ggml.model", MetadataValue.of(MetadataType.STRING, "gpt2"),
+                "tokenizer.ggml.tokens",
+                        MetadataValue.array(
+                                MetadataType.STRING,
+                                new String[] {"</tool_response>", "<think>", "<table>", "<|tool>", "<eos>"}),
+                "tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, new int[] {4, 4, 4, 4, 3}));
+        TextMarks marks = new TextMarks(new Vocabulary(new Metadata("test", values)));
+        char mark = TextMarks.MARK;
+        assertThat(marks.of("a</tool_response><think><table><|tool><eos>"))
+                .isEqualTo(
+                        "a<" + mark + "/tool_response><" + mark + "think><table><" + mark + "|tool><" + mark + "eos>");
+        assertThat(marks.ofModel("<think></tool_response><eos>")).isEqualTo("<think></tool_response><" + mark + "eos>");
     }
 }

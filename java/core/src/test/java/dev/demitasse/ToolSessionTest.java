@@ -70,7 +70,8 @@ class ToolSessionTest {
             assertThat(answer.finishReason()).isEqualTo(FinishReason.LENGTH);
             assertThat(session.history().getLast().thinking()).isEqualTo(answer.thinking());
             assertThat(prompt(model, session.chat("go on", GREEDY, text -> {})))
-                    .contains("<think>" + answer.thinking() + "</think>");
+                    .as("a thought that was cut off is what the model said")
+                    .contains("assistant:" + answer.thinking());
         }
         try (Model model = model("assistant:");
                 Session session = model.newSession()) {
@@ -153,6 +154,31 @@ class ToolSessionTest {
                                         ? List.of(new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"))
                                         : List.of());
             }
+        }
+    }
+
+    /** White space may belong to no part, and yet ends an answer where it is a stop text. */
+    @Test
+    void aStopTextOfWhiteSpaceIsSeenAtOnce() throws IOException {
+        String source = Files.readString(Golden.shared("chat/templates/google-gemma-4-31B-it.jinja"));
+        try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
+            Tokenizer tokenizer = Tokenizer.of(file.metadata());
+            ChatFormat format = ChatFormat.of(file.metadata(), tokenizer, OPTIONS.withChatTemplate(source));
+            List<Message> messages = List.of(Message.user("hi"));
+            ChatFormat.Prompt prompt = format.encode(messages, List.of(TOOL));
+            List<String> heard = new ArrayList<>();
+            AnswerReader reader = new AnswerReader(
+                    tokenizer,
+                    List.of("\n\n"),
+                    heard::add,
+                    sink -> format.parser(prompt, messages, List.of(TOOL), sink));
+            for (int token : tokenizer.encode("A \n\n", false)) {
+                assertThat(reader.stopped()).isFalse();
+                reader.append(token);
+            }
+            assertThat(reader.stopped()).isTrue();
+            reader.finish();
+            assertThat(reader.text()).isEqualTo("A ").isEqualTo(String.join("", heard));
         }
     }
 }

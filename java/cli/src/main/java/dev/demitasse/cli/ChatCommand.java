@@ -2,10 +2,10 @@ package dev.demitasse.cli;
 
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
-import dev.demitasse.chat.Message;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
+import dev.demitasse.chat.Message;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;

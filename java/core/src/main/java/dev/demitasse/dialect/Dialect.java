@@ -9,7 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.function.Predicate;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 public final class Dialect {
     private final ChatTemplate template;
     private final Map<String, Object> variables;
-    private final Predicate<String> isToken;
+    private final Function<String, AnswerParser.Kind> kinds;
     private final @Nullable ThinkingFormat thinking;
     private @Nullable ToolUse use;
     private boolean sought; // whether how tools are used was looked for
@@ -27,12 +27,16 @@ public final class Dialect {
      *
      * @param source the template's text
      * @param variables what it finds beside messages and tools
-     * @param isToken tells the tokens of the model's vocabulary
+     * @param kinds tells the tokens of the model's vocabulary that are meant for something; all else is written
      */
-    public Dialect(ChatTemplate template, String source, Map<String, Object> variables, Predicate<String> isToken) {
+    public Dialect(
+            ChatTemplate template,
+            String source,
+            Map<String, Object> variables,
+            Function<String, AnswerParser.Kind> kinds) {
         this.template = template;
         this.variables = Map.copyOf(variables);
-        this.isToken = isToken;
+        this.kinds = kinds;
         this.thinking = ThinkingFormat.of(source);
     }
 
@@ -52,7 +56,7 @@ public final class Dialect {
 
     private synchronized @Nullable ToolUse use() {
         if (!sought) {
-            use = ToolUse.find(this::probe, isToken);
+            use = ToolUse.find(this::probe, token -> kinds.apply(token) != AnswerParser.Kind.WRITTEN);
             sought = true;
         }
         return use;
@@ -79,7 +83,7 @@ public final class Dialect {
                 messages.stream().anyMatch(message -> !message.toolCalls().isEmpty());
         ToolUse known = called ? use() : null;
         List<Map<String, @Nullable Object>> list = new ArrayList<>();
-        for (Message message : messages) {
+        for (Message message : known == null ? messages : known.accepted(messages)) {
             boolean ofModel = message.role().equals("assistant"); // whose marks templates look for
             list.add(TemplateValues.of(message, ofModel ? marks::ofModel : marks::of, known));
         }
@@ -116,6 +120,9 @@ public final class Dialect {
     public AnswerParser parser(String prompt, List<Tool> tools, int calls, AnswerParser.Sink sink) {
         ToolFormat format =
                 tools.isEmpty() ? null : Objects.requireNonNull(use(), "tools").format();
-        return new AnswerParser(thinking, format, tools, prompt, calls, sink);
+        CallCounter counter = new CallCounter(calls);
+        return thinking == ThinkingFormat.HARMONY
+                ? new HarmonyParser(format != null, counter, sink)
+                : new MarkedParser(thinking, format, tools, prompt, counter, sink, kinds);
     }
 }

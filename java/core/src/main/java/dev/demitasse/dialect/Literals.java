@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,9 +48,23 @@ final class Literals {
         }
     }
 
-    boolean atEnd() {
-        skipSpace();
-        return at == text.length();
+    /** Where it is. */
+    int position() {
+        return at;
+    }
+
+    /** A value as Python writes it. */
+    static String write(@Nullable Object value) {
+        return switch (value) {
+            case null -> "None";
+            case Boolean flag -> flag ? "True" : "False";
+            case List<?> list -> list.stream().map(Literals::write).collect(Collectors.joining(", ", "[", "]"));
+            case Map<?, ?> map ->
+                map.entrySet().stream()
+                        .map(entry -> write(entry.getKey()) + ": " + write(entry.getValue()))
+                        .collect(Collectors.joining(", ", "{", "}"));
+            default -> Json.write(value); // whose strings and numbers are Python's, too
+        };
     }
 
     /** A word of letters, digits, {@code _}, {@code .} and {@code -}. */

@@ -23,11 +23,17 @@ final class TemplateValues {
     static Map<String, @Nullable Object> of(Message message, UnaryOperator<String> marks, @Nullable ToolUse use) {
         Map<String, @Nullable Object> entry = new LinkedHashMap<>();
         boolean calls = !message.toolCalls().isEmpty();
-        boolean noContent =
-                calls && use != null && use.noContent() && message.content().isEmpty();
+        boolean thoughtAlone = message.content().isEmpty() && !calls; // as of an answer that was cut off
+        String content = marks.apply(thoughtAlone ? message.thinking() : message.content());
+        if (calls && use != null && !use.written()) {
+            String end = use.format().end();
+            content += use.format().begin()
+                    + marks.apply(use.format().write(message.toolCalls()))
+                    + (end == null ? "" : end);
+        }
         entry.put("role", marks.apply(message.role()));
-        entry.put("content", noContent ? null : marks.apply(message.content()));
-        if (!message.thinking().isEmpty()) {
+        entry.put("content", calls && use != null && use.noContent() && content.isEmpty() ? null : content);
+        if (!message.thinking().isEmpty() && !thoughtAlone) {
             entry.put("reasoning_content", marks.apply(message.thinking()));
             entry.put("thinking", marks.apply(message.thinking()));
         }

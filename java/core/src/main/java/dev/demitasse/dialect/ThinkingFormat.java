@@ -1,57 +1,45 @@
 package dev.demitasse.dialect;
 
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** How models mark what they think before they answer. In the order in which they are looked for. */
 enum ThinkingFormat {
-    /** gpt-oss (OpenAI, "Harmony response format", 2025): channels, of which one is for the person. */
-    HARMONY(
-            "<|channel|>analysis",
-            "<|channel|>analysis<|message|>",
-            "<|end|>",
-            List.of(
-                    "<|start|>assistant",
-                    "<|channel|>final<|message|>",
-                    "<|channel|>commentary<|message|>",
-                    "<|channel|>commentary",
-                    "<|channel|>analysis",
-                    "<|constrain|>json")),
+    /** gpt-oss: its answers are read by {@link HarmonyParser}. */
+    HARMONY("<|channel|>analysis", "<|channel|>analysis<|message|>", "<|end|>", null, null),
     /** Gemma 4. */
-    GEMMA("<channel|>", "<|channel>thought\n", "<channel|>", List.of()),
-    /** Granite 3: the answer has marks, too. */
-    GRANITE("<response>", "<think>", "</think>", List.of("<response>", "</response>")),
+    GEMMA("<channel|>", "<|channel>thought\n", "<channel|>", null, null),
+    /** Granite 3. */
+    GRANITE("<response>", "<think>", "</think>", "<response>", "</response>"),
     /** Command R7B and later. */
-    COHERE(
-            "<|END_THINKING|>",
-            "<|START_THINKING|>",
-            "<|END_THINKING|>",
-            List.of("<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>")),
+    COHERE("<|END_THINKING|>", "<|START_THINKING|>", "<|END_THINKING|>", null, null),
     /** Magistral, Ministral 3. */
-    MISTRAL("[/THINK]", "[THINK]", "[/THINK]", List.of()),
+    MISTRAL("[/THINK]", "[THINK]", "[/THINK]", null, null),
     /** Apertus. */
-    APERTUS("<|inner_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", List.of()),
+    APERTUS("<|inner_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", null, null),
     /** Seed-OSS. */
-    SEED("</seed:think>", "<seed:think>", "</seed:think>", List.of()),
+    SEED("</seed:think>", "<seed:think>", "</seed:think>", null, null),
     /** Apriel. */
     APRIEL(
             "[BEGIN FINAL RESPONSE]",
             "Here are my reasoning steps:\n",
             "[BEGIN FINAL RESPONSE]",
-            List.of("[END FINAL RESPONSE]")),
+            "",
+            "[END FINAL RESPONSE]"),
     /** DeepSeek R1, Qwen 3, GLM 4.5, SmolLM3, Nemotron and most others. */
-    TAGS("</think>", "<think>", "</think>", List.of());
+    TAGS("</think>", "<think>", "</think>", null, null);
 
     private final String sign;
     private final String begin;
     private final String end;
-    private final List<String> dropped;
+    private final @Nullable String answerBegin;
+    private final @Nullable String answerEnd;
 
-    ThinkingFormat(String sign, String begin, String end, List<String> dropped) {
+    ThinkingFormat(String sign, String begin, String end, @Nullable String answerBegin, @Nullable String answerEnd) {
         this.sign = sign;
         this.begin = begin;
         this.end = end;
-        this.dropped = dropped;
+        this.answerBegin = answerBegin;
+        this.answerEnd = answerEnd;
     }
 
     /** That of a template by what its source has; null where it has none. */
@@ -74,8 +62,15 @@ enum ThinkingFormat {
         return end;
     }
 
-    /** Marks of what is for the person, which are no part of it. */
-    List<String> dropped() {
-        return dropped;
+    /** What begins the text after a thought, and is no part of it; empty where the thought's end does; null for none. */
+    @Nullable
+    String answerBegin() {
+        return answerBegin;
+    }
+
+    /** What ends that text then; null for nothing. */
+    @Nullable
+    String answerEnd() {
+        return answerEnd;
     }
 }

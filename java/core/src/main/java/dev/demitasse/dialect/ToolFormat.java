@@ -1,172 +1,142 @@
 package dev.demitasse.dialect;
 
 import dev.demitasse.chat.Tool;
+import dev.demitasse.chat.ToolCall;
 import dev.demitasse.json.Json;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How models write calls of tools: what begins and ends a section of them in an answer, and how one is read. Which one a
- * model has is found by having its template write a call ({@link ToolProbe}); so those whose marks are the same need
- * not be told apart here. In the order in which they are tried.
+ * How models write calls of tools: what begins and ends a section of them in an answer, and how they are written in it.
+ * Which one a model has is found by having its template write a call ({@link ToolUse}); so those whose marks are the
+ * same need not be told apart here. In the order in which they are tried.
  */
 enum ToolFormat {
-    /** Hermes, Qwen 2.5 and 3, SmolLM3, Granite 4, Reka, Bielik: {@code {"name": …, "arguments": …}}. */
-    TAGGED_JSON("<tool_call>", "</tool_call>", Syntax.JSON),
-    /** Qwen3-Coder, Qwen 3.5, Step 3.5: {@code <function=…><parameter=…>…}. */
+    /** Hermes, Qwen 2.5 and 3, SmolLM3, Granite 4, Reka, Bielik. */
+    TAGGED_JSON("<tool_call>", "</tool_call>", new CallSyntax.JsonCalls()),
+    /** Qwen3-Coder, Qwen 3.5, Step 3.5. */
     TAGGED_FUNCTION(
             "<tool_call>",
             "</tool_call>",
-            Syntax.PARAMETERS,
-            "<function=(?<name>[^>\n]+)>",
-            "<parameter=(?<key>[^>\n]+)>\n?(?<value>.*?)\n?</parameter>"),
-    /** GLM 4.5 and later: the name, then {@code <arg_key>…</arg_key><arg_value>…</arg_value>}. */
+            CallSyntax.ParameterCalls.of(
+                    "<function=(?<name>[^>\n]{1,128}+)>",
+                    "<parameter=(?<key>[^>\n]{1,256}+)>",
+                    "</parameter>",
+                    "</function>")),
+    /** GLM 4.5 and later. */
     TAGGED_KEYS(
             "<tool_call>",
             "</tool_call>",
-            Syntax.PARAMETERS,
-            "\\A\\s*(?<name>[^\\s<{]+)",
-            "<arg_key>(?<key>.*?)</arg_key>\\s*<arg_value>(?<value>.*?)</arg_value>"),
+            CallSyntax.ParameterCalls.of(
+                    "(?<name>[\\w.-]{1,128}+)",
+                    "<arg_key>(?<key>[^<]{1,256}+)</arg_key>\\s*+<arg_value>",
+                    "</arg_value>",
+                    null)),
     /** Apriel. */
-    TAGGED_LIST("<tool_calls>", "</tool_calls>", Syntax.JSON),
-    /** Apertus: {@code [{"name": {arguments}}]}. */
-    APERTUS("<|tools_prefix|>", "<|tools_suffix|>", Syntax.JSON),
+    TAGGED_LIST("<tool_calls>", "</tool_calls>", new CallSyntax.JsonCalls()),
+    /** Apertus: the tool's name is the key. */
+    APERTUS("<|tools_prefix|>", "<|tools_suffix|>", new CallSyntax.JsonCalls()),
     /** Command R7B and later. */
-    ACTION("<|START_ACTION|>", "<|END_ACTION|>", Syntax.JSON),
+    ACTION("<|START_ACTION|>", "<|END_ACTION|>", new CallSyntax.JsonCalls()),
     /** Command R. */
-    ACTION_BLOCK("Action:\n```json", "```", Syntax.JSON),
+    ACTION_BLOCK("Action:\n```json", "```", new CallSyntax.JsonCalls()),
     /** GigaChat 3.1. */
-    FUNCTION_CALL("<|function_call|>", null, Syntax.JSON),
+    FUNCTION_CALL("<|function_call|>", null, new CallSyntax.JsonCalls()),
     /** GigaChat 3. */
-    FUNCTION_ROLE("function call<|role_sep|>", null, Syntax.JSON),
+    FUNCTION_ROLE("function call<|role_sep|>", null, new CallSyntax.JsonCalls()),
     /** Mistral up to Nemo. */
-    MISTRAL_LIST("[TOOL_CALLS]", null, Syntax.JSON),
+    MISTRAL_LIST("[TOOL_CALLS]", null, new CallSyntax.JsonCalls()),
     /** Mistral Small 3.2, Ministral 3, Devstral. */
-    MISTRAL_NAMED("[TOOL_CALLS]", null, Syntax.NAMED, "(?<name>[\\w.-]+)(?:\\[CALL_ID\\](?<id>\\w+))?\\[ARGS\\]", null),
-    /** Kimi K2. */
+    MISTRAL_NAMED(
+            "[TOOL_CALLS]",
+            null,
+            CallSyntax.NamedCalls.of(
+                    "(?<name>[\\w.-]{1,128}+)(?:\\[CALL_ID\\]\\w{1,64}+)?+\\[ARGS\\]", "\\[TOOL_CALLS\\]")),
+    /** Kimi K2, whose template wants its ids. */
     KIMI(
             "<|tool_calls_section_begin|>",
             "<|tool_calls_section_end|>",
-            Syntax.NAMED,
-            "<\\|tool_call_begin\\|>\\s*(?<id>(?:functions\\.)?(?<name>[\\w.-]+?)(?::\\d+)?)\\s*"
-                    + "<\\|tool_call_argument_begin\\|>",
-            null),
+            CallSyntax.NamedCalls.of(
+                    "<\\|tool_call_begin\\|>\\s*+(?<id>(?:functions\\.)?+(?<name>[\\w.-]{1,128}+)(?::\\d{1,9}+)?+)\\s*+"
+                            + "<\\|tool_call_argument_begin\\|>",
+                    "<\\|tool_call_end\\|>")),
     /** DeepSeek R1. */
     DEEPSEEK_FUNCTION(
             "<｜tool▁calls▁begin｜>",
             "<｜tool▁calls▁end｜>",
-            Syntax.NAMED,
-            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>(?<name>[\\w.-]+)\\s*```json",
-            null),
+            CallSyntax.NamedCalls.of(
+                    "<｜tool▁call▁begin｜>function<｜tool▁sep｜>(?<name>[\\w.-]{1,128}+)\\s*+```json",
+                    "```\\s*+<｜tool▁call▁end｜>")),
     /** DeepSeek V3.1. */
     DEEPSEEK_NAMED(
             "<｜tool▁calls▁begin｜>",
             "<｜tool▁calls▁end｜>",
-            Syntax.NAMED,
-            "<｜tool▁call▁begin｜>(?<name>[\\w.-]+)<｜tool▁sep｜>",
-            null),
+            CallSyntax.NamedCalls.of("<｜tool▁call▁begin｜>(?<name>[\\w.-]{1,128}+)<｜tool▁sep｜>", "<｜tool▁call▁end｜>")),
     /** DeepSeek V3.2. */
-    DEEPSEEK_MARKUP(
-            "<｜DSML｜function_calls>",
-            "</｜DSML｜function_calls>",
-            Syntax.PARAMETERS,
-            Patterns.DEEPSEEK_CALL,
-            Patterns.DEEPSEEK_PARAMETER),
+    DEEPSEEK_MARKUP("<｜DSML｜function_calls>", "</｜DSML｜function_calls>", DeepSeek.MARKUP),
     /** DeepSeek V4. */
-    DEEPSEEK_MARKUP_4(
-            "<｜DSML｜tool_calls>",
-            "</｜DSML｜tool_calls>",
-            Syntax.PARAMETERS,
-            Patterns.DEEPSEEK_CALL,
-            Patterns.DEEPSEEK_PARAMETER),
+    DEEPSEEK_MARKUP_4("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>", DeepSeek.MARKUP),
     /** MiniMax M2. */
     INVOKE(
             "<minimax:tool_call>",
             "</minimax:tool_call>",
-            Syntax.PARAMETERS,
-            "<invoke name=\"(?<name>[^\"\n]+)\">",
-            "<parameter name=\"(?<key>[^\"\n]+)\">\n?(?<value>.*?)\n?</parameter>"),
+            CallSyntax.ParameterCalls.of(
+                    "<invoke name=\"(?<name>[^\"\n]{1,128}+)\">",
+                    "<parameter name=\"(?<key>[^\"\n]{1,256}+)\">",
+                    "</parameter>",
+                    "</invoke>")),
     /** MiroThinker. */
     SERVER_TOOL(
             "<use_mcp_tool>",
             "</use_mcp_tool>",
-            Syntax.NAMED,
-            "<tool_name>\\s*(?<name>[\\w.-]+)\\s*</tool_name>\\s*<arguments>",
-            null),
-    /** gpt-oss (Harmony): a message of a channel to a function. */
-    HARMONY(" to=functions.", "<|call|>", Syntax.NAMED, "\\A(?<name>[\\w.-]+)[^{]*?<\\|message\\|>", null),
+            CallSyntax.NamedCalls.of(
+                    "(?:<server_name>[^<]{0,128}+</server_name>\\s*+)?+<tool_name>\\s*+(?<name>[\\w.-]{1,128}+)\\s*+"
+                            + "</tool_name>\\s*+<arguments>",
+                    "</arguments>")),
+    /** gpt-oss, as its template writes calls; answers are read by {@link HarmonyParser}. */
+    HARMONY(
+            " to=functions.",
+            "<|call|>",
+            CallSyntax.NamedCalls.of("(?<name>[\\w.-]{1,128}+)[^{]{0,256}?<\\|message\\|>", null)),
     /** Gemma 4: {@code call:name{key:<|"|>text<|"|>}}. */
-    GEMMA("<|tool_call>", "<tool_call|>", Syntax.GEMMA),
+    GEMMA("<|tool_call>", "<tool_call|>", new CallSyntax.GemmaCalls()),
     /** Granite 3. */
-    GRANITE("<|tool_call|>", null, Syntax.JSON),
+    GRANITE("<|tool_call|>", null, new CallSyntax.JsonCalls()),
     /** LFM2: {@code [name(key="text")]}. */
-    LFM("<|tool_call_start|>", "<|tool_call_end|>", Syntax.PYTHON),
+    LFM("<|tool_call_start|>", "<|tool_call_end|>", new CallSyntax.PythonCalls()),
     /** Functionary 3.1. */
-    FUNCTION_TAG("<function=", "</function>", Syntax.NAMED, "\\A(?<name>[\\w.-]+)>", null),
+    FUNCTION_TAG("<function=", "</function>", CallSyntax.NamedCalls.of("(?<name>[\\w.-]{1,128}+)>", null)),
     /** Functionary 3.2: a recipient for each part of an answer, the person being all. */
-    RECIPIENT(">>>", null, Syntax.NAMED, "(?:\\A|>>>)(?<name>[\\w.-]+)\n", null, ">>>all\n"),
+    RECIPIENT(">>>", null, CallSyntax.NamedCalls.of("(?:>>>)?+(?<name>[\\w.-]{1,128}+)\n", null), ">>>all\n"),
     /** Llama 3: an answer that is nothing else. */
-    BARE_JSON("{", null, Syntax.JSON),
+    BARE_JSON("{", null, new CallSyntax.JsonCalls()),
     /** Llama 4, and Llama 3 by other templates: the same. */
-    BARE_PYTHON("[", null, Syntax.PYTHON);
+    BARE_PYTHON("[", null, new CallSyntax.PythonCalls());
 
-    /** How calls are written within a section. */
-    private enum Syntax {
-        /** Objects, or lists of them, of a name and of arguments. */
-        JSON,
-        /** A header that has the name, then an object. */
-        NAMED,
-        /** A header that has the name, then pairs of keys and values. */
-        PARAMETERS,
-        /** Calls of functions with named arguments. */
-        PYTHON,
-        /** The same in Gemma 4's notation. */
-        GEMMA
+    private static final class DeepSeek {
+        static final CallSyntax MARKUP = CallSyntax.ParameterCalls.of(
+                "<｜DSML｜invoke name=\"(?<name>[^\"\n]{1,128}+)\">",
+                "<｜DSML｜parameter name=\"(?<key>[^\"\n]{1,256}+)\"(?: string=\"(?:(?<text>true)|(?<json>false))\")?+>",
+                "</｜DSML｜parameter>",
+                "</｜DSML｜invoke>");
     }
-
-    private static final class Patterns {
-        static final String DEEPSEEK_CALL = "<｜DSML｜invoke name=\"(?<name>[^\"\n]+)\">";
-        static final String DEEPSEEK_PARAMETER = "<｜DSML｜parameter name=\"(?<key>[^\"\n]+)\"(?: string=\"(?:true|"
-                + "(?<json>false))\")?>(?<value>.*?)</｜DSML｜parameter>";
-    }
-
-    private static final List<String> NAME_KEYS = List.of("name", "tool_name", "function");
-    private static final List<String> ARGUMENT_KEYS = List.of("arguments", "parameters", "args");
-    private static final List<String> ID_KEYS = List.of("id", "tool_call_id", "call_id");
 
     private final String begin;
     private final @Nullable String end;
-    private final Syntax syntax;
-    private final @Nullable Pattern header;
-    private final @Nullable Pattern parameter;
+    private final CallSyntax syntax;
     private final @Nullable String prose;
 
-    ToolFormat(String begin, @Nullable String end, Syntax syntax) {
-        this(begin, end, syntax, null, null, null);
+    ToolFormat(String begin, @Nullable String end, CallSyntax syntax) {
+        this(begin, end, syntax, null);
     }
 
-    ToolFormat(String begin, @Nullable String end, Syntax syntax, @Nullable String header, @Nullable String parameter) {
-        this(begin, end, syntax, header, parameter, null);
-    }
-
-    ToolFormat(
-            String begin,
-            @Nullable String end,
-            Syntax syntax,
-            @Nullable String header,
-            @Nullable String parameter,
-            @Nullable String prose) {
+    ToolFormat(String begin, @Nullable String end, CallSyntax syntax, @Nullable String prose) {
         this.begin = begin;
         this.end = end;
         this.syntax = syntax;
-        this.header = header == null ? null : Pattern.compile(header);
-        this.parameter = parameter == null ? null : Pattern.compile(parameter, Pattern.DOTALL);
         this.prose = prose;
     }
 
@@ -193,183 +163,36 @@ enum ToolFormat {
     }
 
     /**
-     * The calls of a section; none where it cannot be read whole.
+     * The calls that a section begins with.
      *
      * @param section what stands between begin and end; if it is bare, with its begin
-     * @param tools what there is to call; where calls have no marks, others are none
+     * @param tools what there is to call; where calls have no marks, others are none, and nothing may follow
+     * @param ended whether the end follows
      */
-    List<Call> read(String section, List<Tool> tools) {
-        List<Call> calls;
-        try {
-            calls = switch (syntax) {
-                case JSON -> json(section, tools);
-                case NAMED -> named(section);
-                case PARAMETERS -> parameters(section, tools);
-                case PYTHON -> python(section);
-                case GEMMA -> gemma(section);
-            };
-        } catch (Literals.MalformedException e) {
-            return List.of(); // it stays text, and is not lost
-        }
-        return isBare() && !calls.stream().allMatch(call -> find(tools, call.name) != null) ? List.of() : calls;
+    CallSyntax.Reading read(String section, List<Tool> tools, boolean ended) {
+        CallSyntax.Reading reading = syntax.read(section, tools, ended);
+        boolean sure = !isBare()
+                || section.substring(reading.end()).isBlank()
+                        && reading.calls().stream().allMatch(call -> ToolSchema.find(tools, call.name()) != null);
+        return sure ? reading : new CallSyntax.Reading(List.of(), 0);
     }
 
-    /** A call as it was read; {@code id} is null where it has none. */
-    record Call(@Nullable String id, String name, Map<String, @Nullable Object> arguments) {}
-
-    private static @Nullable Tool find(List<Tool> tools, String name) {
-        return tools.stream()
-                .filter(tool -> tool.name().equals(name))
-                .findFirst()
-                .orElse(null);
-    }
-
-    private static List<Call> json(String section, List<Tool> tools) {
-        List<Call> calls = new ArrayList<>();
-        int at = 0;
-        while (true) {
-            while (at < section.length() && section.charAt(at) != '{' && section.charAt(at) != '[') {
-                at++;
-            }
-            if (at == section.length()) {
-                return calls;
-            }
-            Json.Read read = Json.at(section, at);
-            if (read == null) {
-                return List.of();
-            }
-            at = read.end();
-            Object whole = Objects.requireNonNull(read.value()); // it begins with a brace or a bracket
-            for (Object value : whole instanceof List<?> list ? list : List.of(whole)) {
-                Call call = value instanceof Map<?, ?> map ? call(map, tools) : null;
-                if (call == null) {
-                    return List.of();
-                }
-                calls.add(call);
-            }
-        }
-    }
-
-    private static @Nullable Call call(Map<?, ?> map, List<Tool> tools) {
-        Object name = first(map, NAME_KEYS);
-        if (name instanceof Map<?, ?> function) {
-            return call(function, tools);
-        }
-        Object arguments = first(map, ARGUMENT_KEYS);
-        if (name == null && map.size() == 1) {
-            Map.Entry<?, ?> only = map.entrySet().iterator().next();
-            name = find(tools, String.valueOf(only.getKey())) == null ? null : only.getKey();
-            arguments = only.getValue();
-        }
-        Map<String, @Nullable Object> object = arguments == null ? Map.of() : object(arguments);
-        return name instanceof String text && object != null
-                ? new Call(first(map, ID_KEYS) instanceof String id ? id : null, text, object)
-                : null;
-    }
-
-    private static @Nullable Object first(Map<?, ?> map, List<String> keys) {
-        return keys.stream().filter(map::containsKey).findFirst().map(map::get).orElse(null);
-    }
-
-    /** Arguments as an object, or as its text. */
-    @SuppressWarnings("unchecked")
-    private static @Nullable Map<String, @Nullable Object> object(Object arguments) {
-        return switch (arguments) {
-            case String text -> Json.object(text);
-            case Map<?, ?> map -> (Map<String, @Nullable Object>) map;
-            default -> null;
-        };
-    }
-
-    @SuppressWarnings("unchecked")
-    private List<Call> named(String section) {
-        List<Call> calls = new ArrayList<>();
-        Matcher matcher = Objects.requireNonNull(header).matcher(section);
-        int at = 0;
-        while (matcher.find(at)) {
-            Json.Read read = Json.at(section, matcher.end());
-            if (read == null || !(read.value() instanceof Map)) {
-                return List.of();
-            }
-            Map<String, @Nullable Object> arguments = (Map<String, @Nullable Object>) read.value();
-            calls.add(new Call(group(matcher, "id"), matcher.group("name"), arguments));
-            at = read.end();
-        }
-        return calls;
-    }
-
-    private static @Nullable String group(Matcher matcher, String name) {
-        return matcher.namedGroups().containsKey(name) ? matcher.group(name) : null;
-    }
-
-    private List<Call> parameters(String section, List<Tool> tools) {
-        List<Call> calls = new ArrayList<>();
-        Matcher call = Objects.requireNonNull(header).matcher(section);
-        int at = 0;
-        while (call.find(at)) {
-            String name = call.group("name").strip();
-            int end = call.end();
-            int next = call.find(end) ? call.start() : section.length();
-            Matcher pair = Objects.requireNonNull(parameter).matcher(section).region(end, next);
-            Map<String, @Nullable Object> arguments = new LinkedHashMap<>();
-            while (pair.find()) {
-                String key = pair.group("key").strip();
-                String value = pair.group("value");
-                boolean text = pair.namedGroups().containsKey("json")
-                        ? pair.group("json") == null
-                        : isText(find(tools, name), key);
-                arguments.put(key, text ? value : value(value));
-            }
-            calls.add(new Call(null, name, arguments));
-            at = next;
-        }
-        return calls;
-    }
-
-    /** A value as JSON or as one of Python's words; else it is a text. */
-    private static @Nullable Object value(String text) {
-        Json.Read read = Json.whole(text);
-        if (read != null) {
-            return read.value();
-        }
-        return switch (text.strip()) {
-            case "True" -> true;
-            case "False" -> false;
-            case "None" -> null;
-            default -> text;
-        };
-    }
-
-    /** Whether a tool's schema says that a parameter is a text, which is then not taken for a number. */
-    private static boolean isText(@Nullable Tool tool, String key) {
-        return tool != null
-                && tool.schema().get("properties") instanceof Map<?, ?> properties
-                && properties.get(key) instanceof Map<?, ?> schema
-                && "string".equals(schema.get("type"));
-    }
-
-    private static List<Call> python(String section) throws Literals.MalformedException {
-        List<Call> calls = new ArrayList<>();
-        Literals literals = new Literals(section);
-        boolean list = literals.skip("[");
-        while (!(list ? literals.skip("]") : literals.atEnd())) {
-            String name = literals.word();
-            literals.expect("(");
-            calls.add(new Call(null, name, literals.pairs("=", ")")));
-            literals.skip(",");
-        }
-        return literals.atEnd() ? calls : List.of();
-    }
-
-    private static List<Call> gemma(String section) throws Literals.MalformedException {
-        List<Call> calls = new ArrayList<>();
-        Literals literals = new Literals(section);
-        while (!literals.atEnd()) {
-            literals.expect("call:");
-            String name = literals.word();
-            literals.expect("{");
-            calls.add(new Call(null, name, literals.pairs(":", "}")));
-        }
-        return calls;
+    /** Calls as JSON, or as Python where that is the format: for templates that do not write them themselves. */
+    String write(List<ToolCall> calls) {
+        return syntax instanceof CallSyntax.PythonCalls
+                ? calls.stream()
+                        .map(call -> call.name()
+                                + call.values().entrySet().stream()
+                                        .map(entry -> entry.getKey() + "=" + Literals.write(entry.getValue()))
+                                        .collect(Collectors.joining(", ", "(", ")")))
+                        .collect(Collectors.joining(", ", "[", "]"))
+                : Json.write(calls.stream()
+                        .map(call -> {
+                            Map<String, @Nullable Object> entry = new LinkedHashMap<>();
+                            entry.put("name", call.name());
+                            entry.put("arguments", call.values());
+                            return entry;
+                        })
+                        .toList());
     }
 }

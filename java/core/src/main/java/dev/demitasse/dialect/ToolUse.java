@@ -3,7 +3,9 @@ package dev.demitasse.dialect;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.Tool;
 import dev.demitasse.chat.ToolCall;
-import java.util.LinkedHashMap;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -11,21 +13,29 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a model is told of tools and calls them: found by having its template write a call, and reading that back, so that
+ * How a model is told of tools and calls them: found by having its template write calls, and reading those back, so that
  * no model is known by its name.
  *
  * @param format how calls are written
  * @param textArguments whether the template wants arguments as the text of a JSON object
  * @param noContent whether it wants no content, instead of an empty one, beside calls
+ * @param written whether it writes calls itself
+ * @param single whether it refuses several calls in a message, or leaves out all but one
+ * @param apart whether it refuses a text and a thought beside calls
  */
-record ToolUse(ToolFormat format, boolean textArguments, boolean noContent) {
+record ToolUse(
+        ToolFormat format, boolean textArguments, boolean noContent, boolean written, boolean single, boolean apart) {
     private static final String QUESTION = "How many cups are there in this room?";
-    private static final ToolCall CALL = new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}");
+    private static final List<ToolCall> CALLS = List.of(
+            new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"),
+            new ToolCall("call00001", "count_cups", "{\"room\":\"hall\"}"));
     private static final List<Tool> TOOLS = List.of(new Tool(
-            CALL.name(),
+            "count_cups",
             "Counts cups.",
             "{\"type\":\"object\",\"properties\":{\"room\":{\"type\":\"string\",\"description\":\"Which room.\"}},"
                     + "\"required\":[\"room\"]}"));
+    private static final Map<String, @Nullable Object> ASKED =
+            TemplateValues.of(Message.user(QUESTION), UnaryOperator.identity(), null);
 
     /** Renders a conversation; null where the template refuses it. */
     interface Renderer {
@@ -37,37 +47,46 @@ record ToolUse(ToolFormat format, boolean textArguments, boolean noContent) {
     /**
      * That of a template; null where it does not tell the model of tools, or in a way that is not known.
      *
-     * @param isToken tells the tokens of the model's vocabulary
+     * @param isToken tells the tokens of the model's vocabulary that are meant for something
      */
     static @Nullable ToolUse find(Renderer template, Predicate<String> isToken) {
-        List<Map<String, @Nullable Object>> question =
-                List.of(TemplateValues.of(Message.user(QUESTION), UnaryOperator.identity(), null));
-        String told = template.render(question, TOOLS, true);
-        if (told == null || told.equals(template.render(question, List.of(), true))) {
+        String told = template.render(List.of(ASKED), TOOLS, true);
+        if (told == null || told.equals(template.render(List.of(ASKED), List.of(), true))) {
             return null;
         }
         for (boolean textArguments : new boolean[] {false, true}) {
             for (boolean noContent : new boolean[] {false, true}) {
                 for (ToolFormat format : ToolFormat.values()) {
-                    ToolUse use = new ToolUse(format, textArguments, noContent);
-                    if (use.isRecovered(template, question.getFirst())) {
-                        return use;
+                    ToolUse use = new ToolUse(format, textArguments, noContent, true, false, false);
+                    if (use.isRecovered(template)) {
+                        return use.withRefusals(template);
                     }
                 }
             }
         }
         for (ToolFormat format : ToolFormat.values()) {
             if (!format.isBare() && (told.contains(format.begin()) || isToken.test(format.begin()))) {
-                return new ToolUse(format, false, false);
+                return new ToolUse(format, false, false, false, false, false);
             }
         }
         return null;
     }
 
-    private boolean isRecovered(Renderer template, Map<String, @Nullable Object> question) {
-        Message call = Message.assistant("", "", List.of(CALL));
-        String text = template.render(
-                List.of(question, TemplateValues.of(call, UnaryOperator.identity(), this)), TOOLS, false);
+    private @Nullable String answered(Renderer template, String content, String thinking, List<ToolCall> calls) {
+        Message answer = Message.assistant(content, thinking, calls);
+        return template.render(List.of(ASKED, TemplateValues.of(answer, UnaryOperator.identity(), this)), TOOLS, false);
+    }
+
+    private ToolUse withRefusals(Renderer template) {
+        String several = answered(template, "", "", CALLS);
+        boolean one = several == null || !several.contains("hall");
+        boolean thoughts = answered(template, "", "Let me see.", CALLS.subList(0, 1)) != null;
+        boolean refused = answered(template, "I count.", "Let me see.", CALLS.subList(0, 1)) == null;
+        return new ToolUse(format, textArguments, noContent, written, one, thoughts && refused);
+    }
+
+    private boolean isRecovered(Renderer template) {
+        String text = answered(template, "", "", CALLS.subList(0, 1));
         if (text == null) {
             return false;
         }
@@ -78,9 +97,52 @@ record ToolUse(ToolFormat format, boolean textArguments, boolean noContent) {
         }
         int from = format.isBare() ? begin : begin + format.begin().length();
         int to = format.end() == null ? -1 : answer.indexOf(format.end(), from);
-        List<ToolFormat.Call> calls = format.read(answer.substring(from, to < 0 ? answer.length() : to), TOOLS);
+        ToolCall call = CALLS.getFirst();
+        String section = answer.substring(from, to < 0 ? answer.length() : to);
+        if (format.isBare()) {
+            section = section.substring(0, section.lastIndexOf(format.begin().equals("{") ? '}' : ']') + 1);
+        }
+        List<CallSyntax.Call> calls = format.read(section, TOOLS, to >= 0).calls();
         return calls.size() == 1
-                && calls.getFirst().name().equals(CALL.name())
-                && calls.getFirst().arguments().equals(new LinkedHashMap<>(CALL.values()));
+                && calls.getFirst().name().equals(call.name())
+                && calls.getFirst().arguments().equals(call.values());
+    }
+
+    /**
+     * The messages in a form that the template does not refuse: where it knows one call a message, each with its result
+     * behind it; where it knows no text beside a call and a thought, that before it.
+     */
+    List<Message> accepted(List<Message> messages) {
+        List<Message> list = new ArrayList<>();
+        Deque<Message> left = new ArrayDeque<>(messages);
+        while (!left.isEmpty()) {
+            Message message = left.removeFirst();
+            List<ToolCall> calls = message.toolCalls();
+            if (apart
+                    && !calls.isEmpty()
+                    && !message.content().isBlank()
+                    && !message.thinking().isEmpty()) {
+                list.add(Message.assistant(message.content()));
+                message = Message.assistant("", message.thinking(), calls);
+            }
+            if (!single || calls.size() < 2) {
+                list.add(message);
+                continue;
+            }
+            for (int i = 0; i < calls.size(); i++) {
+                ToolCall call = calls.get(i);
+                boolean first = i == 0;
+                list.add(Message.assistant(
+                        first ? message.content() : "", first ? message.thinking() : "", List.of(call)));
+                left.stream()
+                        .filter(result -> call.id().equals(result.toolCallId()))
+                        .findFirst()
+                        .ifPresent(result -> {
+                            list.add(result);
+                            left.remove(result);
+                        });
+            }
+        }
+        return list;
     }
 }

@@ -10,24 +10,27 @@ final class Heard implements AnswerParser.Sink {
     final StringBuilder thinking = new StringBuilder();
     final List<ToolCall> calls = new ArrayList<>();
 
-    /** Has an answer read in pieces of so many characters; what stands between « and » is a control token. */
+    /** Has an answer read in pieces of so many characters; « and » are around control tokens, ‹ and › around added ones. */
     void read(AnswerParser parser, String answer, int length) {
-        for (String part : answer.split("(?=«)|(?<=»)")) {
-            if (part.startsWith("«")) {
-                parser.append(part.substring(1, part.length() - 1), true);
+        for (String part : answer.split("(?=[«‹])|(?<=[»›])")) {
+            boolean control = part.startsWith("«");
+            if (control || part.startsWith("‹")) {
+                String token = part.substring(1, part.length() - 1);
+                parser.append(token, control ? AnswerParser.Kind.CONTROL : AnswerParser.Kind.ADDED);
                 continue;
             }
             for (int i = 0; i < part.length(); i += length) {
-                parser.append(part.substring(i, Math.min(part.length(), i + length)), false);
+                String piece = part.substring(i, Math.min(part.length(), i + length));
+                parser.append(piece, AnswerParser.Kind.WRITTEN);
             }
         }
         parser.finish();
     }
 
-    /** All of it on one line. */
+    /** All of it on one line, with a bar where a part begins. */
     String summary() {
         StringBuilder line = new StringBuilder();
-        line.append(thinking.isEmpty() ? "" : "(" + thinking + ") ").append(text);
+        line.append(thinking.isEmpty() ? "" : "(" + thinking + ")").append(text);
         calls.forEach(call -> line.append(" ")
                 .append(call.id())
                 .append(":")
@@ -44,6 +47,12 @@ final class Heard implements AnswerParser.Sink {
     @Override
     public void thinking(String piece) {
         thinking.append(piece);
+    }
+
+    @Override
+    public void partBegins() {
+        text.append(text.isEmpty() || text.charAt(text.length() - 1) == '|' ? "" : "|");
+        thinking.append(thinking.isEmpty() || thinking.charAt(thinking.length() - 1) == '|' ? "" : "|");
     }
 
     @Override

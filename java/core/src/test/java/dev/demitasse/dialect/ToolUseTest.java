@@ -75,6 +75,9 @@ class ToolUseTest {
     /** Templates that write no calls themselves: their format is known by a token, or by what they tell the model. */
     private static final Set<ToolFormat> UNWRITTEN = Set.of(ToolFormat.LFM, ToolFormat.GRANITE, ToolFormat.KIMI);
 
+    /** Its template asks for what Jinja2's sandbox forbids. */
+    private static final Set<String> FAULTY = Set.of("Kimi-K2-Thinking.jinja");
+
     @TestFactory
     Stream<DynamicTest> callsAreReadAsTheTemplateWritesThem() {
         if (!Golden.hasShared(ANSWERS)) {
@@ -85,6 +88,37 @@ class ToolUseTest {
                 .map(row -> row.get("template").asText())
                 .distinct()
                 .map(name -> DynamicTest.dynamicTest(name, () -> check(name, folder.resolve(name))));
+    }
+
+    /** Whatever the model may answer, its template takes on the next turn; some leave out a text beside calls. */
+    private static void requireNextTurn(Dialect dialect) {
+        ToolCall second = new ToolCall("call00001", "get_weather", "{\"city\": \"Bern\", \"code\": \"3001\"}");
+        List<Message> messages = List.of(
+                Message.user("Hi."),
+                Message.assistant("Hello.", "A greeting.", List.of()),
+                Message.user(QUESTION),
+                Message.assistant("I look.", "Let me see.", List.of(CALL, second)),
+                Message.tool(CALL, "rain"),
+                Message.tool(second, "sun"),
+                Message.assistant("It rains."),
+                Message.user("Sure?"),
+                Message.assistant("", "A thought that was cut o", List.of()),
+                Message.user("Well?"));
+        Dialect.Marks none = new Dialect.Marks() {
+            @Override
+            public String of(String text) {
+                return text;
+            }
+
+            @Override
+            public String ofModel(String text) {
+                return text;
+            }
+        };
+        assertThat(dialect.render(messages, List.of(WEATHER), none))
+                .contains("8001", "Bern", "3001", "rain", "sun", "Well?");
+        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), none))
+                .contains("cut o");
     }
 
     private static void check(String name, Path file) throws IOException {
@@ -105,6 +139,15 @@ class ToolUseTest {
         if (use == null) {
             return;
         }
+        if (!FAULTY.contains(name)) {
+            requireNextTurn(new Dialect(
+                    template,
+                    source,
+                    SPELLINGS,
+                    token -> tokens.contains(token) && token.equals(use.format().begin())
+                            ? AnswerParser.Kind.CONTROL
+                            : AnswerParser.Kind.WRITTEN));
+        }
         String written = renderer.render(
                 List.of(
                         TemplateValues.of(Message.user(QUESTION), UnaryOperator.identity(), null),
@@ -118,7 +161,16 @@ class ToolUseTest {
         String answer = written.substring(written.lastIndexOf(QUESTION) + QUESTION.length());
         Heard heard = new Heard();
         int from = use.format().isBare() ? answer.indexOf(use.format().begin()) : 0;
-        heard.read(new AnswerParser(null, use.format(), List.of(WEATHER), "", 0, heard), answer.substring(from), 1);
+        AnswerParser parser = new MarkedParser(
+                null,
+                use.format(),
+                List.of(WEATHER),
+                "",
+                new CallCounter(0),
+                heard,
+                token -> AnswerParser.Kind.WRITTEN);
+        int to = use.format().isBare() ? answer.lastIndexOf('}') + 1 : answer.length();
+        heard.read(parser, answer.substring(from, to), 1);
         assertThat(heard.calls).as(answer).hasSize(1);
         assertThat(heard.calls.getFirst().name()).isEqualTo(CALL.name());
         assertThat(heard.calls.getFirst().values()).isEqualTo(CALL.values());
@@ -149,7 +201,7 @@ class ToolUseTest {
                 {%- for c in m.tool_calls or [] %}<tool_call>{"name": "{{ c.function.name }}", "arguments":
                 {{- c.function.arguments | tojson }}}</tool_call>{% endfor %}
                 {%- if m.role == "tool" %} for {{ m.tool_call_id }} of {{ m.name }}{% endif %}{% endfor %}""";
-        Dialect dialect = new Dialect(ChatTemplate.parse(source), source, Map.of(), token -> false);
+        Dialect dialect = new Dialect(ChatTemplate.parse(source), source, Map.of(), token -> AnswerParser.Kind.WRITTEN);
         assertThat(dialect.knowsTools()).isTrue();
         Tool tool = new Tool("count", "Counts.", "{\"type\": \"object\"}");
         ToolCall call = new ToolCall("call00007", "count", "{\"of\": \"cups|\"}");
@@ -175,7 +227,8 @@ class ToolUseTest {
                         + "<tool_call>{\"name\": \"count\", \"arguments\":{\"of\": \"cups?\"}}</tool_call>"
                         + "<tool>3! for call00007 of count");
         String silent = "{% for m in messages %}{{ m.content }}{% endfor %}";
-        assertThat(new Dialect(ChatTemplate.parse(silent), silent, Map.of(), token -> true).knowsTools())
+        assertThat(new Dialect(ChatTemplate.parse(silent), silent, Map.of(), token -> AnswerParser.Kind.CONTROL)
+                        .knowsTools())
                 .as("a template that has no tools")
                 .isFalse();
         assertThat(Objects.requireNonNull(ThinkingFormat.of(source))).isEqualTo(ThinkingFormat.TAGS);
