@@ -29,7 +29,8 @@ class ToolSessionTest {
     /** A template that knows tools and thoughts, in the manner of Qwen 3. */
     private static final String TEMPLATE = """
             {% for tool in tools or [] %}{{ tool | tojson }}
-            {% endfor %}{% for m in messages %}{{ m.role }}:{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}
+            {% endfor %}{% for m in messages %}{{ m.role }}:
+            {%- if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}
             {{- m.content }}{% for c in m.tool_calls or [] %}
             <tool_call>
             {"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}

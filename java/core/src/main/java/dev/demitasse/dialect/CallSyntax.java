@@ -149,8 +149,8 @@ sealed interface CallSyntax {
      * A header with the name, then pairs of a key and a value.
      *
      * @param header with the group {@code name}
-     * @param key what stands before a value, with the group {@code key}; and {@code text} and {@code json} where it says
-     *     what the value is
+     * @param key what stands before a value, with the group {@code key}; and {@code text} and {@code json} where it
+     *     says what the value is
      * @param valueEnd what follows it
      * @param callEnd what follows all pairs; null where that is the end of all calls, and then only tools are called
      *     that are there, since any word would do

@@ -62,7 +62,7 @@ enum ThinkingFormat {
         return end;
     }
 
-    /** What begins the text after a thought, and is no part of it; empty where the thought's end does; null for none. */
+    /** What begins the text after a thought; empty where the thought's end does; null for nothing. */
     @Nullable
     String answerBegin() {
         return answerBegin;

@@ -13,8 +13,8 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a model is told of tools and calls them: found by having its template write calls, and reading those back, so that
- * no model is known by its name.
+ * How a model is told of tools and calls them: found by having its template write calls, and reading those back, so
+ * that no model is known by its name.
  *
  * @param format how calls are written
  * @param textArguments whether the template wants arguments as the text of a JSON object

@@ -10,10 +10,11 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class AnswerParserTest {
+    private static final String SCHEMA = """
+            {"type": "object", "properties": {"code": {"type": "string"}, "n": {},
+              "maybe": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "of": {"enum": ["1", "2"]}}}""";
     private static final List<Tool> TOOLS =
-            List.of(new Tool("count", "Counts.", """
-                    {"type": "object", "properties": {"code": {"type": "string"}, "n": {},
-                      "maybe": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "of": {"enum": ["1", "2"]}}}"""), new Tool("stop", "Stops.", "{\"type\": \"object\"}"));
+            List.of(new Tool("count", "Counts.", SCHEMA), new Tool("stop", "Stops.", "{\"type\": \"object\"}"));
 
     /** Tokens of the vocabulary that this takes for control tokens, and for added ones. */
     private static AnswerParser.Kind kind(String token) {
@@ -159,8 +160,8 @@ class AnswerParserTest {
                 null,
                 ToolFormat.KIMI,
                 "",
-                "«<|tool_calls_section_begin|>»«<|tool_call_begin|>»functions.count:0«<|tool_call_argument_begin|>»{\"n\": 1}"
-                        + "«<|tool_call_end|>»«<|tool_calls_section_end|>»",
+                "«<|tool_calls_section_begin|>»«<|tool_call_begin|>»functions.count:0«<|tool_call_argument_begin|>»"
+                        + "{\"n\": 1}«<|tool_call_end|>»«<|tool_calls_section_end|>»",
                 " functions.count:0:count{\"n\":1}");
         requireRead(
                 ThinkingFormat.TAGS,

@@ -10,7 +10,7 @@ final class Heard implements AnswerParser.Sink {
     final StringBuilder thinking = new StringBuilder();
     final List<ToolCall> calls = new ArrayList<>();
 
-    /** Has an answer read in pieces of so many characters; « and » are around control tokens, ‹ and › around added ones. */
+    /** Has an answer read in pieces of so many characters; control tokens stand in « and », added ones in ‹ and ›. */
     void read(AnswerParser parser, String answer, int length) {
         for (String part : answer.split("(?=[«‹])|(?<=[»›])")) {
             boolean control = part.startsWith("«");

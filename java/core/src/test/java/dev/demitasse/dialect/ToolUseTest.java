@@ -29,12 +29,15 @@ class ToolUseTest {
     private static final String QUESTION = "What is the weather like?";
     private static final Tool WEATHER = new Tool("get_weather", "Tells the weather.", """
             {"type": "object", "required": ["city"], "properties": {
-              "city": {"type": "string", "description": "A city."}, "code": {"type": "string", "description": "A code."},
-              "days": {"type": "integer", "description": "How many."}, "exact": {"type": "boolean", "description": "?"},
+              "city": {"type": "string", "description": "A city."},
+              "code": {"type": "string", "description": "A code."},
+              "days": {"type": "integer", "description": "How many."},
+              "exact": {"type": "boolean", "description": "Whether."},
               "parts": {"type": "array", "items": {"type": "string"}, "description": "Of a day."},
               "at": {"type": "object", "additionalProperties": {"type": "number"}, "description": "Where."}}}""");
     private static final ToolCall CALL = new ToolCall("call00000", "get_weather", """
-            {"city": "Zürich \\"5\\"", "code": "8001", "days": 3, "exact": true, "parts": ["a", "b"], "at": {"x": 1.5}}""");
+            {"city": "Zürich \\"5\\"", "code": "8001", "days": 3, "exact": true, "parts": ["a", "b"],
+             "at": {"x": 1.5}}""");
 
     /** What each template of the golden set is; those that are missing tell the model of no tools, or are faulty. */
     private static final Map<String, ToolFormat> FORMATS = Map.ofEntries(
