@@ -45,12 +45,12 @@ rm -f target/ci-*.failed
 ./demitasse --version >/dev/null 2>&1 || true # what the launcher builds once, it builds before two of them may
 # Much of it runs on one core: two at once. The launcher is timed, and stays alone.
 part cuda &
-for each in native gguf report; do
+for each in native gguf report embedding; do
   part $each
 done
 wait
 part launcher
-for each in native cuda launcher gguf report; do
+for each in native cuda launcher gguf report embedding; do
   [ ! -e target/ci-$each.failed ] || failed="$failed $each"
 done
 mvn -B -T 2 -fae -Dcuda.architectures=$architectures verify 2>&1 | tee target/ci-maven.log |
@@ -59,7 +59,7 @@ grep -aq 'BUILD SUCCESS' target/ci-maven.log || failed="$failed maven"
 for part in $more; do
   ci/$part.sh >target/ci-$part.log 2>&1 || failed="$failed $part"
 done
-for part in native cuda launcher gguf report $more; do
+for part in native cuda launcher gguf report embedding $more; do
   tail -n 40 target/ci-$part.log
 done
 echo "ci/test.sh: all: $SECONDS s"

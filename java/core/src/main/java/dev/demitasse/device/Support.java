@@ -24,6 +24,17 @@ public record Support(boolean ok, String reason, String cure, boolean absent) {
         return new Support(false, reason, cure, true);
     }
 
+    /**
+     * Java was started so that what reaches memory or code outside of it is refused (JEP 472) to {@code user}'s module.
+     */
+    public static Support noNativeAccess(IllegalCallerException refusal, Class<?> user) {
+        Module module = user.getModule();
+        String allowed = module.isNamed() ? module.getName() : "ALL-UNNAMED";
+        return no(
+                "native access is not allowed: " + refusal.getMessage(),
+                "start Java with --enable-native-access=" + allowed);
+    }
+
     @Override
     public String toString() {
         return cure.isEmpty() ? reason : reason + "; " + cure;

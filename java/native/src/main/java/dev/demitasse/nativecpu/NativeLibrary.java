@@ -26,6 +26,11 @@ import org.jspecify.annotations.Nullable;
 final class NativeLibrary {
     /** The variable that names the folder for extracted libraries. */
     static final String FOLDER_VARIABLE = "DEMITASSE_NATIVE_CACHE";
+    /** The system property that does so, and goes before it. */
+    static final String FOLDER_PROPERTY = "demitasse.native.cache";
+
+    private static final String CURE = "set " + FOLDER_VARIABLE + ", or the system property " + FOLDER_PROPERTY
+            + ", to a folder that may be written to and holds executable files";
 
     private static @Nullable Support loaded;
 
@@ -50,7 +55,10 @@ final class NativeLibrary {
     static synchronized Support load() {
         Support known = loaded;
         if (known == null) {
-            known = new NativeLibrary(NativeLibrary.class.getClassLoader(), platform(), folders(System.getenv()))
+            known = new NativeLibrary(
+                            NativeLibrary.class.getClassLoader(),
+                            platform(),
+                            folders(System.getenv(), System.getProperty(FOLDER_PROPERTY)))
                     .tryLoad();
             loaded = known;
         }
@@ -64,9 +72,10 @@ final class NativeLibrary {
         return os.replace(" ", "") + "-" + arch;
     }
 
-    /** The user's cache, then the folder for temporary files. */
-    static List<Path> folders(Map<String, String> environment) {
-        String chosen = environment.get(FOLDER_VARIABLE);
+    /** The one that is chosen; else the user's cache, then the folder for temporary files. */
+    static List<Path> folders(Map<String, String> environment, @Nullable String property) {
+        boolean said = property != null && !property.isEmpty();
+        String chosen = said ? property : environment.get(FOLDER_VARIABLE);
         if (chosen != null && !chosen.isEmpty()) {
             return List.of(Path.of(chosen));
         }
@@ -86,9 +95,8 @@ final class NativeLibrary {
             byte[] hash = read(path + ".sha256");
             if (library == null || hash == null) {
                 return Support.no(
-                        "no native library for " + platform + " is on the class path",
-                        "add the jar demitasse-native with the classifier " + platform
-                                + ", or install a C++20 compiler and CMake and build again");
+                        "the jar demitasse-native has no library for " + platform,
+                        "use a release's jar, or install a C++20 compiler and CMake and build again");
             }
             expected = new String(hash, StandardCharsets.US_ASCII).strip();
         } catch (IOException e) {
@@ -96,16 +104,22 @@ final class NativeLibrary {
         }
         List<String> failures = new ArrayList<>();
         for (Path folder : folders) {
-            String failure = loadFrom(
-                    folder.resolve(expected.substring(0, Math.min(16, expected.length()))), name, library, expected);
+            String failure;
+            try {
+                failure = loadFrom(
+                        folder.resolve(expected.substring(0, Math.min(16, expected.length()))),
+                        name,
+                        library,
+                        expected);
+            } catch (IllegalCallerException e) {
+                return Support.noNativeAccess(e, NativeLibrary.class);
+            }
             if (failure == null) {
                 return Support.yes("C++ kernels for " + platform);
             }
             failures.add(folder + ": " + failure);
         }
-        return Support.no(
-                "the native library cannot be loaded (" + String.join("; ", failures) + ")",
-                "set " + FOLDER_VARIABLE + " to a folder that may be written to and holds executable files");
+        return Support.no("the native library cannot be loaded (" + String.join("; ", failures) + ")", CURE);
     }
 
     /** Null, or why the library was not loaded from a folder. */
@@ -131,10 +145,31 @@ final class NativeLibrary {
             return "cannot be written: " + e;
         }
         try {
-            System.load(file.toAbsolutePath().toString());
+            load(file);
             return mismatch(Kernels.boundaryFingerprint());
-        } catch (UnsatisfiedLinkError | IllegalCallerException e) {
+        } catch (UnsatisfiedLinkError e) {
             return String.valueOf(e.getMessage());
+        } catch (IOException e) {
+            return "cannot be written: " + e;
+        }
+    }
+
+    /** A file is of one class loader alone: another one, of an application that was deployed anew, gets a copy. */
+    private static void load(Path file) throws IOException {
+        try {
+            System.load(file.toAbsolutePath().toString());
+        } catch (UnsatisfiedLinkError e) {
+            if (!String.valueOf(e.getMessage()).contains("already loaded in another classloader")) {
+                throw e;
+            }
+            Path copy = Files.createTempFile(
+                    file.toAbsolutePath().getParent(), "", file.getFileName().toString());
+            try {
+                Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
+                System.load(copy.toString());
+            } finally {
+                Files.deleteIfExists(copy); // what is loaded stays
+            }
         }
     }
 

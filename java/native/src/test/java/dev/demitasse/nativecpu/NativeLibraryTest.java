@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.device.Support;
 import java.io.ByteArrayInputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.reflect.Method;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,7 +78,7 @@ class NativeLibraryTest {
         Support support = load(Map.of(), folder);
         assertThat(support.ok()).isFalse();
         assertThat(support.reason()).contains("linux-x86_64");
-        assertThat(support.cure()).contains("classifier linux-x86_64").contains("CMake");
+        assertThat(support.cure()).contains("release").contains("CMake");
     }
 
     @Test
@@ -132,15 +136,42 @@ class NativeLibraryTest {
 
     @Test
     void theUsersCacheComesBeforeTheTemporaryFolder() {
-        assertThat(NativeLibrary.folders(Map.of("XDG_CACHE_HOME", "/c")).getFirst())
+        assertThat(NativeLibrary.folders(Map.of("XDG_CACHE_HOME", "/c"), null).getFirst())
                 .isEqualTo(Path.of("/c/demitasse/native"));
-        assertThat(NativeLibrary.folders(Map.of(NativeLibrary.FOLDER_VARIABLE, "/d")))
+        assertThat(NativeLibrary.folders(Map.of(NativeLibrary.FOLDER_VARIABLE, "/d"), ""))
                 .containsExactly(Path.of("/d"));
+        assertThat(NativeLibrary.folders(Map.of(NativeLibrary.FOLDER_VARIABLE, "/d"), "/e"))
+                .as("the property goes before the variable")
+                .containsExactly(Path.of("/e"));
     }
 
     private static List<Path> files(Path folder) throws IOException {
         try (Stream<Path> paths = Files.walk(folder)) {
             return paths.filter(Files::isRegularFile).toList();
         }
+    }
+
+    /** As after an application was deployed anew: two class loaders have the library at once, and both compute. */
+    @Test
+    void aSecondClassLoaderGetsALibraryOfItsOwn() throws Exception {
+        real(); // or the test is skipped
+        List<URL> path = new ArrayList<>();
+        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+            path.add(Path.of(entry).toUri().toURL());
+        }
+        for (int i = 0; i < 2; i++) {
+            try (URLClassLoader loader =
+                    new URLClassLoader(path.toArray(URL[]::new), ClassLoader.getPlatformClassLoader())) {
+                Class<?> library = loader.loadClass(NativeLibrary.class.getName());
+                assertThat(library).isNotSameAs(NativeLibrary.class);
+                Method load = library.getDeclaredMethod("load");
+                load.setAccessible(true);
+                Object support = load.invoke(null);
+                assertThat(support.getClass().getMethod("ok").invoke(support))
+                        .as(support.toString())
+                        .isEqualTo(true);
+            }
+        }
+        assertThat(NativeLibrary.load().ok()).isTrue();
     }
 }

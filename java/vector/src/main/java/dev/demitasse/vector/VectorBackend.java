@@ -5,6 +5,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Support;
 import dev.demitasse.exception.BackendUnavailableException;
+import java.lang.foreign.MemorySegment;
 
 /** The backend {@code vector}: pure Java on any CPU with 128-bit vectors or wider. */
 public final class VectorBackend implements Backend {
@@ -24,12 +25,16 @@ public final class VectorBackend implements Backend {
             return Support.no(
                     "the Vector API's module is not loaded", "start Java with the flag --add-modules " + MODULE);
         }
-        if (!VectorDevice.class.getModule().isNamed()) {
-            return Lanes.probe();
+        if (VectorDevice.class.getModule().isNamed()) {
+            VectorDevice.class
+                    .getModule()
+                    .addReads(ModuleLayer.boot().findModule(MODULE).orElseThrow());
         }
-        VectorDevice.class
-                .getModule()
-                .addReads(ModuleLayer.boot().findModule(MODULE).orElseThrow());
+        try {
+            MemorySegment.NULL.reinterpret(1); // as Lanes does when it is initialized
+        } catch (IllegalCallerException e) {
+            return Support.noNativeAccess(e, VectorDevice.class);
+        }
         return Lanes.probe();
     }
 
