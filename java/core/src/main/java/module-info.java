@@ -18,6 +18,8 @@ module dev.demitasse {
     exports dev.demitasse.safetensors;
     exports dev.demitasse.sampling;
     exports dev.demitasse.tokenizer;
+    exports dev.demitasse.json to
+            dev.demitasse.langchain4j;
     exports dev.demitasse.memory to
             dev.demitasse.cli,
             dev.demitasse.cpu,

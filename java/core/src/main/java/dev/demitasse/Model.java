@@ -1,5 +1,7 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.Message;
+import dev.demitasse.chat.Tool;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
@@ -21,6 +23,7 @@ import dev.demitasse.runtime.Engine;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -278,6 +281,18 @@ public final class Model implements AutoCloseable {
     /** Whether the model can be told of tools ({@link GenerationOptions#withTools}), and its calls be read. */
     public boolean knowsTools() {
         return chatFormat.knowsTools();
+    }
+
+    /**
+     * Tokens of a conversation as the chat template writes it, with the beginning of the next answer: what {@link
+     * Session#chat} would read.
+     *
+     * @param tools that the answer may call
+     * @throws UnsupportedModelException where there is no template, or it knows no tools
+     * @throws dev.demitasse.exception.TemplateException where it is faulty, or raises an error
+     */
+    public int countTokens(List<Message> messages, List<Tool> tools) {
+        return chatFormat.encode(messages, tools).tokens().length;
     }
 
     ChatFormat chatFormat() {

@@ -1,0 +1,129 @@
+package dev.demitasse.langchain4j;
+
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Model;
+import dev.langchain4j.model.ModelProvider;
+import dev.langchain4j.model.chat.ChatModel;
+import dev.langchain4j.model.chat.listener.ChatModelListener;
+import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import java.util.List;
+
+/**
+ * LangChain4j's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
+ * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens and tools; refuses by {@link
+ * dev.langchain4j.exception.UnsupportedFeatureException} answers in JSON, a tool choice of REQUIRED, the name of another
+ * model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
+ */
+public final class DemitasseChatModel implements ChatModel, AutoCloseable {
+    private final ChatRequestParameters parameters;
+    private final List<ChatModelListener> listeners;
+    private final Conversations conversations;
+
+    private DemitasseChatModel(Builder builder) {
+        parameters = builder.parameters;
+        listeners = builder.listeners;
+        conversations = builder.conversations();
+    }
+
+    /** A builder for a model that stays the caller's, who closes it after this. */
+    public static Builder builder(Model model) {
+        return new Builder(model);
+    }
+
+    /** What a chat model is made of. */
+    public static final class Builder extends ChatModelBuilder<Builder> {
+        private Builder(Model model) {
+            super(model);
+        }
+
+        @Override
+        Builder self() {
+            return this;
+        }
+
+        /** The chat model. */
+        public DemitasseChatModel build() {
+            return new DemitasseChatModel(this);
+        }
+    }
+
+    @Override
+    public ChatResponse doChat(ChatRequest request) {
+        return Requests.response(conversations.answer(request, text -> {}, session -> {}));
+    }
+
+    @Override
+    public ChatRequestParameters defaultRequestParameters() {
+        return parameters;
+    }
+
+    @Override
+    public List<ChatModelListener> listeners() {
+        return listeners;
+    }
+
+    @Override
+    public ModelProvider provider() {
+        return ModelProvider.OTHER;
+    }
+
+    /** Gives back what was kept of conversations; the model stays open. */
+    @Override
+    public void close() {
+        conversations.close();
+    }
+
+    /**
+     * What chat models have in common.
+     *
+     * @param <B> the builder itself
+     */
+    public abstract static class ChatModelBuilder<B> {
+        private final Model model;
+        private GenerationOptions options = GenerationOptions.DEFAULT;
+        private int keptConversations = 1;
+        /** Of requests that do not say otherwise. */
+        ChatRequestParameters parameters = ChatRequestParameters.builder().build();
+        /** Told of requests and answers. */
+        List<ChatModelListener> listeners = List.of();
+
+        ChatModelBuilder(Model model) {
+            this.model = model;
+        }
+
+        abstract B self();
+
+        /** What is generated where neither a request nor the default parameters say otherwise. */
+        public B options(GenerationOptions generation) {
+            options = generation;
+            return self();
+        }
+
+        /** Parameters of requests that do not say otherwise. */
+        public B defaultRequestParameters(ChatRequestParameters defaults) {
+            parameters = defaults;
+            return self();
+        }
+
+        /** Who is told of requests and answers. */
+        public B listeners(List<ChatModelListener> told) {
+            listeners = List.copyOf(told);
+            return self();
+        }
+
+        /**
+         * How many conversations are kept in the cache between requests, 1 if nothing is said; no more than the model
+         * has sequences ({@link dev.demitasse.ModelOptions#sequences}).
+         */
+        public B keptConversations(int count) {
+            keptConversations = count;
+            return self();
+        }
+
+        Conversations conversations() {
+            return new Conversations(model, options, keptConversations);
+        }
+    }
+}

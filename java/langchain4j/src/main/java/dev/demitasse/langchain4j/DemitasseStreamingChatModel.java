@@ -1,0 +1,147 @@
+package dev.demitasse.langchain4j;
+
+import dev.demitasse.AnswerListener;
+import dev.demitasse.Model;
+import dev.demitasse.Session;
+import dev.demitasse.chat.ToolCall;
+import dev.langchain4j.model.ModelProvider;
+import dev.langchain4j.model.chat.StreamingChatModel;
+import dev.langchain4j.model.chat.listener.ChatModelListener;
+import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.CompleteToolCall;
+import dev.langchain4j.model.chat.response.PartialResponse;
+import dev.langchain4j.model.chat.response.PartialResponseContext;
+import dev.langchain4j.model.chat.response.PartialThinking;
+import dev.langchain4j.model.chat.response.PartialThinkingContext;
+import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.chat.response.StreamingHandle;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * LangChain4j's {@link StreamingChatModel} on a model in this process: as {@link DemitasseChatModel}, with text and
+ * thoughts piece by piece. A handler is called on a virtual thread, one call after the other. After a cancellation it
+ * hears nothing more.
+ */
+public final class DemitasseStreamingChatModel implements StreamingChatModel, AutoCloseable {
+    private final ChatRequestParameters parameters;
+    private final List<ChatModelListener> listeners;
+    private final Conversations conversations;
+
+    private DemitasseStreamingChatModel(Builder builder) {
+        parameters = builder.parameters;
+        listeners = builder.listeners;
+        conversations = builder.conversations();
+    }
+
+    /** A builder for a model that stays the caller's, who closes it after this. */
+    public static Builder builder(Model model) {
+        return new Builder(model);
+    }
+
+    /** What a chat model is made of. */
+    public static final class Builder extends DemitasseChatModel.ChatModelBuilder<Builder> {
+        private Builder(Model model) {
+            super(model);
+        }
+
+        @Override
+        Builder self() {
+            return this;
+        }
+
+        /** The chat model. */
+        public DemitasseStreamingChatModel build() {
+            return new DemitasseStreamingChatModel(this);
+        }
+    }
+
+    @Override
+    public void doChat(ChatRequest request, StreamingChatResponseHandler handler) {
+        Thread.ofVirtual().name("demitasse-langchain4j").start(() -> new Answer(handler).run(request));
+    }
+
+    /** One answer on its way to its handler. */
+    private final class Answer implements AnswerListener, StreamingHandle {
+        private final StreamingChatResponseHandler handler;
+        private volatile @Nullable Session session;
+        private volatile boolean cancelled;
+        private int calls;
+
+        Answer(StreamingChatResponseHandler handler) {
+            this.handler = handler;
+        }
+
+        void run(ChatRequest request) {
+            ChatResponse response;
+            try {
+                response = Requests.response(conversations.answer(request, this, begun -> session = begun));
+                if (!cancelled) {
+                    handler.onCompleteResponse(response);
+                }
+            } catch (RuntimeException | Error e) {
+                if (!cancelled) {
+                    handler.onError(e);
+                }
+            }
+        }
+
+        @Override
+        public void text(String piece) {
+            if (!cancelled) {
+                handler.onPartialResponse(new PartialResponse(piece), new PartialResponseContext(this));
+            }
+        }
+
+        @Override
+        public void thinking(String piece) {
+            if (!cancelled) {
+                handler.onPartialThinking(new PartialThinking(piece), new PartialThinkingContext(this));
+            }
+        }
+
+        @Override
+        public void toolCall(ToolCall call) {
+            if (!cancelled) {
+                handler.onCompleteToolCall(new CompleteToolCall(calls++, Requests.request(call)));
+            }
+        }
+
+        @Override
+        public void cancel() {
+            cancelled = true;
+            Session running = session;
+            if (running != null) {
+                running.cancel();
+            }
+        }
+
+        @Override
+        public boolean isCancelled() {
+            return cancelled;
+        }
+    }
+
+    @Override
+    public ChatRequestParameters defaultRequestParameters() {
+        return parameters;
+    }
+
+    @Override
+    public List<ChatModelListener> listeners() {
+        return listeners;
+    }
+
+    @Override
+    public ModelProvider provider() {
+        return ModelProvider.OTHER;
+    }
+
+    /** Gives back what was kept of conversations; the model stays open. */
+    @Override
+    public void close() {
+        conversations.close();
+    }
+}

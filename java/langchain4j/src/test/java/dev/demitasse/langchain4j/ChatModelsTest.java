@@ -1,0 +1,276 @@
+package dev.demitasse.langchain4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.demitasse.EmbeddingModel;
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.Session;
+import dev.demitasse.chat.Message;
+import dev.demitasse.chat.ToolCall;
+import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.testkit.Golden;
+import dev.langchain4j.agent.tool.ToolExecutionRequest;
+import dev.langchain4j.agent.tool.ToolSpecification;
+import dev.langchain4j.data.message.AiMessage;
+import dev.langchain4j.data.message.ChatMessage;
+import dev.langchain4j.data.message.ImageContent;
+import dev.langchain4j.data.message.SystemMessage;
+import dev.langchain4j.data.message.TextContent;
+import dev.langchain4j.data.message.ToolExecutionResultMessage;
+import dev.langchain4j.data.message.UserMessage;
+import dev.langchain4j.data.segment.TextSegment;
+import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.request.ResponseFormat;
+import dev.langchain4j.model.chat.request.ToolChoice;
+import dev.langchain4j.model.chat.request.json.JsonObjectSchema;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.PartialResponse;
+import dev.langchain4j.model.chat.response.PartialResponseContext;
+import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.output.FinishReason;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class ChatModelsTest {
+    private static final GenerationOptions GREEDY =
+            GenerationOptions.GREEDY.withMaximumTokens(12).withIgnoreEnd(true);
+    private static final ToolSpecification TOOL = ToolSpecification.builder()
+            .name("count_cups")
+            .description("Counts cups.")
+            .parameters(JsonObjectSchema.builder()
+                    .addStringProperty("room", "Which room.")
+                    .build())
+            .build();
+
+    /** Knows tools, in the manner of Hermes. */
+    private static final String TEMPLATE = """
+            {% for tool in tools or [] %}{{ tool | tojson }}
+            {% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}
+            <tool_call>
+            {"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
+            </tool_call>{% endfor %}
+            {% endfor %}assistant:""";
+
+    private static Model model;
+
+    @BeforeAll
+    static void load() {
+        model = Model.load(
+                Golden.tiny("llama"),
+                ModelOptions.DEFAULT
+                        .withBackend("reference")
+                        .withContextLength(512)
+                        .withChatTemplate(TEMPLATE));
+    }
+
+    @AfterAll
+    static void close() {
+        model.close();
+    }
+
+    private static DemitasseChatModel chat() {
+        return DemitasseChatModel.builder(model).options(GREEDY).build();
+    }
+
+    @Test
+    void answersAreThoseOfASession() {
+        List<ChatMessage> messages = List.of(
+                SystemMessage.from("Be brief."),
+                UserMessage.from("hi"),
+                AiMessage.from("Yes?"),
+                UserMessage.from("go on"));
+        try (DemitasseChatModel chat = chat();
+                Session session = model.newSession()) {
+            session.history(List.of(Message.system("Be brief."), Message.user("hi"), Message.assistant("Yes?")));
+            String expected = session.chat("go on", GREEDY, text -> {}).text();
+            ChatResponse first = chat.chat(messages);
+            assertThat(first.aiMessage().text()).isEqualTo(expected);
+            assertThat(first.finishReason()).isEqualTo(FinishReason.LENGTH);
+            assertThat(first.tokenUsage().outputTokenCount()).isEqualTo(12);
+            assertThat(first.tokenUsage().inputTokenCount())
+                    .isEqualTo(new DemitasseTokenCountEstimator(model).estimateTokenCountInMessages(messages));
+            assertThat(chat.chat(messages).aiMessage().text())
+                    .as("by the kept session")
+                    .isEqualTo(expected);
+        }
+    }
+
+    @Test
+    void parametersOfARequestAreUsed() {
+        ChatRequest.Builder request = ChatRequest.builder().messages(UserMessage.from("hi"));
+        try (DemitasseChatModel chat = DemitasseChatModel.builder(model)
+                .options(GREEDY)
+                .defaultRequestParameters(
+                        ChatRequestParameters.builder().maxOutputTokens(5).build())
+                .build()) {
+            assertThat(chat.chat(request.build()).tokenUsage().outputTokenCount())
+                    .isEqualTo(5);
+            assertThat(chat.chat(request.maxOutputTokens(3).build())
+                            .tokenUsage()
+                            .outputTokenCount())
+                    .isEqualTo(3);
+            String text =
+                    chat.chat(request.maxOutputTokens(12).build()).aiMessage().text();
+            String stop = text.substring(text.length() / 2, text.length() / 2 + 1);
+            ChatResponse cut = chat.chat(request.stopSequences(List.of(stop)).build());
+            assertThat(cut.aiMessage().text()).isEqualTo(text.substring(0, text.indexOf(stop)));
+            assertThat(cut.finishReason()).isEqualTo(FinishReason.STOP);
+        }
+    }
+
+    @Test
+    void toolsAndTheirResultsReachTheModel() {
+        AiMessage call = AiMessage.from(ToolExecutionRequest.builder()
+                .id("call00000")
+                .name("count_cups")
+                .arguments("{\"room\": \"hall\"}")
+                .build());
+        ChatRequest request = ChatRequest.builder()
+                .messages(
+                        UserMessage.from("how many"),
+                        call,
+                        ToolExecutionResultMessage.from("call00000", "count_cups", "three"))
+                .toolSpecifications(TOOL)
+                .build();
+        List<Message> own = Requests.messages(request.messages());
+        assertThat(own.get(1).toolCalls())
+                .containsExactly(new ToolCall("call00000", "count_cups", "{\"room\": \"hall\"}"));
+        assertThat(own.get(2).toolCallId()).isEqualTo("call00000");
+        try (DemitasseChatModel chat = chat()) {
+            int with = chat.chat(request).tokenUsage().inputTokenCount();
+            int without = chat.chat(
+                            request.toBuilder().toolChoice(ToolChoice.NONE).build())
+                    .tokenUsage()
+                    .inputTokenCount();
+            assertThat(with).isGreaterThan(without + 20);
+            assertThat(with)
+                    .isEqualTo(model.countTokens(
+                            own, Requests.options(request, GREEDY).tools()));
+        }
+    }
+
+    @Test
+    void whatIsNotKnownIsRefusedByName() {
+        ChatRequest.Builder request = ChatRequest.builder().messages(UserMessage.from("hi"));
+        UserMessage picture =
+                UserMessage.from(TextContent.from("what is this"), ImageContent.from("https://example.org/a.png"));
+        Map<String, ChatRequest> refused = Map.of(
+                "JSON", request.responseFormat(ResponseFormat.JSON).build(),
+                "required",
+                        ChatRequest.builder()
+                                .messages(UserMessage.from("hi"))
+                                .toolSpecifications(TOOL)
+                                .toolChoice(ToolChoice.REQUIRED)
+                                .build(),
+                "model",
+                        ChatRequest.builder()
+                                .messages(UserMessage.from("hi"))
+                                .modelName("other")
+                                .build(),
+                "IMAGE", ChatRequest.builder().messages(picture).build());
+        try (DemitasseChatModel chat = chat()) {
+            refused.forEach((word, each) -> assertThatThrownBy(() -> chat.chat(each))
+                    .as(word)
+                    .isInstanceOf(UnsupportedFeatureException.class)
+                    .hasMessageContaining(word));
+        }
+        try (Model plain = Model.load(
+                        Golden.tiny("llama"),
+                        ModelOptions.DEFAULT
+                                .withBackend("reference")
+                                .withContextLength(64)
+                                .withChatTemplate("{{ messages[0].content }}"));
+                DemitasseChatModel chat = DemitasseChatModel.builder(plain).build()) {
+            assertThatThrownBy(() -> chat.chat(ChatRequest.builder()
+                            .messages(UserMessage.from("hi"))
+                            .toolSpecifications(TOOL)
+                            .build()))
+                    .isInstanceOf(UnsupportedModelException.class);
+        }
+    }
+
+    /** Collects pieces; cancels after some. */
+    private static final class Handler implements StreamingChatResponseHandler {
+        final StringBuilder text = new StringBuilder();
+        final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
+        final AtomicInteger pieces = new AtomicInteger();
+        private final int most;
+
+        Handler(int most) {
+            this.most = most;
+        }
+
+        @Override
+        public void onPartialResponse(PartialResponse piece, PartialResponseContext context) {
+            text.append(piece.text());
+            if (pieces.incrementAndGet() == most) {
+                context.streamingHandle().cancel();
+            }
+        }
+
+        @Override
+        public void onCompleteResponse(ChatResponse complete) {
+            response.complete(complete);
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            response.completeExceptionally(error);
+        }
+    }
+
+    @Test
+    void aStreamHasTheSameTextAndCanBeCancelled() throws Exception {
+        ChatRequest request =
+                ChatRequest.builder().messages(UserMessage.from("tell")).build();
+        try (DemitasseChatModel chat = chat();
+                DemitasseStreamingChatModel streaming = DemitasseStreamingChatModel.builder(model)
+                        .options(GREEDY)
+                        .build()) {
+            String expected = chat.chat(request).aiMessage().text();
+            Handler whole = new Handler(Integer.MAX_VALUE);
+            streaming.chat(request, whole);
+            assertThat(whole.response.get(60, TimeUnit.SECONDS).aiMessage().text())
+                    .isEqualTo(expected)
+                    .isEqualTo(whole.text.toString());
+            Handler cut = new Handler(1);
+            streaming.chat(request.toBuilder().maxOutputTokens(400).build(), cut);
+            Handler next = new Handler(Integer.MAX_VALUE);
+            streaming.chat(request, next);
+            assertThat(next.response.get(60, TimeUnit.SECONDS).aiMessage().text())
+                    .isEqualTo(expected);
+            assertThat(cut.pieces.get()).isEqualTo(1);
+            assertThat(cut.response).isNotDone();
+            Handler failing = new Handler(Integer.MAX_VALUE);
+            streaming.chat(
+                    ChatRequest.builder()
+                            .messages(UserMessage.from("x ".repeat(5000)))
+                            .build(),
+                    failing);
+            assertThatThrownBy(() -> failing.response.get(60, TimeUnit.SECONDS)).hasMessageContaining("context");
+        }
+    }
+
+    @Test
+    void embeddingsAreThoseOfTheModel() {
+        try (EmbeddingModel own = EmbeddingModel.load(Golden.embedding("bert-mean"))) {
+            DemitasseEmbeddingModel model = new DemitasseEmbeddingModel(own);
+            List<TextSegment> texts = List.of(TextSegment.from("abc"), TextSegment.from("de f"));
+            assertThat(model.dimension()).isEqualTo(own.dimension());
+            assertThat(model.embedAll(texts).content().get(1).vector())
+                    .containsExactly(own.embed(List.of("abc", "de f"))[1]);
+            assertThat(model.embed("abc").content().dimension()).isEqualTo(own.dimension());
+        }
+    }
+}
