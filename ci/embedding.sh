@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs an application that embeds Demitasse (ci/embedding) in the ways in which applications are run: class path, module
-# path, jlink, jpackage, one jar of all, and with native access denied. Uses the jars of the last build (mvn package).
+# path, jlink, jpackage, one jar of all, a jar of jars as Spring Boot makes it, and with native access denied. Uses the
+# jars of the last build (mvn package), and fetches Spring Boot's loader.
 set -eu
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -9,11 +10,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 model=$PWD/java/testkit/src/main/resources/dev/demitasse/testkit/golden/tiny/tiny-llama.gguf
 mkdir "$work/jars" "$work/app" "$work/all"
-for part in template core cpu vector native demitasse; do
-  cp "$(ls java/$part/target/demitasse*-[0-9]*.jar | grep -v -- '-sources\|-javadoc' | head -n 1)" "$work/jars"
+version=$(sed -n 's:^  <version>\(.*\)</version>:\1:p' pom.xml)
+for part in template core cpu vector native; do
+  cp "java/$part/target/demitasse-$part-$version.jar" "$work/jars"
 done
-cp java/cli/target/lib/jackson-core-*.jar java/cli/target/lib/jspecify-*.jar "$work/jars"
-ls "$work"/jars/demitasse-[0-9]*.jar >/dev/null # the one that an application names
+cp "java/demitasse/target/demitasse-$version.jar" "$work/jars" # the one that an application names
+for library in jackson-core:jackson jspecify:jspecify; do
+  of=$(sed -n "s:.*<${library#*\:}.version>\(.*\)</.*:\1:p" pom.xml)
+  cp "java/cli/target/lib/${library%:*}-$of.jar" "$work/jars"
+done
 backends=vector
 "$bin/jar" tf "$(ls "$work"/jars/demitasse-native-*.jar)" | grep -q libdemitasse && backends="native vector"
 failed=0
@@ -25,7 +30,7 @@ check() { # what it was, the file that it printed to: each backend computed, and
     echo "embedding: $1: passed"
   else
     echo "embedding: $1: failed"
-    cat "$2"
+    cat "$2" "$work/err"
     failed=$((failed + 1))
   fi
 }
@@ -52,12 +57,12 @@ modules=dev.demitasse,dev.demitasse.nativecpu,dev.demitasse.vector
     echo "embedding: this JDK has no jlink and jpackage: not tried"
   else
     "$bin/jlink" -p "$work/app.jar:$work/jars" --add-modules app --output "$work/image" \
-      --add-options="--enable-native-access=$modules" >"$work/err" 2>&1
+      --add-options="--enable-native-access=$modules" >"$work/err" 2>&1 || cat "$work/err"
     "$work/image/bin/java" -m app/app.Main "$model" $backends >"$work/out" 2>"$work/err" || true
     check "jlink" "$work/out"
 
     "$bin/jpackage" --type app-image --name ask --runtime-image "$work/image" --module app/app.Main \
-      --dest "$work/packaged" >"$work/err" 2>&1
+      --dest "$work/packaged" >"$work/err" 2>&1 || cat "$work/err"
     "$work/packaged/ask/bin/ask" "$model" $backends >"$work/out" 2>"$work/err" || true
     check "jpackage" "$work/out"
   fi
@@ -84,6 +89,27 @@ modules=dev.demitasse,dev.demitasse.nativecpu,dev.demitasse.vector
   "$bin/java" --add-modules jdk.incubator.vector -jar "$work/all.jar" "$model" $backends \
     >"$work/out" 2>"$work/err" || true
   check "one jar" "$work/out"
+
+  if mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    -Dartifact=org.springframework.boot:spring-boot-loader:4.0.0 -DoutputDirectory="$work" >"$work/err" 2>&1; then
+    mkdir -p "$work/boot/BOOT-INF/lib" "$work/boot/BOOT-INF/classes"
+    (cd "$work/boot" && "$bin/jar" xf "$work"/spring-boot-loader-*.jar && rm -r META-INF)
+    cp "$work"/jars/*.jar "$work/boot/BOOT-INF/lib"
+    cp -r "$work/app/app" "$work/boot/BOOT-INF/classes"
+    cat >"$work/manifest" <<'EOF'
+Main-Class: org.springframework.boot.loader.launch.JarLauncher
+Start-Class: app.Main
+Spring-Boot-Classes: BOOT-INF/classes/
+Spring-Boot-Lib: BOOT-INF/lib/
+Enable-Native-Access: ALL-UNNAMED
+EOF
+    "$bin/jar" --create --file "$work/boot.jar" --manifest "$work/manifest" --no-compress -C "$work/boot" .
+    "$bin/java" --add-modules jdk.incubator.vector -jar "$work/boot.jar" "$model" $backends \
+      >"$work/out" 2>"$work/err" || true
+    check "Spring Boot" "$work/out"
+  else
+    echo "embedding: Spring Boot's loader was not fetched: not tried"
+  fi
 }
 
 "$bin/java" -cp "$work/app.jar:$work/jars/*" --illegal-native-access=deny --add-modules jdk.incubator.vector \

@@ -33,6 +33,7 @@ public class BuildNative {
             if (all) {
                 throw new IOException("Libraries for all platforms cannot be built: " + missing);
             }
+            forget(target, host);
             System.out.println("The native backend is left out: " + missing);
             return;
         }
@@ -40,10 +41,7 @@ public class BuildNative {
         build(source, target, jni, host, List.of());
         for (Map.Entry<String, String> platform : PLATFORMS.entrySet()) {
             if (!all && !platform.getKey().equals(host)) {
-                Path stale = libraries(target, platform.getKey());
-                for (String name : List.of(LIBRARY, LIBRARY + ".sha256")) {
-                    Files.deleteIfExists(stale.resolve(name)); // of an earlier release's sources
-                }
+                forget(target, platform.getKey());
             } else if (!platform.getKey().equals(host)) {
                 if (!found(platform.getValue())) {
                     throw new IOException("The library for " + platform.getKey() + " needs " + platform.getValue()
@@ -116,6 +114,13 @@ public class BuildNative {
         Files.createDirectories(output);
         Files.write(output.resolve(LIBRARY), library);
         Files.writeString(output.resolve(LIBRARY + ".sha256"), hash + "\n");
+    }
+
+    /** What an earlier build left: it is of other sources. */
+    private static void forget(Path target, String platform) throws IOException {
+        for (String name : List.of(LIBRARY, LIBRARY + ".sha256")) {
+            Files.deleteIfExists(libraries(target, platform).resolve(name));
+        }
     }
 
     private static Path libraries(Path target, String platform) {

@@ -89,6 +89,11 @@ final class HarmonyParser implements AnswerParser {
             }
             arguments.setLength(0);
         }
+        boolean ofHeader = header.isEmpty() || header.indexOf("<|") >= 0 || header.indexOf(" to=") >= 0;
+        if (state == State.HEADER && !ofHeader && !header.toString().strip().equals("assistant")) {
+            sink.partBegins();
+            sink.text(header.toString()); // the model forgot to begin a message
+        }
         header.setLength(0);
         state = State.HEADER;
     }

@@ -28,7 +28,7 @@ record ToolUse(
     private static final String QUESTION = "How many cups are there in this room?";
     private static final List<ToolCall> CALLS = List.of(
             new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"),
-            new ToolCall("call00001", "count_cups", "{\"room\":\"hall\"}"));
+            new ToolCall("call00001", "count_cups", "{\"room\":\"hallway-2\"}"));
     private static final List<Tool> TOOLS = List.of(new Tool(
             "count_cups",
             "Counts cups.",
@@ -79,10 +79,16 @@ record ToolUse(
 
     private ToolUse withRefusals(Renderer template) {
         String several = answered(template, "", "", CALLS);
-        boolean one = several == null || !several.contains("hall");
+        boolean one = several == null || !behindQuestion(several).contains("hallway-2");
         boolean thoughts = answered(template, "", "Let me see.", CALLS.subList(0, 1)) != null;
         boolean refused = answered(template, "I count.", "Let me see.", CALLS.subList(0, 1)) == null;
         return new ToolUse(format, textArguments, noContent, written, one, thoughts && refused);
+    }
+
+    /** What a template wrote behind the question; nothing where it did not write that. */
+    private static String behindQuestion(String text) {
+        int at = text.lastIndexOf(QUESTION);
+        return at < 0 ? "" : text.substring(at + QUESTION.length());
     }
 
     private boolean isRecovered(Renderer template) {
@@ -90,7 +96,7 @@ record ToolUse(
         if (text == null) {
             return false;
         }
-        String answer = text.substring(text.lastIndexOf(QUESTION) + QUESTION.length());
+        String answer = behindQuestion(text);
         int begin = answer.indexOf(format.begin());
         if (begin < 0) {
             return false;

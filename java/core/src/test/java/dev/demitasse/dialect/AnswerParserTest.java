@@ -112,6 +112,7 @@ class AnswerParserTest {
                 "I count.| call00003:count{}");
         requireHarmony("«<|channel|>»final «<|constrain|>»json«<|message|>»{\"a\": 1}", "{\"a\": 1}");
         requireHarmony("«<|channel|>»analysis", "");
+        requireHarmony("Hello «<|end|>»«<|start|>»assistant", "Hello ");
         requireHarmony("«<|channel|>»final«<|message|>»say to=functions.count {}", "say to=functions.count {}");
         requireHarmony(" to=functions.count«<|message|>»{\"n\": «<|end|>»", "{\"n\": ");
         requireHarmony(

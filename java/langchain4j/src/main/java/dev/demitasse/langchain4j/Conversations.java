@@ -11,7 +11,6 @@ import dev.langchain4j.model.chat.request.ChatRequest;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +22,7 @@ final class Conversations implements AutoCloseable {
     private final GenerationOptions options;
     private final int kept;
     private final Deque<Session> idle = new ArrayDeque<>(); // the one that was used last first; guarded by this
+    private boolean closed; // guarded by this
 
     /** Keeps so many sessions. */
     Conversations(Model model, GenerationOptions options, int kept) {
@@ -31,12 +31,40 @@ final class Conversations implements AutoCloseable {
         this.kept = kept;
     }
 
+    /** An answer that may be cancelled, by any thread and at any time; only itself ends, and no later one. */
+    static final class Ticket {
+        private @Nullable Session session; // while it answers
+        private boolean cancelled;
+
+        synchronized boolean isCancelled() {
+            return cancelled;
+        }
+
+        synchronized void cancel() {
+            cancelled = true;
+            if (session != null) {
+                session.cancel();
+            }
+        }
+
+        /** Whether it is to begin. */
+        synchronized boolean begin(Session answering) {
+            session = answering;
+            return !cancelled;
+        }
+
+        synchronized void end() {
+            session = null;
+        }
+    }
+
     /**
-     * Answers a request.
+     * Answers a request; null where it was cancelled before it began.
      *
-     * @param begun is told the session before it answers
+     * @throws UsageException where there is no message, or this is closed
      */
-    Generation answer(ChatRequest request, AnswerListener listener, Consumer<Session> begun) {
+    @Nullable
+    Generation answer(ChatRequest request, AnswerListener listener, Ticket ticket) {
         List<Message> messages = Requests.messages(request.messages());
         GenerationOptions wanted = Requests.options(request, options);
         if (messages.isEmpty()) {
@@ -46,31 +74,29 @@ final class Conversations implements AutoCloseable {
         boolean whole = false;
         try {
             session.history(messages.subList(0, messages.size() - 1));
-            begun.accept(session);
-            Generation answer = session.chat(List.of(messages.getLast()), wanted, listener);
+            Generation answer =
+                    ticket.begin(session) ? session.chat(List.of(messages.getLast()), wanted, listener) : null;
             whole = true;
             return answer;
         } finally {
+            ticket.end();
             giveBack(session, whole);
         }
     }
 
-    /** The session whose conversation goes on, or the one that was used longest ago where there is no room for more. */
+    /** The session whose whole conversation goes on; else a new one, or the one that was used longest ago. */
     private synchronized Session take(List<Message> messages) {
-        Session best = null;
-        int most = 0;
+        if (closed) {
+            throw new UsageException("The chat model is closed.");
+        }
         for (Session session : idle) {
-            int common = common(session.history(), messages);
-            if (common > most) {
-                most = common;
-                best = session;
+            List<Message> history = session.history();
+            if (common(history, messages) == history.size()) {
+                idle.remove(session);
+                return session;
             }
         }
-        if (best != null) {
-            idle.remove(best);
-            return best;
-        }
-        return model.newSession();
+        return idle.size() < kept || idle.isEmpty() ? model.newSession() : idle.removeLast();
     }
 
     private static int common(List<Message> first, List<Message> second) {
@@ -83,24 +109,21 @@ final class Conversations implements AutoCloseable {
 
     private void giveBack(Session session, boolean whole) {
         Session dropped = session;
-        if (whole) {
-            synchronized (this) {
+        synchronized (this) {
+            if (whole && !closed) {
                 idle.addFirst(session);
                 dropped = idle.size() > kept ? idle.removeLast() : null;
             }
         }
-        close(dropped);
-    }
-
-    private static void close(@Nullable Session session) {
-        if (session != null) {
-            session.close();
+        if (dropped != null) {
+            dropped.close();
         }
     }
 
-    /** Closes the sessions that are kept; the model stays open. */
+    /** Closes the sessions that are kept, and others when they have answered; the model stays open. */
     @Override
     public synchronized void close() {
+        closed = true;
         idle.forEach(Session::close);
         idle.clear();
     }

@@ -1,7 +1,9 @@
 package dev.demitasse.langchain4j;
 
+import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
+import dev.demitasse.exception.UsageException;
 import dev.langchain4j.model.ModelProvider;
 import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.listener.ChatModelListener;
@@ -9,12 +11,13 @@ import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * LangChain4j's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
- * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens and tools; refuses by {@link
- * dev.langchain4j.exception.UnsupportedFeatureException} answers in JSON, a tool choice of REQUIRED, the name of another
- * model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
+ * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens and tools; refuses by
+ * {@link dev.langchain4j.exception.UnsupportedFeatureException} answers in JSON, a tool choice of REQUIRED, the name of
+ * another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
  */
 public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     private final ChatRequestParameters parameters;
@@ -51,7 +54,8 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
 
     @Override
     public ChatResponse doChat(ChatRequest request) {
-        return Requests.response(conversations.answer(request, text -> {}, session -> {}));
+        Generation answer = conversations.answer(request, text -> {}, new Conversations.Ticket());
+        return Requests.response(Objects.requireNonNull(answer, "answer"));
     }
 
     @Override
@@ -95,8 +99,14 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
 
         abstract B self();
 
-        /** What is generated where neither a request nor the default parameters say otherwise. */
+        /**
+         * What is generated where neither a request nor the default parameters say otherwise. Tools are those of
+         * requests.
+         */
         public B options(GenerationOptions generation) {
+            if (!generation.tools().isEmpty()) {
+                throw new UsageException("Tools come with requests, or with the default request parameters.");
+            }
             options = generation;
             return self();
         }

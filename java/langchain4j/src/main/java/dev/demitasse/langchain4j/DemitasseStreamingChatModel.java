@@ -1,15 +1,14 @@
 package dev.demitasse.langchain4j;
 
 import dev.demitasse.AnswerListener;
+import dev.demitasse.Generation;
 import dev.demitasse.Model;
-import dev.demitasse.Session;
 import dev.demitasse.chat.ToolCall;
 import dev.langchain4j.model.ModelProvider;
 import dev.langchain4j.model.chat.StreamingChatModel;
 import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
-import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.chat.response.CompleteToolCall;
 import dev.langchain4j.model.chat.response.PartialResponse;
 import dev.langchain4j.model.chat.response.PartialResponseContext;
@@ -18,7 +17,6 @@ import dev.langchain4j.model.chat.response.PartialThinkingContext;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * LangChain4j's {@link StreamingChatModel} on a model in this process: as {@link DemitasseChatModel}, with text and
@@ -66,8 +64,7 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
     /** One answer on its way to its handler. */
     private final class Answer implements AnswerListener, StreamingHandle {
         private final StreamingChatResponseHandler handler;
-        private volatile @Nullable Session session;
-        private volatile boolean cancelled;
+        private final Conversations.Ticket ticket = new Conversations.Ticket();
         private int calls;
 
         Answer(StreamingChatResponseHandler handler) {
@@ -75,14 +72,13 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
         }
 
         void run(ChatRequest request) {
-            ChatResponse response;
             try {
-                response = Requests.response(conversations.answer(request, this, begun -> session = begun));
-                if (!cancelled) {
-                    handler.onCompleteResponse(response);
+                Generation answer = conversations.answer(request, this, ticket);
+                if (answer != null && !ticket.isCancelled()) {
+                    handler.onCompleteResponse(Requests.response(answer));
                 }
-            } catch (RuntimeException | Error e) {
-                if (!cancelled) {
+            } catch (Throwable e) { // of the handler too, which may throw what it does not declare
+                if (!ticket.isCancelled()) {
                     handler.onError(e);
                 }
             }
@@ -90,37 +86,33 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
 
         @Override
         public void text(String piece) {
-            if (!cancelled) {
+            if (!ticket.isCancelled()) {
                 handler.onPartialResponse(new PartialResponse(piece), new PartialResponseContext(this));
             }
         }
 
         @Override
         public void thinking(String piece) {
-            if (!cancelled) {
+            if (!ticket.isCancelled()) {
                 handler.onPartialThinking(new PartialThinking(piece), new PartialThinkingContext(this));
             }
         }
 
         @Override
         public void toolCall(ToolCall call) {
-            if (!cancelled) {
+            if (!ticket.isCancelled()) {
                 handler.onCompleteToolCall(new CompleteToolCall(calls++, Requests.request(call)));
             }
         }
 
         @Override
         public void cancel() {
-            cancelled = true;
-            Session running = session;
-            if (running != null) {
-                running.cancel();
-            }
+            ticket.cancel();
         }
 
         @Override
         public boolean isCancelled() {
-            return cancelled;
+            return ticket.isCancelled();
         }
     }
 

@@ -3,6 +3,8 @@ package dev.demitasse.langchain4j;
 import dev.demitasse.Model;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.ToolCall;
+import dev.demitasse.exception.TemplateException;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.langchain4j.data.message.ChatMessage;
 import dev.langchain4j.model.TokenCountEstimator;
 import java.util.ArrayList;
@@ -10,8 +12,8 @@ import java.util.List;
 
 /**
  * Counts tokens with a model's own tokenizer. Texts and conversations are counted exactly, conversations as the chat
- * template writes them, with the beginning of the next answer; a message alone is counted without what the template
- * puts around it.
+ * template writes them, with the beginning of the next answer; a message alone, and a list that the template refuses,
+ * without what the template puts around messages.
  */
 public final class DemitasseTokenCountEstimator implements TokenCountEstimator {
     private final Model model;
@@ -40,6 +42,11 @@ public final class DemitasseTokenCountEstimator implements TokenCountEstimator {
     public int estimateTokenCountInMessages(Iterable<ChatMessage> messages) {
         List<ChatMessage> list = new ArrayList<>();
         messages.forEach(list::add);
-        return model.countTokens(Requests.messages(list), List.of());
+        try {
+            return list.isEmpty() ? 0 : model.countTokens(Requests.messages(list), List.of());
+        } catch (TemplateException | UnsupportedModelException e) {
+            // Memories count lists that are no conversation yet, which templates refuse.
+            return list.stream().mapToInt(this::estimateTokenCountInMessage).sum();
+        }
     }
 }

@@ -11,6 +11,7 @@ import dev.langchain4j.agent.tool.ToolExecutionRequest;
 import dev.langchain4j.agent.tool.ToolSpecification;
 import dev.langchain4j.data.message.AiMessage;
 import dev.langchain4j.data.message.ChatMessage;
+import dev.langchain4j.data.message.Content;
 import dev.langchain4j.data.message.SystemMessage;
 import dev.langchain4j.data.message.TextContent;
 import dev.langchain4j.data.message.ToolExecutionResultMessage;
@@ -42,17 +43,17 @@ final class Requests {
     static Message message(ChatMessage message) {
         return switch (message) {
             case SystemMessage system -> Message.system(system.text());
-            case UserMessage user -> Message.user(text(user));
+            case UserMessage user -> Message.user(text(user.contents()));
             case AiMessage answer ->
                 Message.assistant(orEmpty(answer.text()), orEmpty(answer.thinking()), calls(answer));
             case ToolExecutionResultMessage result ->
-                new Message("tool", orEmpty(result.text()), "", List.of(), result.id(), result.toolName());
+                new Message("tool", text(result.contents()), "", List.of(), result.id(), result.toolName());
             default -> throw new UnsupportedFeatureException("Messages of type " + message.type() + " are not known.");
         };
     }
 
-    private static String text(UserMessage user) {
-        return user.contents().stream()
+    private static String text(List<Content> contents) {
+        return contents.stream()
                 .map(content -> {
                     if (content instanceof TextContent text) {
                         return text.text();

@@ -11,6 +11,7 @@ import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.ToolCall;
 import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.testkit.Golden;
 import dev.langchain4j.agent.tool.ToolExecutionRequest;
 import dev.langchain4j.agent.tool.ToolSpecification;
@@ -32,12 +33,15 @@ import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.chat.response.PartialResponse;
 import dev.langchain4j.model.chat.response.PartialResponseContext;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.chat.response.StreamingHandle;
 import dev.langchain4j.model.output.FinishReason;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -206,6 +210,7 @@ class ChatModelsTest {
         final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
         final AtomicInteger pieces = new AtomicInteger();
         private final int most;
+        volatile @Nullable StreamingHandle handle;
 
         Handler(int most) {
             this.most = most;
@@ -214,6 +219,7 @@ class ChatModelsTest {
         @Override
         public void onPartialResponse(PartialResponse piece, PartialResponseContext context) {
             text.append(piece.text());
+            handle = context.streamingHandle();
             if (pieces.incrementAndGet() == most) {
                 context.streamingHandle().cancel();
             }
@@ -252,6 +258,12 @@ class ChatModelsTest {
                     .isEqualTo(expected);
             assertThat(cut.pieces.get()).isEqualTo(1);
             assertThat(cut.response).isNotDone();
+            Objects.requireNonNull(next.handle)
+                    .cancel(); // of an answer that has ended: the next one by the same session goes to its end
+            Handler later = new Handler(Integer.MAX_VALUE);
+            streaming.chat(request, later);
+            assertThat(later.response.get(60, TimeUnit.SECONDS).aiMessage().text())
+                    .isEqualTo(expected);
             Handler failing = new Handler(Integer.MAX_VALUE);
             streaming.chat(
                     ChatRequest.builder()
@@ -272,5 +284,32 @@ class ChatModelsTest {
                     .containsExactly(own.embed(List.of("abc", "de f"))[1]);
             assertThat(model.embed("abc").content().dimension()).isEqualTo(own.dimension());
         }
+    }
+
+    /** Memories count lists that templates refuse. */
+    @Test
+    void listsThatAreNoConversationAreCounted() {
+        String strict = "{% if messages[0].role != 'user' %}{{ raise_exception('no user') }}{% endif %}"
+                + "{% for m in messages %}{{ m.role }}:{{ m.content }}{% endfor %}";
+        try (Model plain = Model.load(
+                Golden.tiny("llama"),
+                ModelOptions.DEFAULT.withBackend("reference").withChatTemplate(strict))) {
+            DemitasseTokenCountEstimator estimator = new DemitasseTokenCountEstimator(plain);
+            SystemMessage system = SystemMessage.from("Be brief.");
+            assertThat(estimator.estimateTokenCountInMessages(List.of())).isZero();
+            assertThat(estimator.estimateTokenCountInMessages(List.of(system)))
+                    .isEqualTo(estimator.estimateTokenCountInMessage(system))
+                    .isEqualTo(estimator.estimateTokenCountInText("Be brief."));
+        }
+    }
+
+    @Test
+    void aClosedChatModelRefusesAndKeepsNothing() {
+        DemitasseChatModel chat = chat();
+        chat.chat("hi");
+        chat.close();
+        assertThatThrownBy(() -> chat.chat("hi"))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("closed");
     }
 }
