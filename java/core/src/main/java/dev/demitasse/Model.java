@@ -20,6 +20,7 @@ import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.runtime.Engine;
+import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
@@ -59,6 +60,7 @@ public final class Model implements AutoCloseable {
     private final ModelConfig config;
     private final Tokenizer tokenizer;
     private final ChatFormat chatFormat;
+    private final SamplingOptions sampling;
     private final Device device;
     private final Weights weights;
     private final Engine engine;
@@ -69,12 +71,14 @@ public final class Model implements AutoCloseable {
             ModelConfig config,
             Tokenizer tokenizer,
             ChatFormat chatFormat,
+            SamplingOptions sampling,
             Device device,
             Weights weights,
             Engine engine) {
         this.config = config;
         this.tokenizer = tokenizer;
         this.chatFormat = chatFormat;
+        this.sampling = sampling;
         this.device = device;
         this.weights = weights;
         this.engine = engine;
@@ -131,9 +135,11 @@ public final class Model implements AutoCloseable {
         // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
         CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
         ModelConfig config;
+        SamplingOptions sampling;
         try {
             config = config(file, options.contextLength());
             requireGenerator(config);
+            sampling = SamplingDefaults.of(metadata);
         } catch (RuntimeException e) {
             tokenizers.cancel(false);
             throw e;
@@ -161,7 +167,7 @@ public final class Model implements AutoCloseable {
                             tokenizer.vocabulary()::isEnd,
                             tokenizer.vocabulary().suppressed()));
             ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
-            return new Model(config, tokenizer, format, device, weights, engine);
+            return new Model(config, tokenizer, format, sampling, device, weights, engine);
         } catch (RuntimeException | Error e) {
             if (engine != null) {
                 engine.close();
@@ -276,6 +282,15 @@ public final class Model implements AutoCloseable {
      */
     public boolean hasChatTemplate() {
         return chatFormat.exists();
+    }
+
+    /**
+     * How the model's authors want tokens to be chosen, as the file says ({@code general.sampling}); else {@link
+     * SamplingOptions#DEFAULT}. {@link GenerationOptions#DEFAULT} knows no model: use {@code
+     * GenerationOptions.DEFAULT.withSampling(model.sampling())}.
+     */
+    public SamplingOptions sampling() {
+        return sampling;
     }
 
     /** Whether the model can be told of tools ({@link GenerationOptions#withTools}), and its calls be read. */

@@ -19,6 +19,7 @@ import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.tokenizer.Tokenizer;
@@ -129,6 +130,22 @@ class StrangeModelTest {
                 MetadataValue.array(MetadataType.INT32, new int[] {1, -1}),
                 ModelFormatException.class,
                 "lists -1");
+    }
+
+    @Test
+    void samplingIsAsTheFileSays() throws IOException {
+        Path file = model(w -> w.metadata("general.sampling.temp", number(0.25f))
+                .metadata("general.sampling.top_k", number(-1))
+                .metadata("general.sampling.penalty_last_n", number(-1)));
+        try (Model model = Model.load(file, OPTIONS)) {
+            assertThat(model.sampling().temperature()).isEqualTo(0.25f);
+            assertThat(model.sampling().topK()).isZero();
+            assertThat(model.sampling().topP()).isEqualTo(SamplingOptions.DEFAULT.topP());
+            assertThat(model.sampling().penaltyWindow()).isGreaterThan(1_000_000);
+        }
+        assertRefused("llama", "general.sampling.top_p", number(1.5f), ModelFormatException.class);
+        assertRefused("llama", "general.sampling.temp", number(-1f), ModelFormatException.class);
+        assertRefused("llama", "general.sampling.penalty_repeat", number(0f), ModelFormatException.class);
     }
 
     private static float[] logitsOf(Model model) {

@@ -123,9 +123,8 @@ class ToolSessionTest {
         assertThatThrownBy(() -> new ToolCall("", "a", "{} {}")).isInstanceOf(UsageException.class);
     }
 
-    /** With a real vocabulary, whose marks are tokens; and a stop text ends the text alone. */
-    @Test
-    void partsOfAnAnswerAreReadFromTokens() throws IOException {
+    /** Reads an answer of Gemma 4 with its real vocabulary, whose marks are tokens. */
+    private static AnswerReader read(String answer, List<String> stop, List<String> heard) throws IOException {
         String source = Files.readString(Golden.shared("chat/templates/google-gemma-4-31B-it.jinja"));
         try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
             Tokenizer tokenizer = Tokenizer.of(file.metadata());
@@ -133,53 +132,44 @@ class ToolSessionTest {
             List<Message> messages = List.of(Message.user("hi"));
             ChatFormat.Prompt prompt = format.encode(messages, List.of(TOOL));
             assertThat(prompt.text()).contains("count_cups");
-            int[] tokens = tokenizer.encode(
-                    "<|channel>thought\nOne, twö STOP.<channel|>I count. STOP"
-                            + "<|tool_call>call:count_cups{room:<|\"|>kitchen<|\"|>}<tool_call|><turn|>",
-                    true);
-            for (List<String> stop : List.<List<String>>of(List.of(), List.of(" STOP"))) {
-                List<String> heard = new ArrayList<>();
-                AnswerReader reader = new AnswerReader(
-                        tokenizer, stop, heard::add, sink -> format.parser(prompt, messages, List.of(TOOL), sink));
-                for (int token : tokens) {
-                    reader.append(token);
-                }
-                reader.finish();
-                assertThat(reader.thinking()).isEqualTo("One, twö STOP.");
-                assertThat(reader.stopped()).isEqualTo(!stop.isEmpty());
-                assertThat(reader.text()).isEqualTo(stop.isEmpty() ? "I count. STOP" : "I count.");
-                assertThat(String.join("", heard)).isEqualTo(reader.text());
-                assertThat(reader.toolCalls())
-                        .isEqualTo(
-                                stop.isEmpty()
-                                        ? List.of(new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"))
-                                        : List.of());
+            AnswerReader reader = new AnswerReader(
+                    tokenizer, stop, heard::add, sink -> format.parser(prompt, messages, List.of(TOOL), sink));
+            int[] tokens = tokenizer.encode(answer, true);
+            for (int i = 0; i < tokens.length && !reader.stopped(); i++) {
+                reader.append(tokens[i]);
             }
+            return reader;
+        }
+    }
+
+    /** A stop text ends the text alone. */
+    @Test
+    void partsOfAnAnswerAreReadFromTokens() throws IOException {
+        String answer = "<|channel>thought\nOne, twö STOP.<channel|>I count. STOP"
+                + "<|tool_call>call:count_cups{room:<|\"|>kitchen<|\"|>}<tool_call|><turn|>";
+        for (List<String> stop : List.<List<String>>of(List.of(), List.of(" STOP"))) {
+            List<String> heard = new ArrayList<>();
+            AnswerReader reader = read(answer, stop, heard);
+            reader.finish();
+            assertThat(reader.thinking()).isEqualTo("One, twö STOP.");
+            assertThat(reader.stopped()).isEqualTo(!stop.isEmpty());
+            assertThat(reader.text()).isEqualTo(stop.isEmpty() ? "I count. STOP" : "I count.");
+            assertThat(String.join("", heard)).isEqualTo(reader.text());
+            assertThat(reader.toolCalls())
+                    .isEqualTo(
+                            stop.isEmpty()
+                                    ? List.of(new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"))
+                                    : List.of());
         }
     }
 
     /** White space may belong to no part, and yet ends an answer where it is a stop text. */
     @Test
     void aStopTextOfWhiteSpaceIsSeenAtOnce() throws IOException {
-        String source = Files.readString(Golden.shared("chat/templates/google-gemma-4-31B-it.jinja"));
-        try (Gguf file = Gguf.open(Golden.shared("tokenizers/gemma4.gguf"))) {
-            Tokenizer tokenizer = Tokenizer.of(file.metadata());
-            ChatFormat format = ChatFormat.of(file.metadata(), tokenizer, OPTIONS.withChatTemplate(source));
-            List<Message> messages = List.of(Message.user("hi"));
-            ChatFormat.Prompt prompt = format.encode(messages, List.of(TOOL));
-            List<String> heard = new ArrayList<>();
-            AnswerReader reader = new AnswerReader(
-                    tokenizer,
-                    List.of("\n\n"),
-                    heard::add,
-                    sink -> format.parser(prompt, messages, List.of(TOOL), sink));
-            for (int token : tokenizer.encode("A \n\n", false)) {
-                assertThat(reader.stopped()).isFalse();
-                reader.append(token);
-            }
-            assertThat(reader.stopped()).isTrue();
-            reader.finish();
-            assertThat(reader.text()).isEqualTo("A ").isEqualTo(String.join("", heard));
-        }
+        List<String> heard = new ArrayList<>();
+        AnswerReader reader = read("A \n\n", List.of("\n\n"), heard);
+        assertThat(reader.stopped()).isTrue();
+        reader.finish();
+        assertThat(reader.text()).isEqualTo("A ").isEqualTo(String.join("", heard));
     }
 }

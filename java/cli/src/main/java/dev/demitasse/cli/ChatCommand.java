@@ -84,7 +84,7 @@ final class ChatCommand implements Callable<Integer> {
             List<Message> opening = behavior == null ? List.of() : List.of(Message.system(behavior));
             session.history(opening);
             GenerationOptions options = GenerationOptions.DEFAULT
-                    .withSampling(sampling.options())
+                    .withSampling(sampling.options(model.sampling()))
                     .withDrafts(sampling.drafts)
                     .withMaximumTokens(count);
             String once = prompt;

@@ -7,6 +7,7 @@ import dev.demitasse.Model;
 import dev.demitasse.Session;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.SamplingOptions;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -69,12 +70,14 @@ final class GenerateCommand implements Callable<Integer> {
         if (prompt != null && tokens != null || prompt == null && tokens == null && input == null) {
             throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
+        SamplingOptions asked = sampling.options(SamplingOptions.DEFAULT); // refused before a model is loaded
         GenerationOptions options =
-                new GenerationOptions(count, sampling.options(), stop, logprobs, sampling.drafts, raw, null, List.of());
+                new GenerationOptions(count, asked, stop, logprobs, sampling.drafts, raw, null, List.of());
         try (Model model = Model.load(selection.path(), selection.options(sampling.drafts));
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;
-            Generation generation = session.generate(ids(model, input), options, listener);
+            Generation generation = session.generate(
+                    ids(model, input), options.withSampling(sampling.options(model.sampling())), listener);
             if (json) {
                 System.out.println(JsonLine.of(out -> write(out, generation)));
             } else {

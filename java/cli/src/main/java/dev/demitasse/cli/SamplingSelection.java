@@ -2,6 +2,7 @@ package dev.demitasse.cli;
 
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.sampling.SamplingOptions;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** The options that say how tokens are chosen; the same in every command. */
@@ -9,32 +10,37 @@ final class SamplingSelection {
     @Option(
             names = "--temp",
             paramLabel = "T",
-            description = "Temperature; 0 takes the most likely token (default: ${DEFAULT-VALUE}).")
-    float temperature = SamplingOptions.DEFAULT.temperature();
+            description = "Temperature; 0 takes the most likely token (default: the model's, or 0.7).")
+    @Nullable
+    Float temperature;
 
     @Option(
             names = "--top-k",
             paramLabel = "K",
-            description = "Keep the K most likely tokens; 0 for all (default: ${DEFAULT-VALUE}).")
-    int topK = SamplingOptions.DEFAULT.topK();
+            description = "Keep the K most likely tokens; 0 for all (default: the model's, or 40).")
+    @Nullable
+    Integer topK;
 
     @Option(
             names = "--top-p",
             paramLabel = "P",
-            description = "Keep the most likely tokens up to probability P (default: ${DEFAULT-VALUE}).")
-    float topP = SamplingOptions.DEFAULT.topP();
+            description = "Keep the most likely tokens up to probability P (default: the model's, or 0.95).")
+    @Nullable
+    Float topP;
 
     @Option(
             names = "--min-p",
             paramLabel = "P",
-            description = "Keep tokens with P times the best probability (default: ${DEFAULT-VALUE}).")
-    float minP = SamplingOptions.DEFAULT.minP();
+            description = "Keep tokens with P times the best probability (default: the model's, or 0.05).")
+    @Nullable
+    Float minP;
 
     @Option(
             names = "--repeat-penalty",
             paramLabel = "R",
-            description = "Penalty of repeated tokens; 1 for none (default: ${DEFAULT-VALUE}).")
-    float repeatPenalty = SamplingOptions.DEFAULT.repeatPenalty();
+            description = "Penalty of repeated tokens; 1 for none (default: the model's, or 1).")
+    @Nullable
+    Float repeatPenalty;
 
     @Option(
             names = "--frequency-penalty",
@@ -59,8 +65,21 @@ final class SamplingSelection {
                     + " a GPU).")
     int drafts = GenerationOptions.AUTO_DRAFTS;
 
-    SamplingOptions options() {
+    /** What was asked for, and else what the model's file says. */
+    SamplingOptions options(SamplingOptions model) {
         return new SamplingOptions(
-                temperature, topK, topP, minP, repeatPenalty, frequencyPenalty, presencePenalty, 64, seed);
+                or(temperature, model.temperature()),
+                or(topK, model.topK()),
+                or(topP, model.topP()),
+                or(minP, model.minP()),
+                or(repeatPenalty, model.repeatPenalty()),
+                frequencyPenalty,
+                presencePenalty,
+                model.penaltyWindow(),
+                seed);
+    }
+
+    private static <T> T or(@Nullable T asked, T otherwise) {
+        return asked == null ? otherwise : asked;
     }
 }
