@@ -19,7 +19,6 @@ import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
-import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.KernelCases;
 import dev.demitasse.tokenizer.Tokenizer;
@@ -27,9 +26,7 @@ import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -101,57 +98,6 @@ class StrangeModelTest {
                 })
                 .isInstanceOf(TemplateException.class)
                 .hasMessageContaining("template that was given");
-    }
-
-    /** On devices that choose tokens themselves, and where the host sees logits. */
-    @ParameterizedTest
-    @ValueSource(ints = {0, 3})
-    void suppressedTokensAreNotGenerated(int logprobs) throws IOException {
-        GenerationOptions options = FEW.withLogprobs(logprobs);
-        List<Integer> before;
-        float[] logits;
-        try (Model model = Model.load(model(w -> {}), OPTIONS);
-                Session session = model.newSession()) {
-            before = session.generate("hello", options, text -> {}).tokens();
-            logits = logitsOf(model);
-        }
-        int[] unwanted = {before.get(0), before.get(2)};
-        Path file = model(
-                w -> w.metadata("tokenizer.ggml.suppress_tokens", MetadataValue.array(MetadataType.INT32, unwanted)));
-        try (Model model = Model.load(file, OPTIONS);
-                Session session = model.newSession()) {
-            Generation answer = session.generate("hello", options, text -> {});
-            assertThat(answer.tokens()).hasSize(4).doesNotContain(unwanted[0], unwanted[1]);
-            assertThat(logitsOf(model)).as("a text's scores").isEqualTo(logits);
-        }
-        assertRefused(
-                "llama",
-                "tokenizer.ggml.suppress_tokens",
-                MetadataValue.array(MetadataType.INT32, new int[] {1, -1}),
-                ModelFormatException.class,
-                "lists -1");
-    }
-
-    @Test
-    void samplingIsAsTheFileSays() throws IOException {
-        Path file = model(w -> w.metadata("general.sampling.temp", number(0.25f))
-                .metadata("general.sampling.top_k", number(-1))
-                .metadata("general.sampling.penalty_last_n", number(-1)));
-        try (Model model = Model.load(file, OPTIONS)) {
-            assertThat(model.sampling().temperature()).isEqualTo(0.25f);
-            assertThat(model.sampling().topK()).isZero();
-            assertThat(model.sampling().topP()).isEqualTo(SamplingOptions.DEFAULT.topP());
-            assertThat(model.sampling().penaltyWindow()).isGreaterThan(1_000_000);
-        }
-        assertRefused("llama", "general.sampling.top_p", number(1.5f), ModelFormatException.class);
-        assertRefused("llama", "general.sampling.temp", number(-1f), ModelFormatException.class);
-        assertRefused("llama", "general.sampling.penalty_repeat", number(0f), ModelFormatException.class);
-    }
-
-    private static float[] logitsOf(Model model) {
-        List<float[]> all = new ArrayList<>();
-        model.evaluate(new int[] {5, 6, 7}, 1, (position, logits) -> all.add(logits.clone()));
-        return all.getLast();
     }
 
     @ParameterizedTest
