@@ -63,8 +63,7 @@ final class MarkedParser implements AnswerParser {
             sink.partBegins();
             state = State.THINKING;
         } else if (callsBegin != null && end.endsWith(callsBegin.text())) {
-            state = State.SECTION;
-            opened = true;
+            beginSection(true);
         }
     }
 
@@ -93,7 +92,8 @@ final class MarkedParser implements AnswerParser {
     @Override
     public void finish() {
         while (state == State.SECTION) {
-            tellSection(held.length(), 0, false);
+            ToolFormat format = Objects.requireNonNull(calls);
+            tellSection(format.read(held.section(held.length()), tools, false), held.length(), 0);
             advance();
         }
         tell(held.length());
@@ -134,7 +134,7 @@ final class MarkedParser implements AnswerParser {
 
     private boolean readText() {
         List<Mark> possible = new ArrayList<>();
-        addIf(callsBegin != null, callsBegin, possible);
+        addIf(true, callsBegin, possible);
         addIf(thinkingBegin != null && (thinkingBegin.isToken() || !told), thinkingBegin, possible);
         addIf(!told, answerBegin, possible);
         addIf(answering, answerEnd, possible);
@@ -212,24 +212,27 @@ final class MarkedParser implements AnswerParser {
             return false;
         }
         int length = callsEnd.text().length();
-        boolean read = !format.read(held.section(at), tools, true).calls().isEmpty();
-        if (!read && !callsEnd.isToken() && ++ends < MOST_ENDS) {
+        CallSyntax.Reading reading = format.read(held.section(at), tools, true);
+        if (reading.calls().isEmpty() && !callsEnd.isToken() && ++ends < MOST_ENDS) {
             searched = at + length; // it may stand within an argument
             return true;
         }
-        tellSection(at, length, true);
+        tellSection(reading, at, length);
         return true;
     }
 
-    /** Tells the calls of a section of {@code length} characters and what is behind them, and goes on with text. */
-    private void tellSection(int length, int end, boolean ended) {
-        ToolFormat format = Objects.requireNonNull(calls);
-        CallSyntax.Reading reading = format.read(held.section(length), tools, ended);
+    /**
+     * Tells the calls of a section and what is behind them, and goes on with text.
+     *
+     * @param length characters of the section
+     * @param end characters of the mark of its end; 0 where the answer has ended, and what is behind calls is read on
+     */
+    private void tellSection(CallSyntax.Reading reading, int length, int end) {
         state = State.TEXT;
         if (reading.calls().isEmpty()) {
             if (!opened && !held.isBlank(held.length())) {
                 told = true;
-                sink.text(format.begin());
+                sink.text(Objects.requireNonNull(calls).begin());
             }
             tell(length + end);
             return;
@@ -238,7 +241,7 @@ final class MarkedParser implements AnswerParser {
         held.take(reading.end());
         reading.calls().forEach(call -> sink.toolCall(counter.identified(call)));
         beginText();
-        if (ended) {
+        if (end > 0) {
             int rest = length - reading.end();
             if (held.isBlank(rest)) {
                 held.take(rest);

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import dev.demitasse.exception.UsageException;
 import java.io.IOException;
+import java.io.Reader;
+import java.io.StringReader;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
@@ -38,11 +40,12 @@ public final class Json {
 
     /** The value that begins at {@code from}; null where none does. */
     public static @Nullable Read at(String text, int from) {
-        String rest = text.substring(from);
-        try (JsonParser parser = FACTORY.createParser(rest)) {
+        try (Reader reader = new StringReader(text); // which copies no more of a long text than is read
+                JsonParser parser = FACTORY.createParser(reader)) {
+            long skipped = reader.skip(from); // all of it: the text is in memory
             parser.nextToken();
             Object value = value(parser);
-            return new Read(value, from + (int) parser.currentLocation().getCharOffset());
+            return new Read(value, (int) (skipped + parser.currentLocation().getCharOffset()));
         } catch (IOException e) {
             return null;
         }
