@@ -50,7 +50,9 @@ if toolchain=$(ci/cuda-toolchain.sh --installed) && [ -e "$fatbins/gemv_int4.fat
   python3 ci/cuda_budget.py "$toolchain" "$fatbins"
   # The whole sweep, with small shapes: results of all launches of a cell must have the same bits.
   # Variants are stood in for by any fatbin: the emulator has its kernels itself.
-  cmake --build java/cuda/target/cmake --target sweep >/dev/null
+  log=$(mktemp)
+  cmake --build java/cuda/target/cmake --target sweep >"$log" || { cat "$log"; exit 1; }
+  rm -f "$log"
   folder=java/cuda/target/sweep
   mkdir -p $folder/variants
   cp "$fatbins"/{kernels.txt,*.fatbin} $folder/

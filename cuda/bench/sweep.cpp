@@ -195,7 +195,8 @@ class Sweep {
         const unsigned blocks = per_row ? 1 : pieces(columns, QUANTIZE_COLUMNS);
         std::vector<Launch> launches;
         for (int i = 0; i < copies; i++) {
-            const QuantizeRowsArgs args{from + i * count, columns, nullptr, nullptr, {q, groups, columns, per_row}};
+            const QuantizeRowsArgs args{from + i * count, columns, nullptr, nullptr, {q, groups, columns, per_row},
+                                        nullptr,          nullptr, nullptr};
             launches.push_back(
                 {"quantize_rows", {static_cast<unsigned>(rows), blocks, 1}, QUANTIZE_THREADS, 0, Launch::bytes(args)});
         }
