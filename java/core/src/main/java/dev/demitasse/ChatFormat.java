@@ -95,21 +95,27 @@ final class ChatFormat {
      */
     record Prompt(String text, int[] tokens) {}
 
+    /** Writes a conversation, whose answer may begin with a thought. */
+    Prompt encode(List<Message> messages, List<Tool> tools) {
+        return encode(messages, tools, false);
+    }
+
     /**
      * Writes a conversation.
      *
      * @param tools that the model may call
+     * @param direct whether the answer is text from its first token on, without a thought
      * @throws UnsupportedModelException where there is no template, or it knows no tools
      * @throws TemplateException where it is faulty, or raises an error
      */
-    Prompt encode(List<Message> messages, List<Tool> tools) {
+    Prompt encode(List<Message> messages, List<Tool> tools, boolean direct) {
         Dialect known = dialect();
         if (!tools.isEmpty() && !known.knowsTools()) {
             throw new UnsupportedModelException("The model's chat template does not tell the model of tools, or has"
                     + " their calls written in a way that is not known. Ask without tools, or give another template.");
         }
         try {
-            String text = known.render(messages, tools, marks);
+            String text = known.render(messages, tools, direct, marks);
             return new Prompt(text, tokenizer.encodePrompt(text, true, TextMarks.MARK));
         } catch (JinjaException e) {
             throw new TemplateException(e.getMessage(), e);

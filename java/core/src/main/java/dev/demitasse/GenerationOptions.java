@@ -25,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  * @param tools that an answer of a chat may call ({@link Generation#toolCalls}); texts that are continued know none
+ * @param grammar that the answer is a text of, from its first token on: models that think do not, and none calls tools;
+ *     null for any text
  */
 public record GenerationOptions(
         int maximumTokens,
@@ -34,13 +36,14 @@ public record GenerationOptions(
         int drafts,
         boolean ignoreEnd,
         @Nullable Duration deadline,
-        List<Tool> tools) {
+        List<Tool> tools,
+        @Nullable Grammar grammar) {
     /** As many drafts as pay, where that is known. */
     public static final int AUTO_DRAFTS = -1;
 
     /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
     public static final GenerationOptions DEFAULT = new GenerationOptions(
-            Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null, List.of());
+            Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null, List.of(), null);
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
@@ -56,6 +59,9 @@ public record GenerationOptions(
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new UsageException("A stop text cannot be empty.");
         }
+        if (grammar != null && !tools.isEmpty()) {
+            throw new UsageException("An answer is either of a grammar, or may call tools; ask twice.");
+        }
         stop = List.copyOf(stop);
         tools = List.copyOf(tools);
         Set<String> names = new HashSet<>();
@@ -68,42 +74,52 @@ public record GenerationOptions(
 
     /** The same with another number of tokens. */
     public GenerationOptions withMaximumTokens(int count) {
-        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools);
+        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools, grammar);
     }
 
     /** The same with other sampling. */
     public GenerationOptions withSampling(SamplingOptions options) {
-        return new GenerationOptions(maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline, tools);
+        return new GenerationOptions(
+                maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline, tools, grammar);
     }
 
     /** The same with other stop texts. */
     public GenerationOptions withStop(String... texts) {
         return new GenerationOptions(
-                maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline, tools);
+                maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline, tools, grammar);
     }
 
     /** The same with the most likely tokens reported. */
     public GenerationOptions withLogprobs(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline, tools);
+        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline, tools, grammar);
     }
 
     /** The same with so many tokens drafted a pass, at most; or {@link #AUTO_DRAFTS}. */
     public GenerationOptions withDrafts(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline, tools);
+        return new GenerationOptions(
+                maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline, tools, grammar);
     }
 
     /** The same, going on past the end token or not. */
     public GenerationOptions withIgnoreEnd(boolean ignore) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline, tools);
+        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline, tools, grammar);
     }
 
     /** The same with an end that long after the call, or none; it comes after the token that is being computed. */
     public GenerationOptions withDeadline(@Nullable Duration afterCall) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall, tools);
+        return new GenerationOptions(
+                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall, tools, grammar);
     }
 
     /** The same with tools that an answer may call, or none. */
     public GenerationOptions withTools(List<Tool> callable) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, callable);
+        return new GenerationOptions(
+                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, callable, grammar);
+    }
+
+    /** The same with a grammar that the answer is a text of; null for any text. */
+    public GenerationOptions withGrammar(@Nullable Grammar ofAnswer) {
+        return new GenerationOptions(
+                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools, ofAnswer);
     }
 }

@@ -20,6 +20,7 @@ import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.runtime.Engine;
+import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
@@ -64,6 +65,7 @@ public final class Model implements AutoCloseable {
     private final Device device;
     private final Weights weights;
     private final Engine engine;
+    private final Constraints constraints;
     private final AtomicBoolean closed =
             new AtomicBoolean(); // no monitor: a visitor may ask for a session while another thread closes
 
@@ -82,6 +84,7 @@ public final class Model implements AutoCloseable {
         this.device = device;
         this.weights = weights;
         this.engine = engine;
+        constraints = new Constraints(tokenizer);
     }
 
     /** {@link #load(Path, ModelOptions)} with {@link ModelOptions#DEFAULT}. */
@@ -308,6 +311,12 @@ public final class Model implements AutoCloseable {
      */
     public int countTokens(List<Message> messages, List<Tool> tools) {
         return chatFormat.encode(messages, tools).tokens().length;
+    }
+
+    /** What follows an answer that is to be of a grammar; null for none. */
+    @Nullable
+    Constraint constraint(@Nullable Grammar grammar) {
+        return grammar == null ? null : constraints.of(grammar);
     }
 
     ChatFormat chatFormat() {

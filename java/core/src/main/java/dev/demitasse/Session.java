@@ -7,6 +7,7 @@ import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.Sampler;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -84,18 +85,52 @@ public final class Session implements AutoCloseable {
             List<Message> messages = new ArrayList<>(history);
             messages.addAll(further);
             ChatFormat format = model.chatFormat();
-            ChatFormat.Prompt prompt = format.encode(messages, options.tools());
+            boolean direct = options.grammar() != null;
+            ChatFormat.Prompt prompt = format.encode(messages, options.tools(), direct);
             AnswerReader reader = new AnswerReader(
                     model.tokenizer(),
                     options.stop(),
                     listener,
-                    sink -> format.parser(prompt, messages, options.tools(), sink));
+                    sink -> direct ? null : format.parser(prompt, messages, options.tools(), sink));
             Generation answer = run(call, prompt.tokens(), options, reader);
             messages.add(Message.assistant(answer.text(), answer.thinking(), answer.toolCalls()));
             history.clear();
             history.addAll(messages);
             return answer;
         });
+    }
+
+    /** {@link #extract(Class, String, GenerationOptions)} with the most likely values. */
+    public <T> T extract(Class<T> type, String text) {
+        return extract(type, text, Extraction.OPTIONS);
+    }
+
+    /**
+     * Asks what a text says, as a record: a turn of the conversation, whose answer is an object of JSON with a member
+     * for each component. Components may be text, numbers, booleans, enums, dates and times, records, and optional
+     * values, lists, sets, arrays and maps by names of those. Those that are {@code Optional} or annotated {@code
+     * @Nullable} may be missing from the text. {@link dev.demitasse.chat.Description} tells the model what one means.
+     *
+     * @throws UsageException where the type is no record, or has other components, or refuses the values
+     * @throws dev.demitasse.exception.IncompleteAnswerException where the answer ended before it was whole
+     */
+    public <T> T extract(Class<T> type, String text, GenerationOptions options) {
+        return Extraction.extract(this, type, text, options);
+    }
+
+    /** {@link #choose(String, List, GenerationOptions)}, the most likely. */
+    public String choose(String question, List<String> choices) {
+        return choose(question, choices, Extraction.OPTIONS);
+    }
+
+    /**
+     * Asks a question whose answer is one of some texts: a turn of the conversation, as {@link #chat(String)}.
+     *
+     * @throws UsageException where there are no choices, or one is empty
+     * @throws dev.demitasse.exception.IncompleteAnswerException where the answer ended before it was whole
+     */
+    public String choose(String question, List<String> choices, GenerationOptions options) {
+        return Extraction.choose(this, question, choices, options);
     }
 
     /** Continues a text as it stands; a begin-of-text token is added where the model's file asks for one. */
@@ -134,7 +169,7 @@ public final class Session implements AutoCloseable {
         engine.begin(
                 sequence,
                 prompt,
-                options.sampling(),
+                new Sampler(options.sampling(), model.constraint(options.grammar())),
                 options.maximumTokens(),
                 options.logprobs(),
                 options.drafts(),

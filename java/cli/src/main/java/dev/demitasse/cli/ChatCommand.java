@@ -2,6 +2,7 @@ package dev.demitasse.cli;
 
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
+import dev.demitasse.Grammar;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
@@ -24,6 +25,9 @@ final class ChatCommand implements Callable<Integer> {
 
     @Mixin
     SamplingSelection sampling = new SamplingSelection();
+
+    @Mixin
+    GrammarSelection form = new GrammarSelection();
 
     @Option(
             names = {"-p", "--prompt"},
@@ -73,6 +77,7 @@ final class ChatCommand implements Callable<Integer> {
             PullCommand.pull(Catalogue.DEMO, ModelCache.standard());
         }
         StandardInput input = prompt == null ? null : StandardInput.piped();
+        Grammar grammar = form.grammar(); // refused before a model is loaded
         Path path = selection.path();
         ModelOptions modelOptions = selection.options(sampling.drafts).withTemplateVariables(variables());
         if (template != null) {
@@ -86,7 +91,8 @@ final class ChatCommand implements Callable<Integer> {
             GenerationOptions options = GenerationOptions.DEFAULT
                     .withSampling(sampling.options(model.sampling()))
                     .withDrafts(sampling.drafts)
-                    .withMaximumTokens(count);
+                    .withMaximumTokens(count)
+                    .withGrammar(grammar);
             String once = prompt;
             if (once == null) {
                 new Repl(model, session, options, opening).run();

@@ -26,6 +26,9 @@ final class GenerateCommand implements Callable<Integer> {
     @Mixin
     SamplingSelection sampling = new SamplingSelection();
 
+    @Mixin
+    GrammarSelection form = new GrammarSelection();
+
     @Option(
             names = {"-p", "--prompt"},
             paramLabel = "TEXT",
@@ -71,8 +74,8 @@ final class GenerateCommand implements Callable<Integer> {
             throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
         SamplingOptions asked = sampling.options(SamplingOptions.DEFAULT); // refused before a model is loaded
-        GenerationOptions options =
-                new GenerationOptions(count, asked, stop, logprobs, sampling.drafts, raw, null, List.of());
+        GenerationOptions options = new GenerationOptions(
+                count, asked, stop, logprobs, sampling.drafts, raw, null, List.of(), form.grammar());
         try (Model model = Model.load(selection.path(), selection.options(sampling.drafts));
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;

@@ -66,7 +66,7 @@ public final class Dialect {
         try {
             List<Map<String, @Nullable Object>> list = new ArrayList<>();
             tools.forEach(tool -> list.add(TemplateValues.of(tool, UnaryOperator.identity())));
-            return render(messages, list, prompt);
+            return render(messages, list, prompt, false);
         } catch (JinjaException e) {
             return null; // what the template refuses is not how tools are used with it
         }
@@ -76,9 +76,10 @@ public final class Dialect {
      * A conversation as the model reads it, with the beginning of its next answer.
      *
      * @param tools that it may call; {@link #knowsTools} where there are some
+     * @param direct whether it is to answer without thinking first
      * @throws JinjaException where the template raises an error, or has one
      */
-    public String render(List<Message> messages, List<Tool> tools, Marks marks) {
+    public String render(List<Message> messages, List<Tool> tools, boolean direct, Marks marks) {
         boolean called =
                 messages.stream().anyMatch(message -> !message.toolCalls().isEmpty());
         ToolUse known = called ? use() : null;
@@ -89,15 +90,22 @@ public final class Dialect {
         }
         List<Map<String, @Nullable Object>> functions = new ArrayList<>();
         tools.forEach(tool -> functions.add(TemplateValues.of(tool, marks::of)));
-        return render(list, functions, true);
+        String prompt = render(list, functions, true, direct);
+        return direct && thinking != null ? prompt + thinking.without(prompt) : prompt;
     }
 
     private String render(
-            List<Map<String, @Nullable Object>> messages, List<Map<String, @Nullable Object>> tools, boolean prompt) {
+            List<Map<String, @Nullable Object>> messages,
+            List<Map<String, @Nullable Object>> tools,
+            boolean prompt,
+            boolean direct) {
         Map<String, @Nullable Object> context = new LinkedHashMap<>(variables);
         context.put("messages", messages);
         context.put("add_generation_prompt", prompt);
         context.put("tools", tools.isEmpty() ? null : tools);
+        if (direct) {
+            context.putIfAbsent("enable_thinking", false); // Qwen's name for it, and of many others
+        }
         if (!tools.isEmpty()) {
             context.putIfAbsent("xml_tools", tools); // SmolLM3's name for them
         }

@@ -52,6 +52,18 @@ enum ThinkingFormat {
         return null;
     }
 
+    /**
+     * What a prompt is to be followed by, so that an answer begins with its text: the end of a thought that the prompt
+     * has begun, or the header of the answer itself.
+     */
+    String without(String prompt) {
+        String last = prompt.stripTrailing();
+        if (this == HARMONY) {
+            return "<|channel|>final<|message|>";
+        }
+        return last.endsWith(begin.strip()) ? "\n" + end + "\n\n" + (answerBegin == null ? "" : answerBegin) : "";
+    }
+
     /** What begins a thought. */
     String begin() {
         return begin;

@@ -140,6 +140,18 @@ public final class Engine implements AutoCloseable {
             int logprobs,
             int drafted,
             boolean endsAtEnd) {
+        begin(sequence, prompt, new Sampler(sampling), maximumTokens, logprobs, drafted, endsAtEnd);
+    }
+
+    /** The same, with a sampler of the generation's own. */
+    public void begin(
+            Sequence sequence,
+            int[] prompt,
+            Sampler sampler,
+            int maximumTokens,
+            int logprobs,
+            int drafted,
+            boolean endsAtEnd) {
         if (prompt.length == 0) {
             throw new UsageException("The prompt has no tokens; give at least one.");
         }
@@ -162,8 +174,7 @@ public final class Engine implements AutoCloseable {
             stepper.replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
-            sequence.begin(
-                    new Sequence.Request(new Sampler(sampling), maximumTokens, entries, drafts(drafted), endsAtEnd));
+            sequence.begin(new Sequence.Request(sampler, maximumTokens, entries, drafts(drafted), endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
             } else {

@@ -302,7 +302,8 @@ final class Stepper implements AutoCloseable {
     private static Sequence.Step sample(Sequence sequence, int drafts, float[] logits) {
         Sequence.Request request = sequence.request();
         List<Logprobs.Entry> top = request.logprobs() == 0 ? List.of() : Logprobs.top(logits, request.logprobs());
-        return new Sequence.Step(request.sampler().sample(logits, sequence.tokens(), sequence.length() + drafts), top);
+        return new Sequence.Step(
+                request.sampler().sample(logits, sequence.tokens(), sequence.length() + drafts, drafts), top);
     }
 
     private void accept(Sequence sequence, Sequence.Step step) {
@@ -316,7 +317,8 @@ final class Stepper implements AutoCloseable {
         }
         Sequence.Request request = sequence.request();
         sequence.add(step);
-        if (request.endsAtEnd() && isEnd.test(step.token())) {
+        request.sampler().accept(step.token());
+        if (request.endsAtEnd() && isEnd.test(step.token()) || request.sampler().isComplete()) {
             sequence.finish(FinishReason.STOP);
         } else if (sequence.generated() >= request.maximumTokens() || sequence.length() >= contextLength) {
             sequence.finish(FinishReason.LENGTH);

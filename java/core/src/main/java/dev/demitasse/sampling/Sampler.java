@@ -1,31 +1,72 @@
 package dev.demitasse.sampling;
 
+import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** Chooses tokens for one sequence (see {@link SamplingOptions} for the order of the steps). Not thread-safe. */
 public final class Sampler {
     private final SamplingOptions options;
+    private final @Nullable Constraint constraint;
     private long draws;
 
     /** A sampler that starts at the options' seed. */
     public Sampler(SamplingOptions options) {
+        this(options, null);
+    }
+
+    /** The same, for an answer whose tokens are constrained; null where they are not. */
+    public Sampler(SamplingOptions options, @Nullable Constraint constraint) {
         this.options = options;
+        this.constraint = constraint;
+    }
+
+    /** The next token, where all of the history was accepted. */
+    public int sample(float[] logits, int[] history, int length) {
+        return sample(logits, history, length, 0);
     }
 
     /**
      * The next token.
      *
-     * @param logits one a token; changed by the penalties
+     * @param logits one a token; changed by the penalties and the constraint
      * @param history tokens so far
      * @param length how many of {@code history} count
+     * @param tried how many of those are only tried, and were not accepted
+     * @throws UsageException where no token can come next
      */
-    public int sample(float[] logits, int[] history, int length) {
+    public int sample(float[] logits, int[] history, int length, int tried) {
         if (options.penalizes()) {
             penalize(logits, history, length);
         }
-        return next().choose(logits);
+        if (constraint != null) {
+            constraint.restrict(logits, history, length - tried, tried);
+        }
+        int token = next().choose(logits);
+        if (constraint != null && token != Draw.NONE && logits[token] == Float.NEGATIVE_INFINITY) {
+            for (float logit : logits) {
+                if (Float.isNaN(logit)) {
+                    return Draw.NONE;
+                }
+            }
+            throw new UsageException("No token of the model's vocabulary can come next by the answer's grammar: it has"
+                    + " none for the characters that the grammar asks for.");
+        }
+        return token;
+    }
+
+    /** A token was chosen, and counts. */
+    public void accept(int token) {
+        if (constraint != null) {
+            constraint.accept(token);
+        }
+    }
+
+    /** Whether the constraint lets nothing follow but the end. */
+    public boolean isComplete() {
+        return constraint != null && constraint.isComplete();
     }
 
     /** The next draw, where logits are all it needs ({@link #byLogitsAlone}), so that a device can make it. */
@@ -38,9 +79,9 @@ public final class Sampler {
         draws -= count;
     }
 
-    /** Whether no penalties look at earlier tokens. */
+    /** Whether neither penalties nor a constraint look at earlier tokens. */
     public boolean byLogitsAlone() {
-        return !options.penalizes();
+        return !options.penalizes() && constraint == null;
     }
 
     /** The index of the largest element, the first of equals; NaN is none. {@link Draw#NONE} where all are NaN. */

@@ -118,9 +118,9 @@ class ToolUseTest {
                 return text;
             }
         };
-        assertThat(dialect.render(messages, List.of(WEATHER), none))
+        assertThat(dialect.render(messages, List.of(WEATHER), false, none))
                 .contains("8001", "Bern", "3001", "rain", "sun", "Well?");
-        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), none))
+        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), false, none))
                 .contains("cut o");
     }
 
@@ -225,6 +225,7 @@ class ToolUseTest {
                                 Message.assistant("", "I count|", List.of(call)),
                                 Message.tool(call, "3|")),
                         List.of(tool),
+                        false,
                         marks))
                 .isEqualTo("[count: {\"type\": \"object\"}]<user>how many!<assistant><think>I count?</think>"
                         + "<tool_call>{\"name\": \"count\", \"arguments\":{\"of\": \"cups?\"}}</tool_call>"

@@ -27,6 +27,7 @@ import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.KvCache;
 import dev.demitasse.runtime.PageTable;
 import dev.demitasse.runtime.Sequence;
+import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
 import dev.demitasse.sampling.SamplingOptions;
@@ -80,8 +81,35 @@ public abstract class DraftContractTest {
         }
     }
 
-    private static void begin(Engine engine, Sequence sequence, int[] prompt, int tokens, int drafts) {
-        engine.begin(sequence, prompt, REWARDED, tokens, 3, drafts, true);
+    /** Which tokens may come depends on how many came; so many are all. */
+    private static final class Turns implements Constraint {
+        private static final int ALL = 19;
+        private int accepted;
+
+        @Override
+        public void restrict(float[] logits, int[] tokens, int from, int count) {
+            for (int token = 0; token < logits.length; token++) {
+                if ((token + accepted + count) % 4 == 0) {
+                    logits[token] = Float.NEGATIVE_INFINITY;
+                }
+            }
+        }
+
+        @Override
+        public void accept(int token) {
+            accepted++;
+        }
+
+        @Override
+        public boolean isComplete() {
+            return accepted == ALL;
+        }
+    }
+
+    private static void begin(
+            Engine engine, Sequence sequence, int[] prompt, boolean constrained, int tokens, int drafts) {
+        Sampler sampler = new Sampler(REWARDED, constrained ? new Turns() : null);
+        engine.begin(sequence, prompt, sampler, tokens, 3, drafts, true);
     }
 
     /** What came of a turn, and of how many passes. */
@@ -173,10 +201,10 @@ public abstract class DraftContractTest {
                 List<List<Sequence.Step>> expected = new ArrayList<>();
                 for (int i = 0; i < 2; i++) {
                     Sequence fresh = new Sequence();
-                    begin(plain, fresh, prompts[i], tokens, 0);
+                    begin(plain, fresh, prompts[i], round % 3 == 2, tokens, 0);
                     expected.add(finish(plain, fresh).steps);
                     plain.close(fresh);
-                    begin(drafting, two[i], prompts[i], tokens, random.nextInt(8) == 0 ? 0 : DRAFTS);
+                    begin(drafting, two[i], prompts[i], round % 3 == 2, tokens, random.nextInt(8) == 0 ? 0 : DRAFTS);
                 }
                 for (int i = 0; i < 2; i++) { // both go on while one is waited for
                     Answer actual = finish(drafting, two[i]);

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
+import dev.demitasse.Grammar;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.FinishReason;
+import dev.demitasse.sampling.SamplingOptions;
 import java.time.Duration;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -77,6 +79,36 @@ public abstract class SessionContractTest {
                     Deed deed = Deed.values()[random.nextInt(Deed.values().length)];
                     long nanoseconds = random.nextInt(3) == 0 ? random.nextInt(5_000) : random.nextInt(400_000);
                     endOne(model, threads, deed, nanoseconds, right, "round " + round + ", seed " + seed);
+                }
+            } finally {
+                over.set(true);
+            }
+            assertThat(other.get(60, TimeUnit.SECONDS)).isPositive();
+        }
+    }
+
+    /** Sessions whose answers are of a grammar are decoded beside others, and disturb nobody. */
+    @Test
+    @Timeout(60)
+    public void answersOfAGrammarAreTextsOfItBesideOthers() throws Exception {
+        Grammar grammar = Grammar.regex("([a-c]{2,5}, ){6}[0-9]{1,3}");
+        GenerationOptions constrained =
+                OPTIONS.withMaximumTokens(100).withDrafts(0).withGrammar(grammar);
+        try (Model model = load();
+                ExecutorService threads = Executors.newCachedThreadPool();
+                Session plain = model.newSession()) {
+            List<Integer> right = plain.generate(PROMPT, OPTIONS, text -> {}).tokens();
+            AtomicBoolean over = new AtomicBoolean();
+            Future<Integer> other = threads.submit(() -> askOn(model, right, over));
+            try (Session session = model.newSession()) {
+                for (int round = 0; round < 20; round++) {
+                    GenerationOptions options = constrained.withSampling(
+                            SamplingOptions.DEFAULT.withTemperature(round % 2).withSeed(seed + round));
+                    Generation answer = session.generate(PROMPT, options, text -> {});
+                    assertThat(answer.finishReason())
+                            .as("seed %d, round %d", seed, round)
+                            .isEqualTo(FinishReason.STOP);
+                    assertThat(grammar.matches(answer.text())).as(answer.text()).isTrue();
                 }
             } finally {
                 over.set(true);

@@ -1,0 +1,191 @@
+package dev.demitasse.grammar;
+
+import dev.demitasse.exception.UsageException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads texts of a grammar byte by byte: a pushdown automaton that is made deterministic where it is used, with stacks
+ * that share what lies below (Lang, "Deterministic techniques for efficient non-deterministic parsers", 1974). Not
+ * thread-safe.
+ */
+final class ByteParser {
+    private static final int MOST_STATES = 50_000;
+    private static final int MOST_HEADS = 10_000;
+    private static final int ROOT = 0; // the stack without calls
+
+    private final Program program;
+    private final byte[] classOf = new byte[256];
+    private final int classes;
+    private final int[] byteOf; // one of each class
+
+    /** A call: where to go on behind it, and the stack below. */
+    private record Call(int node, int below) {}
+
+    private final Map<Call, Integer> stackOf = new HashMap<>();
+    private final List<Call> stacks = new ArrayList<>();
+    private Map<Key, ParserState> states = new HashMap<>();
+    private int generation;
+    private final HeadSet reached = new HeadSet(); // of the state that is being made
+    private long[] reading = new long[16]; // those of them that read a byte
+    private final ParserState start;
+
+    ByteParser(Program program) {
+        this.program = program;
+        boolean[] begins = new boolean[257];
+        for (int border : PlainCharacters.BORDERS) {
+            begins[border] = true;
+        }
+        for (int[] edges : program.bytes()) {
+            for (int i = 0; edges != null && i < edges.length; i += 3) {
+                begins[edges[i]] = true;
+                begins[edges[i + 1] + 1] = true;
+            }
+        }
+        int[] representatives = new int[256];
+        int count = 0;
+        for (int b = 0; b < 256; b++) {
+            if (b == 0 || begins[b]) {
+                representatives[count++] = b;
+            }
+            classOf[b] = (byte) (count - 1);
+        }
+        classes = count;
+        byteOf = Arrays.copyOf(representatives, count);
+        stacks.add(new Call(Program.END, ROOT));
+        reached.add(head(program.start(), ROOT));
+        start = enter();
+    }
+
+    ParserState start() {
+        return fresh(start);
+    }
+
+    /** How many classes of bytes are told apart. */
+    int classes() {
+        return classes;
+    }
+
+    /** A byte of a class. */
+    int byteOf(int byteClass) {
+        return byteOf[byteClass];
+    }
+
+    /** The state behind a byte; {@link ParserState#DEAD} where it cannot follow. */
+    ParserState next(ParserState state, byte of) {
+        return nextOfClass(state, classOf[of & 0xFF] & 0xFF);
+    }
+
+    /** The state behind any byte of a class. */
+    ParserState nextOfClass(ParserState state, int byteClass) {
+        ParserState next = state.next[byteClass];
+        if (next == null) {
+            next = compute(state, byteOf[byteClass]);
+            state.next[byteClass] = next;
+        }
+        return next;
+    }
+
+    /** The state itself, or, where too many had been made, one that is the same and knows none of them. */
+    ParserState fresh(ParserState state) {
+        if (states.size() > MOST_STATES) {
+            forget();
+        }
+        return state.generation == generation ? state : intern(state.heads, state.accepting);
+    }
+
+    /** Forgets all states but those that others hold, and {@link #fresh} makes anew. */
+    void forget() {
+        states = new HashMap<>();
+        generation++;
+    }
+
+    private ParserState compute(ParserState state, int of) {
+        reached.clear();
+        for (long head : state.heads) {
+            int[] edges = program.bytes()[(int) (head >> 32)];
+            for (int i = 0; edges != null && i < edges.length; i += 3) {
+                if (edges[i] <= of && of <= edges[i + 1]) {
+                    reached.add(head(edges[i + 2], (int) head));
+                }
+            }
+        }
+        return reached.size() == 0 ? ParserState.DEAD : enter();
+    }
+
+    private static long head(int node, int stack) {
+        return (long) node << 32 | stack;
+    }
+
+    /** The state of the heads that are reached, and of all that can be reached from them without a byte. */
+    private ParserState enter() {
+        boolean accepting = false;
+        int count = 0;
+        for (int at = 0; at < reached.size(); at++) { // which become more meanwhile
+            int node = (int) (reached.get(at) >> 32);
+            int stack = (int) reached.get(at);
+            if (node == Program.END) {
+                if (stack == ROOT) {
+                    accepting = true;
+                } else {
+                    Call call = stacks.get(stack);
+                    reached.add(head(call.node, call.below));
+                }
+                continue;
+            }
+            if (program.bytes()[node] != null) {
+                if (count == reading.length) {
+                    reading = Arrays.copyOf(reading, 2 * count);
+                }
+                reading[count++] = reached.get(at);
+            }
+            int[] free = program.free()[node];
+            for (int i = 0; free != null && i < free.length; i++) {
+                reached.add(head(free[i], stack));
+            }
+            if (program.calls()[node] != Program.NONE) {
+                reached.add(head(program.calls()[node], below(program.returns()[node], stack)));
+            }
+            if (reached.size() > MOST_HEADS) {
+                throw new UsageException("The grammar is too ambiguous: a text of it can be read in more than "
+                        + MOST_HEADS + " ways. Write alternatives that begin differently.");
+            }
+        }
+        long[] heads = Arrays.copyOf(reading, count);
+        Arrays.sort(heads);
+        return intern(heads, accepting);
+    }
+
+    /** The stack within a call. One that ends its rule needs no return of its own: lists of any length stay flat. */
+    private int below(int behind, int stack) {
+        if (behind == Program.END) {
+            return stack;
+        }
+        return stackOf.computeIfAbsent(new Call(behind, stack), call -> {
+            stacks.add(call);
+            return stacks.size() - 1;
+        });
+    }
+
+    private ParserState intern(long[] heads, boolean accepting) {
+        return states.computeIfAbsent(
+                new Key(heads, accepting), key -> new ParserState(heads, accepting, generation, classes));
+    }
+
+    /** What tells states apart. */
+    private record Key(long[] heads, boolean accepting) {
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Key key && accepting == key.accepting && Arrays.equals(heads, key.heads);
+        }
+
+        @Override
+        public int hashCode() {
+            return Arrays.hashCode(heads);
+        }
+    }
+}

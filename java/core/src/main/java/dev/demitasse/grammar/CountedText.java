@@ -1,0 +1,111 @@
+package dev.demitasse.grammar;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The texts of an expression that have so many characters: a network over characters (Thompson, "Regular expression
+ * search algorithm", 1968), and its product with a counter.
+ */
+final class CountedText {
+    private static final int END = 0;
+
+    /** A step of the network: a character of the set, or none where the set is empty. */
+    private record Step(CharSet set, int to) {}
+
+    /** Where one is in the network, and how many characters were read; at most as many as make a difference. */
+    private record Place(int node, int count) {}
+
+    private final List<List<Step>> nodes = new ArrayList<>();
+    private final int start;
+    private final int least;
+    private final int most;
+
+    CountedText(Expression.JsonString string) {
+        least = string.least();
+        most = string.most();
+        nodes.add(List.of());
+        start = network(string.content(), END);
+    }
+
+    private int node(List<Step> steps) {
+        nodes.add(steps);
+        return nodes.size() - 1;
+    }
+
+    private int network(Expression expression, int next) {
+        return switch (expression) {
+            case Expression.Chars chars -> node(List.of(new Step(chars.set(), next)));
+            case Expression.Sequence sequence -> {
+                int from = next;
+                for (Expression part : sequence.parts().reversed()) {
+                    from = network(part, from);
+                }
+                yield from;
+            }
+            case Expression.Choice choice ->
+                node(choice.alternatives().stream()
+                        .map(each -> new Step(CharSet.NONE, network(each, next)))
+                        .toList());
+            case Expression.Repeat repeat -> repeat(repeat, next);
+            case Expression.Reference _, Expression.JsonString _ ->
+                throw new IllegalArgumentException("not an expression of characters: " + expression);
+        };
+    }
+
+    private int repeat(Expression.Repeat repeat, int next) {
+        boolean unlimited = repeat.most() == Expression.UNLIMITED;
+        int copies = unlimited ? repeat.least() : repeat.most();
+        int from = next;
+        if (unlimited) {
+            from = node(new ArrayList<>());
+            nodes.get(from).add(new Step(CharSet.NONE, network(repeat.body(), from)));
+            nodes.get(from).add(new Step(CharSet.NONE, next));
+        }
+        for (int i = copies; i > 0; i--) {
+            int once = network(repeat.body(), from);
+            from = i > repeat.least()
+                    ? node(List.of(new Step(CharSet.NONE, once), new Step(CharSet.NONE, next)))
+                    : once;
+        }
+        return from;
+    }
+
+    /** The node of a program from which these texts are read as JSON. */
+    int compile(int next, ProgramBuilder out) {
+        Map<Place, Integer> made = new HashMap<>();
+        Deque<Place> open = new ArrayDeque<>();
+        int entry = make(new Place(start, 0), made, open, out);
+        while (!open.isEmpty()) {
+            Place place = open.pop();
+            List<Integer> targets = new ArrayList<>();
+            if (place.node == END && place.count >= least) {
+                targets.add(next);
+            }
+            for (Step step : nodes.get(place.node)) {
+                if (step.set.isEmpty()) {
+                    targets.add(make(new Place(step.to, place.count), made, open, out));
+                } else if (place.count < most) {
+                    int count = most == Expression.UNLIMITED ? Math.min(place.count + 1, least) : place.count + 1;
+                    int behind = make(new Place(step.to, count), made, open, out);
+                    targets.add(Encoding.JSON.read(step.set, behind, out));
+                }
+            }
+            out.close(
+                    make(place, made, open, out),
+                    targets.stream().mapToInt(Integer::intValue).toArray());
+        }
+        return entry;
+    }
+
+    private static int make(Place place, Map<Place, Integer> made, Deque<Place> open, ProgramBuilder out) {
+        return made.computeIfAbsent(place, at -> {
+            open.push(at);
+            return out.open();
+        });
+    }
+}
