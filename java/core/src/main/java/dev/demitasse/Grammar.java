@@ -18,9 +18,9 @@ public final class Grammar {
     }
 
     /**
-     * A grammar in GBNF, llama.cpp's notation: rules {@code name ::= …} of which {@code root} is a whole text; literals
-     * {@code "text"}, characters {@code [a-z]}, {@code [^"\\]} and {@code .}, groups {@code (…)}, alternatives {@code |},
-     * repetitions {@code * + ? {2,5}}, comments {@code # …}; in literals and characters the
+     * A grammar in GBNF, llama.cpp's notation: rules {@code name ::= …} of which {@code root} is a whole text;
+     * literals {@code "text"}, characters {@code [a-z]}, {@code [^"\\]} and {@code .}, groups {@code (…)},
+     * alternatives {@code |}, repetitions {@code * + ? {2,5}}, comments {@code # …}; in literals and characters the
      * escapes of C.
      *
      * @throws UsageException where it cannot be read, with line and column; where a rule begins with itself; where it
@@ -31,9 +31,9 @@ public final class Grammar {
     }
 
     /**
-     * The texts that match a regular expression as a whole: characters, classes, {@code . \d \w \s} (of ASCII) and {@code
-     * \p{L}}, groups, alternatives, repetitions. What needs more than a grammar is refused: references to groups, looking
-     * ahead and behind, {@code \b}.
+     * The texts that match a regular expression as a whole: characters, classes, {@code . \d \w \s} (of ASCII) and
+     * {@code \p{L}}, groups, alternatives, repetitions. What needs more than a grammar is refused: references to
+     * groups, looking ahead and behind, {@code \b}.
      *
      * @throws UsageException where it cannot be read, or has what is refused, with the place
      */
@@ -42,9 +42,9 @@ public final class Grammar {
     }
 
     /**
-     * The JSON values that are valid by a JSON Schema (draft 2020-12). They are written with little white space, and with
-     * properties in the schema's order. An object whose schema has {@code properties} has no others, unless {@code
-     * additionalProperties} says so.
+     * The JSON values that are valid by a JSON Schema (draft 2020-12). They are written with little white space, and
+     * with properties in the schema's order. An object whose schema has {@code properties} has no others, unless
+     * {@code additionalProperties} says so.
      *
      * @param schema an object of JSON, or {@code true}
      * @throws UsageException where it is no schema, nothing is valid by it, or it has a keyword that is not supported:

@@ -118,9 +118,9 @@ record ValueType(Map<String, @Nullable Object> schema, Function<@Nullable Object
                 return ofMap(of(of[1], place, records));
             }
         }
-        throw new UsageException(place + " is of the type " + type.getTypeName() + ", which cannot be filled. Supported"
-                + " are text, numbers, booleans, enums, dates and times of java.time, UUID, records, and Optional, List,"
-                + " Set, Map<String, …> and arrays of those.");
+        throw new UsageException(place + " is of the type " + type.getTypeName() + ", which cannot be filled. Text,"
+                + " numbers, booleans, enums, dates and times of java.time, UUID and records can, and Optional, List,"
+                + " Set, Map by String and arrays of those.");
     }
 
     private static ValueType ofEnum(Class<?> type) {

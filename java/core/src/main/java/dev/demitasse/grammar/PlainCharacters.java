@@ -16,7 +16,7 @@ final class PlainCharacters {
 
     private static final int CHARACTER = 0; // between characters
     private static final int BAD = -1;
-    /** States within a character: how many bytes follow, and, where it begins with a rarer one, the next one's range. */
+    /** States within a character: how many bytes follow, and of what range the next one is. */
     private static final int[][] CONTINUED = {
         {},
         {1, 0x80, 0xBF},

@@ -12,6 +12,8 @@ final class StringFormats {
     private static final String LOCAL_TIME = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?";
     private static final String OFFSET = "(Z|[+-](0\\d|1[0-7]):[0-5]\\d)";
     private static final String BYTE = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+    private static final String NAME = "[A-Za-z0-9_+-]+";
+    private static final String LABEL = "[A-Za-z0-9]+(-[A-Za-z0-9]+)*";
     private static final String HEX = "[0-9a-fA-F]";
 
     private static final Map<String, String> PATTERNS = Map.of(
@@ -22,8 +24,7 @@ final class StringFormats {
             "local-date-time", DATE + "T" + LOCAL_TIME,
             "uuid", HEX + "{8}-" + HEX + "{4}-" + HEX + "{4}-" + HEX + "{4}-" + HEX + "{12}",
             "ipv4", BYTE + "(\\." + BYTE + "){3}",
-            "email",
-                    "[A-Za-z0-9_+-]+(\\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(-[A-Za-z0-9]+)*(\\.[A-Za-z0-9]+(-[A-Za-z0-9]+)*)+");
+            "email", NAME + "(\\." + NAME + ")*@" + LABEL + "(\\." + LABEL + ")+");
 
     private StringFormats() {}
 

@@ -26,7 +26,8 @@ class TokenMasksTest {
             Language.jsonSchema("{\"type\": \"object\"}"),
             Language.jsonSchema("""
                     {"type": "object", "properties": {
-                      "name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 150},
+                      "name": {"type": "string", "maxLength": 12},
+                      "age": {"type": "integer", "minimum": 0, "maximum": 150},
                       "kind": {"enum": ["a \\"b\\"", "é"]}, "at": {"type": "string", "format": "date"},
                       "code": {"type": "string", "pattern": "^[A-Z]{2,5}[0-9é]+$", "minLength": 4},
                       "list": {"type": "array", "items": {"type": "number"}, "minItems": 2}}}"""),
