@@ -22,20 +22,42 @@ constexpr float FP8_MAXIMUM = 448;
 constexpr float FP8_FACTOR = 256;
 constexpr float FP16_MAXIMUM = 65504;
 
-// Stores elements of a head's vector at stride elements from each other.
-inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* at, int64_t stride) {
+// Stores elements of a head's vector side by side.
+inline void append_elements(const float* x, int64_t dim, KvType type, uint8_t* at) {
     if (type == KvType::F32) {
-        for (int64_t d = 0; d < dim; d++) {
-            reinterpret_cast<float*>(at)[d * stride] = x[d];
-        }
+        std::memcpy(at, x, static_cast<size_t>(dim) * sizeof *x);
         return;
     }
     uint16_t* to = reinterpret_cast<uint16_t*>(at);
     for_lanes(0, dim, [&](int64_t from, int count) {
         uint16_t rounded[LANES];
         store_f16(rounded, load_lanes(x + from, count));
-        for (int i = 0; i < count; i++) {
-            to[(from + i) * stride] = rounded[i];
+        std::memcpy(to + from, rounded, static_cast<size_t>(count) * sizeof *rounded);
+    });
+}
+
+// Stores elements of a head's vectors at `count` positions in a row, vectors `stride` apart, positions side by side:
+// element by element, so that a line of the cache is written at once.
+inline void append_transposed(const float* x, int64_t stride, int count, int64_t dim, KvType type, uint8_t* at) {
+    for_lanes(0, dim, [&](int64_t from, int lanes) {
+        if (type == KvType::F32) {
+            float* to = reinterpret_cast<float*>(at) + from * PAGE;
+            for (int i = 0; i < lanes; i++) {
+                for (int r = 0; r < count; r++) {
+                    to[i * PAGE + r] = x[r * stride + from + i];
+                }
+            }
+            return;
+        }
+        uint16_t rounded[APPEND_ROWS][LANES];
+        for (int r = 0; r < count; r++) {
+            store_f16(rounded[r], load_lanes(x + r * stride + from, lanes));
+        }
+        uint16_t* to = reinterpret_cast<uint16_t*>(at) + from * PAGE;
+        for (int i = 0; i < lanes; i++) {
+            for (int r = 0; r < count; r++) {
+                to[i * PAGE + r] = rounded[r][i];
+            }
         }
     });
 }
@@ -173,15 +195,11 @@ inline void append_four_bits(const float* x, const KvPages& kv, bool keys, uint8
     }
 }
 
-// A head's vector; scales: of the position, one a group, PAGE apart, or null.
-inline void append_vector(const float* x, const KvPages& kv, bool keys, uint8_t* at, float* scales) {
+// A head's vector of rounded numbers; scales: of the position, one a group, PAGE apart.
+inline void append_scaled(const float* x, const KvPages& kv, bool keys, uint8_t* at, float* scales) {
     const int64_t stride = keys ? PAGE : 1;
     if (kv.type == KvType::INT4) {
         append_four_bits(x, kv, keys, at, scales);
-        return;
-    }
-    if (scales == nullptr) {
-        append_elements(x, kv.head_dim, kv.type, at, stride);
         return;
     }
     for (int64_t from = 0; from < kv.head_dim; from += SCALE_GROUP, scales += PAGE) {
@@ -190,25 +208,54 @@ inline void append_vector(const float* x, const KvPages& kv, bool keys, uint8_t*
     }
 }
 
+// Rows from `row` on that are at positions in a row of one page: at least one, at most those before `last`.
+inline int rows_of_page(const BatchRows& rows, int64_t row, int64_t last) {
+    const int32_t position = rows.positions[row];
+    int count = 1;
+    while (row + count < last && (position + count) % PAGE != 0 && rows.positions[row + count] == position + count &&
+           rows.pages[row + count] == rows.pages[row]) {
+        count++;
+    }
+    return count;
+}
+
+// The vectors of a head at `count` positions of a page, from slot on.
+inline void append_head(const KvAppendArgs& a, int64_t row, int count, int64_t head, int64_t block, int64_t slot) {
+    const KvPages& kv = *a.kv;
+    const int64_t stride = kv.heads * kv.head_dim;
+    uint8_t* k = kv.keys + block * kv.block_bytes() + slot * ((kv.element_bits() + 7) / 8);
+    uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bits() / 8;
+    const float* keys = a.keys + row * stride + head * kv.head_dim;
+    const float* values = a.values + row * stride + head * kv.head_dim;
+    const int64_t bytes = kv.padded() * kv.element_bits() / 8;
+    const bool scaled = kv.key_scales != nullptr;
+    if (!scaled) {
+        append_transposed(keys, stride, count, kv.head_dim, kv.type, k);
+    }
+    for (int r = 0; r < count; r++) {
+        if (scaled) {
+            const int64_t scale = block * kv.scale_groups() * PAGE + slot + r;
+            append_scaled(keys + r * stride, kv, true, k + r, kv.key_scales + scale);
+            append_scaled(values + r * stride, kv, false, v + r * bytes, kv.value_scales + scale);
+        } else {
+            append_elements(values + r * stride, kv.head_dim, kv.type, v + r * bytes);
+        }
+    }
+}
+
 inline void kv_append(const Command& command, int task, Worker&) {
     const KvAppendArgs& a = command.kv_append;
     const KvPages& kv = *a.kv;
     const BatchRows& rows = *a.rows;
     int64_t last = (task + 1) * APPEND_ROWS < rows.count ? (task + 1) * APPEND_ROWS : rows.count;
-    for (int64_t row = task * APPEND_ROWS; row < last; row++) {
-        int32_t position = rows.positions[row];
-        int32_t page = rows.pages[row][position / PAGE];
-        int64_t slot = position % PAGE;
+    for (int64_t row = task * APPEND_ROWS; row < last;) {
+        const int count = rows_of_page(rows, row, last);
+        const int32_t position = rows.positions[row];
+        const int32_t page = rows.pages[row][position / PAGE];
         for (int64_t head = 0; head < kv.heads; head++) {
-            int64_t block = kv.block(a.layer, page, head);
-            int64_t source = (row * kv.heads + head) * kv.head_dim;
-            uint8_t* k = kv.keys + block * kv.block_bytes() + slot * ((kv.element_bits() + 7) / 8);
-            uint8_t* v = kv.values + block * kv.block_bytes() + slot * kv.padded() * kv.element_bits() / 8;
-            int64_t scale = block * kv.scale_groups() * PAGE + slot;
-            append_vector(a.keys + source, kv, true, k, kv.key_scales == nullptr ? nullptr : kv.key_scales + scale);
-            append_vector(a.values + source, kv, false, v,
-                          kv.value_scales == nullptr ? nullptr : kv.value_scales + scale);
+            append_head(a, row, count, head, kv.block(a.layer, page, head), position % PAGE);
         }
+        row += count;
     }
 }
 
