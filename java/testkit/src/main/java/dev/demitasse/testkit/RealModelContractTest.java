@@ -31,9 +31,9 @@ public abstract class RealModelContractTest {
     private static final int WINDOWS = 3;
 
     /**
-     * Perplexity of the first {@link #WINDOWS} windows, as {@code native} gives it with AVX2, whose perplexity of all of
-     * them is that of llama-perplexity within 0.5 % (NativeRealModelTest). Sums in other orders round some activations to
-     * other bytes: over so few tokens its instruction sets are up to 0.6 % apart, over all windows 0.04 %.
+     * Perplexity of the first {@link #WINDOWS} windows, as {@code native} gives it with AVX2, whose perplexity of all
+     * of them is that of llama-perplexity within 0.5 % (NativeRealModelTest). Sums in other orders round some
+     * activations to other bytes: over so few tokens instruction sets are up to 0.6 % apart.
      */
     private static final Map<String, Double> FIRST_WINDOWS =
             Map.of("SmolLM2-135M-Instruct.Q4_1", 12.6614, "gemma-3-270m-q4_k_m", 8.8623);
