@@ -21,6 +21,7 @@ final class Conversations implements AutoCloseable {
     private final Model model;
     private final GenerationOptions options;
     private final int kept;
+    private final AnswerFormats formats = new AnswerFormats();
     private final Deque<Session> idle = new ArrayDeque<>(); // the one that was used last first; guarded by this
     private boolean closed; // guarded by this
 
@@ -66,7 +67,7 @@ final class Conversations implements AutoCloseable {
     @Nullable
     Generation answer(ChatRequest request, AnswerListener listener, Ticket ticket) {
         List<Message> messages = Requests.messages(request.messages());
-        GenerationOptions wanted = Requests.options(request, options);
+        GenerationOptions wanted = Requests.options(request, options, formats);
         if (messages.isEmpty()) {
             throw new UsageException("A request has no messages; there is nothing to answer.");
         }

@@ -5,6 +5,7 @@ import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.exception.UsageException;
 import dev.langchain4j.model.ModelProvider;
+import dev.langchain4j.model.chat.Capability;
 import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.langchain4j.model.chat.request.ChatRequest;
@@ -12,12 +13,14 @@ import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * LangChain4j's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
- * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens and tools; refuses by
- * {@link dev.langchain4j.exception.UnsupportedFeatureException} answers in JSON, a tool choice of REQUIRED, the name of
- * another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
+ * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens, tools, and answers in JSON
+ * (of any object, or of a schema, whose properties come in its order); refuses by {@link
+ * dev.langchain4j.exception.UnsupportedFeatureException} a tool choice of REQUIRED, tools beside an answer in JSON, the
+ * name of another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
  */
 public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     private final ChatRequestParameters parameters;
@@ -66,6 +69,11 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     @Override
     public List<ChatModelListener> listeners() {
         return listeners;
+    }
+
+    @Override
+    public Set<Capability> supportedCapabilities() {
+        return Set.of(Capability.RESPONSE_FORMAT_JSON_SCHEMA);
     }
 
     @Override

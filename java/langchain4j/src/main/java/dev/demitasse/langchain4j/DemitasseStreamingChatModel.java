@@ -5,6 +5,7 @@ import dev.demitasse.Generation;
 import dev.demitasse.Model;
 import dev.demitasse.chat.ToolCall;
 import dev.langchain4j.model.ModelProvider;
+import dev.langchain4j.model.chat.Capability;
 import dev.langchain4j.model.chat.StreamingChatModel;
 import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.langchain4j.model.chat.request.ChatRequest;
@@ -17,6 +18,7 @@ import dev.langchain4j.model.chat.response.PartialThinkingContext;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
 import java.util.List;
+import java.util.Set;
 
 /**
  * LangChain4j's {@link StreamingChatModel} on a model in this process: as {@link DemitasseChatModel}, with text and
@@ -124,6 +126,11 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
     @Override
     public List<ChatModelListener> listeners() {
         return listeners;
+    }
+
+    @Override
+    public Set<Capability> supportedCapabilities() {
+        return Set.of(Capability.RESPONSE_FORMAT_JSON_SCHEMA);
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.demitasse.langchain4j;
 
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
+import dev.demitasse.Grammar;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.Tool;
 import dev.demitasse.chat.ToolCall;
@@ -18,8 +19,6 @@ import dev.langchain4j.data.message.ToolExecutionResultMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
-import dev.langchain4j.model.chat.request.ResponseFormat;
-import dev.langchain4j.model.chat.request.ResponseFormatType;
 import dev.langchain4j.model.chat.request.ToolChoice;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.output.FinishReason;
@@ -77,12 +76,12 @@ final class Requests {
         return text == null ? "" : text;
     }
 
-    /** What a request, with the model's own parameters where it has none, makes of {@code base}. */
-    static GenerationOptions options(ChatRequest request, GenerationOptions base) {
-        ResponseFormat format = request.responseFormat();
-        if (format != null && format.type() == ResponseFormatType.JSON) {
-            throw new UnsupportedFeatureException("Answers in JSON cannot be asked for (response format).");
-        }
+    /**
+     * What a request, with the model's own parameters where it has none, makes of {@code base}.
+     *
+     * @param formats knows the grammars of answers
+     */
+    static GenerationOptions options(ChatRequest request, GenerationOptions base, AnswerFormats formats) {
         if (request.modelName() != null) {
             throw new UnsupportedFeatureException("The model is the one that was loaded; a request cannot name one.");
         }
@@ -97,7 +96,13 @@ final class Requests {
                 or(request.presencePenalty(), s.presencePenalty()),
                 s.penaltyWindow(),
                 s.seed());
-        GenerationOptions options = base.withSampling(sampling).withTools(tools(request));
+        List<Tool> tools = tools(request);
+        Grammar grammar = formats.of(request.responseFormat());
+        if (grammar != null && !tools.isEmpty()) {
+            throw new UnsupportedFeatureException("An answer is either JSON (response format), or may call tools.");
+        }
+        GenerationOptions options = base.withSampling(sampling).withTools(tools);
+        options = grammar == null ? options : options.withGrammar(grammar);
         if (request.maxOutputTokens() != null) {
             options = options.withMaximumTokens(request.maxOutputTokens());
         }

@@ -24,11 +24,19 @@ import dev.langchain4j.data.message.ToolExecutionResultMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.data.segment.TextSegment;
 import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.langchain4j.model.chat.Capability;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.request.ResponseFormat;
+import dev.langchain4j.model.chat.request.ResponseFormatType;
 import dev.langchain4j.model.chat.request.ToolChoice;
+import dev.langchain4j.model.chat.request.json.JsonAnyOfSchema;
+import dev.langchain4j.model.chat.request.json.JsonEnumSchema;
+import dev.langchain4j.model.chat.request.json.JsonNullSchema;
 import dev.langchain4j.model.chat.request.json.JsonObjectSchema;
+import dev.langchain4j.model.chat.request.json.JsonReferenceSchema;
+import dev.langchain4j.model.chat.request.json.JsonSchema;
+import dev.langchain4j.model.chat.request.json.JsonSchemaElement;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.chat.response.PartialResponse;
 import dev.langchain4j.model.chat.response.PartialResponseContext;
@@ -160,7 +168,66 @@ class ChatModelsTest {
             assertThat(with).isGreaterThan(without + 20);
             assertThat(with)
                     .isEqualTo(model.countTokens(
-                            own, Requests.options(request, GREEDY).tools()));
+                            own,
+                            Requests.options(request, GREEDY, new AnswerFormats())
+                                    .tools()));
+        }
+    }
+
+    private static ResponseFormat format(JsonSchemaElement root) {
+        return ResponseFormat.builder()
+                .type(ResponseFormatType.JSON)
+                .jsonSchema(JsonSchema.builder().name("Cup").rootElement(root).build())
+                .build();
+    }
+
+    @Test
+    void answersInJsonAreOfTheirSchema() {
+        JsonObjectSchema cup = JsonObjectSchema.builder()
+                .addEnumProperty("size", List.of("SMALL", "LARGE"))
+                .addBooleanProperty("full")
+                .addProperty(
+                        "lids",
+                        JsonAnyOfSchema.builder()
+                                .anyOf(
+                                        new JsonNullSchema(),
+                                        JsonEnumSchema.builder()
+                                                .enumValues("one", "two")
+                                                .build())
+                                .build())
+                .addProperty(
+                        "saucer",
+                        JsonReferenceSchema.builder().reference("saucer").build())
+                .definitions(Map.of(
+                        "saucer",
+                        JsonObjectSchema.builder()
+                                .addBooleanProperty("round")
+                                .required("round")
+                                .build()))
+                .required("size", "full", "lids", "saucer")
+                .build();
+        String shape = "\\s*\\{\\s*\"size\":\\s*\"(SMALL|LARGE)\",\\s*\"full\":\\s*(true|false),\\s*\"lids\":\\s*"
+                + "(null|\"one\"|\"two\"),\\s*\"saucer\":\\s*\\{\\s*\"round\":\\s*(true|false)\\s*}\\s*}";
+        try (DemitasseChatModel chat = DemitasseChatModel.builder(model)
+                .options(GREEDY.withMaximumTokens(300))
+                .build()) {
+            assertThat(chat.supportedCapabilities()).contains(Capability.RESPONSE_FORMAT_JSON_SCHEMA);
+            ChatRequest request = ChatRequest.builder()
+                    .messages(UserMessage.from("a cup"))
+                    .responseFormat(format(cup))
+                    .build();
+            assertThat(chat.chat(request).aiMessage().text()).matches(shape);
+            ChatRequest choice = ChatRequest.builder()
+                    .messages(UserMessage.from("which?"))
+                    .responseFormat(format(
+                            JsonEnumSchema.builder().enumValues("yes", "no").build()))
+                    .build();
+            assertThat(chat.chat(choice).aiMessage().text()).isIn("\"yes\"", "\"no\"");
+            ChatRequest object = ChatRequest.builder()
+                    .messages(UserMessage.from("well?"))
+                    .responseFormat(ResponseFormat.JSON)
+                    .build();
+            assertThat(chat.chat(object).aiMessage().text()).startsWith("{");
         }
     }
 
@@ -170,7 +237,10 @@ class ChatModelsTest {
         UserMessage picture =
                 UserMessage.from(TextContent.from("what is this"), ImageContent.from("https://example.org/a.png"));
         Map<String, ChatRequest> refused = Map.of(
-                "JSON", request.responseFormat(ResponseFormat.JSON).build(),
+                "JSON",
+                        request.responseFormat(ResponseFormat.JSON)
+                                .toolSpecifications(TOOL)
+                                .build(),
                 "required",
                         ChatRequest.builder()
                                 .messages(UserMessage.from("hi"))
