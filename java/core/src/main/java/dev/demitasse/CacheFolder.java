@@ -8,12 +8,16 @@ import java.util.Map;
 public final class CacheFolder {
     private CacheFolder() {}
 
-    /** {@code $DEMITASSE_CACHE}, else the platform's folder for such things; it may not exist. */
+    /** {@return {@code $DEMITASSE_CACHE}, else the platform's folder for such things; it may not exist} */
     public static Path path() {
         return path(System.getenv());
     }
 
-    /** The same in an environment. */
+    /**
+     * {@return the same in an environment}
+     *
+     * @param environment variables by name, as {@link System#getenv()} gives them
+     */
     public static Path path(Map<String, String> environment) {
         return path(environment, System.getProperty("os.name", "").toLowerCase(Locale.ROOT));
     }

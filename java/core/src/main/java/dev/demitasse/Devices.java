@@ -28,7 +28,7 @@ public final class Devices {
 
     private Devices() {}
 
-    /** Every backend on the class or module path, in the order in which {@code auto} asks them. */
+    /** {@return every backend on the class or module path, in the order in which {@code auto} asks them} */
     public static List<Backend> backends() {
         List<Backend> backends = new ArrayList<>();
         ServiceLoader.load(Backend.class, Devices.class.getClassLoader()).forEach(backends::add);
@@ -41,7 +41,7 @@ public final class Devices {
         return rank < 0 ? ORDER.size() : rank;
     }
 
-    /** Whether each backend can be used here, by name. */
+    /** {@return whether each backend can be used here, by name} */
     public static Map<String, Support> probe() {
         Map<String, Support> found = new LinkedHashMap<>();
         backends().forEach(backend -> found.put(backend.name(), backend.probe()));
@@ -53,6 +53,8 @@ public final class Devices {
      * ({@link CheckedDevice}).
      *
      * @param name a backend's name, which works or fails; or {@link #AUTO}, the first that works, every refusal logged
+     * @param options which device of the backend, and how to open it
+     * @return the device, which the caller closes
      * @throws BackendUnavailableException where none can be opened, with every reason
      */
     public static Device open(String name, DeviceOptions options) {
@@ -96,6 +98,8 @@ public final class Devices {
      * Measures a device ({@link Backend#tune}).
      *
      * @param name a backend's name
+     * @param options which device of the backend, and how to open it
+     * @param report receives lines for people: what was measured, and where it is kept
      * @throws BackendUnavailableException where there is none of that name, or it has no device
      */
     public static void tune(String name, DeviceOptions options, Consumer<String> report) {

@@ -34,7 +34,11 @@ public final class EmbeddingModel implements AutoCloseable {
         this.normalized = normalized;
     }
 
-    /** {@link #load(Path, EmbeddingOptions)} with {@link EmbeddingOptions#DEFAULT}. */
+    /**
+     * {@return {@link #load(Path, EmbeddingOptions)} with {@link EmbeddingOptions#DEFAULT}}
+     *
+     * @param path a GGUF file
+     */
     public static EmbeddingModel load(Path path) {
         return load(path, EmbeddingOptions.DEFAULT);
     }
@@ -42,6 +46,9 @@ public final class EmbeddingModel implements AutoCloseable {
     /**
      * Loads a GGUF model. The file is not needed afterwards.
      *
+     * @param path a GGUF file
+     * @param options where it runs, and how texts are pooled
+     * @return the model, which the caller closes
      * @throws ModelFormatException where the file is damaged
      * @throws UnsupportedModelException where it is sound but needs something that is not there, or scores pairs of
      *     texts ({@link Reranker})
@@ -56,36 +63,53 @@ public final class EmbeddingModel implements AutoCloseable {
         }
     }
 
-    /** Loads an open GGUF model, which may be closed afterwards. */
+    /**
+     * Loads an open GGUF model, which may be closed afterwards.
+     *
+     * @param file an open model
+     * @param options where it runs, and how texts are pooled
+     * @return the model, which the caller closes
+     */
     public static EmbeddingModel load(Gguf file, EmbeddingOptions options) {
         return new EmbeddingModel(new TextEncoder(file, options, false), options.normalized());
     }
 
     /**
-     * What of a text's rows is its embedding, as a file says; {@link Pooling#RANK} where it is a model for
-     * {@link Reranker}, {@link Pooling#NONE} where it does not say.
+     * {@return what of a text's rows is its embedding, as a file says; {@link Pooling#RANK} where it is a model for
+     * {@link Reranker}, {@link Pooling#NONE} where it does not say}
+     *
+     * @param file an open model
      */
     public static Pooling pooling(Gguf file) {
         return Model.config(file, 0, false).pooling();
     }
 
     /**
-     * The embedding of a text.
+     * {@return the embedding of a text}
      *
+     * @param text any text; spellings of control tokens in it are text
      * @throws ContextFullException where it has too many tokens, and texts are not truncated
      */
     public float[] embed(String text) {
         return embed(List.of(text))[0];
     }
 
-    /** The embeddings of texts, in their order; each is what {@link #embed(String)} gives alone. */
+    /**
+     * {@return the embeddings of texts, in their order; each is what {@link #embed(String)} gives alone}
+     *
+     * @param texts any number of texts
+     */
     public float[][] embed(List<String> texts) {
         return embedTokens(texts.stream()
                 .map(text -> encoder.tokenizer.encodeWhole(text, false))
                 .toList());
     }
 
-    /** The embeddings of texts that are tokens already, with what begins and ends them. */
+    /**
+     * {@return the embeddings of texts that are tokens already, with what begins and ends them}
+     *
+     * @param texts the ids of each
+     */
     public float[][] embedTokens(List<int[]> texts) {
         List<Encoder.Input> inputs = new ArrayList<>();
         for (int i = 0; i < texts.size(); i++) {
@@ -116,8 +140,10 @@ public final class EmbeddingModel implements AutoCloseable {
     }
 
     /**
-     * The cosine of the angle between two vectors, from -1 to 1: how alike their texts are.
+     * {@return the cosine of the angle between two vectors, from -1 to 1: how alike their texts are}
      *
+     * @param a any vector
+     * @param b one as long
      * @throws UsageException where their lengths differ
      */
     public static double cosine(float[] a, float[] b) {
@@ -127,37 +153,37 @@ public final class EmbeddingModel implements AutoCloseable {
         return dot(a, b) / Math.max(Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b)), Float.MIN_NORMAL);
     }
 
-    /** Numbers of an embedding. */
+    /** {@return numbers of an embedding} */
     public int dimension() {
         return encoder.dimension();
     }
 
-    /** Tokens that a text may have. */
+    /** {@return tokens that a text may have} */
     public int maximumTokens() {
         return encoder.maximumTokens;
     }
 
-    /** What of a text's rows is its embedding. */
+    /** {@return what of a text's rows is its embedding} */
     public Pooling pooling() {
         return encoder.pooling;
     }
 
-    /** The architecture's name in GGUF files. */
+    /** {@return the architecture's name in GGUF files} */
     public String architecture() {
         return encoder.config.architecture().key();
     }
 
-    /** Text to ids and back. */
+    /** {@return text to ids and back} */
     public Tokenizer tokenizer() {
         return encoder.tokenizer;
     }
 
-    /** What the device is, for people. */
+    /** {@return what the device is, for people} */
     public String deviceDescription() {
         return encoder.device.description();
     }
 
-    /** The name of the device's backend. */
+    /** {@return the name of the device's backend} */
     public String backend() {
         return encoder.device.name();
     }

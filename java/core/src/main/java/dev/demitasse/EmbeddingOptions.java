@@ -54,7 +54,11 @@ public record EmbeddingOptions(
         }
     }
 
-    /** The same on another backend. */
+    /**
+     * {@return the same on another backend}
+     *
+     * @param name a backend's name, or {@code auto}
+     */
     public EmbeddingOptions withBackend(String name) {
         return new EmbeddingOptions(
                 name,
@@ -69,7 +73,11 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same with other device options. */
+    /**
+     * {@return the same with other device options}
+     *
+     * @param options how to open the device
+     */
     public EmbeddingOptions withDevice(DeviceOptions options) {
         return new EmbeddingOptions(
                 backend,
@@ -84,19 +92,31 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same for texts of so many tokens. */
+    /**
+     * {@return the same for texts of so many tokens}
+     *
+     * @param tokens at most what the model was trained for; 0 for 2048, or that if it is less
+     */
     public EmbeddingOptions withMaximumTokens(int tokens) {
         return new EmbeddingOptions(
                 backend, device, tokens, batchRows, kvType, kvRotation, forcedLayout, pooling, normalized, truncates);
     }
 
-    /** The same with batches of so many tokens. */
+    /**
+     * {@return the same with batches of so many tokens}
+     *
+     * @param rows tokens that are run at once, at least 1
+     */
     public EmbeddingOptions withBatchRows(int rows) {
         return new EmbeddingOptions(
                 backend, device, maximumTokens, rows, kvType, kvRotation, forcedLayout, pooling, normalized, truncates);
     }
 
-    /** The same with keys and values of another type. */
+    /**
+     * {@return the same with keys and values of another type}
+     *
+     * @param type how keys and values of a batch are stored
+     */
     public EmbeddingOptions withKvType(KvType type) {
         return new EmbeddingOptions(
                 backend,
@@ -111,7 +131,11 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same with keys and values rotated, or not. */
+    /**
+     * {@return the same with keys and values rotated, or not}
+     *
+     * @param rotation whether those are stored rotated
+     */
     public EmbeddingOptions withKvRotation(KvRotation rotation) {
         return new EmbeddingOptions(
                 backend,
@@ -126,13 +150,21 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same with every matrix in {@code layout}. */
+    /**
+     * {@return the same with every matrix in {@code layout}}
+     *
+     * @param layout of every matrix; null for its type's own
+     */
     public EmbeddingOptions withForcedLayout(@Nullable WeightLayout layout) {
         return new EmbeddingOptions(
                 backend, device, maximumTokens, batchRows, kvType, kvRotation, layout, pooling, normalized, truncates);
     }
 
-    /** The same with another pooling, or the file's. */
+    /**
+     * {@return the same with another pooling, or the file's}
+     *
+     * @param other what of a text's rows is its embedding, but {@link Pooling#NONE}; null for what the file says
+     */
     public EmbeddingOptions withPooling(@Nullable Pooling other) {
         return new EmbeddingOptions(
                 backend,
@@ -147,7 +179,11 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same with embeddings of length 1, or as they are. */
+    /**
+     * {@return the same with embeddings of length 1, or as they are}
+     *
+     * @param wanted whether embeddings have length 1
+     */
     public EmbeddingOptions withNormalized(boolean wanted) {
         return new EmbeddingOptions(
                 backend,
@@ -162,7 +198,11 @@ public record EmbeddingOptions(
                 truncates);
     }
 
-    /** The same with long texts cut, or refused. */
+    /**
+     * {@return the same with long texts cut, or refused}
+     *
+     * @param wanted whether what a text has beyond {@code maximumTokens} is left out; else such a text is refused
+     */
     public EmbeddingOptions withTruncates(boolean wanted) {
         return new EmbeddingOptions(
                 backend,

@@ -32,17 +32,17 @@ public record Generation(
         int passes,
         Duration promptTime,
         Duration decodeTime) {
-    /** Tokens a second after the first one; 0 where there was no second one. */
+    /** {@return tokens a second after the first one; 0 where there was no second one} */
     public double decodeTokensPerSecond() {
         return decodeTime.isZero() || tokens.size() < 2 ? 0 : (tokens.size() - 1) / (decodeTime.toNanos() * 1e-9);
     }
 
-    /** Tokens that a pass of the model gave; above 1 where drafts were right. */
+    /** {@return tokens that a pass of the model gave; above 1 where drafts were right} */
     public double tokensPerPass() {
         return passes == 0 ? 0 : (double) tokens.size() / passes;
     }
 
-    /** Tokens of the prompt a second, the first generated token included. */
+    /** {@return tokens of the prompt a second, the first generated token included} */
     public double promptTokensPerSecond() {
         return promptTime.isZero() ? 0 : promptTokens.size() / (promptTime.toNanos() * 1e-9);
     }

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param tools that an answer of a chat may call ({@link Generation#toolCalls}); texts that are continued know none
  * @param grammar that the answer is a text of, from its first token on: models that think do not, and none calls tools;
  *     null for any text
+ * @param contextPolicy what happens where the context has no more room
  */
 public record GenerationOptions(
         int maximumTokens,
@@ -37,13 +38,16 @@ public record GenerationOptions(
         boolean ignoreEnd,
         @Nullable Duration deadline,
         List<Tool> tools,
-        @Nullable Grammar grammar) {
+        @Nullable Grammar grammar,
+        ContextPolicy contextPolicy) {
     /** As many drafts as pay, where that is known. */
     public static final int AUTO_DRAFTS = -1;
 
-    /** Up to the end of the context, sampled with {@link SamplingOptions#DEFAULT}. */
-    public static final GenerationOptions DEFAULT = new GenerationOptions(
-            Integer.MAX_VALUE, SamplingOptions.DEFAULT, List.of(), 0, AUTO_DRAFTS, false, null, List.of(), null);
+    /** Tokens of an answer at most, where nobody says how many: a model that finds no end comes to this one. */
+    public static final int DEFAULT_MAXIMUM_TOKENS = 2048;
+
+    /** {@link #DEFAULT_MAXIMUM_TOKENS} tokens at most, sampled with {@link SamplingOptions#DEFAULT}. */
+    public static final GenerationOptions DEFAULT = builder().build();
     /** The same, always the most likely token. */
     public static final GenerationOptions GREEDY = DEFAULT.withSampling(SamplingOptions.GREEDY);
 
@@ -56,6 +60,7 @@ public record GenerationOptions(
             throw new UsageException("A deadline cannot be before the call: " + deadline + ".");
         }
         Objects.requireNonNull(sampling, "sampling");
+        Objects.requireNonNull(contextPolicy, "contextPolicy");
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new UsageException("A stop text cannot be empty.");
         }
@@ -72,54 +77,103 @@ public record GenerationOptions(
         }
     }
 
-    /** The same with another number of tokens. */
+    /** {@return a builder that begins with the defaults} */
+    public static GenerationOptionsBuilder builder() {
+        return new GenerationOptionsBuilder();
+    }
+
+    /** {@return a builder that begins with these options} */
+    public GenerationOptionsBuilder toBuilder() {
+        return new GenerationOptionsBuilder(this);
+    }
+
+    /**
+     * {@return the same with another number of tokens}
+     *
+     * @param count how many at most
+     */
     public GenerationOptions withMaximumTokens(int count) {
-        return new GenerationOptions(count, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools, grammar);
+        return toBuilder().maximumTokens(count).build();
     }
 
-    /** The same with other sampling. */
+    /**
+     * {@return the same with other sampling}
+     *
+     * @param options how tokens are chosen
+     */
     public GenerationOptions withSampling(SamplingOptions options) {
-        return new GenerationOptions(
-                maximumTokens, options, stop, logprobs, drafts, ignoreEnd, deadline, tools, grammar);
+        return toBuilder().sampling(options).build();
     }
 
-    /** The same with other stop texts. */
+    /**
+     * {@return the same with other stop texts}
+     *
+     * @param texts none of them empty
+     */
     public GenerationOptions withStop(String... texts) {
-        return new GenerationOptions(
-                maximumTokens, sampling, List.of(texts), logprobs, drafts, ignoreEnd, deadline, tools, grammar);
+        return toBuilder().stop(List.of(texts)).build();
     }
 
-    /** The same with the most likely tokens reported. */
+    /**
+     * {@return the same with the most likely tokens reported}
+     *
+     * @param count of each step so many; 0 for none
+     */
     public GenerationOptions withLogprobs(int count) {
-        return new GenerationOptions(maximumTokens, sampling, stop, count, drafts, ignoreEnd, deadline, tools, grammar);
+        return toBuilder().logprobs(count).build();
     }
 
-    /** The same with so many tokens drafted a pass, at most; or {@link #AUTO_DRAFTS}. */
+    /**
+     * {@return the same with so many tokens drafted a pass, at most}
+     *
+     * @param count or {@link #AUTO_DRAFTS}
+     */
     public GenerationOptions withDrafts(int count) {
-        return new GenerationOptions(
-                maximumTokens, sampling, stop, logprobs, count, ignoreEnd, deadline, tools, grammar);
+        return toBuilder().drafts(count).build();
     }
 
-    /** The same, going on past the end token or not. */
+    /**
+     * {@return the same with an end where the model ends, or beyond}
+     *
+     * @param ignore whether to go on past the end token
+     */
     public GenerationOptions withIgnoreEnd(boolean ignore) {
-        return new GenerationOptions(maximumTokens, sampling, stop, logprobs, drafts, ignore, deadline, tools, grammar);
+        return toBuilder().ignoreEnd(ignore).build();
     }
 
-    /** The same with an end that long after the call, or none; it comes after the token that is being computed. */
+    /**
+     * {@return the same with an end that long after the call; it comes after the token that is being computed}
+     *
+     * @param afterCall null for none
+     */
     public GenerationOptions withDeadline(@Nullable Duration afterCall) {
-        return new GenerationOptions(
-                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, afterCall, tools, grammar);
+        return toBuilder().deadline(afterCall).build();
     }
 
-    /** The same with tools that an answer may call, or none. */
+    /**
+     * {@return the same with tools that an answer may call}
+     *
+     * @param callable the tools; none where empty
+     */
     public GenerationOptions withTools(List<Tool> callable) {
-        return new GenerationOptions(
-                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, callable, grammar);
+        return toBuilder().tools(callable).build();
     }
 
-    /** The same with a grammar that the answer is a text of; null for any text. */
+    /**
+     * {@return the same with a grammar that the answer is a text of}
+     *
+     * @param ofAnswer null for any text
+     */
     public GenerationOptions withGrammar(@Nullable Grammar ofAnswer) {
-        return new GenerationOptions(
-                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools, ofAnswer);
+        return toBuilder().grammar(ofAnswer).build();
+    }
+
+    /**
+     * {@return the same with another answer to a full context}
+     *
+     * @param policy what happens where the context has no more room
+     */
+    public GenerationOptions withContextPolicy(ContextPolicy policy) {
+        return toBuilder().contextPolicy(policy).build();
     }
 }

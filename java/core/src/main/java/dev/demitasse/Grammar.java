@@ -18,11 +18,11 @@ public final class Grammar {
     }
 
     /**
-     * A grammar in GBNF, llama.cpp's notation: rules {@code name ::= …} of which {@code root} is a whole text;
-     * literals {@code "text"}, characters {@code [a-z]}, {@code [^"\\]} and {@code .}, groups {@code (…)},
-     * alternatives {@code |}, repetitions {@code * + ? {2,5}}, comments {@code # …}; in literals and characters the
-     * escapes of C.
+     * {@return a grammar in GBNF, llama.cpp's notation: rules {@code name ::= …} of which {@code root} is a whole text;
+     * literals {@code "text"}, characters {@code [a-z]}, {@code [^"\\]} and {@code .}, groups {@code (…)}, alternatives
+     * {@code |}, repetitions {@code * + ? {2,5}}, comments {@code # …}; in literals and characters the escapes of C}
      *
+     * @param text the rules
      * @throws UsageException where it cannot be read, with line and column; where a rule begins with itself; where it
      *     allows no text
      */
@@ -35,6 +35,8 @@ public final class Grammar {
      * {@code \p{L}}, groups, alternatives, repetitions. What needs more than a grammar is refused: references to
      * groups, looking ahead and behind, {@code \b}.
      *
+     * @param pattern the regular expression
+     * @return the grammar
      * @throws UsageException where it cannot be read, or has what is refused, with the place
      */
     public static Grammar regex(String pattern) {
@@ -42,9 +44,9 @@ public final class Grammar {
     }
 
     /**
-     * The JSON values that are valid by a JSON Schema (draft 2020-12). They are written with little white space, and
-     * with properties in the schema's order. An object whose schema has {@code properties} has no others, unless
-     * {@code additionalProperties} says so.
+     * {@return the JSON values that are valid by a JSON Schema (draft 2020-12)} They are written with little white
+     * space, and with properties in the schema's order. An object whose schema has {@code properties} has no others,
+     * unless {@code additionalProperties} says so.
      *
      * @param schema an object of JSON, or {@code true}
      * @throws UsageException where it is no schema, nothing is valid by it, or it has a keyword that is not supported:
@@ -54,14 +56,15 @@ public final class Grammar {
         return new Grammar(Language.jsonSchema(schema));
     }
 
-    /** Any JSON value that is an object. */
+    /** {@return any JSON value that is an object} */
     public static Grammar json() {
         return jsonSchema("{\"type\":\"object\"}");
     }
 
     /**
-     * One of some texts.
+     * {@return one of some texts}
      *
+     * @param texts one of them is the answer
      * @throws UsageException where there are none, or one is empty
      */
     public static Grammar oneOf(List<String> texts) {
@@ -72,7 +75,11 @@ public final class Grammar {
         return language;
     }
 
-    /** Whether a whole text is one of the grammar. */
+    /**
+     * {@return whether a whole text is one of the grammar}
+     *
+     * @param text any text
+     */
     public boolean matches(String text) {
         return language.matches(text);
     }

@@ -44,8 +44,12 @@ public final class Linear implements AutoCloseable {
     /**
      * Quantizes a matrix by rounding to nearest and puts it on a device.
      *
+     * @param device where it lies; the matrix does not close it
      * @param weights rows × columns, finite
+     * @param rows outputs, at least 1
+     * @param columns inputs, at least 1
      * @param layout how it shall lie there
+     * @return the matrix, which the caller closes
      * @throws UsageException where the sizes do not match, a weight is not finite, or F16 or BF16 cannot hold it
      */
     public static Linear quantize(Device device, float[] weights, int rows, int columns, WeightLayout layout) {
@@ -66,7 +70,14 @@ public final class Linear implements AutoCloseable {
         return new Linear(checked, checked.upload(source, layout));
     }
 
-    /** Multiplies {@code rows} rows of {@link #columns()} elements; returns rows × {@link #rows()}. */
+    /**
+     * Multiplies rows of {@link #columns()} elements.
+     *
+     * @param x rows × {@link #columns()}
+     * @param rows how many rows, at least 1
+     * @return rows × {@link #rows()}
+     * @throws UsageException where the sizes do not match, or the matrix is closed
+     */
     public float[] multiply(float[] x, int rows) {
         if (rows < 1 || x.length != (long) rows * weight.columns()) {
             throw new UsageException(x.length + " elements are not " + rows + " rows of " + weight.columns() + ".");
@@ -81,8 +92,10 @@ public final class Linear implements AutoCloseable {
      * as much comes back from a GPU.
      *
      * @param x rows × {@link #columns()} FP32 numbers
+     * @param rows how many rows, at least 1
      * @param type of the results
      * @param y receives rows × {@link #rows()} numbers of {@code type}
+     * @throws UsageException where the sizes do not match, or the matrix is closed
      */
     public void multiply(MemorySegment x, int rows, OutputType type, MemorySegment y) {
         long in = Math.multiplyExact((long) rows, weight.columns()) * Float.BYTES;
@@ -112,17 +125,17 @@ public final class Linear implements AutoCloseable {
         return larger;
     }
 
-    /** Outputs. */
+    /** {@return outputs} */
     public int rows() {
         return weight.rows();
     }
 
-    /** Inputs. */
+    /** {@return inputs} */
     public int columns() {
         return weight.columns();
     }
 
-    /** Bytes of the quantized matrix. */
+    /** {@return bytes of the quantized matrix} */
     public long bytes() {
         return weight.bytes();
     }

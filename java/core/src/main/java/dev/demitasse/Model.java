@@ -44,7 +44,12 @@ public final class Model implements AutoCloseable {
     /** Receives the logits of one position after the other. */
     @FunctionalInterface
     public interface LogitsVisitor {
-        /** Takes the logits at {@code position}; the array is used again. */
+        /**
+         * Takes the logits at {@code position}; the array is used again.
+         *
+         * @param position of the token that the logits follow
+         * @param logits one a token of the vocabulary
+         */
         void visit(int position, float[] logits);
     }
 
@@ -87,7 +92,11 @@ public final class Model implements AutoCloseable {
         constraints = new Constraints(tokenizer);
     }
 
-    /** {@link #load(Path, ModelOptions)} with {@link ModelOptions#DEFAULT}. */
+    /**
+     * {@return {@link #load(Path, ModelOptions)} with {@link ModelOptions#DEFAULT}}
+     *
+     * @param path a GGUF file
+     */
     public static Model load(Path path) {
         return load(path, ModelOptions.DEFAULT);
     }
@@ -95,6 +104,9 @@ public final class Model implements AutoCloseable {
     /**
      * Loads a GGUF model. The file is not needed afterwards.
      *
+     * @param path a GGUF file
+     * @param options how to load it
+     * @return the model, which the caller closes
      * @throws ModelFormatException where the file is damaged
      * @throws UnsupportedModelException where it is sound but needs something that is not there
      * @throws BackendUnavailableException where no device can be opened
@@ -107,14 +119,22 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    /** Loads an open GGUF model, which may be closed afterwards. */
+    /**
+     * Loads an open GGUF model, which may be closed afterwards.
+     *
+     * @param file an open GGUF file
+     * @param options how to load it
+     * @return the model, which the caller closes
+     */
     public static Model load(Gguf file, ModelOptions options) {
         return load(file, options, null);
     }
 
     /**
-     * The same, where {@code observer} sees what each matrix is multiplied by; that costs time.
+     * {@return the same, where {@code observer} sees what each matrix is multiplied by; that costs time}
      *
+     * @param file an open GGUF file
+     * @param options how to load it
      * @param observer called by the thread that runs the model, or null
      */
     public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
@@ -253,58 +273,61 @@ public final class Model implements AutoCloseable {
         return values;
     }
 
-    /** A session with a cache of its own. */
+    /** {@return a session with a cache of its own} */
     public Session newSession() {
         requireOpen();
         return new Session(this, engine);
     }
 
-    /** The architecture's name in GGUF files. */
+    /** {@return the architecture's name in GGUF files} */
     public String architecture() {
         return config.architecture().key();
     }
 
-    /** Transformer blocks. */
+    /** {@return transformer blocks} */
     public int layers() {
         return config.layers().size();
     }
 
-    /** Tokens of the vocabulary: logits of a position. */
+    /** {@return tokens of the vocabulary: logits of a position} */
     public int vocabularySize() {
         return config.vocabulary();
     }
 
-    /** Text to ids and back. */
+    /** {@return text to ids and back} */
     public Tokenizer tokenizer() {
         return tokenizer;
     }
 
     /**
-     * Whether there is a chat template, in the file or in the options; a faulty one counts too, and {@code chat} says
-     * what is wrong.
+     * {@return whether there is a chat template, in the file or in the options; a faulty one counts too, and {@code
+     * chat} says what is wrong}
      */
     public boolean hasChatTemplate() {
         return chatFormat.exists();
     }
 
     /**
-     * How the model's authors want tokens to be chosen, as the file says ({@code general.sampling}); else {@link
-     * SamplingOptions#DEFAULT}. {@link GenerationOptions#DEFAULT} knows no model: use {@code
+     * {@return how the model's authors want tokens to be chosen, as the file says ({@code general.sampling}); else
+     * {@link SamplingOptions#DEFAULT}} {@link GenerationOptions#DEFAULT} knows no model: use {@code
      * GenerationOptions.DEFAULT.withSampling(model.sampling())}.
      */
     public SamplingOptions sampling() {
         return sampling;
     }
 
-    /** Whether the model can be told of tools ({@link GenerationOptions#withTools}), and its calls be read. */
+    /**
+     * {@return whether the model can be told of tools ({@link GenerationOptions#withTools}), and its calls be read}
+     */
     public boolean knowsTools() {
         return chatFormat.knowsTools();
     }
 
     /**
-     * Tokens of a conversation as the chat template writes it, with the beginning of the next answer: what {@link
-     * Session#chat} would read.
+     * {@return tokens of a conversation as the chat template writes it, with the beginning of the next answer: what
+     * {@link Session#chat} would read}
      *
+     * @param messages of the conversation, in order
      * @param tools that the answer may call
      * @throws UnsupportedModelException where there is no template, or it knows no tools
      * @throws dev.demitasse.exception.TemplateException where it is faulty, or raises an error
@@ -323,32 +346,35 @@ public final class Model implements AutoCloseable {
         return chatFormat;
     }
 
-    /** The name of the device's backend. */
+    /** {@return the name of the device's backend} */
     public String backend() {
         return device.name();
     }
 
-    /** What the device is, for people. */
+    /** {@return what the device is, for people} */
     public String deviceDescription() {
         return device.description();
     }
 
-    /** Threads of the device. */
+    /** {@return threads of the device} */
     public int deviceThreads() {
         return device.threads();
     }
 
-    /** Positions that a session may have. */
+    /** {@return positions that a session may have} */
     public int contextLength() {
         return engine.contextLength();
     }
 
-    /** Bytes of the weights that a token is computed with: those of all experts that it has not chosen are left out. */
+    /**
+     * {@return bytes of the weights that a token is computed with: those of all experts that it has not chosen are left
+     * out}
+     */
     public long weightBytesPerToken() {
         return weights.bytesPerToken();
     }
 
-    /** Bytes of the weights on the device. */
+    /** {@return bytes of the weights on the device} */
     public long weightBytes() {
         return weights.bytes();
     }
@@ -356,6 +382,7 @@ public final class Model implements AutoCloseable {
     /**
      * Runs tokens through the model for scoring.
      *
+     * @param tokens to run, from position 0 on
      * @param from the first position whose logits are wanted
      * @param visitor receives the logits of each position from {@code from} on
      */
@@ -364,13 +391,17 @@ public final class Model implements AutoCloseable {
         engine.evaluate(tokens, from, visitor::visit);
     }
 
-    /** Begins to score a text piece by piece. */
+    /**
+     * Begins to score a text piece by piece.
+     *
+     * @return an object that takes the pieces
+     */
     public Scoring newScoring() {
         requireOpen();
         return new Scoring(engine);
     }
 
-    /** Times forward passes. */
+    /** {@return times forward passes} */
     public StepTimer newStepTimer() {
         requireOpen();
         return new StepTimer(this, engine);

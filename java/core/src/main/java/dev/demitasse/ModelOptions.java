@@ -70,7 +70,11 @@ public record ModelOptions(
         }
     }
 
-    /** The same on another backend. */
+    /**
+     * {@return the same on another backend}
+     *
+     * @param name of a backend, or "auto"
+     */
     public ModelOptions withBackend(String name) {
         return new ModelOptions(
                 name,
@@ -87,7 +91,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with other device options. */
+    /**
+     * {@return the same with other device options}
+     *
+     * @param options of the device
+     */
     public ModelOptions withDevice(DeviceOptions options) {
         return new ModelOptions(
                 backend,
@@ -104,7 +112,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with another context length. */
+    /**
+     * {@return the same with another context length}
+     *
+     * @param positions that a session may have; 0 for the model's, at most 4096
+     */
     public ModelOptions withContextLength(int positions) {
         return new ModelOptions(
                 backend,
@@ -121,7 +133,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same for another number of sessions. */
+    /**
+     * {@return the same for another number of sessions}
+     *
+     * @param count of sessions
+     */
     public ModelOptions withSequences(int count) {
         return new ModelOptions(
                 backend,
@@ -138,7 +154,12 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with other batch sizes. */
+    /**
+     * {@return the same with other batch sizes}
+     *
+     * @param rows of a forward pass at most
+     * @param chunk rows of one prompt in a forward pass at most
+     */
     public ModelOptions withBatch(int rows, int chunk) {
         return new ModelOptions(
                 backend,
@@ -155,7 +176,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with another cache type. */
+    /**
+     * {@return the same with another cache type}
+     *
+     * @param type how the cache stores numbers
+     */
     public ModelOptions withKvType(KvType type) {
         return new ModelOptions(
                 backend,
@@ -172,7 +197,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with a cache that is rotated or not. */
+    /**
+     * {@return the same with a cache that is rotated or not}
+     *
+     * @param rotation whether keys and values are stored rotated
+     */
     public ModelOptions withKvRotation(KvRotation rotation) {
         return new ModelOptions(
                 backend,
@@ -189,7 +218,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with or without the model's draft block. */
+    /**
+     * {@return the same with or without the model's draft block}
+     *
+     * @param wanted whether it is loaded
+     */
     public ModelOptions withDraftBlock(DraftBlock wanted) {
         return new ModelOptions(
                 backend,
@@ -206,7 +239,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with every matrix in {@code layout}. */
+    /**
+     * {@return the same with every matrix in {@code layout}}
+     *
+     * @param layout of every matrix; null for the layouts of the file
+     */
     public ModelOptions withForcedLayout(@Nullable WeightLayout layout) {
         return new ModelOptions(
                 backend,
@@ -223,7 +260,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with another chat template, or the file's own. */
+    /**
+     * {@return the same with another chat template, or the file's own}
+     *
+     * @param jinja the template; null for the file's
+     */
     public ModelOptions withChatTemplate(@Nullable String jinja) {
         return new ModelOptions(
                 backend,
@@ -240,7 +281,11 @@ public record ModelOptions(
                 templateVariables);
     }
 
-    /** The same with variables for the chat template. */
+    /**
+     * {@return the same with variables for the chat template}
+     *
+     * @param variables by name, as values of Jinja
+     */
     public ModelOptions withTemplateVariables(Map<String, Object> variables) {
         return new ModelOptions(
                 backend,

@@ -51,8 +51,9 @@ public record ModelShape(
     }
 
     /**
-     * The dimensions of an open file.
+     * {@return the dimensions of an open file}
      *
+     * @param file an open model
      * @throws dev.demitasse.exception.ModelFormatException where it is damaged
      * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
      */
@@ -108,40 +109,54 @@ public record ModelShape(
         return null;
     }
 
-    /** Elements of all heads' queries of a position. */
+    /** {@return elements of all heads' queries of a position} */
     public int queries() {
         return heads * headDim;
     }
 
-    /** Elements of a position's keys, or of its values. */
+    /** {@return elements of a position's keys, or of its values} */
     public int keys() {
         return kvHeads * headDim;
     }
 
-    /** Weights in the matrices that a token is multiplied by, the output matrix included. */
+    /** {@return weights in the matrices that a token is multiplied by, the output matrix included} */
     public long multipliedWeights() {
         long layer = (long) hidden * (2L * queries() + 2L * keys()) + 3L * hidden * feedForward;
         return layers * layer + (long) vocabulary * hidden;
     }
 
-    /** Weights of the model. */
+    /** {@return weights of the model} */
     public long weights() {
         return multipliedWeights() + (tied ? 0 : (long) vocabulary * hidden);
     }
 
-    /** Bytes of the keys and values of {@code positions} positions in all layers, in whole pages. */
+    /**
+     * {@return bytes of the keys and values of {@code positions} positions in all layers, in whole pages}
+     *
+     * @param type how keys and values are stored
+     * @param positions how many positions
+     */
     public long cacheBytes(KvType type, int positions) {
         int pages = Math.ceilDiv(positions, KvShape.PAGE);
         return 2 * new KvShape(layers, kvHeads, headDim, pages, type).bytes();
     }
 
-    /** Bytes that attention of a row at {@code position} reads, in all layers. */
+    /**
+     * {@return bytes that attention of a row at {@code position} reads, in all layers}
+     *
+     * @param type how keys and values are stored
+     * @param position of the row, from 0
+     */
     public double readBytes(KvType type, int position) {
         double whole = cacheBytes(type, KvShape.PAGE) / (double) KvShape.PAGE;
         return whole * seen(position);
     }
 
-    /** Positions that a row at {@code position} sees, on average over the layers. */
+    /**
+     * {@return positions that a row at {@code position} sees, on average over the layers}
+     *
+     * @param position of the row, from 0
+     */
     public double seen(int position) {
         double all = position + 1.0;
         double windowed = window == 0 ? all : Math.min(all, window);

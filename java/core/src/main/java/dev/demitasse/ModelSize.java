@@ -31,8 +31,9 @@ public record ModelSize(
             Set.of("per_layer_token_embd.weight", "position_embd.weight", "token_types.weight");
 
     /**
-     * The size of an open file's model.
+     * {@return the size of an open file's model}
      *
+     * @param file an open model
      * @throws dev.demitasse.exception.ModelFormatException where it is damaged
      * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
      */

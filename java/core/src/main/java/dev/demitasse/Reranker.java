@@ -40,7 +40,11 @@ public final class Reranker implements AutoCloseable {
         this.label = label;
     }
 
-    /** {@link #load(Path, EmbeddingOptions)} with {@link EmbeddingOptions#DEFAULT}. */
+    /**
+     * {@return {@link #load(Path, EmbeddingOptions)} with {@link EmbeddingOptions#DEFAULT}}
+     *
+     * @param path a GGUF file
+     */
     public static Reranker load(Path path) {
         return load(path, EmbeddingOptions.DEFAULT);
     }
@@ -48,6 +52,9 @@ public final class Reranker implements AutoCloseable {
     /**
      * Loads a GGUF model, as {@link EmbeddingModel#load(Path, EmbeddingOptions)} does.
      *
+     * @param path a GGUF file
+     * @param options where it runs, and how long pairs may be
+     * @return the model, which the caller closes
      * @throws UnsupportedModelException also where the model makes embeddings and no scores
      */
     public static Reranker load(Path path, EmbeddingOptions options) {
@@ -56,7 +63,13 @@ public final class Reranker implements AutoCloseable {
         }
     }
 
-    /** Loads an open GGUF model, which may be closed afterwards. */
+    /**
+     * Loads an open GGUF model, which may be closed afterwards.
+     *
+     * @param file an open model
+     * @param options where it runs, and how long pairs may be
+     * @return the model, which the caller closes
+     */
     public static Reranker load(Gguf file, EmbeddingOptions options) {
         Metadata metadata = file.metadata();
         String template = metadata.string(TEMPLATE, null);
@@ -70,6 +83,8 @@ public final class Reranker implements AutoCloseable {
      * Scores documents: the higher, the better they answer. Of models with one score it is a logit, as the model gives
      * it; of models with several it is the probability of "yes", or of the first.
      *
+     * @param query what is asked
+     * @param documents what may answer it, any number
      * @return a score a document, in their order
      * @throws ContextFullException where a pair has too many tokens, and texts are not truncated; else only where the
      *     query leaves no room for a document
@@ -84,8 +99,9 @@ public final class Reranker implements AutoCloseable {
     }
 
     /**
-     * Scores pairs that are tokens already, with what begins, separates and ends their texts.
+     * {@return the scores of pairs that are tokens already, with what begins, separates and ends their texts}
      *
+     * @param pairs ids, and of each token which text it belongs to
      * @throws UsageException where a pair has other than one kind of text a token, or kinds but 0 and 1
      */
     public float[] scoreTokens(List<Tokenizer.Pair> pairs) {
@@ -173,7 +189,7 @@ public final class Reranker implements AutoCloseable {
         return Math.min(query < 0 ? end : query, document < 0 ? end : document);
     }
 
-    /** Tokens that a query and a document may have together, with what begins, separates and ends them. */
+    /** {@return tokens that a query and a document may have together, with what begins, separates and ends them} */
     public int maximumTokens() {
         return encoder.maximumTokens;
     }

@@ -21,7 +21,8 @@ public final class Scoring implements AutoCloseable {
     /**
      * Runs further tokens of the text.
      *
-     * @param from the first of them whose logits are wanted; computing logits takes time
+     * @param further ids of the tokens, those of earlier calls not among them
+     * @param from index in {@code further} of the first whose logits are wanted; computing logits takes time
      * @param visitor receives the text's position and the logits after it
      * @throws dev.demitasse.exception.ContextFullException where the text is longer than the context
      * @throws dev.demitasse.exception.NumericalException where all logits of a position are NaN
@@ -33,7 +34,7 @@ public final class Scoring implements AutoCloseable {
         tokens = all;
     }
 
-    /** Tokens so far. */
+    /** {@return tokens so far} */
     public int length() {
         return tokens.length;
     }

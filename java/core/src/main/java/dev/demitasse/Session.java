@@ -6,11 +6,8 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.FinishReason;
-import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.Sampler;
-import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Flow;
@@ -32,6 +29,7 @@ public final class Session implements AutoCloseable {
     private final Model model;
     private final Engine engine;
     private final Sequence sequence = new Sequence();
+    private final ContextWindow window;
     private final List<Message> history = new ArrayList<>();
     private final AtomicReference<@Nullable Call> current = new AtomicReference<>();
     private volatile boolean used;
@@ -41,9 +39,14 @@ public final class Session implements AutoCloseable {
     Session(Model model, Engine engine) {
         this.model = model;
         this.engine = engine;
+        window = new ContextWindow(engine.contextLength());
     }
 
-    /** {@link #chat(String, GenerationOptions, Consumer)} with the default options and no listener. */
+    /**
+     * {@return {@link #chat(String, GenerationOptions, Consumer)} with the default options and no listener}
+     *
+     * @param message what a person says
+     */
     public Generation chat(String message) {
         return chat(message, GenerationOptions.DEFAULT, text -> {});
     }
@@ -51,7 +54,10 @@ public final class Session implements AutoCloseable {
     /**
      * Adds a person's message to the conversation and answers it by the model's chat template.
      *
+     * @param message what a person says
+     * @param options how the answer is made
      * @param listener receives the answer's text piece by piece, on the calling thread
+     * @return the answer
      * @throws ContextFullException where the conversation does not fit; it is then as it was before the call
      */
     public Generation chat(String message, GenerationOptions options, Consumer<String> listener) {
@@ -62,8 +68,10 @@ public final class Session implements AutoCloseable {
      * Adds messages to the conversation and answers them by the model's chat template: a question, or the results of
      * the tools that the last answer called ({@link Generation#toolCalls}).
      *
+     * @param messages what is said after the conversation so far, in order
      * @param options with the tools that the answer may call ({@link GenerationOptions#withTools})
      * @param listener receives the answer's parts, on the calling thread
+     * @return the answer
      * @throws ContextFullException where the conversation does not fit; it is then as it was before the call
      * @throws dev.demitasse.exception.UnsupportedModelException where there are tools, and the template knows none
      */
@@ -85,13 +93,12 @@ public final class Session implements AutoCloseable {
             List<Message> messages = new ArrayList<>(history);
             messages.addAll(further);
             ChatFormat format = model.chatFormat();
-            boolean direct = options.grammar() != null;
-            ChatFormat.Prompt prompt = format.encode(messages, options.tools(), direct);
+            ChatFormat.Prompt prompt = window.fit(format, messages, options);
             AnswerReader reader = new AnswerReader(
                     model.tokenizer(),
                     options.stop(),
                     listener,
-                    sink -> direct ? null : format.parser(prompt, messages, options.tools(), sink));
+                    sink -> options.grammar() != null ? null : format.parser(prompt, messages, options.tools(), sink));
             Generation answer = run(call, prompt.tokens(), options, reader);
             messages.add(Message.assistant(answer.text(), answer.thinking(), answer.toolCalls()));
             history.clear();
@@ -100,7 +107,13 @@ public final class Session implements AutoCloseable {
         });
     }
 
-    /** {@link #extract(Class, String, GenerationOptions)} with the most likely values. */
+    /**
+     * {@return {@link #extract(Class, String, GenerationOptions)} with the most likely values}
+     *
+     * @param <T> the type of the record
+     * @param type the record
+     * @param text what its values are to be found in
+     */
     public <T> T extract(Class<T> type, String text) {
         return extract(type, text, Extraction.OPTIONS);
     }
@@ -108,9 +121,15 @@ public final class Session implements AutoCloseable {
     /**
      * Asks what a text says, as a record: a turn of the conversation, whose answer is an object of JSON with a member
      * for each component. Components may be text, numbers, booleans, enums, dates and times, records, and optional
-     * values, lists, sets, arrays and maps by names of those. Those that are {@code Optional} or annotated {@code
-     * @Nullable} may be missing from the text. {@link dev.demitasse.chat.Description} tells the model what one means.
+     * values, lists, sets, arrays and maps by names of those. Those that are {@code Optional}, or annotated as
+     * {@code Nullable}, may be missing from the text. {@link dev.demitasse.chat.Description} tells the model what one
+     * means.
      *
+     * @param <T> the type of the record
+     * @param type the record
+     * @param text what its values are to be found in
+     * @param options how the answer is made
+     * @return the record
      * @throws UsageException where the type is no record, or has other components, or refuses the values
      * @throws dev.demitasse.exception.IncompleteAnswerException where the answer ended before it was whole
      */
@@ -118,7 +137,12 @@ public final class Session implements AutoCloseable {
         return Extraction.extract(this, type, text, options);
     }
 
-    /** {@link #choose(String, List, GenerationOptions)}, the most likely. */
+    /**
+     * {@return {@link #choose(String, List, GenerationOptions)}, the most likely}
+     *
+     * @param question with all that is needed to decide
+     * @param choices one of them is the answer
+     */
     public String choose(String question, List<String> choices) {
         return choose(question, choices, Extraction.OPTIONS);
     }
@@ -126,6 +150,10 @@ public final class Session implements AutoCloseable {
     /**
      * Asks a question whose answer is one of some texts: a turn of the conversation, as {@link #chat(String)}.
      *
+     * @param question with all that is needed to decide
+     * @param choices one of them is the answer
+     * @param options how the answer is made
+     * @return the text that was chosen
      * @throws UsageException where there are no choices, or one is empty
      * @throws dev.demitasse.exception.IncompleteAnswerException where the answer ended before it was whole
      */
@@ -133,27 +161,54 @@ public final class Session implements AutoCloseable {
         return Extraction.choose(this, question, choices, options);
     }
 
-    /** Continues a text as it stands; a begin-of-text token is added where the model's file asks for one. */
+    /**
+     * Continues a text as it stands; a begin-of-text token is added where the model's file asks for one.
+     *
+     * @param prompt the text to go on with
+     * @param options how the answer is made
+     * @param listener receives the answer's text piece by piece, on the calling thread
+     * @return what was generated
+     */
     public Generation generate(String prompt, GenerationOptions options, Consumer<String> listener) {
         return generate(model.tokenizer().encodePrompt(prompt, false), options, listener);
     }
 
-    /** Continues tokens. */
+    /**
+     * Continues tokens.
+     *
+     * @param prompt the tokens to go on with
+     * @param options how the answer is made
+     * @param listener receives the answer's text piece by piece, on the calling thread
+     * @return what was generated
+     */
     public Generation generate(int[] prompt, GenerationOptions options, Consumer<String> listener) {
         Call call = Call.ofThread();
         Objects.requireNonNull(options, "options");
         Objects.requireNonNull(listener, "listener");
         int[] tokens = prompt.clone();
         AnswerReader reader = new AnswerReader(model.tokenizer(), options.stop(), listener::accept, sink -> null);
-        return exclusively(call, () -> run(call, tokens, options, reader));
+        boolean fits = options.contextPolicy() == ContextPolicy.FAIL || tokens.length < model.contextLength();
+        int[] read = fits ? tokens : window.slide(tokens);
+        return exclusively(call, () -> run(call, read, options, reader));
     }
 
-    /** A lazy stream of an answer's text; closing it early cancels the answer. The session is busy until it ends. */
+    /**
+     * {@return a lazy stream of an answer's text; closing it early cancels the answer} The session is busy until it
+     * ends.
+     *
+     * @param message what a person says
+     * @param options how the answer is made
+     */
     public Stream<String> stream(String message, GenerationOptions options) {
         return TextStreams.stream(this, message, options);
     }
 
-    /** A publisher of an answer's text for one subscriber; each subscription asks anew, on a thread of its own. */
+    /**
+     * {@return a publisher of an answer's text for one subscriber; each subscription asks anew, on a thread of its own}
+     *
+     * @param message what a person says
+     * @param options how the answer is made
+     */
     public Flow.Publisher<String> publisher(String message, GenerationOptions options) {
         return TextStreams.publisher(this, message, options);
     }
@@ -164,52 +219,8 @@ public final class Session implements AutoCloseable {
             call.cancel();
         }
         used = true;
-        long begin = System.nanoTime();
-        long firstToken = begin;
-        engine.begin(
-                sequence,
-                prompt,
-                new Sampler(options.sampling(), model.constraint(options.grammar())),
-                options.maximumTokens(),
-                options.logprobs(),
-                options.drafts(),
-                !options.ignoreEnd());
-        List<Integer> tokens = new ArrayList<>();
-        List<List<Logprobs.Entry>> top = new ArrayList<>();
-        FinishReason finish = null;
-        int passes = 0;
-        try {
-            while (finish == null) {
-                Engine.Progress progress = engine.await(sequence, tokens.size(), call::ending);
-                firstToken = tokens.isEmpty() ? System.nanoTime() : firstToken;
-                finish = progress.finish();
-                passes = progress.passes();
-                for (Sequence.Step step : progress.steps()) {
-                    tokens.add(step.token());
-                    top.add(step.top());
-                    reader.append(step.token());
-                    if (reader.stopped()) {
-                        finish = FinishReason.STOP;
-                        break;
-                    }
-                }
-            }
-        } finally {
-            engine.end(sequence, FinishReason.CANCELLED);
-        }
-        long end = System.nanoTime();
-        reader.finish();
-        return new Generation(
-                Arrays.stream(prompt).boxed().toList(),
-                List.copyOf(tokens),
-                reader.text(),
-                reader.thinking(),
-                reader.toolCalls(),
-                finish,
-                options.logprobs() == 0 ? List.of() : List.copyOf(top),
-                passes,
-                Duration.ofNanos(firstToken - begin),
-                Duration.ofNanos(end - firstToken));
+        Sampler sampler = new Sampler(options.sampling(), model.constraint(options.grammar()));
+        return new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
     }
 
     /**
@@ -226,27 +237,32 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** What was said so far. */
+    /** {@return what was said so far} */
     public List<Message> history() {
         return exclusively(Call.ofThread(), () -> List.copyOf(history));
     }
 
-    /** Replaces the conversation; what its cache and the new one have in common is kept. */
+    /**
+     * Replaces the conversation; what its cache and the new one have in common is kept.
+     *
+     * @param messages the conversation from its beginning on
+     */
     public void history(List<Message> messages) {
         List<Message> copy = List.copyOf(messages);
         exclusively(Call.ofThread(), () -> {
             history.clear();
             history.addAll(copy);
+            window.reset();
             return history;
         });
     }
 
-    /** Tokens of the conversation as the cache holds it. */
+    /** {@return tokens of the conversation as the cache holds it} */
     public int length() {
         return sequence.length();
     }
 
-    /** The model. */
+    /** {@return the model} */
     public Model model() {
         return model;
     }

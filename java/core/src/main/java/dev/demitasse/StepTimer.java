@@ -24,8 +24,9 @@ public final class StepTimer {
     }
 
     /**
-     * Seconds of a prompt of {@code tokens} tokens and of the token after it.
+     * {@return seconds of a prompt of {@code tokens} tokens and of the token after it}
      *
+     * @param tokens length of the prompt, at least 1
      * @param runs how many are timed
      */
     public double[] prefill(int tokens, int runs) {
@@ -45,10 +46,11 @@ public final class StepTimer {
     }
 
     /**
-     * Puts random tokens into sessions, whose steps can then be timed again and again.
+     * Puts random tokens into sessions.
      *
-     * @param count sessions
-     * @param depth tokens that each of them has before its answer
+     * @param count sessions, at least 1
+     * @param depth tokens that each of them has before its answer, at least 1
+     * @return their steps, which can be timed again and again
      */
     public Sessions sessions(int count, int depth) {
         if (count < 1 || depth < 1) {
@@ -71,10 +73,11 @@ public final class StepTimer {
         }
 
         /**
-         * Seconds of steps that give each session a token, from its first tokens on; a run before is forgotten.
+         * {@return seconds of steps that give each session a token, from its first tokens on; a run before is
+         * forgotten}
          *
-         * @param warm steps that are not timed
-         * @param steps steps that are
+         * @param warm steps that are not timed, at least 1
+         * @param steps steps that are, at least 1
          */
         public double[] decode(int warm, int steps) {
             if (warm < 1 || steps < 1) {

@@ -74,8 +74,15 @@ final class GenerateCommand implements Callable<Integer> {
             throw new UsageException("Give either -p TEXT, or a text on standard input, or --tokens 1,2,3.");
         }
         SamplingOptions asked = sampling.options(SamplingOptions.DEFAULT); // refused before a model is loaded
-        GenerationOptions options = new GenerationOptions(
-                count, asked, stop, logprobs, sampling.drafts, raw, null, List.of(), form.grammar());
+        GenerationOptions options = GenerationOptions.builder()
+                .maximumTokens(count)
+                .sampling(asked)
+                .stop(stop)
+                .logprobs(logprobs)
+                .drafts(sampling.drafts)
+                .ignoreEnd(raw)
+                .grammar(form.grammar())
+                .build();
         try (Model model = Model.load(selection.path(), selection.options(sampling.drafts));
                 Session session = model.newSession()) {
             Consumer<String> listener = json ? text -> {} : Output::print;

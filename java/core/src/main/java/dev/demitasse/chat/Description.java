@@ -11,6 +11,6 @@ import java.lang.annotation.Target;
 @Retention(RetentionPolicy.RUNTIME)
 @Target({ElementType.TYPE, ElementType.RECORD_COMPONENT})
 public @interface Description {
-    /** One sentence, or a few words. */
+    /** {@return one sentence, or a few words} */
     String value();
 }

@@ -30,32 +30,60 @@ public record Message(
         toolCalls = List.copyOf(toolCalls);
     }
 
-    /** A message that is text alone. */
+    /**
+     * A message that is text alone.
+     *
+     * @param role {@code system}, {@code user}, {@code assistant} or {@code tool}
+     * @param content its text
+     */
     public Message(String role, String content) {
         this(role, content, "", List.of(), null, null);
     }
 
-    /** A message that sets the model's behavior. */
+    /**
+     * {@return a message that sets the model's behavior}
+     *
+     * @param content how the model shall behave
+     */
     public static Message system(String content) {
         return new Message("system", content);
     }
 
-    /** A message of the person. */
+    /**
+     * {@return a message of the person}
+     *
+     * @param content its text
+     */
     public static Message user(String content) {
         return new Message("user", content);
     }
 
-    /** A message of the model. */
+    /**
+     * {@return a message of the model}
+     *
+     * @param content its text
+     */
     public static Message assistant(String content) {
         return new Message("assistant", content);
     }
 
-    /** A message of the model with what it thought before, and the calls of tools that it asked for. */
+    /**
+     * {@return a message of the model with what it thought before, and the calls of tools that it asked for}
+     *
+     * @param content its text, empty where there are only calls
+     * @param thinking what it thought before its answer; empty where it did not
+     * @param toolCalls in the order in which the model asked; may be empty
+     */
     public static Message assistant(String content, String thinking, List<ToolCall> toolCalls) {
         return new Message("assistant", content, thinking, toolCalls, null, null);
     }
 
-    /** The result of a call. */
+    /**
+     * {@return the result of a call}
+     *
+     * @param call what the model asked for
+     * @param result what the tool gave, as text
+     */
     public static Message tool(ToolCall call, String result) {
         return new Message("tool", result, "", List.of(), call.id(), call.name());
     }

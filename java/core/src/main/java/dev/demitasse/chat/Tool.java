@@ -32,7 +32,7 @@ public record Tool(String name, String description, String parameters) {
         Json.object(parameters, "The parameters of the tool \"" + name + "\"");
     }
 
-    /** The schema as maps, lists, strings, numbers, booleans and nulls. */
+    /** {@return the schema as maps, lists, strings, numbers, booleans and nulls} */
     public Map<String, @Nullable Object> schema() {
         return Json.object(parameters, "The parameters of the tool \"" + name + "\"");
     }

@@ -24,7 +24,7 @@ public record ToolCall(String id, String name, String arguments) {
         Json.object(arguments, "The arguments of the call of \"" + name + "\"");
     }
 
-    /** The arguments as maps, lists, strings, numbers, booleans and nulls. */
+    /** {@return the arguments as maps, lists, strings, numbers, booleans and nulls} */
     public Map<String, @Nullable Object> values() {
         return Json.object(arguments, "The arguments of the call of \"" + name + "\"");
     }

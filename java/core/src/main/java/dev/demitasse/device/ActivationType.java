@@ -16,7 +16,7 @@ public enum ActivationType {
      */
     INT8_ROW;
 
-    /** Whether activations are integers where the weights are. */
+    /** {@return whether activations are integers where the weights are} */
     public boolean integers() {
         return this != F32;
     }

@@ -20,12 +20,25 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
     /** The most positions ahead: a sum of two positions stays a 32-bit integer. */
     public static final int MOST_AHEAD = 1 << 30;
 
-    /** Causal attention. */
+    /**
+     * Causal attention.
+     *
+     * @param heads query heads
+     * @param kvHeads key and value heads; divides {@code heads}
+     * @param headDim elements of a head
+     * @param scale multiplies query · key
+     * @param softCap c in c tanh(score / c), or 0 for none
+     * @param window positions up to its own that a query sees, itself included; 0 for all; -n for those of its run of n
+     */
     public AttentionShape(int heads, int kvHeads, int headDim, float scale, float softCap, int window) {
         this(heads, kvHeads, headDim, scale, softCap, window, 0);
     }
 
-    /** The first position that the query at {@code position} sees. */
+    /**
+     * {@return the first position that the query at {@code position} sees}
+     *
+     * @param position of the query, from 0
+     */
     public int firstSeen(int position) {
         if (window < 0) {
             return position & window;
@@ -34,8 +47,9 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
     }
 
     /**
-     * The last position that the query at {@code position} sees.
+     * {@return the last position that the query at {@code position} sees}
      *
+     * @param position of the query, from 0
      * @param end the last position of its sequence in the batch
      */
     public int lastSeen(int position, int end) {
@@ -45,6 +59,7 @@ public record AttentionShape(int heads, int kvHeads, int headDim, float scale, f
     /**
      * Checks that a cache has these heads.
      *
+     * @param shape of the cache
      * @throws UsageException where it has others
      */
     public void requireFits(KvShape shape) {

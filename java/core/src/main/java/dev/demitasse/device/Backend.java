@@ -5,13 +5,16 @@ import java.util.function.Consumer;
 
 /** A kind of device, found through {@link java.util.ServiceLoader}. */
 public interface Backend {
-    /** The name that users ask for: {@code cuda}, {@code opencl}, {@code native}, {@code vector}, {@code reference}. */
+    /**
+     * {@return the name that users ask for: {@code cuda}, {@code opencl}, {@code native}, {@code vector}, {@code
+     * reference}}
+     */
     String name();
 
-    /** Whether a device can be opened here. Never throws and leaves nothing open. */
+    /** {@return whether a device can be opened here. Never throws and leaves nothing open} */
     Support probe();
 
-    /** Whether {@code auto} may choose it, given that the probe is ok. */
+    /** {@return whether {@code auto} may choose it, given that the probe is ok} */
     default boolean automatic() {
         return true;
     }
@@ -19,6 +22,8 @@ public interface Backend {
     /**
      * Opens a device that checks no arguments; applications call {@link dev.demitasse.Devices#open}.
      *
+     * @param options which device, and how to open it
+     * @return the device, which the caller closes
      * @throws dev.demitasse.exception.BackendUnavailableException where {@link #probe} is not ok
      */
     Device open(DeviceOptions options);
@@ -27,6 +32,7 @@ public interface Backend {
      * Measures which of several ways to do the same is the quickest on a device, and keeps that in the cache folder
      * ({@link dev.demitasse.CacheFolder}) for devices that are opened later. Results of operations stay the same.
      *
+     * @param options which device, and how to open it
      * @param report receives lines for people: what was measured, and where it is kept
      * @throws UsageException where the backend has nothing to choose
      * @throws dev.demitasse.exception.BackendUnavailableException where {@link #probe} is not ok

@@ -18,6 +18,7 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
     /**
      * Checks that every position has a page of the cache, and that rows of one sequence come in ascending positions.
      *
+     * @param shape of the cache
      * @throws UsageException where that is not so
      */
     public void requirePages(KvShape shape) {
@@ -46,6 +47,7 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
      * Checks that every row has a position, and a first page that is the number of one of {@code slots} states; that
      * rows of one sequence follow each other without a gap, and that no two sequences have one state.
      *
+     * @param slots how many states there are
      * @throws UsageException where that is not so
      */
     public void requireSlots(long slots) {
@@ -67,7 +69,7 @@ public record BatchRows(int count, int[] positions, int[][] pages) {
         }
     }
 
-    /** The last position in the batch of each row's sequence. */
+    /** {@return the last position in the batch of each row's sequence} */
     public int[] ends() {
         int[] ends = new int[count];
         for (int row = count - 1; row >= 0; row--) {

@@ -47,14 +47,20 @@ public final class CheckedDevice implements Device {
     }
 
     /**
-     * A device whose arguments are checked before {@code device}, which is from now on used through it alone, sees
-     * them.
+     * {@return a device whose arguments are checked before {@code device}, which is from now on used through it alone,
+     * sees them}
+     *
+     * @param device is closed with this one
      */
     public static CheckedDevice of(Device device) {
         return new CheckedDevice(device);
     }
 
-    /** Runs {@code body} without operations of other threads in between. */
+    /**
+     * Runs {@code body} without operations of other threads in between.
+     *
+     * @param body may call operations of the device
+     */
     public synchronized void exclusively(Runnable body) {
         body.run();
     }

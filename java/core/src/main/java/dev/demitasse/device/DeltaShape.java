@@ -29,22 +29,26 @@ public record DeltaShape(int keyHeads, int heads, int headDim, boolean grouped, 
         }
     }
 
-    /** The numbers of a row: queries, keys and values. */
+    /** {@return the numbers of a row: queries, keys and values} */
     public int columns() {
         return (2 * keyHeads + heads) * headDim;
     }
 
-    /** Elements of a row's values. */
+    /** {@return elements of a row's values} */
     public int values() {
         return heads * headDim;
     }
 
-    /** Numbers of a sequence's state. */
+    /** {@return numbers of a sequence's state} */
     public long stateElements() {
         return (long) heads * headDim * headDim;
     }
 
-    /** The head of queries and keys that goes with a head of values. */
+    /**
+     * {@return the head of queries and keys that goes with a head of values}
+     *
+     * @param head of values, from 0
+     */
     public int keyHead(int head) {
         return grouped ? head / (heads / keyHeads) : head % keyHeads;
     }

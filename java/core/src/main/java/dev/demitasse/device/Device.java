@@ -28,30 +28,36 @@ import org.jspecify.annotations.Nullable;
  * FP32 (max|x| below 3.7e-37) counts as zeros.
  */
 public interface Device extends AutoCloseable {
-    /** The backend's name. */
+    /** {@return the backend's name} */
     String name();
 
-    /** What it runs on, for people: instruction set, threads, card. */
+    /** {@return what it runs on, for people: instruction set, threads, card} */
     String description();
 
-    /** Threads of a CPU device; 1 for others. */
+    /** {@return threads of a CPU device; 1 for others} */
     int threads();
 
-    /** Bytes that are free for weights and caches; an estimate, since others use memory too. */
+    /** {@return bytes that are free for weights and caches; an estimate, since others use memory too} */
     default long freeBytes() {
         return HostMemory.availableBytes();
     }
 
-    /** How {@link #linear} takes its input where the weights are integers. */
+    /** {@return how {@link #linear} takes its input where the weights are integers} */
     ActivationType activations();
 
-    /** Zeroed memory. */
+    /**
+     * {@return zeroed memory}
+     *
+     * @param bytes length in bytes, 0 or more
+     */
     Buffer allocate(long bytes);
 
     /**
-     * Puts a matrix on the device in {@code layout}: exactly where that is its type's own or F32, else by rounding. The
-     * source is not read again afterwards.
+     * Puts a matrix on the device in {@code layout}: exactly where that is its type's own or F32, else by rounding.
      *
+     * @param source the matrix; it is not read again afterwards
+     * @param layout how it shall lie there
+     * @return the matrix on the device
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
      */
@@ -61,7 +67,9 @@ public interface Device extends AutoCloseable {
      * Puts matrices of the same shape on the device, in the layout of each ({@link #upload}).
      *
      * @param sources one a group, at least one
+     * @param layout how each shall lie there
      * @param biases one a group, a number a row, added to the results of its group's rows; empty for none
+     * @return the matrices on the device, in the order of {@code sources}
      * @throws dev.demitasse.exception.ModelFormatException where a weight or scale is not finite
      * @throws dev.demitasse.exception.UsageException where a weight is beyond the largest number of a 16-bit layout
      */
@@ -69,23 +77,52 @@ public interface Device extends AutoCloseable {
         return MatrixGroup.upload(this, sources, layout, biases);
     }
 
-    /** Memory for a key-value cache. */
+    /**
+     * {@return memory for a key-value cache}
+     *
+     * @param shape its dimensions, and how it stores elements
+     */
     KvStore allocateKv(KvShape shape);
 
-    /** Room for {@code capacity} tokens. */
+    /**
+     * {@return room for {@code capacity} tokens}
+     *
+     * @param capacity tokens, 1 to 2^24
+     */
     default TokenBuffer allocateTokens(int capacity) {
         return new HostTokens(capacity);
     }
 
-    /** Room for the choices of up to {@code maximumRows} rows. */
+    /**
+     * {@return room for the choices of up to {@code maximumRows} rows}
+     *
+     * @param maximumRows rows that are routed together, at least 1; times {@link Routing#used} at most 2^24
+     * @param routing how experts are chosen: at most 256 of at most 2048
+     */
     default Routes allocateRoutes(int maximumRows, Routing routing) {
         return new HostRoutes(maximumRows, routing);
     }
 
-    /** {@code out[i] = scale * table[ids[i]]} for {@code rows} ids; out is rows × table.columns(). */
+    /**
+     * {@code out[i] = scale * table[ids[i]]} for {@code rows} ids.
+     *
+     * @param table a row a token
+     * @param ids tokens, each the number of a row of {@code table}; at least {@code rows}
+     * @param rows how many of {@code ids} count
+     * @param scale multiplies the results
+     * @param out receives rows × {@code table.columns()}
+     */
     void embed(LinearWeight table, int[] ids, int rows, float scale, Buffer out);
 
-    /** The same for tokens that {@link #sample} chooses. */
+    /**
+     * The same for tokens that {@link #sample} chooses.
+     *
+     * @param table a row a token; at least as many as there were logits to choose from
+     * @param ids tokens, of which the first are taken; {@link Draw#NONE} counts as 0
+     * @param rows how many of {@code ids} count
+     * @param scale multiplies the results
+     * @param out receives rows × {@code table.columns()}
+     */
     default void embed(LinearWeight table, TokenBuffer ids, int rows, float scale, Buffer out) {
         int[] known = new int[rows];
         ids.read(known, rows);
@@ -95,7 +132,15 @@ public interface Device extends AutoCloseable {
         embed(table, known, rows, scale, out);
     }
 
-    /** The same for tokens of either kind. */
+    /**
+     * The same for tokens of either kind.
+     *
+     * @param table a row a token
+     * @param ids tokens, at least {@code rows}
+     * @param rows how many of {@code ids} count
+     * @param scale multiplies the results
+     * @param out receives rows × {@code table.columns()}
+     */
     default void embed(LinearWeight table, TokenIds ids, int rows, float scale, Buffer out) {
         switch (ids) {
             case TokenIds.Given given -> embed(table, given.ids(), rows, scale, out);
@@ -105,15 +150,35 @@ public interface Device extends AutoCloseable {
 
     /**
      * {@code out[first + i] = x[rows[i]]} for whole rows of {@code columns} elements; {@code out} is not {@code x}.
+     *
+     * @param x any number of rows × columns
+     * @param columns elements of a row, at least 1
+     * @param rows which rows of {@code x}, from 0; one may come several times
+     * @param out receives a row for each of {@code rows}
+     * @param first the row of {@code out} where they begin, from 0
      */
     void gatherRows(Buffer x, int columns, int[] rows, Buffer out, int first);
 
-    /** The same from row 0 of {@code out} on. */
+    /**
+     * The same from row 0 of {@code out} on.
+     *
+     * @param x any number of rows × columns
+     * @param columns elements of a row, at least 1
+     * @param rows which rows of {@code x}, from 0; one may come several times
+     * @param out receives a row for each of {@code rows}
+     */
     default void gatherRows(Buffer x, int columns, int[] rows, Buffer out) {
         gatherRows(x, columns, rows, out, 0);
     }
 
-    /** {@code out[i] = table[position of row i]} for whole rows of {@code columns} elements. */
+    /**
+     * {@code out[i] = table[position of row i]} for whole rows of {@code columns} elements.
+     *
+     * @param table positions × columns
+     * @param columns elements of a row, at least 1
+     * @param rows whose positions are rows of {@code table}; their pages do not matter
+     * @param out receives rows × columns; not {@code table}
+     */
     default void gatherPositions(Buffer table, int columns, BatchRows rows, Buffer out) {
         gatherRows(table, columns, Arrays.copyOf(rows.positions(), rows.count()), out);
     }
@@ -121,12 +186,29 @@ public interface Device extends AutoCloseable {
     /**
      * Root-mean-square normalization: {@code out = x / sqrt(mean(x^2) + epsilon) * weight} for each of {@code rows}
      * rows of {@code columns}; {@code out} may be {@code x}. A row whose sum of squares is beyond FP32 is NaN.
+     *
+     * @param x rows × columns
+     * @param weight columns
+     * @param rows how many rows
+     * @param columns elements of a row, at least 1
+     * @param epsilon is added to the mean of the squares
+     * @param out receives rows × columns
      */
     default void rmsNorm(Buffer x, Buffer weight, int rows, int columns, float epsilon, Buffer out) {
         rmsNorm(x, weight, 1, rows, columns, epsilon, out);
     }
 
-    /** The same with weights of {@code groups} × columns: row r has those of group r mod {@code groups}. */
+    /**
+     * The same with weights of {@code groups} × columns: row r has those of group r mod {@code groups}.
+     *
+     * @param x rows × columns
+     * @param weight groups × columns
+     * @param groups how many groups, at least 1
+     * @param rows how many rows
+     * @param columns elements of a row, at least 1
+     * @param epsilon is added to the mean of the squares
+     * @param out receives rows × columns; may be {@code x}
+     */
     void rmsNorm(Buffer x, Buffer weight, int groups, int rows, int columns, float epsilon, Buffer out);
 
     /**
@@ -134,7 +216,13 @@ public interface Device extends AutoCloseable {
      * weight + bias} with {@code m = mean(x)}, for each of {@code rows} rows of {@code columns}; {@code out} may be
      * {@code x}. A row whose sum or sum of squares is beyond FP32 is NaN.
      *
+     * @param x rows × columns
+     * @param weight columns
      * @param bias columns, or null for none
+     * @param rows how many rows
+     * @param columns elements of a row, at least 1
+     * @param epsilon is added to the mean of the squares
+     * @param out receives rows × columns
      */
     void layerNorm(Buffer x, Buffer weight, @Nullable Buffer bias, int rows, int columns, float epsilon, Buffer out);
 
@@ -143,7 +231,9 @@ public interface Device extends AutoCloseable {
      * even, all in FP32. A group of zeros, or of magnitudes so small that {@code 127 / max|x|} is infinite, has
      * integers and scale 0; one with NaN or an infinity has integers 0 and scale NaN.
      *
-     * @param x rows × columns; columns is a multiple of 32
+     * @param x rows × columns
+     * @param rows how many rows
+     * @param columns elements of a row, a multiple of 32
      * @param q receives rows × columns bytes
      * @param scales receives rows × columns / 32 numbers
      */
@@ -151,6 +241,10 @@ public interface Device extends AutoCloseable {
 
     /**
      * Multiplies {@code rows} rows of {@code x}, FP32, by each projection's weight; all weights have the same columns.
+     *
+     * @param x rows × the weights' columns
+     * @param rows how many rows
+     * @param projections weights, and where their results go; at least one
      */
     void linear(Buffer x, int rows, Projection... projections);
 
@@ -161,6 +255,7 @@ public interface Device extends AutoCloseable {
      *
      * @param x rows × columns
      * @param starts of the groups, and the end of the last; the first is 0, and a group may have no rows
+     * @param projections matrices, one a group, and where their results go; at least one
      */
     void groupedLinear(Buffer x, int[] starts, GroupedProjection... projections);
 
@@ -169,6 +264,7 @@ public interface Device extends AutoCloseable {
      * whose scores are as near to each other as that rounds either may be chosen.
      *
      * @param logits rows × experts, of the router
+     * @param rows how many rows, at most {@link Routes#maximumRows}
      * @param bias experts: added to scores where experts are chosen, and not in their weights; or null
      * @param scales experts: multiply the weights of the chosen; or null, as where {@link Routing#weighsInputs}
      * @param out receives the choice, which is one until what was recorded is dropped, or the pass ends that has it
@@ -181,6 +277,8 @@ public interface Device extends AutoCloseable {
      * Gives experts their rows: {@code out[place] = x[row]}, times the weight where {@link Routing#weighsInputs}.
      *
      * @param x rows × columns
+     * @param columns elements of a row, at least 1
+     * @param routes the experts of each row, as {@link #route} chose them
      * @param out receives places × columns; not {@code x}
      */
     default void dispatch(Buffer x, int columns, Routes routes, Buffer out) {
@@ -192,6 +290,8 @@ public interface Device extends AutoCloseable {
      * where the groups are those of {@code routes}.
      *
      * @param x places × columns
+     * @param routes the experts of each row, as {@link #route} chose them
+     * @param projections matrices, one an expert, and where their results go; at least one
      */
     default void groupedLinear(Buffer x, Routes routes, GroupedProjection... projections) {
         groupedLinear(x, ((HostRoutes) routes).starts(), projections);
@@ -202,13 +302,22 @@ public interface Device extends AutoCloseable {
      * weight x[place]}, or of {@code x[place]} where {@link Routing#weighsInputs}.
      *
      * @param x places × columns
+     * @param columns elements of a row, at least 1
+     * @param routes the experts of each row, as {@link #route} chose them
      * @param out receives rows × columns; not {@code x}
      */
     default void combine(Buffer x, int columns, Routes routes, Buffer out) {
         ((HostRoutes) routes).combine(x, columns, out);
     }
 
-    /** Multiplies rows by the logistic function of a logit each: {@code x[row] = x[row] / (1 + exp(-logits[row]))}. */
+    /**
+     * Multiplies rows by the logistic function of a logit each: {@code x[row] = x[row] / (1 + exp(-logits[row]))}.
+     *
+     * @param x rows × columns, in place
+     * @param rows how many rows
+     * @param columns elements of a row, at least 1
+     * @param logits rows; not {@code x}
+     */
     default void gateRows(Buffer x, int rows, int columns, Buffer logits) {
         HostRoutes.gate(x, rows, columns, logits);
     }
@@ -217,7 +326,11 @@ public interface Device extends AutoCloseable {
      * Rotary position embedding, in place: with c, s the row's angle i, the pair (a, b) becomes (a c - b s, a s + b c).
      *
      * @param x rows × heads × headDim
-     * @param ropeDim how many of a head's first elements are rotated
+     * @param rows how many rows
+     * @param heads heads of a row
+     * @param headDim elements of a head
+     * @param ropeDim how many of a head's first elements are rotated: an even number, at least 2
+     * @param kind which elements are a pair
      * @param angles rows × ropeDim / 2 × (cosine, sine)
      */
     void rope(Buffer x, int rows, int heads, int headDim, int ropeDim, Rope kind, Buffer angles);
@@ -230,24 +343,48 @@ public interface Device extends AutoCloseable {
      * "QuaRot", 2024).
      *
      * @param x rows × heads × headDim
+     * @param rows how many rows
+     * @param heads heads of a row
+     * @param headDim elements of a head
      */
     void rotate(Buffer x, int rows, int heads, int headDim);
 
-    /** Stores the keys and values (rows × kvHeads × headDim) of a batch's rows in a layer of the cache. */
+    /**
+     * Stores the keys and values of a batch's rows in a layer of the cache.
+     *
+     * @param kv the cache
+     * @param layer which of its layers, from 0
+     * @param keys rows × kvHeads × headDim
+     * @param values rows × kvHeads × headDim
+     * @param rows where the rows stand
+     */
     void kvAppend(KvStore kv, int layer, Buffer keys, Buffer values, BatchRows rows);
 
     /**
-     * Causal attention of each row over its sequence's cache, itself included:
+     * Attention of each row over its sequence's cache, itself included; causal where {@link AttentionShape#ahead} is 0:
      * {@code out = softmax(cap(scale q·k)) v}.
      *
      * @param q rows × heads × headDim
+     * @param kv the cache; it has the keys and values of {@code rows} already ({@link #kvAppend})
+     * @param layer which of its layers, from 0
+     * @param shape heads and scale of the layer, and which positions a row sees
      * @param sinks heads: a score each that takes part in the softmax and has no value (attention sinks), or null
-     * @param out rows × heads × headDim
+     * @param rows where the rows stand
+     * @param out receives rows × heads × headDim
      */
     void attention(
             Buffer q, KvStore kv, int layer, AttentionShape shape, @Nullable Buffer sinks, BatchRows rows, Buffer out);
 
-    /** The same without sinks. */
+    /**
+     * The same without sinks.
+     *
+     * @param q rows × heads × headDim
+     * @param kv the cache; it has the keys and values of {@code rows} already ({@link #kvAppend})
+     * @param layer which of its layers, from 0
+     * @param shape heads and scale of the layer, and which positions a row sees
+     * @param rows where the rows stand
+     * @param out receives rows × heads × headDim
+     */
     default void attention(Buffer q, KvStore kv, int layer, AttentionShape shape, BatchRows rows, Buffer out) {
         attention(q, kv, layer, shape, null, rows, out);
     }
@@ -259,9 +396,13 @@ public interface Device extends AutoCloseable {
      * @param x rows × channels
      * @param weight kernel × channels
      * @param bias channels, or null for none
+     * @param channels columns of {@code x}, 1 to 2^23
+     * @param kernel positions that a result is made of, 2 to 16
+     * @param silu whether the sum x becomes x / (1 + exp(-x))
      * @param state slots × (kernel - 1) × channels: of each sequence the rows before those to come. The number of a
      *     sequence's first page is its slot; rows go on where its last ones ended, or begin at position 0
-     * @param out rows × channels; neither {@code x} nor {@code state}
+     * @param rows where the rows stand; each sequence's are one position after another
+     * @param out receives rows × channels; neither {@code x} nor {@code state}
      */
     void convolve(
             Buffer x,
@@ -285,9 +426,11 @@ public interface Device extends AutoCloseable {
      * @param a rows × heads
      * @param bias heads
      * @param rate heads, below zero
+     * @param shape heads and elements of the layer
      * @param state slots × heads × headDim × headDim, where columns are elements of values; slots as in
      *     {@link #convolve}
-     * @param out rows × heads × headDim; none of the others
+     * @param rows where the rows stand; each sequence's are one position after another
+     * @param out receives rows × heads × headDim; none of the others
      */
     void deltaRule(
             Buffer x,
@@ -307,23 +450,52 @@ public interface Device extends AutoCloseable {
      *
      * @param x rows × {@link ScanShape#columns}: values of heads, then B and C of groups
      * @param steps rows × heads
+     * @param weights what each head has
+     * @param shape groups, heads and elements of the layer
      * @param state slots × heads × stateDim × headDim, where columns are elements of values; slots as in
      *     {@link #convolve}
-     * @param out rows × heads × headDim; none of the others
+     * @param rows where the rows stand; each sequence's are one position after another
+     * @param out receives rows × heads × headDim; none of the others
      */
     void selectiveScan(
             Buffer x, Buffer steps, ScanWeights weights, ScanShape shape, Buffer state, BatchRows rows, Buffer out);
 
-    /** {@code out = gate(g) * up}, {@code count} elements; {@code out} may be either input. */
+    /**
+     * {@code out = gate(g) * up}, {@code count} elements; {@code out} may be either input.
+     *
+     * @param gate the function
+     * @param g what the function is taken of
+     * @param up what is multiplied
+     * @param count elements
+     * @param out receives {@code count} elements
+     */
     void gatedActivation(Gate gate, Buffer g, Buffer up, long count, Buffer out);
 
-    /** {@code x += y}, {@code count} elements. */
+    /**
+     * {@code x += y}, {@code count} elements.
+     *
+     * @param x summand and sum
+     * @param y what is added
+     * @param count elements
+     */
     void add(Buffer x, Buffer y, long count);
 
-    /** {@code x = factor x}, {@code count} elements. */
+    /**
+     * {@code x = factor x}, {@code count} elements.
+     *
+     * @param x what is multiplied, in place
+     * @param count elements
+     * @param factor multiplies each
+     */
     void scale(Buffer x, long count, float factor);
 
-    /** {@code x = cap tanh(x / cap)}, {@code count} elements. */
+    /**
+     * {@code x = cap tanh(x / cap)}, {@code count} elements.
+     *
+     * @param x what is capped, in place
+     * @param count elements
+     * @param cap what no magnitude exceeds, above 0
+     */
     void softCap(Buffer x, long count, float cap);
 
     /**
@@ -331,8 +503,10 @@ public interface Device extends AutoCloseable {
      * the border of two tokens' intervals may fall to either.
      *
      * @param logits rows × columns
-     * @param draws one a row
+     * @param columns tokens to choose from, at least 1
+     * @param draws one a row, at least one
      * @param out receives one token a row, from its token {@code first} on
+     * @param first the place of the first of them in {@code out}, from 0
      */
     default void sample(Buffer logits, int columns, List<Draw> draws, TokenBuffer out, int first) {
         float[] row = new float[columns];
@@ -342,7 +516,14 @@ public interface Device extends AutoCloseable {
         }
     }
 
-    /** Chooses tokens, and waits for them. */
+    /**
+     * Chooses tokens, and waits for them.
+     *
+     * @param logits rows × columns
+     * @param columns tokens to choose from, at least 1
+     * @param draws one a row, at least one
+     * @param out receives one token a row; {@link Draw#NONE} where no logit of it is a number
+     */
     default void sample(Buffer logits, int columns, List<Draw> draws, int[] out) {
         try (TokenBuffer tokens = allocateTokens(draws.size())) {
             sample(logits, columns, draws, tokens, 0);
@@ -350,12 +531,20 @@ public interface Device extends AutoCloseable {
         }
     }
 
-    /** Does what {@link Pass#operations} does, or what it did before with other ids and rows. */
+    /**
+     * Does what {@link Pass#operations} does, or what it did before with other ids and rows.
+     *
+     * @param pass the operations
+     * @param ids the token of each row
+     * @param rows where the rows stand
+     */
     default void run(Pass pass, TokenIds ids, BatchRows rows) {
         pass.operations(ids, rows);
     }
 
-    /** Whether operations are deferred and run beside the host, so that recording the next step meanwhile pays. */
+    /**
+     * {@return whether operations are deferred and run beside the host, so that recording the next step meanwhile pays}
+     */
     default boolean runsAhead() {
         return false;
     }
@@ -363,7 +552,11 @@ public interface Device extends AutoCloseable {
     /** Starts what was recorded, and waits for nothing. */
     default void start() {}
 
-    /** A zero-length or constant buffer: {@code values} copied to the device. */
+    /**
+     * {@return a buffer that holds {@code values}; of length 0 where there are none}
+     *
+     * @param values what is copied to the device
+     */
     default Buffer upload(float[] values) {
         Buffer buffer = allocate((long) values.length * Float.BYTES);
         buffer.write(0, MemorySegment.ofArray(values));

@@ -36,32 +36,52 @@ public record DeviceOptions(
         return Math.max(64, 4 * Runtime.getRuntime().availableProcessors());
     }
 
-    /** The device's own choice of everything. */
+    /** {@return the device's own choice of everything} */
     public static DeviceOptions defaults() {
         return new DeviceOptions(0, 0, null, null, false);
     }
 
-    /** The same with that many threads. */
+    /**
+     * {@return the same with that many threads}
+     *
+     * @param count threads of a CPU device; 0 for the number of physical cores
+     */
     public DeviceOptions withThreads(int count) {
         return new DeviceOptions(count, ordinal, activations, instructionSet, batchInvariant);
     }
 
-    /** The same of the backend's device of that number, counted from 0. */
+    /**
+     * {@return the same of the backend's device of that number, counted from 0}
+     *
+     * @param number which device, from 0
+     */
     public DeviceOptions withOrdinal(int number) {
         return new DeviceOptions(threads, number, activations, instructionSet, batchInvariant);
     }
 
-    /** The same with those activations. */
+    /**
+     * {@return the same with those activations}
+     *
+     * @param type how integer layouts meet their activations
+     */
     public DeviceOptions withActivations(ActivationType type) {
         return new DeviceOptions(threads, ordinal, type, instructionSet, batchInvariant);
     }
 
-    /** The same with that instruction set. */
+    /**
+     * {@return the same with that instruction set}
+     *
+     * @param name as the device calls it; null for the device's choice
+     */
     public DeviceOptions withInstructionSet(@Nullable String name) {
         return new DeviceOptions(threads, ordinal, activations, name, batchInvariant);
     }
 
-    /** The same, with results that do not depend on the batch. */
+    /**
+     * {@return the same, with results that do not depend on the batch}
+     *
+     * @param wanted whether a row's result may not depend on the other rows
+     */
     public DeviceOptions withBatchInvariant(boolean wanted) {
         return new DeviceOptions(threads, ordinal, activations, instructionSet, wanted);
     }

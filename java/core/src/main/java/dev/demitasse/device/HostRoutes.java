@@ -49,7 +49,7 @@ public final class HostRoutes implements Routes {
         return places(count);
     }
 
-    /** Where each expert's places begin, and where the last one's end. */
+    /** {@return where each expert's places begin, and where the last one's end} */
     public int[] starts() {
         return starts;
     }

@@ -7,7 +7,9 @@ public interface LinearObserver {
      * Takes the inputs of one matrix.
      *
      * @param weight the matrix's name in the model file
-     * @param x rows × columns, the array is used again
+     * @param x rows × columns from its beginning on; the array may be longer, and is used again
+     * @param rows how many rows
+     * @param columns elements of a row: the inputs of the matrix
      */
     void observe(String weight, float[] x, int rows, int columns);
 }

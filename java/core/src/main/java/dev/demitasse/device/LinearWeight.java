@@ -4,16 +4,16 @@ import dev.demitasse.quant.WeightLayout;
 
 /** A weight matrix on a device, rows (outputs) × columns (inputs). */
 public interface LinearWeight extends AutoCloseable {
-    /** Outputs. */
+    /** {@return outputs} */
     int rows();
 
-    /** Inputs. */
+    /** {@return inputs} */
     int columns();
 
-    /** How it lies there. */
+    /** {@return how it lies there} */
     WeightLayout layout();
 
-    /** Bytes that a multiplication by one row reads. */
+    /** {@return bytes that a multiplication by one row reads} */
     long bytes();
 
     @Override

@@ -35,7 +35,12 @@ public final class MatrixGroup implements WeightGroup {
         return new MatrixGroup(weights, own);
     }
 
-    /** The projections of one group by itself; its rows lie in the buffers of all. */
+    /**
+     * {@return the projections of one group by itself; its rows lie in the buffers of all}
+     *
+     * @param group which one, from 0
+     * @param of projections of all groups, whose weights are {@link MatrixGroup}
+     */
     public static Projection[] projections(int group, GroupedProjection... of) {
         Projection[] own = new Projection[of.length];
         for (int i = 0; i < own.length; i++) {

@@ -22,7 +22,12 @@ public final class ObservedDevice implements Device {
     private final IdentityHashMap<WeightGroup, List<String>> groupNames = new IdentityHashMap<>();
     private float[] inputs = new float[0];
 
-    /** {@code device} is closed with this one. */
+    /**
+     * A device that shows inputs and leaves the rest to another.
+     *
+     * @param device does the operations; is closed with this one
+     * @param observer sees the inputs
+     */
     public ObservedDevice(Device device, LinearObserver observer) {
         this.device = device;
         this.observer = observer;

@@ -20,14 +20,15 @@ public enum OutputType {
         this.bytes = bytes;
     }
 
-    /** Bytes of a result. */
+    /** {@return bytes of a result} */
     public int bytes() {
         return bytes;
     }
 
     /**
-     * The bits of {@code value} in a 16-bit type; NaN stays one.
+     * {@return the bits of {@code value} in a 16-bit type; NaN stays one}
      *
+     * @param value any FP32 number
      * @throws IllegalStateException for {@link #F32}
      */
     public short narrow(float value) {
@@ -38,7 +39,12 @@ public enum OutputType {
         };
     }
 
-    /** The FP32 number that the bits of a 16-bit type stand for. */
+    /**
+     * {@return the FP32 number that the bits of a 16-bit type stand for}
+     *
+     * @param bits of the 16-bit type
+     * @throws IllegalStateException for {@link #F32}
+     */
     public float widen(short bits) {
         return switch (this) {
             case F16 -> Float.float16ToFloat(bits);

@@ -5,15 +5,18 @@ package dev.demitasse.device;
  * what it has made of them ({@link Device#run}).
  */
 public interface Pass {
-    /** The table that its tokens index. */
+    /** {@return the table that its tokens index} */
     LinearWeight table();
 
-    /** The cache that its rows stand in; of several, which have as many pages, one. */
+    /** {@return the cache that its rows stand in; of several, which have as many pages, one} */
     KvStore kv();
 
     /**
      * Calls the operations. For as many rows they are always the same ones, on the same buffers, weights and caches; of
      * all numbers that they are given, only those of {@code ids} and {@code rows} may differ.
+     *
+     * @param ids the token of each row
+     * @param rows where the rows stand
      */
     void operations(TokenIds ids, BatchRows rows);
 }

@@ -11,12 +11,22 @@ import org.jspecify.annotations.Nullable;
  * @param type of the results
  */
 public record Projection(LinearWeight weight, @Nullable Buffer bias, Buffer out, OutputType type) {
-    /** With results in FP32. */
+    /**
+     * With results in FP32.
+     *
+     * @param weight the matrix
+     * @param bias one number an output, or null
+     * @param out receives rows × {@code weight.rows()} FP32 numbers
+     */
     public Projection(LinearWeight weight, @Nullable Buffer bias, Buffer out) {
         this(weight, bias, out, OutputType.F32);
     }
 
-    /** Bytes of the results of {@code rows} rows. */
+    /**
+     * {@return bytes of the results of {@code rows} rows}
+     *
+     * @param rows how many rows
+     */
     public long outBytes(int rows) {
         return (long) rows * weight.rows() * type.bytes();
     }

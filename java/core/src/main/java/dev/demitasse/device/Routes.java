@@ -6,19 +6,21 @@ package dev.demitasse.device;
  * {@link Device#dispatch} writes: places of an expert lie behind each other, in the order of their rows.
  */
 public interface Routes extends AutoCloseable {
-    /** How experts are chosen. */
+    /** {@return how experts are chosen} */
     Routing routing();
 
-    /** Room, in rows. */
+    /** {@return room, in rows} */
     int maximumRows();
 
     /**
-     * Places that so many rows take, those between experts included where a device leaves some: what buffers of places
-     * must have room for.
+     * {@return places that so many rows take, those between experts included where a device leaves some: what buffers
+     * of places must have room for}
+     *
+     * @param rows how many rows, at most {@link #maximumRows}
      */
     int places(int rows);
 
-    /** The same of the rows that were routed last, where that is known. */
+    /** {@return the same of the rows that were routed last, where that is known} */
     int places();
 
     @Override

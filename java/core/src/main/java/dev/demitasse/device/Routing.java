@@ -40,7 +40,15 @@ public record Routing(
                 () -> used + " experts cannot be chosen of " + experts / groups * usedGroups + ".");
     }
 
-    /** Experts that form no groups. */
+    /**
+     * Experts that form no groups.
+     *
+     * @param experts in a layer
+     * @param used of them by a token
+     * @param score what becomes of the router's logits
+     * @param normalized whether the weights of the chosen are divided by their sum
+     * @param scale multiplies the weights after that
+     */
     public Routing(int experts, int used, Score score, boolean normalized, float scale) {
         this(experts, used, score, normalized, scale, false, 1, 1);
     }
@@ -60,7 +68,7 @@ public record Routing(
             this.id = id;
         }
 
-        /** The number. */
+        /** {@return the number} */
         public int id() {
             return id;
         }
@@ -70,10 +78,12 @@ public record Routing(
      * Chooses the experts of one token: those with the highest scores, of equals the first. A logit that is NaN or
      * infinite makes all weights NaN, so that the result is.
      *
-     * @param logits of the router, from {@code at} on
+     * @param logits of the router, one an expert, from {@code at} on
+     * @param at index of the first logit
      * @param bias added to scores where experts are chosen, and not in their weights; empty for none
-     * @param ids receives the chosen, from {@code to} on, in the order of their numbers
-     * @param weights receives theirs
+     * @param ids receives the chosen, {@link #used} of them, from {@code to} on, in the order of their numbers
+     * @param weights receives theirs, from {@code to} on
+     * @param to index of the first of the chosen
      */
     public void choose(float[] logits, int at, float[] bias, int[] ids, float[] weights, int to) {
         double[] scores = scores(logits, at);

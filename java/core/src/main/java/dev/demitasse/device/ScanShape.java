@@ -29,22 +29,26 @@ public record ScanShape(int groups, int heads, int headDim, int stateDim) {
         }
     }
 
-    /** The numbers of a row: values, B and C. */
+    /** {@return the numbers of a row: values, B and C} */
     public int columns() {
         return values() + 2 * groups * stateDim;
     }
 
-    /** Elements of a row's values. */
+    /** {@return elements of a row's values} */
     public int values() {
         return heads * headDim;
     }
 
-    /** Numbers of a sequence's state. */
+    /** {@return numbers of a sequence's state} */
     public long stateElements() {
         return (long) heads * headDim * stateDim;
     }
 
-    /** The group of a head. */
+    /**
+     * {@return the group of a head}
+     *
+     * @param head which one, from 0
+     */
     public int group(int head) {
         return head / (heads / groups);
     }

@@ -9,23 +9,40 @@ package dev.demitasse.device;
  * @param absent whether it is simply not there, so that nobody expects it: no fallback that anyone must hear of
  */
 public record Support(boolean ok, String reason, String cure, boolean absent) {
-    /** It can be used; {@code found} describes it. */
+    /**
+     * {@return that it can be used}
+     *
+     * @param found what was found: one sentence without a full stop
+     */
     public static Support yes(String found) {
         return new Support(true, found, "", false);
     }
 
-    /** It cannot, for {@code reason}; {@code cure} says what to do. */
+    /**
+     * {@return that it cannot be used}
+     *
+     * @param reason what stands against it: one sentence without a full stop
+     * @param cure what to do about it
+     */
     public static Support no(String reason, String cure) {
         return new Support(false, reason, cure, false);
     }
 
-    /** It is not there: the machine has no such hardware. */
+    /**
+     * {@return that it is not there: the machine has no such hardware}
+     *
+     * @param reason what is not there: one sentence without a full stop
+     * @param cure what to do about it
+     */
     public static Support absent(String reason, String cure) {
         return new Support(false, reason, cure, true);
     }
 
     /**
-     * Java was started so that what reaches memory or code outside of it is refused (JEP 472) to {@code user}'s module.
+     * {@return that Java refuses a module what reaches memory or code outside of Java, as it was started so (JEP 472)}
+     *
+     * @param refusal what Java has thrown
+     * @param user a class of that module
      */
     public static Support noNativeAccess(IllegalCallerException refusal, Class<?> user) {
         Module module = user.getModule();

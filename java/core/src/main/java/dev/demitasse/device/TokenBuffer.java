@@ -5,7 +5,7 @@ package dev.demitasse.device;
  * forward pass can be recorded before the host knows its tokens.
  */
 public interface TokenBuffer extends AutoCloseable {
-    /** Room, in tokens. */
+    /** {@return room, in tokens} */
     int capacity();
 
     /**
@@ -13,6 +13,7 @@ public interface TokenBuffer extends AutoCloseable {
      * after them.
      *
      * @param out receives them; {@link dev.demitasse.sampling.Draw#NONE} where no logit of a row was a number
+     * @param count tokens, at most {@link #capacity}
      */
     void read(int[] out, int count);
 

@@ -19,7 +19,7 @@ public enum Pooling {
         this.id = id;
     }
 
-    /** Its number in files ({@code pooling_type}). */
+    /** {@return its number in files ({@code pooling_type})} */
     public int id() {
         return id;
     }

@@ -4,7 +4,11 @@ package dev.demitasse.exception;
 public final class DeviceFailedException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 
-    /** An exception with a message that says what was wrong, where, and what to do. */
+    /**
+     * An exception with a message that says what was wrong, where, and what to do.
+     *
+     * @param message what was wrong, where, and what to do
+     */
     public DeviceFailedException(String message) {
         super(message);
     }

@@ -4,7 +4,11 @@ package dev.demitasse.exception;
 public final class IncompleteAnswerException extends DemitasseException {
     private static final long serialVersionUID = 1;
 
-    /** With what the answer was so far, and why it ended. */
+    /**
+     * With what the answer was so far, and why it ended.
+     *
+     * @param message what the answer was so far, and why it ended
+     */
     public IncompleteAnswerException(String message) {
         super(message);
     }

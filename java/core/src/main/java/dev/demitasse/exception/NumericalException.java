@@ -7,12 +7,21 @@ package dev.demitasse.exception;
 public final class NumericalException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 
-    /** An exception with a message that says what was wrong, where, and what to do. */
+    /**
+     * An exception with a message that says what was wrong, where, and what to do.
+     *
+     * @param message what was wrong, where, and what to do
+     */
     public NumericalException(String message) {
         super(message);
     }
 
-    /** The same, with what caused it. */
+    /**
+     * The same, with what caused it.
+     *
+     * @param message what was wrong, where, and what to do
+     * @param cause what caused it
+     */
     public NumericalException(String message, Throwable cause) {
         super(message, cause);
     }

@@ -60,6 +60,8 @@ public final class Gguf implements AutoCloseable {
     /**
      * Maps and validates a model file, with its further parts if it is split.
      *
+     * @param path the file, of a split model its first
+     * @return the model, which the caller closes
      * @throws ModelFormatException where the file is damaged, with the place
      * @throws dev.demitasse.exception.UnsupportedModelException where it is sound but of another version or tensor type
      * @throws UsageException where it cannot be opened
@@ -79,7 +81,16 @@ public final class Gguf implements AutoCloseable {
         }
     }
 
-    /** Parses a file's bytes; {@code source} names it in messages. The tensors are slices of {@code bytes}. */
+    /**
+     * Parses a file's bytes. The tensors are slices of them.
+     *
+     * @param source names the file in messages
+     * @param bytes the whole file; must stay accessible while the model is used
+     * @return the model
+     * @throws ModelFormatException where the bytes are damaged, with the place
+     * @throws dev.demitasse.exception.UnsupportedModelException where they are sound but of another version or tensor
+     *     type
+     */
     public static Gguf parse(String source, MemorySegment bytes) {
         GgufReader.Contents contents = new GgufReader(source, bytes).read();
         Map<String, GgufTensor> tensors = new LinkedHashMap<>();
@@ -152,37 +163,41 @@ public final class Gguf implements AutoCloseable {
         }
     }
 
-    /** The format's version, 2 or 3. */
+    /** {@return the format's version, 2 or 3} */
     public int version() {
         return version;
     }
 
-    /** The alignment of tensors in bytes. */
+    /** {@return the alignment of tensors in bytes} */
     public int alignment() {
         return alignment;
     }
 
-    /** Bytes of all files of the model. */
+    /** {@return bytes of all files of the model} */
     public long fileBytes() {
         return fileBytes;
     }
 
-    /** The files of the model, none where bytes were parsed. */
+    /** {@return the files of the model, none where bytes were parsed} */
     public List<Path> files() {
         return files;
     }
 
-    /** The metadata. */
+    /** {@return the metadata} */
     public Metadata metadata() {
         return metadata;
     }
 
-    /** All tensors in file order. */
+    /** {@return all tensors in file order} */
     public Collection<GgufTensor> tensors() {
         return tensors.values();
     }
 
-    /** The tensor with that name, or null. */
+    /**
+     * {@return the tensor with that name, or null}
+     *
+     * @param name as the file spells it
+     */
     public @Nullable GgufTensor tensor(String name) {
         return tensors.get(name);
     }

@@ -14,7 +14,7 @@ import java.lang.foreign.MemorySegment;
  * @param data the bytes, read-only, valid while the {@link Gguf} is open
  */
 public record GgufTensor(String name, TensorType type, long columns, long rows, long[] dimensions, MemorySegment data) {
-    /** Number of elements. */
+    /** {@return number of elements} */
     public long elements() {
         return columns * rows;
     }

@@ -46,14 +46,21 @@ public final class GgufWriter {
     private long written;
 
     /**
-     * A writer for version 2 or 3 with the given alignment (a power of two; other than 32 it must be in the metadata).
+     * A writer without metadata and tensors.
+     *
+     * @param version of the format, 2 or 3
+     * @param alignment of tensors in bytes, a power of two; other than 32 it must be in the metadata
      */
     public GgufWriter(int version, int alignment) {
         this.version = version;
         this.alignment = alignment;
     }
 
-    /** A writer with everything of {@code source}. */
+    /**
+     * {@return a writer with everything of {@code source}}
+     *
+     * @param source an open model; must stay open until the file is written
+     */
     public static GgufWriter copyOf(Gguf source) {
         GgufWriter writer = new GgufWriter(source.version(), source.alignment());
         source.metadata().all().forEach(writer::metadata);
@@ -61,13 +68,27 @@ public final class GgufWriter {
         return writer;
     }
 
-    /** Adds or replaces a metadata value. */
+    /**
+     * Adds or replaces a metadata value.
+     *
+     * @param key its name, such as {@code general.name}
+     * @param value what it is, with its type
+     * @return this writer
+     */
     public GgufWriter metadata(String key, MetadataValue value) {
         metadata.put(key, value);
         return this;
     }
 
-    /** Adds a tensor; {@code dimensions} are fastest first, {@code data} holds its blocks. */
+    /**
+     * Adds a tensor.
+     *
+     * @param name unique in the file
+     * @param type how its elements are stored
+     * @param dimensions fastest first
+     * @param data its blocks; must stay accessible until the file is written
+     * @return this writer
+     */
     public GgufWriter tensor(String name, TensorType type, long[] dimensions, MemorySegment data) {
         entries.add(new Entry(name, type, dimensions.clone(), data.byteSize(), data));
         return this;
@@ -76,6 +97,11 @@ public final class GgufWriter {
     /**
      * Declares a tensor whose bytes somebody else writes behind the {@link #header}: those of the tensors in their
      * order, each followed by zeros up to {@link #padded}.
+     *
+     * @param name unique in the file
+     * @param type how its elements are stored
+     * @param dimensions fastest first
+     * @return this writer
      */
     public GgufWriter declare(String name, TensorType type, long[] dimensions) {
         long bytes = type.rowBytes(dimensions[0]);
@@ -86,7 +112,7 @@ public final class GgufWriter {
         return this;
     }
 
-    /** All that precedes the tensors' bytes, padding included. */
+    /** {@return all that precedes the tensors' bytes, padding included} */
     public byte[] header() {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         try {
@@ -98,12 +124,21 @@ public final class GgufWriter {
         return out.toByteArray();
     }
 
-    /** The bytes of a tensor of {@code bytes} with what follows it. */
+    /**
+     * {@return the bytes of a tensor of {@code bytes} with what follows it}
+     *
+     * @param bytes of the tensor alone
+     */
     public long padded(long bytes) {
         return align(bytes);
     }
 
-    /** Writes the file beside its final place and renames it, so that a half-written file never has the name. */
+    /**
+     * Writes the file beside its final place and renames it, so that a half-written file never has the name.
+     *
+     * @param path its final place; a file that is there is replaced
+     * @throws IOException where it cannot be written
+     */
     public void write(Path path) throws IOException {
         Path temporary = path.resolveSibling(path.getFileName() + "." + UUID.randomUUID() + ".part");
         try {
@@ -145,7 +180,12 @@ public final class GgufWriter {
         }
     }
 
-    /** Writes the file to a stream; no tensor may be only declared. */
+    /**
+     * Writes the file to a stream; no tensor may be only declared.
+     *
+     * @param out receives the file; is left open
+     * @throws IOException where it cannot be written
+     */
     public void write(OutputStream out) throws IOException {
         writeHeader(out);
         WritableByteChannel channel = Channels.newChannel(out);
@@ -222,7 +262,14 @@ public final class GgufWriter {
         return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    /** A tensor of 32-bit numbers, as a convenience for small files. */
+    /**
+     * Adds a tensor of 32-bit numbers, as a convenience for small files.
+     *
+     * @param name unique in the file
+     * @param dimensions fastest first
+     * @param values as many as the dimensions multiply to; copied
+     * @return this writer
+     */
     public GgufWriter tensor(String name, long[] dimensions, float[] values) {
         MemorySegment data = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
         MemorySegment.copy(

@@ -11,29 +11,49 @@ public final class Metadata {
     private final String source;
     private final Map<String, MetadataValue> values;
 
-    /** Metadata of the file named {@code source} (used in messages). */
+    /**
+     * Metadata of a file.
+     *
+     * @param source names the file in messages
+     * @param values by key, in file order; copied
+     */
     public Metadata(String source, Map<String, MetadataValue> values) {
         this.source = source;
         this.values = Collections.unmodifiableMap(new LinkedHashMap<>(values));
     }
 
-    /** Every key and value, in file order. */
+    /** {@return every key and value, in file order} */
     public Map<String, MetadataValue> all() {
         return values;
     }
 
-    /** Whether the key is there. */
+    /**
+     * {@return whether the key is there}
+     *
+     * @param key its name, such as {@code general.name}
+     */
     public boolean has(String key) {
         return values.containsKey(key);
     }
 
-    /** A string, or {@code otherwise}. */
+    /**
+     * {@return a string, or {@code otherwise}}
+     *
+     * @param key its name
+     * @param otherwise what is returned where the key is missing; may be null
+     * @throws ModelFormatException where it is no string
+     */
     public @Nullable String string(String key, @Nullable String otherwise) {
         Object value = raw(key);
         return value == null ? otherwise : cast(key, value, String.class, "a string");
     }
 
-    /** A string that must be there. */
+    /**
+     * {@return a string that must be there}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is missing, or no string
+     */
     public String string(String key) {
         String value = string(key, null);
         if (value == null) {
@@ -42,13 +62,24 @@ public final class Metadata {
         return value;
     }
 
-    /** An integer of any width that fits an int, or {@code otherwise}. */
+    /**
+     * {@return an integer of any width that fits an int, or {@code otherwise}}
+     *
+     * @param key its name
+     * @param otherwise what is returned where the key is missing
+     * @throws ModelFormatException where it is no such integer
+     */
     public int integer(String key, int otherwise) {
         Object value = raw(key);
         return value == null ? otherwise : toInt(key, value);
     }
 
-    /** An integer that must be there. */
+    /**
+     * {@return an integer that must be there}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is missing, or no integer that fits an int
+     */
     public int integer(String key) {
         Object value = raw(key);
         if (value == null) {
@@ -57,7 +88,13 @@ public final class Metadata {
         return toInt(key, value);
     }
 
-    /** A number, or {@code otherwise}; it must be finite. */
+    /**
+     * {@return a number, or {@code otherwise}; it must be finite}
+     *
+     * @param key its name
+     * @param otherwise what is returned where the key is missing
+     * @throws ModelFormatException where it is no number, or not finite
+     */
     public float number(String key, float otherwise) {
         Object value = raw(key);
         if (value == null) {
@@ -70,49 +107,89 @@ public final class Metadata {
         return number;
     }
 
-    /** A boolean, or {@code otherwise}. */
+    /**
+     * {@return a boolean, or {@code otherwise}}
+     *
+     * @param key its name
+     * @param otherwise what is returned where the key is missing
+     * @throws ModelFormatException where it is no boolean
+     */
     public boolean bool(String key, boolean otherwise) {
         Object value = raw(key);
         return value == null ? otherwise : cast(key, value, Boolean.class, "a boolean");
     }
 
-    /** An array of strings, or null. */
+    /**
+     * {@return an array of strings, or null where the key is missing}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is something else
+     */
     public String @Nullable [] strings(String key) {
         Object value = raw(key);
         return value == null ? null : cast(key, value, String[].class, "an array of strings");
     }
 
-    /** An array of bytes, or null. */
+    /**
+     * {@return an array of bytes, or null where the key is missing}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is something else
+     */
     public byte @Nullable [] bytes(String key) {
         Object value = raw(key);
         return value == null ? null : cast(key, value, byte[].class, "an array of bytes");
     }
 
-    /** An array of 32-bit integers, or null. */
+    /**
+     * {@return an array of 32-bit integers, or null where the key is missing}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is something else
+     */
     public int @Nullable [] integers(String key) {
         Object value = raw(key);
         return value == null ? null : cast(key, value, int[].class, "an array of 32-bit integers");
     }
 
-    /** An array of 32-bit floating-point numbers, or null. */
+    /**
+     * {@return an array of 32-bit floating-point numbers, or null where the key is missing}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is something else
+     */
     public float @Nullable [] numbers(String key) {
         Object value = raw(key);
         return value == null ? null : cast(key, value, float[].class, "an array of 32-bit numbers");
     }
 
-    /** An array of booleans, or null. */
+    /**
+     * {@return an array of booleans, or null where the key is missing}
+     *
+     * @param key its name
+     * @throws ModelFormatException where it is something else
+     */
     public boolean @Nullable [] booleans(String key) {
         Object value = raw(key);
         return value == null ? null : cast(key, value, boolean[].class, "an array of booleans");
     }
 
-    /** Whether the value is an array. */
+    /**
+     * {@return whether the value is an array; false where the key is missing}
+     *
+     * @param key its name
+     */
     public boolean isArray(String key) {
         MetadataValue value = values.get(key);
         return value != null && value.type() == MetadataType.ARRAY;
     }
 
-    /** The exception for a key whose value cannot be right. */
+    /**
+     * {@return the exception for a key whose value cannot be right}
+     *
+     * @param key its name
+     * @param what the rest of the sentence that begins with the key, without a full stop: {@code is no integer}
+     */
     public ModelFormatException bad(String key, String what) {
         return new ModelFormatException(source + ": metadata key \"" + key + "\" " + what + ".");
     }
@@ -127,7 +204,11 @@ public final class Metadata {
         return value == null ? null : value.value();
     }
 
-    /** Whether a value is -1, or the largest number of an unsigned type, which is how files say "none". */
+    /**
+     * {@return whether a value is -1, or the largest number of an unsigned type, which is how files say "none"}
+     *
+     * @param key its name
+     */
     public boolean isMinusOne(String key) {
         Object value = raw(key);
         return value instanceof Number number

@@ -39,12 +39,12 @@ public enum MetadataType {
         this.minimumBytes = minimumBytes;
     }
 
-    /** The id in a file. */
+    /** {@return the id in a file} */
     public int id() {
         return id;
     }
 
-    /** The fewest bytes that one value of this type takes in a file. */
+    /** {@return the fewest bytes that one value of this type takes in a file} */
     public int minimumBytes() {
         return minimumBytes;
     }

@@ -10,12 +10,22 @@ import org.jspecify.annotations.Nullable;
  * @param value the boxed value, {@link String}, {@code String[]} or primitive array (see {@link MetadataType})
  */
 public record MetadataValue(MetadataType type, @Nullable MetadataType elementType, Object value) {
-    /** A scalar or string. */
+    /**
+     * {@return a scalar or string}
+     *
+     * @param type any but {@link MetadataType#ARRAY}
+     * @param value a boxed value or {@link String}, as {@code type} says
+     */
     public static MetadataValue of(MetadataType type, Object value) {
         return new MetadataValue(type, null, value);
     }
 
-    /** An array of {@code elementType}. */
+    /**
+     * {@return an array of {@code elementType}}
+     *
+     * @param elementType any but {@link MetadataType#ARRAY}
+     * @param value a primitive array or {@code String[]}, as {@code elementType} says
+     */
     public static MetadataValue array(MetadataType elementType, Object value) {
         return new MetadataValue(MetadataType.ARRAY, elementType, value);
     }

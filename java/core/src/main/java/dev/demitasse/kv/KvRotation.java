@@ -15,7 +15,11 @@ public enum KvRotation {
     /** As they are. */
     OFF;
 
-    /** Whether a cache of {@code type} is rotated. */
+    /**
+     * {@return whether a cache of {@code type} is rotated}
+     *
+     * @param type how elements are stored
+     */
     public boolean rotates(KvType type) {
         return switch (this) {
             case AUTO -> type.scaled();

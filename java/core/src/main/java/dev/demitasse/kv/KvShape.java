@@ -37,30 +37,36 @@ public record KvShape(int layers, int kvHeads, int headDim, int pages, KvType ty
      */
     public static final int SCALE_GROUP = 64;
 
-    /** Elements of the keys (or of the values) of one page of one layer. */
+    /** {@return elements of the keys (or of the values) of one page of one layer} */
     public long pageElements() {
         return (long) kvHeads * headDim * PAGE;
     }
 
-    /** Bytes of the keys (or of the values) of all layers. */
+    /** {@return bytes of the keys (or of the values) of all layers} */
     public long bytes() {
         return type.bytes(pageElements() * layers * pages) + scales() * Float.BYTES;
     }
 
-    /** Groups of elements of a head that have a scale of their own in types with scales. */
+    /** {@return groups of elements of a head that have a scale of their own in types with scales} */
     public int scaleGroups() {
         return (headDim + SCALE_GROUP - 1) / SCALE_GROUP;
     }
 
     /**
-     * Scales of the keys (or of the values), of 32 bits: one for each layer, page, head, group and position; 0 for
-     * types without.
+     * {@return scales of the keys (or of the values), of 32 bits: one for each layer, page, head, group and position; 0
+     * for types without}
      */
     public long scales() {
         return type.scaled() ? (long) layers * pages * kvHeads * scaleGroups() * PAGE : 0;
     }
 
-    /** Index of the first element of a head's part of a page. */
+    /**
+     * {@return index of the first element of a head's part of a page}
+     *
+     * @param layer which layer, from 0
+     * @param page which page, from 0
+     * @param kvHead which head, from 0
+     */
     public long headOffset(int layer, int page, int kvHead) {
         return (((long) layer * pages + page) * kvHeads + kvHead) * headDim * PAGE;
     }

@@ -27,17 +27,21 @@ public enum KvType {
         this.bits = bits;
     }
 
-    /** Bits of an element. */
+    /** {@return bits of an element} */
     public int bits() {
         return bits;
     }
 
-    /** Bytes of {@code elements} elements, an even number of them. */
+    /**
+     * {@return bytes of {@code elements} elements, an even number of them}
+     *
+     * @param elements how many, an even number
+     */
     public long bytes(long elements) {
         return elements * bits / Byte.SIZE;
     }
 
-    /** Whether a group of elements has a scale. */
+    /** {@return whether a group of elements has a scale} */
     public boolean scaled() {
         return bits <= 8;
     }

@@ -19,8 +19,7 @@ public final class ScaledElements {
     private ScaledElements() {}
 
     /**
-     * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on, a byte each, and returns the
-     * group's word.
+     * Rounds {@code count} numbers from {@code from} on to {@code out} from {@code at} on, a byte each.
      *
      * <p>INT8: {@code rint(x * (127 / max|x|))} with scale {@code max|x| / 127}; FP8: nearest to {@code x * (448 /
      * max|x|)} with scale {@code max|x| / 448}, ties to even. Numbers so small that the scale's reciprocal is infinite
@@ -31,6 +30,14 @@ public final class ScaledElements {
      * minimum. Of normally distributed numbers 64 then have a mean squared error of 0.0070, 13 % less than without the
      * choice; Q4_0's groups of 32, of as many bits, 0.0074. With a number beyond FP16's range among them, or NaN, all
      * are NaN.
+     *
+     * @param type one with scales
+     * @param x numbers
+     * @param from index of the group's first number
+     * @param count numbers of the group, at least 1
+     * @param out receives a byte a number
+     * @param at index of the first byte
+     * @return the group's word
      */
     public static int round(KvType type, float[] x, int from, int count, byte[] out, int at) {
         if (type == KvType.INT4) {
@@ -120,22 +127,41 @@ public final class ScaledElements {
         return Math.clamp((substeps + SUBSTEPS / 2) >> 4, 0, 15);
     }
 
-    /** What an element stands for, without scale and minimum. */
+    /**
+     * {@return what an element stands for, without scale and minimum}
+     *
+     * @param type one with scales
+     * @param element as it is stored; of INT4 0 to 15
+     */
     public static float value(KvType type, byte element) {
         return type == KvType.FP8 ? fromFp8(element) : element;
     }
 
-    /** The scale in a group's word. */
+    /**
+     * {@return the scale in a group's word}
+     *
+     * @param type one with scales
+     * @param word of the group
+     */
     public static float scale(KvType type, int word) {
         return type == KvType.INT4 ? Float.float16ToFloat((short) word) : Float.intBitsToFloat(word);
     }
 
-    /** The minimum in a group's word; 0 where the type has none. */
+    /**
+     * {@return the minimum in a group's word; 0 where the type has none}
+     *
+     * @param type one with scales
+     * @param word of the group
+     */
     public static float minimum(KvType type, int word) {
         return type == KvType.INT4 ? Float.float16ToFloat((short) (word >> 16)) : 0;
     }
 
-    /** The nearest FP8 E4M3 number, ties to even; magnitudes beyond 448 become 448. */
+    /**
+     * {@return the nearest FP8 E4M3 number, ties to even; magnitudes beyond 448 become 448}
+     *
+     * @param value a number that is not NaN
+     */
     public static byte toFp8(float value) {
         float magnitude = Math.min(Math.abs(value), 448) / TWO_TO_120; // E4M3's exponent field in FP32's
         int bits = Float.floatToRawIntBits(magnitude);
@@ -143,7 +169,11 @@ public final class ScaledElements {
         return (byte) (bits >>> 20 | Float.floatToRawIntBits(value) >>> 24 & 0x80);
     }
 
-    /** The value of an FP8 E4M3 number that is not NaN. */
+    /**
+     * {@return the value of an FP8 E4M3 number that is not NaN}
+     *
+     * @param element its bits
+     */
     public static float fromFp8(byte element) {
         float magnitude = Float.intBitsToFloat((element & 0x7F) << 20) * TWO_TO_120;
         return element < 0 ? -magnitude : magnitude;

@@ -4,7 +4,11 @@ package dev.demitasse.quant;
 public final class Bf16 {
     private Bf16() {}
 
-    /** The bits of the nearest BF16 number, ties to even; NaN stays one. */
+    /**
+     * {@return the bits of the nearest BF16 number, ties to even; NaN stays one}
+     *
+     * @param value any FP32 number
+     */
     public static short nearest(float value) {
         int bits = Float.floatToRawIntBits(value);
         int rounded = bits + 0x7FFF + (bits >>> 16 & 1);

@@ -8,7 +8,9 @@ public final class Hadamard {
      * Rotates {@code n} numbers from {@code from} on: {@code H x / sqrt(n)}, {@code H[i][k] = (-1)^popcount(i & k)}.
      * FP32, log2(n) sums and a product a number.
      *
-     * @param n a power of two
+     * @param x the numbers, in place
+     * @param from index of the first
+     * @param n how many, a power of two
      */
     public static void rotate(float[] x, int from, int n) {
         float factor = (float) (1 / Math.sqrt(n));

@@ -24,17 +24,25 @@ public enum LevelTable {
         }
     }
 
-    /** The level of each code. */
+    /** {@return the level of each code} */
     public byte[] levels() {
         return levels.clone();
     }
 
-    /** The level of a code. */
+    /**
+     * {@return the level of a code}
+     *
+     * @param code 0 to 15
+     */
     public byte level(int code) {
         return levels[code];
     }
 
-    /** The code of an integer, the first where several are equal; below 0 where it is no level. */
+    /**
+     * {@return the code of an integer, the first where several are equal; below 0 where it is no level}
+     *
+     * @param integer any byte
+     */
     public byte place(byte integer) {
         return places[integer + 128];
     }

@@ -37,23 +37,44 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         }
     }
 
-    /** A matrix as it is. */
+    /**
+     * A matrix as it is.
+     *
+     * @param name what it is called, for messages
+     * @param type how its elements are stored
+     * @param rows outputs
+     * @param columns inputs
+     * @param data rows × {@link TensorType#rowBytes} bytes
+     */
     public MatrixSource(String name, TensorType type, int rows, int columns, MemorySegment data) {
         this(name, type, rows, columns, data, 1);
     }
 
-    /** The matrix times a factor. */
+    /**
+     * {@return the matrix times a factor}
+     *
+     * @param by the factor; only 1 for types whose matrices have none ({@link #factor})
+     */
     public MatrixSource times(float by) {
         return new MatrixSource(name, type, rows, columns, data, factor * by);
     }
 
-    /** The matrix of {@code count} rows from {@code first} on. */
+    /**
+     * {@return the matrix of {@code count} rows from {@code first} on}
+     *
+     * @param first the first row, from 0
+     * @param count how many rows, at least 1
+     */
     public MatrixSource rows(int first, int count) {
         long rowBytes = type.rowBytes(columns);
         return new MatrixSource(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes), factor);
     }
 
-    /** Reads rows as {@code layout} has them. */
+    /**
+     * {@return a reader of the rows as {@code layout} has them}
+     *
+     * @param layout how they are wanted
+     */
     public RowReader reader(WeightLayout layout) {
         return new RowReader(this, layout);
     }
@@ -88,8 +109,10 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
     }
 
     /**
-     * The FP16 scale or minimum at byte {@code at} of the data, in row {@code row}.
+     * {@return the FP16 scale or minimum at byte {@code at} of the data, in row {@code row}}
      *
+     * @param row which row, for the message
+     * @param at offset in {@link #data}
      * @throws ModelFormatException where it is not finite
      */
     public float scaleAt(int row, long at) {
@@ -100,7 +123,12 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         return value;
     }
 
-    /** The values of a row as FP32, exact. */
+    /**
+     * The values of a row as FP32, exact.
+     *
+     * @param row which row, from 0
+     * @param out receives the columns, from its beginning on
+     */
     public void dequantizeRow(int row, float[] out) {
         long at = row * type.rowBytes(columns);
         switch (type) {
@@ -160,7 +188,12 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         return type.codec();
     }
 
-    /** What is thrown where a weight or scale is NaN or infinite. */
+    /**
+     * {@return what is thrown where a weight or scale is NaN or infinite}
+     *
+     * @param row which row, from 0
+     * @param what {@code weight} or {@code scale}
+     */
     public ModelFormatException notFinite(int row, String what) {
         return new ModelFormatException("Tensor \"" + name + "\" has a " + what + " in row " + row
                 + " that is NaN or infinite; the file is damaged.");

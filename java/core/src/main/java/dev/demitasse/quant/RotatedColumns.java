@@ -18,12 +18,23 @@ public final class RotatedColumns {
 
     private RotatedColumns() {}
 
-    /** Elements that are rotated together in rows of {@code columns}: the largest power of two that divides them. */
+    /**
+     * {@return elements that are rotated together in rows of {@code columns}: the largest power of two that divides
+     * them, at most 64}
+     *
+     * @param columns elements of a row
+     */
     public static int run(int columns) {
         return Math.min(RUN, Integer.lowestOneBit(columns));
     }
 
-    /** The name of a matrix that is called {@code name} where it is not rotated ({@code blk.0.ffn_down.weight}). */
+    /**
+     * {@return the name of a matrix that is called {@code name} where it is not rotated ({@code
+     * blk.0.ffn_down.weight})}
+     *
+     * @param name its name in files where it is not rotated; ends in {@code .weight}
+     * @throws IllegalArgumentException where it ends in something else
+     */
     public static String name(String name) {
         if (!name.endsWith(PLAIN)) {
             throw new IllegalArgumentException(name);
@@ -31,17 +42,30 @@ public final class RotatedColumns {
         return name.substring(0, name.length() - PLAIN.length()) + ROTATED;
     }
 
-    /** Whether a matrix of that name is rotated. */
+    /**
+     * {@return whether a matrix of that name is rotated}
+     *
+     * @param name its name in the file
+     */
     public static boolean isRotated(String name) {
         return name.endsWith(ROTATED);
     }
 
-    /** The name of a matrix where it is not rotated. */
+    /**
+     * {@return the name of a matrix where it is not rotated}
+     *
+     * @param name its name in the file, rotated or not
+     */
     public static String plainName(String name) {
         return isRotated(name) ? name.substring(0, name.length() - ROTATED.length()) + PLAIN : name;
     }
 
-    /** Rotates a row of weights, the first {@code columns} of an array, in place. */
+    /**
+     * Rotates a row of weights in place.
+     *
+     * @param row the weights, from its beginning on; the array may be longer
+     * @param columns elements of the row
+     */
     public static void rotate(float[] row, int columns) {
         int run = run(columns);
         for (int at = 0; at < columns; at += run) {

@@ -29,6 +29,7 @@ public final class RowReader {
     /**
      * The integers of a row, INT4 ones 0 … 15.
      *
+     * @param row which row, from 0
      * @param q receives one integer a column; further elements, padding, become zero points where the row is rounded
      * @param scales receives one scale for each of the layout's groups
      * @param mins receives one minimum a group, where the layout has them
@@ -44,8 +45,9 @@ public final class RowReader {
     }
 
     /**
-     * The numbers of a row in FP32; the array is used again.
+     * {@return the numbers of a row in FP32; the array is used again}
      *
+     * @param row which row, from 0
      * @throws ModelFormatException where a weight is not finite
      */
     public float[] floats(int row) {
@@ -56,6 +58,8 @@ public final class RowReader {
     /**
      * The numbers of a row in the layout's 16-bit type, rounded to nearest, ties to even.
      *
+     * @param row which row, from 0
+     * @param out receives the bits of each column
      * @throws ModelFormatException where a weight is not finite
      * @throws UsageException where a weight is beyond the type's largest number
      */

@@ -107,7 +107,11 @@ public enum TensorType {
         this.levels = levels;
     }
 
-    /** The type with that id in a GGUF file, or null where it is not read. */
+    /**
+     * {@return the type with that id in a GGUF file, or null where it is not read}
+     *
+     * @param id as the GGUF specification numbers types
+     */
     public static @Nullable TensorType ofId(int id) {
         for (TensorType type : VALUES) {
             if (type.id == id) {
@@ -117,44 +121,55 @@ public enum TensorType {
         return null;
     }
 
-    /** The id with its name where it has one, for messages. */
+    /**
+     * {@return the id with its name where it has one, for messages}
+     *
+     * @param id as the GGUF specification numbers types; any integer
+     */
     public static String describeId(int id) {
         TensorType type = ofId(id);
         String name = type != null ? type.name() : OTHERS.getOrDefault(id, "unknown");
         return Integer.toUnsignedString(id) + " (" + name + ")";
     }
 
-    /** The id in a GGUF file. */
+    /** {@return the id in a GGUF file} */
     public int id() {
         return id;
     }
 
-    /** Elements of a block. */
+    /** {@return elements of a block} */
     public int blockElements() {
         return blockElements;
     }
 
-    /** Bytes of a block. */
+    /** {@return bytes of a block} */
     public int blockBytes() {
         return blockBytes;
     }
 
-    /** Bytes of a row of {@code columns} elements. */
+    /**
+     * {@return bytes of a row of {@code columns} elements}
+     *
+     * @param columns elements, a multiple of {@link #blockElements}
+     */
     public long rowBytes(long columns) {
         return columns / blockElements * blockBytes;
     }
 
-    /** The levels that integers are in its layout, where blocks have their places; else null. */
+    /** {@return the levels that integers are in its layout, where blocks have their places; else null} */
     public @Nullable LevelTable levels() {
         return levels;
     }
 
-    /** The layout that a device computes on. */
+    /** {@return the layout that a device computes on} */
     public WeightLayout layout() {
         return layout;
     }
 
-    /** Where in a block of 256 elements the FP16 number lies that scales are multiples of, in bytes; -1 for none. */
+    /**
+     * {@return where in a block of 256 elements the FP16 number lies that scales are multiples of, in bytes; -1 for
+     * none}
+     */
     public int superScaleOffset() {
         return switch (this) {
             case Q4_K, Q5_K, IQ4_XS, IQ3_S -> 0;
@@ -165,7 +180,7 @@ public enum TensorType {
         };
     }
 
-    /** The same of minimums. */
+    /** {@return the same of minimums} */
     public int superMinOffset() {
         return switch (this) {
             case Q4_K, Q5_K -> 2;
@@ -180,7 +195,9 @@ public enum TensorType {
         return codec;
     }
 
-    /** How the integers lie in blocks of 32 columns, where a device can take them over by words; else null. */
+    /**
+     * {@return how the integers lie in blocks of 32 columns, where a device can take them over by words; else null}
+     */
     public @Nullable BlockOrder order() {
         return order;
     }

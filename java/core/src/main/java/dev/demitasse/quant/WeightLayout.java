@@ -44,12 +44,12 @@ public record WeightLayout(Element element, int group, boolean minimum) {
             this.bits = bits;
         }
 
-        /** Bits of one element. */
+        /** {@return bits of one element} */
         public int bits() {
             return bits;
         }
 
-        /** Whether elements are integers with scales. */
+        /** {@return whether elements are integers with scales} */
         public boolean quantized() {
             return this == INT8 || this == INT4;
         }
@@ -67,27 +67,39 @@ public record WeightLayout(Element element, int group, boolean minimum) {
         }
     }
 
-    /** INT8 with a scale for each {@code group} elements. */
+    /**
+     * {@return INT8 with a scale for each {@code group} elements}
+     *
+     * @param group 16, 32, 64, 128 or {@link #ROW}
+     */
     public static WeightLayout int8(int group) {
         return new WeightLayout(Element.INT8, group, false);
     }
 
-    /** INT4 with a scale for each {@code group} elements. */
+    /**
+     * {@return INT4 with a scale for each {@code group} elements}
+     *
+     * @param group 16, 32, 64, 128 or {@link #ROW}
+     */
     public static WeightLayout int4(int group) {
         return new WeightLayout(Element.INT4, group, false);
     }
 
-    /** The same layout with a minimum for each group. */
+    /** {@return the same layout with a minimum for each group} */
     public WeightLayout withMinimum() {
         return new WeightLayout(element, group, true);
     }
 
-    /** The integer that stands for zero. */
+    /** {@return the integer that stands for zero} */
     public int zero() {
         return element == Element.INT4 && !minimum ? 8 : 0;
     }
 
-    /** Groups in a row of {@code columns} elements; 0 for floating-point elements. */
+    /**
+     * {@return groups in a row of {@code columns} elements; 0 for floating-point elements}
+     *
+     * @param columns elements of a row
+     */
     public int groups(int columns) {
         if (!element.quantized()) {
             return 0;

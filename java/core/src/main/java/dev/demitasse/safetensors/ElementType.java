@@ -51,7 +51,7 @@ public enum ElementType {
         this.bits = bits;
     }
 
-    /** Bits of an element. */
+    /** {@return bits of an element} */
     public int bits() {
         return bits;
     }

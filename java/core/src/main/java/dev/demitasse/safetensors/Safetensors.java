@@ -48,7 +48,11 @@ public final class Safetensors implements AutoCloseable {
 
     private Safetensors() {}
 
-    /** Whether a file's name is that of such a model. */
+    /**
+     * {@return whether a file's name is that of such a model}
+     *
+     * @param path a file, which need not exist
+     */
     public static boolean isNamed(Path path) {
         String name = String.valueOf(path.getFileName());
         return name.endsWith(".safetensors") || name.endsWith(INDEX_ENDING);
@@ -58,6 +62,7 @@ public final class Safetensors implements AutoCloseable {
      * Maps and checks a model.
      *
      * @param path a file, or an index whose files lie beside it
+     * @return the model, which the caller closes
      * @throws ModelFormatException where a file is damaged, with the place
      * @throws dev.demitasse.exception.UnsupportedModelException where an element type is not known
      * @throws UsageException where a file cannot be opened
@@ -154,27 +159,31 @@ public final class Safetensors implements AutoCloseable {
         return files;
     }
 
-    /** The files that hold tensors. */
+    /** {@return the files that hold tensors} */
     public List<Path> files() {
         return List.copyOf(files);
     }
 
-    /** Bytes of all files. */
+    /** {@return bytes of all files} */
     public long fileBytes() {
         return fileBytes;
     }
 
-    /** The files' own remarks. */
+    /** {@return the files' own remarks} */
     public Map<String, String> metadata() {
         return Collections.unmodifiableMap(metadata);
     }
 
-    /** All tensors, in the order of the files' headers. */
+    /** {@return all tensors, in the order of the files' headers} */
     public Collection<SafetensorsTensor> tensors() {
         return Collections.unmodifiableCollection(tensors.values());
     }
 
-    /** The tensor with that name, or null. */
+    /**
+     * {@return the tensor with that name, or null}
+     *
+     * @param name as the file spells it
+     */
     public @Nullable SafetensorsTensor tensor(String name) {
         return tensors.get(name);
     }

@@ -13,9 +13,13 @@ public interface Constraint {
      */
     void restrict(float[] logits, int[] tokens, int from, int count);
 
-    /** A token was chosen. */
+    /**
+     * A token was chosen.
+     *
+     * @param token its id
+     */
     void accept(int token);
 
-    /** Whether nothing can follow but the end. */
+    /** {@return whether nothing can follow but the end} */
     boolean isComplete();
 }

@@ -42,7 +42,7 @@ public record Draw(float temperature, int topK, float topP, float minP, long see
     /** Always the most likely token. */
     public static final Draw GREEDY = new Draw(0, 0, 1, 0, 0, 0);
 
-    /** The random number: 0 to below 1, a multiple of 2^-53. */
+    /** {@return the random number: 0 to below 1, a multiple of 2^-53} */
     public double uniform() {
         long z = seed + (number + 1) * GOLDEN_GAMMA;
         z = (z ^ z >>> 30) * 0xBF58476D1CE4E5B9L;
@@ -50,7 +50,11 @@ public record Draw(float temperature, int topK, float topP, float minP, long see
         return ((z ^ z >>> 31) >>> 11) * 0x1p-53;
     }
 
-    /** The token. Logits that are NaN are never chosen; {@link #NONE} where all are. */
+    /**
+     * {@return the token; {@link #NONE} where all logits are NaN, which are never chosen}
+     *
+     * @param logits one a token; not changed
+     */
     public int choose(float[] logits) {
         int best = Sampler.argmax(logits);
         if (temperature == 0 || best == NONE) {

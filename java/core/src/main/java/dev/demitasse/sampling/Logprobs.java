@@ -21,8 +21,10 @@ public final class Logprobs {
     private Logprobs() {}
 
     /**
-     * The logarithm of the sum of the exponentials: a logit minus it is a log-probability. Relative error of the sum
-     * 1e-9.
+     * {@return the logarithm of the sum of the exponentials: a logit minus it is a log-probability} Relative error of
+     * the sum 1e-9.
+     *
+     * @param logits one a token; one that is NaN counts as minus infinity
      */
     public static double logSumExp(float[] logits) {
         float largest = Float.NEGATIVE_INFINITY;
@@ -66,7 +68,12 @@ public final class Logprobs {
         }
     }
 
-    /** The {@code count} most likely tokens, most likely first. */
+    /**
+     * {@return the {@code count} most likely tokens, most likely first}
+     *
+     * @param logits one a token
+     * @param count how many are wanted; all where there are fewer
+     */
     public static List<Entry> top(float[] logits, int count) {
         double normalizer = logSumExp(logits);
         List<Entry> entries = new ArrayList<>(count);

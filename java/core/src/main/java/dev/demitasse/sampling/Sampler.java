@@ -4,32 +4,52 @@ import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /** Chooses tokens for one sequence (see {@link SamplingOptions} for the order of the steps). Not thread-safe. */
 public final class Sampler {
     private final SamplingOptions options;
     private final @Nullable Constraint constraint;
+    private final long seed;
     private long draws;
 
-    /** A sampler that starts at the options' seed. */
+    /**
+     * A sampler that starts at the options' seed.
+     *
+     * @param options how tokens are chosen
+     */
     public Sampler(SamplingOptions options) {
         this(options, null);
     }
 
-    /** The same, for an answer whose tokens are constrained; null where they are not. */
+    /**
+     * The same, for an answer whose tokens are constrained.
+     *
+     * @param options how tokens are chosen
+     * @param constraint what may come next; null where anything may
+     */
     public Sampler(SamplingOptions options, @Nullable Constraint constraint) {
         this.options = options;
         this.constraint = constraint;
+        seed = options.seed() == SamplingOptions.RANDOM_SEED
+                ? ThreadLocalRandom.current().nextLong()
+                : options.seed();
     }
 
-    /** The next token, where all of the history was accepted. */
+    /**
+     * {@return the next token, where all of the history was accepted}
+     *
+     * @param logits one a token; changed by the penalties and the constraint
+     * @param history tokens so far
+     * @param length how many of {@code history} count
+     */
     public int sample(float[] logits, int[] history, int length) {
         return sample(logits, history, length, 0);
     }
 
     /**
-     * The next token.
+     * {@return the next token}
      *
      * @param logits one a token; changed by the penalties and the constraint
      * @param history tokens so far
@@ -57,34 +77,48 @@ public final class Sampler {
         return token;
     }
 
-    /** A token was chosen, and counts. */
+    /**
+     * A token was chosen, and counts.
+     *
+     * @param token its id
+     */
     public void accept(int token) {
         if (constraint != null) {
             constraint.accept(token);
         }
     }
 
-    /** Whether the constraint lets nothing follow but the end. */
+    /** {@return whether the constraint lets nothing follow but the end} */
     public boolean isComplete() {
         return constraint != null && constraint.isComplete();
     }
 
-    /** The next draw, where logits are all it needs ({@link #byLogitsAlone}), so that a device can make it. */
+    /**
+     * {@return the next draw, where logits are all it needs ({@link #byLogitsAlone}), so that a device can make it}
+     */
     public Draw next() {
-        return new Draw(options.temperature(), options.topK(), options.topP(), options.minP(), options.seed(), draws++);
+        return new Draw(options.temperature(), options.topK(), options.topP(), options.minP(), seed, draws++);
     }
 
-    /** Takes the last draws back: what they chose is not used. */
+    /**
+     * Takes the last draws back: what they chose is not used.
+     *
+     * @param count how many draws
+     */
     public void takeBack(int count) {
         draws -= count;
     }
 
-    /** Whether neither penalties nor a constraint look at earlier tokens. */
+    /** {@return whether neither penalties nor a constraint look at earlier tokens} */
     public boolean byLogitsAlone() {
         return !options.penalizes() && constraint == null;
     }
 
-    /** The index of the largest element, the first of equals; NaN is none. {@link Draw#NONE} where all are NaN. */
+    /**
+     * {@return the index of the largest element, the first of equals; NaN is none. {@link Draw#NONE} where all are NaN}
+     *
+     * @param values the elements, any number
+     */
     public static int argmax(float[] values) {
         int best = 0;
         while (best < values.length && Float.isNaN(values[best])) {
@@ -110,7 +144,12 @@ public final class Sampler {
         });
     }
 
-    /** The indices of the {@code count} largest elements, largest first; equals in ascending order, NaN last. */
+    /**
+     * {@return the indices of the {@code count} largest elements, largest first; equals in ascending order, NaN last}
+     *
+     * @param values the elements, any number
+     * @param count how many are wanted; all where there are fewer
+     */
     public static int[] mostLikely(float[] values, int count) {
         int k = Math.min(count, values.length);
         long[] heap = new long[k]; // a min-heap of (value, reversed index), so that the least of the kept is on top

@@ -15,7 +15,8 @@ import dev.demitasse.exception.UsageException;
  * @param frequencyPenalty is subtracted once for each time a token is in the window; 0 for none
  * @param presencePenalty is subtracted once if a token is in the window; 0 for none
  * @param penaltyWindow tokens that the penalties look back
- * @param seed of the draws: the same seed, prompt and options give the same tokens
+ * @param seed of the draws: the same seed, prompt and options give the same tokens; {@link #RANDOM_SEED} for another
+ *     one each time
  */
 public record SamplingOptions(
         float temperature,
@@ -27,8 +28,11 @@ public record SamplingOptions(
         float presencePenalty,
         int penaltyWindow,
         long seed) {
-    /** Temperature 0.7, top-k 40, top-p 0.95, min-p 0.05, no penalties. */
-    public static final SamplingOptions DEFAULT = new SamplingOptions(0.7f, 40, 0.95f, 0.05f, 1, 0, 0, 64, 0);
+    /** Another seed for each answer. */
+    public static final long RANDOM_SEED = Long.MIN_VALUE;
+
+    /** Temperature 0.7, top-k 40, top-p 0.95, min-p 0.05, no penalties, a random seed. */
+    public static final SamplingOptions DEFAULT = new SamplingOptions(0.7f, 40, 0.95f, 0.05f, 1, 0, 0, 64, RANDOM_SEED);
     /** Always the most likely token. */
     public static final SamplingOptions GREEDY = new SamplingOptions(0, 0, 1, 0, 1, 0, 0, 64, 0);
 
@@ -50,13 +54,21 @@ public record SamplingOptions(
         }
     }
 
-    /** The same with another temperature. */
+    /**
+     * {@return the same with another temperature}
+     *
+     * @param value divides the logits; 0 for greedy
+     */
     public SamplingOptions withTemperature(float value) {
         return new SamplingOptions(
                 value, topK, topP, minP, repeatPenalty, frequencyPenalty, presencePenalty, penaltyWindow, seed);
     }
 
-    /** The same with another seed. */
+    /**
+     * {@return the same with another seed}
+     *
+     * @param value seed of the draws; {@link #RANDOM_SEED} for another one each time
+     */
     public SamplingOptions withSeed(long value) {
         return new SamplingOptions(
                 temperature, topK, topP, minP, repeatPenalty, frequencyPenalty, presencePenalty, penaltyWindow, value);

@@ -15,7 +15,7 @@ public final class Splitters {
     private Splitters() {}
 
     /**
-     * The name in GGUF files ({@code tokenizer.ggml.pre}) of a splitter, or null where none is known.
+     * {@return the name in GGUF files ({@code tokenizer.ggml.pre}) of a splitter, or null where none is known}
      *
      * @param patterns applied in order
      * @param wholeWords whether a word that is a token is not merged ({@code ignore_merges})

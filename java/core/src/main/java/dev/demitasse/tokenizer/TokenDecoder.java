@@ -19,7 +19,11 @@ public final class TokenDecoder {
         this.tokenizer = tokenizer;
     }
 
-    /** The text that is complete with this token; empty while a character is not. */
+    /**
+     * {@return the text that is complete with this token; empty while a character is not}
+     *
+     * @param id of the next token
+     */
     public String append(int id) {
         byte[] bytes = tokenizer.bytes(id, false);
         byte[] all = new byte[pending.length + bytes.length];
@@ -28,7 +32,7 @@ public final class TokenDecoder {
         return decode(all, false);
     }
 
-    /** What is left when no more tokens come; an incomplete character becomes U+FFFD. */
+    /** {@return what is left when no more tokens come; an incomplete character becomes U+FFFD} */
     public String finish() {
         return decode(pending, true);
     }

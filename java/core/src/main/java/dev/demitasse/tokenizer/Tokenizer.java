@@ -31,8 +31,9 @@ public abstract class Tokenizer {
     }
 
     /**
-     * The tokenizer that {@code tokenizer.ggml.model} names.
+     * {@return the tokenizer that {@code tokenizer.ggml.model} names}
      *
+     * @param metadata of the model's file
      * @throws UnsupportedModelException where it names one that is not there
      * @throws dev.demitasse.exception.ModelFormatException where the vocabulary contradicts itself
      */
@@ -55,8 +56,9 @@ public abstract class Tokenizer {
     }
 
     /**
-     * The ids of a text, with nothing added.
+     * {@return the ids of a text, with nothing added}
      *
+     * @param text any text
      * @param parseSpecial whether the spelling of a control token in the text becomes that token; false for anything
      *     that a user typed
      */
@@ -81,20 +83,34 @@ public abstract class Tokenizer {
     }
 
     /**
-     * {@link #encode(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut out.
+     * {@return {@link #encode(String, boolean)} of a text from which {@code mark} is removed after special tokens are
+     * cut out}
+     *
+     * @param text any text
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token
+     * @param mark what is in spellings that shall stay text
      */
     public final int[] encode(String text, boolean parseSpecial, char mark) {
         return encode(text, parseSpecial, mark, text.indexOf(mark) >= 0);
     }
 
-    /** {@link #encode} with the begin-of-text token in front where the model's file asks for one. */
+    /**
+     * {@return {@link #encode} with the begin-of-text token in front where the model's file asks for one}
+     *
+     * @param text any text
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token
+     */
     public final int[] encodePrompt(String text, boolean parseSpecial) {
         return withBos(encode(text, parseSpecial), parseSpecial);
     }
 
     /**
-     * {@link #encodePrompt(String, boolean)} of a text from which {@code mark} is removed after special tokens are cut
-     * out.
+     * {@return {@link #encodePrompt(String, boolean)} of a text from which {@code mark} is removed after special tokens
+     * are cut out}
+     *
+     * @param text any text
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token
+     * @param mark what is in spellings that shall stay text
      */
     public final int[] encodePrompt(String text, boolean parseSpecial, char mark) {
         return withBos(encode(text, parseSpecial, mark), parseSpecial);
@@ -110,7 +126,13 @@ public abstract class Tokenizer {
         return withBos;
     }
 
-    /** {@link #encodePrompt} with the end-of-text token behind where the model's file asks for one: a whole text. */
+    /**
+     * {@return {@link #encodePrompt} with the end-of-text token behind where the model's file asks for one: a whole
+     * text}
+     *
+     * @param text any text
+     * @param parseSpecial whether the spelling of a control token in the text becomes that token
+     */
     public final int[] encodeWhole(String text, boolean parseSpecial) {
         int[] ids = encodePrompt(text, parseSpecial);
         if (end == Vocabulary.NONE || parseSpecial && ids.length > 0 && ids[ids.length - 1] == end) {
@@ -124,16 +146,27 @@ public abstract class Tokenizer {
     /**
      * Two texts that a model reads together.
      *
+     * @param ids tokens of both, with what begins, separates and ends them
      * @param types of each token, which of the two it belongs to: 0 or 1
      */
     public record Pair(int[] ids, int[] types) {
-        /** Tokens of the first kind alone. */
+        /**
+         * Tokens of the first kind alone.
+         *
+         * @param ids the tokens
+         */
         public Pair(int[] ids) {
             this(ids, new int[ids.length]);
         }
     }
 
-    /** Two texts, one after the other, each ended, with what separates them. Control tokens are not parsed in them. */
+    /**
+     * {@return two texts, one after the other, each ended, with what separates them} Control tokens are not parsed in
+     * them.
+     *
+     * @param first the text whose tokens are of kind 0
+     * @param second the text whose tokens, with what separates the two, are of kind 1
+     */
     public final Pair encodePair(String first, String second) {
         int[] a = encodeWhole(first, false);
         int[] b = encode(second, false);
@@ -155,7 +188,11 @@ public abstract class Tokenizer {
         return new int[0];
     }
 
-    /** Whether a token is the one that ends a whole text. */
+    /**
+     * {@return whether a token is the one that ends a whole text}
+     *
+     * @param id any integer
+     */
     public final boolean isClosing(int id) {
         return id == end && id != Vocabulary.NONE;
     }
@@ -174,9 +211,11 @@ public abstract class Tokenizer {
     abstract void appendBytes(int id, ByteArrayOutputStream out);
 
     /**
-     * The UTF-8 bytes that a token stands for, perhaps a part of a character.
+     * {@return the UTF-8 bytes that a token stands for, perhaps a part of a character}
      *
+     * @param id a token of the vocabulary
      * @param showSpecial whether control tokens are spelled out; else they are empty
+     * @throws UsageException where it is none
      */
     public final byte[] bytes(int id, boolean showSpecial) {
         if (id < 0 || id >= vocabulary.size()) {
@@ -203,7 +242,11 @@ public abstract class Tokenizer {
         return token;
     }
 
-    /** The text of ids; bytes that are no UTF-8 become U+FFFD. */
+    /**
+     * {@return the text of ids; bytes that are no UTF-8 become U+FFFD}
+     *
+     * @param ids tokens of the vocabulary
+     */
     public final String decode(int... ids) {
         TokenDecoder decoder = decoder();
         StringBuilder text = new StringBuilder();
@@ -213,12 +256,12 @@ public abstract class Tokenizer {
         return text.append(decoder.finish()).toString();
     }
 
-    /** A decoder for ids that come one at a time. */
+    /** {@return a decoder for ids that come one at a time} */
     public final TokenDecoder decoder() {
         return new TokenDecoder(this);
     }
 
-    /** The vocabulary. */
+    /** {@return the vocabulary} */
     public final Vocabulary vocabulary() {
         return vocabulary;
     }

@@ -56,6 +56,7 @@ public final class Vocabulary {
     /**
      * Reads the vocabulary.
      *
+     * @param metadata of the model's file
      * @throws ModelFormatException where lengths differ or a special id is out of range
      */
     public Vocabulary(Metadata metadata) {
@@ -100,7 +101,11 @@ public final class Vocabulary {
         }
     }
 
-    /** Number of tokens, without building the vocabulary. */
+    /**
+     * {@return number of tokens, without building the vocabulary}
+     *
+     * @param metadata of the model's file
+     */
     public static int count(Metadata metadata) {
         return list(metadata).length;
     }
@@ -149,67 +154,97 @@ public final class Vocabulary {
         }
     }
 
-    /** Number of tokens. */
+    /** {@return number of tokens} */
     public int size() {
         return tokens.length;
     }
 
-    /** A token as the file spells it. */
+    /**
+     * {@return a token as the file spells it}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public String token(int id) {
         return tokens[id];
     }
 
-    /** The id of a token that the file spells so, or {@link #NONE}. */
+    /**
+     * {@return the id of a token that the file spells so, or {@link #NONE}}
+     *
+     * @param token its spelling
+     */
     public int id(String token) {
         return ids.getOrDefault(token, NONE);
     }
 
-    /** The score of a SentencePiece token: higher is merged earlier, or a likelier piece. */
+    /**
+     * {@return the score of a SentencePiece token: higher is merged earlier, or a likelier piece}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public float score(int id) {
         return scores[id];
     }
 
-    /** Whether a token controls the model and is no text. */
+    /**
+     * {@return whether a token controls the model and is no text}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public boolean isControl(int id) {
         return types[id] == TYPE_CONTROL || types[id] == TYPE_UNKNOWN;
     }
 
-    /** Whether a token was added by the model's authors and is cut out of any text before merging. */
+    /**
+     * {@return whether a token was added by the model's authors and is cut out of any text before merging}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public boolean isUserDefined(int id) {
         return types[id] == TYPE_USER_DEFINED;
     }
 
-    /** Whether a token stands for one byte, spelled {@code <0xNN>}. */
+    /**
+     * {@return whether a token stands for one byte, spelled {@code <0xNN>}}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public boolean isByte(int id) {
         return types[id] == TYPE_BYTE;
     }
 
-    /** Whether generation ends with this token. */
+    /**
+     * {@return whether generation ends with this token}
+     *
+     * @param id 0 to below {@link #size}
+     */
     public boolean isEnd(int id) {
         return ends.get(id);
     }
 
-    /** Tokens that the model is never to generate ({@code tokenizer.ggml.suppress_tokens}), none most often. */
+    /**
+     * {@return tokens that the model is never to generate ({@code tokenizer.ggml.suppress_tokens}), none most often}
+     */
     public int[] suppressed() {
         return suppressed.clone();
     }
 
-    /** The token that begins a text, or {@link #NONE}. */
+    /** {@return the token that begins a text, or {@link #NONE}} */
     public int bos() {
         return bos;
     }
 
-    /** The token that ends a text, or {@link #NONE}. */
+    /** {@return the token that ends a text, or {@link #NONE}} */
     public int eos() {
         return eos;
     }
 
-    /** The token that begins a text of an encoder, or {@link #NONE}. */
+    /** {@return the token that begins a text of an encoder, or {@link #NONE}} */
     public int classifier() {
         return classifier;
     }
 
-    /** The token that ends a text of an encoder, or {@link #NONE}. */
+    /** {@return the token that ends a text of an encoder, or {@link #NONE}} */
     public int separator() {
         return separator;
     }
@@ -224,7 +259,7 @@ public final class Vocabulary {
         return eos == NONE ? separator : eos;
     }
 
-    /** The token for what cannot be spelled, or {@link #NONE}. */
+    /** {@return the token for what cannot be spelled, or {@link #NONE}} */
     public int unknown() {
         return unknown;
     }

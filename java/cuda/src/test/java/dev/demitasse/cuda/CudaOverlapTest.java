@@ -50,7 +50,7 @@ class CudaOverlapTest {
                         .toArray();
                 List<Sequence> sequences = List.of(new Sequence(), new Sequence(), new Sequence());
                 for (Sequence sequence : sequences) {
-                    engine.begin(sequence, prompt, SamplingOptions.DEFAULT, 6, 0, 0, false);
+                    engine.begin(sequence, prompt, SamplingOptions.DEFAULT.withSeed(0), 6, 0, 0, false);
                 }
                 for (Sequence sequence : sequences) {
                     int seen = 0;

@@ -33,7 +33,11 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
         conversations = builder.conversations();
     }
 
-    /** A builder for a model that stays the caller's, who closes it after this. */
+    /**
+     * {@return a builder of a chat model that runs a model}
+     *
+     * @param model stays the caller's, who closes it after the chat model
+     */
     public static Builder builder(Model model) {
         return new Builder(model);
     }
@@ -49,7 +53,7 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
             return this;
         }
 
-        /** The chat model. */
+        /** {@return a new chat model} */
         public DemitasseChatModel build() {
             return new DemitasseChatModel(this);
         }
@@ -110,6 +114,10 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
         /**
          * What is generated where neither a request nor the default parameters say otherwise. Tools are those of
          * requests.
+         *
+         * @param generation has no tools
+         * @return this builder
+         * @throws UsageException where it has tools
          */
         public B options(GenerationOptions generation) {
             if (!generation.tools().isEmpty()) {
@@ -119,13 +127,23 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
             return self();
         }
 
-        /** Parameters of requests that do not say otherwise. */
+        /**
+         * Parameters of requests that do not say otherwise.
+         *
+         * @param defaults each counts where a request has none of its own
+         * @return this builder
+         */
         public B defaultRequestParameters(ChatRequestParameters defaults) {
             parameters = defaults;
             return self();
         }
 
-        /** Who is told of requests and answers. */
+        /**
+         * Who is told of requests and answers.
+         *
+         * @param told all listeners; they replace those that were set before
+         * @return this builder
+         */
         public B listeners(List<ChatModelListener> told) {
             listeners = List.copyOf(told);
             return self();
@@ -134,6 +152,9 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
         /**
          * How many conversations are kept in the cache between requests, 1 if nothing is said; no more than the model
          * has sequences ({@link dev.demitasse.ModelOptions#sequences}).
+         *
+         * @param count 0 for none
+         * @return this builder
          */
         public B keptConversations(int count) {
             keptConversations = count;

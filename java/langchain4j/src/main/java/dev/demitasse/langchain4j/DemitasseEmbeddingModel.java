@@ -13,7 +13,11 @@ import java.util.List;
 public final class DemitasseEmbeddingModel extends DimensionAwareEmbeddingModel {
     private final EmbeddingModel model;
 
-    /** On a model that stays the caller's. */
+    /**
+     * On a model that stays the caller's.
+     *
+     * @param model the encoder, which the caller closes after the last call
+     */
     public DemitasseEmbeddingModel(EmbeddingModel model) {
         this.model = model;
     }

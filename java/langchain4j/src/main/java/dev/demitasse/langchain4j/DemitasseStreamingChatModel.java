@@ -36,7 +36,11 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
         conversations = builder.conversations();
     }
 
-    /** A builder for a model that stays the caller's, who closes it after this. */
+    /**
+     * {@return a builder of a chat model that runs a model}
+     *
+     * @param model stays the caller's, who closes it after the chat model
+     */
     public static Builder builder(Model model) {
         return new Builder(model);
     }
@@ -52,7 +56,7 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
             return this;
         }
 
-        /** The chat model. */
+        /** {@return a new chat model} */
         public DemitasseStreamingChatModel build() {
             return new DemitasseStreamingChatModel(this);
         }

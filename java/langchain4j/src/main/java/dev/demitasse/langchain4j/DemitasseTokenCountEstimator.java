@@ -18,7 +18,11 @@ import java.util.List;
 public final class DemitasseTokenCountEstimator implements TokenCountEstimator {
     private final Model model;
 
-    /** For a model that stays the caller's. */
+    /**
+     * For a model that stays the caller's.
+     *
+     * @param model the model whose tokenizer and chat template count
+     */
     public DemitasseTokenCountEstimator(Model model) {
         this.model = model;
     }

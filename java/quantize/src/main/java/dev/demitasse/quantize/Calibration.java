@@ -51,10 +51,12 @@ public final class Calibration {
      * Collects an importance matrix. The output matrix is left out, as llama-imatrix does by default.
      *
      * @param model a GGUF file, best of 16 bits
+     * @param options how the model is loaded; its context length is set to {@code window}
      * @param text some thousand tokens of what the model will be used for
      * @param textName what the text is called in the file
      * @param window tokens that are run together
      * @param progress hears how many windows are done
+     * @return the importance matrix
      */
     public static ImportanceMatrix collect(
             Path model, ModelOptions options, String text, String textName, int window, WindowListener progress) {

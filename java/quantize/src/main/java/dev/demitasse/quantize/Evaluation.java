@@ -89,10 +89,14 @@ public final class Evaluation {
     /**
      * Compares two models of one vocabulary.
      *
+     * @param model the model that is measured
+     * @param base the model that it is compared with
+     * @param text at least one window; what fills no window is left out
      * @param window tokens of a window, at most both contexts' lengths
      * @param from the first position of a window that is scored; llama-perplexity takes half the window
      * @param stretches ranges of positions of the curve
      * @param progress hears how many windows are done
+     * @return what was measured over all windows
      * @throws UsageException where the vocabularies differ, or the text fills no window
      */
     public static Result compare(

@@ -48,17 +48,17 @@ public final class ImportanceMatrix {
         this.chunkTokens = chunkTokens;
     }
 
-    /** Matrices that it knows. */
+    /** {@return the number of matrices that it knows} */
     public int size() {
         return entries.size();
     }
 
-    /** The files of the calibration text. */
+    /** {@return the names of the calibration texts; empty where the file has none} */
     public List<String> texts() {
         return texts;
     }
 
-    /** Pieces of text that were run. */
+    /** {@return the number of pieces of text that were run; 0 where the file does not say} */
     public int chunks() {
         return chunks;
     }
@@ -103,6 +103,8 @@ public final class ImportanceMatrix {
     /**
      * Reads a file of either format.
      *
+     * @param path the file
+     * @return the importance matrix in it
      * @throws ModelFormatException where it is damaged, or is none
      * @throws UsageException where it cannot be opened
      */
@@ -229,7 +231,12 @@ public final class ImportanceMatrix {
         });
     }
 
-    /** Writes it as GGUF, atomically. */
+    /**
+     * Writes it as GGUF, atomically.
+     *
+     * @param path the file; one that exists is replaced
+     * @throws QuantizeException where the file cannot be written
+     */
     public void write(Path path) {
         GgufWriter writer = new GgufWriter(3, 32)
                 .metadata("general.type", MetadataValue.of(MetadataType.STRING, "imatrix"))

@@ -32,8 +32,11 @@ public final class Needle {
     /**
      * Looks for the needle at each depth.
      *
+     * @param model the model, with the cache that is in question
      * @param haystack a text of at least a window
      * @param window tokens, question and answer included; at most the model's context
+     * @param depths where the needle lies, each from 0 to 1, as in {@link Found}
+     * @return what became of the needle at each of {@code depths}, in their order
      * @throws UsageException where the text is too short
      */
     public static List<Found> search(Model model, String haystack, int window, double... depths) {

@@ -12,6 +12,7 @@ public final class OutputPath {
     /**
      * Fails where a file cannot be written, or may not.
      *
+     * @param out the file that is to be written
      * @param overwrite whether a file of that name may be replaced
      * @throws UsageException where it exists and may not be replaced, is no file, or has no folder that can be written
      */

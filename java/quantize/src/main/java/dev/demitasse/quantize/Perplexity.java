@@ -17,7 +17,10 @@ public record Perplexity(Estimate value, int tokens) {
     /**
      * Measures.
      *
+     * @param model the model
+     * @param text at least one window; what fills no window is left out
      * @param window tokens of a window, at most the model's context
+     * @return the perplexity over all windows
      * @throws UsageException where the text fills no window, or a window has no token to score
      */
     public static Perplexity measure(Model model, String text, int window) {

@@ -6,12 +6,21 @@ import dev.demitasse.exception.DemitasseException;
 public final class QuantizeException extends DemitasseException {
     private static final long serialVersionUID = 1L;
 
-    /** What went wrong, where, and what to do. */
+    /**
+     * An exception with a message that says what went wrong, where, and what to do.
+     *
+     * @param message what went wrong, where, and what to do
+     */
     public QuantizeException(String message) {
         super(message);
     }
 
-    /** The same, with what caused it. */
+    /**
+     * The same, with what caused it.
+     *
+     * @param message what went wrong, where, and what to do
+     * @param cause what caused it
+     */
     public QuantizeException(String message, Throwable cause) {
         super(message, cause);
     }

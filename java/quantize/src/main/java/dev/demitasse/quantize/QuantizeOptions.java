@@ -32,38 +32,66 @@ public record QuantizeOptions(
         }
     }
 
-    /** A mix with all processors, and nothing else. */
+    /**
+     * {@return the options of a mix: a thread for each processor, and nothing else}
+     *
+     * @param mix the type of each matrix
+     */
     public static QuantizeOptions of(WeightMix mix) {
         return new QuantizeOptions(
                 mix, false, false, null, null, Runtime.getRuntime().availableProcessors(), false);
     }
 
-    /** The same with the base type alone, or not. */
+    /**
+     * {@return the same with the base type alone, or not}
+     *
+     * @param value whether every matrix is in the mix's base type, where its block divides a row
+     */
     public QuantizeOptions withPure(boolean value) {
         return new QuantizeOptions(mix, value, requantize, importance, smoothing, threads, overwrite);
     }
 
-    /** The same, quantizing again or not. */
+    /**
+     * {@return the same, quantizing again or not}
+     *
+     * @param value whether matrices that are quantized already may be quantized again
+     */
     public QuantizeOptions withRequantize(boolean value) {
         return new QuantizeOptions(mix, pure, value, importance, smoothing, threads, overwrite);
     }
 
-    /** The same with an importance matrix, or none. */
+    /**
+     * {@return the same with an importance matrix, or none}
+     *
+     * @param value what errors in each column cost; null for none
+     */
     public QuantizeOptions withImportance(@Nullable ImportanceMatrix value) {
         return new QuantizeOptions(mix, pure, requantize, value, smoothing, threads, overwrite);
     }
 
-    /** The same with scaled channels, or none. */
+    /**
+     * {@return the same with scaled channels, or none}
+     *
+     * @param value channels that are scaled, found for the same mix; null for none
+     */
     public QuantizeOptions withSmoothing(@Nullable Smoothing value) {
         return new QuantizeOptions(mix, pure, requantize, importance, value, threads, overwrite);
     }
 
-    /** The same with other threads. */
+    /**
+     * {@return the same with other threads}
+     *
+     * @param value threads that encode, 1 to 1024
+     */
     public QuantizeOptions withThreads(int value) {
         return new QuantizeOptions(mix, pure, requantize, importance, smoothing, value, overwrite);
     }
 
-    /** The same, replacing a file or not. */
+    /**
+     * {@return the same, replacing a file or not}
+     *
+     * @param value whether a file of the output's name may be replaced
+     */
     public QuantizeOptions withOverwrite(boolean value) {
         return new QuantizeOptions(mix, pure, requantize, importance, smoothing, threads, value);
     }

@@ -37,7 +37,13 @@ public final class Quantizer implements AutoCloseable {
     /** Hears of progress. */
     @FunctionalInterface
     public interface Listener {
-        /** A tensor is written; {@code elements} of {@code total} are. */
+        /**
+         * A tensor is written.
+         *
+         * @param tensor what became of it
+         * @param elements elements that are written so far, this tensor's included
+         * @param total elements of all tensors
+         */
         void wrote(TensorSummary tensor, long elements, long total);
     }
 
@@ -55,6 +61,8 @@ public final class Quantizer implements AutoCloseable {
     /**
      * Opens a model, a GGUF file or a checkpoint's folder, and decides on its types.
      *
+     * @param in a GGUF file, or a checkpoint: its folder, its safetensors file or its index
+     * @param options what to quantize it to
      * @throws dev.demitasse.exception.ModelFormatException where it is damaged
      * @throws UsageException where it cannot be opened, or is quantized already and that was not asked for
      */
@@ -72,7 +80,14 @@ public final class Quantizer implements AutoCloseable {
         }
     }
 
-    /** Opens, quantizes and closes. */
+    /**
+     * Opens, quantizes and closes.
+     *
+     * @param in a GGUF file, or a checkpoint: its folder, its safetensors file or its index
+     * @param out the GGUF file that is written
+     * @param options what to quantize it to
+     * @return what became of each tensor, as {@link #write} has it
+     */
     public static List<TensorSummary> quantize(Path in, Path out, QuantizeOptions options) {
         try (Quantizer quantizer = new Quantizer(in, options)) {
             return quantizer.write(out, (tensor, elements, total) -> {});
@@ -130,7 +145,7 @@ public final class Quantizer implements AutoCloseable {
         }
     }
 
-    /** What would be written, without errors and outliers. */
+    /** {@return what would be written, without errors and outliers: these are NaN} */
     public List<TensorSummary> plan() {
         List<TensorSummary> plan = new ArrayList<>();
         for (int i = 0; i < types.size(); i++) {
@@ -143,6 +158,8 @@ public final class Quantizer implements AutoCloseable {
     /**
      * Writes the model.
      *
+     * @param out the GGUF file
+     * @param listener hears of each tensor
      * @return what became of each tensor; errors are NaN for those that an earlier process has written
      * @throws UsageException where {@code out} exists and may not be replaced, is the input, or is being written by
      *     another process; and where a weight is beyond what its type holds

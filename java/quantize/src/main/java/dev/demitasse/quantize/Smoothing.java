@@ -86,7 +86,11 @@ public final class Smoothing {
      *
      * @param model a GGUF file, best of 16 bits
      * @param mix what the model will be quantized to
+     * @param options how the model is loaded; its context length is set to {@code window}
+     * @param text some thousand tokens of what the model will be used for
      * @param window tokens that are run together
+     * @param progress hears how many windows are done
+     * @return the channels' scales and the products that are rotated, for {@link QuantizeOptions#withSmoothing}
      * @throws UsageException where the mix does not round
      */
     public static Smoothing search(
@@ -353,7 +357,7 @@ public final class Smoothing {
         return rotated.contains(name);
     }
 
-    /** What was decided about each product, in the order of the layers. */
+    /** {@return what was decided about each product, in the order of the layers} */
     public List<Choice> choices() {
         return List.copyOf(choices);
     }

@@ -154,8 +154,9 @@ public enum WeightMix {
     }
 
     /**
-     * The mix with a name, in any case; {@code Q4_K} is {@code Q4_K_M}.
+     * {@return the mix with a name; {@code Q4_K} is {@code Q4_K_M}}
      *
+     * @param name in any case
      * @throws UsageException where there is none
      */
     public static WeightMix named(String name) {
@@ -179,21 +180,22 @@ public enum WeightMix {
         return this == W8A8;
     }
 
-    /** The number of {@code general.file_type}. */
+    /** {@return the number of {@code general.file_type}} */
     public int fileType() {
         return fileType;
     }
 
-    /** The type of most matrices. */
+    /** {@return the type of most matrices} */
     public TensorType base() {
         return base;
     }
 
     /**
-     * The type of a matrix of a model, where no importance matrix is given.
+     * {@return the type of a matrix of a model, where no importance matrix is given}
      *
      * @param name in GGUF files
      * @param columns its row length
+     * @param shape the model's dimensions
      */
     public TensorType typeOf(String name, long columns, ModelShape shape) {
         Place place = new Place(TensorRole.layer(name), shape.layers(), shape.heads() / shape.kvHeads(), false);

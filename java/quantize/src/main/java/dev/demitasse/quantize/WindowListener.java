@@ -3,6 +3,11 @@ package dev.demitasse.quantize;
 /** Hears how far a text is. */
 @FunctionalInterface
 public interface WindowListener {
-    /** {@code done} of {@code total} windows are run. */
+    /**
+     * A window is run.
+     *
+     * @param done windows that are run so far, from 1
+     * @param total windows of the text
+     */
     void ran(int done, int total);
 }

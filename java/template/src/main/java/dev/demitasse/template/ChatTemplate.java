@@ -27,6 +27,8 @@ public final class ChatTemplate {
     /**
      * Parses a template.
      *
+     * @param source the template's text, Jinja2
+     * @return the template, to be rendered any number of times
      * @throws JinjaException where it is malformed or uses what is not supported, with the line
      */
     public static ChatTemplate parse(String source) {
@@ -37,7 +39,12 @@ public final class ChatTemplate {
         }
     }
 
-    /** {@link #render(Map, Clock)} with the system's clock. */
+    /**
+     * {@return {@link #render(Map, Clock)} with the system's clock}
+     *
+     * @param context variables, as there
+     * @throws JinjaException as there
+     */
     public String render(Map<String, ? extends @Nullable Object> context) {
         return render(context, Clock.system(ZoneId.systemDefault()));
     }
@@ -48,6 +55,7 @@ public final class ChatTemplate {
      * @param context variables: strings, booleans, integers, floating-point numbers, null, and lists and string-keyed
      *     maps of such
      * @param clock what {@code strftime_now} reads
+     * @return the text that was written
      * @throws JinjaException where the template raises an error, has one, or runs into a limit
      */
     public String render(Map<String, ? extends @Nullable Object> context, Clock clock) {

@@ -51,6 +51,7 @@ public final class Advisor {
     /**
      * An advisor about a model.
      *
+     * @param shape the model's dimensions
      * @param file the model's file, whose own types are among the choices; null for none
      */
     public Advisor(ModelShape shape, @Nullable Gguf file) {
@@ -61,7 +62,7 @@ public final class Advisor {
         MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, mix)));
     }
 
-    /** The choices of weights. */
+    /** {@return the choices of weights; the file's own, if there is a file, is first} */
     public List<WeightPlan> plans() {
         return List.copyOf(plans);
     }
@@ -70,6 +71,8 @@ public final class Advisor {
      * Measures a device with operations of the model's dimensions, which takes some two seconds.
      *
      * @param backend a backend's name, or {@code auto}
+     * @param options how to open the device; activations are as the choices of weights need them
+     * @return the device's profile
      * @throws dev.demitasse.exception.BackendUnavailableException where it cannot be opened
      */
     public DeviceProfile measure(String backend, DeviceOptions options) {
@@ -78,7 +81,12 @@ public final class Advisor {
         return DeviceProbe.measure(backend, options, shape, layouts);
     }
 
-    /** What the model would do on a device. */
+    /**
+     * {@return what the model would do on a device}
+     *
+     * @param device its profile
+     * @throws dev.demitasse.exception.UsageException where the profile lacks a layout that the weights have
+     */
     public Advice advise(DeviceProfile device) {
         Roofline roofline = new Roofline(device, shape);
         List<Cell> cells = new ArrayList<>();

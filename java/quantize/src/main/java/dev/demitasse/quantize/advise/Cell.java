@@ -21,7 +21,7 @@ public record Cell(String weights, KvType cache, Phase phase, int sessions, int 
         PREFILL
     }
 
-    /** Tokens a second, of all sessions. */
+    /** {@return tokens a second, of all sessions} */
     public double tokensPerSecond() {
         return (phase == Phase.DECODE ? sessions : tokens) / time.seconds();
     }

@@ -27,12 +27,21 @@ public final class Curve {
         this.costs = costs.clone();
     }
 
-    /** A straight line: {@code fixed + perRow * rows}. */
+    /**
+     * {@return a straight line: {@code fixed + perRow * rows}}
+     *
+     * @param fixed the cost of zero rows
+     * @param perRow the cost of each row
+     */
     public static Curve line(double fixed, double perRow) {
         return new Curve(new double[] {0, 1}, new double[] {fixed, fixed + perRow});
     }
 
-    /** The cost of that many rows; never below zero. */
+    /**
+     * {@return the cost of that many rows; never below zero}
+     *
+     * @param row how many rows
+     */
     public double at(double row) {
         if (rows.length == 1) {
             return costs[0];
@@ -45,13 +54,17 @@ public final class Curve {
         return Math.max(0, costs[i - 1] + slope * (row - rows[i - 1]));
     }
 
-    /** The cost of a further row beyond the last point. */
+    /** {@return the cost of a further row beyond the last point; 0 where there is only one point} */
     public double slope() {
         int last = rows.length - 1;
         return last == 0 ? 0 : (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
     }
 
-    /** All costs times {@code factor}. */
+    /**
+     * {@return a curve with all costs times {@code factor}}
+     *
+     * @param factor what costs are multiplied by
+     */
     public Curve times(double factor) {
         return new Curve(rows, Arrays.stream(costs).map(cost -> cost * factor).toArray());
     }

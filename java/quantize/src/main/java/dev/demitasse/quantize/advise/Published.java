@@ -40,14 +40,15 @@ public final class Published {
 
     private Published() {}
 
-    /** The cards' names. */
+    /** {@return the cards' names} */
     public static List<String> devices() {
         return Table.read("cards.tsv").stream().map(row -> row[0]).toList();
     }
 
     /**
-     * A card.
+     * {@return a card's profile}
      *
+     * @param name one of {@link #devices}, in any case
      * @throws UsageException where there is none of that name
      */
     public static DeviceProfile device(String name) {
@@ -116,12 +117,16 @@ public final class Published {
         return new Curve(counts, seconds);
     }
 
-    /** The models' names. */
+    /** {@return the models' names} */
     public static List<String> models() {
         return Table.read("shapes.tsv").stream().map(row -> row[0]).toList();
     }
 
-    /** A model's dimensions, or null where there is none of that name. */
+    /**
+     * {@return a model's dimensions, or null where there is none of that name}
+     *
+     * @param name one of {@link #models}, in any case
+     */
     public static @Nullable ModelShape model(String name) {
         String[] row = row("shapes.tsv", name);
         if (row == null) {

@@ -56,7 +56,7 @@ public final class Roofline {
             return new Time(seconds * count, memory * count, arithmetic * count, launches * count);
         }
 
-        /** What takes the longest. */
+        /** {@return what takes the longest} */
         public Bound bound() {
             if (launches > memory && launches > arithmetic) {
                 return Bound.LAUNCHES;
@@ -65,13 +65,25 @@ public final class Roofline {
         }
     }
 
-    /** The model of a device and a model's shape. */
+    /**
+     * The roofline of a device, for a model.
+     *
+     * @param device its profile
+     * @param shape the model's dimensions
+     */
     public Roofline(DeviceProfile device, ModelShape shape) {
         this.device = device;
         this.shape = shape;
     }
 
-    /** A step that gives each of {@code sessions} sessions, {@code depth} tokens long, another token. */
+    /**
+     * {@return the time of a step that gives each session another token}
+     *
+     * @param plan the layouts of the weights
+     * @param kv the type of the cache
+     * @param sessions how many decode together, at least 1
+     * @param depth tokens that each session has before the step
+     */
     public Time decode(WeightPlan plan, KvType kv, int sessions, int depth) {
         double bytes = sessions * shape.readBytes(kv, depth);
         double positions = shape.seen(depth) * sessions * shape.layers();
@@ -79,7 +91,13 @@ public final class Roofline {
         return layers(plan, sessions).plus(attention(bytes, arithmetic)).plus(tokens(plan, sessions));
     }
 
-    /** A prompt of {@code tokens} tokens, and its first token. */
+    /**
+     * {@return the time of a prompt and of the first token after it}
+     *
+     * @param plan the layouts of the weights
+     * @param kv the type of the cache
+     * @param tokens tokens of the prompt
+     */
     public Time prefill(WeightPlan plan, KvType kv, int tokens) {
         Time time = tokens(plan, 1);
         for (int first = 0; first < tokens; first += CHUNK) {
@@ -146,7 +164,11 @@ public final class Roofline {
         return 6.0 * shape.hidden() + 2.0 * (shape.queries() + 2 * shape.keys()) + 3.0 * shape.feedForward();
     }
 
-    /** Bytes of a plan's weights on the device. */
+    /**
+     * {@return bytes of a plan's weights on the device, scales included}
+     *
+     * @param plan the layouts of the weights
+     */
     public long weightBytes(WeightPlan plan) {
         double bytes = 0;
         for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
@@ -164,7 +186,13 @@ public final class Roofline {
         return Math.round(bytes);
     }
 
-    /** Sessions of {@code context} positions whose caches fit beside the weights. */
+    /**
+     * {@return the number of sessions whose caches fit beside the weights}
+     *
+     * @param plan the layouts of the weights
+     * @param kv the type of the cache
+     * @param context positions of each session
+     */
     public long sessions(WeightPlan plan, KvType kv, int context) {
         long left = device.memoryBytes() - weightBytes(plan);
         return Math.max(0, left / shape.cacheBytes(kv, context));

@@ -52,10 +52,11 @@ public final class Verification {
     /**
      * A prediction and what was measured.
      *
+     * @param cell the prediction
      * @param seconds measured
      */
     public record Checked(Cell cell, double seconds) {
-        /** How much too long the prediction is; 0.1 for a tenth. */
+        /** {@return how much too long the prediction is; 0.1 for a tenth, below 0 where it is too short} */
         public double error() {
             return cell.time().seconds() / seconds - 1;
         }
@@ -64,6 +65,7 @@ public final class Verification {
     /**
      * All of them.
      *
+     * @param cells each prediction with what was measured
      * @param medianError half of the predictions are off by no more
      * @param worstError the largest
      * @param choices comparisons of all weights with the same cache, sessions and tokens
@@ -118,7 +120,10 @@ public final class Verification {
      * Runs all cells, which takes minutes.
      *
      * @param file a model, which is quantized again where it is quantized already: only speed is measured
+     * @param backend a backend's name, or {@code auto}
+     * @param options how to open the device; activations are as each choice of weights needs them
      * @param listener hears of each cell
+     * @return all cells, and how far predictions are off
      * @throws dev.demitasse.exception.OutOfDeviceMemoryException where the choices do not fit side by side
      */
     public static Result run(Path file, String backend, DeviceOptions options, Consumer<Checked> listener) {

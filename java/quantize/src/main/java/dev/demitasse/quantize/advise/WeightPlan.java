@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name of the weights: a mix, or {@code file}
  * @param mix that a file of such weights is made of; null for a file's own
+ * @param activations how products take their input where the weights are integers
  * @param calls the products of a forward pass but the last, and how often each comes
  * @param output the output matrix
  * @param embedding rows of it are looked up; the output matrix itself where the model has only one
@@ -40,15 +41,20 @@ public record WeightPlan(
      *
      * @param outputs rows
      * @param columns inputs
+     * @param layout how its elements lie on the device
      */
     public record Matrix(int outputs, int columns, WeightLayout layout) {
-        /** Elements. */
+        /** {@return the number of elements} */
         public long weights() {
             return (long) outputs * columns;
         }
     }
 
-    /** Matrices that the same rows are multiplied by at once. */
+    /**
+     * Matrices that the same rows are multiplied by at once.
+     *
+     * @param matrices at least one, all with the same number of columns
+     */
     public record Call(List<Matrix> matrices) {
         Call(Matrix... matrices) {
             this(List.of(matrices));
@@ -61,7 +67,12 @@ public record WeightPlan(
         WeightLayout of(String name, int columns);
     }
 
-    /** The plan of a model whose file is of a mix, made without an importance matrix. */
+    /**
+     * {@return the plan of a model whose file is of a mix, made without an importance matrix}
+     *
+     * @param shape the model's dimensions
+     * @param mix what the file is made of
+     */
     public static WeightPlan of(ModelShape shape, WeightMix mix) {
         if (mix == WeightMix.W8A8) {
             return ofRows(shape);
@@ -81,7 +92,13 @@ public record WeightPlan(
         return type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
     }
 
-    /** The plan of a file as it is. */
+    /**
+     * {@return the plan of a file as it is}
+     *
+     * @param shape the dimensions of the file's model
+     * @param file an open GGUF file
+     * @throws ModelFormatException where a matrix of the model is missing
+     */
     public static WeightPlan of(ModelShape shape, Gguf file) {
         boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8
         Layouts layouts = (name, columns) -> {
@@ -140,7 +157,7 @@ public record WeightPlan(
         return new Matrix(outputs, columns, layouts.of(name, columns));
     }
 
-    /** The layouts that occur. */
+    /** {@return the layouts that occur} */
     public Set<WeightLayout> layouts() {
         Set<WeightLayout> layouts = new LinkedHashSet<>();
         calls.keySet().forEach(call -> call.matrices().forEach(matrix -> layouts.add(matrix.layout())));

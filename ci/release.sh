@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds what a release has, as Maven Central wants it, and checks it:
+#   ci/release.sh --dry-run [--checked] [OUT]
+# Everything is built twice. The first build is deployed to a folder (OUT, or one under target), with sources and
+# Javadoc, which must have no warning; the second must give the same bytes (artifact:compare). Of each artifact the POM
+# has what Central asks for, and each jar the license. Libraries are built for all platforms, CUDA kernels for all
+# cards; --checked: for two of them, in ten minutes less. Nothing is signed, and nothing leaves this machine: that is
+#   mvn -P release,publish -Dcuda.architectures=all -Dnative.platforms=all -DskipTests deploy
+# with a key in gpg's agent and Central's token as server "central" in Maven's settings.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/jdk.sh
+architectures=all
+out=$PWD/target/release
+dry=
+for argument in "$@"; do
+  case $argument in
+    --dry-run) dry=1 ;;
+    --checked) architectures=checked ;;
+    -*)
+      echo "ci/release.sh: there is no $argument; there are --dry-run and --checked." >&2
+      exit 2
+      ;;
+    *) out=$(mkdir -p "$argument" && cd "$argument" && pwd) ;;
+  esac
+done
+[ -n "$dry" ] || { echo "ci/release.sh: only --dry-run; how to publish: the head of this file." >&2; exit 2; }
+rm -rf "$out"
+build="mvn -B -q -T 2 -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"
+$build clean deploy -DaltDeploymentRepository=dry-run::file://"$out"
+echo "ci/release.sh: built once: $SECONDS s"
+$build clean verify artifact:compare -Dreference.repo=dry-run::file://"$out"
+echo "ci/release.sh: built twice, and the same: $SECONDS s"
+python3 ci/release_check.py "$out"
