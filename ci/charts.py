@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the README's charts as SVG, of the figures that ci/quality.py and ci/peers.py wrote:
+"""Draws the charts of docs/numbers.md as SVG, of the figures that ci/quality.py and ci/peers.py wrote:
 
   ci/charts.py docs/charts/*.jsonl --out docs/charts
 

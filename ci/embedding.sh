@@ -49,7 +49,7 @@ modules=dev.demitasse,dev.demitasse.nativecpu,dev.demitasse.vector
     >"$work/out" 2>"$work/err" || true
   check "module path" "$work/out"
   if grep -v 'incubator modules' "$work/err" | grep -i warning; then
-    echo "embedding: module path: warnings, with the access that the README names"
+    echo "embedding: module path: warnings, with the access that docs/embed.md names"
     failed=$((failed + 1))
   fi
 

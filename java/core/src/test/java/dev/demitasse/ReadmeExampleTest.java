@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
@@ -17,8 +18,14 @@ class ReadmeExampleTest {
     private static final Pattern EXAMPLE = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL);
 
     @Test
-    void theExamplesOfTheReadmeCompile(@TempDir Path folder) throws IOException {
-        Matcher matcher = EXAMPLE.matcher(Files.readString(Golden.root().resolve("README.md")));
+    void theExamplesOfTheReadmeAndItsPagesCompile(@TempDir Path folder) throws IOException {
+        StringBuilder pages = new StringBuilder(Files.readString(Golden.root().resolve("README.md")));
+        try (DirectoryStream<Path> more = Files.newDirectoryStream(Golden.root().resolve("docs"), "*.md")) {
+            for (Path page : more) {
+                pages.append(Files.readString(page));
+            }
+        }
+        Matcher matcher = EXAMPLE.matcher(pages);
         int count = 0;
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         while (matcher.find()) {
@@ -37,6 +44,6 @@ class ReadmeExampleTest {
                     file.toString());
             assertThat(result).as("example %d compiles", count).isZero();
         }
-        assertThat(count).isGreaterThanOrEqualTo(2);
+        assertThat(count).isGreaterThanOrEqualTo(6);
     }
 }

@@ -22,7 +22,9 @@ final class DevicesCommand implements Callable<Integer> {
         Map<String, Support> found = Devices.probe();
         for (String name : ABSENT) {
             if (!found.containsKey(name)) {
-                print(name, Support.no("not part of this build", "see the README's table of what works where"));
+                print(
+                        name,
+                        Support.no("not part of this build", "see the table in docs/devices.md of what works where"));
             }
         }
         found.forEach(this::print);

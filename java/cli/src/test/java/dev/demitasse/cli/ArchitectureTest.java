@@ -150,11 +150,11 @@ class ArchitectureTest {
     }
 
     /**
-     * The README's matrix: every operation in a row, every kernel file in it, and every kernel that it names a file.
+     * The matrix of docs/devices.md: every operation in a row, every kernel file in it, and every kernel that it names a file.
      */
     @Test
     void theReadmesMatrixNamesEveryOperation() throws IOException {
-        String readme = Files.readString(Golden.root().resolve("README.md"));
+        String readme = Files.readString(Golden.root().resolve("docs/devices.md"));
         for (var method : dev.demitasse.device.Device.class.getDeclaredMethods()) {
             List<String> others = List.of(
                     "name",
