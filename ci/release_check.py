@@ -43,7 +43,8 @@ def main(repository):
     parents = {pom.parent.parent.name: xml.etree.ElementTree.parse(pom).getroot() for pom in poms}
     faults = [fault for pom in poms for fault in faults_of_pom(pom, parents)]
     faults += [f"{name} is there" for name in TESTS_ONLY if name in parents]
-    jars = [jar for jar in sorted(repository.rglob("*.jar")) if not re.search(r"-(sources|javadoc|tests)\.jar$", jar.name)]
+    beside = re.compile(r"-(sources|javadoc|tests)\.jar$")
+    jars = [jar for jar in sorted(repository.rglob("*.jar")) if not beside.search(jar.name)]
     for jar in jars:
         faults += faults_of_jar(jar)
     print(f"release: {len(poms)} artifacts, {len(jars)} jars of classes, {len(faults)} faults")

@@ -150,7 +150,8 @@ class ArchitectureTest {
     }
 
     /**
-     * The matrix of docs/devices.md: every operation in a row, every kernel file in it, and every kernel that it names a file.
+     * The matrix of docs/devices.md: every operation in a row, every kernel file in it, and every kernel that it
+     * names a file.
      */
     @Test
     void theReadmesMatrixNamesEveryOperation() throws IOException {
