@@ -4,7 +4,6 @@ module dev.demitasse.cli {
     requires dev.demitasse;
     requires dev.demitasse.quantize;
     requires info.picocli;
-    requires java.net.http;
     requires org.jline;
     requires static org.jspecify;
 

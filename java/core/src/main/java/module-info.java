@@ -4,6 +4,7 @@ module dev.demitasse {
     requires com.fasterxml.jackson.core;
     requires dev.demitasse.template;
     requires java.management;
+    requires java.net.http;
     requires jdk.management;
     requires static transitive org.jspecify;
 
@@ -18,6 +19,8 @@ module dev.demitasse {
     exports dev.demitasse.safetensors;
     exports dev.demitasse.sampling;
     exports dev.demitasse.tokenizer;
+    exports dev.demitasse.fetch to
+            dev.demitasse.cli;
     exports dev.demitasse.json to
             dev.demitasse.langchain4j;
     exports dev.demitasse.memory to

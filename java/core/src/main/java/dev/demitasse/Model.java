@@ -71,6 +71,7 @@ public final class Model implements AutoCloseable {
     private final Weights weights;
     private final Engine engine;
     private final Constraints constraints;
+    private volatile @Nullable String system;
     private final AtomicBoolean closed =
             new AtomicBoolean(); // no monitor: a visitor may ask for a session while another thread closes
 
@@ -273,10 +274,27 @@ public final class Model implements AutoCloseable {
         return values;
     }
 
-    /** {@return a session with a cache of its own} */
+    /** {@return a session with a cache of its own; its conversation has what {@link #system} says} */
     public Session newSession() {
         requireOpen();
-        return new Session(this, engine);
+        Session session = new Session(this, engine);
+        String first = system;
+        if (first != null) {
+            session.history(List.of(Message.system(first)));
+        }
+        return session;
+    }
+
+    /**
+     * {@return the system message that new sessions begin with, where the model came of the catalogue and answers badly
+     * without one; null for none} {@link Session#history(List)} replaces it.
+     */
+    public @Nullable String system() {
+        return system;
+    }
+
+    void system(@Nullable String message) {
+        system = message;
     }
 
     /** {@return the architecture's name in GGUF files} */

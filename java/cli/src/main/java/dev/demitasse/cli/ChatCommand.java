@@ -7,6 +7,8 @@ import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
+import dev.demitasse.fetch.Catalogue;
+import dev.demitasse.fetch.CatalogueEntry;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -74,7 +76,7 @@ final class ChatCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         if (selection.model.equals(Catalogue.DEMO)) {
-            PullCommand.pull(Catalogue.DEMO, ModelCache.standard());
+            PullCommand.pull(Catalogue.DEMO, PullCommand.cache());
         }
         StandardInput input = prompt == null ? null : StandardInput.piped();
         Grammar grammar = form.grammar(); // refused before a model is loaded

@@ -1,5 +1,8 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.fetch.Catalogue;
+import dev.demitasse.fetch.CatalogueEntry;
+import dev.demitasse.fetch.ModelCache;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,7 +23,7 @@ final class LsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        ModelCache cache = ModelCache.standard();
+        ModelCache cache = PullCommand.cache();
         List<CatalogueEntry> entries = Catalogue.load().entries();
         System.out.printf(Locale.ROOT, LINE, "name", "file", "loaded", "fits", "licence", "file name");
         for (CatalogueEntry entry : entries) {

@@ -6,6 +6,7 @@ import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import java.nio.file.Path;
@@ -88,7 +89,7 @@ final class ModelSelection {
 
     /** The model's file. */
     Path path() {
-        return ModelCache.standard().resolve(model, Catalogue.load());
+        return PullCommand.cache().resolve(model, Catalogue.load());
     }
 
     /** The cache's type, for people, and whether it is rotated. */

@@ -2,6 +2,7 @@ package dev.demitasse.cli;
 
 import dev.demitasse.ModelOptions;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.quantize.Calibration;
 import dev.demitasse.quantize.ImportanceMatrix;
 import dev.demitasse.quantize.QuantizeOptions;
@@ -101,7 +102,7 @@ final class QuantizeCommand implements Callable<Integer> {
         }
         WeightMix mix = int4 ? WeightMix.Q4_0 : WeightMix.named(weights);
         Path given = Path.of(in);
-        Path model = Files.isDirectory(given) ? given : ModelCache.standard().resolve(in, Catalogue.load());
+        Path model = Files.isDirectory(given) ? given : PullCommand.cache().resolve(in, Catalogue.load());
         if (text != null && !dryRun && (Files.isDirectory(model) || Safetensors.isNamed(model))) {
             throw new UsageException(
                     "Scaling by a text runs the model: write the checkpoint as F16 first, and quantize that.");

@@ -3,6 +3,7 @@ package dev.demitasse.cli;
 import dev.demitasse.ModelSize;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
+import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.MetadataType;
@@ -33,7 +34,7 @@ final class ShowCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Path path = ModelCache.standard().resolve(model, Catalogue.load());
+        Path path = PullCommand.cache().resolve(model, Catalogue.load());
         if (Safetensors.isNamed(path)) {
             try (Safetensors file = Safetensors.open(path)) {
                 SafetensorsReport.print(file, json);

@@ -1,5 +1,6 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.util.concurrent.Callable;
@@ -27,7 +28,7 @@ final class TokenizeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        try (Gguf file = Gguf.open(ModelCache.standard().resolve(model, Catalogue.load()))) {
+        try (Gguf file = Gguf.open(PullCommand.cache().resolve(model, Catalogue.load()))) {
             Tokenizer tokenizer = Tokenizer.of(file.metadata());
             int[] ids = tokenizer.encode(text, special);
             if (json) {

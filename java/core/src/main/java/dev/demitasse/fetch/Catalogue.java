@@ -1,4 +1,4 @@
-package dev.demitasse.cli;
+package dev.demitasse.fetch;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
@@ -11,9 +11,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The models that can be pulled by name: {@code catalogue.json}. */
-final class Catalogue {
+public final class Catalogue {
     /** The model that commands use where none is named. */
-    static final String DEMO = "smollm2-135m";
+    public static final String DEMO = "smollm2-135m";
 
     private final List<CatalogueEntry> entries;
 
@@ -21,7 +21,8 @@ final class Catalogue {
         this.entries = List.copyOf(entries);
     }
 
-    static Catalogue load() {
+    /** The catalogue of this version. */
+    public static Catalogue load() {
         try (InputStream in = Catalogue.class.getResourceAsStream("catalogue.json")) {
             if (in == null) {
                 throw new IllegalStateException("catalogue.json is missing from the jar");
@@ -77,13 +78,14 @@ final class Catalogue {
         return new CatalogueEntry(name, file, licence, size, gigabytes, growth, sha256, wheels, repository, system);
     }
 
-    List<CatalogueEntry> entries() {
+    /** All of them. */
+    public List<CatalogueEntry> entries() {
         return entries;
     }
 
     /** The entry with that name, or null. */
     @Nullable
-    CatalogueEntry find(String name) {
+    public CatalogueEntry find(String name) {
         for (CatalogueEntry entry : entries) {
             if (entry.name().equals(name)) {
                 return entry;

@@ -1,4 +1,4 @@
-package dev.demitasse.cli;
+package dev.demitasse.fetch;
 
 import java.util.List;
 import java.util.Locale;
@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param system the system message of a chat where the user gives none and the template's own serves the model badly,
  *     or null
  */
-record CatalogueEntry(
+public record CatalogueEntry(
         String name,
         String file,
         String licence,
@@ -37,12 +37,12 @@ record CatalogueEntry(
     private static final double BESIDE = 1;
 
     /** Gigabytes of memory that the model takes, about. */
-    double memory() {
+    public double memory() {
         return gigabytes * growth + BESIDE;
     }
 
     /** The smallest usual memory that it fits, in gigabytes; 0 where it fits none. */
-    int fits() {
+    public int fits() {
         for (int memory : MEMORIES) {
             if (memory() <= memory) {
                 return memory;
@@ -52,7 +52,7 @@ record CatalogueEntry(
     }
 
     /** What fits where, in words. */
-    String whereItFits() {
+    public String whereItFits() {
         return String.format(Locale.ROOT, "takes about %.1f GB once loaded: ", memory())
                 + (fits() == 0 ? "more than a card of 80 GB has" : "for cards of " + fits() + " GB and more");
     }

@@ -1,18 +1,16 @@
-package dev.demitasse.cli;
+package dev.demitasse.fetch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.demitasse.exception.FetchException;
 import dev.demitasse.exception.UsageException;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -103,8 +101,8 @@ class DownloadTest {
         }
     }
 
-    private static Progress silent() {
-        return new Progress(new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8), "test", false);
+    private static Transfer silent() {
+        return (done, total) -> {};
     }
 
     private Path fetch(String path, long size, @Nullable String sha256) {
@@ -123,7 +121,7 @@ class DownloadTest {
     void goesOnWhereItWasInterrupted() throws IOException {
         failAfter = 100_000;
         assertThatThrownBy(() -> fetch("/file", content.length, hash(content)))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("goes on where it stopped");
         assertThat(folder.resolve("model.gguf")).doesNotExist();
         assertThat(folder.resolve("model.gguf.part")).exists();
@@ -136,7 +134,7 @@ class DownloadTest {
     @Test
     void beginsAnewWhereTheServersFileChanged() throws IOException {
         failAfter = 100_000;
-        assertThatThrownBy(() -> fetch("/file", 0, null)).isInstanceOf(PullException.class);
+        assertThatThrownBy(() -> fetch("/file", 0, null)).isInstanceOf(FetchException.class);
         failAfter = Integer.MAX_VALUE;
         tag = "\"v2\"";
         Arrays.fill(content, (byte) 7);
@@ -146,13 +144,13 @@ class DownloadTest {
     @Test
     void refusesAWrongHashAndAWrongSize() {
         assertThatThrownBy(() -> fetch("/file", content.length, "1".repeat(64)))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("SHA-256");
         assertThatThrownBy(() -> fetch("/wrong", 0, null))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("SHA-256");
         assertThatThrownBy(() -> fetch("/file", 5, null))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("300000 bytes; 5 were expected");
         assertThat(folder.resolve("model.gguf")).doesNotExist();
     }
@@ -160,7 +158,7 @@ class DownloadTest {
     @Test
     void saysWhatAStatusMeans() {
         assertThatThrownBy(() -> fetch("/nothing", 0, null))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("404")
                 .hasMessageContaining("no such file");
     }
@@ -168,7 +166,7 @@ class DownloadTest {
     @Test
     void endsARedirectCircle() {
         assertThatThrownBy(() -> fetch("/circle", 0, null))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("circle");
     }
 
@@ -176,7 +174,7 @@ class DownloadTest {
     void saysHowMuchSpaceIsMissing() {
         Download download = new Download(silent(), any -> 1000);
         assertThatThrownBy(() -> download.fetch(uri("/file"), folder.resolve("model.gguf"), 0, null))
-                .isInstanceOf(PullException.class)
+                .isInstanceOf(FetchException.class)
                 .hasMessageContaining("MB free");
     }
 
@@ -193,13 +191,13 @@ class DownloadTest {
                 "hf:a b/c/d.gguf"
             })
     void refusesNamesThatLeaveTheCache(String name) {
-        assertThatThrownBy(() -> PullCommand.pull(name, new ModelCache(folder))).isInstanceOf(UsageException.class);
+        assertThatThrownBy(() -> new ModelCache(folder).fetch(name, silent())).isInstanceOf(UsageException.class);
     }
 
     @Test
     void namesOnHuggingFaceBecomeAddresses() {
-        assertThat(PullCommand.huggingFace("hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf"))
+        assertThat(ModelCache.huggingFace("hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf"))
                 .hasToString("https://huggingface.co/Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf");
-        assertThat(PullCommand.fileName("hf:a/b/q4/m-00001-of-00002.gguf")).isEqualTo("m-00001-of-00002.gguf");
+        assertThat(ModelCache.fileName("hf:a/b/q4/m-00001-of-00002.gguf")).isEqualTo("m-00001-of-00002.gguf");
     }
 }

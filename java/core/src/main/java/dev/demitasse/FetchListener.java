@@ -1,0 +1,13 @@
+package dev.demitasse;
+
+/** Hears how far a download is ({@link Models#fetch(String, FetchListener)}). */
+@FunctionalInterface
+public interface FetchListener {
+    /**
+     * Some bytes have come.
+     *
+     * @param done bytes that are there, those of an earlier try among them
+     * @param total bytes of the file; 0 or less where that is not known
+     */
+    void fetched(long done, long total);
+}

