@@ -5,6 +5,7 @@ module dev.demitasse {
     requires dev.demitasse.template;
     requires java.management;
     requires java.net.http;
+    requires jdk.jfr;
     requires jdk.management;
     requires static transitive org.jspecify;
 

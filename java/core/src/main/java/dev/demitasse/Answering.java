@@ -85,10 +85,13 @@ final class Answering {
         FinishReason finish = null;
         try {
             while (finish == null) {
+                TokensEvent event = new TokensEvent();
+                event.begin();
                 Engine.Progress progress = engine.await(sequence, tokens.size() - before, call::ending);
                 firstToken = tokens.isEmpty() ? System.nanoTime() : firstToken;
                 finish = progress.finish();
                 passes = passesBefore + progress.passes();
+                event.complete(tokens.size(), progress.steps().size());
                 for (Sequence.Step step : progress.steps()) {
                     tokens.add(step.token());
                     top.add(step.top());

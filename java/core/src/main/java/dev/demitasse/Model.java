@@ -28,7 +28,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +74,7 @@ public final class Model implements AutoCloseable {
     private final Engine engine;
     private final Constraints constraints;
     private volatile @Nullable String system;
+    private final List<Consumer<Generation>> listeners = new CopyOnWriteArrayList<>();
     private final AtomicBoolean closed =
             new AtomicBoolean(); // no monitor: a visitor may ask for a session while another thread closes
 
@@ -390,6 +393,48 @@ public final class Model implements AutoCloseable {
      */
     public long weightBytesPerToken() {
         return weights.bytesPerToken();
+    }
+
+    /** {@return bytes of the cache of keys and values on the device, for all sessions} */
+    public long cacheBytes() {
+        return engine.cacheBytes();
+    }
+
+    /**
+     * {@return the share of that cache which sessions hold, 0 to 1; of idle ones, too, whose pages others get where there
+     * are no more}
+     */
+    public double cacheUse() {
+        return engine.cacheUse();
+    }
+
+    /**
+     * Tells a listener each answer that has ended, on the thread that asked for it; one that throws is logged, and the
+     * answer stays.
+     *
+     * @param listener hears of answers until what is returned is closed
+     * @return ends the listening
+     */
+    public Listening listen(Consumer<Generation> listener) {
+        listeners.add(listener);
+        return () -> listeners.remove(listener);
+    }
+
+    /** A listener that hears of answers, until it is closed. */
+    @FunctionalInterface
+    public interface Listening extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    void answered(Generation answer) {
+        for (Consumer<Generation> listener : listeners) {
+            try {
+                listener.accept(answer);
+            } catch (RuntimeException e) {
+                System.getLogger("dev.demitasse").log(System.Logger.Level.WARNING, "A listener failed", e);
+            }
+        }
     }
 
     /** {@return bytes of the weights on the device} */

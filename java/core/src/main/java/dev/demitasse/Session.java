@@ -220,7 +220,16 @@ public final class Session implements AutoCloseable {
         }
         used = true;
         Sampler sampler = new Sampler(options.sampling(), model.constraint(options.grammar()));
-        return new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
+        AnswerEvent event = new AnswerEvent();
+        event.begin();
+        Generation answer = null;
+        try {
+            answer = new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
+        } finally {
+            event.complete(model, prompt.length, answer);
+        }
+        model.answered(answer);
+        return answer;
     }
 
     /**

@@ -119,6 +119,21 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /** Bytes of the cache of keys and values on the device. */
+    public long cacheBytes() {
+        return cache.bytes();
+    }
+
+    /** The share of the cache that sequences hold, 0 to 1: those that are idle among them. */
+    public double cacheUse() {
+        lock.lock();
+        try {
+            return closed ? 0 : 1 - (double) cache.freePages() / cache.pages();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Positions that a sequence may have. */
     public int contextLength() {
         return contextLength;

@@ -20,6 +20,8 @@ public final class KvCache implements AutoCloseable {
     private final Deque<Integer> free = new ArrayDeque<>();
     private final Deque<Integer> first = new ArrayDeque<>(); // of `free`, those that may be a table's first
     private final boolean numbered;
+    private final long bytes;
+    private final int pages;
 
     /** A cache on {@code device}. */
     public KvCache(Device device, KvShape shape) {
@@ -34,6 +36,8 @@ public final class KvCache implements AutoCloseable {
      */
     public KvCache(Device device, List<KvShape> shapes, int slots) {
         numbered = slots > 0;
+        bytes = shapes.stream().mapToLong(KvShape::bytes).sum();
+        pages = shapes.getFirst().pages();
         try {
             shapes.forEach(shape -> stores.add(device.allocateKv(shape)));
         } catch (RuntimeException | Error e) {
@@ -53,6 +57,16 @@ public final class KvCache implements AutoCloseable {
     /** The device's memory. */
     public List<KvStore> stores() {
         return stores;
+    }
+
+    /** Bytes of all pages on the device. */
+    long bytes() {
+        return bytes;
+    }
+
+    /** How many pages there are. */
+    int pages() {
+        return pages;
     }
 
     /** Pages that nobody has, first pages of sequences to come among them. */

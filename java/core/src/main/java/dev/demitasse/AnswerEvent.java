@@ -1,0 +1,63 @@
+package dev.demitasse;
+
+import jdk.jfr.Category;
+import jdk.jfr.Description;
+import jdk.jfr.Event;
+import jdk.jfr.Label;
+import jdk.jfr.Name;
+import jdk.jfr.StackTrace;
+import org.jspecify.annotations.Nullable;
+
+/** One answer, for Java Flight Recorder, from its call to its end. */
+@Name("demitasse.Answer")
+@Label("Answer")
+@Description("An answer of a language model")
+@Category("Demitasse")
+@StackTrace(false)
+final class AnswerEvent extends Event {
+    @Label("Architecture")
+    String architecture = "";
+
+    @Label("Backend")
+    String backend = "";
+
+    @Label("Prompt Tokens")
+    int promptTokens;
+
+    @Label("Generated Tokens")
+    int generatedTokens;
+
+    @Label("Passes")
+    @Description("Of the model, that the tokens came of: fewer where drafts were right")
+    int passes;
+
+    @Label("Milliseconds To First Token")
+    double firstTokenMilliseconds;
+
+    @Label("Tokens a Second")
+    @Description("After the first")
+    double tokensPerSecond;
+
+    @Label("Finish Reason")
+    @Description("FAILED where an exception ended it")
+    String finishReason = "FAILED";
+
+    /** It has ended: with an answer, or, where that is null, by an exception. */
+    void complete(Model model, int prompt, @Nullable Generation answer) {
+        end();
+        if (!shouldCommit()) {
+            return;
+        }
+        architecture = model.architecture();
+        backend = model.backend();
+        promptTokens = prompt;
+        if (answer != null) {
+            generatedTokens = answer.tokens().size();
+            passes = answer.passes();
+            firstTokenMilliseconds = answer.promptTime().toNanos() * 1e-6;
+            tokensPerSecond = answer.decodeTokensPerSecond();
+            finishReason = answer.finishReason().name();
+        }
+        commit();
+    }
+}
