@@ -401,7 +401,7 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * {@return the share of that cache which sessions hold, 0 to 1; of idle ones, too, whose pages others get where there
+     * {@return the share of that cache which sessions hold, 0 to 1; idle ones, too, whose pages others get where there
      * are no more}
      */
     public double cacheUse() {

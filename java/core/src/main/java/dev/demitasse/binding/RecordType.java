@@ -131,7 +131,11 @@ public final class RecordType {
      * @throws UsageException where the record refuses the values
      */
     public Object read(String text) {
-        return read(Json.object(text, "The values of " + type.getSimpleName()));
+        Json.Read whole = Json.exact(text);
+        if (whole == null || !(whole.value() instanceof Map<?, ?> values)) {
+            throw new UsageException("The values of " + type.getSimpleName() + " are no JSON object: " + text);
+        }
+        return read(values);
     }
 
     Object read(Map<?, ?> values) {

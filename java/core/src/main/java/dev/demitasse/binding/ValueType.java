@@ -41,7 +41,7 @@ record ValueType(Map<String, @Nullable Object> schema, Function<@Nullable Object
         whole(Integer.MIN_VALUE, Integer.MAX_VALUE, Number::intValue, int.class, Integer.class);
         whole(Long.MIN_VALUE, Long.MAX_VALUE, Number::longValue, long.class, Long.class);
         simple(Map.of("type", "number"), value -> number(value).doubleValue(), double.class, Double.class);
-        simple(Map.of("type", "number"), value -> number(value).floatValue(), float.class, Float.class);
+        simple(Map.of("type", "number"), ValueType::real, float.class, Float.class);
         simple(Map.of("type", "number"), value -> new BigDecimal(String.valueOf(value)), BigDecimal.class);
         text("date", LocalDate::parse, LocalDate.class);
         text("local-time", LocalTime::parse, LocalTime.class);
@@ -70,6 +70,14 @@ record ValueType(Map<String, @Nullable Object> schema, Function<@Nullable Object
 
     private static void text(String format, Function<String, Object> reader, Class<?> type) {
         simple(Map.of("type", "string", "format", format), value -> reader.apply(String.valueOf(value)), type);
+    }
+
+    private static float real(@Nullable Object value) {
+        float real = number(value).floatValue();
+        if (Float.isInfinite(real)) {
+            throw new UsageException("A number is " + value + ", which is more than a float holds.");
+        }
+        return real;
     }
 
     private static Number number(@Nullable Object value) {

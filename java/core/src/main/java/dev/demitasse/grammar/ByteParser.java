@@ -1,10 +1,8 @@
 package dev.demitasse.grammar;
 
 import dev.demitasse.exception.UsageException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -16,23 +14,18 @@ import org.jspecify.annotations.Nullable;
 final class ByteParser {
     private static final int MOST_STATES = 50_000;
     private static final int MOST_HEADS = 10_000;
-    private static final int ROOT = 0; // the stack without calls
+    private static final int MOST_STACKS = 500_000;
 
     private final Program program;
     private final byte[] classOf = new byte[256];
     private final int classes;
     private final int[] byteOf; // one of each class
 
-    /** A call: where to go on behind it, and the stack below. */
-    private record Call(int node, int below) {}
-
-    private final Map<Call, Integer> stackOf = new HashMap<>();
-    private final List<Call> stacks = new ArrayList<>();
+    private CallStacks stacks = new CallStacks(); // of this generation's states
     private Map<Key, ParserState> states = new HashMap<>();
-    private int generation;
     private final HeadSet reached = new HeadSet(); // of the state that is being made
     private long[] reading = new long[16]; // those of them that read a byte
-    private final ParserState start;
+    private ParserState start;
 
     ByteParser(Program program) {
         this.program = program;
@@ -56,13 +49,13 @@ final class ByteParser {
         }
         classes = count;
         byteOf = Arrays.copyOf(representatives, count);
-        stacks.add(new Call(Program.END, ROOT));
-        reached.add(head(program.start(), ROOT));
+        reached.add(head(program.start(), CallStacks.ROOT));
         start = enter();
     }
 
     ParserState start() {
-        return fresh(start);
+        start = fresh(start);
+        return start;
     }
 
     /** How many classes of bytes are told apart. */
@@ -92,16 +85,24 @@ final class ByteParser {
 
     /** The state itself, or, where too many had been made, one that is the same and knows none of them. */
     ParserState fresh(ParserState state) {
-        if (states.size() > MOST_STATES) {
+        if (states.size() > MOST_STATES || stacks.size() > MOST_STACKS) {
             forget();
         }
-        return state.generation == generation ? state : intern(state.heads, state.accepting);
+        if (state.stacks == stacks) {
+            return state;
+        }
+        long[] heads = new long[state.heads.length];
+        for (int i = 0; i < heads.length; i++) {
+            heads[i] = head((int) (state.heads[i] >> 32), stacks.copy(state.stacks, (int) state.heads[i]));
+        }
+        Arrays.sort(heads);
+        return intern(heads, state.accepting);
     }
 
     /** Forgets all states but those that others hold, and {@link #fresh} makes anew. */
     void forget() {
         states = new HashMap<>();
-        generation++;
+        stacks = new CallStacks();
     }
 
     private ParserState compute(ParserState state, int of) {
@@ -129,11 +130,11 @@ final class ByteParser {
             int node = (int) (reached.get(at) >> 32);
             int stack = (int) reached.get(at);
             if (node == Program.END) {
-                if (stack == ROOT) {
+                if (stack == CallStacks.ROOT) {
                     accepting = true;
                 } else {
-                    Call call = stacks.get(stack);
-                    reached.add(head(call.node, call.below));
+                    CallStacks.Call call = stacks.top(stack);
+                    reached.add(head(call.node(), call.below()));
                 }
                 continue;
             }
@@ -165,15 +166,12 @@ final class ByteParser {
         if (behind == Program.END) {
             return stack;
         }
-        return stackOf.computeIfAbsent(new Call(behind, stack), call -> {
-            stacks.add(call);
-            return stacks.size() - 1;
-        });
+        return stacks.push(new CallStacks.Call(behind, stack));
     }
 
     private ParserState intern(long[] heads, boolean accepting) {
         return states.computeIfAbsent(
-                new Key(heads, accepting), key -> new ParserState(heads, accepting, generation, classes));
+                new Key(heads, accepting), key -> new ParserState(heads, accepting, stacks, classes));
     }
 
     /** What tells states apart. */

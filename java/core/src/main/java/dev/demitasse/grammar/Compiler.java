@@ -23,6 +23,7 @@ final class Compiler {
     private final ProgramBuilder out = new ProgramBuilder();
     private final List<Body> bodies = new ArrayList<>(); // of all rules
     private final Map<String, Integer> named = new HashMap<>();
+    private final Map<Site, Integer> compiled = new HashMap<>();
     private final IdentityHashMap<Expression, Integer> repeated = new IdentityHashMap<>();
     private final IdentityHashMap<Expression, Integer> repeatedInJson = new IdentityHashMap<>();
 
@@ -69,7 +70,33 @@ final class Compiler {
         });
     }
 
+    /** An expression, the same object, with what comes behind it. */
+    private record Site(Expression expression, int next, Encoding encoding) {
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Site site
+                    && expression == site.expression
+                    && next == site.next
+                    && encoding == site.encoding;
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * System.identityHashCode(expression) + next;
+        }
+    }
+
     private int compile(Expression expression, int next, Encoding encoding) {
+        Site site = new Site(expression, next, encoding);
+        Integer known = compiled.get(site);
+        if (known == null) {
+            known = make(expression, next, encoding);
+            compiled.put(site, known);
+        }
+        return known;
+    }
+
+    private int make(Expression expression, int next, Encoding encoding) {
         return switch (expression) {
             case Expression.Chars chars -> encoding.read(chars.set(), next, out);
             case Expression.Sequence sequence -> {
@@ -102,6 +129,9 @@ final class Compiler {
         }
         for (int i = copies; i > 0; i--) {
             int once = rule == Program.NONE ? compile(body, from, encoding) : out.call(rule, from);
+            if (once == from) {
+                break; // nothing, however often
+            }
             from = i > repeat.least() ? out.choose(List.of(once, next)) : once;
         }
         return from;

@@ -1,11 +1,13 @@
 package dev.demitasse.grammar;
 
+import dev.demitasse.exception.UsageException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The texts of an expression that have so many characters: a network over characters (Thompson, "Regular expression
@@ -13,9 +15,10 @@ import java.util.Map;
  */
 final class CountedText {
     private static final int END = 0;
+    private static final int MOST_NODES = 100_000;
 
-    /** A step of the network: a character of the set, or none where the set is empty. */
-    private record Step(CharSet set, int to) {}
+    /** A step of the network: a character of the set, or none where that is null. */
+    private record Step(@Nullable CharSet set, int to) {}
 
     /** Where one is in the network, and how many characters were read; at most as many as make a difference. */
     private record Place(int node, int count) {}
@@ -33,6 +36,10 @@ final class CountedText {
     }
 
     private int node(List<Step> steps) {
+        if (nodes.size() >= MOST_NODES) {
+            throw new UsageException("A pattern whose characters are counted has more than " + MOST_NODES
+                    + " steps. Repeat less, or leave the lengths out.");
+        }
         nodes.add(steps);
         return nodes.size() - 1;
     }
@@ -49,7 +56,7 @@ final class CountedText {
             }
             case Expression.Choice choice ->
                 node(choice.alternatives().stream()
-                        .map(each -> new Step(CharSet.NONE, network(each, next)))
+                        .map(each -> new Step(null, network(each, next)))
                         .toList());
             case Expression.Repeat repeat -> repeat(repeat, next);
             case Expression.Reference _, Expression.JsonString _ ->
@@ -63,14 +70,15 @@ final class CountedText {
         int from = next;
         if (unlimited) {
             from = node(new ArrayList<>());
-            nodes.get(from).add(new Step(CharSet.NONE, network(repeat.body(), from)));
-            nodes.get(from).add(new Step(CharSet.NONE, next));
+            nodes.get(from).add(new Step(null, network(repeat.body(), from)));
+            nodes.get(from).add(new Step(null, next));
         }
         for (int i = copies; i > 0; i--) {
             int once = network(repeat.body(), from);
-            from = i > repeat.least()
-                    ? node(List.of(new Step(CharSet.NONE, once), new Step(CharSet.NONE, next)))
-                    : once;
+            if (once == from) {
+                break; // nothing, however often
+            }
+            from = i > repeat.least() ? node(List.of(new Step(null, once), new Step(null, next))) : once;
         }
         return from;
     }
@@ -87,7 +95,7 @@ final class CountedText {
                 targets.add(next);
             }
             for (Step step : nodes.get(place.node)) {
-                if (step.set.isEmpty()) {
+                if (step.set == null) {
                     targets.add(make(new Place(step.to, place.count), made, open, out));
                 } else if (place.count < most) {
                     int count = most == Expression.UNLIMITED ? Math.min(place.count + 1, least) : place.count + 1;

@@ -1,12 +1,17 @@
 package dev.demitasse.grammar;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** What texts a grammar allows. Immutable; parts may be shared. */
 sealed interface Expression {
     /** As often as one likes. */
     int UNLIMITED = Integer.MAX_VALUE;
+    /** Characters of texts that are compared, at most. */
+    int MOST_ALIKE = 200;
 
     /** The empty text. */
     Expression EMPTY = new Sequence(List.of());
@@ -49,6 +54,31 @@ sealed interface Expression {
         return new Sequence(text.codePoints()
                 .<Expression>mapToObj(c -> new Chars(CharSet.range(c, c)))
                 .toList());
+    }
+
+    /** One of some texts; those that begin alike are read together. */
+    static Expression oneOf(List<String> texts) {
+        return oneOf(texts.stream().map(text -> text.codePoints().toArray()).toList(), 0);
+    }
+
+    private static Expression oneOf(List<int[]> texts, int at) {
+        if (texts.size() == 1 || at > MOST_ALIKE) {
+            return new Choice(texts.stream()
+                    .map(text -> literal(new String(text, at, text.length - at)))
+                    .toList());
+        }
+        Map<Integer, List<int[]>> byNext = new LinkedHashMap<>();
+        List<Expression> alternatives = new ArrayList<>();
+        for (int[] text : texts) {
+            if (text.length == at) {
+                alternatives.add(EMPTY);
+            } else {
+                byNext.computeIfAbsent(text[at], c -> new ArrayList<>()).add(text);
+            }
+        }
+        byNext.forEach(
+                (c, longer) -> alternatives.add(sequence(new Chars(CharSet.range(c, c)), oneOf(longer, at + 1))));
+        return new Choice(alternatives);
     }
 
     static Expression sequence(Expression... parts) {

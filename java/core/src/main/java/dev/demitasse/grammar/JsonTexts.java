@@ -1,6 +1,7 @@
 package dev.demitasse.grammar;
 
 import dev.demitasse.json.Json;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,6 +20,7 @@ final class JsonTexts {
     static final Expression BOOLEAN = Expression.choice(Expression.literal("true"), Expression.literal("false"));
 
     private static final double MOST_WHOLE = 0x1p53; // up to where all whole numbers are there
+    private static final int MOST_PLAIN = 400; // digits
     private static final int MOST_INDENTATION = 20;
     private static final Expression DIGIT = new Expression.Chars(CharSet.DIGITS);
     private static final Expression DIGITS = new Expression.Repeat(DIGIT, 1, Expression.UNLIMITED);
@@ -51,7 +53,7 @@ final class JsonTexts {
         rules.put(
                 "value",
                 Expression.choice(
-                        object(List.of(), VALUE, 0, Expression.UNLIMITED),
+                        object(List.of(), List.of(), VALUE, 0, Expression.UNLIMITED),
                         list(VALUE, 0, Expression.UNLIMITED),
                         string(Expression.ANYTHING, 0, Expression.UNLIMITED),
                         NUMBER,
@@ -87,6 +89,15 @@ final class JsonTexts {
         return value instanceof Double number && number == Math.rint(number) && Math.abs(number) <= MOST_WHOLE
                 ? Long.toString(number.longValue())
                 : Json.write(value);
+    }
+
+    /** The same, a number without an exponent. */
+    static String plain(@Nullable Object value) {
+        BigDecimal number = value instanceof Number ? new BigDecimal(String.valueOf(value)) : null;
+        boolean shortEnough = number != null
+                && Math.abs((long) number.precision() - number.scale()) < MOST_PLAIN
+                && Math.abs((long) number.scale()) < MOST_PLAIN;
+        return number != null && shortEnough ? number.stripTrailingZeros().toPlainString() : text(value);
     }
 
     /** A member of an object, its name written as JSON does. */
@@ -156,16 +167,16 @@ final class JsonTexts {
      * An object.
      *
      * @param members in the order in which they come
+     * @param absent names that no other member may have either
      * @param additional the values of others; {@link Expression#NOTHING} for none
      * @param least others at least; 0 where there are members
      * @param most others at most
      */
-    static Expression object(List<Member> members, Expression additional, int least, int most) {
+    static Expression object(List<Member> members, List<String> absent, Expression additional, int least, int most) {
+        List<String> named = new ArrayList<>(absent);
+        members.forEach(member -> named.add(member.name));
         Expression other = Expression.sequence(
-                string(except(members.stream().map(Member::name).toList()), 0, Expression.UNLIMITED),
-                Expression.literal(":"),
-                SPACE,
-                additional);
+                string(except(named), 0, Expression.UNLIMITED), Expression.literal(":"), SPACE, additional);
         boolean closed = additional == Expression.NOTHING;
         if (members.isEmpty()) {
             return between("{", closed ? Expression.EMPTY : counted(other, least, most), "}");

@@ -34,10 +34,7 @@ public final class Language {
         if (texts.isEmpty() || texts.stream().anyMatch(String::isEmpty)) {
             throw new UsageException("There must be texts to choose from, and none of them empty: " + texts + ".");
         }
-        return new Language(
-                "choice",
-                Rules.of(new Expression.Choice(
-                        texts.stream().map(Expression::literal).toList())));
+        return new Language("choice", Rules.of(Expression.oneOf(texts)));
     }
 
     static Language of(Map<String, Expression> rules) {

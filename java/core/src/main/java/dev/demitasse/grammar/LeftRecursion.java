@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Finds rules that begin with themselves: what follows from those could be entered for ever without reading a byte. */
 final class LeftRecursion {
+    private static final int NONE = -1;
+
     private final Program program;
     private final int[] entries;
     private final Map<Integer, Integer> ruleOf = new HashMap<>(); // by its first node; of those that share it, one
@@ -34,24 +36,42 @@ final class LeftRecursion {
     static void check(Program program, int[] entries, List<@Nullable String> names) {
         LeftRecursion search = new LeftRecursion(program, entries);
         BitSet[] first = search.first();
-        for (boolean changed = true; changed; ) {
-            changed = false;
-            for (BitSet rules : first) {
-                int before = rules.cardinality();
-                for (int rule : rules.stream().toArray()) {
-                    rules.or(first[rule]);
-                }
-                changed |= rules.cardinality() > before;
-            }
-        }
+        int[] state = new int[entries.length]; // 1 while what a rule begins with is looked at, 2 after that
         for (int rule = 0; rule < entries.length; rule++) {
-            if (first[rule].get(rule)) {
-                String name = names.get(rule);
+            int again = state[rule] == 0 ? circle(rule, first, state) : NONE;
+            if (again != NONE) {
+                String name = names.get(again);
                 throw new UsageException((name == null ? "A part that repeats" : "Rule \"" + name + "\"")
                         + " begins with itself (left recursion). Write what repeats first: list ::= item (\",\" item)*,"
                         + " not list ::= list \",\" item.");
             }
         }
+    }
+
+    /** A rule that is come to again from itself, or {@link #NONE}. */
+    private static int circle(int from, BitSet[] first, int[] state) {
+        Deque<Integer> path = new ArrayDeque<>();
+        path.push(from);
+        state[from] = 1;
+        int[] next = new int[first.length];
+        while (!path.isEmpty()) {
+            int rule = path.element();
+            int called = first[rule].nextSetBit(next[rule]);
+            if (called < 0) {
+                state[rule] = 2;
+                path.pop();
+                continue;
+            }
+            next[rule] = called + 1;
+            if (state[called] == 1) {
+                return called;
+            }
+            if (state[called] == 0) {
+                state[called] = 1;
+                path.push(called);
+            }
+        }
+        return NONE;
     }
 
     /** Of each rule, those that may be called before a byte is read. */

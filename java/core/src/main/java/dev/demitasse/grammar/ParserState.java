@@ -8,21 +8,21 @@ import org.jspecify.annotations.Nullable;
  */
 final class ParserState {
     /** Where no text of the grammar begins with the bytes. */
-    static final ParserState DEAD = new ParserState(new long[0], false, 0, 0);
+    static final ParserState DEAD = new ParserState(new long[0], false, new CallStacks(), 0);
 
     final long[] heads; // node in the upper, stack in the lower 32 bits; ascending
     final boolean accepting; // whether the bytes are a whole text
-    final int generation; // of the parser's memory, that this one lies in
+    final CallStacks stacks; // that the heads' are of
     final @Nullable ParserState[] next; // by classes of bytes; null for what is not known yet
     long @Nullable [] allowed; // tokens that may come next, where that is known
     int free; // plain characters that may follow, any one after any other: so many are known to,
     int freeAtMost = Integer.MAX_VALUE; // and more are known not to
     ParserState @Nullable [] behindPlain; // the states behind one of them, where that is known
 
-    ParserState(long[] heads, boolean accepting, int generation, int classes) {
+    ParserState(long[] heads, boolean accepting, CallStacks stacks, int classes) {
         this.heads = heads;
         this.accepting = accepting;
-        this.generation = generation;
+        this.stacks = stacks;
         this.next = new ParserState[classes];
     }
 

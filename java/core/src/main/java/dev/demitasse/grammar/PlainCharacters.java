@@ -28,6 +28,8 @@ final class PlainCharacters {
         {3, 0x80, 0x8F},
     };
 
+    private static final int MOST_STATES = 256; // that are looked at for one
+
     private PlainCharacters() {}
 
     private static int step(int state, int of) {
@@ -66,9 +68,14 @@ final class PlainCharacters {
 
     /**
      * Whether so many of them may follow a state, any one after any other. What is found is kept in the states, so that
-     * where one more character was read, little is left to be looked at.
+     * where one more character was read, little is left to be looked at. Where there are many states to look at, the
+     * answer is no.
      */
     static boolean mayFollow(ParserState state, int count, ByteParser parser) {
+        return mayFollow(state, count, parser, new int[] {MOST_STATES});
+    }
+
+    private static boolean mayFollow(ParserState state, int count, ByteParser parser, int[] left) {
         if (state.free >= count) {
             return true;
         }
@@ -77,14 +84,14 @@ final class PlainCharacters {
         }
         if (state.behindPlain == null) {
             Set<ParserState> behind = new HashSet<>();
-            if (!follow(state, CHARACTER, parser, behind)) {
+            if (--left[0] < 0 || !follow(state, CHARACTER, parser, behind)) {
                 state.freeAtMost = 0;
                 return false;
             }
             state.behindPlain = behind.toArray(ParserState[]::new);
         }
         for (ParserState next : state.behindPlain) {
-            if (!mayFollow(next, count - 1, parser)) {
+            if (!mayFollow(next, count - 1, parser, left)) {
                 state.freeAtMost = count - 1;
                 return false;
             }

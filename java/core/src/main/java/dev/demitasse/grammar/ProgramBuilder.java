@@ -128,9 +128,12 @@ final class ProgramBuilder {
         boolean[] ends = new boolean[bytes.size()];
         ends[Program.END] = true;
         boolean changed = true;
-        while (changed) { // nodes are made from the end on, so that few rounds are enough
+        for (boolean upwards = true;
+                changed;
+                upwards = !upwards) { // few rounds: chains of rules go one way or the other
             changed = false;
-            for (int i = 0; i < ends.length; i++) {
+            for (int k = 0; k < ends.length; k++) {
+                int i = upwards ? k : ends.length - 1 - k;
                 if (!ends[i]
                         && (anyEnds(bytes.get(i), 3, ends)
                                 || anyEnds(free.get(i), 1, ends)

@@ -116,13 +116,18 @@ final class RegexParser {
     }
 
     private CharSet range(CharSet from, CharSet to) {
-        boolean single = from.ranges().size() == 1 && to.ranges().size() == 1;
-        int first = single ? from.ranges().getFirst().from() : 1;
-        int last = single ? to.ranges().getFirst().to() : 0;
-        if (last < first) {
+        int first = single(from);
+        int last = single(to);
+        if (first < 0 || last < first) {
             throw in.fault("a range goes from one character to a later one");
         }
         return CharSet.range(first, last);
+    }
+
+    /** The one character of a set; -1 where it has none or several. */
+    private static int single(CharSet set) {
+        CharSet.Range range = set.ranges().size() == 1 ? set.ranges().getFirst() : null;
+        return range != null && range.from() == range.to() ? range.from() : -1;
     }
 
     private CharSet member() {
@@ -182,6 +187,9 @@ final class RegexParser {
                 in.next();
             }
             String digits = in.since(from);
+            if (digits.isEmpty() || digits.length() > 6) {
+                throw in.fault("\\u{…} has one to six hexadecimal digits");
+            }
             in.position(from);
             int value = in.hexadecimal(digits.length());
             in.expect("}");
@@ -189,7 +197,11 @@ final class RegexParser {
         }
         int unit = in.hexadecimal(4);
         if (Character.isHighSurrogate((char) unit) && in.takes("\\u")) {
-            return Character.toCodePoint((char) unit, (char) in.hexadecimal(4));
+            int low = in.hexadecimal(4);
+            if (!Character.isLowSurrogate((char) low)) {
+                throw in.fault("half of a character is missing");
+            }
+            return Character.toCodePoint((char) unit, (char) low);
         }
         return unit;
     }

@@ -40,9 +40,19 @@ final class SchemaKeywords {
 
     private SchemaKeywords() {}
 
+    /** Whether a keyword only describes. */
+    static boolean isAnnotation(String keyword) {
+        return ANNOTATIONS.contains(keyword) || keyword.startsWith("x-");
+    }
+
+    /** Whether a keyword is of texts or of numbers. */
+    static boolean isOfScalars(String keyword) {
+        return OF_TYPE.getOrDefault("string", Set.of()).contains(keyword)
+                || OF_TYPE.getOrDefault("number", Set.of()).contains(keyword);
+    }
+
     static boolean isKnown(String keyword) {
-        return ANNOTATIONS.contains(keyword)
-                || keyword.startsWith("x-")
+        return isAnnotation(keyword)
                 || GENERAL.contains(keyword)
                 || OF_TYPE.values().stream().anyMatch(set -> set.contains(keyword));
     }

@@ -44,7 +44,10 @@ final class SchemaMerge {
                 Object value = each.remove("const");
                 List<@Nullable Object> values = new ArrayList<>();
                 values.add(value);
-                each.merge("enum", values, (x, y) -> common((List<?>) x, (List<?>) y));
+                each.merge(
+                        "enum",
+                        values,
+                        (x, y) -> common(SchemaReader.list(x, place, "enum"), SchemaReader.list(y, place, "enum")));
             }
         }
         boolean items = a.containsKey("prefixItems") && (b.containsKey("items") || b.containsKey("prefixItems"))
@@ -57,7 +60,7 @@ final class SchemaMerge {
         second.forEach((key, value) -> {
             if (!merged.containsKey(key)) {
                 merged.put(key, value);
-            } else if (!SchemaKeywords.ANNOTATIONS.contains(key) && !key.startsWith("x-")) {
+            } else if (!SchemaKeywords.isAnnotation(key)) {
                 merged.put(key, both(key, merged.get(key), value));
             }
         });
@@ -65,15 +68,19 @@ final class SchemaMerge {
     }
 
     @SuppressWarnings("unchecked")
-    private static Map<String, @Nullable Object> map(@Nullable Object value) {
-        return value instanceof Map ? (Map<String, @Nullable Object>) value : Map.of();
+    private Map<String, @Nullable Object> properties(Map<String, @Nullable Object> schema) {
+        Object value = schema.getOrDefault("properties", Map.of());
+        if (!(value instanceof Map)) {
+            throw SchemaFault.at(place, "has \"properties\" that are no object");
+        }
+        return (Map<String, @Nullable Object>) value;
     }
 
     /** Properties of one are additional to the other, where that does not name them. */
-    private static void properties(
+    private void properties(
             Map<String, @Nullable Object> a, Map<String, @Nullable Object> b, Map<String, @Nullable Object> merged) {
-        Map<String, @Nullable Object> first = map(a.get("properties"));
-        Map<String, @Nullable Object> second = map(b.get("properties"));
+        Map<String, @Nullable Object> first = properties(a);
+        Map<String, @Nullable Object> second = properties(b);
         Map<String, @Nullable Object> all = new LinkedHashMap<>();
         Set<String> names = new LinkedHashSet<>(first.keySet());
         names.addAll(second.keySet());
@@ -151,11 +158,11 @@ final class SchemaMerge {
     }
 
     private static Object types(@Nullable Object a, @Nullable Object b) {
-        List<Object> first = a instanceof List<?> list ? new ArrayList<>(list) : List.of(String.valueOf(a));
-        List<Object> second = b instanceof List<?> list ? new ArrayList<>(list) : List.of(String.valueOf(b));
+        List<String> first = names(a);
+        List<String> second = names(b);
         Set<Object> common = new LinkedHashSet<>();
-        for (Object x : first) {
-            for (Object y : second) {
+        for (String x : first) {
+            for (String y : second) {
                 boolean integer =
                         x.equals("integer") && y.equals("number") || x.equals("number") && y.equals("integer");
                 if (x.equals(y) || integer) {
@@ -166,14 +173,20 @@ final class SchemaMerge {
         return new ArrayList<>(common);
     }
 
+    private static List<String> names(@Nullable Object types) {
+        return types instanceof List<?> list
+                ? list.stream().map(String::valueOf).toList()
+                : List.of(String.valueOf(types));
+    }
+
     private Object pairs(List<?> a, List<?> b) {
         if ((long) a.size() * b.size() > MOST_BRANCHES) {
             throw SchemaFault.at(place, "joins \"anyOf\" of " + a.size() + " and " + b.size() + " schemas: too many");
         }
-        List<Object> pairs = new ArrayList<>();
+        List<@Nullable Object> pairs = new ArrayList<>();
         for (Object x : a) {
             for (Object y : b) {
-                pairs.add(Map.of("allOf", List.of(x, y)));
+                pairs.add(joined(Arrays.asList(x, y)));
             }
         }
         return pairs;

@@ -3,13 +3,13 @@ package dev.demitasse.grammar;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.json.Json;
 import java.math.BigDecimal;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,14 +20,17 @@ final class SchemaReader {
     private static final int MOST_JOINED = 64; // references that are joined with what stands beside them
     private static final int MOST_LEVELS = 200;
 
+    private static final String BYTE_ORDER_MARK = "\uFEFF";
+
     private final @Nullable Object root;
     private final @Nullable Object read;
     private final Map<String, Expression> rules = new LinkedHashMap<>(JsonTexts.rules());
     private int levels;
-    private final Map<String, String> ruleOf = new LinkedHashMap<>(); // of schemas that are referred to, by pointers
+    private final Map<Object, String> ruleOf = new HashMap<>(); // by the schema: one that is the same has no other rule
+    private final Map<Object, Map<String, @Nullable Object>> flatOf = new HashMap<>();
 
     SchemaReader(String text) {
-        Json.Read whole = Json.whole(text);
+        Json.Read whole = Json.exact(text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text);
         if (whole == null) {
             throw new UsageException("The JSON schema is no JSON: " + text);
         }
@@ -54,10 +57,10 @@ final class SchemaReader {
         try {
             Map<String, @Nullable Object> map = object(schema, place);
             if (map.get("$ref") instanceof String reference && has(map, "$ref")) {
-                return new Expression.Reference(rule(reference, place));
+                return rule(resolve(reference, place), reference);
             }
             if (map.get("allOf") instanceof List<?> all && all.size() == 1 && has(map, "allOf")) {
-                return translate(all.getFirst(), place + "/allOf/0");
+                return rule(all.getFirst(), place + "/allOf/0");
             }
             return values(map, place);
         } finally {
@@ -67,7 +70,7 @@ final class SchemaReader {
 
     /** Whether one keyword is all but what describes. */
     private static boolean has(Map<String, @Nullable Object> map, String keyword) {
-        return map.keySet().stream().allMatch(key -> key.equals(keyword) || SchemaKeywords.ANNOTATIONS.contains(key));
+        return map.keySet().stream().allMatch(key -> key.equals(keyword) || SchemaKeywords.isAnnotation(key));
     }
 
     private Expression values(Map<String, @Nullable Object> map, String place) {
@@ -80,7 +83,7 @@ final class SchemaReader {
         if (flat.containsKey("enum")) {
             return constants(flat, place);
         }
-        if (SchemaKeywords.ANNOTATIONS.containsAll(flat.keySet())) {
+        if (flat.keySet().stream().allMatch(SchemaKeywords::isAnnotation)) {
             return JsonTexts.VALUE;
         }
         List<Expression> byType = new ArrayList<>();
@@ -90,24 +93,17 @@ final class SchemaReader {
         return new Expression.Choice(byType);
     }
 
-    /** A rule for a schema within this one. */
+    /** A rule for a schema within this one, or that is joined of some: the same for all that are the same. */
     private Expression rule(@Nullable Object schema, String place) {
-        if (rules.putIfAbsent(place, Expression.NOTHING) == null) {
-            rules.put(place, translate(schema, place));
-        }
-        return new Expression.Reference(place);
-    }
-
-    /** The name of the rule that a reference means. */
-    private String rule(String reference, String place) {
-        String known = ruleOf.get(reference);
+        Object key = schema == null ? "null" : schema;
+        String known = ruleOf.get(key);
         if (known == null) {
-            known = "#" + reference;
-            ruleOf.put(reference, known);
+            known = (ruleOf.size() + 1) + " (" + (place.isEmpty() ? "#" : place) + ")";
+            ruleOf.put(key, known);
             rules.put(known, Expression.NOTHING); // until it is there: it may refer to itself
-            rules.put(known, translate(resolve(reference, place), reference.substring(reference.indexOf('#') + 1)));
+            rules.put(known, translate(schema, place));
         }
-        return known;
+        return new Expression.Reference(known);
     }
 
     private @Nullable Object resolve(String reference, String place) {
@@ -124,9 +120,7 @@ final class SchemaReader {
         Object at = root;
         String[] steps = local.length() < 2 ? new String[0] : local.substring(2).split("/", -1);
         for (String step : steps) {
-            String name = java.net.URLDecoder.decode(step.replace("+", "%2B"), java.nio.charset.StandardCharsets.UTF_8)
-                    .replace("~1", "/")
-                    .replace("~0", "~");
+            String name = decoded(step).replace("~1", "/").replace("~0", "~");
             if (at instanceof Map<?, ?> map && map.containsKey(name)) {
                 at = map.get(name);
             } else if (at instanceof List<?> list && name.matches("\\d{1,6}") && Integer.parseInt(name) < list.size()) {
@@ -136,6 +130,14 @@ final class SchemaReader {
             }
         }
         return at;
+    }
+
+    private static String decoded(String step) {
+        try {
+            return URLDecoder.decode(step.replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            return step; // which is the name of nothing
+        }
     }
 
     /** A schema as a map: {@code true} has no keywords, and by {@code false} nothing is valid. */
@@ -167,6 +169,15 @@ final class SchemaReader {
         if (!map.containsKey("$ref") && !map.containsKey("allOf") && !map.containsKey("const")) {
             return map;
         }
+        Map<String, @Nullable Object> known = flatOf.get(map);
+        if (known == null) {
+            known = joined(map, place, level);
+            flatOf.put(map, known);
+        }
+        return known;
+    }
+
+    private Map<String, @Nullable Object> joined(Map<String, @Nullable Object> map, String place, int level) {
         Map<String, @Nullable Object> merged = new LinkedHashMap<>(map);
         Object reference = merged.remove("$ref");
         Object all = merged.remove("allOf");
@@ -198,14 +209,16 @@ final class SchemaReader {
         List<?> list = list(rest.remove(keyword), place, keyword);
         List<Map<String, @Nullable Object>> joined = new ArrayList<>();
         for (Object each : list) {
-            joined.add(SchemaMerge.of(rest, flat(object(each, place), place, 0), place));
+            Map<String, @Nullable Object> branch = object(each, place);
+            boolean alone = rest.keySet().stream().allMatch(SchemaKeywords::isAnnotation) && !keyword.equals("oneOf");
+            joined.add(alone ? branch : SchemaMerge.of(rest, flat(branch, place, 0), place));
         }
         if (keyword.equals("oneOf")) {
             new DisjointSchemas(schema -> flat(object(schema, place), place, 0)).require(joined, place);
         }
         List<Expression> alternatives = new ArrayList<>();
         for (int i = 0; i < joined.size(); i++) {
-            alternatives.add(translate(joined.get(i), place + "/" + keyword + "/" + i));
+            alternatives.add(rule(joined.get(i), place + "/" + keyword + "/" + i));
         }
         return new Expression.Choice(alternatives);
     }
@@ -214,25 +227,31 @@ final class SchemaReader {
     private Expression constants(Map<String, @Nullable Object> flat, String place) {
         Map<String, @Nullable Object> rest = new LinkedHashMap<>(flat);
         List<?> values = list(rest.remove("enum"), place, "enum");
-        Set<String> types = new LinkedHashSet<>(types(rest, place));
-        Set<String> others = new TreeSet<>(rest.keySet());
-        others.removeAll(SchemaKeywords.ANNOTATIONS);
-        others.remove("type");
-        Language by = others.isEmpty() ? null : Language.of(new SchemaReader(root, withoutId(rest)).orNothing());
-        List<Expression> allowed = new ArrayList<>();
+        List<String> types = types(rest, place);
+        rest.keySet().removeIf(SchemaKeywords::isAnnotation);
+        rest.remove("type");
+        Map<String, @Nullable Object> scalar = new LinkedHashMap<>(rest);
+        scalar.keySet().removeIf(key -> !SchemaKeywords.isOfScalars(key));
+        Language by = scalar.isEmpty() ? null : Language.of(new SchemaReader(true, scalar).orNothing());
+        List<Expression> others = new ArrayList<>();
+        List<String> texts = new ArrayList<>();
         for (Object value : values) {
             if (types.stream().noneMatch(type -> isOf(value, type))) {
                 continue;
             }
-            if (by != null && (value instanceof Map || value instanceof List)) {
-                throw SchemaFault.at(
-                        place, "has an object or a list in \"enum\" beside " + others + ", which is not supported");
-            }
-            if (by == null || by.matches(JsonTexts.text(value))) {
-                allowed.add(JsonTexts.constant(value));
+            if (value instanceof Map || value instanceof List) {
+                if (!scalar.keySet().containsAll(rest.keySet())) {
+                    throw SchemaFault.at(
+                            place,
+                            "has an object or a list in \"enum\" beside " + rest.keySet() + ", which is not supported");
+                }
+                others.add(JsonTexts.constant(value));
+            } else if (by == null || by.matches(JsonTexts.plain(value))) {
+                texts.add(JsonTexts.text(value));
             }
         }
-        return new Expression.Choice(allowed);
+        others.add(Expression.oneOf(texts));
+        return new Expression.Choice(others);
     }
 
     /** The rules, with one more value than is valid, so that there is always one. */
@@ -251,8 +270,9 @@ final class SchemaReader {
             case "object" -> value instanceof Map;
             case "array" -> value instanceof List;
             case "string" -> value instanceof String;
-            case "number" -> value instanceof Long || value instanceof Double;
-            case "integer" -> value instanceof Long || value instanceof Double number && number == Math.rint(number);
+            case "number" -> value instanceof Number;
+            case "integer" ->
+                value instanceof Number && exact(value).stripTrailingZeros().scale() <= 0;
             case "boolean" -> value instanceof Boolean;
             default -> value == null;
         };
@@ -261,13 +281,16 @@ final class SchemaReader {
     /** The types that a schema names; all where it names none. */
     static List<String> types(Map<String, @Nullable Object> schema, String place) {
         Object named = schema.get("type");
+        if (schema.containsKey("type") && !(named instanceof String) && !(named instanceof List)) {
+            throw SchemaFault.at(place, "has a \"type\" that is neither text nor a list");
+        }
         List<?> list = !schema.containsKey("type")
                 ? SchemaKeywords.TYPES.stream()
                         .filter(type -> !type.equals("integer"))
                         .toList()
                 : named instanceof List<?> several ? several : List.of(String.valueOf(named));
         for (Object type : list) {
-            if (!SchemaKeywords.TYPES.contains(String.valueOf(type))) {
+            if (!(type instanceof String) || !SchemaKeywords.TYPES.contains(type)) {
                 throw SchemaFault.at(place, "has the type \"" + type + "\"; there are " + SchemaKeywords.TYPES);
             }
         }
@@ -284,22 +307,30 @@ final class SchemaReader {
     }
 
     static BigDecimal number(@Nullable Object value, String place, String keyword) {
-        if (value instanceof Long number) {
-            return BigDecimal.valueOf(number);
-        }
-        if (value instanceof Double number && Double.isFinite(number)) {
-            return BigDecimal.valueOf(number);
+        if (value instanceof Number) {
+            return exact(value);
         }
         throw SchemaFault.at(place, "has a \"" + keyword + "\" that is no number");
     }
 
+    private static BigDecimal exact(@Nullable Object number) {
+        return number instanceof BigDecimal big ? big : new BigDecimal(String.valueOf(number));
+    }
+
     /** Whether two values of JSON are the same: numbers by what they are worth. */
     static boolean equal(@Nullable Object a, @Nullable Object b) {
-        if (a instanceof Long x && b instanceof Double y) {
-            return x.doubleValue() == y;
+        if (a instanceof Number && b instanceof Number) {
+            return exact(a).compareTo(exact(b)) == 0;
         }
-        if (a instanceof Double && b instanceof Long) {
-            return equal(b, a);
+        if (a instanceof List<?> x && b instanceof List<?> y) {
+            boolean same = x.size() == y.size();
+            for (int i = 0; same && i < x.size(); i++) {
+                same = equal(x.get(i), y.get(i));
+            }
+            return same;
+        }
+        if (a instanceof Map<?, ?> x && b instanceof Map<?, ?> y) {
+            return x.keySet().equals(y.keySet()) && x.keySet().stream().allMatch(key -> equal(x.get(key), y.get(key)));
         }
         return a == null ? b == null : a.equals(b);
     }

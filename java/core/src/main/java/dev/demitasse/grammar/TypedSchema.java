@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 /** The values of one type that a schema allows, which has no keywords that join others. */
 final class TypedSchema {
     private static final int MOST_FIRST_ITEMS = 500;
+    private static final int MOST_NAME = 500;
 
     private final Map<String, @Nullable Object> schema;
     private final String place;
@@ -58,14 +59,19 @@ final class TypedSchema {
         }
         Set<String> required = new LinkedHashSet<>();
         for (Object name : SchemaReader.list(schema.getOrDefault("required", List.of()), place, "required")) {
-            required.add(String.valueOf(name));
+            if (!(name instanceof String text)) {
+                throw SchemaFault.at(place, "requires a property whose name is no text");
+            }
+            required.add(text);
         }
         Object additional = schema.getOrDefault("additionalProperties", !schema.containsKey("properties"));
         List<JsonTexts.Member> members = new ArrayList<>();
+        List<String> absent = new ArrayList<>();
         properties.forEach((key, value) -> {
             String name = String.valueOf(key);
-            boolean impossible = Boolean.FALSE.equals(value) && !required.contains(name);
-            if (!impossible) {
+            if (Boolean.FALSE.equals(value) && !required.contains(name)) {
+                absent.add(name);
+            } else {
                 Expression texts = translator.translate(
                         value, place + "/properties/" + name.replace("~", "~0").replace("/", "~1"));
                 members.add(new JsonTexts.Member(name, texts, required.contains(name)));
@@ -81,16 +87,13 @@ final class TypedSchema {
                 members.add(new JsonTexts.Member(name, others, true));
             }
         }
-        Expression rest = names.size() > members.size() && others != Expression.NOTHING ? refuseOthers() : others;
-        return counted(members, rest, required.size());
+        if (others != Expression.NOTHING && names.stream().anyMatch(name -> name.length() > MOST_NAME)) {
+            throw SchemaFault.at(place, "has a name of more than " + MOST_NAME + " characters beside additional ones");
+        }
+        return counted(members, absent, others, required.size());
     }
 
-    /** A property that may not be there, and others that may: their names would have to be told apart from it. */
-    private Expression refuseOthers() {
-        throw SchemaFault.at(place, "has a property that is false beside additional ones, which is not supported");
-    }
-
-    private Expression counted(List<JsonTexts.Member> members, Expression others, int required) {
+    private Expression counted(List<JsonTexts.Member> members, List<String> absent, Expression others, int required) {
         int least = count("minProperties", 0);
         int most = count("maxProperties", Expression.UNLIMITED);
         boolean closed = others == Expression.NOTHING;
@@ -101,11 +104,15 @@ final class TypedSchema {
             }
             throw SchemaFault.at(place, "counts properties that it names, which is not supported");
         }
-        return most < least ? Expression.NOTHING : JsonTexts.object(members, others, least, most);
+        if (!closed && members.isEmpty() && least > 1) {
+            throw SchemaFault.at(
+                    place, "wants several properties of any names, and whether two are the same is not known");
+        }
+        return most < least ? Expression.NOTHING : JsonTexts.object(members, absent, others, least, most);
     }
 
     private Expression array() {
-        if (Boolean.TRUE.equals(schema.get("uniqueItems"))) {
+        if (schema.containsKey("uniqueItems") && !Boolean.FALSE.equals(schema.get("uniqueItems"))) {
             throw SchemaFault.unsupported(place, "uniqueItems", "");
         }
         List<Expression> first = new ArrayList<>();
@@ -131,8 +138,8 @@ final class TypedSchema {
     private Expression string() {
         int least = count("minLength", 0);
         int most = count("maxLength", Expression.UNLIMITED);
-        Object pattern = schema.get("pattern");
-        Object format = schema.get("format");
+        String pattern = text("pattern");
+        String format = text("format");
         if (pattern != null && format != null) {
             throw SchemaFault.at(place, "has \"pattern\" and \"format\", of which only one is supported");
         }
@@ -141,15 +148,23 @@ final class TypedSchema {
         }
         Expression content = Expression.ANYTHING;
         if (pattern != null) {
-            content = new RegexParser(String.valueOf(pattern)).parseAnywhere();
+            content = new RegexParser(pattern).parseAnywhere();
         } else if (format != null) {
-            content = StringFormats.of(String.valueOf(format));
+            content = StringFormats.of(format);
             if (content == null) {
                 throw SchemaFault.at(
                         place, "has the format \"" + format + "\"; supported are " + StringFormats.names());
             }
         }
         return JsonTexts.string(content, least, most);
+    }
+
+    private @Nullable String text(String keyword) {
+        Object value = schema.get(keyword);
+        if (schema.containsKey(keyword) && !(value instanceof String)) {
+            throw SchemaFault.at(place, "has a \"" + keyword + "\" that is no text");
+        }
+        return (String) value;
     }
 
     private Expression number(boolean whole) {

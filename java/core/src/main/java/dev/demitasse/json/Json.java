@@ -12,6 +12,7 @@ import java.io.Reader;
 import java.io.StringReader;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,12 +24,14 @@ import org.jspecify.annotations.Nullable;
  * not hold them. Line breaks within strings are read too: models write them.
  */
 public final class Json {
+    private static final int MOST_DIGITS = 100_000;
     private static final int MOST_LEVELS = 500; // so that what was read can be written as a part of something
     private static final JsonFactory FACTORY = JsonFactory.builder()
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(MOST_LEVELS)
                     .maxNameLength(Integer.MAX_VALUE)
                     .maxStringLength(Integer.MAX_VALUE)
+                    .maxNumberLength(MOST_DIGITS)
                     .build())
             .enable(JsonReadFeature.ALLOW_UNESCAPED_CONTROL_CHARS)
             .build();
@@ -40,11 +43,24 @@ public final class Json {
 
     /** The value that begins at {@code from}; null where none does. */
     public static @Nullable Read at(String text, int from) {
+        return at(text, from, false);
+    }
+
+    /**
+     * The value that a whole text is, null where it is none; numbers that neither a Long nor a Double holds exactly are
+     * {@link BigDecimal}s.
+     */
+    public static @Nullable Read exact(String text) {
+        Read read = at(text, 0, true);
+        return read != null && text.substring(read.end).isBlank() ? read : null;
+    }
+
+    private static @Nullable Read at(String text, int from, boolean exact) {
         try (Reader reader = new StringReader(text); // which copies no more of a long text than is read
                 JsonParser parser = FACTORY.createParser(reader)) {
             long skipped = reader.skip(from); // all of it: the text is in memory
             parser.nextToken();
-            Object value = value(parser);
+            Object value = value(parser, exact);
             return new Read(value, (int) (skipped + parser.currentLocation().getCharOffset()));
         } catch (IOException e) {
             return null;
@@ -78,7 +94,7 @@ public final class Json {
         return read != null && text.substring(read.end).isBlank() ? read : null;
     }
 
-    private static @Nullable Object value(JsonParser parser) throws IOException {
+    private static @Nullable Object value(JsonParser parser, boolean exact) throws IOException {
         JsonToken token = parser.currentToken();
         return switch (token) {
             case null -> throw new IOException("no value");
@@ -87,14 +103,14 @@ public final class Json {
                 while (parser.nextToken() == JsonToken.FIELD_NAME) {
                     String name = parser.currentName();
                     parser.nextToken();
-                    map.put(name, value(parser));
+                    map.put(name, value(parser, exact));
                 }
                 yield map;
             }
             case START_ARRAY -> {
                 List<@Nullable Object> list = new ArrayList<>();
                 while (parser.nextToken() != JsonToken.END_ARRAY) {
-                    list.add(value(parser));
+                    list.add(value(parser, exact));
                 }
                 yield list;
             }
@@ -102,17 +118,20 @@ public final class Json {
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;
             case VALUE_NULL -> null;
-            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number(parser.getText());
+            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number(parser.getText(), exact);
             default -> throw new IOException("no value");
         };
     }
 
-    /** A Long, or a Double where that does not hold it. */
-    private static Object number(String text) {
+    /** A Long, or a Double where that does not hold it; if that does not either, and it matters, the exact number. */
+    private static Object number(String text, boolean exact) {
         try {
             return Long.valueOf(text);
         } catch (NumberFormatException e) {
-            return Double.valueOf(text);
+            double number = Double.parseDouble(text);
+            boolean holds = !exact
+                    || Double.isFinite(number) && BigDecimal.valueOf(number).compareTo(new BigDecimal(text)) == 0;
+            return holds ? (Object) number : new BigDecimal(text);
         }
     }
 
@@ -134,6 +153,7 @@ public final class Json {
             case Boolean flag -> out.writeBoolean(flag);
             case Long number -> out.writeNumber(number);
             case Double number -> out.writeNumber(number);
+            case BigDecimal number -> out.writeNumber(number);
             case List<?> list -> {
                 out.writeStartArray();
                 for (Object item : list) {

@@ -11,6 +11,7 @@ import dev.demitasse.model.Transformer;
 import dev.demitasse.sampling.Draw;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.sampling.Sampler;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -215,7 +216,10 @@ final class Stepper implements AutoCloseable {
             Sequence.Step step = Objects.requireNonNull(steps.get(accepted), "a step of a batch that has landed");
             int drafted = accepted < part.drafts() ? sequence.token(sequence.length()) : Draw.NONE;
             accept(sequence, step);
-            right = sequence.finish() == null && accepted < part.drafts() && step.token() == drafted;
+            right = sequence.finish() == null
+                    && accepted < part.drafts()
+                    && step.token() == drafted
+                    && isDecided(steps.get(accepted + 1));
             if (right) {
                 accepted++;
                 sequence.cached(sequence.cached() + 1); // the draft's row
@@ -231,6 +235,11 @@ final class Stepper implements AutoCloseable {
             sequence.hits().add(accepted, part.drafts());
             sequence.request().sampler().takeBack(part.drafts() - accepted);
         }
+    }
+
+    /** Whether a token could be chosen behind a draft; else the draft is run again, as a token that counts. */
+    private static boolean isDecided(Sequence.@Nullable Step step) {
+        return step != null && step.token() != Sampler.UNDECIDED;
     }
 
     private void fail(Sequence sequence, Throwable cause) {

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Chooses tokens for one sequence (see {@link SamplingOptions} for the order of the steps). Not thread-safe. */
 public final class Sampler {
+    /** What is chosen where nothing can come behind tokens that are only tried: those may be wrong. */
+    public static final int UNDECIDED = -2;
+
     private final SamplingOptions options;
     private final @Nullable Constraint constraint;
     private final long seed;
@@ -61,20 +64,32 @@ public final class Sampler {
         if (options.penalizes()) {
             penalize(logits, history, length);
         }
-        if (constraint != null) {
+        Draw draw = next();
+        if (constraint == null) {
+            return draw.choose(logits);
+        }
+        try {
             constraint.restrict(logits, history, length - tried, tried);
-        }
-        int token = next().choose(logits);
-        if (constraint != null && token != Draw.NONE && logits[token] == Float.NEGATIVE_INFINITY) {
-            for (float logit : logits) {
-                if (Float.isNaN(logit)) {
-                    return Draw.NONE;
-                }
+        } catch (UsageException e) {
+            if (tried > 0) {
+                return UNDECIDED;
             }
-            throw new UsageException("No token of the model's vocabulary can come next by the answer's grammar: it has"
-                    + " none for the characters that the grammar asks for.");
+            throw e;
         }
-        return token;
+        int token = draw.choose(logits);
+        if (token == Draw.NONE || logits[token] != Float.NEGATIVE_INFINITY) {
+            return token;
+        }
+        for (float logit : logits) {
+            if (Float.isNaN(logit)) {
+                return Draw.NONE;
+            }
+        }
+        if (tried > 0) {
+            return UNDECIDED;
+        }
+        throw new UsageException("No token of the model's vocabulary can come next by the answer's grammar: it has none"
+                + " for the characters that the grammar asks for.");
     }
 
     /**

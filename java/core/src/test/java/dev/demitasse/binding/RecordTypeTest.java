@@ -117,6 +117,33 @@ class RecordTypeTest {
                 .hasMessageContaining("more than a double");
     }
 
+    record Optionally(
+            String name,
+            Optional<Optionally> next,
+            @Nullable Optionally other) {}
+
+    @Test
+    void recordsWithinRecordsMayBeMissing() {
+        RecordType type = RecordType.of(Optionally.class);
+        String text =
+                "{\"name\": \"a\", \"next\": {\"name\": \"b\", \"next\": null, \"other\": null}, \"other\": null}";
+        assertThat(Grammar.jsonSchema(type.schema()).matches(text)).isTrue();
+        assertThat(type.read(text))
+                .isEqualTo(new Optionally("a", Optional.of(new Optionally("b", Optional.empty(), null)), null));
+    }
+
+    record Numbers(float real, BigDecimal exact) {}
+
+    @Test
+    void numbersKeepTheirDigitsOrAreRefused() {
+        RecordType type = RecordType.of(Numbers.class);
+        assertThat(type.read("{\"real\": 1, \"exact\": 12345678901234567890.12}"))
+                .isEqualTo(new Numbers(1, new BigDecimal("12345678901234567890.12")));
+        assertThatThrownBy(() -> type.read("{\"real\": 1e39, \"exact\": 1}"))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("float");
+    }
+
     record Odd(Thread thread) {}
 
     record Endless(Endless next) {}

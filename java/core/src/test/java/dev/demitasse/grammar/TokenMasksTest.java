@@ -11,11 +11,13 @@ import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -85,6 +87,36 @@ class TokenMasksTest {
             }
         }
         return list;
+    }
+
+    /** Texts that could have begun at every place: each place is one more thing to remember. */
+    @Test
+    void aMaskOfManyStatesComesInTime() {
+        try (Gguf gguf = Gguf.open(Golden.model("SmolLM2-135M-Instruct.Q4_1.gguf"))) {
+            TokenIndex index = new TokenIndex(Tokenizer.of(gguf.metadata()));
+            TokenMasks masks = new TokenMasks(Language.regex("[^\\n]*[ae][^\\n]{0,80}#"), index);
+            ParserState state = masks.start();
+            Assertions.assertTimeoutPreemptively(
+                    Duration.ofSeconds(20),
+                    () -> assertThat(masks.allowed(state)).isNotEmpty());
+        }
+    }
+
+    @Test
+    void whatWasForgottenIsFoundAgainWithItsCalls() {
+        ByteParser parser =
+                new ByteParser(Language.gbnf("root ::= \"[\" root \"]\" | \"\"").program());
+        ParserState state = parser.start();
+        for (int i = 0; i < 50; i++) {
+            state = parser.next(parser.fresh(state), (byte) '[');
+            parser.forget();
+        }
+        for (int i = 0; i < 50; i++) {
+            assertThat(state.accepting).isFalse();
+            state = parser.next(parser.fresh(state), (byte) ']');
+            parser.forget();
+        }
+        assertThat(state.isComplete()).isTrue();
     }
 
     @Test

@@ -10,12 +10,14 @@ import dev.langchain4j.model.chat.request.ResponseFormatType;
 import dev.langchain4j.model.chat.request.json.JsonObjectSchema;
 import dev.langchain4j.model.chat.request.json.JsonSchema;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The grammars of the last formats that answers were asked for in, so that a model knows them again. Thread-safe. */
 final class AnswerFormats {
     private static final int MOST = 16;
+    private static final String DEFINITIONS = "$defs";
     private static final Grammar ANY_OBJECT = Grammar.json();
 
     private final Map<JsonSchema, Grammar> known = new LinkedHashMap<>(MOST, 0.75f, true) {
@@ -41,9 +43,17 @@ final class AnswerFormats {
         if (schema == null) {
             return ANY_OBJECT;
         }
+        Grammar grammar;
         synchronized (known) {
-            return known.computeIfAbsent(schema, AnswerFormats::grammar);
+            grammar = known.get(schema);
         }
+        if (grammar == null) {
+            grammar = grammar(schema); // which takes its time: others need not wait
+            synchronized (known) {
+                known.put(schema, grammar);
+            }
+        }
+        return grammar;
     }
 
     private static Grammar grammar(JsonSchema schema) {
@@ -68,6 +78,33 @@ final class AnswerFormats {
         for (String step : new String[] {"parameters", "properties", "value"}) {
             at = at instanceof Map<?, ?> map ? map.get(step) : null;
         }
-        return Json.write(at);
+        Map<String, @Nullable Object> definitions = new LinkedHashMap<>();
+        Object lifted = lift(at, definitions);
+        if (lifted instanceof Map<?, ?> map && !definitions.isEmpty()) {
+            Map<Object, @Nullable Object> root = new LinkedHashMap<>(map);
+            root.put(DEFINITIONS, definitions);
+            lifted = root;
+        }
+        return Json.write(lifted);
+    }
+
+    /** A schema without the definitions within it, which references mean at the top. */
+    private static @Nullable Object lift(@Nullable Object schema, Map<String, @Nullable Object> definitions) {
+        if (schema instanceof List<?> items) {
+            return items.stream().map(item -> lift(item, definitions)).toList();
+        }
+        if (!(schema instanceof Map<?, ?> members)) {
+            return schema;
+        }
+        Map<Object, @Nullable Object> kept = new LinkedHashMap<>();
+        members.forEach((name, value) -> {
+            Object inner = lift(value, definitions);
+            if (name.equals(DEFINITIONS) && inner instanceof Map<?, ?> defined) {
+                defined.forEach((key, definition) -> definitions.putIfAbsent(String.valueOf(key), definition));
+            } else {
+                kept.put(name, inner);
+            }
+        });
+        return kept;
     }
 }
