@@ -1,6 +1,7 @@
 package dev.demitasse.grammar;
 
 import dev.demitasse.sampling.Constraint;
+import java.util.Arrays;
 
 /** Follows one answer through a grammar. */
 final class TokenMatcher implements Constraint {
@@ -23,9 +24,18 @@ final class TokenMatcher implements Constraint {
             return;
         }
         long[] allowed = masks.allowed(at);
-        for (int token = 0; token < logits.length; token++) {
-            if (token >> 6 >= allowed.length || (allowed[token >> 6] >> token & 1) == 0) {
-                logits[token] = Float.NEGATIVE_INFINITY;
+        for (int first = 0; first < logits.length; first += Long.SIZE) {
+            int to = Math.min(first + Long.SIZE, logits.length);
+            long bits = first / Long.SIZE < allowed.length ? allowed[first / Long.SIZE] : 0;
+            if (bits == 0) {
+                Arrays.fill(logits, first, to, Float.NEGATIVE_INFINITY);
+                continue;
+            }
+            for (long left = ~bits; left != 0; left &= left - 1) {
+                int token = first + Long.numberOfTrailingZeros(left);
+                if (token < to) {
+                    logits[token] = Float.NEGATIVE_INFINITY;
+                }
             }
         }
     }
