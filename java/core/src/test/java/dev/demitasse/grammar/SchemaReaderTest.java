@@ -27,7 +27,8 @@ class SchemaReaderTest {
             value = {
                 // a schema                                                    | valid                  | not valid
                 "{'$defs':{'A':{'type':'object','properties':{'i':{'type':'object',"
-                        + "'properties':{'x':{'type':'integer'}}}},'allOf':[{'properties':{'i':{'properties':{'x':{'minimum':5}}}}}]}},'type':'object',"
+                        + "'properties':{'x':{'type':'integer'}}}}"
+                        + ",'allOf':[{'properties':{'i':{'properties':{'x':{'minimum':5}}}}}]}},'type':'object',"
                         + "'properties':{'p':{'$ref':'#/$defs/A/properties/i'},'q':{'$ref':'#/$defs/A'}}}"
                         + " | {'p':{'x':1},'q':{'i':{'x':5}}} | {'q':{'i':{'x':1}}}",
                 "{'type':'object','properties':{'a':false},'required':['b'],'additionalProperties':true}"
