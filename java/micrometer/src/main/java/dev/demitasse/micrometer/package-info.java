@@ -1,0 +1,5 @@
+/** Meters of a model, for Micrometer. */
+@NullMarked
+package dev.demitasse.micrometer;
+
+import org.jspecify.annotations.NullMarked;
