@@ -7,6 +7,7 @@ import dev.demitasse.Model;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
 import dev.demitasse.exception.UsageException;
+import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -24,6 +25,11 @@ final class Conversations implements AutoCloseable {
     private final AnswerFormats formats = new AnswerFormats();
     private final Deque<Session> idle = new ArrayDeque<>(); // the one that was used last first; guarded by this
     private boolean closed; // guarded by this
+
+    /** The model's name in answers: that of its architecture. */
+    String modelName() {
+        return model.architecture();
+    }
 
     /** Keeps so many sessions. */
     Conversations(Model model, GenerationOptions options, int kept) {
@@ -59,24 +65,43 @@ final class Conversations implements AutoCloseable {
         }
     }
 
+    /** A request in Demitasse's words. */
+    record Question(List<Message> messages, GenerationOptions options) {}
+
     /**
-     * Answers a request; null where it was cancelled before it began.
+     * Reads a request.
      *
-     * @throws UsageException where there is no message, or this is closed
+     * @throws UnsupportedFeatureException where it asks for what is not known
+     * @throws UsageException where there is no message
      */
-    @Nullable
-    Generation answer(ChatRequest request, AnswerListener listener, Ticket ticket) {
+    Question read(ChatRequest request) {
         List<Message> messages = Requests.messages(request.messages());
         GenerationOptions wanted = Requests.options(request, options, formats);
         if (messages.isEmpty()) {
             throw new UsageException("A request has no messages; there is nothing to answer.");
         }
+        if (!wanted.tools().isEmpty() && !model.knowsTools()) {
+            throw new UnsupportedFeatureException("tools are not supported by the model's chat template, or it has them"
+                    + " called in a way that is not known. Ask without tools, or give another template.");
+        }
+        return new Question(messages, wanted);
+    }
+
+    /**
+     * Answers a question; null where it was cancelled before it began.
+     *
+     * @throws UsageException where this is closed
+     */
+    @Nullable
+    Generation answer(Question question, AnswerListener listener, Ticket ticket) {
+        List<Message> messages = question.messages;
         Session session = take(messages);
         boolean whole = false;
         try {
             session.history(messages.subList(0, messages.size() - 1));
-            Generation answer =
-                    ticket.begin(session) ? session.chat(List.of(messages.getLast()), wanted, listener) : null;
+            Generation answer = ticket.begin(session)
+                    ? session.chat(List.of(messages.getLast()), question.options, listener)
+                    : null;
             whole = true;
             return answer;
         } finally {

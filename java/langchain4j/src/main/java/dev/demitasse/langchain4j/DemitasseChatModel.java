@@ -61,8 +61,8 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
 
     @Override
     public ChatResponse doChat(ChatRequest request) {
-        Generation answer = conversations.answer(request, text -> {}, new Conversations.Ticket());
-        return Requests.response(Objects.requireNonNull(answer, "answer"));
+        Generation answer = conversations.answer(conversations.read(request), text -> {}, new Conversations.Ticket());
+        return Requests.response(Objects.requireNonNull(answer, "answer"), conversations.modelName());
     }
 
     @Override
@@ -134,6 +134,7 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
          * @return this builder
          */
         public B defaultRequestParameters(ChatRequestParameters defaults) {
+            Requests.requireNoModelName(defaults.modelName());
             parameters = defaults;
             return self();
         }

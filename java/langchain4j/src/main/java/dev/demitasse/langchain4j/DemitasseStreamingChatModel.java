@@ -64,7 +64,8 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
 
     @Override
     public void doChat(ChatRequest request, StreamingChatResponseHandler handler) {
-        Thread.ofVirtual().name("demitasse-langchain4j").start(() -> new Answer(handler).run(request));
+        Conversations.Question question = conversations.read(request); // what is refused is thrown here
+        Thread.ofVirtual().name("demitasse-langchain4j").start(() -> new Answer(handler).run(question));
     }
 
     /** One answer on its way to its handler. */
@@ -77,38 +78,54 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
             this.handler = handler;
         }
 
-        void run(ChatRequest request) {
+        void run(Conversations.Question question) {
             try {
-                Generation answer = conversations.answer(request, this, ticket);
-                if (answer != null && !ticket.isCancelled()) {
-                    handler.onCompleteResponse(Requests.response(answer));
+                Generation answer = conversations.answer(question, this, ticket);
+                if (answer != null) {
+                    tell(() -> handler.onCompleteResponse(Requests.response(answer, conversations.modelName())));
                 }
-            } catch (Throwable e) { // of the handler too, which may throw what it does not declare
-                if (!ticket.isCancelled()) {
-                    handler.onError(e);
-                }
+            } catch (Throwable e) {
+                tellError(e);
+            }
+        }
+
+        private void tellError(Throwable error) {
+            if (ticket.isCancelled()) {
+                return;
+            }
+            try {
+                handler.onError(error);
+            } catch (Throwable e) { // there is nobody left to be told
+                System.getLogger("dev.demitasse").log(System.Logger.Level.WARNING, "A handler's onError failed", e);
+            }
+        }
+
+        /** Calls the handler; what that throws it is told, too, and the answer goes on. */
+        private void tell(Runnable call) {
+            if (ticket.isCancelled()) {
+                return;
+            }
+            try {
+                call.run();
+            } catch (Throwable e) { // which may be something that it does not declare
+                tellError(e);
             }
         }
 
         @Override
         public void text(String piece) {
-            if (!ticket.isCancelled()) {
-                handler.onPartialResponse(new PartialResponse(piece), new PartialResponseContext(this));
-            }
+            tell(() -> handler.onPartialResponse(new PartialResponse(piece), new PartialResponseContext(this)));
         }
 
         @Override
         public void thinking(String piece) {
-            if (!ticket.isCancelled()) {
-                handler.onPartialThinking(new PartialThinking(piece), new PartialThinkingContext(this));
-            }
+            tell(() -> handler.onPartialThinking(new PartialThinking(piece), new PartialThinkingContext(this)));
         }
 
         @Override
         public void toolCall(ToolCall call) {
-            if (!ticket.isCancelled()) {
-                handler.onCompleteToolCall(new CompleteToolCall(calls++, Requests.request(call)));
-            }
+            int number = calls++;
+            tell(() -> handler.onCompleteToolCall(new CompleteToolCall(number, Requests.request(call))));
         }
 
         @Override

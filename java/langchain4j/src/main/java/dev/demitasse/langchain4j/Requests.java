@@ -25,7 +25,9 @@ import dev.langchain4j.model.output.FinishReason;
 import dev.langchain4j.model.output.TokenUsage;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -57,8 +59,9 @@ final class Requests {
                     if (content instanceof TextContent text) {
                         return text.text();
                     }
-                    throw new UnsupportedFeatureException(
-                            "A message has a content of type " + content.type() + "; models read text alone here.");
+                    throw new UnsupportedFeatureException("A message has a content of the type "
+                            + content.type().name().toLowerCase(Locale.ROOT)
+                            + ", which is not supported: models read text alone here.");
                 })
                 .collect(Collectors.joining("\n"));
     }
@@ -82,9 +85,7 @@ final class Requests {
      * @param formats knows the grammars of answers
      */
     static GenerationOptions options(ChatRequest request, GenerationOptions base, AnswerFormats formats) {
-        if (request.modelName() != null) {
-            throw new UnsupportedFeatureException("The model is the one that was loaded; a request cannot name one.");
-        }
+        requireNoModelName(request.modelName());
         SamplingOptions s = base.sampling();
         SamplingOptions sampling = new SamplingOptions(
                 or(request.temperature(), s.temperature()),
@@ -110,6 +111,13 @@ final class Requests {
         return stop == null || stop.isEmpty() ? options : options.withStop(stop.toArray(String[]::new));
     }
 
+    static void requireNoModelName(@Nullable String name) {
+        if (name != null) {
+            throw new UnsupportedFeatureException(
+                    "A modelName is not supported: the model is the one that was loaded.");
+        }
+    }
+
     private static float or(@Nullable Double value, float base) {
         return value == null ? base : value.floatValue();
     }
@@ -118,7 +126,8 @@ final class Requests {
         List<ToolSpecification> specifications = request.toolSpecifications();
         boolean none = specifications == null || specifications.isEmpty();
         if (!none && request.toolChoice() == ToolChoice.REQUIRED) {
-            throw new UnsupportedFeatureException("A call of a tool cannot be required (tool choice).");
+            throw new UnsupportedFeatureException(
+                    "ToolChoice.REQUIRED is not supported: a call of a tool cannot be required.");
         }
         return none || request.toolChoice() == ToolChoice.NONE
                 ? List.of()
@@ -142,7 +151,8 @@ final class Requests {
                 .build();
     }
 
-    static ChatResponse response(Generation answer) {
+    /** What is told of an answer; {@code model} is the name that it goes by. */
+    static ChatResponse response(Generation answer, String model) {
         AiMessage.Builder message = AiMessage.builder();
         if (!answer.text().isEmpty() || answer.toolCalls().isEmpty()) {
             message.text(answer.text());
@@ -153,6 +163,8 @@ final class Requests {
         message.toolExecutionRequests(
                 answer.toolCalls().stream().map(Requests::request).toList());
         return ChatResponse.builder()
+                .id(UUID.randomUUID().toString())
+                .modelName(model)
                 .aiMessage(message.build())
                 .tokenUsage(new TokenUsage(
                         answer.promptTokens().size(), answer.tokens().size()))

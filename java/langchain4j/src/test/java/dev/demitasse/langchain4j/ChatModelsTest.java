@@ -10,7 +10,6 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.ToolCall;
-import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.testkit.Golden;
 import dev.langchain4j.agent.tool.ToolExecutionRequest;
@@ -241,18 +240,18 @@ class ChatModelsTest {
                         request.responseFormat(ResponseFormat.JSON)
                                 .toolSpecifications(TOOL)
                                 .build(),
-                "required",
+                "ToolChoice.REQUIRED",
                         ChatRequest.builder()
                                 .messages(UserMessage.from("hi"))
                                 .toolSpecifications(TOOL)
                                 .toolChoice(ToolChoice.REQUIRED)
                                 .build(),
-                "model",
+                "modelName",
                         ChatRequest.builder()
                                 .messages(UserMessage.from("hi"))
                                 .modelName("other")
                                 .build(),
-                "IMAGE", ChatRequest.builder().messages(picture).build());
+                "image", ChatRequest.builder().messages(picture).build());
         try (DemitasseChatModel chat = chat()) {
             refused.forEach((word, each) -> assertThatThrownBy(() -> chat.chat(each))
                     .as(word)
@@ -270,7 +269,7 @@ class ChatModelsTest {
                             .messages(UserMessage.from("hi"))
                             .toolSpecifications(TOOL)
                             .build()))
-                    .isInstanceOf(UnsupportedModelException.class);
+                    .isInstanceOf(UnsupportedFeatureException.class);
         }
     }
 

@@ -1,0 +1,118 @@
+package dev.demitasse.langchain4j;
+
+import dev.demitasse.GenerationOptions;
+import dev.demitasse.Model;
+import dev.demitasse.ModelOptions;
+import dev.demitasse.Models;
+import dev.demitasse.testkit.Golden;
+import dev.langchain4j.model.chat.StreamingChatModel;
+import dev.langchain4j.model.chat.common.AbstractStreamingChatModelIT;
+import dev.langchain4j.model.chat.listener.ChatModelListener;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** LangChain4j's own tests of chat models that stream, with SmolLM2 135M. What is switched off says why. */
+class StreamingChatModelSuiteTest extends AbstractStreamingChatModelIT {
+    private static Model model;
+
+    @BeforeAll
+    static void load() {
+        Golden.model("SmolLM2-135M-Instruct.Q4_1.gguf"); // fetched already, or all of this is skipped
+        model = Models.load("smollm2-135m", ModelOptions.DEFAULT);
+    }
+
+    @AfterAll
+    static void close() {
+        if (model != null) {
+            model.close();
+        }
+    }
+
+    @Override
+    protected List<StreamingChatModel> models() {
+        return List.of(createModelWith(ChatRequestParameters.builder().build()));
+    }
+
+    @Override
+    protected StreamingChatModel createModelWith(ChatRequestParameters parameters) {
+        return DemitasseStreamingChatModel.builder(model)
+                .options(GenerationOptions.GREEDY)
+                .defaultRequestParameters(parameters)
+                .build();
+    }
+
+    @Override
+    protected ChatRequestParameters createIntegrationSpecificParameters(int maxOutputTokens) {
+        return ChatRequestParameters.builder().maxOutputTokens(maxOutputTokens).build(); // there are no others
+    }
+
+    /** The model is the one that was loaded. */
+    @Override
+    protected boolean supportsModelNameParameter() {
+        return false;
+    }
+
+    /** SmolLM2's chat template knows no tools; ChatModelsTest has a model whose template does. */
+    @Override
+    protected boolean supportsTools() {
+        return false;
+    }
+
+    /** Models read text alone here. */
+    @Override
+    protected boolean supportsSingleImageInputAsBase64EncodedString() {
+        return false;
+    }
+
+    @Override
+    protected boolean supportsMultipleImageInputsAsBase64EncodedStrings() {
+        return false;
+    }
+
+    @Override
+    protected boolean supportsSingleImageInputAsPublicURL() {
+        return false;
+    }
+
+    @Override
+    protected boolean supportsMultipleImageInputsAsPublicURLs() {
+        return false;
+    }
+
+    @Override
+    protected boolean supportsToolChoiceRequired() {
+        return false;
+    }
+
+    @Override
+    protected boolean supportsToolsAndJsonResponseFormatWithSchema() {
+        return false;
+    }
+
+    @Override
+    @ParameterizedTest
+    @MethodSource("models")
+    protected void should_respect_system_message(StreamingChatModel chat) {
+        Assumptions.abort("a model of 135 million parameters does not translate");
+    }
+
+    @Override
+    @ParameterizedTest
+    @MethodSource("models")
+    protected void should_respect_multiple_messages(StreamingChatModel chat) {
+        Assumptions.abort("a model of 135 million parameters does not remember what was said");
+    }
+
+    @Override
+    public StreamingChatModel createModelWith(ChatModelListener listener) {
+        return DemitasseStreamingChatModel.builder(model)
+                .options(GenerationOptions.GREEDY)
+                .listeners(List.of(listener))
+                .build();
+    }
+}
