@@ -23,8 +23,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
  *   <li>{@code demitasse.tokens}: tokens, by {@code type} (prompt, generated)
  *   <li>{@code demitasse.passes}: passes of the model that generated tokens came of; fewer than those where drafts were
  *       right
- *   <li>{@code demitasse.weights} and {@code demitasse.cache}: bytes on the device; {@code demitasse.cache.use}: the share
- *       of the cache that sessions hold
+ *   <li>{@code demitasse.weights} and {@code demitasse.cache}: bytes on the device; {@code demitasse.cache.use}: the
+ *       share of the cache that sessions hold
  * </ul>
  *
  * Answers that an exception ends are not counted. Thread-safe.
