@@ -31,6 +31,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -124,6 +125,27 @@ public final class Model implements AutoCloseable {
     }
 
     /**
+     * Loads a GGUF model, and tells how far that is.
+     *
+     * @param path a GGUF file
+     * @param options how to load it
+     * @param listener called by the thread that loads
+     * @return the model, which the caller closes
+     */
+    public static Model load(Path path, ModelOptions options, LoadListener listener) {
+        try (Gguf file = Gguf.open(path)) {
+            long total = file.tensors().stream()
+                    .mapToLong(tensor -> tensor.data().byteSize())
+                    .sum();
+            DeviceOptions device = asFileSays(file.metadata(), options.device());
+            Model model = loadAs(
+                    file, options.withDevice(device), null, begun -> listener.loaded(Math.min(begun, total), total));
+            listener.loaded(total, total);
+            return model;
+        }
+    }
+
+    /**
      * Loads an open GGUF model, which may be closed afterwards.
      *
      * @param file an open GGUF file
@@ -142,7 +164,8 @@ public final class Model implements AutoCloseable {
      * @param observer called by the thread that runs the model, or null
      */
     public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
-        return loadAs(file, options.withDevice(asFileSays(file.metadata(), options.device())), observer);
+        DeviceOptions device = asFileSays(file.metadata(), options.device());
+        return loadAs(file, options.withDevice(device), observer, begun -> {});
     }
 
     /** The options, with the file's own activations where nothing else is asked for. */
@@ -157,7 +180,8 @@ public final class Model implements AutoCloseable {
                 : options.withActivations(ActivationType.INT8_ROW);
     }
 
-    private static Model loadAs(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
+    private static Model loadAs(
+            Gguf file, ModelOptions options, @Nullable LinearObserver observer, LongConsumer progress) {
         Metadata metadata = file.metadata();
         // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
         CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
@@ -177,7 +201,7 @@ public final class Model implements AutoCloseable {
         Weights weights = null;
         Engine engine = null;
         try {
-            weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device));
+            weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device), progress);
             Tokenizer tokenizer = join(tokenizers);
             engine = new Engine(
                     config,

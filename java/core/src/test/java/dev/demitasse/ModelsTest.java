@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.chat.Message;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.testkit.Golden;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -36,6 +37,22 @@ class ModelsTest {
                 Session session = model.newSession()) {
             assertThat(model.system()).isNull();
             assertThat(session.history()).isEmpty();
+        }
+    }
+
+    @Test
+    void aListenerHearsHowFarTheLoadingIs() {
+        List<Long> heard = new ArrayList<>();
+        ModelOptions options = ModelOptions.DEFAULT.withBackend("reference").withContextLength(64);
+        try (Model model = Model.load(Golden.tiny("llama"), options, (done, total) -> {
+            assertThat(done).isBetween(1L, total);
+            heard.add(done);
+            if (done == total) {
+                heard.add(-1L);
+            }
+        })) {
+            assertThat(model.layers()).isPositive();
+            assertThat(heard).hasSizeGreaterThan(10).endsWith(-1L);
         }
     }
 }

@@ -20,6 +20,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -41,17 +42,29 @@ final class ModelTensors implements AutoCloseable {
     private final List<AutoCloseable> owned = new ArrayList<>();
     private final Set<String> used = new HashSet<>(ELSEWHERE);
     private long bytes;
+    private final LongConsumer progress;
+    private long begun; // bytes of the file's tensors
 
     /**
      * Nothing is read yet.
      *
      * @param forced a layout for every matrix instead of its type's own (F32: dequantized), or null
+     * @param progress hears how many bytes of the file were begun
      */
-    ModelTensors(Gguf file, Device device, @Nullable WeightLayout forced) {
+    ModelTensors(Gguf file, Device device, @Nullable WeightLayout forced, LongConsumer progress) {
         this.file = file;
+        this.progress = progress;
         this.device = device;
         this.forced = forced;
         this.rowScales = file.metadata().has(Weights.ACTIVATIONS) && device.activations() == ActivationType.INT8_ROW;
+    }
+
+    private void use(String name) {
+        GgufTensor tensor = file.tensor(name);
+        if (used.add(name) && tensor != null) {
+            begun += tensor.data().byteSize();
+            progress.accept(begun);
+        }
     }
 
     /** Whether the file has a tensor of that name. */
@@ -83,7 +96,7 @@ final class ModelTensors implements AutoCloseable {
     WeightGroup group(String name, @Nullable String biases, int count, int part, int parts, int rows, int columns) {
         GgufTensor tensor = tensor(name);
         check(tensor, (long) count * parts * rows, columns);
-        used.add(name);
+        use(name);
         MatrixSource all =
                 new MatrixSource(name, tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         float[] factors = factors(tensor, count);
@@ -222,7 +235,7 @@ final class ModelTensors implements AutoCloseable {
     }
 
     private LinearWeight matrix(GgufTensor tensor, int first, int count, float factor) {
-        used.add(tensor.name());
+        use(tensor.name());
         MatrixSource all = new MatrixSource(
                 tensor.name(), tensor.type(), (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         MatrixSource source = all.rows(first, count).times(factor);
@@ -285,7 +298,7 @@ final class ModelTensors implements AutoCloseable {
         if (tensor == null) {
             return new float[0];
         }
-        used.add(name);
+        use(name);
         return values(file, tensor, length);
     }
 
@@ -300,7 +313,7 @@ final class ModelTensors implements AutoCloseable {
         GgufTensor tensor = tensor(name);
         long turn = runs[0] + runs[1];
         check(tensor, count * turn, columns);
-        used.add(name);
+        use(name);
         long rowBytes = tensor.type().rowBytes(columns);
         long bytes = runs[which] * rowBytes;
         try (HostMemory copy = HostMemory.allocate(bytes * count)) {
@@ -334,7 +347,7 @@ final class ModelTensors implements AutoCloseable {
     }
 
     Buffer vector(String name, int length, float factor) {
-        used.add(name);
+        use(name);
         float[] values = values(file, tensor(name), length);
         for (int i = 0; factor != 1 && i < length; i++) {
             values[i] *= factor;
@@ -375,7 +388,7 @@ final class ModelTensors implements AutoCloseable {
     Buffer vectors(int length, String... names) {
         float[] all = new float[length * names.length];
         for (int i = 0; i < names.length; i++) {
-            used.add(names[i]);
+            use(names[i]);
             System.arraycopy(values(file, tensor(names[i]), length), 0, all, i * length, length);
         }
         return upload(all);

@@ -12,6 +12,7 @@ import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.LongConsumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -110,7 +111,18 @@ public final class Weights implements AutoCloseable {
      * @throws UnsupportedModelException where the file has tensors that the forward pass would leave out
      */
     public Weights(Gguf file, ModelConfig config, Device device, @Nullable WeightLayout forced, Drafts drafts) {
-        tensors = new ModelTensors(file, device, forced);
+        this(file, config, device, forced, drafts, begun -> {});
+    }
+
+    /** The same, where {@code progress} hears how many bytes of the file's tensors were begun. */
+    public Weights(
+            Gguf file,
+            ModelConfig config,
+            Device device,
+            @Nullable WeightLayout forced,
+            Drafts drafts,
+            LongConsumer progress) {
+        tensors = new ModelTensors(file, device, forced, progress);
         try {
             embedding = tensors.matrix("token_embd.weight", config.vocabulary(), config.hidden());
             output = tensors.has("output.weight")

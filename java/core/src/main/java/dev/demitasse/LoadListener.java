@@ -1,0 +1,13 @@
+package dev.demitasse;
+
+/** Hears how far the loading of a model is ({@link Model#load(java.nio.file.Path, ModelOptions, LoadListener)}). */
+@FunctionalInterface
+public interface LoadListener {
+    /**
+     * One more tensor is being loaded, or all are.
+     *
+     * @param done bytes of the file's tensors that are loaded, or being loaded
+     * @param total bytes of all
+     */
+    void loaded(long done, long total);
+}
