@@ -140,7 +140,12 @@ public final class Model implements AutoCloseable {
             DeviceOptions device = asFileSays(file.metadata(), options.device());
             Model model = loadAs(
                     file, options.withDevice(device), null, begun -> listener.loaded(Math.min(begun, total), total));
-            listener.loaded(total, total);
+            try {
+                listener.loaded(total, total);
+            } catch (RuntimeException | Error e) {
+                model.close();
+                throw e;
+            }
             return model;
         }
     }
