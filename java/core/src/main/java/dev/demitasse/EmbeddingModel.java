@@ -81,7 +81,7 @@ public final class EmbeddingModel implements AutoCloseable {
      * @param file an open model
      */
     public static Pooling pooling(Gguf file) {
-        return Model.config(file, 0, false).pooling();
+        return Hyperparameters.read(file, 0, false).pooling();
     }
 
     /**

@@ -13,17 +13,13 @@ import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.Metadata;
 import dev.demitasse.model.ModelConfig;
-import dev.demitasse.model.RopeFrequencies;
 import dev.demitasse.model.Weights;
-import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
-import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -63,8 +59,6 @@ public final class Model implements AutoCloseable {
     public static final String ACTIVATIONS = Weights.ACTIVATIONS;
     /** That value. */
     public static final String ROW_ACTIVATIONS = "int8_row";
-
-    private static final int DEFAULT_CONTEXT = 4096;
 
     private final ModelConfig config;
     private final Tokenizer tokenizer;
@@ -193,7 +187,7 @@ public final class Model implements AutoCloseable {
         ModelConfig config;
         SamplingOptions sampling;
         try {
-            config = config(file, options.contextLength());
+            config = Hyperparameters.read(file, options.contextLength());
             requireGenerator(config);
             sampling = SamplingDefaults.of(metadata);
         } catch (RuntimeException e) {
@@ -253,27 +247,12 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    /** The hyperparameters of a file for a context of so many positions, 0 for the default. */
-    static ModelConfig config(Gguf file, int contextLength) {
-        return config(file, contextLength, true);
-    }
-
-    /** The same; {@code keeps} as {@link ModelConfig#read} has it. */
-    static ModelConfig config(Gguf file, int contextLength, boolean keeps) {
-        RopeFrequencies.Factors factors = new RopeFrequencies.Factors(
-                factors(file, "rope_freqs.weight"),
-                factors(file, "rope_factors_long.weight"),
-                factors(file, "rope_factors_short.weight"));
-        int context = contextLength == 0 ? DEFAULT_CONTEXT : contextLength;
-        return ModelConfig.read(file.metadata(), Vocabulary.count(file.metadata()), factors, context, keeps);
-    }
-
     private static int contextLength(int wanted, ModelConfig config) {
         if (wanted > config.contextLength()) {
             throw new UsageException("A context of " + wanted + " positions was asked for; the model was trained for "
                     + config.contextLength() + ".");
         }
-        return Math.min(wanted == 0 ? DEFAULT_CONTEXT : wanted, config.contextLength());
+        return Math.min(wanted == 0 ? Hyperparameters.DEFAULT_CONTEXT : wanted, config.contextLength());
     }
 
     private static Tokenizer join(CompletableFuture<Tokenizer> tokenizers) {
@@ -286,24 +265,6 @@ public final class Model implements AutoCloseable {
                 case null, default -> throw e;
             }
         }
-    }
-
-    private static float @Nullable [] factors(Gguf file, String name) {
-        GgufTensor tensor = file.tensor(name);
-        if (tensor == null) {
-            return null;
-        }
-        if (tensor.rows() != 1 || tensor.columns() > 4096) {
-            throw new ModelFormatException("Tensor \"" + name + "\" is no vector of RoPE factors.");
-        }
-        float[] values = new float[(int) tensor.columns()];
-        new MatrixSource(name, tensor.type(), 1, values.length, tensor.data()).dequantizeRow(0, values);
-        for (float value : values) {
-            if (!(value > 0) || !Float.isFinite(value)) {
-                throw new ModelFormatException("Tensor \"" + name + "\" has a factor of " + value + ".");
-            }
-        }
-        return values;
     }
 
     /** {@return a session with a cache of its own; its conversation has what {@link #system} says} */

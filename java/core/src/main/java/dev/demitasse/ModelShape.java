@@ -58,7 +58,7 @@ public record ModelShape(
      * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
      */
     public static ModelShape of(Gguf file) {
-        ModelConfig config = Model.config(file, 0);
+        ModelConfig config = Hyperparameters.read(file, 0);
         String unknown = unknown(config);
         if (unknown != null) {
             throw new UnsupportedModelException(

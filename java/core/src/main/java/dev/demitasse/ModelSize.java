@@ -38,7 +38,7 @@ public record ModelSize(
      * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
      */
     public static ModelSize of(Gguf file) {
-        ModelConfig config = Model.config(file, 0);
+        ModelConfig config = Hyperparameters.read(file, 0);
         Routing routing = config.routing();
         boolean tied = file.tensor("output.weight") == null;
         long parameters = 0;

@@ -33,7 +33,7 @@ final class TextEncoder implements AutoCloseable {
      * @param scores whether scores are wanted, or embeddings
      */
     TextEncoder(Gguf file, EmbeddingOptions options, boolean scores) {
-        ModelConfig read = Model.config(file, options.maximumTokens(), false);
+        ModelConfig read = Hyperparameters.read(file, options.maximumTokens(), false);
         config = read;
         pooling = options.pooling() == null ? read.pooling() : options.pooling();
         if (pooling == Pooling.NONE) {
