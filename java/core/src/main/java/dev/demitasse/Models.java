@@ -59,6 +59,6 @@ public final class Models {
     }
 
     private static ModelCache cache() {
-        return new ModelCache(CacheFolder.path().resolve("models"));
+        return ModelCache.within(CacheFolder.path());
     }
 }

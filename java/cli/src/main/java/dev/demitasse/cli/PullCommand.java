@@ -36,7 +36,7 @@ final class PullCommand implements Callable<Integer> {
 
     /** The folder of pulled models: {@code $DEMITASSE_CACHE/models}, or the platform's cache folder. */
     static ModelCache cache() {
-        return new ModelCache(CacheFolder.path().resolve("models"));
+        return ModelCache.within(CacheFolder.path());
     }
 
     /**

@@ -19,6 +19,11 @@ public final class ModelCache {
 
     private final Path folder;
 
+    /** The models' folder within the cache folder. */
+    public static ModelCache within(Path cache) {
+        return new ModelCache(cache.resolve("models"));
+    }
+
     /** Of a folder, which need not be there. */
     public ModelCache(Path folder) {
         this.folder = folder;

@@ -173,11 +173,13 @@ final class JsonTexts {
      * @param most others at most
      */
     static Expression object(List<Member> members, List<String> absent, Expression additional, int least, int most) {
+        boolean closed = additional == Expression.NOTHING;
         List<String> named = new ArrayList<>(absent);
         members.forEach(member -> named.add(member.name));
-        Expression other = Expression.sequence(
-                string(except(named), 0, Expression.UNLIMITED), Expression.literal(":"), SPACE, additional);
-        boolean closed = additional == Expression.NOTHING;
+        Expression other = closed
+                ? Expression.NOTHING
+                : Expression.sequence(
+                        string(except(named), 0, Expression.UNLIMITED), Expression.literal(":"), SPACE, additional);
         if (members.isEmpty()) {
             return between("{", closed ? Expression.EMPTY : counted(other, least, most), "}");
         }

@@ -127,11 +127,11 @@ final class ProgramBuilder {
     private boolean[] ends(int[] calls, int[] behind) {
         boolean[] ends = new boolean[bytes.size()];
         ends[Program.END] = true;
+        boolean upwards = false;
         boolean changed = true;
-        for (boolean upwards = true;
-                changed;
-                upwards = !upwards) { // few rounds: chains of rules go one way or the other
+        while (changed) { // few rounds: chains of rules go one way or the other
             changed = false;
+            upwards = !upwards;
             for (int k = 0; k < ends.length; k++) {
                 int i = upwards ? k : ends.length - 1 - k;
                 if (!ends[i]

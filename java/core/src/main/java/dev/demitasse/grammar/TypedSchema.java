@@ -83,7 +83,7 @@ final class TypedSchema {
         Set<String> names = new LinkedHashSet<>();
         properties.keySet().forEach(name -> names.add(String.valueOf(name)));
         for (String name : required) {
-            if (!names.contains(name)) {
+            if (names.add(name)) {
                 members.add(new JsonTexts.Member(name, others, true));
             }
         }

@@ -81,8 +81,13 @@ class SchemaReaderTest {
     }
 
     @Test
-    void aNameOfManyCharactersBesideOthersIsRefused() {
-        String schema = "{'properties':{'" + "n".repeat(20_000) + "':{}},'additionalProperties':true}";
+    void aNameOfManyCharactersIsReadAloneAndRefusedBesideOthers() {
+        String name = "n".repeat(20_000);
+        assertThat(read("{'type':'object','properties':{'" + name + "':{}}}").matches("{\"" + name + "\":1}"))
+                .isTrue();
+        String required = "{'required':['" + name + "'],'additionalProperties':true}";
+        assertThatThrownBy(() -> read(required)).isInstanceOf(UsageException.class);
+        String schema = "{'properties':{'" + name + "':{}},'additionalProperties':true}";
         assertThatThrownBy(() -> read(schema))
                 .isInstanceOf(UsageException.class)
                 .hasMessageContaining("characters");
