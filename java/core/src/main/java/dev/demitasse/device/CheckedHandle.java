@@ -224,6 +224,53 @@ abstract class CheckedHandle<T extends AutoCloseable> {
         }
 
         @Override
+        public String layout() {
+            return inner.layout();
+        }
+
+        @Override
+        public long pageBytes() {
+            return inner.pageBytes();
+        }
+
+        private KvStore page(int page) {
+            KvStore store = open(owner, "cache");
+            require(
+                    page >= 0 && page < shape().pages(),
+                    () -> "Page " + page + " is not one of " + shape().pages() + ".");
+            return store;
+        }
+
+        private KvStore page(int page, MemorySegment memory) {
+            require(
+                    memory.byteSize() == pageBytes(),
+                    () -> "A page has " + pageBytes() + " bytes, not " + memory.byteSize() + ".");
+            requireAccess(memory);
+            return page(page);
+        }
+
+        @Override
+        public void readPage(int page, MemorySegment target) {
+            owner.started(() -> {
+                require(!target.isReadOnly(), () -> "The memory to read to is read-only.");
+                page(page, target).readPage(page, target);
+            });
+        }
+
+        @Override
+        public void writePage(int page, MemorySegment source) {
+            owner.recorded(() -> page(page, source).writePage(page, source));
+        }
+
+        @Override
+        public void copyPage(int from, int to) {
+            owner.started(() -> {
+                page(from);
+                page(to).copyPage(from, to);
+            });
+        }
+
+        @Override
         public void close() {
             release(inner::close);
         }

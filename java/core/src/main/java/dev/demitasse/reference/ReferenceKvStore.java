@@ -8,6 +8,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import dev.demitasse.device.BatchRows;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.PageParts;
 import dev.demitasse.kv.ScaledElements;
 import dev.demitasse.memory.HostMemory;
 import java.lang.foreign.MemorySegment;
@@ -20,6 +21,7 @@ final class ReferenceKvStore implements KvStore {
     private final KvShape shape;
     private final Elements keys;
     private final Elements values;
+    private final PageParts parts;
 
     /** The keys, or the values: elements and, for types that have them, scales. */
     private static final class Elements implements AutoCloseable {
@@ -44,6 +46,35 @@ final class ReferenceKvStore implements KvStore {
         this.shape = shape;
         this.keys = new Elements(shape);
         this.values = new Elements(shape);
+        long count = (long) shape.layers() * shape.pages();
+        long elements = keys.elements.bytes() / count;
+        long scales = keys.scales.bytes() / count;
+        this.parts = new PageParts(shape, elements, elements, scales, scales);
+    }
+
+    private MemorySegment array(int array) {
+        Elements part = array % 2 == 0 ? keys : values;
+        return (array < 2 ? part.elements : part.scales).segment();
+    }
+
+    @Override
+    public String layout() {
+        return "reference";
+    }
+
+    @Override
+    public long pageBytes() {
+        return parts.pageBytes();
+    }
+
+    @Override
+    public void readPage(int page, MemorySegment target) {
+        parts.visit(page, (array, at, from, length) -> MemorySegment.copy(array(array), at, target, from, length));
+    }
+
+    @Override
+    public void writePage(int page, MemorySegment source) {
+        parts.visit(page, (array, at, from, length) -> MemorySegment.copy(source, from, array(array), at, length));
     }
 
     void append(int layer, MemorySegment k, MemorySegment v, BatchRows rows) {

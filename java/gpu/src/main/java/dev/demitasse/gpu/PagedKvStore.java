@@ -4,6 +4,8 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.PageParts;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -137,6 +139,50 @@ public final class PagedKvStore implements KvStore {
     @Override
     public KvShape shape() {
         return shape;
+    }
+
+    @Override
+    public String layout() {
+        return "gpu";
+    }
+
+    @Override
+    public long pageBytes() {
+        return 2 * (elementBytes + scaleBytes) / shape.pages();
+    }
+
+    @Override
+    public void readPage(int page, MemorySegment target) {
+        move(page, target, MemoryBlock::read);
+    }
+
+    @Override
+    public void writePage(int page, MemorySegment source) {
+        move(page, source, MemoryBlock::write);
+    }
+
+    /** Copies from a place of the device's memory, or to it. */
+    @FunctionalInterface
+    private interface Move {
+        void move(MemoryBlock memory, long at, MemorySegment host);
+    }
+
+    /** Copies a page, one part of the store after the other. */
+    private void move(int page, MemorySegment host, Move move) {
+        long first = 0;
+        for (PagedKvStore part : parts) {
+            long begin = first;
+            long elements = part.elementBytes / part.shape.layers() / part.shape.pages();
+            long scales = part.scaleBytes / part.shape.layers() / part.shape.pages();
+            long[] arrays = {0, part.elementBytes, 2 * part.elementBytes, 2 * part.elementBytes + part.scaleBytes};
+            MemoryBlock block = Objects.requireNonNull(part.memory, "a part is whole");
+            new PageParts(part.shape, elements, elements, scales, scales)
+                    .visit(
+                            page,
+                            (array, at, from, length) ->
+                                    move.move(block, arrays[array] + at, host.asSlice(begin + from, length)));
+            first += part.pageBytes();
+        }
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.demitasse.device.KvStore;
 import dev.demitasse.device.Routing;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,26 @@ class FusionsTest {
         @Override
         public KvShape shape() {
             return new KvShape(1, 2, 64, 4, KvType.F16);
+        }
+
+        @Override
+        public String layout() {
+            return "none";
+        }
+
+        @Override
+        public long pageBytes() {
+            return 0;
+        }
+
+        @Override
+        public void readPage(int page, MemorySegment target) {
+            throw new AssertionError("it has no memory");
+        }
+
+        @Override
+        public void writePage(int page, MemorySegment source) {
+            throw new AssertionError("it has no memory");
         }
 
         @Override

@@ -4,7 +4,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.PageParts;
 import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
 
 /** The pages of a cache with their description for C++ ({@code KvPages} in command.h). */
 final class NativeKvStore implements KvStore {
@@ -14,6 +16,8 @@ final class NativeKvStore implements KvStore {
     private final HostMemory keyScales;
     private final HostMemory valueScales;
     private final HostMemory description;
+    private final HostMemory[] arrays;
+    private final PageParts parts;
     private final CommandList commands;
 
     NativeKvStore(KvShape shape, CommandList commands) {
@@ -29,6 +33,9 @@ final class NativeKvStore implements KvStore {
         keyScales = blocks[2];
         valueScales = blocks[3];
         description = blocks[4];
+        arrays = new HostMemory[] {keys, values, keyScales, valueScales};
+        long count = (long) shape.layers() * shape.pages();
+        parts = new PageParts(shape, bytes / count, bytes / count, scaleBytes / count, scaleBytes / count);
         boolean scaled = shape.type().scaled();
         set(Boundary.KvPages.KEYS, keys.address());
         set(Boundary.KvPages.VALUES, values.address());
@@ -59,6 +66,32 @@ final class NativeKvStore implements KvStore {
     @Override
     public KvShape shape() {
         return shape;
+    }
+
+    @Override
+    public String layout() {
+        return "native";
+    }
+
+    @Override
+    public long pageBytes() {
+        return parts.pageBytes();
+    }
+
+    @Override
+    public void readPage(int page, MemorySegment target) {
+        commands.run();
+        parts.visit(
+                page,
+                (array, at, from, length) -> MemorySegment.copy(arrays[array].segment(), at, target, from, length));
+    }
+
+    @Override
+    public void writePage(int page, MemorySegment source) {
+        commands.run();
+        parts.visit(
+                page,
+                (array, at, from, length) -> MemorySegment.copy(source, from, arrays[array].segment(), at, length));
     }
 
     @Override

@@ -79,9 +79,11 @@ class SplitTest {
                 SplittableRandom random = new SplittableRandom(SEED);
                 int[] positions = new int[rows];
                 int[][] pages = new int[rows][];
+                int[][] copies = new int[rows][];
                 for (int row = 0; row < rows; row++) {
                     positions[row] = row;
                     pages[row] = new int[] {row % 2};
+                    copies[row] = new int[] {row % 2 + 5};
                 }
                 BatchRows batch = new BatchRows(rows, positions, pages);
                 Buffer out = device.allocate((long) rows * layers * 2 * dim * 4);
@@ -94,8 +96,11 @@ class SplitTest {
                             device.kvAppend(store, layer, k, v, batch);
                         }
                     }
+                    store.copyPage(0, 5);
+                    store.copyPage(1, 6);
+                    BatchRows copied = new BatchRows(rows, positions, copies);
                     for (int layer = 0; layer < layers; layer++) {
-                        device.attention(q, store, layer, new AttentionShape(2, 1, dim, 0.2f, 0, 0), batch, result);
+                        device.attention(q, store, layer, new AttentionShape(2, 1, dim, 0.2f, 0, 0), copied, result);
                         float[] values = read(result);
                         out.write((long) layer * values.length * 4, MemorySegment.ofArray(values));
                     }

@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -379,6 +380,55 @@ public abstract class DeviceContractTest extends StateContractTest {
             device.softCap(bad, dim, 3);
             assertThat(read(bad, dim)[5]).as("softCap").isNaN();
         }
+    }
+
+    /**
+     * A page that was read, and written to another store that has more of them, or copied within one, gives the same
+     * attention.
+     */
+    @ParameterizedTest
+    @EnumSource(KvType.class)
+    public void pagesGoFromOnePlaceToAnother(KvType type) {
+        SplittableRandom random = new SplittableRandom(seed);
+        int count = KvShape.PAGE + 5;
+        int dim = 40; // which devices pad
+        float[] x = KernelCases.numbers(count * 2 * dim, Fill.RANDOM, random);
+        int[] positions = IntStream.range(0, count).toArray();
+        AttentionShape shape = new AttentionShape(4, 2, dim, 0.2f, 0, 0);
+        try (Device device = open(ActivationType.INT8);
+                KvStore first = device.allocateKv(new KvShape(3, 2, dim, 3, type));
+                KvStore second = device.allocateKv(new KvShape(3, 2, dim, 7, type));
+                Buffer keys = device.upload(x);
+                Buffer queries = device.upload(KernelCases.numbers(4 * dim, Fill.RANDOM, random));
+                Buffer out = device.allocate(4 * dim * 4L)) {
+            for (int layer = 0; layer < 3; layer++) {
+                device.kvAppend(first, layer, keys, keys, onPages(positions, 2, 0));
+            }
+            assertThat(first.layout()).isEqualTo(second.layout());
+            MemorySegment page = MemorySegment.ofArray(new byte[(int) first.pageBytes()]);
+            first.readPage(2, page);
+            second.writePage(4, page);
+            second.copyPage(4, 6);
+            first.readPage(0, page);
+            second.writePage(1, page);
+            first.copyPage(0, 1);
+            for (int layer = 0; layer < 3; layer++) {
+                int[] last = {count - 1};
+                device.attention(queries, first, layer, shape, onPages(last, 2, 0), out);
+                float[] expected = read(out, 4 * dim);
+                assertThat(expected).as("seed %d", seed).doesNotContain(Float.NaN);
+                device.attention(queries, first, layer, shape, onPages(last, 2, 1), out);
+                assertThat(read(out, 4 * dim)).as("%s %d", type, layer).isEqualTo(expected);
+                device.attention(queries, second, layer, shape, onPages(last, 6, 1), out);
+                assertThat(read(out, 4 * dim)).as("%s %d", type, layer).isEqualTo(expected);
+            }
+        }
+    }
+
+    private static BatchRows onPages(int[] positions, int... table) {
+        int[][] pages = new int[positions.length][];
+        Arrays.fill(pages, table);
+        return new BatchRows(positions.length, positions, pages);
     }
 
     /** Groups of activations that cannot be rounded. */

@@ -1,9 +1,13 @@
 package dev.demitasse.vector;
 
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
+
 import dev.demitasse.device.KvStore;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
+import dev.demitasse.kv.PageParts;
 import dev.demitasse.memory.HostMemory;
+import java.lang.foreign.MemorySegment;
 
 /**
  * The cache as the attention kernel reads it. Per layer, page and head: keys {@code [element][position]}, so that a
@@ -15,12 +19,16 @@ final class VectorKvStore implements KvStore {
     /** Bytes after the last element that may be read: the narrowest vector of bytes has 8. */
     private static final int SLACK = 8;
 
+    private static final int EXPONENT = 0x7C00; // of FP16
+
     private final KvShape shape;
     private final int paddedDim;
     private final HostMemory keys;
     private final HostMemory values;
     private final HostMemory keyScales;
     private final HostMemory valueScales;
+    private final HostMemory[] arrays;
+    private final PageParts parts;
     private volatile boolean holdsNonFinite;
 
     VectorKvStore(KvShape shape) {
@@ -34,6 +42,10 @@ final class VectorKvStore implements KvStore {
         this.values = blocks[1];
         this.keyScales = blocks[2];
         this.valueScales = blocks[3];
+        this.arrays = blocks;
+        long page = shape.kvHeads() * blockBytes();
+        long scales = scaleBytes / shape.layers() / shape.pages();
+        this.parts = new PageParts(shape, page, page, scales, scales);
     }
 
     /**
@@ -89,6 +101,42 @@ final class VectorKvStore implements KvStore {
     @Override
     public KvShape shape() {
         return shape;
+    }
+
+    @Override
+    public String layout() {
+        return "vector";
+    }
+
+    @Override
+    public long pageBytes() {
+        return parts.pageBytes();
+    }
+
+    @Override
+    public void readPage(int page, MemorySegment target) {
+        parts.visit(
+                page,
+                (array, at, from, length) -> MemorySegment.copy(arrays[array].segment(), at, target, from, length));
+    }
+
+    @Override
+    public void writePage(int page, MemorySegment source) {
+        parts.visit(
+                page,
+                (array, at, from, length) -> MemorySegment.copy(source, from, arrays[array].segment(), at, length));
+        if (shape.type() == KvType.F16 && hasNonFinite(source)) {
+            holdNonFinite();
+        }
+    }
+
+    private static boolean hasNonFinite(MemorySegment halves) {
+        for (long at = 0; at < halves.byteSize(); at += Short.BYTES) {
+            if ((halves.get(JAVA_SHORT_UNALIGNED, at) & EXPONENT) == EXPONENT) {
+                return true;
+            }
+        }
+        return false;
     }
 
     @Override
