@@ -7,8 +7,10 @@ import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.fetch.CatalogueEntry;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -62,6 +64,13 @@ final class ChatCommand implements Callable<Integer> {
                     "A variable of the chat template, enable_thinking=false for example; may be given several times.")
     Map<String, String> templateVariables = Map.of();
 
+    @Option(
+            names = "--session",
+            paramLabel = "FILE",
+            description = "Go on with the conversation in FILE, if it is there, and keep it there.")
+    @Nullable
+    Path file;
+
     /** Values as templates know them: true and false, integers, else text. */
     private Map<String, Object> variables() {
         Map<String, Object> variables = new LinkedHashMap<>();
@@ -85,29 +94,51 @@ final class ChatCommand implements Callable<Integer> {
         if (template != null) {
             modelOptions = modelOptions.withChatTemplate(TextFile.read(template));
         }
+        boolean goesOn = file != null && Files.exists(file);
+        if (goesOn && system != null) {
+            throw new UsageException("--system begins a conversation, and " + file + " has one: leave out --system, or"
+                    + " name another file.");
+        }
         try (Model model = Model.load(path, modelOptions);
-                Session session = model.newSession()) {
-            String behavior = system == null ? catalogueSystem() : system;
-            List<Message> opening = behavior == null ? List.of() : List.of(Message.system(behavior));
-            session.history(opening);
+                Session session = file != null && goesOn ? model.restoreSession(file) : model.newSession()) {
+            List<Message> opening = goesOn ? systemMessages(session.history()) : opening();
+            if (!goesOn) {
+                session.history(opening);
+            }
             GenerationOptions options = GenerationOptions.DEFAULT
                     .withSampling(sampling.options(model.sampling()))
                     .withDrafts(sampling.drafts)
                     .withMaximumTokens(count)
                     .withGrammar(grammar);
-            String once = prompt;
-            if (once == null) {
+            if (prompt == null) {
                 new Repl(model, session, options, opening).run();
             } else {
-                String message = StandardInput.after(once, "\n\n", input);
-                AnswerPrinter printer = new AnswerPrinter(Output::print, Console::thought);
-                Generation answer = session.chat(List.of(Message.user(message)), options, printer);
-                printer.finish();
-                System.out.println();
-                Statistics.print(model, answer);
+                answer(model, session, options, StandardInput.after(prompt, "\n\n", input));
+            }
+            if (file != null) {
+                session.save(file);
             }
         }
         return 0;
+    }
+
+    private static void answer(Model model, Session session, GenerationOptions options, String message) {
+        AnswerPrinter printer = new AnswerPrinter(Output::print, Console::thought);
+        Generation answer = session.chat(List.of(Message.user(message)), options, printer);
+        printer.finish();
+        System.out.println();
+        Statistics.print(model, answer);
+    }
+
+    private static List<Message> systemMessages(List<Message> history) {
+        return history.stream()
+                .takeWhile(message -> message.role().equals("system"))
+                .toList();
+    }
+
+    private List<Message> opening() {
+        String behavior = system == null ? catalogueSystem() : system;
+        return behavior == null ? List.of() : List.of(Message.system(behavior));
     }
 
     private @Nullable String catalogueSystem() {

@@ -17,8 +17,9 @@ final class Statistics {
     static void print(Model model, Generation generation) {
         Console.dimNote(String.format(
                 Locale.ROOT,
-                "prompt %d tokens, %.1f tokens/s; decode %d tokens, %.1f tokens/s%s; %s (%s); peak memory %d MB",
+                "prompt %d tokens%s, %.1f tokens/s; decode %d tokens, %.1f tokens/s%s; %s (%s); peak memory %d MB",
                 generation.promptTokens().size(),
+                generation.cachedTokens() == 0 ? "" : ", of which " + generation.cachedTokens() + " are cached",
                 generation.promptTokensPerSecond(),
                 generation.tokens().size(),
                 generation.decodeTokensPerSecond(),

@@ -24,6 +24,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -277,6 +279,27 @@ class CommandLineTest {
                 .isEqualTo("Fetching smollm2-135m (Apache-2.0 licence), which takes about 1.1 GB once loaded: for cards"
                         + " of 8 GB and more …");
         assertThat(PullCommand.announcement(demo, 0.75)).endsWith("and more. This machine has 0.8 GB left …");
+    }
+
+    /** What was said in one run is known in the next, and not computed again. */
+    @Test
+    void aConversationGoesOnInItsFile(@TempDir Path folder) throws IOException {
+        String file = folder.resolve("talk").toString();
+        String template = folder.resolve("template").toString();
+        Files.writeString(Path.of(template), "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
+        String[] arguments = {"chat", "-m", tiny(), "--template", template, "--session", file, "-n", "4", "-p"};
+        List<String> prompts = new ArrayList<>();
+        for (String question : List.of("one two three four five six seven eight nine ten", "and eleven")) {
+            Result result = run(
+                    Stream.concat(Arrays.stream(arguments), Stream.of(question)).toArray(String[]::new));
+            assertThat(result.code).as(result.err).isZero();
+            prompts.add(result.err);
+        }
+        assertThat(prompts.get(0)).doesNotContain("are cached");
+        assertThat(prompts.get(1)).contains("are cached");
+        Result refused = run("chat", "-m", tiny(), "--session", file, "--system", "Be brief.", "-p", "hm");
+        assertThat(refused.code).isEqualTo(2);
+        assertThat(refused.err).contains("leave out --system");
     }
 
     /** The README's first answer, on every backend that works here: no rounding turns it. */
