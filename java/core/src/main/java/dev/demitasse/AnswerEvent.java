@@ -24,6 +24,10 @@ final class AnswerEvent extends Event {
     @Label("Prompt Tokens")
     int promptTokens;
 
+    @Label("Cached Prompt Tokens")
+    @Description("Of the prompt, that were not computed")
+    int cachedTokens;
+
     @Label("Generated Tokens")
     int generatedTokens;
 
@@ -52,6 +56,7 @@ final class AnswerEvent extends Event {
         backend = model.backend();
         promptTokens = prompt;
         if (answer != null) {
+            cachedTokens = answer.cachedTokens();
             generatedTokens = answer.tokens().size();
             passes = answer.passes();
             firstTokenMilliseconds = answer.promptTime().toNanos() * 1e-6;

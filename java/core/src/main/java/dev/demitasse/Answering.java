@@ -20,6 +20,7 @@ final class Answering {
     private final Call call;
     private final List<Integer> tokens = new ArrayList<>();
     private final List<List<Logprobs.Entry>> top = new ArrayList<>();
+    private int cached = -1; // of the prompt
     private int passes;
     private long firstToken;
 
@@ -58,6 +59,7 @@ final class Answering {
                 reader.toolCalls(),
                 finish,
                 options.logprobs() == 0 ? List.of() : List.copyOf(top),
+                cached,
                 passes,
                 Duration.ofNanos(firstToken - begin),
                 Duration.ofNanos(end - firstToken));
@@ -74,7 +76,7 @@ final class Answering {
     private FinishReason read(int[] prompt) {
         int before = tokens.size();
         int passesBefore = passes;
-        engine.begin(
+        int reused = engine.begin(
                 sequence,
                 prompt,
                 sampler,
@@ -82,6 +84,7 @@ final class Answering {
                 options.logprobs(),
                 options.drafts(),
                 !options.ignoreEnd());
+        cached = cached < 0 ? reused : cached;
         FinishReason finish = null;
         try {
             while (finish == null) {

@@ -20,6 +20,16 @@ final class ContextWindow {
         dropped = 0;
     }
 
+    /** How many messages behind those of the system are not read any more. */
+    int dropped() {
+        return dropped;
+    }
+
+    /** So many are not. */
+    void dropped(int count) {
+        dropped = count;
+    }
+
     /** Writes a conversation, without its oldest turns where the options say so and it would not fit. */
     ChatFormat.Prompt fit(ChatFormat format, List<Message> messages, GenerationOptions options) {
         boolean direct = options.grammar() != null;

@@ -17,6 +17,7 @@ import java.util.List;
  *     dev.demitasse.chat.Message#tool}
  * @param finishReason why it ended
  * @param topLogprobs the most likely tokens of each step, where asked for
+ * @param cachedTokens of the prompt, that were not computed: the session, or another that began alike, had them cached
  * @param passes of the model that the tokens came of; fewer than tokens where drafts were right
  * @param promptTime from the call to the first token
  * @param decodeTime from the first token to the last
@@ -29,6 +30,7 @@ public record Generation(
         List<ToolCall> toolCalls,
         FinishReason finishReason,
         List<List<Logprobs.Entry>> topLogprobs,
+        int cachedTokens,
         int passes,
         Duration promptTime,
         Duration decodeTime) {
@@ -42,8 +44,9 @@ public record Generation(
         return passes == 0 ? 0 : (double) tokens.size() / passes;
     }
 
-    /** {@return tokens of the prompt a second, the first generated token included} */
+    /** {@return tokens of the prompt that were computed a second, the first generated token included} */
     public double promptTokensPerSecond() {
-        return promptTime.isZero() ? 0 : promptTokens.size() / (promptTime.toNanos() * 1e-9);
+        int computed = promptTokens.size() - cachedTokens;
+        return promptTime.isZero() ? 0 : computed / (promptTime.toNanos() * 1e-9);
     }
 }

@@ -2,32 +2,28 @@ package dev.demitasse;
 
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.Tool;
-import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.LinearObserver;
-import dev.demitasse.device.ObservedDevice;
 import dev.demitasse.exception.BackendUnavailableException;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.OutOfDeviceMemoryException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.Metadata;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Weights;
 import dev.demitasse.runtime.Engine;
+import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
-import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,20 +63,22 @@ public final class Model implements AutoCloseable {
     private final Device device;
     private final Weights weights;
     private final Engine engine;
+    private final String fingerprint;
     private final Constraints constraints;
     private volatile @Nullable String system;
     private final List<Consumer<Generation>> listeners = new CopyOnWriteArrayList<>();
     private final AtomicBoolean closed =
             new AtomicBoolean(); // no monitor: a visitor may ask for a session while another thread closes
 
-    private Model(
+    Model(
             ModelConfig config,
             Tokenizer tokenizer,
             ChatFormat chatFormat,
             SamplingOptions sampling,
             Device device,
             Weights weights,
-            Engine engine) {
+            Engine engine,
+            String fingerprint) {
         this.config = config;
         this.tokenizer = tokenizer;
         this.chatFormat = chatFormat;
@@ -88,6 +86,7 @@ public final class Model implements AutoCloseable {
         this.device = device;
         this.weights = weights;
         this.engine = engine;
+        this.fingerprint = fingerprint;
         constraints = new Constraints(tokenizer);
     }
 
@@ -131,8 +130,8 @@ public final class Model implements AutoCloseable {
             long total = file.tensors().stream()
                     .mapToLong(tensor -> tensor.data().byteSize())
                     .sum();
-            DeviceOptions device = asFileSays(file.metadata(), options.device());
-            Model model = loadAs(
+            DeviceOptions device = ModelLoader.asFileSays(file.metadata(), options.device());
+            Model model = ModelLoader.load(
                     file, options.withDevice(device), null, begun -> listener.loaded(Math.min(begun, total), total));
             try {
                 listener.loaded(total, total);
@@ -163,119 +162,69 @@ public final class Model implements AutoCloseable {
      * @param observer called by the thread that runs the model, or null
      */
     public static Model load(Gguf file, ModelOptions options, @Nullable LinearObserver observer) {
-        DeviceOptions device = asFileSays(file.metadata(), options.device());
-        return loadAs(file, options.withDevice(device), observer, begun -> {});
+        DeviceOptions device = ModelLoader.asFileSays(file.metadata(), options.device());
+        return ModelLoader.load(file, options.withDevice(device), observer, begun -> {});
     }
 
-    /** The options, with the file's own activations where nothing else is asked for. */
-    static DeviceOptions asFileSays(Metadata metadata, DeviceOptions options) {
-        String wanted = metadata.string(ACTIVATIONS, null);
-        if (wanted != null && !wanted.equals(ROW_ACTIVATIONS)) {
-            throw new UnsupportedModelException(
-                    "The file asks for activations as \"" + wanted + "\"; \"" + ROW_ACTIVATIONS + "\" is known.");
-        }
-        return wanted == null || options.activations() != null
-                ? options
-                : options.withActivations(ActivationType.INT8_ROW);
-    }
-
-    private static Model loadAs(
-            Gguf file, ModelOptions options, @Nullable LinearObserver observer, LongConsumer progress) {
-        Metadata metadata = file.metadata();
-        // The vocabulary's maps take as long as a part of the weights: they are built meanwhile.
-        CompletableFuture<Tokenizer> tokenizers = CompletableFuture.supplyAsync(() -> Tokenizer.of(metadata));
-        ModelConfig config;
-        SamplingOptions sampling;
-        try {
-            config = Hyperparameters.read(file, options.contextLength());
-            requireGenerator(config);
-            sampling = SamplingDefaults.of(metadata);
-        } catch (RuntimeException e) {
-            tokenizers.cancel(false);
-            throw e;
-        }
-        int context = contextLength(options.contextLength(), config);
-        Device opened = Devices.open(options.backend(), options.device());
-        Device device = observer == null ? opened : new ObservedDevice(opened, observer);
-        Weights weights = null;
-        Engine engine = null;
-        try {
-            weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device), progress);
-            Tokenizer tokenizer = join(tokenizers);
-            engine = new Engine(
-                    config,
-                    weights,
-                    device,
-                    new Engine.Limits(
-                            context,
-                            options.sequences(),
-                            Math.min(options.batchRows(), context),
-                            options.promptChunk(),
-                            options.kvType(),
-                            options.kvRotation().rotates(options.kvType())),
-                    new Engine.Roles(
-                            tokenizer.vocabulary()::isEnd,
-                            tokenizer.vocabulary().suppressed()));
-            ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
-            return new Model(config, tokenizer, format, sampling, device, weights, engine);
-        } catch (RuntimeException | Error e) {
-            if (engine != null) {
-                engine.close();
-            }
-            if (weights != null) {
-                weights.close();
-            }
-            device.close();
-            throw e;
-        }
-    }
-
-    private static Weights.Drafts drafts(ModelOptions options, Device device) {
-        return switch (options.draftBlock()) {
-            case AUTO -> device.runsAhead() ? Weights.Drafts.NONE : Weights.Drafts.WHERE_SOUND;
-            case ON -> Weights.Drafts.REQUIRED;
-            case OFF -> Weights.Drafts.NONE;
-        };
-    }
-
-    private static void requireGenerator(ModelConfig config) {
-        if (config.isEncoder()) {
-            throw new UnsupportedModelException(
-                    "The model is an encoder (" + config.architecture().key()
-                            + "), which generates no text: use it for embeddings, with EmbeddingModel or \"demitasse"
-                            + " embed\".");
-        }
-    }
-
-    private static int contextLength(int wanted, ModelConfig config) {
-        if (wanted > config.contextLength()) {
-            throw new UsageException("A context of " + wanted + " positions was asked for; the model was trained for "
-                    + config.contextLength() + ".");
-        }
-        return Math.min(wanted == 0 ? Hyperparameters.DEFAULT_CONTEXT : wanted, config.contextLength());
-    }
-
-    private static Tokenizer join(CompletableFuture<Tokenizer> tokenizers) {
-        try {
-            return tokenizers.join();
-        } catch (CompletionException e) {
-            switch (e.getCause()) {
-                case RuntimeException cause -> throw cause;
-                case Error cause -> throw cause;
-                case null, default -> throw e;
-            }
-        }
-    }
-
-    /** {@return a session with a cache of its own; its conversation has what {@link #system} says} */
+    /**
+     * {@return a session; its conversation has what {@link #system} says} What other sessions that were opened so have
+     * cached of the same beginning is not computed again, also where they are closed and there is room.
+     */
     public Session newSession() {
+        return newSession("");
+    }
+
+    /**
+     * {@return a session that shares what is cached with those of the same salt alone} How long an answer takes tells
+     * whether its prompt was asked before; who is not to know that of others has a salt of their own.
+     *
+     * @param salt such as the name of a tenant
+     */
+    public Session newSession(String salt) {
         requireOpen();
-        Session session = new Session(this, engine);
+        Session session = new Session(this, engine, new Sequence(Objects.requireNonNull(salt, "salt")));
         String first = system;
         if (first != null) {
             session.history(List.of(Message.system(first)));
         }
         return session;
+    }
+
+    /**
+     * {@return {@link #restoreSession(Path, String)} without a salt}
+     *
+     * @param path a file that {@link Session#save} wrote
+     */
+    public Session restoreSession(Path path) {
+        return restoreSession(path, "");
+    }
+
+    /**
+     * Opens a session that was saved. What was cached is restored where the model was loaded with the same type of cache
+     * on the same kind of device, and there is room; else it is computed again when the session goes on, and the log
+     * says why.
+     *
+     * @param path a file that {@link Session#save} wrote
+     * @param salt as of {@link #newSession(String)}; the file has none
+     * @return the session, which the caller closes
+     * @throws dev.demitasse.exception.SessionFormatException where the file is damaged, or of another model
+     * @throws UsageException where it cannot be read
+     */
+    public Session restoreSession(Path path, String salt) {
+        requireOpen();
+        Session session = new Session(this, engine, new Sequence(Objects.requireNonNull(salt, "salt")));
+        try {
+            session.restore(path);
+        } catch (RuntimeException | Error e) {
+            session.close();
+            throw e;
+        }
+        return session;
+    }
+
+    /** {@return what a file of this model has, and others have not: {@link Gguf#fingerprint}} */
+    public String fingerprint() {
+        return fingerprint;
     }
 
     /**

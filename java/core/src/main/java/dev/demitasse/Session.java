@@ -7,6 +7,7 @@ import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.Sequence;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Sampler;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -28,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 public final class Session implements AutoCloseable {
     private final Model model;
     private final Engine engine;
-    private final Sequence sequence = new Sequence();
+    private final Sequence sequence;
     private final ContextWindow window;
     private final List<Message> history = new ArrayList<>();
     private final AtomicReference<@Nullable Call> current = new AtomicReference<>();
@@ -36,9 +37,10 @@ public final class Session implements AutoCloseable {
     private volatile boolean cancelledUnused;
     private volatile boolean closed;
 
-    Session(Model model, Engine engine) {
+    Session(Model model, Engine engine, Sequence sequence) {
         this.model = model;
         this.engine = engine;
+        this.sequence = sequence;
         window = new ContextWindow(engine.contextLength());
     }
 
@@ -264,6 +266,47 @@ public final class Session implements AutoCloseable {
             window.reset();
             return history;
         });
+    }
+
+    /**
+     * Opens a session that goes on from here, too: what this one has cached is shared, and not computed again, until
+     * either goes on. So several answers of one long prompt, or several questions about one document, cost it once.
+     *
+     * @return a session with the same conversation, which the caller closes
+     * @throws UsageException where this session is in use, or closed
+     */
+    public Session fork() {
+        return exclusively(Call.ofThread(), () -> {
+            Session fork = new Session(model, engine, new Sequence(sequence.salt()));
+            fork.history.addAll(history);
+            fork.window.dropped(window.dropped());
+            engine.fork(sequence, fork.sequence);
+            return fork;
+        });
+    }
+
+    /**
+     * Saves the session: what was said, and what is cached of it, so that {@link Model#restoreSession} goes on without
+     * computing it again. The file has what was said in plain text, and may be as large as its share of the cache. It is
+     * written beside its place and renamed: where that fails, a file that was there stays as it is.
+     *
+     * @param path the file, which is replaced
+     * @throws UsageException where the session is in use, or closed, or the file cannot be written
+     */
+    public void save(Path path) {
+        exclusively(Call.ofThread(), () -> {
+            SessionFile.Conversation conversation =
+                    new SessionFile.Conversation(model.fingerprint(), List.copyOf(history), window.dropped());
+            new SessionFile(path).write(conversation, engine.snapshots(), sequence);
+            return path;
+        });
+    }
+
+    /** Makes a new session what a file has. */
+    void restore(Path path) {
+        SessionFile.Conversation saved = new SessionFile(path).read(model.fingerprint(), engine.snapshots(), sequence);
+        history.addAll(saved.history());
+        window.dropped(saved.dropped());
     }
 
     /** {@return tokens of the conversation as the cache holds it} */

@@ -54,7 +54,7 @@ final class TextEncoder implements AutoCloseable {
         maximumTokens = Math.min(wanted == 0 ? DEFAULT_TOKENS : wanted, read.contextLength());
         truncates = options.truncates();
         tokenizer = Tokenizer.of(file.metadata());
-        device = Devices.open(options.backend(), Model.asFileSays(file.metadata(), options.device()));
+        device = Devices.open(options.backend(), ModelLoader.asFileSays(file.metadata(), options.device()));
         Weights loaded = null;
         try {
             loaded = new Weights(file, read, device, options.forcedLayout());

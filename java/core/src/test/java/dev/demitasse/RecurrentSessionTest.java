@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -39,7 +40,7 @@ class RecurrentSessionTest {
     }
 
     private static List<Integer> fresh(Model model, int[] prompt) {
-        try (Session session = model.newSession()) {
+        try (Session session = model.newSession(UUID.randomUUID().toString())) {
             return session.generate(prompt, FEW, text -> {}).tokens();
         }
     }

@@ -10,9 +10,12 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -32,6 +35,8 @@ public final class Gguf implements AutoCloseable {
     private static final String SPLIT_COUNT = "split.count";
     private static final String SPLIT_NUMBER = "split.no";
 
+    private static final long SAMPLE_BYTES = 4096;
+
     private final Arena arena;
     private final int version;
     private final int alignment;
@@ -39,6 +44,7 @@ public final class Gguf implements AutoCloseable {
     private final Metadata metadata;
     private final Map<String, GgufTensor> tensors;
     private final List<Path> files;
+    private final List<MemorySegment> headers;
 
     private Gguf(
             Arena arena,
@@ -47,7 +53,8 @@ public final class Gguf implements AutoCloseable {
             long fileBytes,
             Metadata metadata,
             Map<String, GgufTensor> tensors,
-            List<Path> files) {
+            List<Path> files,
+            List<MemorySegment> headers) {
         this.arena = arena;
         this.version = version;
         this.alignment = alignment;
@@ -55,6 +62,7 @@ public final class Gguf implements AutoCloseable {
         this.metadata = metadata;
         this.tensors = Collections.unmodifiableMap(tensors);
         this.files = List.copyOf(files);
+        this.headers = List.copyOf(headers);
     }
 
     /**
@@ -102,7 +110,8 @@ public final class Gguf implements AutoCloseable {
                 bytes.byteSize(),
                 new Metadata(source, contents.metadata()),
                 tensors,
-                List.of());
+                List.of(),
+                List.of(contents.header()));
     }
 
     private static Gguf open(Path path, Arena arena) throws IOException {
@@ -115,12 +124,14 @@ public final class Gguf implements AutoCloseable {
         first.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
         long total = bytes.byteSize();
         List<Path> files = new ArrayList<>(List.of(path));
+        List<MemorySegment> headers = new ArrayList<>(List.of(first.header()));
         if (parts > 1) {
             for (Path part : furtherParts(path, parts, metadata)) {
                 files.add(part);
                 MemorySegment partBytes = map(part, arena);
                 total += partBytes.byteSize();
                 GgufReader.Contents contents = new GgufReader(part.toString(), partBytes).read();
+                headers.add(contents.header());
                 for (GgufTensor tensor : contents.tensors()) {
                     if (tensors.put(tensor.name(), tensor) != null) {
                         throw new ModelFormatException(
@@ -129,7 +140,7 @@ public final class Gguf implements AutoCloseable {
                 }
             }
         }
-        return new Gguf(arena, first.version(), first.alignment(), total, metadata, tensors, files);
+        return new Gguf(arena, first.version(), first.alignment(), total, metadata, tensors, files, headers);
     }
 
     private static List<Path> furtherParts(Path path, int parts, Metadata metadata) {
@@ -200,6 +211,28 @@ public final class Gguf implements AutoCloseable {
      */
     public @Nullable GgufTensor tensor(String name) {
         return tensors.get(name);
+    }
+
+    /**
+     * {@return what tells this model from others: SHA-256, in hexadecimal digits, of all that precedes the tensors'
+     * bytes, and of three samples of each tensor} To read all of a large file would take longer than to load it.
+     */
+    public String fingerprint() {
+        MessageDigest digest;
+        try {
+            digest = MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java has it
+        }
+        headers.forEach(header -> digest.update(header.asByteBuffer()));
+        for (GgufTensor tensor : tensors.values()) {
+            long last = Math.max(0, tensor.data().byteSize() - SAMPLE_BYTES);
+            for (long at : new long[] {0, last / 2, last}) {
+                long length = Math.min(SAMPLE_BYTES, tensor.data().byteSize() - at);
+                digest.update(tensor.data().asSlice(at, length).asByteBuffer());
+            }
+        }
+        return HexFormat.of().formatHex(digest.digest());
     }
 
     /** Unmaps the files; the tensors' data may not be used any more. */

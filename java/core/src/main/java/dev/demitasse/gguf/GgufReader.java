@@ -51,8 +51,17 @@ final class GgufReader {
     private final MemorySegment file;
     private long position;
 
-    /** What one file holds. */
-    record Contents(int version, int alignment, Map<String, MetadataValue> metadata, List<GgufTensor> tensors) {}
+    /**
+     * What one file holds.
+     *
+     * @param header all that precedes the tensors' bytes
+     */
+    record Contents(
+            int version,
+            int alignment,
+            Map<String, MetadataValue> metadata,
+            List<GgufTensor> tensors,
+            MemorySegment header) {}
 
     /** A tensor's description before its bytes are known to be in the file. */
     private record Entry(String name, TensorType type, long[] dimensions, long rows, long bytes, long offset) {}
@@ -84,7 +93,8 @@ final class GgufReader {
         Map<String, MetadataValue> metadata = readMetadata(metadataCount);
         int alignment = alignment(metadata);
         List<Entry> entries = readEntries(tensorCount);
-        return new Contents(version, alignment, metadata, locate(entries, alignment));
+        MemorySegment header = file.asSlice(0, position);
+        return new Contents(version, alignment, metadata, locate(entries, alignment), header);
     }
 
     private Map<String, MetadataValue> readMetadata(long count) {

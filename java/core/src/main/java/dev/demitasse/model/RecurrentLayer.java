@@ -7,6 +7,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.Projection;
 import dev.demitasse.device.ScanShape;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -158,26 +159,82 @@ final class RecurrentLayer {
         device.convolve(x, weight, bias, shape.channels(), shape.kernel(), silu, state, rows, convolved);
     }
 
+    private States of(@Nullable KeptState copy) {
+        return copy == null ? current : Objects.requireNonNull(kept.get(copy));
+    }
+
     /** Keeps a sequence's state as it is now. */
     void save(KeptState as, int slot) {
-        copy(current, Objects.requireNonNull(kept.get(as)), slot);
+        copy(current, slot, of(as), slot);
     }
 
     /** Makes a sequence's state what was kept last. */
     void restore(KeptState from, int slot) {
-        copy(Objects.requireNonNull(kept.get(from)), current, slot);
+        copy(of(from), slot, current, slot);
     }
 
-    private void copy(States from, States to, int slot) {
+    /**
+     * Makes the state of one sequence what that of another is, or what is kept of that.
+     *
+     * @param source what is kept of it, or null for what it is
+     * @param prompt whether what is kept of the prompt is copied, too
+     */
+    void fork(@Nullable KeptState source, boolean prompt, int from, int to) {
+        if (prompt) {
+            copy(of(KeptState.PROMPT), from, current, to); // rows are gathered from one buffer to another alone
+            copy(current, to, of(KeptState.PROMPT), to);
+        }
+        States between = of(source);
+        if (source == null) {
+            between = of(KeptState.DRAFTS);
+            copy(current, from, between, to);
+        }
+        copy(between, source == null ? to : from, current, to);
+    }
+
+    private void copy(States from, int slot, States to, int toSlot) {
         int heads = shape.heads();
         int[] rows = IntStream.range(slot * heads, (slot + 1) * heads).toArray();
         for (int layer = 0; layer < shape.layers(); layer++) {
             int elements = Math.toIntExact(shape.convolutionElements());
             Buffer convolution = to.convolutions.get(layer);
-            device.gatherRows(from.convolutions.get(layer), elements, new int[] {slot}, convolution, slot);
+            device.gatherRows(from.convolutions.get(layer), elements, new int[] {slot}, convolution, toSlot);
             if (heads > 0) {
                 int of = shape.headDim() * shape.stateDim();
-                device.gatherRows(from.matrices.get(layer), of, rows, to.matrices.get(layer), slot * heads);
+                device.gatherRows(from.matrices.get(layer), of, rows, to.matrices.get(layer), toSlot * heads);
+            }
+        }
+    }
+
+    /** Bytes of a sequence's state. */
+    long stateBytes() {
+        return (shape.convolutionElements() + shape.matrixElements()) * shape.layers() * Float.BYTES;
+    }
+
+    /** Copies a sequence's state, or what is kept of it, to the host. */
+    void read(@Nullable KeptState copy, int slot, MemorySegment target) {
+        visit(of(copy), slot, target, Buffer::read);
+    }
+
+    /** Makes a sequence's state, or what is kept of it, what {@link #read} gave. */
+    void write(@Nullable KeptState copy, int slot, MemorySegment source) {
+        visit(of(copy), slot, source, Buffer::write);
+    }
+
+    /** Copies from a place of a buffer, or to it. */
+    @FunctionalInterface
+    private interface Move {
+        void move(Buffer buffer, long at, MemorySegment host);
+    }
+
+    private void visit(States states, int slot, MemorySegment host, Move move) {
+        long convolution = shape.convolutionElements() * Float.BYTES;
+        long matrix = shape.matrixElements() * Float.BYTES;
+        for (int layer = 0; layer < shape.layers(); layer++) {
+            long at = (convolution + matrix) * layer;
+            move.move(states.convolutions.get(layer), slot * convolution, host.asSlice(at, convolution));
+            if (matrix > 0) {
+                move.move(states.matrices.get(layer), slot * matrix, host.asSlice(at + convolution, matrix));
             }
         }
     }

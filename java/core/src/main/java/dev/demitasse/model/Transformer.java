@@ -453,6 +453,32 @@ public final class Transformer implements AutoCloseable {
         Objects.requireNonNull(recurrent).restore(from, slot);
     }
 
+    /**
+     * Makes the state of the sequence whose first page is {@code to} what that of another is.
+     *
+     * @param source what is kept of the other's state and is copied in its place, or null
+     * @param prompt whether what is kept of the prompt is copied, too
+     * @param from the other's first page
+     */
+    public void forkState(@Nullable KeptState source, boolean prompt, int from, int to) {
+        Objects.requireNonNull(recurrent).fork(source, prompt, from, to);
+    }
+
+    /** Bytes of a sequence's state; 0 where there is none. */
+    public long stateBytes() {
+        return recurrent == null ? 0 : recurrent.stateBytes();
+    }
+
+    /** Copies a sequence's state, or what is kept of it, to the host. */
+    public void readState(@Nullable KeptState copy, int slot, MemorySegment target) {
+        Objects.requireNonNull(recurrent).read(copy, slot, target);
+    }
+
+    /** Makes a sequence's state, or what is kept of it, what {@link #readState} gave. */
+    public void writeState(@Nullable KeptState copy, int slot, MemorySegment source) {
+        Objects.requireNonNull(recurrent).write(copy, slot, source);
+    }
+
     /** The most rows of a batch. */
     public int maximumRows() {
         return maximumRows;

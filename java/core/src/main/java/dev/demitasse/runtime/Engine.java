@@ -35,6 +35,8 @@ public final class Engine implements AutoCloseable {
     private final KvCache cache;
     private final Scheduler scheduler;
     private final Stepper stepper;
+    private final PrefixSharing sharing;
+    private final Snapshots snapshots;
     private final int contextLength;
     private final ReentrantLock lock = new ReentrantLock(true);
     private boolean closed;
@@ -112,6 +114,8 @@ public final class Engine implements AutoCloseable {
         try {
             this.stepper =
                     new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, roles);
+            this.sharing = new PrefixSharing(transformer, cache, scheduler);
+            this.snapshots = new Snapshots(lock, this::requireOpen, transformer, cache, scheduler, limits);
         } catch (RuntimeException | Error e) {
             transformer.close();
             cache.close();
@@ -124,11 +128,12 @@ public final class Engine implements AutoCloseable {
         return cache.bytes();
     }
 
-    /** The share of the cache that sequences hold, 0 to 1: those that are idle among them. */
+    /** The share of the cache that sequences hold, 0 to 1: those that are idle among them, and not those closed. */
     public double cacheUse() {
         lock.lock();
         try {
-            return closed ? 0 : 1 - (double) cache.freePages() / cache.pages();
+            int spare = closed ? 0 : cache.freePages() + cache.heldByAlone(scheduler.retired());
+            return closed ? 0 : 1 - (double) spare / cache.pages();
         } finally {
             lock.unlock();
         }
@@ -145,9 +150,10 @@ public final class Engine implements AutoCloseable {
      *
      * @param drafted how many tokens to draft a pass, at most; below 0 for as many as pay, where the device does not
      *     run beside the host
+     * @return how many tokens of the prompt need not be computed, since they are cached
      * @throws ContextFullException where the prompt leaves no room for a token
      */
-    public void begin(
+    public int begin(
             Sequence sequence,
             int[] prompt,
             SamplingOptions sampling,
@@ -155,11 +161,11 @@ public final class Engine implements AutoCloseable {
             int logprobs,
             int drafted,
             boolean endsAtEnd) {
-        begin(sequence, prompt, new Sampler(sampling), maximumTokens, logprobs, drafted, endsAtEnd);
+        return begin(sequence, prompt, new Sampler(sampling), maximumTokens, logprobs, drafted, endsAtEnd);
     }
 
     /** The same, with a sampler of the generation's own. */
-    public void begin(
+    public int begin(
             Sequence sequence,
             int[] prompt,
             Sampler sampler,
@@ -186,18 +192,40 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The session is closed.");
             }
+            sharing.adopt(sequence, prompt);
             stepper.replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
+            int cached = sequence.cached();
             int entries = Math.min(logprobs, config.vocabulary());
             sequence.begin(new Sequence.Request(sampler, maximumTokens, entries, drafts(drafted), endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
             } else {
                 scheduler.add(sequence);
+                sharing.own(sequence);
             }
+            return cached;
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Makes {@code to}, which is new, what {@code from} is: it holds the same pages until either goes on. */
+    public void fork(Sequence from, Sequence to) {
+        requireOutside();
+        lock.lock();
+        try {
+            requireOpen();
+            sharing.fork(from, to);
+            scheduler.letGo(to);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Copies what sequences have cached to where it outlives this, and back. */
+    public Snapshots snapshots() {
+        return snapshots;
     }
 
     private int drafts(int wanted) {

@@ -27,6 +27,21 @@ public final class PageTable {
         pages[size++] = page;
     }
 
+    /** Takes the pages of another, which has none then. */
+    void takeOver(PageTable other) {
+        pages = other.pages.clone();
+        size = other.size;
+        other.size = 0;
+    }
+
+    int get(int index) {
+        return pages[index];
+    }
+
+    void set(int index, int page) {
+        pages[index] = page;
+    }
+
     int removeLast() {
         return pages[--size];
     }

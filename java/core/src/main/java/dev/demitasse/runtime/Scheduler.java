@@ -1,20 +1,23 @@
 package dev.demitasse.runtime;
 
 import dev.demitasse.exception.ContextFullException;
+import dev.demitasse.kv.KvShape;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides who runs next: every sequence that is decoding gets its row, and those that it runs again; what is left of
  * the batch goes to prompts in the order in which they came, in chunks. So long prompts do not hold up others' tokens
- * (continuous batching with chunked prefill). Where the cache is full, sequences that are idle give their pages up, the
- * longest idle first, and then the running one that came last, which waits; what is given up is computed again when its
- * sequence goes on.
+ * (continuous batching with chunked prefill). Where the cache is full, sequences that are closed give their pages up,
+ * then those that are idle, the longest idle first, and then the running one that came last, which waits; what is given
+ * up is computed again when its sequence goes on.
  */
 final class Scheduler {
     private final KvCache cache;
@@ -26,6 +29,7 @@ final class Scheduler {
     private final List<Sequence> running = new ArrayList<>();
     private final Deque<Sequence> waiting = new ArrayDeque<>();
     private final Set<Sequence> idle = new LinkedHashSet<>();
+    private final Set<Sequence> retired = new LinkedHashSet<>(); // closed, with a cache that others may begin with
     private final Set<Sequence> held = new LinkedHashSet<>();
 
     /**
@@ -72,17 +76,52 @@ final class Scheduler {
     void letGo(Sequence sequence) {
         held.remove(sequence);
         if (sequence.closed()) {
+            retired.remove(sequence);
             giveUp(sequence);
         } else {
             idle.add(sequence);
         }
     }
 
-    /** Takes back the pages of a closed sequence for good. */
+    /** A sequence is closed: its pages stay for others that begin alike while there is room, where it has a salt. */
     void release(Sequence sequence) {
         remove(sequence);
         idle.remove(sequence);
-        giveUp(sequence);
+        if (sequence.salt() != null && sequence.cached() >= KvShape.PAGE) {
+            retired.add(sequence);
+        } else {
+            giveUp(sequence);
+        }
+    }
+
+    /** Those who may have cached what another begins with. */
+    List<Sequence> sharing() {
+        return Stream.of(running, waiting, idle, retired)
+                .flatMap(Collection::stream)
+                .filter(sequence -> sequence.salt() != null)
+                .toList();
+    }
+
+    /** Whether a sequence is closed, and its pages are there for others. */
+    boolean isRetired(Sequence sequence) {
+        return retired.contains(sequence);
+    }
+
+    /** A closed sequence has been of use: others give their pages up before it. */
+    void renew(Sequence sequence) {
+        if (retired.remove(sequence)) {
+            retired.add(sequence);
+        }
+    }
+
+    /** A closed sequence is there no more: another has its pages. */
+    void forget(Sequence sequence) {
+        retired.remove(sequence);
+    }
+
+    /** The pages of closed sequences. */
+    List<PageTable> retired() {
+        return retired.stream().map(sequence -> sequence.pages).toList();
     }
 
     /** Sequences that hold pages and do not run. */
@@ -90,18 +129,33 @@ final class Scheduler {
         return idle.size();
     }
 
-    /** Takes back the pages of the sequence that has been idle longest; false where none is. */
+    /** Takes back the pages of a closed sequence, else of that which has been idle longest; false where none is. */
     boolean reclaim() {
-        if (idle.isEmpty()) {
-            return false;
-        }
-        Sequence longest = idle.iterator().next();
-        idle.remove(longest);
-        giveUp(longest);
-        return true;
+        return reclaim(retired) || reclaim(idle);
     }
 
-    private void giveUp(Sequence sequence) {
+    /** The same, but for one of them. */
+    boolean reclaimBut(Sequence one) {
+        return reclaimBut(retired, one) || reclaimBut(idle, one);
+    }
+
+    private boolean reclaim(Set<Sequence> from) {
+        return reclaimBut(from, null);
+    }
+
+    private boolean reclaimBut(Set<Sequence> from, @Nullable Sequence one) {
+        for (Sequence longest : from) {
+            if (longest != one) {
+                from.remove(longest);
+                giveUp(longest);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Takes back a sequence's pages: what they held is computed again. */
+    void giveUp(Sequence sequence) {
         cache.release(sequence.pages, 0);
         sequence.cached(0);
     }
@@ -147,7 +201,7 @@ final class Scheduler {
             Sequence sequence = part.sequence();
             int length = sequence.cached() + part.rows() + 1; // with the token that is being chosen
             boolean last = sequence.generated() + 1 >= sequence.request().maximumTokens() || length >= contextLength;
-            if (last || !cache.reserve(sequence.pages, length)) {
+            if (last || !reserve(sequence, length - sequence.cached())) {
                 return null;
             }
         }
@@ -239,11 +293,14 @@ final class Scheduler {
         return count > 0 && reserve(sequence, sequence.pending() + count) ? count : 0;
     }
 
-    /** A sequence without a number, where there are few, gets that of the one that has been idle longest. */
+    /**
+     * Closed sequences give their pages up for it. One without a number, where there are few, gets that of the one that
+     * has been idle longest.
+     */
     private boolean reserve(Sequence sequence, int rows) {
         while (!cache.reserve(sequence.pages, sequence.cached() + rows)) {
             boolean lacksNumber = sequence.pages.size() == 0 && !cache.hasFirstPage();
-            if (!lacksNumber || !reclaim()) {
+            if (!reclaim(retired) && !(lacksNumber && reclaim())) {
                 return false;
             }
         }

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,6 +46,7 @@ public final class Sequence {
     private int followed; // positions, from 0 on, that the draft block has seen with the token behind each
     private int passes; // of the generation, that tokens came of
     private boolean closed;
+    private final @Nullable String salt;
 
     private final Drafts.Hits lookedUp = new Drafts.Hits();
     private final Drafts.Hits byBlock = new Drafts.Hits();
@@ -60,8 +62,24 @@ public final class Sequence {
      */
     record Request(Sampler sampler, int maximumTokens, int logprobs, int drafts, boolean endsAtEnd) {}
 
-    /** A sequence without tokens. */
-    public Sequence() {}
+    /** A sequence without tokens that has nothing in common with others. */
+    public Sequence() {
+        this(null);
+    }
+
+    /**
+     * A sequence without tokens that may begin with what those of the same salt have cached, and they with what it has.
+     *
+     * @param salt null for none
+     */
+    public Sequence(@Nullable String salt) {
+        this.salt = salt;
+    }
+
+    /** The salt of this and other sequences that may share what they have cached; null where there are none. */
+    public @Nullable String salt() {
+        return salt;
+    }
 
     /** Number of tokens. */
     public int length() {
@@ -81,6 +99,12 @@ public final class Sequence {
             kept.clear();
             stale = null;
         }
+    }
+
+    /** Only so many tokens are cached, of one without a state. */
+    void cutBack(int count) {
+        cached(count);
+        followed = Math.min(followed, count);
     }
 
     /** Tokens that a forward pass has yet to see. */
@@ -213,17 +237,88 @@ public final class Sequence {
     }
 
     /**
+     * How many tokens of {@code wanted} have no need to be computed again, the last of which always has: as many as are
+     * cached of them. A state cannot be cut back: where one has seen more, as many as a copy has.
+     *
+     * @param state whether the sequence has a state
+     */
+    int reusable(int[] wanted, boolean state) {
+        int same = common(wanted);
+        return !state || same == cached
+                ? same
+                : latest(same).map(Map.Entry::getValue).orElse(0);
+    }
+
+    private int common(int[] wanted) {
+        int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
+        return Math.min(common < 0 ? cached : common, wanted.length - 1);
+    }
+
+    /** The copy of the state that has seen most, of those that have seen {@code most} tokens at most. */
+    private Optional<Map.Entry<KeptState, Integer>> latest(int most) {
+        return kept.entrySet().stream().filter(copy -> copy.getValue() <= most).max(Map.Entry.comparingByValue());
+    }
+
+    /** What is cached, for another to {@link #restore}. */
+    Snapshots.Cached snapshot() {
+        return new Snapshots.Cached(Arrays.copyOf(tokens, cached), kept.getOrDefault(KeptState.PROMPT, 0));
+    }
+
+    /** Makes the tokens those of another, whose pages and state are here. */
+    void restore(Snapshots.Cached other) {
+        tokens = other.tokens().clone();
+        length = tokens.length;
+        cached = length;
+        if (other.promptTokens() > 0) {
+            kept.put(KeptState.PROMPT, other.promptTokens());
+        }
+    }
+
+    /** Takes the place of a closed one: its tokens, pages and state. */
+    void takeOver(Sequence closed) {
+        become(closed);
+        kept.putAll(closed.kept);
+        stale = closed.stale;
+        pages.takeOver(closed.pages);
+        closed.cached(0);
+    }
+
+    /** Whether the state near the end of the prompt is kept. */
+    boolean keepsPrompt() {
+        return kept.containsKey(KeptState.PROMPT);
+    }
+
+    /**
+     * Makes the tokens those that {@code other} has cached, without the pages: the state is what it is for {@code
+     * other}'s next row, and what it has kept of the prompt is kept.
+     */
+    void become(Sequence other) {
+        tokens = Arrays.copyOf(other.tokens, Math.max(64, other.cached));
+        length = other.cached;
+        cached = other.cached;
+        followed = Math.min(other.followed, cached);
+        kept.clear();
+        Integer prompt = other.kept.get(KeptState.PROMPT);
+        if (prompt != null) {
+            kept.put(KeptState.PROMPT, prompt);
+        }
+        stale = null;
+        again = 0;
+        drafted = 0;
+        proposed = 0;
+    }
+
+    /**
      * Makes the tokens {@code wanted}, keeping the cache of the longest common beginning, but for the last token. A
      * state cannot be cut back: where one has seen more, the latest copy that has not takes its place.
      *
      * @param state whether the sequence has a state
      */
     void replace(int[] wanted, boolean state) {
-        int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
-        int same = Math.min(common < 0 ? cached : common, wanted.length - 1);
+        int same = common(wanted);
         kept.values().removeIf(tokens -> tokens > same);
         if (state && same < cached) {
-            var latest = kept.entrySet().stream().max(Map.Entry.comparingByValue());
+            var latest = latest(same);
             stale = latest.map(Map.Entry::getKey).orElse(null);
             cached = latest.map(Map.Entry::getValue).orElse(0);
         } else {

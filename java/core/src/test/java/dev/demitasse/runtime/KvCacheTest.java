@@ -153,4 +153,80 @@ class KvCacheTest {
             assertThat(pages(table)).isEqualTo(Arrays.copyOf(before, Math.min(wanted, before.length)));
         }
     }
+
+    /**
+     * Any sequence of calls, with tables that begin alike: no page is lost, none is given away that somebody holds, and
+     * who is to write to a page has it alone.
+     */
+    @Test
+    void nobodyWritesToWhatAnotherHolds() {
+        Seeds.forEach(300, random -> {
+            int pages = 4 + random.nextInt(40);
+            int slots = random.nextBoolean() ? 0 : 4;
+            Device device = new ReferenceBackend().open(DeviceOptions.defaults());
+            KvShape shape = new KvShape(1, 1, 2, pages, KvType.F32);
+            try (KvCache cache = new KvCache(device, List.of(shape), slots)) {
+                PageTable[] tables = {new PageTable(), new PageTable(), new PageTable(), new PageTable()};
+                int[] positions = new int[tables.length];
+                for (int step = 0; step < 200; step++) {
+                    int which = random.nextInt(tables.length);
+                    positions[which] = sharingStep(random, cache, tables, positions, which, slots);
+                    List<Integer> held = Arrays.stream(tables)
+                            .flatMapToInt(table -> Arrays.stream(pages(table)))
+                            .boxed()
+                            .toList();
+                    int distinct = (int) held.stream().distinct().count();
+                    assertThat(cache.freePages()).as("step %d", step).isEqualTo(pages - distinct);
+                    assertThat(cache.heldByAlone(List.of(tables))).isEqualTo(distinct);
+                    for (PageTable table : slots == 0 ? new PageTable[0] : tables) {
+                        assertThat(table.size() == 0 || table.get(0) < slots).isTrue();
+                    }
+                }
+                for (PageTable table : tables) {
+                    cache.release(table, 0);
+                }
+                assertThat(cache.freePages()).isEqualTo(pages);
+            }
+        });
+    }
+
+    private static int sharingStep(
+            SplittableRandom random, KvCache cache, PageTable[] tables, int[] positions, int which, int slots) {
+        PageTable table = tables[which];
+        int other = random.nextInt(tables.length);
+        switch (random.nextInt(3)) {
+            case 0 -> {
+                int kept = random.nextInt(positions[which] + 1);
+                cache.release(table, kept);
+                return kept;
+            }
+            case 1 -> {
+                cache.release(table, 0);
+                if (other == which || slots > 0 && positions[other] > 0 && !cache.reserve(table, 1)) {
+                    return 0;
+                }
+                cache.share(tables[other], table, positions[other]);
+                assertThat(table.size()).isEqualTo(tables[other].size());
+                return positions[other];
+            }
+            default -> {
+                cache.release(table, positions[which]);
+                if (!cache.own(table, positions[which])) {
+                    return positions[which];
+                }
+                int more = positions[which] + 1 + random.nextInt(2 * PAGE);
+                if (!cache.reserve(table, more)) {
+                    return positions[which];
+                }
+                for (int i = positions[which] / PAGE; i < table.size(); i++) {
+                    int page = table.get(i);
+                    for (int t = 0; t < tables.length; t++) {
+                        boolean holds = Arrays.stream(pages(tables[t])).anyMatch(each -> each == page);
+                        assertThat(t != which && holds).isFalse();
+                    }
+                }
+                return more;
+            }
+        }
+    }
 }

@@ -66,6 +66,7 @@ public final class DemitasseMetrics implements MeterBinder, AutoCloseable {
                 .register(registry);
         Counter prompt = tokens(registry, "prompt");
         Counter generated = tokens(registry, "generated");
+        Counter cached = tokens(registry, "cached");
         Counter passes = Counter.builder("demitasse.passes")
                 .description("Passes of the model that tokens came of")
                 .tags(tags)
@@ -74,6 +75,7 @@ public final class DemitasseMetrics implements MeterBinder, AutoCloseable {
             time(registry, answer);
             firstToken.record(answer.promptTime());
             prompt.increment(answer.promptTokens().size());
+            cached.increment(answer.cachedTokens());
             generated.increment(answer.tokens().size());
             passes.increment(answer.passes());
         }));

@@ -380,7 +380,7 @@ public abstract class ModelContractTest {
             for (GenerationOptions each :
                     List.of(plain, plain.withLogprobs(3), plain.withSampling(drawn), plain.withSampling(rewarded))) {
                 try (Session session = model.newSession();
-                        Session other = model.newSession()) {
+                        Session other = model.newSession("computes all itself")) {
                     Generation expected = session.generate(prompt, each, text -> {});
                     Generation actual = other.generate(prompt, each.withDrafts(6), text -> {});
                     assertThat(actual.tokens()).as("%s", each).isEqualTo(expected.tokens());

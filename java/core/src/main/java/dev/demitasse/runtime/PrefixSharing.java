@@ -1,0 +1,102 @@
+package dev.demitasse.runtime;
+
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.model.Transformer;
+import java.util.Comparator;
+import java.util.Optional;
+
+/**
+ * Lets sequences begin with what others of their salt have computed of the same tokens (prefix caching): they hold the
+ * same pages, and a page to which one of them is to write is copied first. Guarded by the engine's lock.
+ *
+ * <p>Who has most in common is found by comparing tokens: sequences are at most as many as pages, and most differ within
+ * the first few. That takes microseconds, where a page's tokens take milliseconds.
+ */
+final class PrefixSharing {
+    /** Tokens that must be saved by it. */
+    private static final int LEAST = KvShape.PAGE;
+
+    private final Transformer transformer;
+    private final KvCache cache;
+    private final Scheduler scheduler;
+
+    /** It owns nothing of what it is given. */
+    PrefixSharing(Transformer transformer, KvCache cache, Scheduler scheduler) {
+        this.transformer = transformer;
+        this.cache = cache;
+        this.scheduler = scheduler;
+    }
+
+    /** Where another sequence has cached more of a prompt, the sequence has so, too. */
+    void adopt(Sequence sequence, int[] prompt) {
+        String salt = sequence.salt();
+        if (salt == null) {
+            return;
+        }
+        boolean states = transformer.hasStates();
+        Optional<Sequence> best = scheduler.sharing().stream()
+                .filter(other -> other != sequence && salt.equals(other.salt()))
+                .max(Comparator.comparingInt(other -> other.reusable(prompt, states)));
+        if (best.isEmpty() || best.get().reusable(prompt, states) < sequence.reusable(prompt, states) + LEAST) {
+            return;
+        }
+        Sequence other = best.get();
+        scheduler.giveUp(sequence);
+        if (scheduler.isRetired(other) && (states || other.reusable(prompt, false) == other.cached())) {
+            takeOver(other, sequence); // of no use to others, or there may be no other number
+        } else if (!states || hasFirstPage(other, sequence)) {
+            share(other, sequence);
+            scheduler.renew(other);
+        }
+    }
+
+    /** Makes a sequence that has nothing cached what another is, as far as there is room. */
+    void fork(Sequence from, Sequence to) {
+        if (from.cached() > 0 && (!transformer.hasStates() || hasFirstPage(from, to))) {
+            share(from, to);
+        }
+    }
+
+    /** Makes the page of a sequence's next row its own, that of a sequence that is idle if need be. */
+    void own(Sequence sequence) {
+        while (!cache.own(sequence.pages, sequence.cached())) {
+            if (!scheduler.reclaim()) {
+                giveUpLastPage(sequence);
+                return;
+            }
+        }
+    }
+
+    private void giveUpLastPage(Sequence sequence) {
+        if (transformer.hasStates()) {
+            scheduler.giveUp(sequence);
+        } else {
+            sequence.cutBack(sequence.cached() / KvShape.PAGE * KvShape.PAGE);
+            cache.release(sequence.pages, sequence.cached());
+        }
+    }
+
+    private void takeOver(Sequence retired, Sequence sequence) {
+        scheduler.forget(retired);
+        sequence.takeOver(retired);
+    }
+
+    private void share(Sequence from, Sequence to) {
+        cache.share(from.pages, to.pages, from.cached());
+        if (transformer.hasStates()) {
+            int slot = from.pages.get(0);
+            transformer.forkState(from.stale(), from.keepsPrompt(), slot, to.pages.get(0));
+        }
+        to.become(from);
+    }
+
+    /** Gives a sequence a page that is its number, where there is one without taking that of {@code but}. */
+    private boolean hasFirstPage(Sequence but, Sequence sequence) {
+        while (!cache.reserve(sequence.pages, 1)) {
+            if (!scheduler.reclaimBut(but)) {
+                return false;
+            }
+        }
+        return true;
+    }
+}

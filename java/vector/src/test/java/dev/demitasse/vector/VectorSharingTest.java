@@ -1,0 +1,9 @@
+package dev.demitasse.vector;
+
+import dev.demitasse.testkit.SharingContractTest;
+
+class VectorSharingTest extends SharingContractTest {
+    VectorSharingTest() {
+        super("vector");
+    }
+}
