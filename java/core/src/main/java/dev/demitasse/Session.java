@@ -287,8 +287,8 @@ public final class Session implements AutoCloseable {
 
     /**
      * Saves the session: what was said, and what is cached of it, so that {@link Model#restoreSession} goes on without
-     * computing it again. The file has what was said in plain text, and may be as large as its share of the cache. It is
-     * written beside its place and renamed: where that fails, a file that was there stays as it is.
+     * computing it again. The file has what was said in plain text, and may be as large as its share of the cache. It
+     * is written beside its place and renamed: where that fails, a file that was there stays as it is.
      *
      * @param path the file, which is replaced
      * @throws UsageException where the session is in use, or closed, or the file cannot be written

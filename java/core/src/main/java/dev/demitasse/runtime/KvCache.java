@@ -101,8 +101,8 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
-     * Lets {@code to} hold the pages of {@code from} up to {@code positions} positions that it has not yet; a first page
-     * that numbers its sequence is copied into that of {@code to}, which must be there.
+     * Lets {@code to} hold the pages of {@code from} up to {@code positions} positions that it has not yet; a first
+     * page that numbers its sequence is copied into that of {@code to}, which must be there.
      */
     void share(PageTable from, PageTable to, int positions) {
         if (slots > 0 && positions > 0) {

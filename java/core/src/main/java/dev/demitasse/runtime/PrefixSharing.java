@@ -9,8 +9,8 @@ import java.util.Optional;
  * Lets sequences begin with what others of their salt have computed of the same tokens (prefix caching): they hold the
  * same pages, and a page to which one of them is to write is copied first. Guarded by the engine's lock.
  *
- * <p>Who has most in common is found by comparing tokens: sequences are at most as many as pages, and most differ within
- * the first few. That takes microseconds, where a page's tokens take milliseconds.
+ * <p>Who has most in common is found by comparing tokens: sequences are at most as many as pages, and most differ
+ * within the first few. That takes microseconds, where a page's tokens take milliseconds.
  */
 final class PrefixSharing {
     /** Tokens that must be saved by it. */
