@@ -52,6 +52,11 @@ final class ContextWindow {
         return prompt;
     }
 
+    /** How many messages of a conversation may be dropped. */
+    static int droppable(List<Message> messages) {
+        return messages.size() - ofSystem(messages);
+    }
+
     private static int ofSystem(List<Message> messages) {
         int count = 0;
         while (count < messages.size() && messages.get(count).role().equals("system")) {

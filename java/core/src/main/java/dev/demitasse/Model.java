@@ -222,7 +222,7 @@ public final class Model implements AutoCloseable {
         return session;
     }
 
-    /** {@return what a file of this model has, and others have not: {@link Gguf#fingerprint}} */
+    /** {@return what tells the model's file from others: {@link Gguf#fingerprint}} */
     public String fingerprint() {
         return fingerprint;
     }

@@ -54,7 +54,9 @@ final class ModelLoader {
         Device device = observer == null ? opened : new ObservedDevice(opened, observer);
         Weights weights = null;
         Engine engine = null;
-        CompletableFuture<String> fingerprint = CompletableFuture.supplyAsync(file::fingerprint);
+        CompletableFuture<String> fingerprint = file.isShared()
+                ? CompletableFuture.supplyAsync(file::fingerprint)
+                : CompletableFuture.completedFuture(file.fingerprint());
         try {
             weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device), progress);
             Tokenizer tokenizer = join(tokenizers);

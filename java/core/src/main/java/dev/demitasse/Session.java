@@ -287,8 +287,9 @@ public final class Session implements AutoCloseable {
 
     /**
      * Saves the session: what was said, and what is cached of it, so that {@link Model#restoreSession} goes on without
-     * computing it again. The file has what was said in plain text, and may be as large as its share of the cache. It
-     * is written beside its place and renamed: where that fails, a file that was there stays as it is.
+     * computing it again. The file has what was said in plain text, which only its
+     * owner may read where files have owners, and may be as large as the session's share of the cache. It is written
+     * beside its place and renamed: where that fails, a file that was there stays as it is.
      *
      * @param path the file, which is replaced
      * @throws UsageException where the session is in use, or closed, or the file cannot be written
@@ -337,7 +338,8 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Ends the answer that runs after its current token, and gives the cache's pages back. Closing twice does nothing.
+     * Ends the answer that runs after its current token. What is cached is there for sessions of the same salt, until
+     * others need its pages. Closing twice does nothing.
      */
     @Override
     public void close() {

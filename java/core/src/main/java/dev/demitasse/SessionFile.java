@@ -17,11 +17,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -36,7 +40,10 @@ final class SessionFile {
     private static final int VERSION = 1;
     private static final int FIRST_BYTES = 16;
     private static final int CHECK_BYTES = 4;
+    private static final int MOST_HEADER_BYTES = 64 << 20;
     private static final int PIECE = 1 << 20; // rows are written and read in pieces of so many bytes
+    private static final Set<StandardOpenOption> OPTIONS =
+            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     private static final System.Logger LOG = System.getLogger("dev.demitasse");
 
     private final Path path;
@@ -63,9 +70,10 @@ final class SessionFile {
 
     /** Writes a session beside its final place, and renames it: a file that is there stays until it is whole. */
     void write(Conversation conversation, Snapshots snapshots, Sequence sequence) {
-        Path part = path.resolveSibling(path.getFileName() + "." + UUID.randomUUID() + ".part");
+        Path target = target();
+        Path part = target.resolveSibling(target.getFileName() + "." + UUID.randomUUID() + ".part");
         try {
-            try (FileChannel file = FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            try (FileChannel file = FileChannel.open(part, OPTIONS, owners(target))) {
                 CRC32C check = new CRC32C();
                 snapshots.save(sequence, new Snapshots.Sink() {
                     @Override
@@ -84,12 +92,31 @@ final class SessionFile {
                 put(file, number((int) check.getValue()));
                 file.force(true);
             }
-            Files.move(part, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException e) {
             throw new UsageException("Cannot save the session as " + path + ": " + e, e);
         } finally {
             delete(part);
         }
+    }
+
+    /** The file that a link means, so that the link stays. */
+    private Path target() {
+        try {
+            return path.toRealPath();
+        } catch (IOException e) {
+            return path; // which is not there yet
+        }
+    }
+
+    /** What makes a file that only its owner may read, where files have owners. */
+    private static FileAttribute<?>[] owners(Path target) {
+        boolean posix = target.getFileSystem().supportedFileAttributeViews().contains("posix");
+        return posix
+                ? new FileAttribute<?>[] {
+                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
+                }
+                : new FileAttribute<?>[0];
     }
 
     private static void delete(Path part) {
@@ -106,17 +133,36 @@ final class SessionFile {
         object.put("history", MessageJson.write(header.conversation.history));
         object.put("dropped", (long) header.conversation.dropped);
         object.put("layout", header.layout);
-        object.put(
-                "tokens",
-                Arrays.stream(header.cached.tokens()).asLongStream().boxed().toList());
+        object.put("tokens", text(header.cached.tokens()));
         object.put("promptTokens", (long) header.cached.promptTokens());
+        object.put("followed", (long) header.cached.followed());
         byte[] json = Json.write(object).getBytes(UTF_8);
+        if (json.length > MOST_HEADER_BYTES) {
+            throw new IOException("what was said takes " + json.length + " bytes; " + MOST_HEADER_BYTES + " are kept");
+        }
         ByteBuffer all = ByteBuffer.allocate(FIRST_BYTES + json.length).order(ByteOrder.LITTLE_ENDIAN);
         all.put(MAGIC).putInt(VERSION).putInt(json.length).put(json).flip();
         CRC32C check = new CRC32C();
         check.update(all.duplicate());
         put(file, all);
         put(file, number((int) check.getValue()));
+    }
+
+    /** Tokens as Base64 of numbers of 32 bits. */
+    private static String text(int[] tokens) {
+        ByteBuffer bytes = ByteBuffer.allocate(tokens.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(tokens);
+        return Base64.getEncoder().encodeToString(bytes.array());
+    }
+
+    private static int[] tokens(String text) {
+        byte[] bytes = Base64.getDecoder().decode(text);
+        if (bytes.length % Integer.BYTES != 0) {
+            throw new IllegalArgumentException(bytes.length + " bytes of tokens");
+        }
+        int[] tokens = new int[bytes.length / Integer.BYTES];
+        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(tokens);
+        return tokens;
     }
 
     /**
@@ -183,7 +229,7 @@ final class SessionFile {
                     + " is read: save it anew");
         }
         int length = first.getInt(MAGIC.length + Integer.BYTES);
-        if (length < 2 || length > size - FIRST_BYTES - 2 * CHECK_BYTES) {
+        if (length < 2 || length > Math.min(MOST_HEADER_BYTES, size - FIRST_BYTES - 2 * CHECK_BYTES)) {
             throw bad("says that its header has " + Integer.toUnsignedString(length) + " of its " + size + " bytes");
         }
         byte[] json = fill(file, ByteBuffer.allocate(length)).array();
@@ -202,23 +248,28 @@ final class SessionFile {
                     && object.get("model") instanceof String model
                     && object.get("layout") instanceof String layout
                     && object.get("dropped") instanceof Long dropped
-                    && object.get("tokens") instanceof List<?> list
-                    && object.get("promptTokens") instanceof Long promptTokens) {
+                    && object.get("tokens") instanceof String text
+                    && object.get("promptTokens") instanceof Long promptTokens
+                    && object.get("followed") instanceof Long followed) {
                 List<Message> history = MessageJson.read(object.get("history"));
-                int[] tokens = list.stream()
-                        .mapToInt(token -> Math.toIntExact((Long) token))
-                        .toArray();
-                if (dropped >= 0 && dropped <= history.size() && promptTokens >= 0 && promptTokens <= tokens.length) {
+                int[] tokens = tokens(text);
+                if (isWithin(dropped, ContextWindow.droppable(history))
+                        && isWithin(promptTokens, tokens.length)
+                        && isWithin(followed, tokens.length)) {
                     return new Header(
                             new Conversation(model, history, dropped.intValue()),
                             layout,
-                            new Snapshots.Cached(tokens, promptTokens.intValue()));
+                            new Snapshots.Cached(tokens, promptTokens.intValue(), followed.intValue()));
                 }
             }
-        } catch (ClassCastException | NullPointerException | ArithmeticException | UsageException e) {
+        } catch (ClassCastException | NullPointerException | IllegalArgumentException | UsageException e) {
             throw bad("has a header that says what no session is: " + e.getMessage());
         }
         throw bad("has a header that says what no session is");
+    }
+
+    private static boolean isWithin(long number, int most) {
+        return number >= 0 && number <= most;
     }
 
     private SessionFormatException bad(String what) {

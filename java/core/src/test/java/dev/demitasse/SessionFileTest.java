@@ -11,12 +11,17 @@ import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.Golden;
 import dev.demitasse.testkit.Seeds;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -122,6 +127,72 @@ class SessionFileTest {
                 assertThat(session.length()).isPositive();
             }
         }
+    }
+
+    /** What a header says is checked, also where its check is right. */
+    @Test
+    void aHeaderThatMakesNoSenseIsRefused() throws IOException {
+        byte[] whole = Files.readAllBytes(saved("a"));
+        ByteBuffer first = ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN);
+        int length = first.getInt(12);
+        String json = new String(whole, 16, length, StandardCharsets.UTF_8);
+        byte[] rows = Arrays.copyOfRange(whole, 16 + length + 4, whole.length);
+        try (Model model = Model.load(Golden.tiny("llama"), OPTIONS)) {
+            Path file = folder.resolve("made");
+            write(file, file(json, rows));
+            model.restoreSession(file).close();
+            for (String[] change : new String[][] {
+                {"\"dropped\":0", "\"dropped\":4"}, // one of four is the system's
+                {"\"dropped\":0", "\"dropped\":-1"},
+                {"\"dropped\":0", "\"dropped\":1.5"},
+                {"\"promptTokens\":0", "\"promptTokens\":1000"},
+                {"\"followed\":0", "\"followed\":9000000000"},
+                {"\"tokens\":\"", "\"tokens\":\"AAAA"},
+                {"\"tokens\":\"", "\"tokens\":\"*"},
+                {"\"history\":[", "\"history\":[{},"},
+                {"\"history\":[", "\"history\":[7,"},
+                {"\"role\":\"user\"", "\"role\":null"},
+                {"\"arguments\":\"{", "\"arguments\":\"["},
+                {"{\"model\"", "[{\"model\""},
+                {"\"layout\"", "\"other\""}
+            }) {
+                String changed = json.replace(change[0], change[1]);
+                assertThat(changed).as(change[1]).isNotEqualTo(json);
+                write(file, file(changed, rows));
+                assertThatThrownBy(() -> model.restoreSession(file))
+                        .as(change[1])
+                        .isInstanceOf(SessionFormatException.class);
+            }
+        }
+    }
+
+    private static byte[] file(String json, byte[] rows) {
+        byte[] header = json.getBytes(StandardCharsets.UTF_8);
+        ByteBuffer file =
+                ByteBuffer.allocate(16 + header.length + 4 + rows.length).order(ByteOrder.LITTLE_ENDIAN);
+        file.put("DMTSESSN".getBytes(StandardCharsets.UTF_8))
+                .putInt(1)
+                .putInt(header.length)
+                .put(header);
+        CRC32C check = new CRC32C();
+        check.update(file.array(), 0, 16 + header.length);
+        return file.putInt((int) check.getValue()).put(rows).array();
+    }
+
+    /** What was said is for its owner, and a link to the file stays one. */
+    @Test
+    void aFileIsItsOwnersAndALinkStays() throws IOException {
+        Path file = saved("a");
+        Path link = Files.createSymbolicLink(folder.resolve("link"), file);
+        assertThat(Files.getPosixFilePermissions(file))
+                .containsExactlyInAnyOrder(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
+        try (Model model = Model.load(Golden.tiny("llama"), OPTIONS);
+                Session session = model.restoreSession(link)) {
+            session.history(List.of(Message.user("other")));
+            session.save(link);
+        }
+        assertThat(Files.isSymbolicLink(link)).isTrue();
+        assertThat(Files.readString(file, StandardCharsets.ISO_8859_1)).contains("other");
     }
 
     private static void write(Path path, byte[] bytes) {

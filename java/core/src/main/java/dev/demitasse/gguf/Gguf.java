@@ -215,7 +215,8 @@ public final class Gguf implements AutoCloseable {
 
     /**
      * {@return what tells this model from others: SHA-256, in hexadecimal digits, of all that precedes the tensors'
-     * bytes, and of three samples of each tensor} To read all of a large file would take longer than to load it.
+     * bytes, and of three samples of each tensor} To read all of a large file would take longer than to load it. Files
+     * that differ between the samples alone, as nobody makes them but on purpose, have the same.
      */
     public String fingerprint() {
         MessageDigest digest;
@@ -233,6 +234,11 @@ public final class Gguf implements AutoCloseable {
             }
         }
         return HexFormat.of().formatHex(digest.digest());
+    }
+
+    /** {@return whether other threads than this one may read the tensors' bytes} */
+    public boolean isShared() {
+        return headers.getFirst().isAccessibleBy(Thread.ofPlatform().unstarted(() -> {}));
     }
 
     /** Unmaps the files; the tensors' data may not be used any more. */

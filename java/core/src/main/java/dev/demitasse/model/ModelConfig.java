@@ -124,6 +124,11 @@ public record ModelConfig(
         return architecture.traits().rope;
     }
 
+    /** A number that is the same where positions are told in the same way: a file's context length may change it. */
+    public int ropeSignature() {
+        return ropes.stream().map(RopeFrequencies::signature).reduce(0, (all, each) -> 31 * all + each);
+    }
+
     /** Whether it makes something of whole texts, and generates none. */
     public boolean isEncoder() {
         return !causal || architecture.traits().encoder;

@@ -46,6 +46,15 @@ public record RopeFrequencies(double[] inverse, float magnitude, Temperature tem
         }
     }
 
+    /** A number that is the same for the same angles, on every machine. */
+    int signature() {
+        int signature = Float.hashCode(magnitude);
+        for (double each : inverse) {
+            signature = 31 * signature + Float.hashCode((float) each); // which no machine computes otherwise
+        }
+        return signature;
+    }
+
     /** Elements of a head that are rotated. */
     public int dimensions() {
         return inverse.length * 2;

@@ -114,8 +114,8 @@ public final class Engine implements AutoCloseable {
         try {
             this.stepper =
                     new Stepper(device, transformer, cache, scheduler, drafts, limits.batchRows, contextLength, roles);
-            this.sharing = new PrefixSharing(transformer, cache, scheduler);
-            this.snapshots = new Snapshots(lock, this::requireOpen, transformer, cache, scheduler, limits);
+            this.sharing = new PrefixSharing(device, transformer, cache, scheduler);
+            this.snapshots = new Snapshots(lock, this::requireOpen, device, transformer, cache, scheduler, limits);
         } catch (RuntimeException | Error e) {
             transformer.close();
             cache.close();
@@ -195,19 +195,30 @@ public final class Engine implements AutoCloseable {
             sharing.adopt(sequence, prompt);
             stepper.replace(sequence, prompt);
             cache.release(sequence.pages, sequence.cached());
-            int cached = sequence.cached();
             int entries = Math.min(logprobs, config.vocabulary());
             sequence.begin(new Sequence.Request(sampler, maximumTokens, entries, drafts(drafted), endsAtEnd));
             if (maximumTokens == 0) {
                 sequence.finish(FinishReason.LENGTH);
+                scheduler.remove(sequence);
             } else {
-                scheduler.add(sequence);
-                sharing.own(sequence);
+                start(sequence);
             }
-            return cached;
+            return sequence.cached();
         } finally {
             lock.unlock();
         }
+    }
+
+    private void start(Sequence sequence) {
+        scheduler.hold(sequence); // nobody takes its pages
+        try {
+            sharing.own(sequence);
+        } catch (RuntimeException | Error e) {
+            sequence.finish(FinishReason.CANCELLED);
+            scheduler.letGo(sequence);
+            throw e;
+        }
+        scheduler.add(sequence);
     }
 
     /** Makes {@code to}, which is new, what {@code from} is: it holds the same pages until either goes on. */
@@ -217,8 +228,8 @@ public final class Engine implements AutoCloseable {
         try {
             requireOpen();
             sharing.fork(from, to);
-            scheduler.letGo(to);
         } finally {
+            scheduler.letGo(to);
             lock.unlock();
         }
     }
@@ -299,7 +310,10 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** Ends a sequence's generation, refuses further ones, and takes its pages back. */
+    /**
+     * Ends a sequence's generation, and refuses further ones. What it has cached is there for those of its salt, until
+     * others need its pages.
+     */
     public void close(Sequence sequence) {
         lock.lock();
         try {

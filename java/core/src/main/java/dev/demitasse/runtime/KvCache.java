@@ -135,6 +135,16 @@ public final class KvCache implements AutoCloseable {
         return true;
     }
 
+    /** Whether there is a page that nobody holds but {@code table}. */
+    boolean hasAlone(PageTable table) {
+        for (int i = 0; i < table.size(); i++) {
+            if (holders[table.get(i)] == 1) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** How many pages nobody holds but {@code tables}. */
     int heldByAlone(List<PageTable> tables) {
         int[] holding = new int[pages];

@@ -1,5 +1,6 @@
 package dev.demitasse.runtime;
 
+import dev.demitasse.device.Device;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.model.Transformer;
 import java.util.Comparator;
@@ -9,19 +10,21 @@ import java.util.Optional;
  * Lets sequences begin with what others of their salt have computed of the same tokens (prefix caching): they hold the
  * same pages, and a page to which one of them is to write is copied first. Guarded by the engine's lock.
  *
- * <p>Who has most in common is found by comparing tokens: sequences are at most as many as pages, and most differ
- * within the first few. That takes microseconds, where a page's tokens take milliseconds.
+ * <p>Who has most in common is found by comparing tokens: who is closed has a page of its own, and most differ within
+ * the first few. That takes microseconds, where a page's tokens take milliseconds.
  */
 final class PrefixSharing {
     /** Tokens that must be saved by it. */
     private static final int LEAST = KvShape.PAGE;
 
+    private final Device device;
     private final Transformer transformer;
     private final KvCache cache;
     private final Scheduler scheduler;
 
     /** It owns nothing of what it is given. */
-    PrefixSharing(Transformer transformer, KvCache cache, Scheduler scheduler) {
+    PrefixSharing(Device device, Transformer transformer, KvCache cache, Scheduler scheduler) {
+        this.device = device;
         this.transformer = transformer;
         this.cache = cache;
         this.scheduler = scheduler;
@@ -36,13 +39,13 @@ final class PrefixSharing {
         boolean states = transformer.hasStates();
         Optional<Sequence> best = scheduler.sharing().stream()
                 .filter(other -> other != sequence && salt.equals(other.salt()))
-                .max(Comparator.comparingInt(other -> other.reusable(prompt, states)));
-        if (best.isEmpty() || best.get().reusable(prompt, states) < sequence.reusable(prompt, states) + LEAST) {
+                .max(Comparator.comparingInt(other -> other.sharable(prompt, states)));
+        if (best.isEmpty() || best.get().sharable(prompt, states) < sequence.reusable(prompt, states) + LEAST) {
             return;
         }
         Sequence other = best.get();
         scheduler.giveUp(sequence);
-        if (scheduler.isRetired(other) && (states || other.reusable(prompt, false) == other.cached())) {
+        if (scheduler.isRetired(other) && (states || other.sharable(prompt, false) == other.cached())) {
             takeOver(other, sequence); // of no use to others, or there may be no other number
         } else if (!states || hasFirstPage(other, sequence)) {
             share(other, sequence);
@@ -82,10 +85,16 @@ final class PrefixSharing {
     }
 
     private void share(Sequence from, Sequence to) {
-        cache.share(from.pages, to.pages, from.cached());
-        if (transformer.hasStates()) {
-            int slot = from.pages.get(0);
-            transformer.forkState(from.stale(), from.keepsPrompt(), slot, to.pages.get(0));
+        try {
+            cache.share(from.pages, to.pages, from.cached());
+            if (transformer.hasStates()) {
+                int slot = from.pages.get(0);
+                transformer.forkState(from.stale(), from.keepsPrompt(), slot, to.pages.get(0));
+                device.start(); // now, since what another sequence does may drop what waits
+            }
+        } catch (RuntimeException | Error e) {
+            scheduler.giveUp(to);
+            throw e;
         }
         to.become(from);
     }

@@ -52,6 +52,7 @@ final class Scheduler {
 
     void add(Sequence sequence) {
         idle.remove(sequence);
+        held.remove(sequence);
         running.add(sequence);
     }
 
@@ -87,7 +88,8 @@ final class Scheduler {
     void release(Sequence sequence) {
         remove(sequence);
         idle.remove(sequence);
-        if (sequence.salt() != null && sequence.cached() >= KvShape.PAGE) {
+        boolean useful = sequence.salt() != null && sequence.cached() >= KvShape.PAGE;
+        if (useful && cache.hasAlone(sequence.pages)) { // else another has all of it, and there would be no end of them
             retired.add(sequence);
         } else {
             giveUp(sequence);
@@ -117,6 +119,15 @@ final class Scheduler {
     /** A closed sequence is there no more: another has its pages. */
     void forget(Sequence sequence) {
         retired.remove(sequence);
+    }
+
+    /** Whether there are pages for so many positions, those of who is closed or idle among them. */
+    boolean hasRoom(int positions) {
+        List<PageTable> reclaimable = Stream.concat(retired.stream(), idle.stream())
+                .map(sequence -> sequence.pages)
+                .toList();
+        return KvCache.pagesFor(positions) <= cache.freePages() + cache.heldByAlone(reclaimable)
+                && (cache.hasFirstPage() || reclaimable.stream().anyMatch(pages -> pages.size() > 0));
     }
 
     /** The pages of closed sequences. */
@@ -170,10 +181,10 @@ final class Scheduler {
             if (reclaim()) {
                 continue;
             }
-            if (!held.isEmpty()) {
+            Sequence last = running.getLast();
+            if (!held.isEmpty() && (running.size() == 1 || last.pages.size() == 0)) {
                 return batch; // all wait for a caller who holds pages
             }
-            Sequence last = running.getLast();
             giveUp(last);
             if (running.size() > 1) {
                 running.removeLast();

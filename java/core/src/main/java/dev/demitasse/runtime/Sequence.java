@@ -249,6 +249,13 @@ public final class Sequence {
                 : latest(same).map(Map.Entry::getValue).orElse(0);
     }
 
+    /** The same of one that shares it: of the copies it gets that of the prompt alone. */
+    int sharable(int[] wanted, boolean state) {
+        int same = common(wanted);
+        int prompt = kept.getOrDefault(KeptState.PROMPT, 0);
+        return !state || same == cached ? same : prompt <= same ? prompt : 0;
+    }
+
     private int common(int[] wanted) {
         int common = Arrays.mismatch(tokens, 0, cached, wanted, 0, wanted.length);
         return Math.min(common < 0 ? cached : common, wanted.length - 1);
@@ -261,7 +268,8 @@ public final class Sequence {
 
     /** What is cached, for another to {@link #restore}. */
     Snapshots.Cached snapshot() {
-        return new Snapshots.Cached(Arrays.copyOf(tokens, cached), kept.getOrDefault(KeptState.PROMPT, 0));
+        return new Snapshots.Cached(
+                Arrays.copyOf(tokens, cached), kept.getOrDefault(KeptState.PROMPT, 0), Math.min(followed, cached));
     }
 
     /** Makes the tokens those of another, whose pages and state are here. */
@@ -269,6 +277,7 @@ public final class Sequence {
         tokens = other.tokens().clone();
         length = tokens.length;
         cached = length;
+        followed = other.followed();
         if (other.promptTokens() > 0) {
             kept.put(KeptState.PROMPT, other.promptTokens());
         }

@@ -1,5 +1,6 @@
 package dev.demitasse.runtime;
 
+import dev.demitasse.device.Device;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvShape;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class Snapshots {
     private final Lock lock;
     private final Runnable requireOpen;
+    private final Device device;
     private final Transformer transformer;
     private final KvCache cache;
     private final Scheduler scheduler;
@@ -28,12 +30,14 @@ public final class Snapshots {
     Snapshots(
             Lock lock,
             Runnable requireOpen,
+            Device device,
             Transformer transformer,
             KvCache cache,
             Scheduler scheduler,
             Engine.Limits limits) {
         this.lock = lock;
         this.requireOpen = requireOpen;
+        this.device = device;
         this.transformer = transformer;
         this.cache = cache;
         this.scheduler = scheduler;
@@ -45,8 +49,9 @@ public final class Snapshots {
      *
      * @param tokens those that are cached
      * @param promptTokens how many of them the state has seen that is kept of the prompt; 0 where there is none
+     * @param followed how many positions the draft block has seen
      */
-    public record Cached(int[] tokens, int promptTokens) {}
+    public record Cached(int[] tokens, int promptTokens, int followed) {}
 
     /** Takes what is cached in rows of bytes, one after the other. */
     public interface Sink {
@@ -84,7 +89,8 @@ public final class Snapshots {
                         + store.shape().headDim())
                 .collect(Collectors.joining(", "));
         return stores + (limits.rotated() ? ", rotated" : "") + ", pages of " + KvShape.PAGE + ", states of "
-                + transformer.stateBytes() + " bytes";
+                + transformer.stateBytes() + " bytes, angles "
+                + Integer.toHexString(transformer.config().ropeSignature());
     }
 
     /** Bytes of all rows. */
@@ -143,6 +149,10 @@ public final class Snapshots {
                 }
             });
             source.row(MemorySegment.NULL);
+            locked(() -> {
+                device.start(); // what another sequence does may drop what waits
+                return sequence;
+            });
             sequence.restore(cached);
             whole = true;
         } finally {
@@ -155,6 +165,9 @@ public final class Snapshots {
     }
 
     private boolean reserve(Sequence sequence, int positions) {
+        if (!scheduler.hasRoom(positions)) {
+            return false; // and nobody's pages are taken for nothing
+        }
         while (!cache.reserve(sequence.pages, positions)) {
             if (!scheduler.reclaim()) {
                 return false;

@@ -154,7 +154,7 @@ public abstract class GpuDevice implements Device {
 
     @Override
     public KvStore allocateKv(KvShape shape) {
-        return new PagedKvStore(shape, memory, runner);
+        return new PagedKvStore(shape, name(), memory, runner);
     }
 
     private static long address(Buffer buffer) {

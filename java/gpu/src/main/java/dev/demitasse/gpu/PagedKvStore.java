@@ -25,6 +25,7 @@ public final class PagedKvStore implements KvStore {
     private static final long RESERVED_BYTES = 32L << 20;
 
     private final KvShape shape;
+    private final String layout;
     private final int firstLayer; // of the whole
     private final @Nullable MemoryBlock memory; // keys, values, scales of keys, scales of values; null: in parts
     private final List<PagedKvStore> parts; // this one alone, where it is not split
@@ -32,12 +33,13 @@ public final class PagedKvStore implements KvStore {
     private final long elementBytes;
     private final long scaleBytes;
 
-    PagedKvStore(KvShape shape, GpuMemory device, ListRunner<?, ?> runner) {
+    PagedKvStore(KvShape shape, String layout, GpuMemory device, ListRunner<?, ?> runner) {
         if (shape.headDim() > MOST_HEAD_DIM) {
             throw new UsageException(device.device() + ": heads of " + shape.headDim()
                     + " elements are not supported; at most " + MOST_HEAD_DIM + " are.");
         }
         this.shape = shape;
+        this.layout = layout;
         this.elementBytes = elementBytes(shape);
         this.scaleBytes = shape.scales() * Float.BYTES;
         long bytes = 2 * (elementBytes + scaleBytes);
@@ -71,6 +73,7 @@ public final class PagedKvStore implements KvStore {
                 int layers = Math.min(layersOfPart, shape.layers() - first);
                 parts.add(new PagedKvStore(
                         new KvShape(layers, shape.kvHeads(), shape.headDim(), shape.pages(), shape.type()),
+                        layout,
                         first,
                         device,
                         runner));
@@ -82,8 +85,9 @@ public final class PagedKvStore implements KvStore {
     }
 
     /** A part. */
-    private PagedKvStore(KvShape shape, int firstLayer, GpuMemory device, ListRunner<?, ?> runner) {
+    private PagedKvStore(KvShape shape, String layout, int firstLayer, GpuMemory device, ListRunner<?, ?> runner) {
         this.shape = shape;
+        this.layout = layout;
         this.elementBytes = elementBytes(shape);
         this.scaleBytes = shape.scales() * Float.BYTES;
         this.firstLayer = firstLayer;
@@ -143,7 +147,7 @@ public final class PagedKvStore implements KvStore {
 
     @Override
     public String layout() {
-        return "gpu";
+        return layout; // backends differ in the scales of FP8
     }
 
     @Override
