@@ -201,8 +201,8 @@ public final class Model implements AutoCloseable {
 
     /**
      * Opens a session that was saved. What was cached is restored where the model was loaded with the same type of
-     * cache on the same kind of device, and there is room; else it is computed again when the session goes on, and the log
-     * says why.
+     * cache on the same kind of device, and there is room; else it is computed again when the session goes on, and the
+     * log says why.
      *
      * @param path a file that {@link Session#save} wrote
      * @param salt as of {@link #newSession(String)}; the file has none

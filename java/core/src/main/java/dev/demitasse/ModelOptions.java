@@ -71,6 +71,18 @@ public record ModelOptions(
     }
 
     /**
+     * {@return what a text means as a {@linkplain #templateVariables variable of a template}: a boolean where it is
+     * {@code true} or {@code false}, an integer where it is one, else the text itself}
+     *
+     * @param text as a command line or a file of properties has it
+     */
+    public static Object templateValue(String text) {
+        return text.equals("true") || text.equals("false")
+                ? (Object) Boolean.valueOf(text)
+                : text.matches("-?[0-9]{1,18}") ? (Object) Long.valueOf(text) : text;
+    }
+
+    /**
      * {@return the same on another backend}
      *
      * @param name of a backend, or "auto"

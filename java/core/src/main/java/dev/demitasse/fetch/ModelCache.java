@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** The folder of pulled models: {@code $DEMITASSE_CACHE/models}, or the platform's cache folder. */
 public final class ModelCache {
@@ -53,19 +54,33 @@ public final class ModelCache {
         }
     }
 
-    /** The file that a path, a catalogue name, or the name of a cached file means. */
+    /**
+     * The file that a path, a name that can be fetched, or the name of a cached file means.
+     *
+     * @throws UsageException where there is none
+     */
     public Path resolve(String model, Catalogue catalogue) {
-        Path path = Path.of(model);
-        if (Files.isRegularFile(path)) {
-            return path;
+        Path present = present(model, catalogue);
+        if (present != null) {
+            return present;
         }
-        CatalogueEntry entry = catalogue.find(model);
-        if (entry != null) {
-            Path cached = path(entry.file());
-            if (Files.isRegularFile(cached)) {
-                return cached;
-            }
+        if (catalogue.find(model) != null || model.startsWith(HUGGING)) {
             throw new UsageException("The model " + model + " is not here yet; fetch it with: demitasse pull " + model);
+        }
+        throw new UsageException(
+                "There is no file and no cached model \"" + model + "\"; demitasse ls lists what can be named.");
+    }
+
+    /** The same; null where there is none. */
+    private @Nullable Path present(String model, Catalogue catalogue) {
+        CatalogueEntry entry = catalogue.find(model);
+        boolean hugging = model.startsWith(HUGGING);
+        if (!hugging && Files.isRegularFile(Path.of(model))) {
+            return Path.of(model);
+        }
+        if (entry != null || hugging) {
+            Path cached = path(entry != null ? entry.file() : fileName(model));
+            return Files.isRegularFile(cached) ? cached : null;
         }
         for (Path file : files()) {
             String name = String.valueOf(file.getFileName());
@@ -73,8 +88,7 @@ public final class ModelCache {
                 return file;
             }
         }
-        throw new UsageException(
-                "There is no file and no cached model \"" + model + "\"; demitasse ls lists what can be named.");
+        return null;
     }
 
     /** Whether a model that can be fetched is there already. */
@@ -98,14 +112,15 @@ public final class ModelCache {
     /**
      * Fetches a model unless it is there; an interrupted download goes on where it stopped.
      *
-     * @param model a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     * @param model as {@link #resolve} takes it
      * @throws dev.demitasse.exception.FetchException where it cannot be fetched
      */
     public Path fetch(String model, Transfer transfer) {
-        Path target = target(model);
-        if (Files.exists(target)) {
-            return target;
+        Path present = present(model, Catalogue.load());
+        if (present != null) {
+            return present;
         }
+        Path target = target(model);
         if (model.startsWith(HUGGING)) {
             new Download(transfer).fetch(huggingFace(model), target, 0, null);
             return target;

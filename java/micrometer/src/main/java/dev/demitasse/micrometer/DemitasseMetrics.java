@@ -20,7 +20,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * <ul>
  *   <li>{@code demitasse.answer}: time of whole answers, by {@code finish} (stop, length, cancelled, deadline)
  *   <li>{@code demitasse.answer.first.token}: time from a call to the first token
- *   <li>{@code demitasse.tokens}: tokens, by {@code type} (prompt, generated)
+ *   <li>{@code demitasse.tokens}: tokens, by {@code type} (prompt, cached of the prompt, generated)
  *   <li>{@code demitasse.passes}: passes of the model that generated tokens came of; fewer than those where drafts were
  *       right
  *   <li>{@code demitasse.weights} and {@code demitasse.cache}: bytes on the device; {@code demitasse.cache.use}: the
