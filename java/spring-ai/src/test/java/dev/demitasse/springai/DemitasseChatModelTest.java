@@ -207,8 +207,9 @@ class DemitasseChatModelTest {
 
     @Test
     void anAnswerFollowsItsSchema() {
-        String schema =
-                "{\"type\":\"object\",\"properties\":{\"cup\":{\"enum\":[\"small\"]}},\"required\":[\"cup\"],\"additionalProperties\":false}";
+        String schema = """
+                {"type": "object", "properties": {"cup": {"enum": ["small"]}}, "required": ["cup"],
+                "additionalProperties": false}""";
         DemitasseChatOptions options = DemitasseChatOptions.builder()
                 .outputSchema(schema)
                 .maxTokens(60)
