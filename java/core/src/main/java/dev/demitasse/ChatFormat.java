@@ -3,6 +3,7 @@ package dev.demitasse;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.Tool;
 import dev.demitasse.dialect.AnswerParser;
+import dev.demitasse.dialect.CallFrame;
 import dev.demitasse.dialect.Dialect;
 import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.TemplateException;
@@ -12,6 +13,7 @@ import dev.demitasse.template.ChatTemplate;
 import dev.demitasse.template.JinjaException;
 import dev.demitasse.tokenizer.Tokenizer;
 import dev.demitasse.tokenizer.Vocabulary;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -97,29 +99,56 @@ final class ChatFormat {
 
     /** Writes a conversation, whose answer may begin with a thought. */
     Prompt encode(List<Message> messages, List<Tool> tools) {
-        return encode(messages, tools, false);
+        return encode(messages, tools, Dialect.Start.FREE);
+    }
+
+    /** Writes a conversation whose answer is of some options. */
+    Prompt encode(List<Message> messages, GenerationOptions options) {
+        Dialect.Start start = options.grammar() != null
+                ? Dialect.Start.TEXT
+                : options.requiresCall() ? Dialect.Start.CALL : Dialect.Start.FREE;
+        return encode(messages, options.tools(), start);
     }
 
     /**
      * Writes a conversation.
      *
      * @param tools that the model may call
-     * @param direct whether the answer is text from its first token on, without a thought
+     * @param start how the answer begins
      * @throws UnsupportedModelException where there is no template, or it knows no tools
      * @throws TemplateException where it is faulty, or raises an error
      */
-    Prompt encode(List<Message> messages, List<Tool> tools, boolean direct) {
+    private Prompt encode(List<Message> messages, List<Tool> tools, Dialect.Start start) {
         Dialect known = dialect();
         if (!tools.isEmpty() && !known.knowsTools()) {
             throw new UnsupportedModelException("The model's chat template does not tell the model of tools, or has"
                     + " their calls written in a way that is not known. Ask without tools, or give another template.");
         }
         try {
-            String text = known.render(messages, tools, direct, marks);
-            return new Prompt(text, tokenizer.encodePrompt(text, true, TextMarks.MARK));
+            return prompt(known.render(messages, tools, start, marks));
         } catch (JinjaException e) {
             throw new TemplateException(e.getMessage(), e);
         }
+    }
+
+    private Prompt prompt(String text) {
+        return new Prompt(text, tokenizer.encodePrompt(text, true, TextMarks.MARK));
+    }
+
+    /** How a call of a tool is begun behind a prompt. */
+    CallFrame callFrame(Prompt prompt) {
+        return dialect().callFrame(prompt.text);
+    }
+
+    /** A prompt with something behind it that the model would have written. */
+    Prompt further(Prompt prompt, String text) {
+        return prompt(prompt.text + text);
+    }
+
+    /** Whether a text has no tokens but those that a model's text may have. */
+    boolean isWritten(String text) {
+        return Arrays.stream(tokenizer.encode(text, true))
+                .allMatch(id -> kind(tokenizer.vocabulary(), id) == AnswerParser.Kind.WRITTEN);
     }
 
     /** Tells the parts of an answer to a prompt apart; null where there is text alone. */

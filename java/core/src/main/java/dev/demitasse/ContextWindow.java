@@ -32,8 +32,7 @@ final class ContextWindow {
 
     /** Writes a conversation, without its oldest turns where the options say so and it would not fit. */
     ChatFormat.Prompt fit(ChatFormat format, List<Message> messages, GenerationOptions options) {
-        boolean direct = options.grammar() != null;
-        ChatFormat.Prompt prompt = format.encode(without(messages, dropped), options.tools(), direct);
+        ChatFormat.Prompt prompt = format.encode(without(messages, dropped), options);
         if (options.contextPolicy() == ContextPolicy.FAIL) {
             return prompt;
         }
@@ -47,7 +46,7 @@ final class ContextWindow {
                 return prompt;
             }
             dropped = next;
-            prompt = format.encode(without(messages, dropped), options.tools(), direct);
+            prompt = format.encode(without(messages, dropped), options);
         }
         return prompt;
     }

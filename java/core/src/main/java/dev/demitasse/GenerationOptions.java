@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.chat.Tool;
+import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.SamplingOptions;
 import java.time.Duration;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param ignoreEnd whether to go on past the model's end token
  * @param deadline how long after its call an answer ends, wherever it is; null for no limit
  * @param tools that an answer of a chat may call ({@link Generation#toolCalls}); texts that are continued know none
+ * @param toolChoice whether it has to call one; of no matter without tools
  * @param grammar that the answer is a text of, from its first token on: models that think do not, and none calls tools;
  *     null for any text
  * @param contextPolicy what happens where the context has no more room
@@ -38,6 +40,7 @@ public record GenerationOptions(
         boolean ignoreEnd,
         @Nullable Duration deadline,
         List<Tool> tools,
+        ToolChoice toolChoice,
         @Nullable Grammar grammar,
         ContextPolicy contextPolicy) {
     /** As many drafts as pay, where that is known. */
@@ -60,6 +63,7 @@ public record GenerationOptions(
             throw new UsageException("A deadline cannot be before the call: " + deadline + ".");
         }
         Objects.requireNonNull(sampling, "sampling");
+        Objects.requireNonNull(toolChoice, "toolChoice");
         Objects.requireNonNull(contextPolicy, "contextPolicy");
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new UsageException("A stop text cannot be empty.");
@@ -157,6 +161,20 @@ public record GenerationOptions(
      */
     public GenerationOptions withTools(List<Tool> callable) {
         return toBuilder().tools(callable).build();
+    }
+
+    /**
+     * {@return the same where an answer has to call a tool, or need not}
+     *
+     * @param choice counts where there are tools
+     */
+    public GenerationOptions withToolChoice(ToolChoice choice) {
+        return toBuilder().toolChoice(choice).build();
+    }
+
+    /** {@return whether an answer of a chat is a call of a tool} */
+    boolean requiresCall() {
+        return toolChoice == ToolChoice.REQUIRED && !tools.isEmpty();
     }
 
     /**

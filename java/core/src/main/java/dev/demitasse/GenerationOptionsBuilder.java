@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.chat.Tool;
+import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.sampling.SamplingOptions;
 import java.time.Duration;
 import java.util.List;
@@ -16,6 +17,7 @@ public final class GenerationOptionsBuilder {
     private boolean ignoreEnd;
     private @Nullable Duration deadline;
     private List<Tool> tools = List.of();
+    private ToolChoice toolChoice = ToolChoice.AUTO;
     private @Nullable Grammar grammar;
     private ContextPolicy contextPolicy = ContextPolicy.FAIL;
 
@@ -30,6 +32,7 @@ public final class GenerationOptionsBuilder {
         ignoreEnd = options.ignoreEnd();
         deadline = options.deadline();
         tools = options.tools();
+        toolChoice = options.toolChoice();
         grammar = options.grammar();
         contextPolicy = options.contextPolicy();
     }
@@ -115,6 +118,16 @@ public final class GenerationOptionsBuilder {
     }
 
     /**
+     * {@return this builder, with toolChoice}
+     *
+     * @param value whether an answer has to call one of the tools
+     */
+    public GenerationOptionsBuilder toolChoice(ToolChoice value) {
+        toolChoice = value;
+        return this;
+    }
+
+    /**
      * {@return this builder, with grammar}
      *
      * @param value that the answer is a text of; null for any text
@@ -141,6 +154,16 @@ public final class GenerationOptionsBuilder {
      */
     public GenerationOptions build() {
         return new GenerationOptions(
-                maximumTokens, sampling, stop, logprobs, drafts, ignoreEnd, deadline, tools, grammar, contextPolicy);
+                maximumTokens,
+                sampling,
+                stop,
+                logprobs,
+                drafts,
+                ignoreEnd,
+                deadline,
+                tools,
+                toolChoice,
+                grammar,
+                contextPolicy);
     }
 }

@@ -302,6 +302,11 @@ public final class Model implements AutoCloseable {
         return grammar == null ? null : constraints.of(grammar);
     }
 
+    /** What is known of grammars. */
+    Constraints constraints() {
+        return constraints;
+    }
+
     ChatFormat chatFormat() {
         return chatFormat;
     }

@@ -96,15 +96,49 @@ public final class Session implements AutoCloseable {
             messages.addAll(further);
             ChatFormat format = model.chatFormat();
             ChatFormat.Prompt prompt = window.fit(format, messages, options);
-            AnswerReader reader = new AnswerReader(
-                    model.tokenizer(),
-                    options.stop(),
-                    listener,
-                    sink -> options.grammar() != null ? null : format.parser(prompt, messages, options.tools(), sink));
-            Generation answer = run(call, prompt.tokens(), options, reader);
+            Generation answer = options.requiresCall()
+                    ? callTool(call, prompt, messages, options, listener)
+                    : answer(call, prompt, messages, options, listener);
             messages.add(Message.assistant(answer.text(), answer.thinking(), answer.toolCalls()));
             history.clear();
             history.addAll(messages);
+            return answer;
+        });
+    }
+
+    private Generation answer(
+            Call call,
+            ChatFormat.Prompt prompt,
+            List<Message> messages,
+            GenerationOptions options,
+            AnswerListener listener) {
+        ChatFormat format = model.chatFormat();
+        AnswerReader reader = new AnswerReader(
+                model.tokenizer(),
+                options.stop(),
+                listener,
+                sink -> options.grammar() != null ? null : format.parser(prompt, messages, options.tools(), sink));
+        return run(call, prompt.tokens(), options, reader);
+    }
+
+    private Generation callTool(
+            Call call,
+            ChatFormat.Prompt prompt,
+            List<Message> messages,
+            GenerationOptions options,
+            AnswerListener listener) {
+        return told(call, prompt.tokens().length, options, () -> {
+            RequiredCall required = new RequiredCall(
+                    model.chatFormat(),
+                    model.constraints(),
+                    options,
+                    (tokens, asked) -> write(
+                            call,
+                            tokens,
+                            asked,
+                            new AnswerReader(model.tokenizer(), List.of(), text -> {}, sink -> null)));
+            Generation answer = required.run(prompt, messages);
+            answer.toolCalls().forEach(listener::toolCall);
             return answer;
         });
     }
@@ -216,19 +250,28 @@ public final class Session implements AutoCloseable {
     }
 
     private Generation run(Call call, int[] prompt, GenerationOptions options, AnswerReader reader) {
+        return told(call, prompt.length, options, () -> write(call, prompt, options, reader));
+    }
+
+    private Generation write(Call call, int[] prompt, GenerationOptions options, AnswerReader reader) {
+        Sampler sampler = new Sampler(options.sampling(), model.constraint(options.grammar()));
+        return new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
+    }
+
+    /** Tells an answer to those who listen to the model and to the flight recorder. */
+    private Generation told(Call call, int prompt, GenerationOptions options, Supplier<Generation> maker) {
         call.deadline(options.deadline());
         if (!used && cancelledUnused) {
             call.cancel();
         }
         used = true;
-        Sampler sampler = new Sampler(options.sampling(), model.constraint(options.grammar()));
         AnswerEvent event = new AnswerEvent();
         event.begin();
         Generation answer = null;
         try {
-            answer = new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
+            answer = maker.get();
         } finally {
-            event.complete(model, prompt.length, answer);
+            event.complete(model, prompt, answer);
         }
         model.answered(answer);
         return answer;

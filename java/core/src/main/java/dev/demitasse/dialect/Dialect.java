@@ -76,22 +76,48 @@ public final class Dialect {
      * A conversation as the model reads it, with the beginning of its next answer.
      *
      * @param tools that it may call; {@link #knowsTools} where there are some
-     * @param direct whether it is to answer without thinking first
+     * @param start how it is to answer
      * @throws JinjaException where the template raises an error, or has one
      */
-    public String render(List<Message> messages, List<Tool> tools, boolean direct, Marks marks) {
+    public String render(List<Message> messages, List<Tool> tools, Start start, Marks marks) {
         boolean called =
                 messages.stream().anyMatch(message -> !message.toolCalls().isEmpty());
-        ToolUse known = called ? use() : null;
+        ToolUse user = called ? use() : null;
         List<Map<String, @Nullable Object>> list = new ArrayList<>();
-        for (Message message : known == null ? messages : known.accepted(messages)) {
+        for (Message message : user == null ? messages : user.accepted(messages)) {
             boolean ofModel = message.role().equals("assistant"); // whose marks templates look for
-            list.add(TemplateValues.of(message, ofModel ? marks::ofModel : marks::of, known));
+            list.add(TemplateValues.of(message, ofModel ? marks::ofModel : marks::of, user));
         }
         List<Map<String, @Nullable Object>> functions = new ArrayList<>();
         tools.forEach(tool -> functions.add(TemplateValues.of(tool, marks::of)));
-        String prompt = render(list, functions, true, direct);
-        return direct && thinking != null ? prompt + thinking.without(prompt) : prompt;
+        String prompt = render(list, functions, true, start != Start.FREE);
+        ThinkingFormat known = start == Start.FREE ? null : thinking;
+        boolean recipient = start == Start.CALL && known == ThinkingFormat.HARMONY; // who has a channel of its own
+        return known == null || recipient ? prompt : prompt + known.without(prompt);
+    }
+
+    /** How an answer begins. */
+    public enum Start {
+        /** As the model likes. */
+        FREE,
+        /** With text, without thinking first. */
+        TEXT,
+        /** With a call of a tool ({@link #callFrame}), without thinking first. */
+        CALL
+    }
+
+    /**
+     * How a call of a tool is begun behind a prompt.
+     *
+     * @param prompt as it was rendered for a {@link Start#CALL}
+     */
+    public CallFrame callFrame(String prompt) {
+        ToolUse known = Objects.requireNonNull(use(), "tools");
+        CallFrame frame = known.frame();
+        String begin = known.format().begin();
+        boolean begun =
+                frame.before().startsWith(begin) && prompt.stripTrailing().endsWith(begin);
+        return begun ? new CallFrame(frame.before().substring(begin.length()), frame.between()) : frame;
     }
 
     private String render(

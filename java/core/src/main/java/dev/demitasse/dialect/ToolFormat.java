@@ -177,6 +177,11 @@ enum ToolFormat {
         return sure ? reading : new CallSyntax.Reading(List.of(), 0);
     }
 
+    /** Whether a call is an object of JSON, its name included. */
+    boolean writesJson() {
+        return syntax instanceof CallSyntax.JsonCalls;
+    }
+
     /** Calls as JSON, or as Python where that is the format: for templates that do not write them themselves. */
     String write(List<ToolCall> calls) {
         return syntax instanceof CallSyntax.PythonCalls

@@ -3,6 +3,7 @@ package dev.demitasse.dialect;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.Tool;
 import dev.demitasse.chat.ToolCall;
+import dev.demitasse.json.Json;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * that no model is known by its name.
  *
  * @param format how calls are written
+ * @param frame what is written around a name and before arguments that are JSON
  * @param textArguments whether the template wants arguments as the text of a JSON object
  * @param noContent whether it wants no content, instead of an empty one, beside calls
  * @param written whether it writes calls itself
@@ -24,7 +26,13 @@ import org.jspecify.annotations.Nullable;
  * @param apart whether it refuses a text and a thought beside calls
  */
 record ToolUse(
-        ToolFormat format, boolean textArguments, boolean noContent, boolean written, boolean single, boolean apart) {
+        ToolFormat format,
+        CallFrame frame,
+        boolean textArguments,
+        boolean noContent,
+        boolean written,
+        boolean single,
+        boolean apart) {
     private static final String QUESTION = "How many cups are there in this room?";
     private static final List<ToolCall> CALLS = List.of(
             new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"),
@@ -57,7 +65,7 @@ record ToolUse(
         for (boolean textArguments : new boolean[] {false, true}) {
             for (boolean noContent : new boolean[] {false, true}) {
                 for (ToolFormat format : ToolFormat.values()) {
-                    ToolUse use = new ToolUse(format, textArguments, noContent, true, false, false);
+                    ToolUse use = new ToolUse(format, CallFrame.JSON, textArguments, noContent, true, false, false);
                     if (use.isRecovered(template)) {
                         return use.withRefusals(template);
                     }
@@ -66,7 +74,8 @@ record ToolUse(
         }
         for (ToolFormat format : ToolFormat.values()) {
             if (!format.isBare() && (told.contains(format.begin()) || isToken.test(format.begin()))) {
-                return new ToolUse(format, false, false, false, false, false);
+                String section = format.writesJson() ? format.write(CALLS.subList(0, 1)) : "";
+                return new ToolUse(format, frame(format, section), false, false, false, false, false);
             }
         }
         return null;
@@ -82,7 +91,9 @@ record ToolUse(
         boolean one = several == null || !behindQuestion(several).contains("hallway-2");
         boolean thoughts = answered(template, "", "Let me see.", CALLS.subList(0, 1)) != null;
         boolean refused = answered(template, "I count.", "Let me see.", CALLS.subList(0, 1)) == null;
-        return new ToolUse(format, textArguments, noContent, written, one, thoughts && refused);
+        Section section = section(template);
+        CallFrame frame = frame(format, section == null ? "" : section.text);
+        return new ToolUse(format, frame, textArguments, noContent, written, one, thoughts && refused);
     }
 
     /** What a template wrote behind the question; nothing where it did not write that. */
@@ -91,27 +102,55 @@ record ToolUse(
         return at < 0 ? "" : text.substring(at + QUESTION.length());
     }
 
-    private boolean isRecovered(Renderer template) {
+    /**
+     * What stands between the marks of a section, or to the end of the text.
+     *
+     * @param ended whether the mark of its end follows
+     */
+    private record Section(String text, boolean ended) {}
+
+    /** The section that a template writes for one call; null where it writes none. */
+    private @Nullable Section section(Renderer template) {
         String text = answered(template, "", "", CALLS.subList(0, 1));
-        if (text == null) {
-            return false;
-        }
-        String answer = behindQuestion(text);
+        String answer = text == null ? "" : behindQuestion(text);
         int begin = answer.indexOf(format.begin());
         if (begin < 0) {
-            return false;
+            return null;
         }
         int from = format.isBare() ? begin : begin + format.begin().length();
         int to = format.end() == null ? -1 : answer.indexOf(format.end(), from);
-        ToolCall call = CALLS.getFirst();
         String section = answer.substring(from, to < 0 ? answer.length() : to);
         if (format.isBare()) {
             section = section.substring(0, section.lastIndexOf(format.begin().equals("{") ? '}' : ']') + 1);
         }
-        List<CallSyntax.Call> calls = format.read(section, TOOLS, to >= 0).calls();
+        return new Section(section, to >= 0);
+    }
+
+    private boolean isRecovered(Renderer template) {
+        Section section = section(template);
+        if (section == null) {
+            return false;
+        }
+        ToolCall call = CALLS.getFirst();
+        List<CallSyntax.Call> calls =
+                format.read(section.text, TOOLS, section.ended).calls();
         return calls.size() == 1
                 && calls.getFirst().name().equals(call.name())
                 && calls.getFirst().arguments().equals(call.values());
+    }
+
+    /** What a template writes around a call's name and before its arguments, where those are an object of JSON. */
+    private static CallFrame frame(ToolFormat format, String text) {
+        ToolCall call = CALLS.getFirst();
+        for (int at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) {
+            Json.Read read = Json.at(text, at);
+            int name = text.lastIndexOf(call.name(), at);
+            if (read != null && call.values().equals(read.value()) && name >= 0) {
+                String before = (format.isBare() ? "" : format.begin()) + text.substring(0, name);
+                return new CallFrame(before, text.substring(name + call.name().length(), at));
+            }
+        }
+        return CallFrame.JSON;
     }
 
     /**

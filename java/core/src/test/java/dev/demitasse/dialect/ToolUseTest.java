@@ -78,6 +78,15 @@ class ToolUseTest {
     /** Templates that write no calls themselves: their format is known by a token, or by what they tell the model. */
     private static final Set<ToolFormat> UNWRITTEN = Set.of(ToolFormat.LFM, ToolFormat.GRANITE, ToolFormat.KIMI);
 
+    /** Formats whose arguments are no object of JSON: required calls are plain JSON. */
+    private static final Set<ToolFormat> OWN_NOTATION = Set.of(
+            ToolFormat.TAGGED_FUNCTION,
+            ToolFormat.TAGGED_KEYS,
+            ToolFormat.DEEPSEEK_MARKUP,
+            ToolFormat.DEEPSEEK_MARKUP_4,
+            ToolFormat.LFM,
+            ToolFormat.GEMMA);
+
     /** Its template asks for what Jinja2's sandbox forbids. */
     private static final Set<String> FAULTY = Set.of("Kimi-K2-Thinking.jinja");
 
@@ -118,9 +127,9 @@ class ToolUseTest {
                 return text;
             }
         };
-        assertThat(dialect.render(messages, List.of(WEATHER), false, none))
+        assertThat(dialect.render(messages, List.of(WEATHER), Dialect.Start.FREE, none))
                 .contains("8001", "Bern", "3001", "rain", "sun", "Well?");
-        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), false, none))
+        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), Dialect.Start.FREE, none))
                 .contains("cut o");
     }
 
@@ -162,6 +171,13 @@ class ToolUseTest {
             return;
         }
         String answer = written.substring(written.lastIndexOf(QUESTION) + QUESTION.length());
+        CallFrame frame = use.frame();
+        assertThat(frame.equals(CallFrame.JSON))
+                .as("%s %s: %s", name, use, answer)
+                .isEqualTo(OWN_NOTATION.contains(use.format()));
+        if (!OWN_NOTATION.contains(use.format())) {
+            assertThat(answer).contains(frame.before() + CALL.name() + frame.between() + "{");
+        }
         Heard heard = new Heard();
         int from = use.format().isBare() ? answer.indexOf(use.format().begin()) : 0;
         AnswerParser parser = new MarkedParser(
@@ -225,7 +241,7 @@ class ToolUseTest {
                                 Message.assistant("", "I count|", List.of(call)),
                                 Message.tool(call, "3|")),
                         List.of(tool),
-                        false,
+                        Dialect.Start.FREE,
                         marks))
                 .isEqualTo("[count: {\"type\": \"object\"}]<user>how many!<assistant><think>I count?</think>"
                         + "<tool_call>{\"name\": \"count\", \"arguments\":{\"of\": \"cups?\"}}</tool_call>"

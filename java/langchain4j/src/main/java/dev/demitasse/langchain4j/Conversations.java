@@ -6,6 +6,7 @@ import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
+import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.exception.UsageException;
 import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
@@ -81,7 +82,9 @@ final class Conversations implements AutoCloseable {
             throw new UsageException("A request has no messages; there is nothing to answer.");
         }
         if (!wanted.tools().isEmpty() && !model.knowsTools()) {
-            throw new UnsupportedFeatureException("tools are not supported by the model's chat template, or it has them"
+            boolean required = wanted.toolChoice() == ToolChoice.REQUIRED;
+            throw new UnsupportedFeatureException((required ? "ToolChoice.REQUIRED and " : "")
+                    + "tools are not supported by the model's chat template, or it has them"
                     + " called in a way that is not known. Ask without tools, or give another template.");
         }
         return new Question(messages, wanted);

@@ -17,10 +17,10 @@ import java.util.Set;
 
 /**
  * LangChain4j's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
- * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens, tools, and answers in JSON
- * (of any object, or of a schema, whose properties come in its order); refuses by {@link
- * dev.langchain4j.exception.UnsupportedFeatureException} a tool choice of REQUIRED, tools beside an answer in JSON, the
- * name of another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
+ * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens, tools, of which a call may be
+ * required (its arguments follow the tool's schema then), and answers in JSON (of any object, or of a schema, whose
+ * properties come in its order); refuses by {@link dev.langchain4j.exception.UnsupportedFeatureException} tools beside
+ * an answer in JSON, the name of another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
  */
 public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     private final ChatRequestParameters parameters;

@@ -102,7 +102,12 @@ final class Requests {
         if (grammar != null && !tools.isEmpty()) {
             throw new UnsupportedFeatureException("An answer is either JSON (response format), or may call tools.");
         }
-        GenerationOptions options = base.withSampling(sampling).withTools(tools);
+        GenerationOptions options = base.withSampling(sampling)
+                .withTools(tools)
+                .withToolChoice(
+                        request.toolChoice() == ToolChoice.REQUIRED
+                                ? dev.demitasse.chat.ToolChoice.REQUIRED
+                                : dev.demitasse.chat.ToolChoice.AUTO);
         options = grammar == null ? options : options.withGrammar(grammar);
         if (request.maxOutputTokens() != null) {
             options = options.withMaximumTokens(request.maxOutputTokens());
@@ -125,10 +130,6 @@ final class Requests {
     private static List<Tool> tools(ChatRequest request) {
         List<ToolSpecification> specifications = request.toolSpecifications();
         boolean none = specifications == null || specifications.isEmpty();
-        if (!none && request.toolChoice() == ToolChoice.REQUIRED) {
-            throw new UnsupportedFeatureException(
-                    "ToolChoice.REQUIRED is not supported: a call of a tool cannot be required.");
-        }
         return none || request.toolChoice() == ToolChoice.NONE
                 ? List.of()
                 : specifications.stream().map(Requests::tool).toList();

@@ -231,6 +231,30 @@ class ChatModelsTest {
     }
 
     @Test
+    void aCallThatIsRequiredIsMade() {
+        ToolSpecification choice = ToolSpecification.builder()
+                .name("count_cups")
+                .parameters(JsonObjectSchema.builder()
+                        .addEnumProperty("room", List.of("hall", "kitchen"))
+                        .required("room")
+                        .build())
+                .build();
+        ChatRequest request = ChatRequest.builder()
+                .messages(UserMessage.from("hi"))
+                .toolSpecifications(choice)
+                .toolChoice(ToolChoice.REQUIRED)
+                .maxOutputTokens(100)
+                .build();
+        try (DemitasseChatModel chat = chat()) {
+            ChatResponse answer = chat.chat(request);
+            assertThat(answer.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
+            assertThat(answer.aiMessage().toolExecutionRequests()).hasSize(1);
+            assertThat(answer.aiMessage().toolExecutionRequests().getFirst().arguments())
+                    .containsPattern("\"room\": ?\"(hall|kitchen)\"");
+        }
+    }
+
+    @Test
     void whatIsNotKnownIsRefusedByName() {
         ChatRequest.Builder request = ChatRequest.builder().messages(UserMessage.from("hi"));
         UserMessage picture =
@@ -239,12 +263,6 @@ class ChatModelsTest {
                 "JSON",
                         request.responseFormat(ResponseFormat.JSON)
                                 .toolSpecifications(TOOL)
-                                .build(),
-                "ToolChoice.REQUIRED",
-                        ChatRequest.builder()
-                                .messages(UserMessage.from("hi"))
-                                .toolSpecifications(TOOL)
-                                .toolChoice(ToolChoice.REQUIRED)
                                 .build(),
                 "modelName",
                         ChatRequest.builder()

@@ -1,0 +1,119 @@
+package dev.demitasse;
+
+import dev.demitasse.chat.Message;
+import dev.demitasse.chat.Tool;
+import dev.demitasse.chat.ToolCall;
+import dev.demitasse.dialect.CallFrame;
+import dev.demitasse.sampling.FinishReason;
+import dev.demitasse.sampling.Logprobs;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An answer that is one call of a tool. What surrounds the tool's name and its arguments goes into the prompt, since
+ * marks may be tokens that a model's text has not; so the model chooses a name, and then writes arguments.
+ */
+final class RequiredCall {
+    private final ChatFormat format;
+    private final Constraints constraints;
+    private final GenerationOptions options;
+    private final Writer writer;
+
+    /** Continues a prompt. */
+    @FunctionalInterface
+    interface Writer {
+        Generation write(int[] prompt, GenerationOptions options);
+    }
+
+    /**
+     * A call of one of the options' tools.
+     *
+     * @param constraints has the grammars of tools
+     */
+    RequiredCall(ChatFormat format, Constraints constraints, GenerationOptions options, Writer writer) {
+        this.format = format;
+        this.constraints = constraints;
+        this.options = options;
+        this.writer = writer;
+    }
+
+    /**
+     * Has the model call a tool.
+     *
+     * @param prompt up to the answer
+     * @param conversation whose calls are counted
+     */
+    Generation run(ChatFormat.Prompt prompt, List<Message> conversation) {
+        CallFrame frame = format.callFrame(prompt);
+        List<Tool> tools = options.tools();
+        Tool tool = tools.getFirst();
+        Generation named = null;
+        if (tools.size() > 1) {
+            String behind = format.isWritten(frame.between()) ? frame.between() : "";
+            List<String> names =
+                    tools.stream().map(each -> each.name() + behind).toList();
+            named = write(prompt, frame.before(), constraints.choice(names), options.maximumTokens());
+            String name = named.text();
+            Tool chosen = tools.stream()
+                    .filter(each -> name.equals(each.name() + behind))
+                    .findFirst()
+                    .orElse(null);
+            if (chosen == null || named.finishReason() != FinishReason.STOP) {
+                return together(null, named, null);
+            }
+            tool = chosen;
+        }
+        Generation written = write(
+                prompt,
+                frame.before() + tool.name() + frame.between(),
+                constraints.arguments(tool),
+                options.maximumTokens() - (named == null ? 0 : named.tokens().size()));
+        boolean whole = written.finishReason() == FinishReason.STOP;
+        ToolCall call = whole ? new ToolCall(id(conversation), tool.name(), written.text()) : null;
+        return together(named, written, call);
+    }
+
+    private Generation write(ChatFormat.Prompt prompt, String further, Grammar grammar, int maximumTokens) {
+        GenerationOptions asked = options.toBuilder()
+                .tools(List.of())
+                .grammar(grammar)
+                .stop(List.of())
+                .maximumTokens(maximumTokens)
+                .build();
+        return writer.write(format.further(prompt, further).tokens(), asked);
+    }
+
+    /** Nine letters and digits, as Mistral's templates want them. */
+    private static String id(List<Message> conversation) {
+        int calls = conversation.stream()
+                .mapToInt(message -> message.toolCalls().size())
+                .sum();
+        return String.format(Locale.ROOT, "call%05d", calls);
+    }
+
+    private static Generation together(@Nullable Generation named, Generation written, @Nullable ToolCall call) {
+        List<Integer> tokens = new ArrayList<>();
+        List<List<Logprobs.Entry>> top = new ArrayList<>();
+        Generation first = named == null ? written : named;
+        for (Generation each : named == null ? List.of(written) : List.of(named, written)) {
+            tokens.addAll(each.tokens());
+            top.addAll(each.topLogprobs());
+        }
+        return new Generation(
+                first.promptTokens(),
+                List.copyOf(tokens),
+                "",
+                "",
+                call == null ? List.of() : List.of(call),
+                written.finishReason(),
+                List.copyOf(top),
+                first.cachedTokens(),
+                named == null ? written.passes() : named.passes() + written.passes(),
+                first.promptTime(),
+                named == null
+                        ? written.decodeTime()
+                        : named.decodeTime().plus(written.promptTime()).plus(written.decodeTime()));
+    }
+}
