@@ -10,33 +10,29 @@ import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.exception.UsageException;
 import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Answers requests, each of which brings its whole conversation. The session of the last answers is kept, so that a
- * further turn of the same conversation computes only what is new.
+ * Answers requests, each of which brings its whole conversation, in a session of its own: what the model has computed
+ * of earlier turns it has cached, and begins with.
  */
-final class Conversations implements AutoCloseable {
+final class Conversations {
     private final Model model;
     private final GenerationOptions options;
-    private final int kept;
+    private final String salt;
     private final AnswerFormats formats = new AnswerFormats();
-    private final Deque<Session> idle = new ArrayDeque<>(); // the one that was used last first; guarded by this
-    private boolean closed; // guarded by this
+
+    /** With sessions of that salt. */
+    Conversations(Model model, GenerationOptions options, String salt) {
+        this.model = model;
+        this.options = options;
+        this.salt = salt;
+    }
 
     /** The model's name in answers: that of its architecture. */
     String modelName() {
         return model.architecture();
-    }
-
-    /** Keeps so many sessions. */
-    Conversations(Model model, GenerationOptions options, int kept) {
-        this.model = model;
-        this.options = options;
-        this.kept = kept;
     }
 
     /** An answer that may be cancelled, by any thread and at any time; only itself ends, and no later one. */
@@ -90,70 +86,16 @@ final class Conversations implements AutoCloseable {
         return new Question(messages, wanted);
     }
 
-    /**
-     * Answers a question; null where it was cancelled before it began.
-     *
-     * @throws UsageException where this is closed
-     */
+    /** Answers a question; null where it was cancelled before it began. */
     @Nullable
     Generation answer(Question question, AnswerListener listener, Ticket ticket) {
-        List<Message> messages = question.messages;
-        Session session = take(messages);
-        boolean whole = false;
-        try {
-            session.history(messages.subList(0, messages.size() - 1));
-            Generation answer = ticket.begin(session)
-                    ? session.chat(List.of(messages.getLast()), question.options, listener)
-                    : null;
-            whole = true;
-            return answer;
+        try (Session session = model.newSession(salt)) {
+            if (question.messages.getFirst().role().equals("system")) {
+                session.history(List.of()); // without the catalogue's system message
+            }
+            return ticket.begin(session) ? session.chat(question.messages, question.options, listener) : null;
         } finally {
             ticket.end();
-            giveBack(session, whole);
         }
-    }
-
-    /** The session whose whole conversation goes on; else a new one, or the one that was used longest ago. */
-    private synchronized Session take(List<Message> messages) {
-        if (closed) {
-            throw new UsageException("The chat model is closed.");
-        }
-        for (Session session : idle) {
-            List<Message> history = session.history();
-            if (common(history, messages) == history.size()) {
-                idle.remove(session);
-                return session;
-            }
-        }
-        return idle.size() < kept || idle.isEmpty() ? model.newSession() : idle.removeLast();
-    }
-
-    private static int common(List<Message> first, List<Message> second) {
-        int count = 0;
-        while (count < Math.min(first.size(), second.size()) && first.get(count).equals(second.get(count))) {
-            count++;
-        }
-        return count;
-    }
-
-    private void giveBack(Session session, boolean whole) {
-        Session dropped = session;
-        synchronized (this) {
-            if (whole && !closed) {
-                idle.addFirst(session);
-                dropped = idle.size() > kept ? idle.removeLast() : null;
-            }
-        }
-        if (dropped != null) {
-            dropped.close();
-        }
-    }
-
-    /** Closes the sessions that are kept, and others when they have answered; the model stays open. */
-    @Override
-    public synchronized void close() {
-        closed = true;
-        idle.forEach(Session::close);
-        idle.clear();
     }
 }

@@ -17,12 +17,13 @@ import java.util.Set;
 
 /**
  * LangChain4j's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
- * together. Knows temperature, top-k, top-p, penalties, stop sequences, a maximum of tokens, tools, of which a call may be
- * required (its arguments follow the tool's schema then), and answers in JSON (of any object, or of a schema, whose
- * properties come in its order); refuses by {@link dev.langchain4j.exception.UnsupportedFeatureException} tools beside
- * an answer in JSON, the name of another model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
+ * together, and what prompts have in common at their beginning is computed once. Knows temperature, top-k, top-p,
+ * penalties, stop sequences, a maximum of tokens, tools, of which a call may be required (its arguments follow the
+ * tool's schema then), and answers in JSON (of any object, or of a schema, whose properties come in its order); refuses
+ * by {@link dev.langchain4j.exception.UnsupportedFeatureException} tools beside an answer in JSON, the name of another
+ * model and contents that are no text. Errors are those of {@link dev.demitasse.Session#chat}.
  */
-public final class DemitasseChatModel implements ChatModel, AutoCloseable {
+public final class DemitasseChatModel implements ChatModel {
     private final ChatRequestParameters parameters;
     private final List<ChatModelListener> listeners;
     private final Conversations conversations;
@@ -36,7 +37,7 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     /**
      * {@return a builder of a chat model that runs a model}
      *
-     * @param model stays the caller's, who closes it after the chat model
+     * @param model stays the caller's, who closes it after the last request
      */
     public static Builder builder(Model model) {
         return new Builder(model);
@@ -85,12 +86,6 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
         return ModelProvider.OTHER;
     }
 
-    /** Gives back what was kept of conversations; the model stays open. */
-    @Override
-    public void close() {
-        conversations.close();
-    }
-
     /**
      * What chat models have in common.
      *
@@ -99,7 +94,7 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
     public abstract static class ChatModelBuilder<B> {
         private final Model model;
         private GenerationOptions options = GenerationOptions.DEFAULT;
-        private int keptConversations = 1;
+        private String cacheSalt = "";
         /** Of requests that do not say otherwise. */
         ChatRequestParameters parameters = ChatRequestParameters.builder().build();
         /** Told of requests and answers. */
@@ -151,19 +146,19 @@ public final class DemitasseChatModel implements ChatModel, AutoCloseable {
         }
 
         /**
-         * How many conversations are kept in the cache between requests, 1 if nothing is said; no more than the model
-         * has sequences ({@link dev.demitasse.ModelOptions#sequences}).
+         * Who shares what is computed of prompts that begin alike: sessions and chat models of the same salt ({@link
+         * Model#newSession(String)}).
          *
-         * @param count 0 for none
+         * @param salt such as the name of a tenant
          * @return this builder
          */
-        public B keptConversations(int count) {
-            keptConversations = count;
+        public B cacheSalt(String salt) {
+            cacheSalt = Objects.requireNonNull(salt, "salt");
             return self();
         }
 
         Conversations conversations() {
-            return new Conversations(model, options, keptConversations);
+            return new Conversations(model, options, cacheSalt);
         }
     }
 }

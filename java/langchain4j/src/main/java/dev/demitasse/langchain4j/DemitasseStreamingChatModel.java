@@ -25,7 +25,7 @@ import java.util.Set;
  * thoughts piece by piece. A handler is called on a virtual thread, one call after the other. After a cancellation it
  * hears nothing more.
  */
-public final class DemitasseStreamingChatModel implements StreamingChatModel, AutoCloseable {
+public final class DemitasseStreamingChatModel implements StreamingChatModel {
     private final ChatRequestParameters parameters;
     private final List<ChatModelListener> listeners;
     private final Conversations conversations;
@@ -39,7 +39,7 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
     /**
      * {@return a builder of a chat model that runs a model}
      *
-     * @param model stays the caller's, who closes it after the chat model
+     * @param model stays the caller's, who closes it after the last request
      */
     public static Builder builder(Model model) {
         return new Builder(model);
@@ -157,11 +157,5 @@ public final class DemitasseStreamingChatModel implements StreamingChatModel, Au
     @Override
     public ModelProvider provider() {
         return ModelProvider.OTHER;
-    }
-
-    /** Gives back what was kept of conversations; the model stays open. */
-    @Override
-    public void close() {
-        conversations.close();
     }
 }

@@ -10,7 +10,6 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Message;
 import dev.demitasse.chat.ToolCall;
-import dev.demitasse.exception.UsageException;
 import dev.demitasse.testkit.Golden;
 import dev.langchain4j.agent.tool.ToolExecutionRequest;
 import dev.langchain4j.agent.tool.ToolSpecification;
@@ -101,8 +100,8 @@ class ChatModelsTest {
                 UserMessage.from("hi"),
                 AiMessage.from("Yes?"),
                 UserMessage.from("go on"));
-        try (DemitasseChatModel chat = chat();
-                Session session = model.newSession()) {
+        DemitasseChatModel chat = chat();
+        try (Session session = model.newSession("alone")) {
             session.history(List.of(Message.system("Be brief."), Message.user("hi"), Message.assistant("Yes?")));
             String expected = session.chat("go on", GREEDY, text -> {}).text();
             ChatResponse first = chat.chat(messages);
@@ -112,7 +111,7 @@ class ChatModelsTest {
             assertThat(first.tokenUsage().inputTokenCount())
                     .isEqualTo(new DemitasseTokenCountEstimator(model).estimateTokenCountInMessages(messages));
             assertThat(chat.chat(messages).aiMessage().text())
-                    .as("by the kept session")
+                    .as("by what is cached")
                     .isEqualTo(expected);
         }
     }
@@ -120,24 +119,19 @@ class ChatModelsTest {
     @Test
     void parametersOfARequestAreUsed() {
         ChatRequest.Builder request = ChatRequest.builder().messages(UserMessage.from("hi"));
-        try (DemitasseChatModel chat = DemitasseChatModel.builder(model)
+        DemitasseChatModel chat = DemitasseChatModel.builder(model)
                 .options(GREEDY)
                 .defaultRequestParameters(
                         ChatRequestParameters.builder().maxOutputTokens(5).build())
-                .build()) {
-            assertThat(chat.chat(request.build()).tokenUsage().outputTokenCount())
-                    .isEqualTo(5);
-            assertThat(chat.chat(request.maxOutputTokens(3).build())
-                            .tokenUsage()
-                            .outputTokenCount())
-                    .isEqualTo(3);
-            String text =
-                    chat.chat(request.maxOutputTokens(12).build()).aiMessage().text();
-            String stop = text.substring(text.length() / 2, text.length() / 2 + 1);
-            ChatResponse cut = chat.chat(request.stopSequences(List.of(stop)).build());
-            assertThat(cut.aiMessage().text()).isEqualTo(text.substring(0, text.indexOf(stop)));
-            assertThat(cut.finishReason()).isEqualTo(FinishReason.STOP);
-        }
+                .build();
+        assertThat(chat.chat(request.build()).tokenUsage().outputTokenCount()).isEqualTo(5);
+        assertThat(chat.chat(request.maxOutputTokens(3).build()).tokenUsage().outputTokenCount())
+                .isEqualTo(3);
+        String text = chat.chat(request.maxOutputTokens(12).build()).aiMessage().text();
+        String stop = text.substring(text.length() / 2, text.length() / 2 + 1);
+        ChatResponse cut = chat.chat(request.stopSequences(List.of(stop)).build());
+        assertThat(cut.aiMessage().text()).isEqualTo(text.substring(0, text.indexOf(stop)));
+        assertThat(cut.finishReason()).isEqualTo(FinishReason.STOP);
     }
 
     @Test
@@ -158,19 +152,16 @@ class ChatModelsTest {
         assertThat(own.get(1).toolCalls())
                 .containsExactly(new ToolCall("call00000", "count_cups", "{\"room\": \"hall\"}"));
         assertThat(own.get(2).toolCallId()).isEqualTo("call00000");
-        try (DemitasseChatModel chat = chat()) {
-            int with = chat.chat(request).tokenUsage().inputTokenCount();
-            int without = chat.chat(
-                            request.toBuilder().toolChoice(ToolChoice.NONE).build())
-                    .tokenUsage()
-                    .inputTokenCount();
-            assertThat(with).isGreaterThan(without + 20);
-            assertThat(with)
-                    .isEqualTo(model.countTokens(
-                            own,
-                            Requests.options(request, GREEDY, new AnswerFormats())
-                                    .tools()));
-        }
+        DemitasseChatModel chat = chat();
+        int with = chat.chat(request).tokenUsage().inputTokenCount();
+        int without = chat.chat(request.toBuilder().toolChoice(ToolChoice.NONE).build())
+                .tokenUsage()
+                .inputTokenCount();
+        assertThat(with).isGreaterThan(without + 20);
+        assertThat(with)
+                .isEqualTo(model.countTokens(
+                        own,
+                        Requests.options(request, GREEDY, new AnswerFormats()).tools()));
     }
 
     private static ResponseFormat format(JsonSchemaElement root) {
@@ -207,27 +198,26 @@ class ChatModelsTest {
                 .build();
         String shape = "\\s*\\{\\s*\"size\":\\s*\"(SMALL|LARGE)\",\\s*\"full\":\\s*(true|false),\\s*\"lids\":\\s*"
                 + "(null|\"one\"|\"two\"),\\s*\"saucer\":\\s*\\{\\s*\"round\":\\s*(true|false)\\s*}\\s*}";
-        try (DemitasseChatModel chat = DemitasseChatModel.builder(model)
+        DemitasseChatModel chat = DemitasseChatModel.builder(model)
                 .options(GREEDY.withMaximumTokens(300))
-                .build()) {
-            assertThat(chat.supportedCapabilities()).contains(Capability.RESPONSE_FORMAT_JSON_SCHEMA);
-            ChatRequest request = ChatRequest.builder()
-                    .messages(UserMessage.from("a cup"))
-                    .responseFormat(format(cup))
-                    .build();
-            assertThat(chat.chat(request).aiMessage().text()).matches(shape);
-            ChatRequest choice = ChatRequest.builder()
-                    .messages(UserMessage.from("which?"))
-                    .responseFormat(format(
-                            JsonEnumSchema.builder().enumValues("yes", "no").build()))
-                    .build();
-            assertThat(chat.chat(choice).aiMessage().text()).isIn("\"yes\"", "\"no\"");
-            ChatRequest object = ChatRequest.builder()
-                    .messages(UserMessage.from("well?"))
-                    .responseFormat(ResponseFormat.JSON)
-                    .build();
-            assertThat(chat.chat(object).aiMessage().text()).startsWith("{");
-        }
+                .build();
+        assertThat(chat.supportedCapabilities()).contains(Capability.RESPONSE_FORMAT_JSON_SCHEMA);
+        ChatRequest request = ChatRequest.builder()
+                .messages(UserMessage.from("a cup"))
+                .responseFormat(format(cup))
+                .build();
+        assertThat(chat.chat(request).aiMessage().text()).matches(shape);
+        ChatRequest choice = ChatRequest.builder()
+                .messages(UserMessage.from("which?"))
+                .responseFormat(
+                        format(JsonEnumSchema.builder().enumValues("yes", "no").build()))
+                .build();
+        assertThat(chat.chat(choice).aiMessage().text()).isIn("\"yes\"", "\"no\"");
+        ChatRequest object = ChatRequest.builder()
+                .messages(UserMessage.from("well?"))
+                .responseFormat(ResponseFormat.JSON)
+                .build();
+        assertThat(chat.chat(object).aiMessage().text()).startsWith("{");
     }
 
     @Test
@@ -245,13 +235,12 @@ class ChatModelsTest {
                 .toolChoice(ToolChoice.REQUIRED)
                 .maxOutputTokens(100)
                 .build();
-        try (DemitasseChatModel chat = chat()) {
-            ChatResponse answer = chat.chat(request);
-            assertThat(answer.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
-            assertThat(answer.aiMessage().toolExecutionRequests()).hasSize(1);
-            assertThat(answer.aiMessage().toolExecutionRequests().getFirst().arguments())
-                    .containsPattern("\"room\": ?\"(hall|kitchen)\"");
-        }
+        DemitasseChatModel chat = chat();
+        ChatResponse answer = chat.chat(request);
+        assertThat(answer.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
+        assertThat(answer.aiMessage().toolExecutionRequests()).hasSize(1);
+        assertThat(answer.aiMessage().toolExecutionRequests().getFirst().arguments())
+                .containsPattern("\"room\": ?\"(hall|kitchen)\"");
     }
 
     @Test
@@ -270,20 +259,19 @@ class ChatModelsTest {
                                 .modelName("other")
                                 .build(),
                 "image", ChatRequest.builder().messages(picture).build());
-        try (DemitasseChatModel chat = chat()) {
-            refused.forEach((word, each) -> assertThatThrownBy(() -> chat.chat(each))
-                    .as(word)
-                    .isInstanceOf(UnsupportedFeatureException.class)
-                    .hasMessageContaining(word));
-        }
+        DemitasseChatModel chat = chat();
+        refused.forEach((word, each) -> assertThatThrownBy(() -> chat.chat(each))
+                .as(word)
+                .isInstanceOf(UnsupportedFeatureException.class)
+                .hasMessageContaining(word));
         try (Model plain = Model.load(
-                        Golden.tiny("llama"),
-                        ModelOptions.DEFAULT
-                                .withBackend("reference")
-                                .withContextLength(64)
-                                .withChatTemplate("{{ messages[0].content }}"));
-                DemitasseChatModel chat = DemitasseChatModel.builder(plain).build()) {
-            assertThatThrownBy(() -> chat.chat(ChatRequest.builder()
+                Golden.tiny("llama"),
+                ModelOptions.DEFAULT
+                        .withBackend("reference")
+                        .withContextLength(64)
+                        .withChatTemplate("{{ messages[0].content }}"))) {
+            DemitasseChatModel ofPlain = DemitasseChatModel.builder(plain).build();
+            assertThatThrownBy(() -> ofPlain.chat(ChatRequest.builder()
                             .messages(UserMessage.from("hi"))
                             .toolSpecifications(TOOL)
                             .build()))
@@ -327,38 +315,34 @@ class ChatModelsTest {
     void aStreamHasTheSameTextAndCanBeCancelled() throws Exception {
         ChatRequest request =
                 ChatRequest.builder().messages(UserMessage.from("tell")).build();
-        try (DemitasseChatModel chat = chat();
-                DemitasseStreamingChatModel streaming = DemitasseStreamingChatModel.builder(model)
-                        .options(GREEDY)
-                        .build()) {
-            String expected = chat.chat(request).aiMessage().text();
-            Handler whole = new Handler(Integer.MAX_VALUE);
-            streaming.chat(request, whole);
-            assertThat(whole.response.get(60, TimeUnit.SECONDS).aiMessage().text())
-                    .isEqualTo(expected)
-                    .isEqualTo(whole.text.toString());
-            Handler cut = new Handler(1);
-            streaming.chat(request.toBuilder().maxOutputTokens(400).build(), cut);
-            Handler next = new Handler(Integer.MAX_VALUE);
-            streaming.chat(request, next);
-            assertThat(next.response.get(60, TimeUnit.SECONDS).aiMessage().text())
-                    .isEqualTo(expected);
-            assertThat(cut.pieces.get()).isEqualTo(1);
-            assertThat(cut.response).isNotDone();
-            Objects.requireNonNull(next.handle)
-                    .cancel(); // of an answer that has ended: the next one by the same session goes to its end
-            Handler later = new Handler(Integer.MAX_VALUE);
-            streaming.chat(request, later);
-            assertThat(later.response.get(60, TimeUnit.SECONDS).aiMessage().text())
-                    .isEqualTo(expected);
-            Handler failing = new Handler(Integer.MAX_VALUE);
-            streaming.chat(
-                    ChatRequest.builder()
-                            .messages(UserMessage.from("x ".repeat(5000)))
-                            .build(),
-                    failing);
-            assertThatThrownBy(() -> failing.response.get(60, TimeUnit.SECONDS)).hasMessageContaining("context");
-        }
+        DemitasseChatModel chat = chat();
+        DemitasseStreamingChatModel streaming =
+                DemitasseStreamingChatModel.builder(model).options(GREEDY).build();
+        String expected = chat.chat(request).aiMessage().text();
+        Handler whole = new Handler(Integer.MAX_VALUE);
+        streaming.chat(request, whole);
+        assertThat(whole.response.get(60, TimeUnit.SECONDS).aiMessage().text())
+                .isEqualTo(expected)
+                .isEqualTo(whole.text.toString());
+        Handler cut = new Handler(1);
+        streaming.chat(request.toBuilder().maxOutputTokens(400).build(), cut);
+        Handler next = new Handler(Integer.MAX_VALUE);
+        streaming.chat(request, next);
+        assertThat(next.response.get(60, TimeUnit.SECONDS).aiMessage().text()).isEqualTo(expected);
+        assertThat(cut.pieces.get()).isEqualTo(1);
+        assertThat(cut.response).isNotDone();
+        Objects.requireNonNull(next.handle)
+                .cancel(); // of an answer that has ended: the next one by the same session goes to its end
+        Handler later = new Handler(Integer.MAX_VALUE);
+        streaming.chat(request, later);
+        assertThat(later.response.get(60, TimeUnit.SECONDS).aiMessage().text()).isEqualTo(expected);
+        Handler failing = new Handler(Integer.MAX_VALUE);
+        streaming.chat(
+                ChatRequest.builder()
+                        .messages(UserMessage.from("x ".repeat(5000)))
+                        .build(),
+                failing);
+        assertThatThrownBy(() -> failing.response.get(60, TimeUnit.SECONDS)).hasMessageContaining("context");
     }
 
     @Test
@@ -388,15 +372,5 @@ class ChatModelsTest {
                     .isEqualTo(estimator.estimateTokenCountInMessage(system))
                     .isEqualTo(estimator.estimateTokenCountInText("Be brief."));
         }
-    }
-
-    @Test
-    void aClosedChatModelRefusesAndKeepsNothing() {
-        DemitasseChatModel chat = chat();
-        chat.chat("hi");
-        chat.close();
-        assertThatThrownBy(() -> chat.chat("hi"))
-                .isInstanceOf(UsageException.class)
-                .hasMessageContaining("closed");
     }
 }
