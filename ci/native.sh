@@ -39,7 +39,7 @@ if [ "${1:-}" = tools ]; then
   exit 0
 fi
 if command -v clang-format >/dev/null; then
-  clang-format --dry-run -Werror include/demitasse/*.h kernels/* tests/*
+  clang-format --dry-run -Werror include/demitasse/*.h kernels/* jni/* tests/*
 else
   echo "The format of the C++ files is not checked: clang-format is missing"
 fi

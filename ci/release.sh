@@ -26,6 +26,8 @@ for argument in "$@"; do
 done
 [ -n "$dry" ] || { echo "ci/release.sh: only --dry-run; how to publish: the head of this file." >&2; exit 2; }
 rm -rf "$out"
+zig=$(ci/zig.sh)
+export PATH="$zig:$PATH" # builds the native library for macOS and Windows
 build="mvn -B -q -T 2 -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"
 $build clean deploy -DaltDeploymentRepository=dry-run::file://"$out"
 echo "ci/release.sh: built once: $SECONDS s"

@@ -9,7 +9,8 @@ option(DEMITASSE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSani
 function(demitasse_flags target)
   # No contraction: a multiplication and an addition are fused where a kernel says so, and only there, so that results
   # do not depend on the compiler.
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Werror -ffp-contract=off
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
+    -ffp-contract=off
     -fno-math-errno)
   set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
     CXX_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)

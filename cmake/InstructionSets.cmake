@@ -1,3 +1,4 @@
+option(DEMITASSE_ZIG "Whether the compiler is zig c++" OFF)
 option(DEMITASSE_SIMDE
   "Build the kernels for VNNI over SIMDe, so that their tests run on any x86-64 with AVX2 (slowly)" OFF)
 
@@ -18,11 +19,16 @@ function(demitasse_instruction_sets target)
     demitasse_instruction_set(${target} avx2_vnni ${avx2} -mavxvnni)
     # GCC 12 takes the intrinsics' own undefined registers for a fault (bug 105593).
     demitasse_instruction_set(${target} avx512_vnni ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
-      -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized)
+      -mprefer-vector-width=512
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-    demitasse_instruction_set(${target} neon -march=armv8-a)
-    demitasse_instruction_set(${target} dotprod -march=armv8.2-a+dotprod)
-    demitasse_instruction_set(${target} i8mm -march=armv8.2-a+dotprod+i8mm)
+    # zig knows names of processors, to which features are added, and none of architectures.
+    set(armv8 $<IF:$<BOOL:${DEMITASSE_ZIG}>,-mcpu=generic+neon,-march=armv8-a>)
+    set(armv8_2 $<IF:$<BOOL:${DEMITASSE_ZIG}>,-mcpu=generic+v8_2a,-march=armv8.2-a>)
+    demitasse_instruction_set(${target} neon ${armv8})
+    demitasse_instruction_set(${target} dotprod ${armv8_2}+dotprod)
+    demitasse_instruction_set(${target} i8mm ${armv8_2}+dotprod+i8mm)
   else()
     message(FATAL_ERROR "demitasse has kernels for x86-64 and AArch64, not for ${CMAKE_SYSTEM_PROCESSOR}")
   endif()

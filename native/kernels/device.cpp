@@ -10,6 +10,8 @@
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace demitasse {
@@ -19,26 +21,47 @@ constexpr int bit(InstructionSet set) { return 1 << static_cast<int>(set); }
 
 #if defined(__x86_64__)
 
-bool has_avx_vnni() {
+// The four registers of a leaf of CPUID; all 0 where there is none.
+struct Leaf {
     unsigned a = 0;
     unsigned b = 0;
     unsigned c = 0;
     unsigned d = 0;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+
+    Leaf(unsigned leaf, unsigned subleaf) { __get_cpuid_count(leaf, subleaf, &a, &b, &c, &d); }
+};
+
+constexpr bool has(unsigned features, unsigned all) { return (features & all) == all; }
+
+// Which registers the operating system saves (XCR0). It is asked in assembler, since the intrinsic needs a flag of the
+// compiler; and all of this by CPUID, since not all compilers have __builtin_cpu_supports.
+unsigned saved_registers() {
+    constexpr unsigned OSXSAVE = 1U << 27;
+    if (!has(Leaf(1, 0).c, OSXSAVE)) {
+        return 0;
+    }
+    unsigned low = 0;
+    unsigned high = 0;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
 }
 
-// __builtin_cpu_supports also asks the operating system whether it saves the wide registers.
+// Bits as the manuals of Intel and AMD number them (CPUID leaves 1 and 7).
 int on_machine() {
-    __builtin_cpu_init();
-    int sets = 0;
-    sets |= __builtin_cpu_supports("sse4.2") ? bit(InstructionSet::SSE42) : 0;
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    constexpr unsigned VECTORS = 0x6;        // of 256 bits
+    constexpr unsigned WIDE_VECTORS = 0xE6;  // of 512 bits, and masks
+    Leaf basic(1, 0);
+    Leaf extended(7, 0);
+    Leaf further(7, 1);
+    unsigned saved = saved_registers();
+    int sets = has(basic.c, 1U << 20) ? bit(InstructionSet::SSE42) : 0;
+    bool fma_f16c_avx = has(basic.c, 1U << 12 | 1U << 29 | 1U << 28);
+    bool avx2 = fma_f16c_avx && has(extended.b, 1U << 5) && has(saved, VECTORS);
     sets |= avx2 ? bit(InstructionSet::AVX2) : 0;
-    sets |= avx2 && has_avx_vnni() ? bit(InstructionSet::AVX2_VNNI) : 0;
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vnni");
-    sets |= avx2 && avx512 ? bit(InstructionSet::AVX512_VNNI) : 0;
+    sets |= avx2 && has(further.a, 1U << 4) ? bit(InstructionSet::AVX2_VNNI) : 0;
+    bool f_dq_bw_vl = has(extended.b, 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31);
+    bool avx512 = avx2 && f_dq_bw_vl && has(extended.c, 1U << 11) && has(saved, WIDE_VECTORS);
+    sets |= avx512 ? bit(InstructionSet::AVX512_VNNI) : 0;
 #if defined(DEMITASSE_SIMDE_TESTS)  // those kernels are built over AVX2
     sets |= avx2 ? bit(InstructionSet::AVX2_VNNI) | bit(InstructionSet::AVX512_VNNI) : 0;
 #endif
@@ -62,9 +85,21 @@ const KernelTable* table_of(InstructionSet set) {
 
 #elif defined(__aarch64__)
 
+#if defined(__APPLE__)
+bool has(const char* feature) {
+    int value = 0;
+    size_t bytes = sizeof value;
+    return sysctlbyname(feature, &value, &bytes, nullptr, 0) == 0 && value != 0;
+}
+#endif
+
 int on_machine() {
     int sets = bit(InstructionSet::NEON);
-#if defined(__linux__)
+#if defined(__APPLE__)
+    bool dotprod = has("hw.optional.arm.FEAT_DotProd");
+    sets |= dotprod ? bit(InstructionSet::DOTPROD) : 0;
+    sets |= dotprod && has("hw.optional.arm.FEAT_I8MM") ? bit(InstructionSet::I8MM) : 0;
+#elif defined(__linux__)
     sets |= (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 ? bit(InstructionSet::DOTPROD) : 0;
     sets |= (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0
                 ? bit(InstructionSet::I8MM)

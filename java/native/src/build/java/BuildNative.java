@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -15,51 +14,93 @@ import java.util.stream.Stream;
  * kernels. Without CMake or a C++ compiler it says so in one line and leaves the library out.
  */
 public class BuildNative {
-    /** Platforms of a release, with the compiler that builds for one where it is not the host (Debian's names). */
-    private static final Map<String, String> PLATFORMS =
-            Map.of("linux-x86_64", "x86_64-linux-gnu-g++", "linux-aarch64", "aarch64-linux-gnu-g++");
+    /**
+     * A platform of a release.
+     *
+     * @param name as the folder of its library
+     * @param system CMake's name of the operating system
+     * @param processor and of the processor
+     * @param library the file's name, as Java wants it there
+     * @param compiler that builds for it on another platform (Debian's name); null for zig
+     * @param target zig's name of it; null for that compiler
+     */
+    private record Platform(
+            String name, String system, String processor, String library, String compiler, String target) {}
 
-    private static final String LIBRARY = System.mapLibraryName("demitasse");
+    private static final List<Platform> PLATFORMS = List.of(
+            new Platform("linux-x86_64", "Linux", "x86_64", "libdemitasse.so", "x86_64-linux-gnu-g++", null),
+            new Platform("linux-aarch64", "Linux", "aarch64", "libdemitasse.so", "aarch64-linux-gnu-g++", null),
+            new Platform("macos-aarch64", "Darwin", "arm64", "libdemitasse.dylib", null, "aarch64-macos.12.0"),
+            new Platform("windows-x86_64", "Windows", "x86_64", "demitasse.dll", null, "x86_64-windows-gnu"));
 
     /** Arguments: the folder native/, the module's target folder, and for which platforms: host, or all. */
     public static void main(String[] args) throws Exception {
         Path source = Path.of(args[0]).toRealPath();
         Path target = Path.of(args[1]).toAbsolutePath();
         boolean all = args[2].equals("all");
-        String host = System.getProperty("os.name").toLowerCase(Locale.ROOT) + "-"
-                + System.getProperty("os.arch").replace("amd64", "x86_64").replace("arm64", "aarch64");
+        String host = host();
         String missing = missing(host);
-        if (missing != null) {
-            if (all) {
-                throw new IOException("Libraries for all platforms cannot be built: " + missing);
+        if (missing != null && all) {
+            throw new IOException("Libraries for all platforms cannot be built: " + missing);
+        }
+        for (Platform platform : PLATFORMS) {
+            if (missing != null || !all && !platform.name.equals(host)) {
+                forget(target, platform);
             }
-            forget(target, host);
+        }
+        if (missing != null) {
             System.out.println("The native backend is left out: " + missing);
             return;
         }
         Path jni = jniSource(target);
-        build(source, target, jni, host, List.of());
-        for (Map.Entry<String, String> platform : PLATFORMS.entrySet()) {
-            if (!all && !platform.getKey().equals(host)) {
-                forget(target, platform.getKey());
-            } else if (!platform.getKey().equals(host)) {
-                if (!found(platform.getValue())) {
-                    throw new IOException("The library for " + platform.getKey() + " needs " + platform.getValue()
-                            + "; install it (package g++-"
-                            + platform.getValue().replace("-g++", "").replace('_', '-') + ").");
-                }
-                String processor = platform.getKey().substring("linux-".length());
-                build(
-                        source,
-                        target,
-                        jni,
-                        platform.getKey(),
-                        List.of(
-                                "-DCMAKE_SYSTEM_NAME=Linux",
-                                "-DCMAKE_SYSTEM_PROCESSOR=" + processor,
-                                "-DCMAKE_CXX_COMPILER=" + platform.getValue()));
+        for (Platform platform : PLATFORMS) {
+            if (platform.name.equals(host)) {
+                build(source, target, jni, platform, List.of());
+            } else if (all) {
+                build(source, target, jni, platform, cross(target, platform));
             }
         }
+    }
+
+    /** This platform, as NativeLibrary names it. */
+    private static String host() {
+        String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+        String arch = System.getProperty("os.arch").replace("amd64", "x86_64").replace("arm64", "aarch64");
+        return (os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os) + "-" + arch;
+    }
+
+    /** What CMake is to be told to build for another platform. */
+    private static List<String> cross(Path target, Platform platform) throws IOException {
+        List<String> cross = new ArrayList<>(
+                List.of("-DCMAKE_SYSTEM_NAME=" + platform.system, "-DCMAKE_SYSTEM_PROCESSOR=" + platform.processor));
+        if (platform.compiler != null) {
+            if (!found(platform.compiler)) {
+                throw new IOException("The library for " + platform.name + " needs " + platform.compiler
+                        + "; install it (package g++-"
+                        + platform.compiler.replace("-g++", "").replace('_', '-') + ").");
+            }
+            cross.add("-DCMAKE_CXX_COMPILER=" + platform.compiler);
+            return cross;
+        }
+        if (!found("zig")) {
+            throw new IOException("The library for " + platform.name + " needs zig; install it (ci/zig.sh).");
+        }
+        Path folder = Files.createDirectories(target.resolve("zig-" + platform.name));
+        cross.add("-DDEMITASSE_ZIG=ON");
+        cross.add("-DCMAKE_CXX_COMPILER=" + script(folder, "c++", "c++ -target " + platform.target));
+        cross.add("-DCMAKE_AR=" + script(folder, "ar", "ar"));
+        cross.add("-DCMAKE_RANLIB=" + script(folder, "ranlib", "ranlib"));
+        return cross;
+    }
+
+    /** A program that is a command of zig, since CMake wants programs. */
+    private static Path script(Path folder, String name, String command) throws IOException {
+        Path script = folder.resolve(name);
+        Files.writeString(script, "#!/bin/sh\nexec zig " + command + " \"$@\"\n");
+        if (!script.toFile().setExecutable(true)) {
+            throw new IOException("Cannot make " + script + " executable.");
+        }
+        return script;
     }
 
     /** What JavaCPP makes of the declarations; it keeps its time where it has not changed. */
@@ -88,9 +129,9 @@ public class BuildNative {
         return jni;
     }
 
-    private static void build(Path source, Path target, Path jni, String platform, List<String> cross)
+    private static void build(Path source, Path target, Path jni, Platform platform, List<String> cross)
             throws Exception {
-        Path build = target.resolve(cross.isEmpty() ? "cmake" : "cmake-" + platform);
+        Path build = target.resolve(cross.isEmpty() ? "cmake" : "cmake-" + platform.name);
         List<String> configure = new ArrayList<>(List.of(
                 "cmake",
                 "-S",
@@ -107,29 +148,30 @@ public class BuildNative {
         }
         run(configure.toArray(String[]::new));
         run("cmake", "--build", build.toString(), "--target", "demitasse", "--parallel");
-        byte[] library = Files.readAllBytes(build.resolve(LIBRARY));
+        byte[] library = Files.readAllBytes(build.resolve(platform.library));
         String hash =
                 HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(library));
         Path output = libraries(target, platform);
         Files.createDirectories(output);
-        Files.write(output.resolve(LIBRARY), library);
-        Files.writeString(output.resolve(LIBRARY + ".sha256"), hash + "\n");
+        Files.write(output.resolve(platform.library), library);
+        Files.writeString(output.resolve(platform.library + ".sha256"), hash + "\n");
     }
 
     /** What an earlier build left: it is of other sources. */
-    private static void forget(Path target, String platform) throws IOException {
-        for (String name : List.of(LIBRARY, LIBRARY + ".sha256")) {
+    private static void forget(Path target, Platform platform) throws IOException {
+        for (String name : List.of(platform.library, platform.library + ".sha256")) {
             Files.deleteIfExists(libraries(target, platform).resolve(name));
         }
     }
 
-    private static Path libraries(Path target, String platform) {
-        return target.resolve("classes/dev/demitasse/nativecpu/" + platform);
+    private static Path libraries(Path target, Platform platform) {
+        return target.resolve("classes/dev/demitasse/nativecpu/" + platform.name);
     }
 
     private static String missing(String host) {
-        if (!PLATFORMS.containsKey(host)) {
-            return "it is built for Linux on x86-64 and AArch64, not for " + host + ".";
+        if (host.startsWith("windows") || PLATFORMS.stream().noneMatch(platform -> platform.name.equals(host))) {
+            return "it is built on Linux and macOS, on x86-64 and AArch64 (and there for Windows), not on " + host
+                    + ".";
         }
         if (!found("cmake")) {
             return "install CMake (package cmake) to build it.";

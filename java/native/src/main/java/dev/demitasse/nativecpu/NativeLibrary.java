@@ -66,10 +66,14 @@ final class NativeLibrary {
     }
 
     static String platform() {
-        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
-        String arch =
-                System.getProperty("os.arch", "").replace("amd64", "x86_64").replace("arm64", "aarch64");
-        return os.replace(" ", "") + "-" + arch;
+        return platform(System.getProperty("os.name", ""), System.getProperty("os.arch", ""));
+    }
+
+    /** Operating system and architecture as the libraries' folders name them, of Java's names for them. */
+    static String platform(String os, String arch) {
+        String system = os.toLowerCase(Locale.ROOT).replace(" ", "");
+        String family = system.startsWith("mac") ? "macos" : system.startsWith("windows") ? "windows" : system;
+        return family + "-" + arch.replace("amd64", "x86_64").replace("arm64", "aarch64");
     }
 
     /** The one that is chosen; else the user's cache, then the folder for temporary files. */
@@ -168,8 +172,17 @@ final class NativeLibrary {
                 Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
                 System.load(copy.toString());
             } finally {
-                Files.deleteIfExists(copy); // what is loaded stays
+                delete(copy); // what is loaded stays
             }
+        }
+    }
+
+    /** Now, or where the system keeps a file that is loaded (Windows) when the process ends. */
+    private static void delete(Path copy) {
+        try {
+            Files.deleteIfExists(copy);
+        } catch (IOException e) {
+            copy.toFile().deleteOnExit();
         }
     }
 

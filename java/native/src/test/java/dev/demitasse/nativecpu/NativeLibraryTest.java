@@ -74,6 +74,14 @@ class NativeLibraryTest {
     }
 
     @Test
+    void platformsAreNamedAsTheFoldersOfLibraries() {
+        assertThat(NativeLibrary.platform("Linux", "amd64")).isEqualTo("linux-x86_64");
+        assertThat(NativeLibrary.platform("Mac OS X", "aarch64")).isEqualTo("macos-aarch64");
+        assertThat(NativeLibrary.platform("Windows 11", "amd64")).isEqualTo("windows-x86_64");
+        assertThat(NativeLibrary.platform("FreeBSD", "arm64")).isEqualTo("freebsd-aarch64");
+    }
+
+    @Test
     void aMissingLibraryNamesThePlatformAndTheCure() {
         Support support = load(Map.of(), folder);
         assertThat(support.ok()).isFalse();
