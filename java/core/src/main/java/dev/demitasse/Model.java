@@ -269,11 +269,18 @@ public final class Model implements AutoCloseable {
 
     /**
      * {@return how the model's authors want tokens to be chosen, as the file says ({@code general.sampling}); else
-     * {@link SamplingOptions#DEFAULT}} {@link GenerationOptions#DEFAULT} knows no model: use {@code
-     * GenerationOptions.DEFAULT.withSampling(model.sampling())}.
+     * {@link SamplingOptions#DEFAULT}}
      */
     public SamplingOptions sampling() {
         return sampling;
+    }
+
+    /**
+     * {@return what an answer is made by where nobody says how: {@link GenerationOptions#DEFAULT}, which knows no model,
+     * with the model's own {@link #sampling}}
+     */
+    public GenerationOptions generationOptions() {
+        return GenerationOptions.DEFAULT.withSampling(sampling);
     }
 
     /**

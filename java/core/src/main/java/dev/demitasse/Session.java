@@ -45,12 +45,13 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * {@return {@link #chat(String, GenerationOptions, Consumer)} with the default options and no listener}
+     * {@return {@link #chat(String, GenerationOptions, Consumer)} with the model's own options ({@link
+     * Model#generationOptions}) and no listener}
      *
      * @param message what a person says
      */
     public Generation chat(String message) {
-        return chat(message, GenerationOptions.DEFAULT, text -> {});
+        return chat(message, model.generationOptions(), text -> {});
     }
 
     /**

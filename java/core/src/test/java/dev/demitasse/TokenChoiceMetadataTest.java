@@ -88,4 +88,22 @@ class TokenChoiceMetadataTest {
         assertRefused("general.sampling.temp", number(-1f), "general.sampling.temp");
         assertRefused("general.sampling.penalty_repeat", number(0f), "general.sampling.penalty_repeat");
     }
+
+    /** A chat for which nobody says how is by the file's sampling, here without chance. */
+    @Test
+    void aPlainChatIsSampledAsTheFileSays() throws IOException {
+        Path file = ChangedFiles.changed(
+                Golden.tiny("llama"),
+                folder.resolve("greedy.gguf"),
+                w -> w.metadata("general.sampling.temp", number(0f)));
+        try (Model model = Model.load(file, OPTIONS.withChatTemplate("{{ messages[-1].content }}"));
+                Session plain = model.newSession();
+                Session greedy = model.newSession()) {
+            assertThat(model.generationOptions().maximumTokens())
+                    .isEqualTo(GenerationOptions.DEFAULT.maximumTokens());
+            assertThat(plain.chat("hello").tokens())
+                    .isEqualTo(greedy.chat("hello", GenerationOptions.GREEDY, text -> {})
+                            .tokens());
+        }
+    }
 }

@@ -93,7 +93,7 @@ public final class DemitasseChatModel implements ChatModel {
      */
     public abstract static class ChatModelBuilder<B> {
         private final Model model;
-        private GenerationOptions options = GenerationOptions.DEFAULT;
+        private GenerationOptions options;
         private String cacheSalt = "";
         /** Of requests that do not say otherwise. */
         ChatRequestParameters parameters = ChatRequestParameters.builder().build();
@@ -102,13 +102,14 @@ public final class DemitasseChatModel implements ChatModel {
 
         ChatModelBuilder(Model model) {
             this.model = model;
+            options = model.generationOptions();
         }
 
         abstract B self();
 
         /**
-         * What is generated where neither a request nor the default parameters say otherwise. Tools are those of
-         * requests.
+         * What is generated where neither a request nor the default parameters say otherwise; the model's own ({@link
+         * Model#generationOptions}) where nothing is given. Tools are those of requests.
          *
          * @param generation has no tools
          * @return this builder

@@ -52,7 +52,7 @@ public final class DemitasseChatModel implements ChatModel {
         String wanted = given.getModel();
         name = wanted == null ? model.architecture() : wanted;
         options = given.mutate().model(name).build();
-        base = builder.base == null ? GenerationOptions.DEFAULT.withSampling(model.sampling()) : builder.base;
+        base = builder.base == null ? model.generationOptions() : builder.base;
         observations = builder.observations;
         convention = builder.convention;
     }
