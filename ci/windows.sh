@@ -22,7 +22,7 @@ fi
 
 ask=(chat --backend native --threads 2 --temp 0 -n 24 -p "What is the capital of France?" -m)
 ./demitasse pull smollm2-135m
-model=$(echo "$cache"/models/SmolLM2-135M-Instruct.*.gguf)
+model=$(ls "$cache"/models/SmolLM2-135M-Instruct.*.gguf | head -n 1)
 here=$(./demitasse "${ask[@]}" "$model" 2>/dev/null </dev/null) # before what it builds is replaced
 mvn -B -q -pl java/cli -am -DskipTests -Dcuda.kernels.skip=true -Dnative.platforms=all package
 build=java/native/target/cmake-windows-x86_64

@@ -135,9 +135,9 @@ final class ChatFormat {
         return new Prompt(text, tokenizer.encodePrompt(text, true, TextMarks.MARK));
     }
 
-    /** How a call of a tool is begun behind a prompt. */
-    CallFrame callFrame(Prompt prompt) {
-        return dialect().callFrame(prompt.text);
+    /** How a call of a tool is begun behind a prompt, with the id that it gets. */
+    CallFrame callFrame(Prompt prompt, String id) {
+        return dialect().callFrame(prompt.text, id);
     }
 
     /** A prompt with something behind it that the model would have written. */
@@ -145,10 +145,12 @@ final class ChatFormat {
         return prompt(prompt.text + text);
     }
 
-    /** Whether a text has no tokens but those that a model's text may have. */
-    boolean isWritten(String text) {
-        return Arrays.stream(tokenizer.encode(text, true))
-                .allMatch(id -> kind(tokenizer.vocabulary(), id) == AnswerParser.Kind.WRITTEN);
+    /** The first token of a text, where it has some that a model's text has not; else {@link Vocabulary#NONE}. */
+    int firstMark(String text) {
+        int[] tokens = tokenizer.encode(text, true);
+        boolean written =
+                Arrays.stream(tokens).allMatch(id -> kind(tokenizer.vocabulary(), id) == AnswerParser.Kind.WRITTEN);
+        return written ? Vocabulary.NONE : tokens[0];
     }
 
     /** Tells the parts of an answer to a prompt apart; null where there is text alone. */

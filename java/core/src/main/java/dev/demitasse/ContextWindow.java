@@ -7,6 +7,9 @@ import java.util.List;
 
 /** How much of a conversation, or of a text, the model reads. */
 final class ContextWindow {
+    /** What a call takes beside its arguments. */
+    private static final int CALL_TOKENS = 64;
+
     private final int length;
     private int dropped; // messages behind those of the system that are not read any more
 
@@ -36,7 +39,7 @@ final class ContextWindow {
         if (options.contextPolicy() == ContextPolicy.FAIL) {
             return prompt;
         }
-        int room = length - Math.min(options.maximumTokens(), length / 4);
+        int room = length - Math.min(options.maximumTokens(), length / 4) - (options.requiresCall() ? CALL_TOKENS : 0);
         if (prompt.tokens().length < room) {
             return prompt;
         }

@@ -276,8 +276,8 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * {@return what an answer is made by where nobody says how: {@link GenerationOptions#DEFAULT}, which knows no model,
-     * with the model's own {@link #sampling}}
+     * {@return what an answer is made by where nobody says how: {@link GenerationOptions#DEFAULT}, which knows no
+     * model, with the model's own {@link #sampling}}
      */
     public GenerationOptions generationOptions() {
         return GenerationOptions.DEFAULT.withSampling(sampling);

@@ -63,7 +63,7 @@ public final class Models {
     public static Model load(String name, ModelOptions options) {
         Model model = Model.load(fetch(name), options);
         CatalogueEntry entry = Catalogue.load().find(name);
-        if (entry != null) {
+        if (entry != null && ModelCache.file(name) == null) { // a file of that name goes before
             model.system(entry.system());
         }
         return model;

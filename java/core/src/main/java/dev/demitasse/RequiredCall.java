@@ -6,6 +6,7 @@ import dev.demitasse.chat.ToolCall;
 import dev.demitasse.dialect.CallFrame;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
+import dev.demitasse.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -24,7 +25,13 @@ final class RequiredCall {
     /** Continues a prompt. */
     @FunctionalInterface
     interface Writer {
-        Generation write(int[] prompt, GenerationOptions options);
+        /**
+         * Continues it.
+         *
+         * @param next what the model would write behind what is asked for, where that is a token that text has not, and
+         *     ends it then; else {@link dev.demitasse.tokenizer.Vocabulary#NONE}
+         */
+        Generation write(int[] prompt, GenerationOptions options, int next);
     }
 
     /**
@@ -46,15 +53,18 @@ final class RequiredCall {
      * @param conversation whose calls are counted
      */
     Generation run(ChatFormat.Prompt prompt, List<Message> conversation) {
-        CallFrame frame = format.callFrame(prompt);
+        String id = id(conversation);
+        CallFrame frame = format.callFrame(prompt, id);
         List<Tool> tools = options.tools();
+        tools.forEach(constraints::arguments); // what cannot be followed is told whatever would be called
         Tool tool = tools.getFirst();
         Generation named = null;
         if (tools.size() > 1) {
-            String behind = format.isWritten(frame.between()) ? frame.between() : "";
+            int next = format.firstMark(frame.between());
+            String behind = next == Vocabulary.NONE ? frame.between() : "";
             List<String> names =
                     tools.stream().map(each -> each.name() + behind).toList();
-            named = write(prompt, frame.before(), constraints.choice(names), options.maximumTokens());
+            named = write(prompt, frame.before(), constraints.choice(names), options.maximumTokens(), next);
             String name = named.text();
             Tool chosen = tools.stream()
                     .filter(each -> name.equals(each.name() + behind))
@@ -69,20 +79,22 @@ final class RequiredCall {
                 prompt,
                 frame.before() + tool.name() + frame.between(),
                 constraints.arguments(tool),
-                options.maximumTokens() - (named == null ? 0 : named.tokens().size()));
+                options.maximumTokens() - (named == null ? 0 : named.tokens().size()),
+                Vocabulary.NONE);
         boolean whole = written.finishReason() == FinishReason.STOP;
-        ToolCall call = whole ? new ToolCall(id(conversation), tool.name(), written.text()) : null;
+        ToolCall call = whole ? new ToolCall(id, tool.name(), written.text()) : null;
         return together(named, written, call);
     }
 
-    private Generation write(ChatFormat.Prompt prompt, String further, Grammar grammar, int maximumTokens) {
+    private Generation write(ChatFormat.Prompt prompt, String further, Grammar grammar, int maximumTokens, int next) {
         GenerationOptions asked = options.toBuilder()
                 .tools(List.of())
                 .grammar(grammar)
                 .stop(List.of())
+                .contextPolicy(ContextPolicy.FAIL) // a call is not cut in its middle
                 .maximumTokens(maximumTokens)
                 .build();
-        return writer.write(format.further(prompt, further).tokens(), asked);
+        return writer.write(format.further(prompt, further).tokens(), asked, next);
     }
 
     /** Nine letters and digits, as Mistral's templates want them. */

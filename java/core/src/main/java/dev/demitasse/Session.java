@@ -5,8 +5,10 @@ import dev.demitasse.exception.ContextFullException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.runtime.Sequence;
+import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Sampler;
+import dev.demitasse.tokenizer.Vocabulary;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -95,11 +97,21 @@ public final class Session implements AutoCloseable {
         return exclusively(call, () -> {
             List<Message> messages = new ArrayList<>(history);
             messages.addAll(further);
-            ChatFormat format = model.chatFormat();
-            ChatFormat.Prompt prompt = window.fit(format, messages, options);
-            Generation answer = options.requiresCall()
-                    ? callTool(call, prompt, messages, options, listener)
-                    : answer(call, prompt, messages, options, listener);
+            int dropped = window.dropped();
+            Generation answer;
+            try {
+                ChatFormat.Prompt prompt = window.fit(model.chatFormat(), messages, options);
+                answer = options.requiresCall()
+                        ? callTool(call, prompt, messages, options, listener)
+                        : answer(call, prompt, messages, options, listener);
+            } catch (RuntimeException | Error e) {
+                window.dropped(dropped);
+                throw e;
+            }
+            if (options.requiresCall() && answer.toolCalls().isEmpty()) {
+                window.dropped(dropped); // it was cut off: nothing was said, and templates refuse an empty answer
+                return answer;
+            }
             messages.add(Message.assistant(answer.text(), answer.thinking(), answer.toolCalls()));
             history.clear();
             history.addAll(messages);
@@ -133,11 +145,12 @@ public final class Session implements AutoCloseable {
                     model.chatFormat(),
                     model.constraints(),
                     options,
-                    (tokens, asked) -> write(
+                    (tokens, asked, next) -> write(
                             call,
                             tokens,
                             asked,
-                            new AnswerReader(model.tokenizer(), List.of(), text -> {}, sink -> null)));
+                            new AnswerReader(model.tokenizer(), List.of(), text -> {}, sink -> null),
+                            next));
             Generation answer = required.run(prompt, messages);
             answer.toolCalls().forEach(listener::toolCall);
             return answer;
@@ -251,11 +264,16 @@ public final class Session implements AutoCloseable {
     }
 
     private Generation run(Call call, int[] prompt, GenerationOptions options, AnswerReader reader) {
-        return told(call, prompt.length, options, () -> write(call, prompt, options, reader));
+        return told(call, prompt.length, options, () -> write(call, prompt, options, reader, Vocabulary.NONE));
     }
 
-    private Generation write(Call call, int[] prompt, GenerationOptions options, AnswerReader reader) {
-        Sampler sampler = new Sampler(options.sampling(), model.constraint(options.grammar()));
+    private Generation write(Call call, int[] prompt, GenerationOptions options, AnswerReader reader, int next) {
+        Constraint constraint = model.constraint(options.grammar());
+        int end = model.tokenizer().vocabulary().eos();
+        if (constraint != null && next != Vocabulary.NONE && end != Vocabulary.NONE) {
+            constraint = new EndingConstraint(constraint, next, end);
+        }
+        Sampler sampler = new Sampler(options.sampling(), constraint);
         return new Answering(engine, sequence, options, sampler, reader, call).run(prompt, window);
     }
 

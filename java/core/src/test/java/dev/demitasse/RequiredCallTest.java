@@ -8,6 +8,7 @@ import dev.demitasse.chat.Tool;
 import dev.demitasse.chat.ToolCall;
 import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.sampling.Constraint;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.testkit.Golden;
@@ -152,6 +153,7 @@ class RequiredCallTest {
                 assertThat(answer.toolCalls()).isEmpty();
                 assertThat(answer.finishReason()).isEqualTo(FinishReason.LENGTH);
                 assertThat(answer.tokens()).hasSizeLessThanOrEqualTo(tokens);
+                assertThat(session.history()).isEmpty();
             }
         }
     }
@@ -167,6 +169,56 @@ class RequiredCallTest {
                     .hasMessageContaining("not");
             assertThat(session.history()).isEmpty();
         }
+    }
+
+    /** Ids are those of the conversation's calls, where a template writes them before arguments, too. */
+    @Test
+    void callsAreNumbered() {
+        String numbered = """
+                {% for tool in tools or [] %}{{ tool | tojson }}
+                {% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}
+                [TOOL_CALLS]{{ c.function.name }}[CALL_ID]{{ c.id }}[ARGS]{{ c.function.arguments | tojson }}
+                {%- endfor %}
+                {% endfor %}assistant:""";
+        try (Model model = model(numbered);
+                Session session = model.newSession()) {
+            List<Message> next = List.of(Message.user("hi"));
+            for (int number = 0; number < 3; number++) {
+                Generation answer = session.chat(next, required(List.of(BREW_TWICE, BREW)), text -> {});
+                ToolCall call = answer.toolCalls().getFirst();
+                assertThat(call.id()).isEqualTo("call0000" + number);
+                next = List.of(Message.tool(call, "done"));
+                Generation one = session.fork().chat(next, required(List.of(BREW_TWICE)), text -> {});
+                assertThat(model.tokenizer()
+                                .decode(one.promptTokens().stream()
+                                        .mapToInt(id -> id)
+                                        .toArray()))
+                        .contains(call.name() + "[CALL_ID]" + call.id() + "[ARGS]")
+                        .endsWith("[TOOL_CALLS]brew_twice[CALL_ID]call0000" + (number + 1) + "[ARGS]");
+            }
+        }
+    }
+
+    /** Where text cannot have what follows a name, that ends it: else the longer of two names would be called. */
+    @Test
+    void aMarkEndsAName() {
+        Constraint names = new Constraint() {
+            @Override
+            public void restrict(float[] logits, int[] tokens, int from, int count) {
+                logits[3] = Float.NEGATIVE_INFINITY;
+            }
+
+            @Override
+            public void accept(int token) {}
+
+            @Override
+            public boolean isComplete() {
+                return false;
+            }
+        };
+        float[] logits = {1, -5, 2, 7};
+        new EndingConstraint(names, 3, 1).restrict(logits, new int[0], 0, 0);
+        assertThat(logits).containsExactly(1, 7, 2, Float.NEGATIVE_INFINITY);
     }
 
     /** One answer is told once, whatever it is made of. */

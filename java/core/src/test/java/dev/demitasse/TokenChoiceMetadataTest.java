@@ -99,8 +99,7 @@ class TokenChoiceMetadataTest {
         try (Model model = Model.load(file, OPTIONS.withChatTemplate("{{ messages[-1].content }}"));
                 Session plain = model.newSession();
                 Session greedy = model.newSession()) {
-            assertThat(model.generationOptions().maximumTokens())
-                    .isEqualTo(GenerationOptions.DEFAULT.maximumTokens());
+            assertThat(model.generationOptions().maximumTokens()).isEqualTo(GenerationOptions.DEFAULT.maximumTokens());
             assertThat(plain.chat("hello").tokens())
                     .isEqualTo(greedy.chat("hello", GenerationOptions.GREEDY, text -> {})
                             .tokens());

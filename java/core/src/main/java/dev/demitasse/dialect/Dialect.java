@@ -110,14 +110,21 @@ public final class Dialect {
      * How a call of a tool is begun behind a prompt.
      *
      * @param prompt as it was rendered for a {@link Start#CALL}
+     * @param id that the call gets
      */
-    public CallFrame callFrame(String prompt) {
+    public CallFrame callFrame(String prompt, String id) {
         ToolUse known = Objects.requireNonNull(use(), "tools");
-        CallFrame frame = known.frame();
+        CallFrame frame = known.frame().with(ToolUse.CALL_ID, id);
         String begin = known.format().begin();
         boolean begun =
                 frame.before().startsWith(begin) && prompt.stripTrailing().endsWith(begin);
-        return begun ? new CallFrame(frame.before().substring(begin.length()), frame.between()) : frame;
+        if (begun) {
+            return new CallFrame("", frame.before().substring(begin.length()), frame.between());
+        }
+        boolean thought = thinking != null
+                && (frame.lead().contains(thinking.begin().strip())
+                        || frame.lead().contains(thinking.end().strip())); // which the prompt has ended already
+        return thought ? frame : new CallFrame("", frame.lead() + frame.before(), frame.between());
     }
 
     private String render(

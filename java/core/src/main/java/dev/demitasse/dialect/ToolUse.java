@@ -37,6 +37,9 @@ record ToolUse(
     private static final List<ToolCall> CALLS = List.of(
             new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"),
             new ToolCall("call00001", "count_cups", "{\"room\":\"hallway-2\"}"));
+    /** The id of the call that a frame is found by. */
+    static final String CALL_ID = CALLS.getFirst().id();
+
     private static final List<Tool> TOOLS = List.of(new Tool(
             "count_cups",
             "Counts cups.",
@@ -75,7 +78,7 @@ record ToolUse(
         for (ToolFormat format : ToolFormat.values()) {
             if (!format.isBare() && (told.contains(format.begin()) || isToken.test(format.begin()))) {
                 String section = format.writesJson() ? format.write(CALLS.subList(0, 1)) : "";
-                return new ToolUse(format, frame(format, section), false, false, false, false, false);
+                return new ToolUse(format, frame(format, "", section), false, false, false, false, false);
             }
         }
         return null;
@@ -92,7 +95,7 @@ record ToolUse(
         boolean thoughts = answered(template, "", "Let me see.", CALLS.subList(0, 1)) != null;
         boolean refused = answered(template, "I count.", "Let me see.", CALLS.subList(0, 1)) == null;
         Section section = section(template);
-        CallFrame frame = frame(format, section == null ? "" : section.text);
+        CallFrame frame = section == null ? CallFrame.JSON : frame(format, section.lead, section.text);
         return new ToolUse(format, frame, textArguments, noContent, written, one, thoughts && refused);
     }
 
@@ -105,9 +108,10 @@ record ToolUse(
     /**
      * What stands between the marks of a section, or to the end of the text.
      *
+     * @param lead what stands before it, from where the model's answer begins
      * @param ended whether the mark of its end follows
      */
-    private record Section(String text, boolean ended) {}
+    private record Section(String lead, String text, boolean ended) {}
 
     /** The section that a template writes for one call; null where it writes none. */
     private @Nullable Section section(Renderer template) {
@@ -123,7 +127,14 @@ record ToolUse(
         if (format.isBare()) {
             section = section.substring(0, section.lastIndexOf(format.begin().equals("{") ? '}' : ']') + 1);
         }
-        return new Section(section, to >= 0);
+        return new Section(lead(template, String.valueOf(text), answer.substring(0, begin)), section, to >= 0);
+    }
+
+    /** What a template writes from the beginning of an answer to a call; nothing where that cannot be told. */
+    private static String lead(Renderer template, String answered, String before) {
+        String prompt = template.render(List.of(ASKED), TOOLS, true);
+        String header = prompt == null || !answered.startsWith(prompt) ? null : behindQuestion(prompt);
+        return header == null || header.length() > before.length() ? "" : before.substring(header.length());
     }
 
     private boolean isRecovered(Renderer template) {
@@ -140,14 +151,15 @@ record ToolUse(
     }
 
     /** What a template writes around a call's name and before its arguments, where those are an object of JSON. */
-    private static CallFrame frame(ToolFormat format, String text) {
+    private static CallFrame frame(ToolFormat format, String lead, String text) {
         ToolCall call = CALLS.getFirst();
         for (int at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) {
             Json.Read read = Json.at(text, at);
             int name = text.lastIndexOf(call.name(), at);
             if (read != null && call.values().equals(read.value()) && name >= 0) {
                 String before = (format.isBare() ? "" : format.begin()) + text.substring(0, name);
-                return new CallFrame(before, text.substring(name + call.name().length(), at));
+                return new CallFrame(
+                        lead, before, text.substring(name + call.name().length(), at));
             }
         }
         return CallFrame.JSON;

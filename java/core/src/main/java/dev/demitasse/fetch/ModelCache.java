@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -71,12 +72,22 @@ public final class ModelCache {
                 "There is no file and no cached model \"" + model + "\"; demitasse ls lists what can be named.");
     }
 
+    /** The file of that path; null where there is none, or no path is written so. */
+    public static @Nullable Path file(String path) {
+        try {
+            return Files.isRegularFile(Path.of(path)) ? Path.of(path) : null;
+        } catch (InvalidPathException e) {
+            return null;
+        }
+    }
+
     /** The same; null where there is none. */
     private @Nullable Path present(String model, Catalogue catalogue) {
         CatalogueEntry entry = catalogue.find(model);
         boolean hugging = model.startsWith(HUGGING);
-        if (!hugging && Files.isRegularFile(Path.of(model))) {
-            return Path.of(model);
+        Path given = hugging ? null : file(model);
+        if (given != null) {
+            return given;
         }
         if (entry != null || hugging) {
             Path cached = path(entry != null ? entry.file() : fileName(model));

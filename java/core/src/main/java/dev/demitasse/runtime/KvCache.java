@@ -127,8 +127,9 @@ public final class KvCache implements AutoCloseable {
             return false;
         }
         int shared = table.get(index);
-        int page = free.pop();
+        int page = free.element();
         stores.forEach(store -> store.copyPage(shared, page));
+        free.pop(); // now that nothing can fail
         holders[shared]--;
         holders[page] = 1;
         table.set(index, page);

@@ -181,13 +181,13 @@ final class Scheduler {
             if (reclaim()) {
                 continue;
             }
-            Sequence last = running.getLast();
-            if (!held.isEmpty() && (running.size() == 1 || last.pages.size() == 0)) {
+            Sequence last = held.isEmpty() ? running.getLast() : lastWithPages();
+            if (last == null || !held.isEmpty() && running.size() == 1) {
                 return batch; // all wait for a caller who holds pages
             }
             giveUp(last);
             if (running.size() > 1) {
-                running.removeLast();
+                running.remove(last);
                 waiting.addFirst(last);
             } else {
                 last.fail(new ContextFullException(
@@ -195,6 +195,13 @@ final class Scheduler {
                 remove(last);
             }
         }
+    }
+
+    private @Nullable Sequence lastWithPages() {
+        return running.reversed().stream()
+                .filter(sequence -> sequence.pages.size() > 0)
+                .findFirst()
+                .orElse(null);
     }
 
     /**

@@ -176,7 +176,7 @@ class ToolUseTest {
                 .as("%s %s: %s", name, use, answer)
                 .isEqualTo(OWN_NOTATION.contains(use.format()));
         if (!OWN_NOTATION.contains(use.format())) {
-            assertThat(answer).contains(frame.before() + CALL.name() + frame.between() + "{");
+            assertThat(answer).contains(frame.lead() + frame.before() + CALL.name() + frame.between() + "{");
         }
         Heard heard = new Heard();
         int from = use.format().isBare() ? answer.indexOf(use.format().begin()) : 0;

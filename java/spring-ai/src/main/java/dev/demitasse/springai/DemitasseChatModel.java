@@ -25,12 +25,12 @@ import org.springframework.ai.chat.observation.DefaultChatModelObservationConven
 import org.springframework.ai.chat.prompt.Prompt;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.FluxSink;
-import reactor.core.scheduler.Schedulers;
 
 /**
  * Spring AI's {@link ChatModel} on a model in this process. Thread-safe; requests of several threads are decoded
  * together, and what prompts have in common at their beginning is computed once. Tools are told to the model, and its
- * calls come back in the answer: {@code ChatClient} runs them. Answers with an output schema follow it, for certain.
+ * calls come back in the answer: {@code ChatClient} runs them. Answers with an output schema follow it, for certain;
+ * such have no tools.
  * Errors are those of {@link Session#chat}; what is not known, media or another model's name, is a
  * {@link UsageException}.
  */
@@ -202,8 +202,8 @@ public final class DemitasseChatModel implements ChatModel {
     }
 
     /**
-     * Answers piece by piece, on a thread of Reactor's for calls that block. What ends the subscription ends the answer
-     * after its current token.
+     * Answers piece by piece, on a virtual thread of each answer's own: one of Reactor's would be blocked by it, and
+     * with it what its subscribers ask for. What ends the subscription ends the answer after its current token.
      */
     @Override
     public Flux<ChatResponse> stream(Prompt prompt) {
@@ -213,8 +213,8 @@ public final class DemitasseChatModel implements ChatModel {
             Observation observation = observation(context);
             observation.parentObservation(reactive.getOrDefault(ObservationThreadLocalAccessor.KEY, null));
             observation.start();
-            Flux<ChatResponse> pieces = Flux.<ChatResponse>create(sink -> answer(question, sink))
-                    .subscribeOn(Schedulers.boundedElastic())
+            Flux<ChatResponse> pieces = Flux.<ChatResponse>create(sink ->
+                            Thread.ofVirtual().name("demitasse-spring-ai").start(() -> answer(question, sink)))
                     .doOnError(observation::error)
                     .doFinally(signal -> observation.stop())
                     .contextWrite(written -> written.put(ObservationThreadLocalAccessor.KEY, observation));
@@ -223,9 +223,19 @@ public final class DemitasseChatModel implements ChatModel {
     }
 
     private void answer(Question question, FluxSink<ChatResponse> sink) {
-        try (Session session = open(question)) {
+        try {
+            Generation answer = answer(question, sink, open(question));
+            sink.next(Requests.answer(answer, name, true));
+            sink.complete();
+        } catch (RuntimeException | Error e) {
+            sink.error(e);
+        }
+    }
+
+    private static Generation answer(Question question, FluxSink<ChatResponse> sink, Session opened) {
+        try (Session session = opened) {
             sink.onDispose(session::cancel);
-            Generation answer = session.chat(question.messages, question.options, new AnswerListener() {
+            return session.chat(question.messages, question.options, new AnswerListener() {
                 @Override
                 public void text(String piece) {
                     sink.next(Requests.text(piece));
@@ -236,10 +246,6 @@ public final class DemitasseChatModel implements ChatModel {
                     sink.next(Requests.thinking(piece));
                 }
             });
-            sink.next(Requests.answer(answer, name, true));
-            sink.complete();
-        } catch (RuntimeException | Error e) {
-            sink.error(e);
         }
     }
 }

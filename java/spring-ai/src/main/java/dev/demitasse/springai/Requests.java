@@ -24,6 +24,7 @@ import org.springframework.ai.chat.metadata.ChatResponseMetadata;
 import org.springframework.ai.chat.metadata.DefaultUsage;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.ChatOptions;
+import org.springframework.ai.content.Media;
 import org.springframework.ai.model.tool.StructuredOutputChatOptions;
 import org.springframework.ai.model.tool.ToolCallingChatOptions;
 import org.springframework.ai.tool.ToolCallback;
@@ -46,22 +47,28 @@ final class Requests {
         switch (message) {
             case SystemMessage system -> messages.add(Message.system(orEmpty(system.getText())));
             case UserMessage user -> {
-                if (!user.getMedia().isEmpty()) {
-                    throw new UsageException("A message has media of the type "
-                            + user.getMedia().getFirst().getMimeType() + "; models read text alone here.");
-                }
+                requireNoMedia(user.getMedia());
                 messages.add(Message.user(orEmpty(user.getText())));
             }
-            case AssistantMessage answer ->
+            case AssistantMessage answer -> {
+                requireNoMedia(answer.getMedia());
                 messages.add(Message.assistant(
                         orEmpty(answer.getText()),
                         answer.getMetadata().get(THINKING) instanceof String thinking ? thinking : "",
                         answer.getToolCalls().stream().map(Requests::call).toList()));
+            }
             case ToolResponseMessage results ->
                 results.getResponses()
                         .forEach(result -> messages.add(new Message(
                                 "tool", orEmpty(result.responseData()), "", List.of(), result.id(), result.name())));
             default -> throw new UsageException("Messages of type " + message.getMessageType() + " are not known.");
+        }
+    }
+
+    private static void requireNoMedia(List<Media> media) {
+        if (!media.isEmpty()) {
+            throw new UsageException("A message has media of the type "
+                    + media.getFirst().getMimeType() + "; models read text alone here.");
         }
     }
 
@@ -148,13 +155,10 @@ final class Requests {
         return response(AssistantMessage.builder().content(piece).build(), ChatGenerationMetadata.NULL, null);
     }
 
-    /** A piece of what is thought before. */
+    /** A piece of what is thought before: in the metadata alone, since of messages' properties the last is kept. */
     static ChatResponse thinking(String piece) {
         return response(
-                AssistantMessage.builder()
-                        .content("")
-                        .properties(Map.of(THINKING, piece))
-                        .build(),
+                AssistantMessage.builder().content("").build(),
                 ChatGenerationMetadata.builder().metadata(THINKING, piece).build(),
                 null);
     }
@@ -173,9 +177,11 @@ final class Requests {
                         .map(call ->
                                 new AssistantMessage.ToolCall(call.id(), "function", call.name(), call.arguments()))
                         .toList());
-        if (!pieces && !answer.thinking().isEmpty()) {
-            metadata.metadata(THINKING, answer.thinking());
-            message.properties(Map.of(THINKING, answer.thinking()));
+        if (!answer.thinking().isEmpty()) {
+            message.properties(Map.of(THINKING, answer.thinking())); // all of it, for the next prompt
+            if (!pieces) {
+                metadata.metadata(THINKING, answer.thinking());
+            }
         }
         return response(message.build(), metadata.build(), metadata(answer, model));
     }

@@ -24,6 +24,7 @@ import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -41,6 +42,7 @@ import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.definition.ToolDefinition;
 import org.springframework.core.io.ByteArrayResource;
 import org.springframework.util.MimeTypeUtils;
+import reactor.core.scheduler.Schedulers;
 
 class DemitasseChatModelTest {
     private static final GenerationOptions GREEDY =
@@ -159,6 +161,48 @@ class DemitasseChatModelTest {
         ChatResponse last = pieces.getLast();
         assertThat(result(last).getMetadata().getFinishReason()).isEqualTo("LENGTH");
         assertThat(last.getMetadata().getUsage().getCompletionTokens()).isEqualTo(12);
+    }
+
+    /** Whoever asks for pieces on another thread, some at a time, has them while the answer goes on. */
+    @Test
+    void piecesComeWhileTheAnswerGoesOn() {
+        AtomicInteger heard = new AtomicInteger();
+        AtomicInteger before = new AtomicInteger();
+        DemitasseChatModel chat = DemitasseChatModel.builder(model)
+                .generationOptions(GREEDY.withMaximumTokens(300))
+                .build();
+        try (Model.Listening listening = model.listen(answer -> before.set(heard.get()))) {
+            chat.stream(new Prompt("on and on"))
+                    .publishOn(Schedulers.boundedElastic(), 4)
+                    .doOnNext(piece -> heard.incrementAndGet())
+                    .blockLast();
+            assertThat(listening).isNotNull();
+        }
+        assertThat(heard.get()).isGreaterThan(20);
+        assertThat(before.get()).isGreaterThan(heard.get() / 2);
+    }
+
+    /** The last piece has the whole thought, for the next prompt; the pieces have it in their metadata. */
+    @Test
+    void theLastPieceHasTheWholeThought() {
+        Generation answer = new Generation(
+                List.of(1),
+                List.of(4, 5),
+                "So.",
+                "Let me see.",
+                List.of(),
+                FinishReason.STOP,
+                List.of(),
+                0,
+                2,
+                Duration.ZERO,
+                Duration.ZERO);
+        assertThat(result(Requests.answer(answer, "m", true)).getOutput().getMetadata())
+                .containsEntry("thinking", "Let me see.");
+        ChatResponse piece = Requests.thinking("Let ");
+        assertThat(result(piece).getOutput().getMetadata()).doesNotContainKey("thinking");
+        Object told = result(piece).getMetadata().get("thinking");
+        assertThat(told).isEqualTo("Let ");
     }
 
     @Test

@@ -9,9 +9,9 @@ import org.springframework.ai.model.SpringAIModelProperties;
 import org.springframework.ai.tokenizer.TokenCountEstimator;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
 
 /**
@@ -19,7 +19,7 @@ import org.springframework.context.annotation.Bean;
  * application's own; unless {@code spring.ai.model.chat} names another.
  */
 @AutoConfiguration(after = DemitasseModelAutoConfiguration.class)
-@ConditionalOnBean(Model.class)
+@ConditionalOnSingleCandidate(Model.class)
 @ConditionalOnProperty(name = SpringAIModelProperties.CHAT_MODEL, havingValue = "demitasse", matchIfMissing = true)
 public final class DemitasseChatAutoConfiguration {
     /** Made by Spring. */

@@ -4,9 +4,9 @@ import dev.demitasse.EmbeddingModel;
 import dev.demitasse.springai.DemitasseEmbeddingModel;
 import org.springframework.ai.model.SpringAIModelProperties;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
 
 /**
@@ -14,7 +14,7 @@ import org.springframework.context.annotation.Bean;
  * application's own; unless {@code spring.ai.model.embedding} names another.
  */
 @AutoConfiguration(after = DemitasseModelAutoConfiguration.class)
-@ConditionalOnBean(EmbeddingModel.class)
+@ConditionalOnSingleCandidate(EmbeddingModel.class)
 @ConditionalOnProperty(name = SpringAIModelProperties.EMBEDDING_MODEL, havingValue = "demitasse", matchIfMissing = true)
 public final class DemitasseEmbeddingAutoConfiguration {
     /** Made by Spring. */

@@ -4,15 +4,15 @@ import dev.demitasse.Model;
 import dev.demitasse.micrometer.DemitasseMetrics;
 import io.micrometer.core.instrument.MeterRegistry;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
 
 /** Meters of the model, where demitasse-micrometer is there: Spring Boot binds them to its registries. */
 @AutoConfiguration(after = DemitasseModelAutoConfiguration.class)
 @ConditionalOnClass({DemitasseMetrics.class, MeterRegistry.class})
-@ConditionalOnBean(Model.class)
+@ConditionalOnSingleCandidate(Model.class)
 public final class DemitasseMetricsAutoConfiguration {
     /** Made by Spring. */
     public DemitasseMetricsAutoConfiguration() {}
