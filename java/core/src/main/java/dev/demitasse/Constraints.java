@@ -22,7 +22,12 @@ final class Constraints {
     private final Map<Grammar, TokenMasks> masks = new Latest<>();
     private final Map<Object, Grammar> ofTools = new Latest<>();
 
-    /** The entries that were used last. */
+    /**
+     * The entries that were used last.
+     *
+     * @param <K> keys
+     * @param <V> values
+     */
     private static final class Latest<K, V> extends LinkedHashMap<K, V> {
         private static final long serialVersionUID = 1;
 

@@ -14,7 +14,8 @@ class CudaSharingTest extends SharingContractTest {
 
     @Override
     protected Stream<Arguments> models() {
-        return Stream.of(Arguments.of("qwen35", KvType.INT8)); // attention and states; other types of cache: CudaDeviceTest
+        // It has attention and states; pages of all types are CudaDeviceTest's.
+        return Stream.of(Arguments.of("qwen35", KvType.INT8));
     }
 
     @Override
