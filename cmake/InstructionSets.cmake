@@ -14,14 +14,16 @@ function(demitasse_instruction_sets target)
       set(simde ${avx2} -O1 -w -include "${PROJECT_SOURCE_DIR}/tests/simde.h")
       demitasse_instruction_set(${target} avx2_vnni ${simde} -DDEMITASSE_SIMDE=256)
       demitasse_instruction_set(${target} avx512_vnni ${simde} -DDEMITASSE_SIMDE=512)
+      demitasse_instruction_set(${target} amx ${simde} -DDEMITASSE_SIMDE=512)
       return()
     endif()
     demitasse_instruction_set(${target} avx2_vnni ${avx2} -mavxvnni)
     # GCC 12 takes the intrinsics' own undefined registers for a fault (bug 105593).
-    demitasse_instruction_set(${target} avx512_vnni ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
-      -mprefer-vector-width=512
+    set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mprefer-vector-width=512
       $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    demitasse_instruction_set(${target} avx512_vnni ${avx512})
+    demitasse_instruction_set(${target} amx ${avx512} -mamx-tile -mamx-int8)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     # zig knows names of processors, to which features are added, and none of architectures.
     set(armv8 $<IF:$<BOOL:${DEMITASSE_ZIG}>,-mcpu=generic+neon,-march=armv8-a>)

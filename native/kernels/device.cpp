@@ -7,6 +7,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -46,10 +50,22 @@ unsigned saved_registers() {
     return low;
 }
 
+// Linux saves tiles of a process that has asked for it (Documentation/arch/x86/xstate.rst). Others are not asked.
+bool may_use_tiles() {
+#if defined(__linux__)
+    constexpr long ARCH_REQ_XCOMP_PERM = 0x1023;
+    constexpr long XFEATURE_XTILEDATA = 18;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return false;
+#endif
+}
+
 // Bits as the manuals of Intel and AMD number them (CPUID leaves 1 and 7).
 int on_machine() {
     constexpr unsigned VECTORS = 0x6;        // of 256 bits
     constexpr unsigned WIDE_VECTORS = 0xE6;  // of 512 bits, and masks
+    constexpr unsigned TILES = 0x60000;      // and how they are set up
     Leaf basic(1, 0);
     Leaf extended(7, 0);
     Leaf further(7, 1);
@@ -62,8 +78,10 @@ int on_machine() {
     bool f_dq_bw_vl = has(extended.b, 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31);
     bool avx512 = avx2 && f_dq_bw_vl && has(extended.c, 1U << 11) && has(saved, WIDE_VECTORS);
     sets |= avx512 ? bit(InstructionSet::AVX512_VNNI) : 0;
+    bool tile_int8 = has(extended.d, 1U << 24 | 1U << 25) && has(saved, TILES);
+    sets |= avx512 && tile_int8 && may_use_tiles() ? bit(InstructionSet::AMX) : 0;
 #if defined(DEMITASSE_SIMDE_TESTS)  // those kernels are built over AVX2
-    sets |= avx2 ? bit(InstructionSet::AVX2_VNNI) | bit(InstructionSet::AVX512_VNNI) : 0;
+    sets |= avx2 ? bit(InstructionSet::AVX2_VNNI) | bit(InstructionSet::AVX512_VNNI) | bit(InstructionSet::AMX) : 0;
 #endif
     return sets;
 }
@@ -78,6 +96,8 @@ const KernelTable* table_of(InstructionSet set) {
             return table_avx2_vnni();
         case InstructionSet::AVX512_VNNI:
             return table_avx512_vnni();
+        case InstructionSet::AMX:
+            return table_amx();
         default:
             return nullptr;
     }

@@ -9,6 +9,7 @@
 //           for 8 of bytes. Without one (gemm_panel.h) a group is unpacked once for all rows of the block.
 #pragma once
 
+#include "gemm_amx.h"
 #include "gemm_panel.h"
 #include "gemm_tile.h"
 

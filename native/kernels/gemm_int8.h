@@ -8,6 +8,7 @@
 //           columns and are scaled once.
 #pragma once
 
+#include "gemm_amx.h"
 #include "gemm_panel.h"
 #include "gemm_tile.h"
 

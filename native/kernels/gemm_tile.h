@@ -231,18 +231,24 @@ void gemm_rows(TileInput in, int64_t rows, Results out) {
     }
 }
 
-// Panels [from, to) by the rows [first, first + rows) of a block.
+#if defined(DM_AMX)
 template <class W, Part PART>
-void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows) {
+int64_t gemm_amx(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows, float* scratch);
+#endif
+
+// Panels [from, to) by the rows [first, first + rows) of a block, but for the first `done`.
+template <class W, Part PART>
+void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows, int64_t done) {
     const Matrix& m = *a.matrix;
-    const int8_t* q = a.activations.q + first * m.padded();
-    const GroupActivation* activations = a.activations.groups + first * (m.padded() / GROUP);
+    const int8_t* q = a.activations.q + first * m.padded() + done * GROUP;
+    const GroupActivation* activations = a.activations.groups + first * (m.padded() / GROUP) + done;
     auto panels = [&]<int P>(int64_t panel) {
         IntegerPanel p[P];
         for (int i = 0; i < P; i++) {
             p[i] = IntegerPanel(m, panel + i, W::GROUP_BYTES);
         }
-        gemm_rows<W, PART, P, TILE_ROWS>({p, q, activations, rows}, rows, results_of(a, panel, P, first));
+        gemm_rows<W, PART, P, TILE_ROWS>({p, q, activations, rows}, rows - done,
+                                         results_of(a, panel, P, first).from(done));
     };
     for (; from + TILE_PANELS <= to; from += TILE_PANELS) {
         panels.template operator()<TILE_PANELS>(from);
@@ -253,13 +259,23 @@ void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, i
 }
 
 template <class W>
-void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows, float*) {
+void gemm_panels(const LinearArgs& a, int64_t from, int64_t to, int64_t first, int64_t rows,
+                 [[maybe_unused]] float* scratch) {
+    auto run = [&]<Part PART>() {
+        int64_t done = 0;
+#if defined(DM_AMX)
+        done = gemm_amx<W, PART>(a, from, to, first, rows, scratch);
+#endif
+        if (done < rows) {
+            gemm_panels<W, PART>(a, from, to, first, rows, done);
+        }
+    };
     if (a.per_row != 0 && sums_per_row(*a.matrix)) {
-        gemm_panels<W, Part::ROW>(a, from, to, first, rows);
+        run.template operator()<Part::ROW>();
     } else if (a.matrix->group == 16) {
-        gemm_panels<W, Part::COLUMNS16>(a, from, to, first, rows);
+        run.template operator()<Part::COLUMNS16>();
     } else {
-        gemm_panels<W, Part::COLUMNS32>(a, from, to, first, rows);
+        run.template operator()<Part::COLUMNS32>();
     }
 }
 

@@ -446,7 +446,7 @@ void test_order(int set, std::mt19937& random) {
 int main(int argc, char** argv) {
     using namespace demitasse;
     using namespace demitasse::test;
-    const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "neon", "dotprod", "i8mm"};
+    const char* names[] = {"sse42", "avx2", "avx2-vnni", "avx512-vnni", "amx", "neon", "dotprod", "i8mm"};
     std::printf("boundary %015llx\n", static_cast<unsigned long long>(boundary_fingerprint()));
     const Cases cases = read_cases(DEMITASSE_CASES);
     const bool third = argc > 1 && std::string(argv[1]) == "third";

@@ -8,7 +8,7 @@
 namespace demitasse {
 
 // Instruction sets, best last on each platform.
-enum class InstructionSet : int64_t { SSE42, AVX2, AVX2_VNNI, AVX512_VNNI, NEON, DOTPROD, I8MM, COUNT };
+enum class InstructionSet : int64_t { SSE42, AVX2, AVX2_VNNI, AVX512_VNNI, AMX, NEON, DOTPROD, I8MM, COUNT };
 
 // Bit i is set where instruction set i is built in and this machine has it.
 int instruction_sets();

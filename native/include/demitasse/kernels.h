@@ -29,6 +29,7 @@ const KernelTable* table_sse42();
 const KernelTable* table_avx2();
 const KernelTable* table_avx2_vnni();
 const KernelTable* table_avx512_vnni();
+const KernelTable* table_amx();
 const KernelTable* table_neon();
 const KernelTable* table_dotprod();
 const KernelTable* table_i8mm();

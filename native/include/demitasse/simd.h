@@ -53,7 +53,9 @@ inline int32_t word(const int8_t* a) {
 
 }  // namespace demitasse::DM_ISA
 
-#if defined(__AVX512VNNI__)
+#if defined(DM_WITH_AMX)
+#include "demitasse/simd_amx.h"
+#elif defined(__AVX512VNNI__)
 #include "demitasse/simd_avx512.h"
 #elif defined(__AVX2__)
 #include "demitasse/simd_avx2.h"

@@ -10,6 +10,7 @@ enum InstructionSet {
     AVX2("avx2"),
     AVX2_VNNI("avx2-vnni"),
     AVX512_VNNI("avx512-vnni"),
+    AMX("amx"),
     NEON("neon"),
     DOTPROD("dotprod"),
     I8MM("i8mm");

@@ -91,6 +91,18 @@ class InstructionSetTest {
         }
     }
 
+    @Nested
+    @EnabledIf(value = "available", disabledReason = "this machine has no AMX; its kernels are tested in plain C++")
+    class Amx extends Contract {
+        Amx() {
+            super(InstructionSet.AMX);
+        }
+
+        static boolean available() {
+            return has(InstructionSet.AMX);
+        }
+    }
+
     @Test
     void anInstructionSetThatIsNotThereIsRefusedByName() {
         assertThatThrownBy(() -> Devices.open("native", DeviceOptions.defaults().withInstructionSet("mmx")))
