@@ -28,9 +28,10 @@ done
 rm -rf "$out"
 zig=$(ci/zig.sh)
 export PATH="$zig:$PATH" # builds the native library for macOS and Windows
-build="mvn -B -q -T 2 -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"
-$build clean deploy -DaltDeploymentRepository=dry-run::file://"$out"
+build="mvn -B -q -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"
+$build -T 2 clean deploy -DaltDeploymentRepository=dry-run::file://"$out"
 echo "ci/release.sh: built once: $SECONDS s"
+# One module after the other: the goal compares all of them with the last, which another may outlast.
 $build clean verify org.apache.maven.plugins:maven-artifact-plugin:3.6.0:compare -Dreference.repo=dry-run::file://"$out"
 echo "ci/release.sh: built twice, and the same: $SECONDS s"
 python3 ci/release_check.py "$out"
