@@ -6,8 +6,8 @@
 // longer than they: the two go on side by side, with two tiles of sums that take turns. Measured (Sapphire Rapids, two
 // cores, prompts of 512): Gemma 3 270M in Q4_K_M has 1.07 to 1.11 times the tokens a second that gemm_tile.h gives, in
 // W8A8, which folds once a row, 1.06 to 1.16; matrices in half the time, as was expected, would give more. Sums are
-// exact, and are folded as one row alone folds them, so that they have the same bits. Rows that fill no tile are left to
-// gemm_tile.h.
+// exact, and are folded as one row alone folds them, so that they have the same bits. Rows that fill no tile are left
+// to gemm_tile.h.
 #pragma once
 
 #include "gemm_tile.h"
