@@ -54,7 +54,8 @@ final class Loader {
             if (Configuration.OPENCL_LIBRARY_NAME.get() == null) {
                 Configuration.OPENCL_LIBRARY_NAME.set(library);
             }
-            try (MemoryStack stack = MemoryStack.stackPush()) {
+            try (MemoryStack stack = MemoryStack.stackPush();
+                    JvmSignals _ = JvmSignals.keep()) {
                 IntBuffer count = stack.mallocInt(1);
                 int failed = clGetPlatformIDs(null, count);
                 if (failed != CL_SUCCESS && failed != KHRICD.CL_PLATFORM_NOT_FOUND_KHR) {
@@ -85,7 +86,8 @@ final class Loader {
     /** All devices of all platforms, GPUs first; the loader must be there. */
     static List<DeviceInfo> devices() {
         List<DeviceInfo> devices = new ArrayList<>();
-        try (MemoryStack stack = MemoryStack.stackPush()) {
+        try (MemoryStack stack = MemoryStack.stackPush();
+                JvmSignals _ = JvmSignals.keep()) {
             IntBuffer count = stack.mallocInt(1);
             int failed = clGetPlatformIDs(null, count);
             if (failed == KHRICD.CL_PLATFORM_NOT_FOUND_KHR || count.get(0) == 0) {

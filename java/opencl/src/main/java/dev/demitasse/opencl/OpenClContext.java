@@ -77,7 +77,8 @@ final class OpenClContext implements GpuMemory, AutoCloseable {
     /** The context of a device: a new one where there is none, or the last one broke. */
     private static synchronized long contextOf(DeviceInfo device) {
         return CONTEXTS.computeIfAbsent(device.id(), id -> {
-            try (MemoryStack stack = MemoryStack.stackPush()) {
+            try (MemoryStack stack = MemoryStack.stackPush();
+                    JvmSignals _ = JvmSignals.keep()) {
                 IntBuffer result = stack.mallocInt(1);
                 PointerBuffer properties = stack.pointers(CL_CONTEXT_PLATFORM, device.platform(), 0);
                 long made = clCreateContext(properties, device.id(), null, 0, result);

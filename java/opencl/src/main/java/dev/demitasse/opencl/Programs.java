@@ -141,7 +141,7 @@ final class Programs implements AutoCloseable {
     private long fromSource(Key key, String source, String all) {
         for (int attempt = 1; ; attempt++) {
             long program = programOf(key, source);
-            int failed = clBuildProgram(program, context.info().id(), all, null, 0);
+            int failed = build(program, all);
             if (failed == CL_SUCCESS) {
                 return program;
             }
@@ -153,6 +153,12 @@ final class Programs implements AutoCloseable {
                 throw new BackendUnavailableException(message + "\nA newer driver may; please report this.");
             }
             LOG.log(System.Logger.Level.WARNING, "{0}\nIt is built once more.", message);
+        }
+    }
+
+    private int build(long program, String all) {
+        try (JvmSignals _ = JvmSignals.keep()) {
+            return clBuildProgram(program, context.info().id(), all, null, 0);
         }
     }
 
@@ -177,7 +183,7 @@ final class Programs implements AutoCloseable {
             if (result.get(0) != CL_SUCCESS) {
                 return 0;
             }
-            if (clBuildProgram(program, context.info().id(), all, null, 0) != CL_SUCCESS) {
+            if (build(program, all) != CL_SUCCESS) {
                 clReleaseProgram(program);
                 return 0;
             }
