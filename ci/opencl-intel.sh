@@ -13,7 +13,6 @@ if [ ! -e "$runtime/vendors/intel.icd" ]; then
   echo "$runtime/lib/libintelocl.so" >"$runtime/vendors/intel.icd"
 fi
 
-# Its compiler takes signals that Java needs; libjsig hands them on.
-export OCL_ICD_VENDORS=$runtime/vendors LD_LIBRARY_PATH=$runtime/lib LD_PRELOAD=$JAVA_HOME/lib/libjsig.so
+export OCL_ICD_VENDORS=$runtime/vendors LD_LIBRARY_PATH=$runtime/lib
 mvn -B -pl java/opencl -am verify -Dtest='dev.demitasse.opencl.*Test' -Dsurefire.failIfNoSpecifiedTests=false \
   -Dsurefire.reportNameSuffix=intel

@@ -135,11 +135,13 @@ void attend(global const uchar* cache, const AttentionArgs* a, global const int*
     const int end = min(sight->end, (segment + 1) * SEGMENT);
     for (int at = begin / ATTENTION_ITEMS * ATTENTION_ITEMS; at < end; at += ATTENTION_ITEMS) {
         const int own = at + item();
+        // Compilers that take items for a vector may read for those of them that the condition leaves out (Intel's).
+        const int place = clamp(own, begin, end - 1);
+        const long block = kv_block(a->kv, a->layer, pages[place / PAGE], kv_head);
         Many scores = -INFINITY;
         if (own >= begin && own < end) {
-            const long block = kv_block(a->kv, a->layer, pages[own / PAGE], kv_head);
             scores = (Places)own >= sight->first && (Places)own <= sight->last
-                         ? scores_of(cache, a, block, own % PAGE, queries)
+                         ? scores_of(cache, a, block, place % PAGE, queries)
                          : scores;
         }
         shared[item()] = scores;
