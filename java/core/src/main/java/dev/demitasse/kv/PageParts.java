@@ -1,6 +1,8 @@
 package dev.demitasse.kv;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.function.IntFunction;
 
 /**
  * Where a page lies in a store that keeps arrays of [layer][page]: keys, values, and their scales. A page in one piece
@@ -55,5 +57,27 @@ public final class PageParts {
                 from += bytes[array];
             }
         }
+    }
+
+    /**
+     * Copies a page out of the arrays.
+     *
+     * @param page which page, from 0
+     * @param arrays each array's bytes, by its number
+     * @param target gets the page in one piece
+     */
+    public void read(int page, IntFunction<MemorySegment> arrays, MemorySegment target) {
+        visit(page, (array, at, from, length) -> MemorySegment.copy(arrays.apply(array), at, target, from, length));
+    }
+
+    /**
+     * Copies a page into the arrays.
+     *
+     * @param page which page, from 0
+     * @param arrays each array's bytes, by its number
+     * @param source has the page in one piece
+     */
+    public void write(int page, IntFunction<MemorySegment> arrays, MemorySegment source) {
+        visit(page, (array, at, from, length) -> MemorySegment.copy(source, from, arrays.apply(array), at, length));
     }
 }

@@ -69,12 +69,12 @@ final class ReferenceKvStore implements KvStore {
 
     @Override
     public void readPage(int page, MemorySegment target) {
-        parts.visit(page, (array, at, from, length) -> MemorySegment.copy(array(array), at, target, from, length));
+        parts.read(page, this::array, target);
     }
 
     @Override
     public void writePage(int page, MemorySegment source) {
-        parts.visit(page, (array, at, from, length) -> MemorySegment.copy(source, from, array(array), at, length));
+        parts.write(page, this::array, source);
     }
 
     void append(int layer, MemorySegment k, MemorySegment v, BatchRows rows) {

@@ -81,17 +81,13 @@ final class NativeKvStore implements KvStore {
     @Override
     public void readPage(int page, MemorySegment target) {
         commands.run();
-        parts.visit(
-                page,
-                (array, at, from, length) -> MemorySegment.copy(arrays[array].segment(), at, target, from, length));
+        parts.read(page, array -> arrays[array].segment(), target);
     }
 
     @Override
     public void writePage(int page, MemorySegment source) {
         commands.run();
-        parts.visit(
-                page,
-                (array, at, from, length) -> MemorySegment.copy(source, from, arrays[array].segment(), at, length));
+        parts.write(page, array -> arrays[array].segment(), source);
     }
 
     @Override

@@ -115,16 +115,12 @@ final class VectorKvStore implements KvStore {
 
     @Override
     public void readPage(int page, MemorySegment target) {
-        parts.visit(
-                page,
-                (array, at, from, length) -> MemorySegment.copy(arrays[array].segment(), at, target, from, length));
+        parts.read(page, array -> arrays[array].segment(), target);
     }
 
     @Override
     public void writePage(int page, MemorySegment source) {
-        parts.visit(
-                page,
-                (array, at, from, length) -> MemorySegment.copy(source, from, arrays[array].segment(), at, length));
+        parts.write(page, array -> arrays[array].segment(), source);
         if (shape.type() == KvType.F16 && hasNonFinite(source)) {
             holdNonFinite();
         }
