@@ -8,6 +8,7 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.json.Json;
 import dev.demitasse.runtime.Sequence;
 import dev.demitasse.runtime.Snapshots;
+import java.io.File;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -93,6 +94,7 @@ final class SessionFile {
                 file.force(true);
             }
             Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            forceFolder(target);
         } catch (IOException e) {
             throw new UsageException("Cannot save the session as " + path + ": " + e, e);
         } finally {
@@ -106,6 +108,19 @@ final class SessionFile {
             return path.toRealPath();
         } catch (IOException e) {
             return path; // which is not there yet
+        }
+    }
+
+    /** So that a power failure does not undo the renaming, where folders can be opened: on Windows none can. */
+    private static void forceFolder(Path target) {
+        Path parent = target.toAbsolutePath().getParent();
+        if (parent == null || File.separatorChar != '/') {
+            return;
+        }
+        try (FileChannel folder = FileChannel.open(parent, StandardOpenOption.READ)) {
+            folder.force(true);
+        } catch (IOException e) {
+            LOG.log(System.Logger.Level.DEBUG, "The session is saved, and its folder not forced to the disk", e);
         }
     }
 
@@ -188,6 +203,7 @@ final class SessionFile {
                 throw bad("has " + (file.size() - file.position()) + " bytes of a cache; "
                         + header.cached.tokens().length + " tokens take " + rows);
             }
+            requireWhole(file, rows - CHECK_BYTES);
             CRC32C check = new CRC32C();
             boolean restored = snapshots.restore(sequence, header.cached, row -> readRow(file, row, check));
             if (!restored) {
@@ -203,14 +219,33 @@ final class SessionFile {
         LOG.log(System.Logger.Level.INFO, "What the session in " + path + " has cached is computed again: " + why);
     }
 
+    /** Reads all rows once before other sequences' pages are taken for them; the channel stays where it was. */
+    private void requireWhole(FileChannel file, long rows) throws IOException {
+        long begin = file.position();
+        CRC32C check = new CRC32C();
+        ByteBuffer piece = ByteBuffer.allocateDirect((int) Math.min(PIECE, rows));
+        for (long left = rows; left > 0; left -= piece.limit()) {
+            fill(file, piece.clear().limit((int) Math.min(PIECE, left)));
+            check.update(piece.flip());
+        }
+        requireCheck(file, check);
+        file.position(begin);
+    }
+
+    private void requireCheck(FileChannel file, CRC32C check) throws IOException {
+        if (fill(file, number(0)).getInt(0) != (int) check.getValue()) {
+            throw bad("is damaged: its cache is not what was saved");
+        }
+    }
+
     /** Reads a row; the one behind the last is the check of all. */
     private void readRow(FileChannel file, MemorySegment row, CRC32C check) throws IOException {
         for (ByteBuffer piece : pieces(row)) {
             fill(file, piece);
             check.update(piece.flip());
         }
-        if (row.byteSize() == 0 && fill(file, number(0)).getInt(0) != (int) check.getValue()) {
-            throw bad("is damaged: its cache is not what was saved");
+        if (row.byteSize() == 0) {
+            requireCheck(file, check); // again: others may write to the file meanwhile
         }
     }
 

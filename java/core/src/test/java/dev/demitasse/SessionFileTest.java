@@ -129,6 +129,28 @@ class SessionFileTest {
         }
     }
 
+    /** A cache that is damaged takes nobody's room. */
+    @Test
+    void whatOthersHaveCachedOutlivesADamagedFile() throws IOException {
+        Path file = saved("a");
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 100] ^= 1;
+        write(file, bytes);
+        int[] other = IntStream.range(103, 173).toArray();
+        try (Model model = Model.load(Golden.tiny("llama"), OPTIONS.withSequences(1))) {
+            try (Session session = model.newSession()) {
+                session.generate(other, FEW, text -> {});
+            }
+            assertThatThrownBy(() -> model.restoreSession(file))
+                    .isInstanceOf(SessionFormatException.class)
+                    .hasMessageContaining("its cache is not what was saved");
+            try (Session session = model.newSession()) {
+                assertThat(session.generate(other, FEW, text -> {}).cachedTokens())
+                        .isPositive();
+            }
+        }
+    }
+
     /** What a header says is checked, also where its check is right. */
     @Test
     void aHeaderThatMakesNoSenseIsRefused() throws IOException {
