@@ -8,9 +8,7 @@ import dev.demitasse.json.Json;
 import dev.demitasse.sampling.Constraint;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** What a model knows of the grammars that its answers were to be of; of the last ones that were used. Thread-safe. */
@@ -19,35 +17,17 @@ final class Constraints {
 
     private final Tokenizer tokenizer;
     private @Nullable TokenIndex index;
-    private final Map<Grammar, TokenMasks> masks = new Latest<>();
-    private final Map<Object, Grammar> ofTools = new Latest<>();
-
-    /**
-     * The entries that were used last.
-     *
-     * @param <K> keys
-     * @param <V> values
-     */
-    private static final class Latest<K, V> extends LinkedHashMap<K, V> {
+    private final Map<Grammar, TokenMasks> masks = new LinkedHashMap<>(MOST, 0.75f, true) {
         private static final long serialVersionUID = 1;
 
-        Latest() {
-            super(MOST, 0.75f, true);
-        }
-
         @Override
-        protected boolean removeEldestEntry(Map.Entry<K, V> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Grammar, TokenMasks> eldest) {
             return size() > MOST;
         }
-    }
+    };
 
     Constraints(Tokenizer tokenizer) {
         this.tokenizer = tokenizer;
-    }
-
-    /** The grammar of one of some names. */
-    Grammar choice(List<String> names) {
-        return grammar(names, () -> Grammar.oneOf(names));
     }
 
     /**
@@ -55,26 +35,15 @@ final class Constraints {
      *
      * @throws UsageException where the tool's schema has something that is not supported
      */
-    Grammar arguments(Tool tool) {
-        return grammar(tool, () -> {
-            Map<String, @Nullable Object> schema = new LinkedHashMap<>(tool.schema());
-            schema.putIfAbsent("type", "object");
-            try {
-                return Grammar.jsonSchema(Json.write(schema));
-            } catch (UsageException e) {
-                throw new UsageException("A call of the tool \"" + tool.name() + "\" cannot be required, since not all"
-                        + " of its schema can be followed: " + e.getMessage());
-            }
-        });
-    }
-
-    private synchronized Grammar grammar(Object key, Supplier<Grammar> maker) {
-        Grammar known = ofTools.get(key);
-        if (known == null) {
-            known = maker.get();
-            ofTools.put(key, known);
+    static Grammar arguments(Tool tool) {
+        Map<String, @Nullable Object> schema = new LinkedHashMap<>(tool.schema());
+        schema.putIfAbsent("type", "object");
+        try {
+            return Grammar.jsonSchema(Json.write(schema));
+        } catch (UsageException e) {
+            throw new UsageException("A call of the tool \"" + tool.name() + "\" cannot be required, since not all"
+                    + " of its schema can be followed: " + e.getMessage());
         }
-        return known;
     }
 
     /** Follows one answer. */

@@ -3,12 +3,13 @@ package dev.demitasse;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.grammar.Language;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What an answer may be ({@link GenerationOptions#withGrammar}): tokens that no text of the grammar can go
  * on with are not chosen, so that a whole answer is a text of it. One that runs into its limit of tokens is only the
- * beginning of one ({@link dev.demitasse.sampling.FinishReason#LENGTH}). Immutable and thread-safe; a model keeps what
- * it has learned of a grammar, so use the same object again.
+ * beginning of one ({@link dev.demitasse.sampling.FinishReason#LENGTH}). Equal are those that were made of the same
+ * text; a model keeps what it has learned of the last ones. Immutable and thread-safe.
  */
 public final class Grammar {
     private final Language language;
@@ -82,6 +83,16 @@ public final class Grammar {
      */
     public boolean matches(String text) {
         return language.matches(text);
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof Grammar grammar && language.equals(grammar.language);
+    }
+
+    @Override
+    public int hashCode() {
+        return language.hashCode();
     }
 
     /** What it was made of, for people. */

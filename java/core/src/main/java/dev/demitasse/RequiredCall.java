@@ -18,7 +18,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class RequiredCall {
     private final ChatFormat format;
-    private final Constraints constraints;
     private final GenerationOptions options;
     private final Writer writer;
 
@@ -34,14 +33,9 @@ final class RequiredCall {
         Generation write(int[] prompt, GenerationOptions options, int next);
     }
 
-    /**
-     * A call of one of the options' tools.
-     *
-     * @param constraints has the grammars of tools
-     */
-    RequiredCall(ChatFormat format, Constraints constraints, GenerationOptions options, Writer writer) {
+    /** A call of one of the options' tools. */
+    RequiredCall(ChatFormat format, GenerationOptions options, Writer writer) {
         this.format = format;
-        this.constraints = constraints;
         this.options = options;
         this.writer = writer;
     }
@@ -56,7 +50,7 @@ final class RequiredCall {
         String id = id(conversation);
         CallFrame frame = format.callFrame(prompt, id);
         List<Tool> tools = options.tools();
-        tools.forEach(constraints::arguments); // what cannot be followed is told whatever would be called
+        tools.forEach(Constraints::arguments); // what cannot be followed is told whatever would be called
         Tool tool = tools.getFirst();
         Generation named = null;
         if (tools.size() > 1) {
@@ -64,7 +58,7 @@ final class RequiredCall {
             String behind = next == Vocabulary.NONE ? frame.between() : "";
             List<String> names =
                     tools.stream().map(each -> each.name() + behind).toList();
-            named = write(prompt, frame.before(), constraints.choice(names), options.maximumTokens(), next);
+            named = write(prompt, frame.before(), Grammar.oneOf(names), options.maximumTokens(), next);
             String name = named.text();
             Tool chosen = tools.stream()
                     .filter(each -> name.equals(each.name() + behind))
@@ -78,7 +72,7 @@ final class RequiredCall {
         Generation written = write(
                 prompt,
                 frame.before() + tool.name() + frame.between(),
-                constraints.arguments(tool),
+                Constraints.arguments(tool),
                 options.maximumTokens() - (named == null ? 0 : named.tokens().size()),
                 Vocabulary.NONE);
         boolean whole = written.finishReason() == FinishReason.STOP;

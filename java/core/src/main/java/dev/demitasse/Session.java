@@ -143,7 +143,6 @@ public final class Session implements AutoCloseable {
         return told(call, prompt.tokens().length, options, () -> {
             RequiredCall required = new RequiredCall(
                     model.chatFormat(),
-                    model.constraints(),
                     options,
                     (tokens, asked, next) -> write(
                             call,

@@ -24,6 +24,15 @@ class LanguageTest {
     }
 
     @Test
+    void thoseMadeOfTheSameAreEqual() {
+        Language regex = Language.regex("a|b");
+        assertThat(regex).isEqualTo(Language.regex("a|b")).hasSameHashCodeAs(Language.regex("a|b"));
+        assertThat(regex).isNotEqualTo(Language.regex("b|a")).isNotEqualTo(Language.oneOf(List.of("a|b")));
+        assertThat(Language.jsonSchema("true")).isEqualTo(Language.jsonSchema("true"));
+        assertThat(Language.oneOf(List.of("a", "b"))).isEqualTo(Language.oneOf(List.of("a", "b")));
+    }
+
+    @Test
     void rulesCallEachOther() {
         Language sum = Language.gbnf("""
                 # sums, with brackets

@@ -14,46 +14,24 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The grammars of the last formats that answers were asked for in, so that a model knows them again. Thread-safe. */
+/** The grammars of formats that answers are asked for in. */
 final class AnswerFormats {
-    private static final int MOST = 16;
     private static final String DEFINITIONS = "$defs";
     private static final Grammar ANY_OBJECT = Grammar.json();
 
-    private final Map<JsonSchema, Grammar> known = new LinkedHashMap<>(MOST, 0.75f, true) {
-        private static final long serialVersionUID = 1;
-
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<JsonSchema, Grammar> eldest) {
-            return size() > MOST;
-        }
-    };
+    private AnswerFormats() {}
 
     /**
      * The grammar of a format; null where any text will do.
      *
      * @throws UnsupportedFeatureException where the schema has something that is not supported
      */
-    @Nullable
-    Grammar of(@Nullable ResponseFormat format) {
+    static @Nullable Grammar of(@Nullable ResponseFormat format) {
         if (format == null || format.type() != ResponseFormatType.JSON) {
             return null;
         }
         JsonSchema schema = format.jsonSchema();
-        if (schema == null) {
-            return ANY_OBJECT;
-        }
-        Grammar grammar;
-        synchronized (known) {
-            grammar = known.get(schema);
-        }
-        if (grammar == null) {
-            grammar = grammar(schema); // which takes its time: others need not wait
-            synchronized (known) {
-                known.put(schema, grammar);
-            }
-        }
-        return grammar;
+        return schema == null ? ANY_OBJECT : grammar(schema);
     }
 
     private static Grammar grammar(JsonSchema schema) {

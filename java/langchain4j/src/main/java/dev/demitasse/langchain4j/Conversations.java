@@ -21,7 +21,6 @@ final class Conversations {
     private final Model model;
     private final GenerationOptions options;
     private final String salt;
-    private final AnswerFormats formats = new AnswerFormats();
 
     /** With sessions of that salt. */
     Conversations(Model model, GenerationOptions options, String salt) {
@@ -73,7 +72,7 @@ final class Conversations {
      */
     Question read(ChatRequest request) {
         List<Message> messages = Requests.messages(request.messages());
-        GenerationOptions wanted = Requests.options(request, options, formats);
+        GenerationOptions wanted = Requests.options(request, options);
         if (messages.isEmpty()) {
             throw new UsageException("A request has no messages; there is nothing to answer.");
         }

@@ -79,12 +79,8 @@ final class Requests {
         return text == null ? "" : text;
     }
 
-    /**
-     * What a request, with the model's own parameters where it has none, makes of {@code base}.
-     *
-     * @param formats knows the grammars of answers
-     */
-    static GenerationOptions options(ChatRequest request, GenerationOptions base, AnswerFormats formats) {
+    /** What a request, with the model's own parameters where it has none, makes of {@code base}. */
+    static GenerationOptions options(ChatRequest request, GenerationOptions base) {
         requireNoModelName(request.modelName());
         SamplingOptions s = base.sampling();
         SamplingOptions sampling = new SamplingOptions(
@@ -98,7 +94,7 @@ final class Requests {
                 s.penaltyWindow(),
                 s.seed());
         List<Tool> tools = tools(request);
-        Grammar grammar = formats.of(request.responseFormat());
+        Grammar grammar = AnswerFormats.of(request.responseFormat());
         if (grammar != null && !tools.isEmpty()) {
             throw new UnsupportedFeatureException("An answer is either JSON (response format), or may call tools.");
         }

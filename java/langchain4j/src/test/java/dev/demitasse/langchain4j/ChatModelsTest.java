@@ -159,9 +159,8 @@ class ChatModelsTest {
                 .inputTokenCount();
         assertThat(with).isGreaterThan(without + 20);
         assertThat(with)
-                .isEqualTo(model.countTokens(
-                        own,
-                        Requests.options(request, GREEDY, new AnswerFormats()).tools()));
+                .isEqualTo(
+                        model.countTokens(own, Requests.options(request, GREEDY).tools()));
     }
 
     private static ResponseFormat format(JsonSchemaElement root) {

@@ -44,7 +44,6 @@ public final class DemitasseChatModel implements ChatModel {
     private final DemitasseChatOptions options;
     private final ObservationRegistry observations;
     private final @Nullable ChatModelObservationConvention convention;
-    private final OutputSchemas schemas = new OutputSchemas();
 
     private DemitasseChatModel(Builder builder) {
         model = builder.model;
@@ -160,7 +159,7 @@ public final class DemitasseChatModel implements ChatModel {
                     + " that is not known. Ask without tools, or give another template.");
         }
         String schema = asked.outputSchema();
-        Grammar grammar = schema == null || schema.isBlank() ? null : schemas.of(schema);
+        Grammar grammar = schema == null || schema.isBlank() ? null : Grammar.jsonSchema(schema);
         return new Question(
                 whole, messages, grammar == null ? generation : generation.withGrammar(grammar), asked.cacheSalt());
     }
