@@ -13,7 +13,7 @@ public final class Seeds {
         for (long seed = first; seed < first + rounds; seed++) {
             try {
                 test.accept(new SplittableRandom(seed));
-            } catch (RuntimeException | AssertionError e) {
+            } catch (RuntimeException | Error e) {
                 throw new AssertionError("seed " + seed + ": " + e.getMessage(), e);
             }
         }

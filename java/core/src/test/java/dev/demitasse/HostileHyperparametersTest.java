@@ -1,0 +1,161 @@
+package dev.demitasse;
+
+import dev.demitasse.exception.DemitasseException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.testkit.Golden;
+import dev.demitasse.testkit.Seeds;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.reflect.Array;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Whole files whose hyperparameters are not what they were – heads, experts, windows, sizes of states – run, or are
+ * refused with a typed exception: of each architecture, so many at random.
+ */
+class HostileHyperparametersTest {
+    private static final int ROUNDS = Integer.getInteger("demitasse.hyperparameters", 60);
+    private static final ModelOptions OPTIONS = ModelOptions.DEFAULT
+            .withBackend("reference")
+            .withContextLength(32)
+            .withSequences(1)
+            .withBatch(8, 8);
+    private static final int[] TOKENS = {3, 4, 5};
+
+    @TempDir
+    private Path folder;
+
+    static Stream<String> generators() {
+        return Stream.concat(Golden.TINY.stream(), Golden.TINY_QUANTIZED.stream());
+    }
+
+    static List<String> encoders() {
+        return Golden.EMBEDDINGS;
+    }
+
+    @ParameterizedTest
+    @MethodSource("generators")
+    void aModelRunsOrIsRefused(String name) {
+        Seeds.forEach(ROUNDS, random -> {
+            try (Model model = Model.load(changed(Golden.tiny(name), random), OPTIONS)) {
+                model.evaluate(TOKENS, 1, (position, logits) -> {});
+            } catch (DemitasseException e) {
+                // the typed exception: what this test asks for
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @MethodSource("encoders")
+    void anEncoderRunsOrIsRefused(String name) {
+        EmbeddingOptions options = EmbeddingOptions.DEFAULT.withBackend("reference");
+        Seeds.forEach(ROUNDS, random -> {
+            try (EmbeddingModel model = EmbeddingModel.load(changed(Golden.embedding(name), random), options)) {
+                model.embed("a text");
+            } catch (DemitasseException e) {
+                // the typed exception: what this test asks for
+            }
+        });
+    }
+
+    /** A copy in which one to three of the architecture's own values are others. */
+    private Path changed(Path original, SplittableRandom random) {
+        Path copy = folder.resolve("changed.gguf");
+        try (Gguf source = Gguf.open(original)) {
+            String prefix = source.metadata().string("general.architecture") + ".";
+            List<String> keys = source.metadata().all().keySet().stream()
+                    .filter(key -> key.startsWith(prefix))
+                    .toList();
+            GgufWriter writer = GgufWriter.copyOf(source);
+            for (int i = random.nextInt(3); i >= 0; i--) {
+                String key = keys.get(random.nextInt(keys.size()));
+                writer.metadata(
+                        key,
+                        other(Objects.requireNonNull(source.metadata().all().get(key)), random));
+            }
+            writer.write(copy);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return copy;
+    }
+
+    private static MetadataValue other(MetadataValue value, SplittableRandom random) {
+        if (random.nextInt(20) == 0) {
+            return MetadataValue.of(MetadataType.STRING, "nonsense");
+        }
+        MetadataType elements = value.elementType();
+        if (elements != null && elements != MetadataType.STRING) {
+            return MetadataValue.array(elements, others(value.value(), elements, random));
+        }
+        return value.type() == MetadataType.STRING || elements != null
+                ? value
+                : MetadataValue.of(value.type(), other(value.value(), value.type(), random));
+    }
+
+    /** The same array with one element changed, or shorter, or longer. */
+    private static Object others(Object array, MetadataType type, SplittableRandom random) {
+        int length = Array.getLength(array);
+        int wanted = random.nextInt(4) == 0 ? random.nextInt(2 * length + 2) : length;
+        Object changed = Array.newInstance(array.getClass().getComponentType(), wanted);
+        for (int i = 0; i < wanted; i++) {
+            Array.set(changed, i, Array.get(array, length == 0 ? 0 : i % length));
+        }
+        if (wanted > 0) {
+            int at = random.nextInt(wanted);
+            Array.set(changed, at, other(Array.get(changed, at), type, random));
+        }
+        return changed;
+    }
+
+    private static Object other(Object value, MetadataType type, SplittableRandom random) {
+        return switch (type) {
+            case BOOL -> !(Boolean) value;
+            case FLOAT32 -> (float) other(((Float) value).doubleValue(), random);
+            case FLOAT64 -> other((Double) value, random);
+            case UINT8, INT8 -> (byte) other(((Number) value).longValue(), random);
+            case UINT16, INT16 -> (short) other(((Number) value).longValue(), random);
+            case UINT32, INT32 -> (int) other(((Number) value).longValue(), random);
+            default -> other(((Number) value).longValue(), random);
+        };
+    }
+
+    private static double other(double value, SplittableRandom random) {
+        double[] candidates = {
+            Double.NaN, Double.POSITIVE_INFINITY, -1, 0, 1e-30, 1e30, -value, value * 2, value / 2, Float.MAX_VALUE
+        };
+        return candidates[random.nextInt(candidates.length)];
+    }
+
+    private static long other(long value, SplittableRandom random) {
+        long[] candidates = {
+            0,
+            1,
+            2,
+            3,
+            -1,
+            value - 1,
+            value + 1,
+            value * 2,
+            value / 2,
+            value * 3,
+            Integer.MAX_VALUE,
+            Integer.MIN_VALUE,
+            1L << 30,
+            65_536,
+            Long.MAX_VALUE,
+            random.nextInt(1000)
+        };
+        return candidates[random.nextInt(candidates.length)];
+    }
+}
