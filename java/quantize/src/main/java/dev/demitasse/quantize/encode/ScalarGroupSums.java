@@ -10,8 +10,8 @@ final class ScalarGroupSums implements GroupSums {
             for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
                 float q = Math.max(low, Math.min(high, tile.x[at] * inverse[g])) + ROUND - ROUND;
                 float wq = tile.w[at] * q;
-                product += wq * tile.x[at];
-                square += wq * q;
+                product = Math.fma(wq, tile.x[at], product);
+                square = Math.fma(wq, q, square);
             }
             xq[g] = product;
             qq[g] = square;
@@ -24,8 +24,8 @@ final class ScalarGroupSums implements GroupSums {
             float sum = 0;
             for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
                 float q = Math.max(low, Math.min(high, tile.x[at] * inverse[g])) + ROUND - ROUND;
-                float e = tile.x[at] - scale[g] * q;
-                sum += tile.w[at] * e * e;
+                float e = Math.fma(q, -scale[g], tile.x[at]);
+                sum = Math.fma(tile.w[at] * e, e, sum);
             }
             errors[g] = sum;
         }
@@ -50,8 +50,8 @@ final class ScalarGroupSums implements GroupSums {
                 float q = Math.max(0, Math.min(top, (y - offset[g]) * inverse[g])) + ROUND - ROUND;
                 float weighted = tile.w[at] * q;
                 sum += weighted;
-                square += weighted * q;
-                product += weighted * y;
+                square = Math.fma(weighted, q, square);
+                product = Math.fma(weighted, y, product);
             }
             wq[g] = sum;
             wqq[g] = square;
@@ -66,8 +66,8 @@ final class ScalarGroupSums implements GroupSums {
             for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
                 float y = tile.x[at] - min[g];
                 float q = Math.max(0, Math.min(top, y * inverse[g])) + ROUND - ROUND;
-                float e = y - scale[g] * q;
-                sum += tile.w[at] * e * e;
+                float e = Math.fma(q, -scale[g], y);
+                sum = Math.fma(tile.w[at] * e, e, sum);
             }
             errors[g] = sum;
         }

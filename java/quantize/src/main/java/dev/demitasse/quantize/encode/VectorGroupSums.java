@@ -28,8 +28,8 @@ final class VectorGroupSums implements GroupSums {
                 FloatVector x = load(tile.x, at);
                 FloatVector q = round(x.mul(reciprocal), low, high);
                 FloatVector wq = load(tile.w, at).mul(q);
-                product = product.add(wq.mul(x));
-                square = square.add(wq.mul(q));
+                product = wq.fma(x, product);
+                square = wq.fma(q, square);
             }
             product.intoArray(xq, g);
             square.intoArray(qq, g);
@@ -40,12 +40,12 @@ final class VectorGroupSums implements GroupSums {
     public void nearestErrors(GroupTile tile, float low, float high, float[] scale, float[] inverse, float[] errors) {
         for (int g = 0; g < tile.groups; g += LANES) {
             FloatVector reciprocal = load(inverse, g);
-            FloatVector d = load(scale, g);
+            FloatVector minus = load(scale, g).neg();
             FloatVector sum = FloatVector.zero(SPECIES);
             for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
                 FloatVector x = load(tile.x, at);
-                FloatVector e = x.sub(d.mul(round(x.mul(reciprocal), low, high)));
-                sum = sum.add(load(tile.w, at).mul(e).mul(e));
+                FloatVector e = round(x.mul(reciprocal), low, high).fma(minus, x);
+                sum = load(tile.w, at).mul(e).fma(e, sum);
             }
             sum.intoArray(errors, g);
         }
@@ -73,8 +73,8 @@ final class VectorGroupSums implements GroupSums {
                 FloatVector q = round(y.sub(least).mul(reciprocal), 0, top);
                 FloatVector weighted = load(tile.w, at).mul(q);
                 sum = sum.add(weighted);
-                square = square.add(weighted.mul(q));
-                product = product.add(weighted.mul(y));
+                square = weighted.fma(q, square);
+                product = weighted.fma(y, product);
             }
             sum.intoArray(wq, g);
             square.intoArray(wqq, g);
@@ -86,13 +86,13 @@ final class VectorGroupSums implements GroupSums {
     public void rangeErrors(GroupTile tile, float top, float[] scale, float[] min, float[] inverse, float[] errors) {
         for (int g = 0; g < tile.groups; g += LANES) {
             FloatVector reciprocal = load(inverse, g);
-            FloatVector d = load(scale, g);
+            FloatVector minus = load(scale, g).neg();
             FloatVector m = load(min, g);
             FloatVector sum = FloatVector.zero(SPECIES);
             for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
                 FloatVector y = load(tile.x, at).sub(m);
-                FloatVector e = y.sub(d.mul(round(y.mul(reciprocal), 0, top)));
-                sum = sum.add(load(tile.w, at).mul(e).mul(e));
+                FloatVector e = round(y.mul(reciprocal), 0, top).fma(minus, y);
+                sum = load(tile.w, at).mul(e).fma(e, sum);
             }
             sum.intoArray(errors, g);
         }
