@@ -34,6 +34,7 @@ const int8_t* signed_groups(const IntegerPanel& p, int64_t from, int64_t to, int
             store_i(to_bytes, add_s8(w[i], bytes));
         }
     }
+    force_stored(staged);
     return staged;
 }
 

@@ -57,7 +57,7 @@ void test_special_values(const Device& device, const Cases& cases, std::mt19937&
             }
             const Numbers alone = linear(device, c, plain, {}, 1, rounding);
             for (float special : {nan, -nan, inf, -inf, 1e-37f, 1e-38f, 1e-42f}) {
-                for (int64_t rows : {1, 2, 5, 9}) {
+                for (int64_t rows : {1, 2, 5, 9, 17}) {
                     const bool tiny = std::isfinite(special);
                     Numbers x;
                     for (int64_t r = 0; r < rows; r++) {
@@ -129,9 +129,12 @@ void test_linear(const Device& device, const Device& more, const Layout& layout,
         const char* name = rounding == Rounding::NONE ? " F32" : rounding == Rounding::ROWS ? " INT8 rows" : " INT8";
         check_close(out, expected.sums, 1e-10, what + name, expected.power);
         check(linear(more, c, x, bias, rows, rounding) == out, what + ": more threads have other bits");
-        Numbers last(x.end() - columns, x.end());
-        Numbers alone = linear(device, c, last, bias, 1, rounding);
-        check(std::equal(alone.begin(), alone.end(), out.end() - outputs), what + ": a row alone has other bits");
+        for (int64_t r : {int64_t{0}, rows - 1}) {  // the first is in a tile of rows where there are any
+            const Numbers row(x.begin() + r * columns, x.begin() + (r + 1) * columns);
+            const Numbers alone = linear(device, c, row, bias, 1, rounding);
+            check(std::equal(alone.begin(), alone.end(), out.begin() + r * outputs),
+                  what + ": row " + std::to_string(r) + " alone has other bits");
+        }
         for (OutputType type : {OutputType::F16, OutputType::BF16}) {
             check(linear<uint16_t>(device, c, x, bias, rows, rounding, type) == narrowed(out, type),
                   what + ": 16-bit results are not those of FP32, rounded");

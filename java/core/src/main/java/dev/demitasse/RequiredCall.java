@@ -50,8 +50,9 @@ final class RequiredCall {
         String id = id(conversation);
         CallFrame frame = format.callFrame(prompt, id);
         List<Tool> tools = options.tools();
-        tools.forEach(Constraints::arguments); // what cannot be followed is told whatever would be called
-        Tool tool = tools.getFirst();
+        // Of all of them: what cannot be followed is told whatever would be called.
+        List<Grammar> arguments = tools.stream().map(Constraints::arguments).toList();
+        int called = 0;
         Generation named = null;
         if (tools.size() > 1) {
             int next = format.firstMark(frame.between());
@@ -60,19 +61,16 @@ final class RequiredCall {
                     tools.stream().map(each -> each.name() + behind).toList();
             named = write(prompt, frame.before(), Grammar.oneOf(names), options.maximumTokens(), next);
             String name = named.text();
-            Tool chosen = tools.stream()
-                    .filter(each -> name.equals(each.name() + behind))
-                    .findFirst()
-                    .orElse(null);
-            if (chosen == null || named.finishReason() != FinishReason.STOP) {
+            called = names.indexOf(name);
+            if (called < 0 || named.finishReason() != FinishReason.STOP) {
                 return together(null, named, null);
             }
-            tool = chosen;
         }
+        Tool tool = tools.get(called);
         Generation written = write(
                 prompt,
                 frame.before() + tool.name() + frame.between(),
-                Constraints.arguments(tool),
+                arguments.get(called),
                 options.maximumTokens() - (named == null ? 0 : named.tokens().size()),
                 Vocabulary.NONE);
         boolean whole = written.finishReason() == FinishReason.STOP;

@@ -93,7 +93,7 @@ final class Driver {
             return Support.absent(
                     "there is no NVIDIA driver (libcuda.so.1)", "install one where there is an NVIDIA GPU");
         } catch (IllegalCallerException e) {
-            return Support.no("native calls are not allowed", "run Java with --enable-native-access=ALL-UNNAMED");
+            return Support.noNativeAccess(e, Driver.class);
         }
         try {
             int failed = cuInit(0);

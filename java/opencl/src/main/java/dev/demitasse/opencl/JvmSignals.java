@@ -13,7 +13,9 @@ import org.lwjgl.system.JNI;
  * pointer exceptions, safepoints and divisions by zero of signals: two threads of it with one at the same time end the
  * process. LLVM installs them once, and again only after one of them ran: those given back stay.
  *
- * <p>On Linux alone; elsewhere drivers compile in another process or without signals.
+ * <p>PoCL's own handler goes with them, which skips integer divisions by zero of kernels: none of ours makes any. What
+ * other threads set meanwhile is undone, too. On Linux alone; elsewhere drivers compile in another process or without
+ * signals.
  */
 final class JvmSignals implements AutoCloseable {
     /** HotSpot's, by Linux' numbers: HUP, INT, QUIT, ILL, TRAP, BUS, FPE, SEGV, USR2, PIPE, TERM, XFSZ. */
@@ -43,6 +45,9 @@ final class JvmSignals implements AutoCloseable {
 
     /** Saves the actions; what has changed until {@link #close} is undone there, by the same thread. */
     static JvmSignals keep() {
+        if (SIGACTION == 0) {
+            return new JvmSignals();
+        }
         LOCK.lock();
         try {
             return new JvmSignals();
@@ -79,7 +84,9 @@ final class JvmSignals implements AutoCloseable {
                 }
             }
         } finally {
-            LOCK.unlock();
+            if (SIGACTION != 0) {
+                LOCK.unlock();
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ final class Loader {
                     "there is no OpenCL loader (" + library + ")",
                     "install one (Debian: ocl-icd-libopencl1) and the OpenCL driver of your GPU");
         } catch (IllegalCallerException e) {
-            return Support.no("native calls are not allowed", "run Java with --enable-native-access=ALL-UNNAMED");
+            return Support.noNativeAccess(e, Loader.class);
         }
         try {
             if (Configuration.OPENCL_LIBRARY_NAME.get() == null) {

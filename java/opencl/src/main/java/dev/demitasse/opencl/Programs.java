@@ -195,7 +195,8 @@ final class Programs implements AutoCloseable {
 
     /** Empty where the driver does not give it: then it is built anew each time. */
     private static byte[] binary(long program) {
-        try (MemoryStack stack = MemoryStack.stackPush()) {
+        try (MemoryStack stack = MemoryStack.stackPush();
+                JvmSignals _ = JvmSignals.keep()) {
             PointerBuffer size = stack.mallocPointer(1);
             if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, size, null) != CL_SUCCESS || size.get(0) == 0) {
                 return new byte[0];
