@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.chat.OtherMedia;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
@@ -14,6 +15,7 @@ import dev.demitasse.model.Weights;
 import dev.demitasse.runtime.Engine;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.LongConsumer;
@@ -21,6 +23,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Makes models of files. */
 final class ModelLoader {
+    private static final System.Logger LOG = System.getLogger("dev.demitasse");
+
     private ModelLoader() {}
 
     /** The options, with the file's own activations where nothing else is asked for. */
@@ -75,6 +79,10 @@ final class ModelLoader {
                             tokenizer.vocabulary()::isEnd,
                             tokenizer.vocabulary().suppressed()));
             ChatFormat format = ChatFormat.of(metadata, tokenizer, options);
+            List<String> leftOut = OtherMedia.leftOut(metadata);
+            if (!leftOut.isEmpty()) {
+                LOG.log(System.Logger.Level.INFO, OtherMedia.sentence(leftOut));
+            }
             return new Model(config, tokenizer, format, sampling, device, weights, engine, join(fingerprint));
         } catch (RuntimeException | Error e) {
             fingerprint.exceptionally(other -> "").join(); // the file may be closed behind this

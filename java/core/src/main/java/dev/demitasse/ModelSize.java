@@ -3,10 +3,16 @@ package dev.demitasse;
 import dev.demitasse.device.Routing;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.kv.KvType;
 import dev.demitasse.model.ModelConfig;
 import dev.demitasse.model.Recurrent;
 import dev.demitasse.model.Weights;
+import dev.demitasse.quant.TensorType;
+import dev.demitasse.quant.WeightLayout;
+import java.util.Arrays;
+import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * What running a model takes, told from its file before anything is loaded.
@@ -15,8 +21,12 @@ import java.util.Set;
  * @param activeParameters those that a token is computed with: of experts as many as a token has, and of tables
  *     of tokens one row, unless one is the output matrix too
  * @param bytesPerToken bytes of the file that those take
- * @param cacheBytesPerPosition bytes that a position of a sequence takes in a cache of 16-bit numbers, with those of
- *     the draft block
+ * @param gpuBytes bytes that the weights take on a GPU, about, without blocks that are not run: types that no kernel
+ *     reads are INT8 or INT4 of the same values there, and superblocks' scales are numbers of 32 bits. On
+ *     {@code native} it is about as many as in the file
+ * @param contextLength positions that the model was trained for
+ * @param cacheBytesPerPosition bytes that a position of a sequence takes, by the type of the cache, with those of the
+ *     draft block
  * @param stateBytes bytes that a sequence's states take, what is saved of them included; 0 where layers have none
  * @param draftBytes bytes of the file that the block has that drafts tokens; 0 where there is none
  */
@@ -24,11 +34,23 @@ public record ModelSize(
         long parameters,
         long activeParameters,
         long bytesPerToken,
-        long cacheBytesPerPosition,
+        long gpuBytes,
+        int contextLength,
+        Map<KvType, Long> cacheBytesPerPosition,
         long stateBytes,
         long draftBytes) {
+    private static final int LEVEL_BITS = 4;
+    private static final int GPU_GROUP = 32;
+    /** Elements of the longest blocks with scales of 16 bits; longer ones' are products, which need 32. */
+    private static final int BLOCK = 64;
+
     private static final Set<String> TABLES =
             Set.of("per_layer_token_embd.weight", "position_embd.weight", "token_types.weight");
+
+    /** Copies the map. */
+    public ModelSize {
+        cacheBytesPerPosition = Map.copyOf(cacheBytesPerPosition);
+    }
 
     /**
      * {@return the size of an open file's model}
@@ -46,6 +68,7 @@ public record ModelSize(
         double bytes = 0;
         boolean drafts = Weights.hasDraftBlock(file, config);
         long draftBytes = 0;
+        long gpuBytes = 0;
         for (GgufTensor tensor : file.tensors()) {
             if (config.isOfSkippedBlock(tensor.name())) {
                 boolean drafting = drafts && tensor.name().startsWith(Weights.draftNames(config));
@@ -62,14 +85,38 @@ public record ModelSize(
             parameters += tensor.elements();
             active += share * tensor.elements();
             bytes += share * tensor.data().byteSize();
+            gpuBytes += gpuBytes(tensor);
         }
         Recurrent recurrent = config.recurrent();
         return new ModelSize(
                 parameters,
                 Math.round(active),
                 Math.round(bytes),
-                config.kvBytesPerPosition(drafts),
+                gpuBytes,
+                config.contextLength(),
+                Arrays.stream(KvType.values())
+                        .collect(Collectors.toMap(type -> type, type -> config.kvBytesPerPosition(type, drafts))),
                 recurrent == null ? 0 : recurrent.bytesPerSequence(),
                 draftBytes);
+    }
+
+    /**
+     * {@return bytes that a tensor takes on a GPU, about}
+     *
+     * @param tensor of a model's file
+     */
+    public static long gpuBytes(GgufTensor tensor) {
+        TensorType type = tensor.type();
+        WeightLayout layout = type.layout();
+        if (tensor.dimensions().length == 1) {
+            return tensor.elements() * Float.BYTES;
+        }
+        if (!layout.element().quantized()) {
+            return tensor.data().byteSize();
+        }
+        int bits = type.levels() == null ? layout.element().bits() : LEVEL_BITS;
+        int group = layout.group() == WeightLayout.ROW ? GPU_GROUP : Math.min(layout.group(), GPU_GROUP);
+        int scale = (type.blockElements() > BLOCK ? Float.SIZE : Short.SIZE) * (layout.minimum() ? 2 : 1);
+        return tensor.elements() * (bits * group + scale) / group / Byte.SIZE;
     }
 }

@@ -27,6 +27,7 @@ class RefusedModelsTest {
         "falcon-h1, attention and state spaces, granitehybrid",
         "glm-dsa, an index of the positions, deepseek2",
         "gemma3n, several residual streams, gemma4",
+        "kimi-linear, delta nets that forget by channel, qwen3next",
         "jina-bert-v2, attention biases, nomic-bert"
     })
     void anArchitectureIsRefusedWithWhatItNeedsAndTheNearestThatWorks(String name, String needs, String nearest)
@@ -35,6 +36,13 @@ class RefusedModelsTest {
                 .isInstanceOf(UnsupportedModelException.class)
                 .hasMessageMatching("The architecture \"" + name + "\" is not supported: it needs " + needs
                         + ".+\\. The nearest that is: " + nearest + "\\. Supported are: .*llama4.*");
+    }
+
+    @Test
+    void thePartThatSeesIsRefusedWithWhatToLoadInstead() throws IOException {
+        assertThatThrownBy(() -> Model.load(named("clip"), ModelOptions.DEFAULT.withBackend("reference")))
+                .isInstanceOf(UnsupportedModelException.class)
+                .hasMessageContaining("load the file of the language model");
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.ModelSize;
+import dev.demitasse.chat.OtherMedia;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.fetch.Catalogue;
@@ -8,11 +9,13 @@ import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.kv.KvType;
 import dev.demitasse.safetensors.Safetensors;
 import java.lang.reflect.Array;
 import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,6 +28,7 @@ import picocli.CommandLine.Parameters;
 @Command(name = "show", description = "Prints a model's metadata, tensors, and bytes per tensor type.")
 final class ShowCommand implements Callable<Integer> {
     private static final int SHOWN_CHARACTERS = 80;
+    private static final List<KvType> CACHES = List.of(KvType.F16, KvType.INT8, KvType.FP8, KvType.INT4);
 
     @Parameters(paramLabel = "MODEL", description = "A GGUF or safetensors file, an index of those, or a cached name.")
     String model = "";
@@ -51,12 +55,14 @@ final class ShowCommand implements Callable<Integer> {
         return 0;
     }
 
+    /** By type: tensors, their bytes in the file, and on a GPU. */
     private static Map<String, long[]> bytesPerType(Gguf file) {
         Map<String, long[]> perType = new TreeMap<>();
         for (GgufTensor tensor : file.tensors()) {
-            long[] sums = perType.computeIfAbsent(tensor.type().name(), type -> new long[2]);
+            long[] sums = perType.computeIfAbsent(tensor.type().name(), type -> new long[3]);
             sums[0]++;
             sums[1] += tensor.data().byteSize();
+            sums[2] += ModelSize.gpuBytes(tensor);
         }
         return perType;
     }
@@ -74,24 +80,45 @@ final class ShowCommand implements Callable<Integer> {
         }
         System.out.println();
         bytesPerType(file)
-                .forEach((type, sums) ->
-                        System.out.printf(Locale.ROOT, "%-7s %5d tensors %,15d bytes%n", type, sums[0], sums[1]));
+                .forEach((type, sums) -> System.out.printf(
+                        Locale.ROOT,
+                        "%-7s %5d tensors %,15d bytes, on a GPU about %,15d%n",
+                        type,
+                        sums[0],
+                        sums[1],
+                        sums[2]));
         System.out.println();
         try {
             ModelSize size = ModelSize.of(file);
             row("parameters", size.parameters());
             row("of them for a token", size.activeParameters());
             row("bytes read for a token", size.bytesPerToken());
-            row("bytes of cache a position (F16)", size.cacheBytesPerPosition());
+            row("bytes on a GPU, about", size.gpuBytes());
+            for (KvType type : CACHES) {
+                row("bytes of cache a position, " + type, cacheBytes(size, type));
+            }
+            for (KvType type : CACHES) {
+                row(
+                        "… a session of " + size.contextLength() + ", " + type,
+                        cacheBytes(size, type) * size.contextLength());
+            }
             row("bytes of states a session", size.stateBytes());
             row("bytes of its draft block", size.draftBytes());
+            List<String> leftOut = OtherMedia.leftOut(file.metadata());
+            if (!leftOut.isEmpty()) {
+                System.out.println(OtherMedia.sentence(leftOut));
+            }
         } catch (UnsupportedModelException | ModelFormatException e) {
             System.out.println("It cannot be run: " + Console.harmless(String.valueOf(e.getMessage())));
         }
     }
 
+    private static long cacheBytes(ModelSize size, KvType type) {
+        return size.cacheBytesPerPosition().getOrDefault(type, 0L);
+    }
+
     private static void row(String what, long value) {
-        System.out.printf(Locale.ROOT, "%-32s %,20d%n", what, value);
+        System.out.printf(Locale.ROOT, "%-40s %,20d%n", what, value);
     }
 
     private static String describe(MetadataValue value) {
@@ -154,9 +181,20 @@ final class ShowCommand implements Callable<Integer> {
                 out.writeNumberField("parameters", size.parameters());
                 out.writeNumberField("activeParameters", size.activeParameters());
                 out.writeNumberField("bytesPerToken", size.bytesPerToken());
-                out.writeNumberField("cacheBytesPerPosition", size.cacheBytesPerPosition());
+                out.writeNumberField("gpuBytes", size.gpuBytes());
+                out.writeNumberField("contextLength", size.contextLength());
+                out.writeObjectFieldStart("cacheBytesPerPosition");
+                for (KvType type : CACHES) {
+                    out.writeNumberField(type.name(), cacheBytes(size, type));
+                }
+                out.writeEndObject();
                 out.writeNumberField("stateBytes", size.stateBytes());
                 out.writeNumberField("draftBytes", size.draftBytes());
+                out.writeArrayFieldStart("leftOut");
+                for (String each : OtherMedia.leftOut(file.metadata())) {
+                    out.writeString(each);
+                }
+                out.writeEndArray();
             } catch (UnsupportedModelException | ModelFormatException e) {
                 out.writeStringField("refused", e.getMessage());
             }

@@ -276,7 +276,7 @@ class CommandLineTest {
         CatalogueEntry demo = entries.getFirst();
         assertThat(demo.name()).isEqualTo(Catalogue.DEMO);
         assertThat(PullCommand.announcement(demo, 9))
-                .isEqualTo("Fetching smollm2-135m (Apache-2.0 licence), which takes about 1.1 GB once loaded: for cards"
+                .isEqualTo("Fetching smollm2-135m (Apache-2.0 licence), which takes about 1.1 GB on a card: for cards"
                         + " of 8 GB and more …");
         assertThat(PullCommand.announcement(demo, 0.75)).endsWith("and more. This machine has 0.8 GB left …");
     }

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param licence of the model
  * @param size bytes, or 0 where only the server knows
  * @param gigabytes of the file, about, in 10^9 bytes
- * @param growth how many times as large the weights are once they are loaded, about: types that no kernel reads become
- *     INT8 or INT4 with scales
+ * @param growth how many times as large the weights are on a card, about ({@link dev.demitasse.ModelSize#gpuBytes}):
+ *     types that no kernel reads become INT8 or INT4 with scales
  * @param sha256 hash of the file, or null where the server states it (Hugging Face does)
  * @param wheels Python packages whose wheels hold the file, or its parts in order; empty for a download by URL
  * @param repository {@code OWNER/REPO} on Hugging Face, or null
@@ -53,7 +53,7 @@ public record CatalogueEntry(
 
     /** What fits where, in words. */
     public String whereItFits() {
-        return String.format(Locale.ROOT, "takes about %.1f GB once loaded: ", memory())
+        return String.format(Locale.ROOT, "takes about %.1f GB on a card: ", memory())
                 + (fits() == 0 ? "more than a card of 80 GB has" : "for cards of " + fits() + " GB and more");
     }
 }

@@ -7,6 +7,8 @@ import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Metadata;
+import dev.demitasse.kv.KvShape;
+import dev.demitasse.kv.KvType;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -192,15 +194,18 @@ public record ModelConfig(
     }
 
     /**
-     * Bytes that a position takes in a cache of 16-bit numbers; 0 where nothing is kept of a text.
+     * Bytes that a position takes in a cache; 0 where nothing is kept of a text.
      *
+     * @param type of the cache
      * @param drafting whether the draft block is run
      */
-    public long kvBytesPerPosition(boolean drafting) {
+    public long kvBytesPerPosition(KvType type, boolean drafting) {
         return !causal
                 ? 0
                 : stores(drafting).stream()
-                        .mapToLong(cache -> 2L * cache.layers() * cache.width() * Short.BYTES)
+                        .mapToLong(store -> 2
+                                * new KvShape(store.layers(), store.kvHeads(), store.headDim(), 1, type).bytes()
+                                / KvShape.PAGE)
                         .sum();
     }
 }

@@ -12,16 +12,42 @@ final class UnsupportedArchitectures {
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
             Map.entry(
                     "falcon-h1", new Needs("attention and state spaces beside each other", Architecture.GRANITEHYBRID)),
-            Map.entry("mamba2", new Needs("layers without any attention", Architecture.GRANITEHYBRID)),
-            Map.entry("glm-dsa", new Needs("an index of the positions that attention sees", Architecture.DEEPSEEK2)),
+            Map.entry(
+                    "gemma", new Needs("layers without norms behind attention and feed-forward", Architecture.GEMMA2)),
             Map.entry("gemma3n", new Needs("several residual streams (AltUp)", Architecture.GEMMA4)),
+            Map.entry("glm-dsa", new Needs("an index of the positions that attention sees", Architecture.DEEPSEEK2)),
+            Map.entry("gpt2", new Needs("an embedding of positions in a generator", Architecture.QWEN2)),
+            Map.entry(
+                    "gptneox",
+                    new Needs(
+                            "norms with biases and feed-forwards without a gate in a generator", Architecture.COHERE2)),
+            Map.entry(
+                    "hunyuan-moe", new Needs("norms of queries and keys behind their rotation", Architecture.QWEN3MOE)),
+            Map.entry("jamba", new Needs("state spaces of Mamba 1", Architecture.GRANITEHYBRID)),
             Map.entry("jina-bert-v2", new Needs("attention biases by distance (ALiBi)", Architecture.NOMIC_BERT)),
+            Map.entry("kimi-linear", new Needs("delta nets that forget by channel (KDA)", Architecture.QWEN3NEXT)),
+            Map.entry(
+                    "mamba",
+                    new Needs("state spaces of Mamba 1, and layers without any attention", Architecture.GRANITEHYBRID)),
+            Map.entry("mamba2", new Needs("layers without any attention", Architecture.GRANITEHYBRID)),
+            Map.entry("rwkv6", new Needs("layers without any attention", Architecture.QWEN3NEXT)),
+            Map.entry("rwkv7", new Needs("layers without any attention", Architecture.QWEN3NEXT)),
+            Map.entry(
+                    "starcoder2",
+                    new Needs("norms with biases and feed-forwards without a gate in a generator", Architecture.QWEN2)),
             Map.entry("t5encoder", new Needs("relative attention biases", Architecture.BERT)));
+
+    /** The architecture of files beside models, which turn pictures and sounds into embeddings. */
+    private static final String PROJECTOR = "clip";
 
     private UnsupportedArchitectures() {}
 
     /** The refusal of a file of the architecture {@code name}. */
     static UnsupportedModelException refusal(String name) {
+        if (name.equals(PROJECTOR)) {
+            return new UnsupportedModelException("This is the part of a model that sees or hears (mmproj), and that is"
+                    + " not run: load the file of the language model that it belongs to, which reads text.");
+        }
         Needs needs = NEEDS.get(name);
         String why = needs == null
                 ? "."
