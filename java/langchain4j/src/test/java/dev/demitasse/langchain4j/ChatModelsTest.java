@@ -36,8 +36,11 @@ import dev.langchain4j.model.chat.request.json.JsonReferenceSchema;
 import dev.langchain4j.model.chat.request.json.JsonSchema;
 import dev.langchain4j.model.chat.request.json.JsonSchemaElement;
 import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.CompleteToolCall;
 import dev.langchain4j.model.chat.response.PartialResponse;
 import dev.langchain4j.model.chat.response.PartialResponseContext;
+import dev.langchain4j.model.chat.response.PartialThinking;
+import dev.langchain4j.model.chat.response.PartialThinkingContext;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
 import dev.langchain4j.model.output.FinishReason;
@@ -45,6 +48,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -219,8 +223,7 @@ class ChatModelsTest {
         assertThat(chat.chat(object).aiMessage().text()).startsWith("{");
     }
 
-    @Test
-    void aCallThatIsRequiredIsMade() {
+    private static ChatRequest requiringACall() {
         ToolSpecification choice = ToolSpecification.builder()
                 .name("count_cups")
                 .parameters(JsonObjectSchema.builder()
@@ -228,14 +231,17 @@ class ChatModelsTest {
                         .required("room")
                         .build())
                 .build();
-        ChatRequest request = ChatRequest.builder()
+        return ChatRequest.builder()
                 .messages(UserMessage.from("hi"))
                 .toolSpecifications(choice)
                 .toolChoice(ToolChoice.REQUIRED)
                 .maxOutputTokens(100)
                 .build();
-        DemitasseChatModel chat = chat();
-        ChatResponse answer = chat.chat(request);
+    }
+
+    @Test
+    void aCallThatIsRequiredIsMade() {
+        ChatResponse answer = chat().chat(requiringACall());
         assertThat(answer.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
         assertThat(answer.aiMessage().toolExecutionRequests()).hasSize(1);
         assertThat(answer.aiMessage().toolExecutionRequests().getFirst().arguments())
@@ -283,6 +289,8 @@ class ChatModelsTest {
         final StringBuilder text = new StringBuilder();
         final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
         final AtomicInteger pieces = new AtomicInteger();
+        final StringBuilder thoughts = new StringBuilder();
+        final List<CompleteToolCall> calls = new CopyOnWriteArrayList<>();
         private final int most;
         volatile @Nullable StreamingHandle handle;
 
@@ -297,6 +305,16 @@ class ChatModelsTest {
             if (pieces.incrementAndGet() == most) {
                 context.streamingHandle().cancel();
             }
+        }
+
+        @Override
+        public void onPartialThinking(PartialThinking piece, PartialThinkingContext context) {
+            thoughts.append(piece.text());
+        }
+
+        @Override
+        public void onCompleteToolCall(CompleteToolCall call) {
+            calls.add(call);
         }
 
         @Override
@@ -342,6 +360,36 @@ class ChatModelsTest {
                         .build(),
                 failing);
         assertThatThrownBy(() -> failing.response.get(60, TimeUnit.SECONDS)).hasMessageContaining("context");
+    }
+
+    @Test
+    void aStreamHasCallsAndThoughtsApartFromTheText() throws Exception {
+        Handler calling = new Handler(Integer.MAX_VALUE);
+        DemitasseStreamingChatModel.builder(model).options(GREEDY).build().chat(requiringACall(), calling);
+        AiMessage called = calling.response.get(60, TimeUnit.SECONDS).aiMessage();
+        assertThat(called).isEqualTo(chat().chat(requiringACall()).aiMessage());
+        assertThat(calling.calls)
+                .extracting(CompleteToolCall::toolExecutionRequest)
+                .isEqualTo(called.toolExecutionRequests())
+                .hasSize(1);
+        assertThat(calling.calls.getFirst().index()).isZero();
+        try (Model thinking = Model.load(
+                Golden.tiny("llama"),
+                ModelOptions.DEFAULT
+                        .withBackend("reference")
+                        .withContextLength(64)
+                        .withChatTemplate("{{ messages[0].content }}{% if false %}</think>{% endif %}:<think>"))) {
+            Handler handler = new Handler(Integer.MAX_VALUE);
+            ChatRequest request =
+                    ChatRequest.builder().messages(UserMessage.from("hi")).build();
+            DemitasseStreamingChatModel.builder(thinking)
+                    .options(GREEDY)
+                    .build()
+                    .chat(request, handler);
+            AiMessage answer = handler.response.get(60, TimeUnit.SECONDS).aiMessage();
+            assertThat(answer.thinking()).isNotBlank().isEqualTo(handler.thoughts.toString());
+            assertThat(handler.text).isEmpty();
+        }
     }
 
     @Test
