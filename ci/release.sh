@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what a release has, as Maven Central wants it, and checks it:
 #   ci/release.sh --dry-run [--checked] [OUT]
-# Everything is built twice. The first build is deployed to a folder (OUT, or one under target), with sources and
+# Everything is built twice. The first build is deployed to a folder (OUT, or target/release), with sources and
 # Javadoc, which must have no warning; the second must give the same bytes (artifact:compare). Of each artifact the POM
 # has what Central asks for, and each jar the license. Libraries are built for all platforms, CUDA kernels for all
 # cards; --checked: for two of them, in ten minutes less. Nothing is signed, and nothing leaves this machine: that is
@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
 architectures=all
-out=$PWD/target/release
+out=
 dry=
 for argument in "$@"; do
   case $argument in
@@ -21,17 +21,24 @@ for argument in "$@"; do
       echo "ci/release.sh: there is no $argument; there are --dry-run and --checked." >&2
       exit 2
       ;;
-    *) out=$(mkdir -p "$argument" && cd "$argument" && pwd) ;;
+    *) out=$argument ;;
   esac
 done
 [ -n "$dry" ] || { echo "ci/release.sh: only --dry-run; how to publish: the head of this file." >&2; exit 2; }
-rm -rf "$out"
+# Not under target meanwhile: the second build cleans that.
+built=$(mktemp -d)
+trap 'rm -rf "$built"' EXIT
 zig=$(ci/zig.sh)
 export PATH="$zig:$PATH" # builds the native library for macOS and Windows
 build="mvn -B -q -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"
-$build -T 2 clean deploy -DaltDeploymentRepository=dry-run::file://"$out"
+$build -T 2 clean deploy -DaltDeploymentRepository=dry-run::file://"$built"
 echo "ci/release.sh: built once: $SECONDS s"
 # One module after the other: the goal compares all of them with the last, which another may outlast.
-$build clean verify org.apache.maven.plugins:maven-artifact-plugin:3.6.0:compare -Dreference.repo=dry-run::file://"$out"
+compare=org.apache.maven.plugins:maven-artifact-plugin:3.6.0:compare
+$build clean verify $compare -Dreference.repo=dry-run::file://"$built"
 echo "ci/release.sh: built twice, and the same: $SECONDS s"
-python3 ci/release_check.py "$out"
+python3 ci/release_check.py "$built"
+out=${out:-$PWD/target/release}
+mkdir -p "$out"
+cp -r "$built/." "$out"
+echo "ci/release.sh: what would be published: $out"
