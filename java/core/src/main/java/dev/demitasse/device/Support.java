@@ -45,11 +45,24 @@ public record Support(boolean ok, String reason, String cure, boolean absent) {
      * @param user a class of that module
      */
     public static Support noNativeAccess(IllegalCallerException refusal, Class<?> user) {
-        Module module = user.getModule();
-        String allowed = module.isNamed() ? module.getName() : "ALL-UNNAMED";
-        return no(
-                "native access is not allowed: " + refusal.getMessage(),
-                "start Java with --enable-native-access=" + allowed);
+        return no("native access is not allowed: " + refusal.getMessage(), flag(user.getModule()));
+    }
+
+    /**
+     * {@return the refusal of a binding whose library Java does not load; where Java may have refused that because its
+     * module is not named by {@code --enable-native-access}, the flag is in the cure}
+     *
+     * @param reason what failed
+     * @param binding a class of the binding's module
+     * @param cure what helps else
+     */
+    public static Support notLinked(String reason, Class<?> binding, String cure) {
+        Module module = binding.getModule();
+        return no(reason, module.isNativeAccessEnabled() ? cure : cure + ", or " + flag(module));
+    }
+
+    private static String flag(Module module) {
+        return "start Java with --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED");
     }
 
     @Override

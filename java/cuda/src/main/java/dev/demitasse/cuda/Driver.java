@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Set;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUresult;
+import jcuda.driver.JCudaDriver;
 
 /** What the CUDA driver says of itself and of its devices. */
 final class Driver {
@@ -102,8 +103,9 @@ final class Driver {
             }
             return Support.yes(version().toString());
         } catch (LinkageError e) {
-            return Support.no(
+            return Support.notLinked(
                     "JCuda's native library cannot be loaded: " + firstLine(e),
+                    JCudaDriver.class,
                     "put the jar jcuda-natives of this platform on the class path");
         }
     }

@@ -66,8 +66,9 @@ final class Loader {
             return Support.yes("");
         } catch (LinkageError e) {
             String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("no reason given");
-            return Support.no(
+            return Support.notLinked(
                     "LWJGL's native library cannot be loaded: " + reason,
+                    Configuration.class,
                     "put the jar of lwjgl's natives of this platform on the class path");
         }
     }
