@@ -10,6 +10,7 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.Session;
 import dev.demitasse.chat.Tool;
 import dev.demitasse.chat.ToolCall;
+import dev.demitasse.chat.ToolChoice;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.testkit.Golden;
@@ -28,6 +29,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.messages.Message;
 import org.springframework.ai.chat.messages.SystemMessage;
@@ -40,6 +42,7 @@ import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.content.Media;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.definition.ToolDefinition;
+import org.springframework.ai.tool.metadata.ToolMetadata;
 import org.springframework.core.io.ByteArrayResource;
 import org.springframework.util.MimeTypeUtils;
 import reactor.core.scheduler.Schedulers;
@@ -102,6 +105,44 @@ class DemitasseChatModelTest {
                 return "3";
             }
         };
+    }
+
+    /** The model is made to call; what the tool returns is the answer, so that there is one call. */
+    @Test
+    void aChatClientRunsTheToolsThatAreCalled() {
+        List<String> inputs = new ArrayList<>();
+        ToolCallback counting = new ToolCallback() {
+            @Override
+            public ToolDefinition getToolDefinition() {
+                return ToolDefinition.builder()
+                        .name("count_cups")
+                        .description("Counts cups.")
+                        .inputSchema("{\"type\":\"object\",\"properties\":{\"room\":{\"enum\":[\"hall\",\"bar\"]}},"
+                                + "\"required\":[\"room\"]}")
+                        .build();
+            }
+
+            @Override
+            public ToolMetadata getToolMetadata() {
+                return ToolMetadata.builder().returnDirect(true).build();
+            }
+
+            @Override
+            public String call(String input) {
+                inputs.add(input);
+                return "three";
+            }
+        };
+        DemitasseChatModel calling = DemitasseChatModel.builder(model)
+                .generationOptions(GREEDY.withMaximumTokens(100).withToolChoice(ToolChoice.REQUIRED))
+                .build();
+        String answer = ChatClient.create(calling)
+                .prompt("How many?")
+                .tools(counting)
+                .call()
+                .content();
+        assertThat(answer).isEqualTo("three");
+        assertThat(inputs).hasSize(1).first().asString().containsPattern("\"room\": ?\"(hall|bar)\"");
     }
 
     /** All kinds of messages, and tools, are what a session makes of them. */
