@@ -36,7 +36,8 @@ import reactor.core.publisher.FluxSink;
  */
 public final class DemitasseChatModel implements ChatModel {
     private static final ChatModelObservationConvention CONVENTION = new DefaultChatModelObservationConvention();
-    private static final String PROVIDER = "demitasse";
+    /** What observations call this. */
+    static final String PROVIDER = "demitasse";
 
     private final Model model;
     private final String name;

@@ -3,6 +3,8 @@ package dev.demitasse.springai;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.demitasse.EmbeddingModel;
+import dev.demitasse.EmbeddingOptions;
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
 import dev.demitasse.Model;
@@ -40,6 +42,7 @@ import org.springframework.ai.chat.observation.ChatModelObservationContext;
 import org.springframework.ai.chat.prompt.ChatOptions;
 import org.springframework.ai.chat.prompt.Prompt;
 import org.springframework.ai.content.Media;
+import org.springframework.ai.embedding.observation.EmbeddingModelObservationContext;
 import org.springframework.ai.tool.ToolCallback;
 import org.springframework.ai.tool.definition.ToolDefinition;
 import org.springframework.ai.tool.metadata.ToolMetadata;
@@ -378,5 +381,30 @@ class DemitasseChatModelTest {
         assertThat(seen.poll(10, TimeUnit.SECONDS)).isEqualTo("demitasse true null");
         chat.stream(new Prompt("hi")).blockLast();
         assertThat(seen.poll(10, TimeUnit.SECONDS)).isEqualTo("demitasse true null");
+    }
+
+    @Test
+    void embeddingsAreObserved() {
+        List<String> seen = new ArrayList<>();
+        ObservationRegistry registry = ObservationRegistry.create();
+        registry.observationConfig().observationHandler(new ObservationHandler<EmbeddingModelObservationContext>() {
+            @Override
+            public void onStop(EmbeddingModelObservationContext context) {
+                int vectors = Objects.requireNonNull(context.getResponse())
+                        .getResults()
+                        .size();
+                seen.add(context.getContextualName() + " " + vectors);
+            }
+
+            @Override
+            public boolean supportsContext(Observation.Context context) {
+                return context instanceof EmbeddingModelObservationContext;
+            }
+        });
+        try (EmbeddingModel encoder =
+                EmbeddingModel.load(Golden.embedding("bert-mean"), EmbeddingOptions.DEFAULT.withBackend("reference"))) {
+            new DemitasseEmbeddingModel(encoder, registry, null).embed(List.of("a text", "another"));
+        }
+        assertThat(seen).containsExactly("embedding bert 2");
     }
 }

@@ -2,7 +2,10 @@ package dev.demitasse.springai.autoconfigure;
 
 import dev.demitasse.EmbeddingModel;
 import dev.demitasse.springai.DemitasseEmbeddingModel;
+import io.micrometer.observation.ObservationRegistry;
+import org.springframework.ai.embedding.observation.EmbeddingModelObservationConvention;
 import org.springframework.ai.model.SpringAIModelProperties;
+import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
@@ -24,10 +27,16 @@ public final class DemitasseEmbeddingAutoConfiguration {
      * {@return the embedding model}
      *
      * @param model that makes vectors
+     * @param observations who observes requests
+     * @param convention how observations are named
      */
     @Bean
     @ConditionalOnMissingBean
-    public DemitasseEmbeddingModel demitasseEmbeddingModel(EmbeddingModel model) {
-        return new DemitasseEmbeddingModel(model);
+    public DemitasseEmbeddingModel demitasseEmbeddingModel(
+            EmbeddingModel model,
+            ObjectProvider<ObservationRegistry> observations,
+            ObjectProvider<EmbeddingModelObservationConvention> convention) {
+        return new DemitasseEmbeddingModel(
+                model, observations.getIfUnique(() -> ObservationRegistry.NOOP), convention.getIfAvailable());
     }
 }
