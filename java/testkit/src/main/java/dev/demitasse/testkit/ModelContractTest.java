@@ -8,6 +8,7 @@ import dev.demitasse.EmbeddingModel;
 import dev.demitasse.EmbeddingOptions;
 import dev.demitasse.Generation;
 import dev.demitasse.GenerationOptions;
+import dev.demitasse.Grammar;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.Reranker;
@@ -17,6 +18,7 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
@@ -394,6 +396,27 @@ public abstract class ModelContractTest {
             }
         }
         assertThat(spared).as("passes that drafts have spared").isPositive();
+    }
+
+    /** Whatever is most probable or drawn, an answer is a text of its grammar, and ends there. */
+    @Test
+    public void answersOfAGrammarAreTextsOfIt() {
+        Grammar grammar = Grammar.regex("([a-c]{2,3}, ){2}[0-9]{1,3}");
+        int[] prompt = {5, 6, 7};
+        try (Model model = Model.load(Golden.tiny("llama"), options());
+                Session session = model.newSession()) {
+            for (float temperature : new float[] {0, 1}) {
+                GenerationOptions asked = GenerationOptions.GREEDY
+                        .withSampling(SamplingOptions.DEFAULT
+                                .withTemperature(temperature)
+                                .withSeed(3))
+                        .withMaximumTokens(60)
+                        .withGrammar(grammar);
+                Generation answer = session.generate(prompt, asked, text -> {});
+                assertThat(answer.finishReason()).isEqualTo(FinishReason.STOP);
+                assertThat(grammar.matches(answer.text())).as(answer.text()).isTrue();
+            }
+        }
     }
 
     /** An F16 cache stays close to an F32 one. */
