@@ -62,6 +62,12 @@ class CudaModelTest extends ModelContractTest {
         return List.of("gemma3", "deepseek2");
     }
 
+    /** Each takes seconds on the emulator. */
+    @Override
+    protected List<KvType> batchedCaches(int i) {
+        return List.of(CACHES.get(i % CACHES.size()));
+    }
+
     @Override
     protected int longContext() {
         return 300;

@@ -1,6 +1,8 @@
 package dev.demitasse.opencl;
 
+import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.ModelContractTest;
+import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** Whole models, every step after the second replayed. */
@@ -13,6 +15,12 @@ class OpenClModelTest extends ModelContractTest {
     @Override
     protected int sequences() {
         return 4;
+    }
+
+    /** Its compiler takes a second for each type of cache and size of heads. */
+    @Override
+    protected List<KvType> batchedCaches(int i) {
+        return List.of(CACHES.get(i % CACHES.size()));
     }
 
     @Override

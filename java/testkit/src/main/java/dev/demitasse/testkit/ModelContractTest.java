@@ -31,9 +31,12 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -53,6 +56,9 @@ public abstract class ModelContractTest {
 
     /** The models of embeddings and scores. */
     protected static final List<String> EMBEDDINGS = Golden.EMBEDDINGS;
+
+    /** The types of caches. */
+    protected static final List<KvType> CACHES = List.of(KvType.F32, KvType.F16, KvType.INT8, KvType.FP8, KvType.INT4);
 
     private final String backend;
 
@@ -88,6 +94,25 @@ public abstract class ModelContractTest {
     /** Of the architectures with long contexts, those that are decoded from the first position on, which takes time. */
     protected List<String> decodedContexts() {
         return List.of();
+    }
+
+    /** Types of caches that a model's batches are tested with, of which it is the i-th; fewer where that takes long. */
+    protected List<KvType> batchedCaches(int i) {
+        return CACHES;
+    }
+
+    private Stream<Arguments> batches() {
+        return batches(Stream.concat(ARCHITECTURES.stream(), QUANTIZED.stream()).toList());
+    }
+
+    private Stream<Arguments> encoders() {
+        return batches(EMBEDDINGS);
+    }
+
+    private Stream<Arguments> batches(List<String> models) {
+        return IntStream.range(0, models.size())
+                .boxed()
+                .flatMap(i -> batchedCaches(i).stream().map(cache -> Arguments.of(models.get(i), cache)));
     }
 
     /** Positions of the test of long contexts: more than a segment of the device's attention. */
@@ -169,14 +194,7 @@ public abstract class ModelContractTest {
 
     /** Texts alone and together, on one thread and on two, have the same embeddings to the bit. */
     @ParameterizedTest
-    @CsvSource({
-        "bert-mean, F32",
-        "gemma-embedding, F16",
-        "modern-bert, INT8",
-        "modern-bert, INT4",
-        "nomic-bert-moe, FP8",
-        "qwen3-embedding, F32"
-    })
+    @MethodSource("encoders")
     public void embeddingsDoNotDependOnTheBatch(String name, KvType cache) {
         EmbeddingOptions options = embeddings().withKvType(cache);
         List<int[]> texts = prompts(sequences());
@@ -285,26 +303,8 @@ public abstract class ModelContractTest {
 
     /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
     @ParameterizedTest
-    @CsvSource({
-        "gemma3, 1, F32",
-        "gemma3, 7, F32",
-        "gemma3, 64, F32",
-        "gemma3, 7, INT4",
-        "qwen2moe, 7, F32",
-        "qwen35, 7, F32",
-        "lfm2moe, 64, F32",
-        "cohere2, 7, F32",
-        "granitehybrid, 64, F32",
-        "nemotron_h_moe, 7, F16",
-        "gemma4-ple, 7, F32",
-        "gemma4-moe, 7, INT8",
-        "deepseek2, 7, F32",
-        "deepseek2, 64, INT4",
-        "llama4, 7, FP8",
-        "gpt-oss, 7, INT8",
-        "qwen3next, 64, F16"
-    })
-    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, int chunk, KvType cache)
+    @MethodSource("batches")
+    public void resultsDependNeitherOnTheBatchNorOnChunksNorOnThreads(String architecture, KvType cache)
             throws Exception {
         ModelOptions options = options().withKvType(cache);
         Path file = Golden.tiny(architecture);
@@ -316,6 +316,7 @@ public abstract class ModelContractTest {
             }
         }
         int rows = sequences() < 8 ? 40 : 64; // fewer than the prompts have together
+        int chunk = cache == KvType.F32 ? 1 : cache.scaled() ? 7 : 64;
         ModelOptions together = options.withSequences(sequences())
                 .withBatch(rows, Math.min(rows, chunk))
                 .withDevice(threads(2));
