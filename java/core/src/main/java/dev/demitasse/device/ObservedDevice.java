@@ -1,5 +1,6 @@
 package dev.demitasse.device;
 
+import dev.demitasse.device.LinearObserver.Matrix;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.WeightLayout;
@@ -9,6 +10,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 public final class ObservedDevice implements Device {
     private final Device device;
     private final LinearObserver observer;
-    private final IdentityHashMap<LinearWeight, String> names = new IdentityHashMap<>();
-    private final IdentityHashMap<WeightGroup, List<String>> groupNames = new IdentityHashMap<>();
+    private final IdentityHashMap<LinearWeight, Matrix> matrices = new IdentityHashMap<>();
+    private final IdentityHashMap<WeightGroup, List<Matrix>> groups = new IdentityHashMap<>();
     private float[] inputs = new float[0];
 
     /**
@@ -36,15 +38,15 @@ public final class ObservedDevice implements Device {
     @Override
     public LinearWeight upload(MatrixSource source, WeightLayout layout) {
         LinearWeight weight = device.upload(source, layout);
-        names.put(weight, source.name());
+        matrices.put(weight, new Matrix(source.name(), 0, 1));
         return weight;
     }
 
     @Override
     public void linear(Buffer x, int rows, Projection... projections) {
-        Set<@Nullable String> seen = new LinkedHashSet<>(); // rows of one tensor may be several matrices
+        Set<@Nullable Matrix> seen = new LinkedHashSet<>(); // rows of one tensor may be several matrices
         for (Projection projection : projections) {
-            seen.add(names.get(projection.weight()));
+            seen.add(matrices.get(projection.weight()));
         }
         show(x, 0, rows, projections[0].weight().columns(), seen);
         device.linear(x, rows, projections);
@@ -53,7 +55,12 @@ public final class ObservedDevice implements Device {
     @Override
     public WeightGroup uploadGroup(List<MatrixSource> sources, WeightLayout layout, List<float[]> biases) {
         WeightGroup group = device.uploadGroup(sources, layout, biases);
-        groupNames.put(group, sources.stream().map(MatrixSource::name).toList());
+        int count = sources.size();
+        groups.put(
+                group,
+                IntStream.range(0, count)
+                        .mapToObj(g -> new Matrix(sources.get(g).name(), g, count))
+                        .toList());
         return group;
     }
 
@@ -63,9 +70,9 @@ public final class ObservedDevice implements Device {
         for (int g = 0; g + 1 < starts.length; g++) {
             int rows = starts[g + 1] - starts[g];
             if (rows > 0) {
-                Set<@Nullable String> seen = new LinkedHashSet<>();
+                Set<@Nullable Matrix> seen = new LinkedHashSet<>();
                 for (GroupedProjection projection : projections) {
-                    List<String> own = groupNames.get(projection.weights());
+                    List<Matrix> own = groups.get(projection.weights());
                     seen.add(own == null ? null : own.get(g));
                 }
                 show(x, starts[g], rows, columns, seen);
@@ -74,15 +81,15 @@ public final class ObservedDevice implements Device {
         device.groupedLinear(x, starts, projections);
     }
 
-    private void show(Buffer x, int first, int rows, int columns, Set<@Nullable String> weights) {
+    private void show(Buffer x, int first, int rows, int columns, Set<@Nullable Matrix> seen) {
         if (inputs.length < rows * columns) {
             inputs = new float[rows * columns];
         }
         long bytes = (long) columns * Float.BYTES;
         x.read(first * bytes, MemorySegment.ofArray(inputs).asSlice(0, rows * bytes));
-        for (String name : weights) {
-            if (name != null) {
-                observer.observe(name, inputs, rows, columns);
+        for (Matrix matrix : seen) {
+            if (matrix != null) {
+                observer.observe(matrix, inputs, rows, columns);
             }
         }
     }

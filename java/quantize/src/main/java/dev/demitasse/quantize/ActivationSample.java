@@ -75,8 +75,9 @@ final class ActivationSample implements LinearObserver {
     }
 
     @Override
-    public void observe(String weight, float[] x, int rows, int columns) {
+    public void observe(Matrix matrix, float[] x, int rows, int columns) {
         // Queries, keys and values have the same input, and so have gate and up: one of each is enough.
+        String weight = matrix.tensor();
         if (weight.contains("attn_k.") || weight.contains("attn_v.")) {
             return;
         }

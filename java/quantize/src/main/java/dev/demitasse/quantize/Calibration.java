@@ -2,7 +2,6 @@ package dev.demitasse.quantize;
 
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
-import dev.demitasse.ModelShape;
 import dev.demitasse.device.LinearObserver;
 import dev.demitasse.exception.NumericalException;
 import dev.demitasse.gguf.Gguf;
@@ -13,42 +12,47 @@ import java.util.TreeMap;
 
 /** Runs a calibration text through a model, and sums the squares of what each matrix is multiplied by. */
 public final class Calibration {
-    private static final class Sums implements LinearObserver {
-        private final Map<String, double[]> sums = new TreeMap<>();
-        private final Map<String, Integer> rowsOf = new TreeMap<>();
+    /** Sums of squares of each column, and rows seen, of the matrices of one tensor. */
+    private record Sums(double[][] squares, int[] rows) {
+        Sums(int matrices, int columns) {
+            this(new double[matrices][columns], new int[matrices]);
+        }
 
-        @Override
-        public void observe(String weight, float[] x, int rows, int columns) {
-            double[] sum = sums.computeIfAbsent(weight, name -> new double[columns]);
-            for (int r = 0; r < rows; r++) {
-                for (int c = 0; c < columns; c++) {
-                    double v = x[r * columns + c];
+        void add(int matrix, float[] x, int count) {
+            double[] sum = squares[matrix];
+            for (int r = 0; r < count; r++) {
+                for (int c = 0; c < sum.length; c++) {
+                    double v = x[r * sum.length + c];
                     sum[c] += v * v;
                 }
             }
-            rowsOf.merge(weight, rows, Integer::sum);
+            rows[matrix] += count;
         }
 
-        Map<String, ImportanceMatrix.Entry> entries() {
-            Map<String, ImportanceMatrix.Entry> entries = new TreeMap<>();
-            sums.forEach((name, sum) -> {
-                float[] values = new float[sum.length];
-                for (int c = 0; c < sum.length; c++) {
-                    values[c] = (float) sum[c];
-                    if (!Float.isFinite(values[c])) {
-                        throw new NumericalException("Inputs of \"" + name + "\" are not finite in column " + c + ".");
+        ImportanceMatrix.Entry entry(String tensor) {
+            int columns = squares[0].length;
+            float[] values = new float[squares.length * columns];
+            float[] counts = new float[squares.length];
+            for (int m = 0; m < squares.length; m++) {
+                counts[m] = rows[m];
+                for (int c = 0; c < columns; c++) {
+                    float value = (float) squares[m][c];
+                    if (!Float.isFinite(value)) {
+                        throw new NumericalException(
+                                "Inputs of \"" + tensor + "\" are not finite in column " + c + ".");
                     }
+                    values[m * columns + c] = value;
                 }
-                entries.put(name, new ImportanceMatrix.Entry(values, new float[] {rowsOf.getOrDefault(name, 0)}));
-            });
-            return entries;
+            }
+            return new ImportanceMatrix.Entry(values, counts);
         }
     }
 
     private Calibration() {}
 
     /**
-     * Collects an importance matrix. The output matrix is left out, as llama-imatrix does by default.
+     * Collects an importance matrix. The output matrix is left out, as llama-imatrix does by default; each expert of a
+     * mixture has its own numbers, of the rows that were routed to it.
      *
      * @param model a GGUF file, best of 16 bits
      * @param options how the model is loaded; its context length is set to {@code window}
@@ -57,20 +61,24 @@ public final class Calibration {
      * @param window tokens that are run together
      * @param progress hears how many windows are done
      * @return the importance matrix
+     * @throws dev.demitasse.exception.UnsupportedModelException where the model is an encoder, which predicts no tokens
      */
     public static ImportanceMatrix collect(
             Path model, ModelOptions options, String text, String textName, int window, WindowListener progress) {
-        Sums sums = new Sums();
-        try (Gguf file = Gguf.open(model)) {
-            ModelShape.of(file); // refuses a mixture: an entry for all experts together is no importance matrix
-            try (Model loaded = Model.load(file, options.withContextLength(window), sums)) {
-                List<int[]> windows = Windows.of(loaded, text, window);
-                for (int w = 0; w < windows.size(); w++) {
-                    loaded.evaluate(windows.get(w), window, (position, logits) -> {});
-                    progress.ran(w + 1, windows.size());
-                }
-                return new ImportanceMatrix(sums.entries(), List.of(textName), windows.size(), window);
+        Map<String, Sums> sums = new TreeMap<>();
+        LinearObserver observer = (matrix, x, rows, columns) -> sums.computeIfAbsent(
+                        matrix.tensor(), name -> new Sums(matrix.count(), columns))
+                .add(matrix.index(), x, rows);
+        try (Gguf file = Gguf.open(model);
+                Model loaded = Model.load(file, options.withContextLength(window), observer)) {
+            List<int[]> windows = Windows.of(loaded, text, window);
+            for (int w = 0; w < windows.size(); w++) {
+                loaded.evaluate(windows.get(w), window, (position, logits) -> {});
+                progress.ran(w + 1, windows.size());
             }
+            Map<String, ImportanceMatrix.Entry> entries = new TreeMap<>();
+            sums.forEach((name, sum) -> entries.put(name, sum.entry(name)));
+            return new ImportanceMatrix(entries, List.of(textName), windows.size(), window);
         }
     }
 }

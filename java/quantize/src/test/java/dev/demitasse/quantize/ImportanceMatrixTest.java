@@ -7,10 +7,13 @@ import dev.demitasse.ModelOptions;
 import dev.demitasse.exception.DemitasseException;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -22,8 +25,14 @@ import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
 
 class ImportanceMatrixTest {
+    private static final ModelOptions REFERENCE =
+            ModelOptions.DEFAULT.withBackend("reference").withSequences(1);
+    private static final String TEXT = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+
     @TempDir
     Path folder = Path.of("");
 
@@ -131,11 +140,10 @@ class ImportanceMatrixTest {
 
     @Test
     void calibrationSeesEveryMatrixButTheOutputs() {
-        String text = "The quick brown fox jumps over the lazy dog. ".repeat(40);
         ImportanceMatrix matrix = Calibration.collect(
                 Golden.tiny("llama"),
-                ModelOptions.DEFAULT.withBackend("reference").withSequences(1),
-                text,
+                REFERENCE,
+                TEXT,
                 "fox.txt",
                 32,
                 (done, total) -> assertThat(done).isLessThanOrEqualTo(total));
@@ -150,5 +158,55 @@ class ImportanceMatrixTest {
         assertThat(sum).isGreaterThan(0);
         assertThat(matrix.meanSquares("output.weight")).isNull();
         assertThat(matrix.meanSquares("blk.0.ffn_down.weight")).isNotNull();
+    }
+
+    /** Every matrix that is quantized, of a token's path: a block that drafts, and what is only looked up, see none. */
+    @ParameterizedTest
+    @FieldSource("dev.demitasse.testkit.Golden#TINY")
+    void calibrationKnowsTheMatricesOfEveryArchitecture(String name) {
+        Path model = Golden.tiny(name);
+        ImportanceMatrix matrix = Calibration.collect(model, REFERENCE, TEXT, "fox.txt", 32, (done, total) -> {});
+        try (Gguf file = Gguf.open(model)) {
+            int layers = file.metadata().integer(file.metadata().string("general.architecture") + ".block_count", 0)
+                    - file.metadata()
+                            .integer(file.metadata().string("general.architecture") + ".nextn_predict_layers", 0);
+            for (GgufTensor tensor : file.tensors()) {
+                if (tensor.name().startsWith("blk.")
+                        && TensorRole.layer(tensor.name()) < layers
+                        && TensorRole.isQuantized(tensor.name(), tensor.dimensions())) {
+                    assertThat(matrix.fits(tensor.name(), tensor.dimensions()))
+                            .as(tensor.name())
+                            .isTrue();
+                    long matrices = tensor.dimensions().length > 2 ? tensor.dimensions()[2] : 1;
+                    assertThat(matrix.meanSquares(tensor.name()))
+                            .as(tensor.name())
+                            .hasSize(Math.toIntExact(tensor.dimensions()[0] * matrices));
+                }
+            }
+        }
+    }
+
+    @Test
+    void anExpertsNumbersAreOfTheRowsThatAreRoutedToIt() {
+        Path model = Golden.tiny("mixtral");
+        ImportanceMatrix matrix = Calibration.collect(model, REFERENCE, TEXT, "fox.txt", 32, (done, total) -> {});
+        Path path = folder.resolve("imatrix.gguf");
+        matrix.write(path);
+        try (Gguf file = Gguf.open(path)) {
+            String name = "blk.0.ffn_up_exps.weight";
+            GgufTensor counts = Objects.requireNonNull(file.tensor(name + ".counts"));
+            GgufTensor all = Objects.requireNonNull(file.tensor("blk.0.attn_q.weight.counts"));
+            float rows = all.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
+            float routed = 0;
+            for (int e = 0; e < counts.elements(); e++) {
+                float count = counts.data().getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, e);
+                assertThat(count).isLessThan(rows);
+                routed += count;
+            }
+            assertThat(routed).isEqualTo(2 * rows); // two experts a token
+            float[] means = Objects.requireNonNull(matrix.meanSquares(name));
+            int columns = means.length / (int) counts.elements();
+            assertThat(Arrays.copyOf(means, columns)).isNotEqualTo(Arrays.copyOfRange(means, columns, 2 * columns));
+        }
     }
 }
