@@ -4,12 +4,16 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /** The codecs of ggml's quantized types; each method is one {@link BlockCodec}. {@code d} and {@code m} are FP16. */
 final class BlockCodecs {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private BlockCodecs() {}
@@ -167,21 +171,24 @@ final class BlockCodecs {
     }
 
     private static void nibbles(MemorySegment s, long o, byte[] q, int at) {
-        for (int j = 0; j < 16; j++) {
-            int b = u8(s, o + j);
-            q[at + j] = (byte) (b & 15);
-            q[at + j + 16] = (byte) (b >> 4);
+        for (int j = 0; j < 16; j += Long.BYTES) {
+            nibbles8(s, o + j, q, at + j, at + j + 16);
         }
     }
 
     /** Four times 32 bytes: the low nibbles are one group of 32, the high ones the next. */
     private static void nibbles64(MemorySegment s, long o, byte[] q, int at) {
-        for (int j = 0; j < 128; j++) {
-            int b = u8(s, o + j);
+        for (int j = 0; j < 128; j += Long.BYTES) {
             int to = at + (j >> 5) * 64 + (j & 31);
-            q[to] = (byte) (b & 15);
-            q[to + 32] = (byte) (b >> 4);
+            nibbles8(s, o + j, q, to, to + 32);
         }
+    }
+
+    /** Eight bytes: low nibbles from {@code low} on, high ones from {@code high} on. */
+    private static void nibbles8(MemorySegment s, long o, byte[] q, int low, int high) {
+        long bytes = s.get(LONG, o);
+        LONGS.set(q, low, bytes & 0x0F0F_0F0F_0F0F_0F0FL);
+        LONGS.set(q, high, bytes >>> 4 & 0x0F0F_0F0F_0F0F_0F0FL);
     }
 
     private static void levels(LevelTable table, MemorySegment s, long o, byte[] q, int at) {

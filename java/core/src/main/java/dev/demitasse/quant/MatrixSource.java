@@ -177,10 +177,20 @@ public record MatrixSource(String name, TensorType type, int rows, int columns, 
         float[] mins = new float[groups];
         decodeRow(row, q, scales, mins);
         int zero = layout.zero();
-        for (int i = 0; i < columns; i++) {
-            int g = i / layout.group();
-            float value = scales[g] * (q[i] - zero);
-            out[i] = layout.minimum() ? value + mins[g] : value;
+        int length = layout.group() == WeightLayout.ROW ? columns : layout.group();
+        for (int g = 0; g < groups; g++) {
+            int end = Math.min(columns, (g + 1) * length);
+            float scale = scales[g];
+            if (layout.minimum()) {
+                float min = mins[g];
+                for (int i = g * length; i < end; i++) {
+                    out[i] = scale * (q[i] - zero) + min;
+                }
+            } else {
+                for (int i = g * length; i < end; i++) {
+                    out[i] = scale * (q[i] - zero);
+                }
+            }
         }
     }
 

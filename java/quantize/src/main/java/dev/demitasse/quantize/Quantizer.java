@@ -48,7 +48,7 @@ public final class Quantizer implements AutoCloseable {
     }
 
     /** Goes up when encoders make other bytes, so that no file is of two of them. */
-    private static final int ENCODERS = 1;
+    private static final int ENCODERS = 2;
 
     private static final int ALIGNMENT = 32;
     private static final int QUANTIZATION_VERSION = 2;

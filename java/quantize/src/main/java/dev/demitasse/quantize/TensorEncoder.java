@@ -158,18 +158,16 @@ final class TensorEncoder implements AutoCloseable {
         int columns = tensor.columns();
         float[] x = new float[count * columns];
         float[] row = new float[columns];
+        double[] squares = new double[count];
+        float[] magnitudes = new float[count];
         double square = 0;
         float largest = 0;
         for (int r = 0; r < count; r++) {
             tensor.read(first + r, row);
-            for (float v : row) {
-                if (!Float.isFinite(v)) {
-                    throw new ModelFormatException("Tensor \"" + tensor.name() + "\" has " + v + " in row "
-                            + (first + r) + "; the file is damaged.");
-                }
-                square += (double) v * v;
-                largest = Math.max(largest, Math.abs(v));
-            }
+            squares[r] = squares(row, tensor, first + r);
+            magnitudes[r] = largest(row, 0, columns);
+            square += squares[r];
+            largest = Math.max(largest, magnitudes[r]);
             System.arraycopy(row, 0, x, r * columns, columns);
         }
         byte[] bytes = new byte[Math.toIntExact(type.rowBytes(columns) * count)];
@@ -182,7 +180,9 @@ final class TensorEncoder implements AutoCloseable {
             throw new UsageException("Tensor \"" + tensor.name() + "\" has a weight of " + largest + "; " + type
                     + " is encoded for weights to " + MOST + ".");
         }
-        float[] w = weights(tensor, x, importance, first, columns);
+        float[] w = importance == null
+                ? magnitudes(x, columns, squares, magnitudes)
+                : importance(importance, tensor, first, count);
         try {
             encoder.encode(x, w, x.length, out, 0);
         } catch (UsageException e) {
@@ -193,33 +193,37 @@ final class TensorEncoder implements AutoCloseable {
     }
 
     /**
-     * What an element's squared error counts: with calibration, the mean square of its inputs, which is what the error
-     * of the product is made of. Without, {@code rms + |x|} of its row. Both were measured against their neighbors
-     * (a factor of {@code sqrt(rms^2 + x^2)} or {@code x^2} more or less): divergence was least.
+     * What an element's squared error counts without calibration: {@code rms + |x|} of its row. Measured against its
+     * neighbors (a factor of {@code sqrt(rms^2 + x^2)} or {@code x^2} more or less): divergence was least.
      */
-    private static float[] weights(
-            ModelSource.Tensor tensor, float[] x, float @Nullable [] importance, long first, int columns) {
+    private static float[] magnitudes(float[] x, int columns, double[] squares, float[] largest) {
         float[] w = new float[x.length];
-        int matrices = importance == null ? 1 : importance.length / columns;
-        long rowsOfMatrix = Math.max(1, tensor.rows() / matrices);
         for (int at = 0; at < x.length; at += columns) {
-            if (importance == null) {
-                magnitudes(x, at, columns, w);
-            } else {
-                int matrix = (int) Math.min(matrices - 1, (first + at / columns) / rowsOfMatrix);
-                System.arraycopy(importance, matrix * columns, w, at, columns);
+            float rms = (float) Math.sqrt(squares[at / columns] / columns);
+            for (int i = at; i < at + columns; i++) {
+                w[i] = rms + Math.abs(x[i]);
             }
-            normalize(w, at, columns);
+            normalize(w, at, columns, rms + largest[at / columns]);
+        }
+        return w;
+    }
+
+    /** The same with calibration: the mean square of its inputs, which is what the error of the product is made of. */
+    private static float[] importance(float[] importance, ModelSource.Tensor tensor, long first, int count) {
+        int columns = tensor.columns();
+        float[] w = new float[count * columns];
+        int matrices = importance.length / columns;
+        long rowsOfMatrix = Math.max(1, tensor.rows() / matrices);
+        for (int r = 0; r < count; r++) {
+            int matrix = (int) Math.min(matrices - 1, (first + r) / rowsOfMatrix);
+            System.arraycopy(importance, matrix * columns, w, r * columns, columns);
+            normalize(w, r * columns, columns, largest(importance, matrix * columns, columns));
         }
         return w;
     }
 
     /** The largest weight of a row becomes one, and none is nothing: a group of zeros alone would not be encoded. */
-    private static void normalize(float[] w, int at, int columns) {
-        float largest = 0;
-        for (int i = at; i < at + columns; i++) {
-            largest = Math.max(largest, w[i]);
-        }
+    private static void normalize(float[] w, int at, int columns, float largest) {
         if (!(largest > 0) || largest == Float.POSITIVE_INFINITY) {
             Arrays.fill(w, at, at + columns, 1);
             return;
@@ -229,15 +233,43 @@ final class TensorEncoder implements AutoCloseable {
         }
     }
 
-    private static void magnitudes(float[] x, int at, int columns, float[] w) {
-        double square = 0;
-        for (int i = at; i < at + columns; i++) {
-            square += (double) x[i] * x[i];
+    /** The sum of a row's squares, which is finite: no square of a float is beyond a double. */
+    private static double squares(float[] row, ModelSource.Tensor tensor, long number) {
+        double square = squares(row);
+        for (int i = 0; i < row.length && !Double.isFinite(square); i++) {
+            if (!Float.isFinite(row[i])) {
+                throw new ModelFormatException("Tensor \"" + tensor.name() + "\" has " + row[i] + " in row " + number
+                        + "; the file is damaged.");
+            }
         }
-        float rms = (float) Math.sqrt(square / columns);
-        for (int i = at; i < at + columns; i++) {
-            w[i] = rms + Math.abs(x[i]);
+        return square;
+    }
+
+    /** Four sums side by side, since each addition waits for the one before. */
+    private static double squares(float[] row) {
+        double first = 0;
+        double second = 0;
+        double third = 0;
+        double fourth = 0;
+        int i = 0;
+        for (; i + 3 < row.length; i += 4) {
+            first += (double) row[i] * row[i];
+            second += (double) row[i + 1] * row[i + 1];
+            third += (double) row[i + 2] * row[i + 2];
+            fourth += (double) row[i + 3] * row[i + 3];
         }
+        for (; i < row.length; i++) {
+            first += (double) row[i] * row[i];
+        }
+        return first + second + third + fourth;
+    }
+
+    private static float largest(float[] x, int at, int columns) {
+        float largest = 0;
+        for (int i = at; i < at + columns; i++) {
+            largest = Math.max(largest, Math.abs(x[i]));
+        }
+        return largest;
     }
 
     /** The sum of squared differences between what was encoded and what a reader decodes. */
@@ -247,9 +279,9 @@ final class TensorEncoder implements AutoCloseable {
         for (int r = 0; r < encoded.rows(); r++) {
             encoded.dequantizeRow(r, row);
             for (int c = 0; c < row.length; c++) {
-                double difference = (double) row[c] - x[r * row.length + c];
-                sum += difference * difference;
+                row[c] -= x[r * row.length + c];
             }
+            sum += squares(row);
         }
         return sum;
     }

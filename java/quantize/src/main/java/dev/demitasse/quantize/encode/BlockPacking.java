@@ -4,6 +4,8 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
@@ -12,6 +14,8 @@ import java.nio.ByteOrder;
 final class BlockPacking {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** A block of 32 codes from {@code q[from]} with a scale. */
@@ -170,24 +174,31 @@ final class BlockPacking {
         }
     }
 
+    /** A product gathers the eight bits of a word in its highest byte: each term puts one bit there. */
     private static int fifthBits(byte[] q, int from) {
         int bits = 0;
-        for (int i = 0; i < 32; i++) {
-            bits |= (q[from + i] >> 4 & 1) << i;
+        for (int i = 0; i < 32; i += Long.BYTES) {
+            long eight = (long) LONGS.get(q, from + i) >>> 4 & 0x0101_0101_0101_0101L;
+            bits |= (int) (eight * 0x0102_0408_1020_4080L >>> 56) << i;
         }
         return bits;
     }
 
+    /** The low four bits of each of eight bytes. */
+    private static long low(long bytes) {
+        return bytes & 0x0F0F_0F0F_0F0F_0F0FL;
+    }
+
     private static void nibbles(byte[] q, int from, MemorySegment s, long o) {
-        for (int j = 0; j < 16; j++) {
-            s.set(JAVA_BYTE, o + j, (byte) (q[from + j] & 15 | (q[from + j + 16] & 15) << 4));
+        for (int j = 0; j < 16; j += Long.BYTES) {
+            s.set(LONG, o + j, low((long) LONGS.get(q, from + j)) | low((long) LONGS.get(q, from + j + 16)) << 4);
         }
     }
 
     private static void nibbles64(byte[] q, int from, MemorySegment s, long o) {
-        for (int j = 0; j < 128; j++) {
+        for (int j = 0; j < 128; j += Long.BYTES) {
             int at = from + (j >> 5) * 64 + (j & 31);
-            s.set(JAVA_BYTE, o + j, (byte) (q[at] & 15 | (q[at + 32] & 15) << 4));
+            s.set(LONG, o + j, low((long) LONGS.get(q, at)) | low((long) LONGS.get(q, at + 32)) << 4);
         }
     }
 

@@ -39,6 +39,12 @@ sealed interface GroupSums permits ScalarGroupSums, VectorGroupSums {
     /** {@code y = x - min}, {@code q = round(y inverse)} within 0 … top: {@code errors = sum(w (y - scale q)^2)}. */
     void rangeErrors(GroupTile tile, float top, float[] scale, float[] min, float[] inverse, float[] errors);
 
+    /** The element of the largest magnitude of each group, the first of them. */
+    void extremes(GroupTile tile, float[] extreme);
+
+    /** {@code round((x - min) inverse)} within low … high, plus a bias: all groups' codes, one after the other. */
+    void codes(GroupTile tile, float low, float high, float[] min, float[] inverse, int bias, byte[] codes);
+
     /**
      * Where {@code xq^2 / qq} is above a group's gain, it becomes the gain and {@code xq / qq} the scale.
      *

@@ -14,6 +14,10 @@ final class GroupTile {
     final int end;
     final float[] x;
     final float[] w;
+    /** Where the groups' elements lie as they came, group after group from {@link #from} on. */
+    float[] values = new float[0];
+
+    int from;
     int groups;
 
     GroupTile(int length) {
@@ -25,6 +29,8 @@ final class GroupTile {
 
     /** Takes {@code count} groups whose elements lie one after the other from {@code from} on. */
     void load(float[] values, float[] weights, int from, int count) {
+        this.values = values;
+        this.from = from;
         if (count < GROUPS) {
             Arrays.fill(x, 0);
             Arrays.fill(w, 0);

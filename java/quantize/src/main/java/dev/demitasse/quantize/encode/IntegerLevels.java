@@ -6,6 +6,8 @@ final class IntegerLevels implements Levels {
     private static final int STEPS = 9;
     private static final int MANY = 100;
 
+    private static final float[] NO_MINIMUM = new float[GroupTile.GROUPS];
+
     private final float low;
     private final float high;
     private final int bias;
@@ -47,12 +49,7 @@ final class IntegerLevels implements Levels {
     @Override
     public void codes(GroupTile tile, float[] scale, byte[] codes) {
         invert(scale, tile.groups);
-        for (int g = 0; g < tile.groups; g++) {
-            for (int k = 0; k < tile.length; k++) {
-                float v = Math.max(low, Math.min(high, tile.x[k * GroupTile.GROUPS + g] * inverse[g]));
-                codes[g * tile.length + k] = (byte) (Float.floatToRawIntBits(v + GroupSums.ROUND) + bias);
-            }
-        }
+        GroupSums.BEST.codes(tile, low, high, NO_MINIMUM, inverse, bias, codes);
     }
 
     private void invert(float[] scale, int groups) {

@@ -157,11 +157,9 @@ final class RangeSearch {
     /** The integers, group after group. */
     void codes(GroupTile tile, float[] scale, float[] min, byte[] codes) {
         for (int g = 0; g < tile.groups; g++) {
-            float reciprocal = Levels.reciprocal(scale[g]);
-            for (int k = 0; k < tile.length; k++) {
-                codes[g * tile.length + k] = (byte) code(tile.x[k * GroupTile.GROUPS + g], reciprocal, min[g]);
-            }
+            inverse[g] = Levels.reciprocal(scale[g]);
         }
+        GroupSums.BEST.codes(tile, 0, top, min, inverse, 0, codes);
     }
 
     private int code(float x, float inverse, float min) {

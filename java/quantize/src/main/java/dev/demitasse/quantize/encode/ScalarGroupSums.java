@@ -1,5 +1,7 @@
 package dev.demitasse.quantize.encode;
 
+import java.util.Arrays;
+
 /** One group after the other. */
 final class ScalarGroupSums implements GroupSums {
     @Override
@@ -70,6 +72,28 @@ final class ScalarGroupSums implements GroupSums {
                 sum = Math.fma(tile.w[at] * e, e, sum);
             }
             errors[g] = sum;
+        }
+    }
+
+    @Override
+    public void extremes(GroupTile tile, float[] extreme) {
+        Arrays.fill(extreme, 0, tile.groups, 0);
+        for (int at = 0; at < tile.end; at += GroupTile.GROUPS) {
+            for (int g = 0; g < tile.groups; g++) {
+                float v = tile.x[at + g];
+                extreme[g] = Math.abs(v) > Math.abs(extreme[g]) ? v : extreme[g];
+            }
+        }
+    }
+
+    @Override
+    public void codes(GroupTile tile, float low, float high, float[] min, float[] inverse, int bias, byte[] codes) {
+        for (int g = 0; g < tile.groups; g++) {
+            int at = g * tile.length;
+            for (int k = at; k < at + tile.length; k++) {
+                float v = Math.max(low, Math.min(high, (tile.values[tile.from + k] - min[g]) * inverse[g]));
+                codes[k] = (byte) (Float.floatToRawIntBits(v + ROUND) + bias);
+            }
         }
     }
 

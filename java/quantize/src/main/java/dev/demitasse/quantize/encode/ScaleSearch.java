@@ -23,16 +23,10 @@ final class ScaleSearch {
     void search(GroupTile tile, float[] scale) {
         int groups = tile.groups;
         for (int g = 0; g < groups; g++) {
-            extreme[g] = 0;
             scale[g] = 0;
             gain[g] = 0;
         }
-        for (int k = 0; k < tile.length; k++) {
-            for (int g = 0; g < groups; g++) {
-                float v = tile.x[k * GroupTile.GROUPS + g];
-                extreme[g] = Math.abs(v) > Math.abs(extreme[g]) ? v : extreme[g];
-            }
-        }
+        GroupSums.BEST.extremes(tile, extreme);
         float sign = Math.signum(levels.extreme());
         float step = levels.step();
         for (int i = -levels.steps(); i <= levels.steps(); i++) {

@@ -3,12 +3,17 @@ package dev.demitasse.quantize.encode;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /** A vector of groups at a time; the groups that a tile has not filled are zeros. */
 final class VectorGroupSums implements GroupSums {
     private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
     private static final int LANES = SPECIES.length();
+
+    /** As many bytes as a vector has lanes, or the fewest that a vector of bytes has. */
+    private static final VectorSpecies<Byte> BYTES =
+            VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(Long.SIZE, LANES * Byte.SIZE)));
 
     private static FloatVector load(float[] values, int at) {
         return FloatVector.fromArray(SPECIES, values, at);
@@ -95,6 +100,37 @@ final class VectorGroupSums implements GroupSums {
                 sum = load(tile.w, at).mul(e).fma(e, sum);
             }
             sum.intoArray(errors, g);
+        }
+    }
+
+    @Override
+    public void extremes(GroupTile tile, float[] extreme) {
+        for (int g = 0; g < tile.groups; g += LANES) {
+            FloatVector most = FloatVector.zero(SPECIES);
+            for (int at = g; at < tile.end; at += GroupTile.GROUPS) {
+                FloatVector x = load(tile.x, at);
+                most = most.blend(x, x.abs().compare(VectorOperators.GT, most.abs()));
+            }
+            most.intoArray(extreme, g);
+        }
+    }
+
+    @Override
+    public void codes(GroupTile tile, float low, float high, float[] min, float[] inverse, int bias, byte[] codes) {
+        VectorMask<Byte> all = BYTES.indexInRange(0, LANES);
+        for (int g = 0; g < tile.groups; g++) {
+            int at = g * tile.length;
+            for (int k = at; k < at + tile.length; k += LANES) {
+                FloatVector v = load(tile.values, tile.from + k).sub(min[g]).mul(inverse[g]);
+                v.min(high)
+                        .max(low)
+                        .add(ROUND)
+                        .reinterpretAsInts()
+                        .add(bias)
+                        .convertShape(VectorOperators.I2B, BYTES, 0)
+                        .reinterpretAsBytes()
+                        .intoArray(codes, k, all);
+            }
         }
     }
 

@@ -177,16 +177,25 @@ class RowEncoderTest {
             Arrays.setAll(arguments, i -> normal(random, GroupTile.GROUPS));
             assertThat(sums(new VectorGroupSums(), tile, arguments))
                     .isDeepEqualTo(sums(new ScalarGroupSums(), tile, arguments));
+            assertThat(codes(new VectorGroupSums(), tile, arguments))
+                    .isEqualTo(codes(new ScalarGroupSums(), tile, arguments));
         });
     }
 
+    private static byte[] codes(GroupSums sums, GroupTile tile, float[][] a) {
+        byte[] codes = new byte[tile.end];
+        sums.codes(tile, -8, 7, a[0], a[1], 8, codes);
+        return codes;
+    }
+
     private static float[][] sums(GroupSums sums, GroupTile tile, float[][] a) {
-        float[][] out = new float[9][GroupTile.GROUPS];
+        float[][] out = new float[10][GroupTile.GROUPS];
         sums.nearest(tile, -8, 7, a[0], out[0], out[1]);
         sums.nearestErrors(tile, -8, 7, a[0], a[1], out[2]);
         sums.range(tile, 15, a[0], a[1], a[2], out[3], out[4], out[5]);
         sums.rangeErrors(tile, 15, a[0], a[1], a[2], out[6]);
         sums.keepBetter(tile.groups, out[0], out[1], out[7], out[8]);
+        sums.extremes(tile, out[9]);
         for (float[] row : out) {
             Arrays.fill(row, tile.groups, row.length, 0); // what lies behind the groups is nobody's
         }
