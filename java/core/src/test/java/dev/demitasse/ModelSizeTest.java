@@ -130,7 +130,7 @@ class ModelSizeTest {
 
     /** What would be scaled wrongly is not told to whoever scales. */
     @ParameterizedTest
-    @ValueSource(strings = {"cohere2", "gemma4-dense", "gemma4-ple", "nemotron_h", "qwen3moe"})
+    @ValueSource(strings = {"cohere2", "gemma4-dense", "gemma4-ple", "nemotron_h", "deepseek2", "gemma4-moe"})
     void dimensionsOfWhatCannotBeScaledAreRefused(String name) {
         try (Gguf file = Gguf.open(Golden.tiny(name))) {
             assertThatThrownBy(() -> ModelShape.of(file)).isInstanceOf(UnsupportedModelException.class);

@@ -3,6 +3,7 @@ package dev.demitasse.quantize;
 import dev.demitasse.Model;
 import dev.demitasse.ModelOptions;
 import dev.demitasse.ModelShape;
+import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.quant.RotatedColumns;
@@ -113,10 +114,9 @@ public final class Smoothing {
         }
         requireNotRotated(model);
         ActivationSample sample = new ActivationSample();
-        ModelShape shape;
+        ModelShape shape = shape(model);
         try (Gguf file = Gguf.open(model);
                 Model loaded = Model.load(file, options.withContextLength(window), sample)) {
-            shape = ModelShape.of(file);
             List<int[]> windows = Windows.of(loaded, text, window);
             for (int w = 0; w < windows.size(); w++) {
                 loaded.evaluate(windows.get(w), window, (position, logits) -> {});
@@ -134,6 +134,18 @@ public final class Smoothing {
             found.forEach(results -> results.forEach(Runnable::run));
         }
         return smoothing;
+    }
+
+    private static ModelShape shape(Path model) {
+        try (Gguf file = Gguf.open(model)) {
+            ModelShape shape = ModelShape.of(file);
+            if (shape.experts() != null) {
+                throw new UnsupportedModelException("The model is a mixture of experts: what is normalized goes to the"
+                        + " router and to all experts, and its channels are not scaled yet. An importance matrix"
+                        + " (imatrix) has numbers for each expert.");
+            }
+            return shape;
+        }
     }
 
     /** A matrix whose columns are rotated has no channels that could be scaled where they are made. */

@@ -4,6 +4,7 @@ import dev.demitasse.ModelShape;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -144,7 +145,13 @@ public final class Published {
                 Boolean.parseBoolean(row[8]),
                 Integer.parseInt(row[9]),
                 Integer.parseInt(row[10]),
-                Integer.parseInt(row[11]));
+                Integer.parseInt(row[11]),
+                Integer.parseInt(row[12]) == 0 ? null : experts(row));
+    }
+
+    private static ModelShape.Experts experts(String[] row) {
+        int[] of = Arrays.stream(row, 12, 17).mapToInt(Integer::parseInt).toArray();
+        return new ModelShape.Experts(of[0], of[1], of[2], of[3], of[4]);
     }
 
     private static String @Nullable [] row(String resource, String name) {

@@ -2,7 +2,6 @@ package dev.demitasse.quantize.advise;
 
 import dev.demitasse.ModelShape;
 import dev.demitasse.kv.KvType;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -17,6 +16,9 @@ import java.util.Map;
 public final class Roofline {
     /** Rows of a prompt that a forward pass takes, as {@code ModelOptions.DEFAULT} does. */
     private static final int CHUNK = 512;
+
+    /** Choosing experts, giving them their rows, and adding up what they have made. */
+    private static final int ROUTING_LAUNCHES = 3;
 
     private final DeviceProfile device;
     private final ModelShape shape;
@@ -123,7 +125,7 @@ public final class Roofline {
     Time products(WeightPlan plan, int rows) {
         Time time = Time.NONE;
         for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
-            time = time.plus(linear(call.getKey().matrices(), rows).times(call.getValue()));
+            time = time.plus(linear(call.getKey(), rows).times(call.getValue()));
         }
         return time;
     }
@@ -131,22 +133,30 @@ public final class Roofline {
     private Time layers(WeightPlan plan, int rows) {
         Time time = products(plan, rows);
         double rest = device.restSeconds() + device.rest() * rows * elements(shape);
-        return time.plus(launches(rest * shape.layers()));
+        return time.plus(launches(rest * shape.layers() + ROUTING_LAUNCHES * device.launchSeconds() * routedLayers()));
+    }
+
+    private int routedLayers() {
+        ModelShape.Experts experts = shape.experts();
+        return experts == null ? 0 : shape.layers() - experts.denseLayers();
     }
 
     /** Logits and their tokens. */
     private Time tokens(WeightPlan plan, int rows) {
         double sampling = device.sampleSeconds() * shape.vocabulary() * rows;
-        return linear(List.of(plan.output()), rows).plus(launches(sampling + device.stepSeconds()));
+        return linear(new WeightPlan.Call(plan.output()), rows).plus(launches(sampling + device.stepSeconds()));
     }
 
-    private Time linear(List<WeightPlan.Matrix> matrices, int rows) {
+    /** Rows are spread evenly over the experts that they read. */
+    private Time linear(WeightPlan.Call call, int rows) {
+        double read = call.read(rows);
+        double rowsOfEach = rows * call.used() / read;
         double memory = 0;
         double arithmetic = 0;
-        for (WeightPlan.Matrix matrix : matrices) {
+        for (WeightPlan.Matrix matrix : call.matrices()) {
             DeviceProfile.LinearCost cost = device.linear(matrix.layout());
-            memory += matrix.weights() * cost.bytesPerWeight() / device.readBandwidth();
-            arithmetic += matrix.weights() * cost.seconds().at(rows);
+            memory += read * matrix.weights() * cost.bytesPerWeight() / device.readBandwidth();
+            arithmetic += read * matrix.weights() * cost.seconds().at(rowsOfEach);
         }
         return overlapped(memory, arithmetic).plus(launches(device.launchSeconds()));
     }
@@ -173,7 +183,8 @@ public final class Roofline {
         double bytes = 0;
         for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
             for (WeightPlan.Matrix matrix : call.getKey().matrices()) {
-                bytes += call.getValue()
+                bytes += (double) call.getValue()
+                        * call.getKey().experts()
                         * matrix.weights()
                         * device.linear(matrix.layout()).bytesPerWeight();
             }

@@ -54,10 +54,21 @@ public record WeightPlan(
      * Matrices that the same rows are multiplied by at once.
      *
      * @param matrices at least one, all with the same number of columns
+     * @param experts how many there are of each; 1 but for experts
+     * @param used how many of them a row is multiplied by
      */
-    public record Call(List<Matrix> matrices) {
+    public record Call(List<Matrix> matrices, int experts, int used) {
         Call(Matrix... matrices) {
-            this(List.of(matrices));
+            this(List.of(matrices), 1, 1);
+        }
+
+        /**
+         * {@return how many of each some rows read, where each row's are as likely as any}
+         *
+         * @param rows how many rows
+         */
+        double read(int rows) {
+            return experts * (1 - Math.pow(1 - (double) used / experts, rows));
         }
     }
 
@@ -114,6 +125,7 @@ public record WeightPlan(
                         name,
                         name.replaceFirst("attn_[qkv]\\.", "attn_qkv."),
                         name.replace("ffn_gate.", "ffn_up."),
+                        name.replaceFirst("ffn_(gate|up)_exps\\.", "ffn_gate_up_exps."),
                         name.replace("output.weight", "token_embd.weight"))
                 .flatMap(each -> Stream.of(each, RotatedColumns.name(each)))
                 .map(file::tensor)
@@ -127,7 +139,7 @@ public record WeightPlan(
             ModelShape shape, String name, @Nullable WeightMix mix, ActivationType activations, Layouts layouts) {
         Map<Call, Integer> calls = new LinkedHashMap<>();
         int hidden = shape.hidden();
-        int inner = shape.feedForward();
+        ModelShape.Experts experts = shape.experts();
         for (int layer = 0; layer < shape.layers(); layer++) {
             String p = "blk." + layer + ".";
             count(
@@ -137,16 +149,33 @@ public record WeightPlan(
                             matrix(layouts, p + "attn_k.weight", shape.keys(), hidden),
                             matrix(layouts, p + "attn_v.weight", shape.keys(), hidden)));
             count(calls, new Call(matrix(layouts, p + "attn_output.weight", hidden, shape.queries())));
-            count(
-                    calls,
-                    new Call(
-                            matrix(layouts, p + "ffn_gate.weight", inner, hidden),
-                            matrix(layouts, p + "ffn_up.weight", inner, hidden)));
-            count(calls, new Call(matrix(layouts, p + "ffn_down.weight", hidden, inner)));
+            if (experts == null || layer < experts.denseLayers()) {
+                feedForward(calls, layouts, p, "", hidden, shape.feedForward());
+                continue;
+            }
+            count(calls, new Call(matrix(layouts, p + "ffn_gate_inp.weight", experts.count(), hidden)));
+            Map<Call, Integer> each = new LinkedHashMap<>();
+            feedForward(each, layouts, p, "_exps", hidden, experts.inner());
+            each.forEach((call, count) ->
+                    calls.merge(new Call(call.matrices, experts.count(), experts.used()), count, Integer::sum));
+            if (experts.shared() > 0) {
+                feedForward(calls, layouts, p, "_shexp", hidden, experts.shared());
+            }
         }
         Matrix embedding = matrix(layouts, "token_embd.weight", shape.vocabulary(), hidden);
         Matrix output = shape.tied() ? embedding : matrix(layouts, "output.weight", shape.vocabulary(), hidden);
         return new WeightPlan(name, mix, activations, Collections.unmodifiableMap(calls), output, embedding);
+    }
+
+    /** The products of a feed-forward layer whose matrices' names end so. */
+    private static void feedForward(
+            Map<Call, Integer> calls, Layouts layouts, String p, String end, int hidden, int inner) {
+        count(
+                calls,
+                new Call(
+                        matrix(layouts, p + "ffn_gate" + end + ".weight", inner, hidden),
+                        matrix(layouts, p + "ffn_up" + end + ".weight", inner, hidden)));
+        count(calls, new Call(matrix(layouts, p + "ffn_down" + end + ".weight", hidden, inner)));
     }
 
     private static void count(Map<Call, Integer> calls, Call call) {

@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.demitasse.ModelShape;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
 import dev.demitasse.testkit.Golden;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -62,7 +65,7 @@ class AdvisorTest {
 
     @Test
     void aModelOfShortTextsIsAdvisedAboutToo() {
-        ModelShape shape = new ModelShape("short", 2, 64, 128, 4, 2, 16, 300, true, 64, 0, 0);
+        ModelShape shape = new ModelShape("short", 2, 64, 128, 4, 2, 16, 300, true, 64, 0, 0, null);
         Advice advice = new Advisor(shape, null).advise(Published.device("h200"));
         assertThat(advice.cells()).isNotEmpty().allMatch(cell -> cell.tokens() <= 64);
     }
@@ -77,23 +80,48 @@ class AdvisorTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "qwen3moe", "gpt-oss", "glm4moe"})
     void aFilesOwnWeightsAreAmongTheChoices(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture))) {
             ModelShape shape = ModelShape.of(file);
             List<WeightPlan> plans = new Advisor(shape, file).plans();
             assertThat(plans).extracting(WeightPlan::name).contains("file", "F16", "W8A8");
             WeightPlan own = plans.getFirst();
-            long calls = own.calls().values().stream().mapToLong(count -> count).sum();
-            assertThat(calls).isEqualTo(4L * shape.layers());
-            long weights = own.calls().entrySet().stream()
-                    .mapToLong(call -> call.getValue()
-                            * call.getKey().matrices().stream()
-                                    .mapToLong(WeightPlan.Matrix::weights)
-                                    .sum())
+            long weights = 0;
+            long read = 0;
+            for (Map.Entry<WeightPlan.Call, Integer> call : own.calls().entrySet()) {
+                long each = call.getKey().matrices().stream()
+                        .mapToLong(WeightPlan.Matrix::weights)
+                        .sum();
+                weights += call.getValue() * each * call.getKey().experts();
+                read += call.getValue() * each * call.getKey().used();
+            }
+            long tables = (long) shape.vocabulary() * shape.hidden();
+            assertThat(read + tables).isEqualTo(shape.multipliedWeights());
+            assertThat(weights + (shape.tied() ? 1 : 2) * tables).isEqualTo(shape.weights());
+            long matrices = file.tensors().stream()
+                    .filter(tensor ->
+                            tensor.dimensions().length > 1 && !tensor.name().contains("gate_inp_shexp"))
+                    .filter(tensor -> !tensor.name().endsWith(".bias"))
+                    .mapToLong(GgufTensor::elements)
                     .sum();
-            assertThat(weights + own.output().weights()).isEqualTo(shape.multipliedWeights());
+            assertThat(shape.weights()).isEqualTo(matrices);
         }
+    }
+
+    /** From its config.json: 30.5 billion weights, of which a token has 3.3. */
+    @Test
+    void aMixtureHasManyWeightsAndAStepReadsFew() {
+        ModelShape shape = Objects.requireNonNull(Published.model("qwen3-30b-a3b"));
+        assertThat(shape.weights() / 1e9).isCloseTo(30.5, Offset.offset(0.1));
+        assertThat(shape.multipliedWeights() / 1e9).isCloseTo(3.0, Offset.offset(0.1)); // and a row of the table
+        Roofline roofline = new Roofline(Published.device("h200"), shape);
+        WeightPlan plan = WeightPlan.of(shape, WeightMix.Q8_0);
+        double one = roofline.decode(plan, KvType.F16, 1, 128).memory();
+        double many = roofline.decode(plan, KvType.F16, 32, 128).memory();
+        double whole = roofline.weightBytes(plan) / Published.device("h200").readBandwidth();
+        assertThat(one / whole).as("a session").isBetween(0.09, 0.12);
+        assertThat(many / whole).as("32 sessions read most experts").isBetween(0.8, 1.0);
     }
 
     @Test
