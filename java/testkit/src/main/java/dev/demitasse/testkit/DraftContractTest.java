@@ -106,9 +106,27 @@ public abstract class DraftContractTest {
         }
     }
 
-    private static void begin(
-            Engine engine, Sequence sequence, int[] prompt, boolean constrained, int tokens, int drafts) {
-        Sampler sampler = new Sampler(REWARDED, constrained ? new Turns() : null);
+    /** How tokens are chosen. */
+    private enum Choice {
+        MOST_PROBABLE,
+        /** By chance: drafts must change neither a token's distribution nor which draw is whose. */
+        DRAWN,
+        CONSTRAINED;
+
+        Sampler sampler(int round) {
+            SamplingOptions drawn = REWARDED.withTemperature(0.4f).withSeed(round);
+            return new Sampler(this == DRAWN ? drawn : REWARDED, this == CONSTRAINED ? new Turns() : null);
+        }
+    }
+
+    private static final List<Choice> CHOICES = List.of(Choice.MOST_PROBABLE, Choice.DRAWN, Choice.CONSTRAINED);
+
+    private static Choice choice(int round) {
+        return CHOICES.get(round % CHOICES.size());
+    }
+
+    private static void begin(Engine engine, Sequence sequence, int[] prompt, int round, int tokens, int drafts) {
+        Sampler sampler = choice(round).sampler(round);
         engine.begin(sequence, prompt, sampler, tokens, 3, drafts, true);
     }
 
@@ -189,6 +207,7 @@ public abstract class DraftContractTest {
         try (Engine plain = new Engine(config, weights, device, limits, new Engine.Roles(isEnd));
                 Engine drafting = new Engine(config, weights, device, limits, new Engine.Roles(isEnd), drafts)) {
             int spared = 0;
+            int drawn = 0; // drafts where tokens are
             int[][] prompts = {
                 random.ints(20, 3, 9).toArray(), random.ints(9, 3, 6).toArray()
             };
@@ -198,13 +217,14 @@ public abstract class DraftContractTest {
                     round < rounds() || round < MOST_ROUNDS && (spared == 0 || drafts.drafted <= spared);
                     round++) {
                 int tokens = 1 + random.nextInt(30);
+                int before = drafts.drafted;
                 List<List<Sequence.Step>> expected = new ArrayList<>();
                 for (int i = 0; i < 2; i++) {
                     Sequence fresh = new Sequence();
-                    begin(plain, fresh, prompts[i], round % 3 == 2, tokens, 0);
+                    begin(plain, fresh, prompts[i], round, tokens, 0);
                     expected.add(finish(plain, fresh).steps);
                     plain.close(fresh);
-                    begin(drafting, two[i], prompts[i], round % 3 == 2, tokens, random.nextInt(8) == 0 ? 0 : DRAFTS);
+                    begin(drafting, two[i], prompts[i], round, tokens, random.nextInt(8) == 0 ? 0 : DRAFTS);
                 }
                 for (int i = 0; i < 2; i++) { // both go on while one is waited for
                     Answer actual = finish(drafting, two[i]);
@@ -214,10 +234,13 @@ public abstract class DraftContractTest {
                     spared += actual.steps.size() - actual.passes;
                     prompts[i] = next(random, prompts[i], actual.steps, config.vocabulary());
                 }
+                drawn += choice(round) == Choice.DRAWN ? drafts.drafted - before : 0;
             }
             assertThat(spared).as("right drafts").isPositive();
             assertThat(drafts.drafted).as("drafts, wrong ones among them").isGreaterThan(spared);
-            if (!weights.drafts()) { // else a block drafts where nothing is looked up, which depends on the seed too
+            if (weights.drafts()) {
+                assertThat(drawn).as("drafts of a block where tokens are drawn").isPositive();
+            } else { // a block drafts where nothing is looked up, which depends on the seed too
                 assertThat(drafts.computed).as("drafts of a block").isZero();
             }
         }
