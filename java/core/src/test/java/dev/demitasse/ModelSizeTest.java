@@ -39,7 +39,7 @@ class ModelSizeTest {
     void statesAreToldBesideTheCache() {
         ModelSize size = size("qwen35");
         assertThat(size.cacheBytesPerPosition().get(KvType.F16)).isEqualTo(2 * 32 * 2);
-        assertThat(size.stateBytes()).isEqualTo(3 * 3 * (3 * 128 + 4 * 16 * 16) * 4);
+        assertThat(size.stateBytes()).isEqualTo(4 * 3 * (3 * 128 + 4 * 16 * 16) * 4);
         assertThat(size("llama").stateBytes()).isZero();
     }
 

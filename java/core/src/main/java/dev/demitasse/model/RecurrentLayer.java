@@ -13,6 +13,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -177,12 +178,12 @@ final class RecurrentLayer {
      * Makes the state of one sequence what that of another is, or what is kept of that.
      *
      * @param source what is kept of it, or null for what it is
-     * @param prompt whether what is kept of the prompt is copied, too
+     * @param copies what is kept of it and copied, too; not what is kept for drafts
      */
-    void fork(@Nullable KeptState source, boolean prompt, int from, int to) {
-        if (prompt) {
-            copy(of(KeptState.PROMPT), from, current, to); // rows are gathered from one buffer to another alone
-            copy(current, to, of(KeptState.PROMPT), to);
+    void fork(@Nullable KeptState source, Set<KeptState> copies, int from, int to) {
+        for (KeptState each : copies) {
+            copy(of(each), from, current, to); // rows are gathered from one buffer to another alone
+            copy(current, to, of(each), to);
         }
         States between = of(source);
         if (source == null) {

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -457,11 +458,11 @@ public final class Transformer implements AutoCloseable {
      * Makes the state of the sequence whose first page is {@code to} what that of another is.
      *
      * @param source what is kept of the other's state and is copied in its place, or null
-     * @param prompt whether what is kept of the prompt is copied, too
+     * @param kept what is kept of it and copied, too
      * @param from the other's first page
      */
-    public void forkState(@Nullable KeptState source, boolean prompt, int from, int to) {
-        Objects.requireNonNull(recurrent).fork(source, prompt, from, to);
+    public void forkState(@Nullable KeptState source, Set<KeptState> kept, int from, int to) {
+        Objects.requireNonNull(recurrent).fork(source, kept, from, to);
     }
 
     /** Bytes of a sequence's state; 0 where there is none. */

@@ -192,8 +192,7 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The session is closed.");
             }
-            sharing.adopt(sequence, prompt);
-            stepper.replace(sequence, prompt);
+            stepper.replace(sequence, prompt, sharing.adopt(sequence, prompt));
             cache.release(sequence.pages, sequence.cached());
             int entries = Math.min(logprobs, config.vocabulary());
             sequence.begin(new Sequence.Request(sampler, maximumTokens, entries, drafts(drafted), endsAtEnd));
@@ -382,7 +381,7 @@ public final class Engine implements AutoCloseable {
             if (sequence.closed()) {
                 throw new UsageException("The scoring is closed.");
             }
-            stepper.replace(sequence, tokens);
+            stepper.replace(sequence, tokens, 0);
             scheduler.hold(sequence);
         } finally {
             lock.unlock();

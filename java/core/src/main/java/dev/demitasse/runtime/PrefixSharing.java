@@ -4,6 +4,7 @@ import dev.demitasse.device.Device;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.model.Transformer;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -30,16 +31,30 @@ final class PrefixSharing {
         this.scheduler = scheduler;
     }
 
-    /** Where another sequence has cached more of a prompt, the sequence has so, too. */
-    void adopt(Sequence sequence, int[] prompt) {
+    /**
+     * Where another sequence has cached more of a prompt, the sequence has so, too.
+     *
+     * @return tokens of the prompt that another has cached, whether or not there is a state to go on from
+     */
+    int adopt(Sequence sequence, int[] prompt) {
         String salt = sequence.salt();
         if (salt == null) {
-            return;
+            return 0;
         }
-        boolean states = transformer.hasStates();
-        Optional<Sequence> best = scheduler.sharing().stream()
+        List<Sequence> others = scheduler.sharing().stream()
                 .filter(other -> other != sequence && salt.equals(other.salt()))
-                .max(Comparator.comparingInt(other -> other.sharable(prompt, states)));
+                .toList();
+        int common = others.stream()
+                .mapToInt(other -> other.sharable(prompt, false))
+                .max()
+                .orElse(0);
+        adopt(sequence, prompt, others);
+        return common;
+    }
+
+    private void adopt(Sequence sequence, int[] prompt, List<Sequence> others) {
+        boolean states = transformer.hasStates();
+        Optional<Sequence> best = others.stream().max(Comparator.comparingInt(other -> other.sharable(prompt, states)));
         if (best.isEmpty() || best.get().sharable(prompt, states) < sequence.reusable(prompt, states) + LEAST) {
             return;
         }
@@ -89,7 +104,7 @@ final class PrefixSharing {
             cache.share(from.pages, to.pages, from.cached());
             if (transformer.hasStates()) {
                 int slot = from.pages.get(0);
-                transformer.forkState(from.stale(), from.keepsPrompt(), slot, to.pages.get(0));
+                transformer.forkState(from.stale(), from.keptForOthers(), slot, to.pages.get(0));
                 device.start(); // now, since what another sequence does may drop what waits
             }
         } catch (RuntimeException | Error e) {

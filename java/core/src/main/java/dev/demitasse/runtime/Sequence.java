@@ -8,9 +8,11 @@ import dev.demitasse.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +29,12 @@ public final class Sequence {
      */
     private static final int PROMPT_END = 16;
 
+    /** Tokens that a state must spare whoever goes on from it, where one is kept for prompts that may never come. */
+    private static final int WORTH_KEEPING = 2 * KvShape.PAGE;
+
+    /** Copies of the state that others may go on from. */
+    private static final Set<KeptState> SHARED = EnumSet.of(KeptState.PROMPT, KeptState.BRANCH);
+
     final PageTable pages = new PageTable();
     private int[] tokens = new int[64];
     private int length;
@@ -35,6 +43,7 @@ public final class Sequence {
     private @Nullable KeptState stale; // the copy that the state is to be made before its next row, or null
     private int again; // of those behind the cached ones: run before, beside drafts that were wrong
     private int border; // tokens of the prompt after which the state is to be kept; 0 for none
+    private int branch; // the same where another prompt parts from this one
 
     private @Nullable Request request;
     private final List<Step> steps = new ArrayList<>();
@@ -249,11 +258,24 @@ public final class Sequence {
                 : latest(same).map(Map.Entry::getValue).orElse(0);
     }
 
-    /** The same of one that shares it: of the copies it gets that of the prompt alone. */
+    /** The same of one that shares it: it gets none of the copies that drafts need. */
     int sharable(int[] wanted, boolean state) {
         int same = common(wanted);
-        int prompt = kept.getOrDefault(KeptState.PROMPT, 0);
-        return !state || same == cached ? same : prompt <= same ? prompt : 0;
+        if (!state || same == cached) {
+            return same;
+        }
+        return keptForOthers().stream()
+                .mapToInt(kept::get)
+                .filter(seen -> seen <= same)
+                .max()
+                .orElse(0);
+    }
+
+    /** Copies of the state that there are, and that others may go on from. */
+    Set<KeptState> keptForOthers() {
+        Set<KeptState> copies = EnumSet.copyOf(SHARED);
+        copies.retainAll(kept.keySet());
+        return copies;
     }
 
     private int common(int[] wanted) {
@@ -292,14 +314,9 @@ public final class Sequence {
         closed.cached(0);
     }
 
-    /** Whether the state near the end of the prompt is kept. */
-    boolean keepsPrompt() {
-        return kept.containsKey(KeptState.PROMPT);
-    }
-
     /**
      * Makes the tokens those that {@code other} has cached, without the pages: the state is what it is for {@code
-     * other}'s next row, and what it has kept of the prompt is kept.
+     * other}'s next row, and what it has kept for others is kept.
      */
     void become(Sequence other) {
         tokens = Arrays.copyOf(other.tokens, Math.max(64, other.cached));
@@ -307,10 +324,8 @@ public final class Sequence {
         cached = other.cached;
         followed = Math.min(other.followed, cached);
         kept.clear();
-        Integer prompt = other.kept.get(KeptState.PROMPT);
-        if (prompt != null) {
-            kept.put(KeptState.PROMPT, prompt);
-        }
+        kept.putAll(other.kept);
+        kept.keySet().retainAll(SHARED);
         stale = null;
         again = 0;
         drafted = 0;
@@ -324,6 +339,15 @@ public final class Sequence {
      * @param state whether the sequence has a state
      */
     void replace(int[] wanted, boolean state) {
+        replace(wanted, state, 0);
+    }
+
+    /**
+     * The same.
+     *
+     * @param shared tokens that another sequence has cached of them, without a state that this one could go on from
+     */
+    void replace(int[] wanted, boolean state, int shared) {
         int same = common(wanted);
         kept.values().removeIf(tokens -> tokens > same);
         if (state && same < cached) {
@@ -341,16 +365,23 @@ public final class Sequence {
         length = wanted.length;
         int last = Math.max(0, length - PROMPT_END) / KvShape.PAGE * KvShape.PAGE;
         border = state && last > cached ? last : 0;
+        int parting = Math.max(same, shared) / KvShape.PAGE * KvShape.PAGE;
+        branch = parting < border && parting >= cached + WORTH_KEEPING ? parting : 0;
     }
 
     /** How many of {@code rows} tokens to compute at once, so that the state can be kept where it is to be. */
     int rowsToBorder(int rows) {
-        return cached < border ? Math.min(rows, border - cached) : rows;
+        int next = cached < branch ? branch : border;
+        return cached < next ? Math.min(rows, next - cached) : rows;
     }
 
-    /** Whether the state is to be kept now. */
-    boolean isAtBorder() {
-        return border > 0 && cached == border;
+    /** What the state is to be kept as now, or null. */
+    @Nullable
+    KeptState keptNow() {
+        if (cached == 0 || cached != branch && cached != border) {
+            return null;
+        }
+        return cached == border ? KeptState.PROMPT : KeptState.BRANCH;
     }
 
     void begin(Request wanted) {

@@ -249,18 +249,19 @@ final class Stepper implements AutoCloseable {
     }
 
     /** Makes the tokens of a sequence others, and its state what it was after those that it keeps. */
-    void replace(Sequence sequence, int[] tokens) {
-        sequence.replace(tokens, transformer.hasStates());
+    void replace(Sequence sequence, int[] tokens, int shared) {
+        sequence.replace(tokens, transformer.hasStates(), shared);
     }
 
     /** A sequence's rows were run: they count as cached, and its state is kept where it is to be. */
     private void commit(Batch.Part part) {
         part.commit();
         Sequence sequence = part.sequence();
-        if (sequence.isAtBorder()) {
-            transformer.saveState(KeptState.PROMPT, sequence.pages.pages()[0]);
+        KeptState as = sequence.keptNow();
+        if (as != null) {
+            transformer.saveState(as, sequence.pages.pages()[0]);
             device.start(); // now, since what another thread does may drop what waits
-            sequence.stateKept(KeptState.PROMPT);
+            sequence.stateKept(as);
         }
     }
 

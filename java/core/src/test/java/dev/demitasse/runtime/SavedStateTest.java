@@ -33,11 +33,11 @@ class SavedStateTest {
         assertThat(sequence.stale()).isNull();
         assertThat(sequence.rowsToBorder(512)).isEqualTo(96);
         sequence.cached(96);
-        assertThat(sequence.isAtBorder()).isTrue();
+        assertThat(sequence.keptNow()).isEqualTo(KeptState.PROMPT);
         sequence.stateKept(KeptState.PROMPT);
         assertThat(sequence.rowsToBorder(24)).isEqualTo(24);
         sequence.cached(120);
-        assertThat(sequence.isAtBorder()).isFalse();
+        assertThat(sequence.keptNow()).isNull();
         return sequence;
     }
 
@@ -100,13 +100,40 @@ class SavedStateTest {
         assertThat(sequence.cached()).isZero();
     }
 
+    /** Where two prompts have parted, a third will: the second one keeps its state there, and the third has it. */
+    @Test
+    void theStateIsKeptWhereAnotherPromptParted() {
+        Sequence second = new Sequence();
+        second.replace(turn(70, 100), true, 70);
+        assertThat(second.rowsToBorder(512)).isEqualTo(64);
+        second.cached(64);
+        assertThat(second.keptNow()).isEqualTo(KeptState.BRANCH);
+        second.stateKept(KeptState.BRANCH);
+        assertThat(second.rowsToBorder(512))
+                .as("the prompt's own border is at 128")
+                .isEqualTo(64);
+        second.cached(128);
+        assertThat(second.keptNow()).isEqualTo(KeptState.PROMPT);
+        second.stateKept(KeptState.PROMPT);
+        second.cached(170);
+        int[] third = tokens(0, 100);
+        assertThat(second.sharable(third, true)).isEqualTo(64);
+        Sequence other = new Sequence();
+        other.become(second);
+        assertThat(other.keptForOthers()).containsExactly(KeptState.PROMPT, KeptState.BRANCH);
+        other.replace(third, true, 70);
+        assertThat(other.cached()).isEqualTo(64);
+        assertThat(other.stale()).isEqualTo(KeptState.BRANCH);
+        assertThat(other.rowsToBorder(512)).as("it is kept already").isEqualTo(512);
+    }
+
     @Test
     void sequencesWithoutStatesAreCutBackAnywhere() {
         Sequence sequence = new Sequence();
         sequence.replace(tokens(0, 120), false);
         assertThat(sequence.rowsToBorder(512)).isEqualTo(512);
         sequence.cached(120);
-        assertThat(sequence.isAtBorder()).isFalse();
+        assertThat(sequence.keptNow()).isNull();
         sequence.replace(turn(95, 30), false);
         assertThat(sequence.stale()).isNull();
         assertThat(sequence.cached()).isEqualTo(95);

@@ -178,6 +178,27 @@ public abstract class SharingContractTest {
         }
     }
 
+    /** Sessions with the same instructions and other questions: from the third on, the instructions are there. */
+    @ParameterizedTest
+    @MethodSource("models")
+    public void whereTwoPromptsPartedTheThirdGoesOn(String architecture, KvType type) {
+        SplittableRandom random = new SplittableRandom(seed);
+        int[] instructions = tokens(random, 80);
+        try (Model model = load(architecture, type, 4);
+                Model oracle = load(architecture, type, 1)) {
+            for (int i = 0; i < 5; i++) {
+                int[] prompt = onward(instructions, instructions.length, tokens(random, 60));
+                try (Session session = model.newSession()) {
+                    Generation answer = session.generate(prompt, FEW, text -> {});
+                    assertThat(answer.tokens()).as("seed %d, %d", seed, i).isEqualTo(right(oracle, prompt));
+                    assertThat(answer.cachedTokens())
+                            .as("session %d, seed %d", i, seed)
+                            .isBetween(i < 2 ? 0 : 64, instructions.length);
+                }
+            }
+        }
+    }
+
     /** What was saved is there after the model was loaded again, also where the state of a prompt goes on. */
     @ParameterizedTest
     @MethodSource("models")
