@@ -132,7 +132,7 @@ final class DeviceProbe implements AutoCloseable {
         return new DeviceProfile.Peaks(
                 peak(linear, WeightLayout.F32::equals),
                 peak(linear, WeightLayout.F16::equals),
-                peak(linear, layout -> layout.element().quantized()));
+                peak(linear, layout -> layout.element() == WeightLayout.Element.INT8));
     }
 
     /** The most operations a second with many rows. */

@@ -106,27 +106,43 @@ final class LinearProbe {
     }
 
     /**
-     * What was timed, as arithmetic alone. More rows take no less time than fewer, and a multiple of rows no more than
-     * that multiple of time; what says otherwise was disturbed. For one row it is what is left of the time from memory
-     * beside reading at the bandwidth.
+     * What was timed, as arithmetic alone. For one row it is what is left of the time from memory beside reading at the
+     * bandwidth.
      */
     DeviceProfile.LinearCost cost(double launch, double bandwidth) {
-        double[] costs = new double[ROWS.length];
-        for (int i = 0; i < costs.length; i++) {
-            costs[i] = Math.max(0, warm.get(i).seconds() - launch) / weights();
-            if (i > 0) {
-                costs[i] = Math.min(costs[i], costs[i - 1] * ROWS[i] / ROWS[i - 1]);
-            }
-        }
-        for (int i = costs.length - 2; i >= 0; i--) {
-            costs[i] = Math.min(costs[i], costs[i + 1]);
-        }
+        double[] costs = plausible(
+                ROWS, warm.stream().mapToDouble(each -> each.seconds() - launch).toArray());
+        Arrays.setAll(costs, i -> costs[i] / weights());
         if (cold != null) {
             double memory = bytesPerWeight() / bandwidth;
             double all = coldSeconds(launch);
             costs[0] = Math.min(costs[1], Math.sqrt(Math.max(0, all * all - memory * memory)));
         }
         return new DeviceProfile.LinearCost(bytesPerWeight(), new Curve(ROWS, costs));
+    }
+
+    /**
+     * Times as they may be: more rows take no less time than fewer, and a multiple of rows no more than that multiple
+     * of time; of the time of the most rows at least half is arithmetic that grows with them. What says otherwise was
+     * disturbed.
+     *
+     * @param rows ascending
+     * @param seconds one time for each
+     */
+    static double[] plausible(double[] rows, double[] seconds) {
+        double[] times = seconds.clone();
+        int last = times.length - 1;
+        for (int i = 0; i <= last; i++) {
+            times[i] = Math.max(Double.MIN_NORMAL, times[i]);
+            if (i > 0) {
+                times[i] = Math.min(times[i], times[i - 1] * rows[i] / rows[i - 1]);
+            }
+        }
+        times[last - 1] = Math.min(times[last - 1], times[last] * (1 + rows[last - 1] / rows[last]) / 2);
+        for (int i = last - 2; i >= 0; i--) {
+            times[i] = Math.min(times[i], times[i + 1]);
+        }
+        return times;
     }
 
     /** Numbers from -0.5 to 0.5. */

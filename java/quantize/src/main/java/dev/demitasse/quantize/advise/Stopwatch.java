@@ -20,7 +20,7 @@ final class Stopwatch {
     private static final double WARM_SECONDS = 0.35;
 
     /** No round begins later: a slow device is measured with fewer. */
-    private static final double MOST_SECONDS = 4;
+    private static final double MOST_SECONDS = 1.5;
 
     private final List<Timing> timings = new ArrayList<>();
 

@@ -14,6 +14,8 @@ import dev.demitasse.testkit.Golden;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -61,6 +63,20 @@ class AdvisorTest {
         assertThat(four.bytes()).isBetween(4_500_000_000L, 5_200_000_000L);
         assertThat(four.sessions().get(KvType.INT8))
                 .isGreaterThan(four.sessions().get(KvType.F16));
+    }
+
+    /** Where weight-only stops paying on an H100, and eight-bit arithmetic begins to. */
+    @Test
+    void theRowsAreToldFromWhichOtherWeightsAreQuicker() {
+        Advice advice = new Advisor(Objects.requireNonNull(Published.model("llama-2-7b")), null)
+                .advise(Published.device("h100-pcie"));
+        Matcher rows = Pattern.compile(
+                        "Q4_0's products stop being quicker than F16's at (\\d+) rows; W8A8's are quicker than Q4_0's"
+                                + " from (\\d+) rows on\\.")
+                .matcher(advice.sentences().get(1));
+        assertThat(rows.matches()).as(advice.sentences().get(1)).isTrue();
+        assertThat(Integer.parseInt(rows.group(1))).isBetween(16, 64);
+        assertThat(Integer.parseInt(rows.group(2))).isBetween(8, 64);
     }
 
     @Test
