@@ -1,24 +1,43 @@
 #!/usr/bin/env bash
-# The page of `advise --report` in headless Chromium (Debian's package chromium), light and dark: every chart is drawn,
-# and nothing is asked of the network. Without Chromium it is skipped, and says so.
+# The pages of `advise`, `evaluate` and `quantize` with --report in headless Chromium (Debian's package chromium, which
+# is installed where that is possible), light and dark: every chart is drawn, and nothing is asked of the network.
+# Without Chromium it is skipped, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+. ci/packages.sh
+find_browser() {
+  browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+}
+find_browser
+[ -n "$browser" ] || { install chromium && find_browser; }
 if [ -z "$browser" ]; then
   echo "ci/report.sh: there is no Chromium; the reports are not drawn"
   exit 0
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-./demitasse advise llama-2-7b --device-profile h100-pcie --report "$work/report.html" >"$work/advice.txt" </dev/null
-for scheme in 1 0; do # light, dark
+tiny=java/testkit/src/main/resources/dev/demitasse/testkit/golden/tiny/tiny-llama.gguf
+for _ in $(seq 60); do echo "A demitasse holds half of what a cup does."; done >"$work/text"
+{
+  ./demitasse advise llama-2-7b --device-profile h100-pcie --report "$work/advise.html"
+  ./demitasse quantize "$tiny" "$work/q8.gguf" --weights q8_0 --report "$work/quantize.html"
+  ./demitasse quantize "$tiny" "$work/q4.gguf" --weights q4_0
+  ./demitasse evaluate "$work/q8.gguf" "$work/q4.gguf" --base "$tiny" -f "$work/text" --ctx 64 --curve \
+    --report "$work/evaluate.html"
+} >"$work/said" </dev/null
+draw() { # page, scheme, the rest as Chromium takes it
   "$browser" --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-    --disable-component-update --disable-sync --user-data-dir="$work/profile$scheme" --virtual-time-budget=4000 \
-    --blink-settings=preferredColorScheme=$scheme --window-size=1300,2900 \
-    --screenshot="$work/page$scheme.png" "file://$work/report.html" >"$work/log$scheme.txt" 2>&1
-  "$browser" --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-    --disable-component-update --disable-sync --user-data-dir="$work/profile$scheme" --virtual-time-budget=4000 \
-    --blink-settings=preferredColorScheme=$scheme --dump-dom "file://$work/report.html" \
-    >"$work/page$scheme.html" 2>>"$work/log$scheme.txt"
-done
-python3 ci/report_page.py "$work"/page1.html "$work"/page1.png light "$work"/page0.html "$work"/page0.png dark
+    --disable-component-update --disable-sync --user-data-dir="$work/profile$2" --virtual-time-budget=4000 \
+    --blink-settings=preferredColorScheme="$2" "${@:3}" "file://$work/$1.html" 2>>"$work/log"
+}
+look() { # page, charts, colors
+  draw "$1" 1 --window-size=1300,2900 --screenshot="$work/$1-light.png" >>"$work/log"
+  draw "$1" 1 --dump-dom >"$work/$1-light.html"
+  draw "$1" 0 --window-size=1300,2900 --screenshot="$work/$1-dark.png" >>"$work/log"
+  draw "$1" 0 --dump-dom >"$work/$1-dark.html"
+  python3 ci/report_page.py "$work/$1-light.html" "$work/$1-light.png" light "$2" "$3" \
+    "$work/$1-dark.html" "$work/$1-dark.png" dark "$2" "$3"
+}
+look advise 5 4
+look evaluate 2 2
+look quantize 2 1
