@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the charts of docs/numbers.md as SVG, of the figures that ci/quality.py and ci/peers.py wrote:
 
-  ci/charts.py docs/charts/*.jsonl --out docs/charts
+  ci/charts.py docs/charts/{weights,cache,peers}-zen3.jsonl --out docs/charts
 
 `weights.svg`: divergence against bytes; `cache.svg`: divergence along a context; `peers.svg`: tokens/s beside
 llama.cpp's, as ratios. One of them is drawn where there are figures for it. Readable on light and on dark pages: the

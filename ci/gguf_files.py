@@ -13,7 +13,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODEL = ROOT / "java/testkit/src/main/resources/dev/demitasse/testkit/golden/types/F16.gguf"
 MIXES = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q5_K_S", "Q4_0", "Q4_1", "Q4_K_M", "IQ4_NL", "IQ4_XS",
-         "MXFP4", "Q3_K_M", "Q2_K"]
+         "MXFP4", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q2_K", "Q2_K_S", "Q4_K_S", "Q5_K_M", "W8A8"]
 
 
 def quantize(mix, out):

@@ -18,6 +18,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.ResourceLock;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code quantize}, {@code imatrix} and {@code evaluate}, as a person calls them one after the other. */
 @ResourceLock("System.out")
@@ -80,6 +82,19 @@ class QuantizeCommandTest {
         assertThat(json.get("meanKld").asDouble()).isLessThan(0.05);
         assertThat(json.get("sameTop").asDouble()).isGreaterThan(0.9);
         assertThat(json.get("tokens").asInt() % 31).isZero();
+    }
+
+    /** Channels are scaled for a text; what it cost is told beside what it brought. */
+    @ParameterizedTest
+    @ValueSource(strings = {"w8a8", "int4"})
+    void weightsAreFittedToAText(String weights) throws IOException {
+        String out = file(weights + ".gguf");
+        Result fitted = CommandLineTest.run("quantize", tiny, out, "--weights", weights, "-f", text);
+        assertThat(fitted.code()).as(fitted.err()).isZero();
+        Result evaluated = CommandLineTest.run(
+                "evaluate", out, "--base", tiny, "--backend", "reference", "--ctx", "64", "-f", text, "--json");
+        assertThat(evaluated.code()).as(evaluated.err()).isZero();
+        assertThat(evaluated.json().get("meanKld").asDouble()).isBetween(0.0, 1.0);
     }
 
     @Test

@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
+ * <p>Source: Kullback and Leibler, "On Information and Sufficiency", 1951; the figures are llama-perplexity's.
+ *
  * <p>Both models run the text in the same windows. A position's numbers do not depend on how many tokens are run at
  * once (that is promised of CPU devices, and of GPUs opened batch-invariant), so that running a window piece by piece
  * measures what decoding token by token would, the cache's rounding included.

@@ -29,6 +29,10 @@ import java.util.List;
  * Quantizer.quantize(Path.of("model-f16.gguf"), Path.of("model-q4_k_m.gguf"), QuantizeOptions.of(WeightMix.Q4_K_M));
  * }</pre>
  *
+ * <p>Types and their blocks are those of GGUF (ggml's {@code ggml-common.h}); which matrix gets which in a mix is as
+ * llama.cpp chooses, and scales are searched for the least error, weighed by an {@link ImportanceMatrix} where there is
+ * one. {@link Smoothing} has the papers of W8A8 and of INT4 with a text.
+ *
  * <p>A tensor is read and written in pieces of some hundred thousand elements, so that memory does not grow with the
  * model. The output gets its name when it is whole; what a killed process has written of it is used by the next one
  * with the same input and options.

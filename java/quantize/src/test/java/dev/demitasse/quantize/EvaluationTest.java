@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -108,6 +109,18 @@ class EvaluationTest {
             sum += Math.exp(b) * (b - model[i] + Logprobs.logSumExp(model));
         }
         return sum;
+    }
+
+    /** Of 1, 2, 3, 4 the variance is 5/3; a function's error is its derivative's multiple. */
+    @Test
+    void standardErrorsAreWhatTheirDefinitionsSay() {
+        Estimate estimate = Estimate.of(new double[] {1, 2, 3, 4});
+        assertThat(estimate.mean()).isEqualTo(2.5);
+        assertThat(estimate.standardError()).isCloseTo(Math.sqrt(5.0 / 3 / 4), Offset.offset(1e-12));
+        assertThat(estimate.exponential().mean()).isEqualTo(Math.exp(2.5));
+        assertThat(estimate.exponential().standardError())
+                .isCloseTo(Math.exp(2.5) * estimate.standardError(), Offset.offset(1e-12));
+        assertThat(Estimate.of(new double[] {7}).standardError()).isNaN();
     }
 
     /** What lets a window that is run at once stand for decoding token by token, a rounded cache included. */

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * Says when quantization pays: measures a device or takes a published one, and predicts what a model would do there
  * with each choice of weights and cache.
  *
+ * <p>Times are seconds, speeds tokens a second, sizes bytes. The model is a {@link Roofline} (Williams, Waterman and
+ * Patterson, 2009).
+ *
  * <pre>{@code
  * ModelShape shape = Published.model("llama-3.1-8b");
  * Advisor advisor = new Advisor(shape, null);

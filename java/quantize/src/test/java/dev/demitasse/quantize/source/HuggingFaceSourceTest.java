@@ -18,9 +18,14 @@ import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
 import dev.demitasse.quantize.WeightMix;
 import dev.demitasse.testkit.Golden;
+import dev.demitasse.testkit.Seeds;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
@@ -82,6 +87,41 @@ class HuggingFaceSourceTest {
                     }
                 }
             });
+        }
+    }
+
+    /** Bytes of weights, headers, configurations and tokenizers become others: that is said, or converted. */
+    @ParameterizedTest
+    @ValueSource(strings = {"qwen3", "gemma3", "gptq", "awq", "w4a16", "w8a8"})
+    void damagedCheckpointsAreRefusedOrConverted(String name) {
+        Seeds.forEach(40, random -> {
+            try {
+                convertDamaged(name, random);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    private void convertDamaged(String name, SplittableRandom random) throws IOException {
+        Path folder = Files.createTempDirectory(temporary, name);
+        List<Path> copies = new ArrayList<>();
+        try (Stream<Path> files = Files.list(checkpoint(name))) {
+            for (Path each : files.sorted().toList()) {
+                copies.add(Files.copy(each, folder.resolve(String.valueOf(each.getFileName()))));
+            }
+        }
+        Path victim = copies.get(random.nextInt(copies.size()));
+        byte[] bytes = Files.readAllBytes(victim);
+        int most = random.nextBoolean() ? Math.min(bytes.length, 4000) : bytes.length; // headers come first
+        for (int i = 0; i <= random.nextInt(4); i++) {
+            bytes[random.nextInt(most)] = (byte) random.nextInt(256);
+        }
+        Files.write(victim, random.nextInt(5) == 0 ? Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes);
+        try {
+            Quantizer.quantize(folder, folder.resolve("out.gguf"), QuantizeOptions.of(WeightMix.Q8_0));
+        } catch (DemitasseException e) {
+            assertThat(e.getMessage()).isNotBlank();
         }
     }
 
