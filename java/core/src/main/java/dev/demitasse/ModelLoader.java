@@ -56,6 +56,9 @@ final class ModelLoader {
         int context = contextLength(options.contextLength(), config);
         Device opened = Devices.open(options.backend(), options.device());
         Device device = observer == null ? opened : new ObservedDevice(opened, observer);
+        MemoryNeed need = MemoryNeed.of(file, options, context);
+        long free = device.freeBytes();
+        LOG.log(need.exceeds(free) ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG, need.sentence(free));
         Weights weights = null;
         Engine engine = null;
         CompletableFuture<String> fingerprint = file.isShared()

@@ -38,7 +38,7 @@ public final class KvCache implements AutoCloseable {
      */
     public KvCache(Device device, List<KvShape> shapes, int slots) {
         this.slots = slots;
-        bytes = shapes.stream().mapToLong(KvShape::bytes).sum();
+        bytes = 2 * shapes.stream().mapToLong(KvShape::bytes).sum(); // of keys, and of values
         pages = shapes.getFirst().pages();
         holders = new int[pages];
         try {

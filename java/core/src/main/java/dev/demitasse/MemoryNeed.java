@@ -1,0 +1,54 @@
+package dev.demitasse;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufTensor;
+import java.util.Locale;
+
+/**
+ * What a model takes once it is loaded, about, told before anything is.
+ *
+ * @param weights bytes of the file's tensors: on a device they are about as many ({@link ModelSize#gpuBytes})
+ * @param cache bytes of the keys and values of all sequences
+ * @param states bytes of their states
+ * @param sequences how many there are
+ * @param context positions of each
+ */
+record MemoryNeed(long weights, long cache, long states, int sequences, int context) {
+    private static final double MEBI = 1 << 20;
+
+    static MemoryNeed of(Gguf file, ModelOptions options, int context) {
+        ModelSize size = ModelSize.of(file);
+        int sequences = options.sequences();
+        long position = size.cacheBytesPerPosition().getOrDefault(options.kvType(), 0L);
+        long weights = file.tensors().stream()
+                .map(GgufTensor::data)
+                .mapToLong(data -> data.byteSize())
+                .sum();
+        return new MemoryNeed(
+                weights, sequences * context * position, sequences * size.stateBytes(), sequences, context);
+    }
+
+    /** Whether it does not fit beside what others have. */
+    boolean exceeds(long free) {
+        return weights + cache + states > free;
+    }
+
+    /** What it is made of, and what to do where it is too much. */
+    String sentence(long free) {
+        String made = String.format(
+                Locale.ROOT,
+                "The model takes about %,.0f MiB: weights %,.0f, the cache of %d sessions of %,d positions %,.0f, their"
+                        + " states %,.0f; %,.0f MiB are free",
+                (weights + cache + states) / MEBI,
+                weights / MEBI,
+                sequences,
+                context,
+                cache / MEBI,
+                states / MEBI,
+                free / MEBI);
+        return exceeds(free)
+                ? made + ". It may not fit: ask for fewer sessions, a shorter context, a cache of fewer bits, or take"
+                        + " weights of fewer bits."
+                : made + ".";
+    }
+}

@@ -1,0 +1,34 @@
+package dev.demitasse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.testkit.Golden;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class MemoryNeedTest {
+    private static final ModelOptions OPTIONS =
+            ModelOptions.DEFAULT.withBackend("reference").withKvType(KvType.F16).withContextLength(128);
+
+    /** What is told before is what a loaded model has. */
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen35", "gemma4-dense", "nemotron_h", "deepseek2"})
+    void whatIsToldIsWhatIsTaken(String architecture) {
+        try (Gguf file = Gguf.open(Golden.tiny(architecture));
+                Model model = Model.load(file, OPTIONS.withSequences(3))) {
+            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(3), 128);
+            assertThat(need.cache()).isEqualTo(model.cacheBytes());
+            assertThat(need.states() > 0).isEqualTo(ModelSize.of(file).stateBytes() > 0);
+            assertThat(need.weights()).isPositive();
+            long all = need.weights() + need.cache() + need.states();
+            assertThat(need.exceeds(all)).isFalse();
+            assertThat(need.exceeds(all - 1)).isTrue();
+            assertThat(need.sentence(all))
+                    .contains("3 sessions of 128 positions")
+                    .doesNotContain("may not fit");
+            assertThat(need.sentence(all - 1)).contains("may not fit: ask for fewer sessions");
+        }
+    }
+}
