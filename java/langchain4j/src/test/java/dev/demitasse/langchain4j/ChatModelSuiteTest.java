@@ -11,10 +11,12 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** LangChain4j's own tests of chat models, with SmolLM2 135M. What is switched off says why. */
+@ExtendWith(SkipReasons.class)
 class ChatModelSuiteTest extends AbstractChatModelIT {
     private static Model model;
 

@@ -12,10 +12,12 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** LangChain4j's own tests of chat models that stream, with SmolLM2 135M. What is switched off says why. */
+@ExtendWith(SkipReasons.class)
 class StreamingChatModelSuiteTest extends AbstractStreamingChatModelIT {
     private static Model model;
 
