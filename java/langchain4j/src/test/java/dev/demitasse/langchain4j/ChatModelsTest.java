@@ -43,7 +43,14 @@ import dev.langchain4j.model.chat.response.PartialThinking;
 import dev.langchain4j.model.chat.response.PartialThinkingContext;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
+import dev.langchain4j.model.embedding.listener.EmbeddingModelListener;
+import dev.langchain4j.model.embedding.listener.EmbeddingModelResponseContext;
+import dev.langchain4j.model.embedding.request.EmbeddingInput;
+import dev.langchain4j.model.embedding.request.EmbeddingInputType;
+import dev.langchain4j.model.embedding.request.EmbeddingRequest;
+import dev.langchain4j.model.embedding.response.EmbeddingResponse;
 import dev.langchain4j.model.output.FinishReason;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -401,6 +408,37 @@ class ChatModelsTest {
             assertThat(model.embedAll(texts).content().get(1).vector())
                     .containsExactly(own.embed(List.of("abc", "de f"))[1]);
             assertThat(model.embed("abc").content().dimension()).isEqualTo(own.dimension());
+        }
+    }
+
+    /** Queries and documents have before them what the model was trained with; who names no type has nothing. */
+    @Test
+    void prefixesAreThoseOfTheRequestsType() {
+        try (EmbeddingModel own = EmbeddingModel.load(Golden.embedding("bert-mean"))) {
+            List<String> told = new ArrayList<>();
+            DemitasseEmbeddingModel.Builder builder = DemitasseEmbeddingModel.builder(own)
+                    .prefix(EmbeddingInputType.QUERY, "abc ")
+                    .prefix(EmbeddingInputType.DOCUMENT, "de ")
+                    .listeners(List.of(new EmbeddingModelListener() {
+                        @Override
+                        public void onResponse(EmbeddingModelResponseContext context) {
+                            told.add("response");
+                        }
+                    }));
+            DemitasseEmbeddingModel plain = builder.build();
+            EmbeddingRequest query = EmbeddingRequest.builder()
+                    .inputs(EmbeddingInput.from("f"))
+                    .inputType(EmbeddingInputType.QUERY)
+                    .build();
+            EmbeddingResponse response = plain.embed(query);
+            assertThat(response.embeddings().getFirst().vector()).containsExactly(own.embed("abc f"));
+            assertThat(response.metadata().tokenUsage().inputTokenCount())
+                    .isEqualTo(own.tokenizer().encodeWhole("abc f", false).length);
+            assertThat(plain.embed("f").content().vector()).containsExactly(own.embed("f"));
+            DemitasseEmbeddingModel ofDocuments =
+                    builder.inputType(EmbeddingInputType.DOCUMENT).build();
+            assertThat(ofDocuments.embed("f").content().vector()).containsExactly(own.embed("de f"));
+            assertThat(told).hasSize(3);
         }
     }
 
