@@ -15,6 +15,10 @@ import org.jspecify.annotations.Nullable;
 @Category("Demitasse")
 @StackTrace(false)
 final class AnswerEvent extends Event {
+    @Label("Answer")
+    @Description("Its number in this process")
+    long answer;
+
     @Label("Architecture")
     String architecture = "";
 
@@ -47,21 +51,22 @@ final class AnswerEvent extends Event {
     String finishReason = "FAILED";
 
     /** It has ended: with an answer, or, where that is null, by an exception. */
-    void complete(Model model, int prompt, @Nullable Generation answer) {
+    void complete(Model model, long number, int prompt, @Nullable Generation generated) {
         end();
         if (!shouldCommit()) {
             return;
         }
+        answer = number;
         architecture = model.architecture();
         backend = model.backend();
         promptTokens = prompt;
-        if (answer != null) {
-            cachedTokens = answer.cachedTokens();
-            generatedTokens = answer.tokens().size();
-            passes = answer.passes();
-            firstTokenMilliseconds = answer.promptTime().toNanos() * 1e-6;
-            tokensPerSecond = answer.decodeTokensPerSecond();
-            finishReason = answer.finishReason().name();
+        if (generated != null) {
+            cachedTokens = generated.cachedTokens();
+            generatedTokens = generated.tokens().size();
+            passes = generated.passes();
+            firstTokenMilliseconds = generated.promptTime().toNanos() * 1e-6;
+            tokensPerSecond = generated.decodeTokensPerSecond();
+            finishReason = generated.finishReason().name();
         }
         commit();
     }

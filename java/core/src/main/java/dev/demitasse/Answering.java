@@ -94,7 +94,7 @@ final class Answering {
                 firstToken = tokens.isEmpty() ? System.nanoTime() : firstToken;
                 finish = progress.finish();
                 passes = passesBefore + progress.passes();
-                event.complete(tokens.size(), progress.steps().size());
+                event.complete(call.number, tokens.size(), progress.steps().size());
                 for (Sequence.Step step : progress.steps()) {
                     tokens.add(step.token());
                     top.add(step.top());

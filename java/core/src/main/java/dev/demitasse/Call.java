@@ -2,11 +2,17 @@ package dev.demitasse;
 
 import dev.demitasse.sampling.FinishReason;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /** One use of a session, from its call to its return: what cancels it belongs to it, and to no earlier or later one. */
 final class Call {
+    private static final AtomicLong CALLS = new AtomicLong();
+
+    /** Tells it from all others in this process. */
+    final long number = CALLS.incrementAndGet();
+
     private final String user;
     private volatile @Nullable Thread thread;
     private volatile boolean cancelled;

@@ -13,6 +13,7 @@ import dev.demitasse.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * A model that makes vectors of texts. Thread-safe; calls wait for each other, and a call with many texts is faster
@@ -64,6 +65,23 @@ public final class EmbeddingModel implements AutoCloseable {
     }
 
     /**
+     * Loads a GGUF model, and tells how far that is.
+     *
+     * @param path a GGUF file
+     * @param options where it runs, and how texts are pooled
+     * @param listener called by the thread that loads
+     * @return the model, which the caller closes
+     */
+    public static EmbeddingModel load(Path path, EmbeddingOptions options, LoadListener listener) {
+        try (Gguf file = Gguf.open(path)) {
+            LoadProgress progress = new LoadProgress(file, listener);
+            EmbeddingModel model = load(file, options, progress);
+            progress.finish(model::close);
+            return model;
+        }
+    }
+
+    /**
      * Loads an open GGUF model, which may be closed afterwards.
      *
      * @param file an open model
@@ -71,7 +89,11 @@ public final class EmbeddingModel implements AutoCloseable {
      * @return the model, which the caller closes
      */
     public static EmbeddingModel load(Gguf file, EmbeddingOptions options) {
-        return new EmbeddingModel(new TextEncoder(file, options, false), options.normalized());
+        return load(file, options, begun -> {});
+    }
+
+    private static EmbeddingModel load(Gguf file, EmbeddingOptions options, LongConsumer progress) {
+        return new EmbeddingModel(new TextEncoder(file, options, false, progress), options.normalized());
     }
 
     /**

@@ -1,6 +1,6 @@
 package dev.demitasse;
 
-/** Hears how far the loading of a model is ({@link Model#load(java.nio.file.Path, ModelOptions, LoadListener)}). */
+/** Hears how far the loading of a model is, of any kind: {@link Model}, {@link EmbeddingModel}, {@link Reranker}. */
 @FunctionalInterface
 public interface LoadListener {
     /**

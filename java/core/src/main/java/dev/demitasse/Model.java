@@ -127,18 +127,10 @@ public final class Model implements AutoCloseable {
      */
     public static Model load(Path path, ModelOptions options, LoadListener listener) {
         try (Gguf file = Gguf.open(path)) {
-            long total = file.tensors().stream()
-                    .mapToLong(tensor -> tensor.data().byteSize())
-                    .sum();
+            LoadProgress progress = new LoadProgress(file, listener);
             DeviceOptions device = ModelLoader.asFileSays(file.metadata(), options.device());
-            Model model = ModelLoader.load(
-                    file, options.withDevice(device), null, begun -> listener.loaded(Math.min(begun, total), total));
-            try {
-                listener.loaded(total, total);
-            } catch (RuntimeException | Error e) {
-                model.close();
-                throw e;
-            }
+            Model model = ModelLoader.load(file, options.withDevice(device), null, progress);
+            progress.finish(model::close);
             return model;
         }
     }

@@ -61,7 +61,20 @@ public final class Models {
      * @throws dev.demitasse.exception.FetchException where it cannot be fetched
      */
     public static Model load(String name, ModelOptions options) {
-        Model model = Model.load(fetch(name), options);
+        return load(name, options, (done, total) -> {}, (done, total) -> {});
+    }
+
+    /**
+     * The same, and tells how far it is.
+     *
+     * @param name a name of the catalogue, or {@code hf:OWNER/REPO/FILE.gguf}
+     * @param options how to load it
+     * @param fetching hears how much is fetched, where it is not here
+     * @param loading hears how much is loaded, then
+     * @return the model, which the caller closes
+     */
+    public static Model load(String name, ModelOptions options, FetchListener fetching, LoadListener loading) {
+        Model model = Model.load(fetch(name, fetching), options, loading);
         CatalogueEntry entry = Catalogue.load().find(name);
         if (entry != null && ModelCache.file(name) == null) { // a file of that name goes before
             model.system(entry.system());

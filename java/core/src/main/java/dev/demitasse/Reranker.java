@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,6 +65,23 @@ public final class Reranker implements AutoCloseable {
     }
 
     /**
+     * Loads a GGUF model, and tells how far that is.
+     *
+     * @param path a GGUF file
+     * @param options where it runs, and how long pairs may be
+     * @param listener called by the thread that loads
+     * @return the model, which the caller closes
+     */
+    public static Reranker load(Path path, EmbeddingOptions options, LoadListener listener) {
+        try (Gguf file = Gguf.open(path)) {
+            LoadProgress progress = new LoadProgress(file, listener);
+            Reranker reranker = load(file, options, progress);
+            progress.finish(reranker::close);
+            return reranker;
+        }
+    }
+
+    /**
      * Loads an open GGUF model, which may be closed afterwards.
      *
      * @param file an open model
@@ -71,10 +89,14 @@ public final class Reranker implements AutoCloseable {
      * @return the model, which the caller closes
      */
     public static Reranker load(Gguf file, EmbeddingOptions options) {
+        return load(file, options, begun -> {});
+    }
+
+    private static Reranker load(Gguf file, EmbeddingOptions options, LongConsumer progress) {
         Metadata metadata = file.metadata();
         String template = metadata.string(TEMPLATE, null);
         String[] labels = metadata.strings(metadata.string("general.architecture") + ".classifier.output_labels");
-        TextEncoder encoder = new TextEncoder(file, options, true);
+        TextEncoder encoder = new TextEncoder(file, options, true, progress);
         int yes = labels == null ? -1 : Arrays.asList(labels).indexOf(YES);
         return new Reranker(encoder, template, yes < 0 || yes >= encoder.dimension() ? 0 : yes);
     }

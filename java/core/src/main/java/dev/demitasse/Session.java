@@ -289,7 +289,7 @@ public final class Session implements AutoCloseable {
         try {
             answer = maker.get();
         } finally {
-            event.complete(model, prompt, answer);
+            event.complete(model, call.number, prompt, answer);
         }
         model.answered(answer);
         return answer;

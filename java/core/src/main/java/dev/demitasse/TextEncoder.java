@@ -12,6 +12,7 @@ import dev.demitasse.runtime.Encoder;
 import dev.demitasse.tokenizer.Tokenizer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /** What embeddings and scores of texts have in common: a model that runs them whole, on a device. */
 final class TextEncoder implements AutoCloseable {
@@ -31,8 +32,9 @@ final class TextEncoder implements AutoCloseable {
      * Loads an open file, which may be closed afterwards.
      *
      * @param scores whether scores are wanted, or embeddings
+     * @param progress hears of the bytes that are being loaded
      */
-    TextEncoder(Gguf file, EmbeddingOptions options, boolean scores) {
+    TextEncoder(Gguf file, EmbeddingOptions options, boolean scores, LongConsumer progress) {
         ModelConfig read = Hyperparameters.read(file, options.maximumTokens(), false);
         config = read;
         pooling = options.pooling() == null ? read.pooling() : options.pooling();
@@ -57,7 +59,7 @@ final class TextEncoder implements AutoCloseable {
         device = Devices.open(options.backend(), ModelLoader.asFileSays(file.metadata(), options.device()));
         Weights loaded = null;
         try {
-            loaded = new Weights(file, read, device, options.forcedLayout());
+            loaded = new Weights(file, read, device, options.forcedLayout(), Weights.Drafts.NONE, progress);
             weights = loaded;
             encoder = new Encoder(
                     read,
@@ -102,7 +104,20 @@ final class TextEncoder implements AutoCloseable {
         return new Encoder.Input(ids, Arrays.copyOf(input.types(), maximumTokens));
     }
 
-    synchronized float[][] run(List<Encoder.Input> inputs) {
+    float[][] run(List<Encoder.Input> inputs) {
+        EmbeddingEvent event = new EmbeddingEvent();
+        event.begin();
+        boolean whole = false;
+        try {
+            float[][] results = runAlone(inputs);
+            whole = true;
+            return results;
+        } finally {
+            event.complete(this, inputs, whole);
+        }
+    }
+
+    private synchronized float[][] runAlone(List<Encoder.Input> inputs) {
         if (closed) {
             throw new UsageException("The model is closed.");
         }

@@ -16,6 +16,10 @@ import jdk.jfr.StackTrace;
 @Enabled(false)
 @StackTrace(false)
 final class TokensEvent extends Event {
+    @Label("Answer")
+    @Description("The number of the answer: a demitasse.Answer has the same")
+    long answer;
+
     @Label("Position")
     @Description("Tokens of the answer before them")
     int position;
@@ -24,9 +28,10 @@ final class TokensEvent extends Event {
     int count;
 
     /** Tokens have come. */
-    void complete(int before, int tokens) {
+    void complete(long number, int before, int tokens) {
         end();
         if (shouldCommit()) {
+            answer = number;
             position = before;
             count = tokens;
             commit();
