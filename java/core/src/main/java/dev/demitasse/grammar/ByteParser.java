@@ -83,6 +83,24 @@ final class ByteParser {
         return next;
     }
 
+    /** A state in which every node, and where the last call goes on, has its twin's place ({@link Program#twins}). */
+    ParserState twin(ParserState state) {
+        long[] heads = new long[state.heads.length];
+        for (int i = 0; i < heads.length; i++) {
+            int stack = (int) state.heads[i];
+            CallStacks.Call call = stacks.top(stack);
+            if (program.twins()[call.node()] != call.node()) {
+                stack = stacks.push(new CallStacks.Call(program.twins()[call.node()], call.below()));
+            }
+            heads[i] = head(program.twins()[(int) (state.heads[i] >> 32)], stack);
+        }
+        if (Arrays.equals(heads, state.heads)) {
+            return state;
+        }
+        Arrays.sort(heads);
+        return intern(heads, state.accepting);
+    }
+
     /** The state itself, or, where too many had been made, one that is the same and knows none of them. */
     ParserState fresh(ParserState state) {
         if (states.size() > MOST_STATES || stacks.size() > MOST_STACKS) {

@@ -127,12 +127,17 @@ final class Compiler {
             from = out.open();
             out.close(from, compile(body, from, encoding), next);
         }
+        Map<Boolean, Integer> alike = new HashMap<>();
         for (int i = copies; i > 0; i--) {
             int once = rule == Program.NONE ? compile(body, from, encoding) : out.call(rule, from);
             if (once == from) {
                 break; // nothing, however often
             }
             from = i > repeat.least() ? out.choose(List.of(once, next)) : once;
+            if (body instanceof Expression.Chars && Program.isFar(i - 1, repeat.least(), repeat.most())) {
+                int node = from;
+                out.twin(node, alike.computeIfAbsent(i > repeat.least(), optional -> node));
+            }
         }
         return from;
     }

@@ -27,12 +27,17 @@ final class CountedText {
     private final int start;
     private final int least;
     private final int most;
+    private final boolean uniform; // any number of characters of one set: where one is says nothing but how many come
 
     CountedText(Expression.JsonString string) {
         least = string.least();
         most = string.most();
         nodes.add(List.of());
         start = network(string.content(), END);
+        uniform = string.content() instanceof Expression.Repeat repeat
+                && repeat.least() == 0
+                && repeat.most() == Expression.UNLIMITED
+                && repeat.body() instanceof Expression.Chars;
     }
 
     private int node(List<Step> steps) {
@@ -87,6 +92,7 @@ final class CountedText {
     int compile(int next, ProgramBuilder out) {
         Map<Place, Integer> made = new HashMap<>();
         Deque<Place> open = new ArrayDeque<>();
+        Map<Boolean, Integer> alike = new HashMap<>(); // the first node far from both limits, and behind the least
         int entry = make(new Place(start, 0), made, open, out);
         while (!open.isEmpty()) {
             Place place = open.pop();
@@ -100,7 +106,11 @@ final class CountedText {
                 } else if (place.count < most) {
                     int count = most == Expression.UNLIMITED ? Math.min(place.count + 1, least) : place.count + 1;
                     int behind = make(new Place(step.to, count), made, open, out);
-                    targets.add(Encoding.JSON.read(step.set, behind, out));
+                    int read = Encoding.JSON.read(step.set, behind, out);
+                    if (uniform && Program.isFar(place.count, least, most)) {
+                        out.twin(read, alike.computeIfAbsent(place.count >= least, phase -> read));
+                    }
+                    targets.add(read);
                 }
             }
             out.close(

@@ -15,6 +15,7 @@ final class ParserState {
     final CallStacks stacks; // that the heads' are of
     final @Nullable ParserState[] next; // by classes of bytes; null for what is not known yet
     long @Nullable [] allowed; // tokens that may come next, where that is known
+    long @Nullable [] alike; // of them what states with this twin have in common, where that is known
     int free; // plain characters that may follow, any one after any other: so many are known to,
     int freeAtMost = Integer.MAX_VALUE; // and more are known not to
     ParserState @Nullable [] behindPlain; // the states behind one of them, where that is known

@@ -10,9 +10,25 @@ import org.jspecify.annotations.Nullable;
  * @param free of each node, the nodes that it goes on at without a byte; null for none
  * @param calls of each node, the first node of the rule that it calls; {@link #NONE} for none
  * @param returns of each node, where it goes on behind that rule
+ * @param twins of each node, one from which the same may be read for {@link #ALIKE} characters; most often itself
  * @param start the first node of the rule that a whole text follows
  */
-record Program(int[] @Nullable [] bytes, int[] @Nullable [] free, int[] calls, int[] returns, int start) {
+record Program(int[] @Nullable [] bytes, int[] @Nullable [] free, int[] calls, int[] returns, int[] twins, int start) {
+    /** Characters for which a node is like its twin. */
+    static final int ALIKE = 64;
+
     static final int END = 0;
     static final int NONE = -1;
+
+    /**
+     * Whether no limit is met within {@link #ALIKE} characters, so that it cannot be told how many there were before.
+     *
+     * @param count characters before
+     * @param least that there must be
+     * @param most that there may be, or {@link Expression#UNLIMITED}
+     */
+    static boolean isFar(int count, int least, int most) {
+        boolean end = most == Expression.UNLIMITED || most - count > ALIKE;
+        return end && (count >= least || least - count > ALIKE);
+    }
 }

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** Collects the nodes of a {@link Program}; of nodes that say the same there is one. */
@@ -20,6 +21,7 @@ final class ProgramBuilder {
     private final List<int @Nullable []> free = new ArrayList<>();
     private final List<Integer> rules = new ArrayList<>(); // that nodes call
     private final List<Integer> returns = new ArrayList<>();
+    private final Map<Integer, Integer> twins = new HashMap<>();
 
     ProgramBuilder() {
         add(null, null, Program.NONE, Program.NONE); // the end
@@ -72,6 +74,11 @@ final class ProgramBuilder {
         return add(null, null, Program.NONE, Program.NONE);
     }
 
+    /** Nodes that are alike ({@link Program#twins}). */
+    void twin(int node, int of) {
+        twins.put(node, of);
+    }
+
     /** Where a node that was opened goes on. */
     void close(int node, int... targets) {
         free.set(node, targets);
@@ -90,8 +97,11 @@ final class ProgramBuilder {
                 .mapToInt(rule -> rule == Program.NONE ? Program.NONE : entries[rule])
                 .toArray();
         int[] behind = array(returns);
-        Program whole =
-                new Program(bytes.toArray(int[][]::new), free.toArray(int[][]::new), calls, behind, entries[root]);
+        int[] twinOf = IntStream.range(0, count)
+                .map(node -> twins.getOrDefault(node, node))
+                .toArray();
+        Program whole = new Program(
+                bytes.toArray(int[][]::new), free.toArray(int[][]::new), calls, behind, twinOf, entries[root]);
         LeftRecursion.check(whole, entries, names);
         boolean[] ends = ends(calls, behind);
         if (!ends[whole.start()]) {

@@ -7,7 +7,8 @@ import java.util.List;
 
 /**
  * The tokens of a vocabulary in trees: those of plain characters alone by how many they are, and all others. Where so
- * many plain characters may follow, the tokens of that many are known to be allowed. Immutable.
+ * many plain characters may follow, the tokens of that many are known to be allowed; where a limit is far, the others
+ * are known from one state with a twin. Immutable.
  */
 public final class TokenIndex {
     /** Tokens of at most so many plain characters are in one tree, but for those of the tree before. */
@@ -16,6 +17,7 @@ public final class TokenIndex {
     private final Tokenizer tokenizer;
     private final int vocabulary;
     private final TokenTrie others;
+    private final TokenTrie longest; // of more bytes than the characters for which twins are alike
     private final List<TokenTrie> plain = new ArrayList<>(); // by MOST
     private final List<long[]> plainTokens = new ArrayList<>(); // the same, each with those before it
     private final int[] ends;
@@ -26,7 +28,7 @@ public final class TokenIndex {
         Vocabulary tokens = tokenizer.vocabulary();
         vocabulary = tokens.size();
         List<List<TokenTrie.Entry>> groups = new ArrayList<>();
-        for (int i = 0; i <= MOST.length; i++) {
+        for (int i = 0; i <= MOST.length + 1; i++) {
             groups.add(new ArrayList<>());
         }
         List<Integer> ending = new ArrayList<>();
@@ -42,6 +44,7 @@ public final class TokenIndex {
         }
         ends = ending.stream().mapToInt(Integer::intValue).toArray();
         others = new TokenTrie(groups.get(MOST.length), vocabulary);
+        longest = new TokenTrie(groups.get(MOST.length + 1), vocabulary);
         for (List<TokenTrie.Entry> group : groups.subList(0, MOST.length)) {
             plain.add(new TokenTrie(group, vocabulary));
             long[] tokensOf = plainTokens.isEmpty()
@@ -59,7 +62,7 @@ public final class TokenIndex {
                 return i;
             }
         }
-        return MOST.length;
+        return bytes.length <= Program.ALIKE ? MOST.length : MOST.length + 1;
     }
 
     private int words() {
@@ -83,6 +86,17 @@ public final class TokenIndex {
 
     /** The tokens that may follow a state, as bits. */
     long[] allowed(ParserState state, ByteParser parser) {
+        ParserState twin = parser.twin(state);
+        if (twin != state && twin.alike == null) {
+            twin.alike = allowedButLongest(twin, parser);
+        }
+        long[] alike = twin.alike;
+        long[] allowed = alike == null ? allowedButLongest(state, parser) : alike.clone();
+        longest.walk(state, parser, allowed);
+        return allowed;
+    }
+
+    private long[] allowedButLongest(ParserState state, ByteParser parser) {
         int known = MOST.length;
         while (known > 0 && !PlainCharacters.mayFollow(state, MOST[known - 1], parser)) {
             known--;

@@ -41,7 +41,7 @@ public final class TokenMasks {
             }
             allowed = index.allowed(at, parser);
             at.allowed = allowed;
-            bytes += (long) allowed.length * Long.BYTES;
+            bytes += 2L * allowed.length * Long.BYTES; // a twin may have been the first of its kind
         }
         return allowed;
     }

@@ -33,6 +33,11 @@ class TokenMasksTest {
                       "kind": {"enum": ["a \\"b\\"", "é"]}, "at": {"type": "string", "format": "date"},
                       "code": {"type": "string", "pattern": "^[A-Z]{2,5}[0-9é]+$", "minLength": 4},
                       "list": {"type": "array", "items": {"type": "number"}, "minItems": 2}}}"""),
+            Language.jsonSchema("""
+                    {"type": "array", "minItems": 2, "items": {"anyOf": [
+                      {"type": "string", "minLength": 100, "maxLength": 180},
+                      {"type": "string", "minLength": 90, "maxLength": 400, "pattern": "^[^<>]*$"},
+                      {"type": "string", "minLength": 70}]}}"""),
             Language.gbnf("root ::= [^\\n]{3,40} \"\\n\" (\"- \" [a-zé]+ \"\\n\"){1,3}"),
             Language.regex("(\\p{L}+ ){2,}[.!?]|[0-9]{3}"),
             Language.oneOf(List.of("yes", "no", "not at all", "ja, natürlich", "😀")));
