@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs an application that embeds Demitasse (ci/embedding) in the ways in which applications are run: class path, module
-# path, jlink, jpackage, one jar of all, a jar of jars as Spring Boot makes it, and with native access denied. Uses the
-# jars of the last build (mvn package), and fetches Spring Boot's loader.
+# path, jlink, jpackage, one jar of all (Maven's shade plugin), a jar of jars (Spring Boot's plugin, with the starter of
+# Spring AI), and with native access denied. Uses the jars of the last build (mvn package). What the two plugins need is
+# fetched into a repository of its own under target, so that no other build sees these jars.
 set -eu
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
@@ -9,8 +10,9 @@ bin=$JAVA_HOME/bin
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 model=$PWD/java/testkit/src/main/resources/dev/demitasse/testkit/golden/tiny/tiny-llama.gguf
-mkdir "$work/jars" "$work/app" "$work/all"
+mkdir "$work/jars" "$work/app"
 version=$(sed -n 's:^  <version>\(.*\)</version>:\1:p' pom.xml)
+boot=$(sed -n 's:.*<spring.boot.version>\(.*\)</.*:\1:p' pom.xml)
 for part in template core cpu vector native; do
   cp "java/$part/target/demitasse-$part-$version.jar" "$work/jars"
 done
@@ -33,6 +35,27 @@ check() { # what it was, the file that it printed to: each backend computed, and
     cat "$2" "$work/err"
     failed=$((failed + 1))
   fi
+}
+
+publish() { # artifact, its POM, its jar if it has one: as a repository has them
+  folder=$work/built/dev/demitasse/$1/$version
+  mkdir -p "$folder"
+  cp "$2" "$folder/$1-$version.pom"
+  [ $# -lt 3 ] || cp "$3" "$folder/$1-$version.jar"
+}
+
+package() { # a folder of ci/embedding whose POM packages the application
+  mkdir -p "$work/$1/src/main/java/app"
+  cp "ci/embedding/$1/pom.xml" "$work/$1"
+  cp ci/embedding/app/*.java "$work/$1/src/main/java/app"
+  find "ci/embedding/$1" -name '*.java' -exec cp {} "$work/$1/src/main/java/app" \;
+  mvn -B -q -f "$work/$1/pom.xml" "-Dmaven.repo.local=$repository" "-Dbuilt=$work/built" \
+    "-Ddemitasse.version=$version" "-Dspring.boot.version=$boot" package >"$work/err" 2>&1 || {
+    echo "embedding: $1: not packaged"
+    tail -n 30 "$work/err"
+    failed=$((failed + 1))
+    return 1
+  }
 }
 
 "$bin/javac" -Xlint:-incubating -d "$work/app" -p "$work/jars" ci/embedding/module-info.java ci/embedding/app/Main.java
@@ -67,48 +90,29 @@ modules=dev.demitasse,dev.demitasse.nativecpu,dev.demitasse.vector
     check "jpackage" "$work/out"
   fi
 
-  # One jar of all: files of services that have one name are joined, as Maven's shade plugin does when asked to.
-  for jar in "$work"/jars/*.jar "$work/app.jar"; do
-    mkdir "$work/one"
-    (cd "$work/one" && "$bin/jar" xf "$jar")
-    rm -f "$work/one/module-info.class" "$work/one/META-INF/MANIFEST.MF"
-    if [ -d "$work/one/META-INF/services" ]; then
-      mkdir -p "$work/services"
-      for service in "$work"/one/META-INF/services/*; do
-        { cat "$service" && echo; } >>"$work/services/$(basename "$service")"
-      done
-      rm -r "$work/one/META-INF/services"
-    fi
-    cp -r "$work/one/." "$work/all"
-    rm -r "$work/one"
+  repository=$PWD/target/embedding-repository
+  rm -rf "$repository/dev/demitasse"
+  publish demitasse-parent pom.xml
+  for part in template core cpu vector native spring-ai spring-ai-starter; do
+    publish "demitasse-$part" "java/$part/pom.xml" "java/$part/target/demitasse-$part-$version.jar"
   done
-  mkdir -p "$work/all/META-INF"
-  cp -r "$work/services" "$work/all/META-INF/services"
-  printf 'Enable-Native-Access: ALL-UNNAMED\n' >"$work/manifest"
-  "$bin/jar" --create --file "$work/all.jar" --main-class app.Main --manifest "$work/manifest" -C "$work/all" .
-  "$bin/java" --add-modules jdk.incubator.vector -jar "$work/all.jar" "$model" $backends \
-    >"$work/out" 2>"$work/err" || true
-  check "one jar" "$work/out"
+  publish demitasse java/demitasse/pom.xml "java/demitasse/target/demitasse-$version.jar"
 
-  if mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
-    -Dartifact=org.springframework.boot:spring-boot-loader:4.0.0 -DoutputDirectory="$work" >"$work/err" 2>&1; then
-    mkdir -p "$work/boot/BOOT-INF/lib" "$work/boot/BOOT-INF/classes"
-    (cd "$work/boot" && "$bin/jar" xf "$work"/spring-boot-loader-*.jar && rm -r META-INF)
-    cp "$work"/jars/*.jar "$work/boot/BOOT-INF/lib"
-    cp -r "$work/app/app" "$work/boot/BOOT-INF/classes"
-    cat >"$work/manifest" <<'EOF'
-Main-Class: org.springframework.boot.loader.launch.JarLauncher
-Start-Class: app.Main
-Spring-Boot-Classes: BOOT-INF/classes/
-Spring-Boot-Lib: BOOT-INF/lib/
-Enable-Native-Access: ALL-UNNAMED
-EOF
-    "$bin/jar" --create --file "$work/boot.jar" --manifest "$work/manifest" --no-compress -C "$work/boot" .
-    "$bin/java" --add-modules jdk.incubator.vector -jar "$work/boot.jar" "$model" $backends \
+  if package shaded; then
+    "$bin/java" --add-modules jdk.incubator.vector -jar "$work/shaded/target/all.jar" "$model" $backends \
+      >"$work/out" 2>"$work/err" || true
+    check "one jar" "$work/out"
+  fi
+  if package boot; then
+    "$bin/java" --add-modules jdk.incubator.vector -jar "$work/boot/target/boot.jar" "$model" $backends \
+      --spring.ai.demitasse.chat.model=smollm2-135m --spring.ai.demitasse.chat.max-tokens=4 \
       >"$work/out" 2>"$work/err" || true
     check "Spring Boot" "$work/out"
-  else
-    echo "embedding: Spring Boot's loader was not fetched: not tried"
+    if ! grep -q '^chat: answered' "$work/out"; then
+      echo "embedding: Spring Boot: the starter's chat client has not answered"
+      tail -n 60 "$work/out" "$work/err"
+      failed=$((failed + 1))
+    fi
   fi
 }
 
