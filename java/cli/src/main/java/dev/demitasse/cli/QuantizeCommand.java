@@ -5,12 +5,14 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.quantize.Calibration;
 import dev.demitasse.quantize.ImportanceMatrix;
+import dev.demitasse.quantize.OutputPath;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
 import dev.demitasse.quantize.Smoothing;
 import dev.demitasse.quantize.TensorSummary;
 import dev.demitasse.quantize.WeightMix;
 import dev.demitasse.safetensors.Safetensors;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -103,10 +105,37 @@ final class QuantizeCommand implements Callable<Integer> {
         WeightMix mix = int4 ? WeightMix.Q4_0 : WeightMix.named(weights);
         Path given = Path.of(in);
         Path model = Files.isDirectory(given) ? given : PullCommand.cache().resolve(in, Catalogue.load());
-        if (text != null && !dryRun && (Files.isDirectory(model) || Safetensors.isNamed(model))) {
-            throw new UsageException(
-                    "Scaling by a text runs the model: write the checkpoint as F16 first, and quantize that.");
+        if (!dryRun) {
+            OutputPath.require(out, overwrite); // before a search of minutes
         }
+        if (text != null && !dryRun && (Files.isDirectory(model) || Safetensors.isNamed(model))) {
+            quantizeCheckpoint(model, mix, int4);
+        } else {
+            quantize(model, mix, int4);
+        }
+        return 0;
+    }
+
+    /** A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. */
+    private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
+        new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite)).close();
+        Path whole = out.resolveSibling(out.getFileName() + ".f16.gguf");
+        OutputPath.require(whole, false);
+        System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
+        try {
+            Quantizer.quantize(
+                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
+            quantize(whole, mix, int4);
+        } finally {
+            try {
+                Files.deleteIfExists(whole);
+            } catch (IOException e) {
+                System.err.println("Cannot delete " + whole + ": " + e);
+            }
+        }
+    }
+
+    private void quantize(Path model, WeightMix mix, boolean int4) {
         ImportanceMatrix importance = importance(model, int4); // a wrong file is told before the search
         QuantizeOptions options =
                 new QuantizeOptions(mix, pure, requantize, importance, smoothing(mix, model), threads, overwrite);
@@ -123,7 +152,6 @@ final class QuantizeCommand implements Callable<Integer> {
             List<TensorSummary> written = tensors;
             report.write(() -> QuantizationReport.page(written, in));
         }
-        return 0;
     }
 
     /** The matrix that was given, or that of the text where that is wanted. */

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -95,6 +96,23 @@ class QuantizeCommandTest {
                 "evaluate", out, "--base", tiny, "--backend", "reference", "--ctx", "64", "-f", text, "--json");
         assertThat(evaluated.code()).as(evaluated.err()).isZero();
         assertThat(evaluated.json().get("meanKld").asDouble()).isBetween(0.0, 1.0);
+    }
+
+    /** In one command, and nothing but the file is left. */
+    @Test
+    void aCheckpointIsFittedToAText() throws IOException {
+        Path checkpoint = Path.of("../quantize/src/test/resources/dev/demitasse/quantize/source/checkpoints/qwen3");
+        Result result = CommandLineTest.run(
+                "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text);
+        assertThat(result.code()).as(result.err()).isZero();
+        try (Stream<Path> files = Files.list(folder)) {
+            assertThat(files.map(each -> String.valueOf(each.getFileName())))
+                    .containsExactlyInAnyOrder("text.txt", "w8a8.gguf");
+        }
+        Result again = CommandLineTest.run(
+                "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text);
+        assertThat(again.code()).isNotZero();
+        assertThat(again.err()).contains("exists");
     }
 
     @Test
