@@ -60,11 +60,16 @@ final class PrefixSharing {
         }
         Sequence other = best.get();
         scheduler.giveUp(sequence);
-        if (scheduler.isRetired(other) && (states || other.sharable(prompt, false) == other.cached())) {
-            takeOver(other, sequence); // of no use to others, or there may be no other number
+        boolean retired = scheduler.isRetired(other);
+        int common = other.sharable(prompt, false);
+        boolean spent = states ? !other.keepsBehind(common) : common == other.cached();
+        if (retired && spent) {
+            takeOver(other, sequence); // of no use to others
         } else if (!states || hasFirstPage(other, sequence)) {
             share(other, sequence);
             scheduler.renew(other);
+        } else if (retired) {
+            takeOver(other, sequence); // there is no other number
         }
     }
 

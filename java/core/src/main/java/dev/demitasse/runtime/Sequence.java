@@ -271,6 +271,11 @@ public final class Sequence {
                 .orElse(0);
     }
 
+    /** Whether a copy of the state that others may go on from has seen more than so many tokens. */
+    boolean keepsBehind(int tokens) {
+        return keptForOthers().stream().anyMatch(copy -> kept.getOrDefault(copy, 0) > tokens);
+    }
+
     /** Copies of the state that there are, and that others may go on from. */
     Set<KeptState> keptForOthers() {
         Set<KeptState> copies = EnumSet.copyOf(SHARED);
@@ -345,7 +350,7 @@ public final class Sequence {
     /**
      * The same.
      *
-     * @param shared tokens that another sequence has cached of them, without a state that this one could go on from
+     * @param shared tokens that another sequence has cached of them, whether or not there is a state to go on from
      */
     void replace(int[] wanted, boolean state, int shared) {
         int same = common(wanted);

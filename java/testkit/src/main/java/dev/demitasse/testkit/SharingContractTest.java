@@ -199,6 +199,30 @@ public abstract class SharingContractTest {
         }
     }
 
+    /** A new conversation that has the instructions of a closed one leaves that one what it has. */
+    @ParameterizedTest
+    @MethodSource("models")
+    public void whoHasTheInstructionsOfAnotherTakesNothingFromIt(String architecture, KvType type) {
+        SplittableRandom random = new SplittableRandom(seed);
+        int[] instructions = tokens(random, 80);
+        try (Model model = load(architecture, type, 4)) {
+            int[] conversation = new int[0];
+            for (int i = 0; i < 3; i++) { // two that part, and a third that has what they have in common
+                int[] prompt = onward(instructions, instructions.length, tokens(random, 60));
+                try (Session session = model.newSession()) {
+                    int[] said = said(session.generate(prompt, FEW, text -> {}));
+                    conversation = i == 1 ? said : conversation;
+                }
+            }
+            try (Session session = model.newSession()) {
+                int[] next = onward(conversation, conversation.length - 3, tokens(random, 8));
+                assertThat(session.generate(next, FEW, text -> {}).cachedTokens())
+                        .as("the second goes on, seed %d", seed)
+                        .isGreaterThanOrEqualTo(96);
+            }
+        }
+    }
+
     /** What was saved is there after the model was loaded again, also where the state of a prompt goes on. */
     @ParameterizedTest
     @MethodSource("models")
