@@ -17,6 +17,6 @@ class CudaDraftTest extends DraftContractTest {
 
     @Override
     protected int rounds() {
-        return 2;
+        return 3;
     }
 }
