@@ -12,7 +12,7 @@ import jdk.jfr.StackTrace;
 /** One call of an embedding model or of a reranker, for Java Flight Recorder; waiting for other calls is part of it. */
 @Name("demitasse.Embedding")
 @Label("Embedding")
-@Description("Texts that an embedding model or a reranker has read in one call")
+@Description("Texts that an embedding model or a reranker runs together; one that is too long is refused before")
 @Category("Demitasse")
 @StackTrace(false)
 final class EmbeddingEvent extends Event {

@@ -7,7 +7,7 @@ import java.util.Locale;
 /**
  * What a model takes once it is loaded, about, told before anything is.
  *
- * @param weights bytes of the file's tensors: on a device they are about as many ({@link ModelSize#gpuBytes})
+ * @param weights bytes of the weights: on a GPU ({@link ModelSize#gpuBytes}), else in the file, which is about as many
  * @param cache bytes of the keys and values of all sequences
  * @param states bytes of their states
  * @param sequences how many there are
@@ -16,16 +16,28 @@ import java.util.Locale;
 record MemoryNeed(long weights, long cache, long states, int sequences, int context) {
     private static final double MEBI = 1 << 20;
 
-    static MemoryNeed of(Gguf file, ModelOptions options, int context) {
+    /**
+     * Of an open file.
+     *
+     * @param drafting whether its draft block is loaded, if it has one
+     * @param gpu whether weights lie as GPUs have them
+     */
+    static MemoryNeed of(Gguf file, ModelOptions options, int context, boolean drafting, boolean gpu) {
         ModelSize size = ModelSize.of(file);
-        int sequences = options.sequences();
-        long position = size.cacheBytesPerPosition().getOrDefault(options.kvType(), 0L);
-        long weights = file.tensors().stream()
+        boolean drafts = drafting && size.draftBytes() > 0;
+        long sequences = options.sequences();
+        long position = Hyperparameters.read(file, 0).kvBytesPerPosition(options.kvType(), drafts);
+        long inFile = file.tensors().stream()
                 .map(GgufTensor::data)
                 .mapToLong(data -> data.byteSize())
                 .sum();
+        long weights = gpu ? size.gpuBytes() : inFile - size.draftBytes();
         return new MemoryNeed(
-                weights, sequences * context * position, sequences * size.stateBytes(), sequences, context);
+                drafts ? weights + size.draftBytes() : weights,
+                sequences * context * position,
+                sequences * size.stateBytes(),
+                options.sequences(),
+                context);
     }
 
     /** Whether it does not fit beside what others have. */

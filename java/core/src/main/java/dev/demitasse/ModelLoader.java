@@ -56,16 +56,17 @@ final class ModelLoader {
         int context = contextLength(options.contextLength(), config);
         Device opened = Devices.open(options.backend(), options.device());
         Device device = observer == null ? opened : new ObservedDevice(opened, observer);
-        MemoryNeed need = MemoryNeed.of(file, options, context);
-        long free = device.freeBytes();
-        LOG.log(need.exceeds(free) ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG, need.sentence(free));
         Weights weights = null;
         Engine engine = null;
         CompletableFuture<String> fingerprint = file.isShared()
                 ? CompletableFuture.supplyAsync(file::fingerprint)
                 : CompletableFuture.completedFuture(file.fingerprint());
         try {
-            weights = new Weights(file, config, device, options.forcedLayout(), drafts(options, device), progress);
+            Weights.Drafts drafts = drafts(options, device);
+            MemoryNeed need = MemoryNeed.of(file, options, context, drafts != Weights.Drafts.NONE, device.runsAhead());
+            long free = device.freeBytes();
+            LOG.log(need.exceeds(free) ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG, need.sentence(free));
+            weights = new Weights(file, config, device, options.forcedLayout(), drafts, progress);
             Tokenizer tokenizer = join(tokenizers);
             engine = new Engine(
                     config,

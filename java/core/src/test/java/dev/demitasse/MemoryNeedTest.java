@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.Golden;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -14,11 +15,11 @@ class MemoryNeedTest {
 
     /** What is told before is what a loaded model has. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen35", "gemma4-dense", "nemotron_h", "deepseek2"})
+    @ValueSource(strings = {"llama", "qwen35", "gemma4-dense", "nemotron_h", "deepseek2", "qwen35-mtp"})
     void whatIsToldIsWhatIsTaken(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture));
                 Model model = Model.load(file, OPTIONS.withSequences(3))) {
-            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(3), 128);
+            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(3), 128, true, false);
             assertThat(need.cache()).isEqualTo(model.cacheBytes());
             assertThat(need.states() > 0).isEqualTo(ModelSize.of(file).stateBytes() > 0);
             assertThat(need.weights()).isPositive();
@@ -29,6 +30,29 @@ class MemoryNeedTest {
                     .contains("3 sessions of 128 positions")
                     .doesNotContain("may not fit");
             assertThat(need.sentence(all - 1)).contains("may not fit: ask for fewer sessions");
+        }
+    }
+
+    /** Sessions of host memory may be many: nothing is used before it is filled. */
+    @Test
+    void manySessionsAreCounted() {
+        try (Gguf file = Gguf.open(Golden.tiny("llama"))) {
+            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(1 << 20), 1 << 16, true, false);
+            assertThat(need.cache()).isGreaterThan(1L << 36);
+            assertThat(need.exceeds(1L << 36)).isTrue();
+        }
+    }
+
+    @Test
+    void aDraftBlockThatIsNotLoadedTakesNothing() {
+        try (Gguf file = Gguf.open(Golden.tiny("qwen35-mtp"))) {
+            MemoryNeed with = MemoryNeed.of(file, OPTIONS, 128, true, false);
+            MemoryNeed without = MemoryNeed.of(file, OPTIONS, 128, false, false);
+            assertThat(with.weights() - without.weights())
+                    .isEqualTo(ModelSize.of(file).draftBytes());
+            assertThat(with.cache()).isGreaterThan(without.cache());
+            assertThat(MemoryNeed.of(file, OPTIONS, 128, false, true).weights())
+                    .isEqualTo(ModelSize.of(file).gpuBytes());
         }
     }
 }

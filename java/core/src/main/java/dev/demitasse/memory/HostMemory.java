@@ -111,24 +111,29 @@ public final class HostMemory implements AutoCloseable {
     }
 
     /**
-     * Bytes of the machine's memory that programs can still have, page cache included, as Linux estimates them;
-     * elsewhere what is free of the machine's memory.
+     * Bytes of the machine's memory that programs can still have, page cache included, as Linux estimates them, and no
+     * more than the memory that a container may have; elsewhere what is free of the machine's memory.
      */
     public static long availableBytes() {
+        boolean known =
+                ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean;
+        if (!known) {
+            return Runtime.getRuntime().maxMemory();
+        }
+        var system = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
         Path path = Path.of("/proc/meminfo");
         if (Files.isReadable(path)) {
             try (Stream<String> lines = Files.lines(path)) {
                 return lines.filter(line -> line.startsWith("MemAvailable:"))
                         .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+                        .map(available -> Math.min(available, system.getTotalMemorySize()))
                         .findFirst()
-                        .orElseThrow();
+                        .orElseGet(system::getFreeMemorySize); // old kernels do not estimate it
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
         }
-        return ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
-                ? system.getFreeMemorySize()
-                : Runtime.getRuntime().maxMemory();
+        return system.getFreeMemorySize();
     }
 
     /** The memory. */
