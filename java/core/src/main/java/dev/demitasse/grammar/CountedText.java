@@ -3,6 +3,7 @@ package dev.demitasse.grammar;
 import dev.demitasse.exception.UsageException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ final class CountedText {
     private final int least;
     private final int most;
     private final boolean uniform; // any number of characters of one set: where one is says nothing but how many come
+    private final int farthest; // characters to the end from where it is farthest, the shortest way
 
     CountedText(Expression.JsonString string) {
         least = string.least();
@@ -38,7 +40,38 @@ final class CountedText {
                 && repeat.least() == 0
                 && repeat.most() == Expression.UNLIMITED
                 && repeat.body() instanceof Expression.Chars;
+        farthest = farthest();
     }
+
+    /** By rounds of all nodes, each of which is nearer to the end than it was known to be, until none is. */
+    private int farthest() {
+        int[] distance = new int[nodes.size()];
+        Arrays.fill(distance, MOST_NODES);
+        distance[END] = 0;
+        for (boolean changed = true; changed; ) {
+            changed = false;
+            for (int node = 0; node < distance.length; node++) {
+                for (Step step : nodes.get(node)) {
+                    int through = distance[step.to] + (step.set == null ? 0 : 1);
+                    changed |= through < distance[node];
+                    distance[node] = Math.min(distance[node], through);
+                }
+            }
+        }
+        return Arrays.stream(distance).max().orElse(0);
+    }
+
+    /**
+     * Whether one cannot tell how many characters there were before: no limit is met within a token, and none keeps
+     * from coming to an end behind it. Before the least number that depends on the lengths that the network has.
+     */
+    private boolean isFar(int count) {
+        boolean endless = most == Expression.UNLIMITED || most - count > Program.ALIKE + farthest;
+        return Program.isFar(count, least, most) && (uniform || count >= least && endless);
+    }
+
+    /** A step of the network, before the least number of characters or not. */
+    private record Kind(CharSet set, int to, boolean enough) {}
 
     private int node(List<Step> steps) {
         if (nodes.size() >= MOST_NODES) {
@@ -92,7 +125,7 @@ final class CountedText {
     int compile(int next, ProgramBuilder out) {
         Map<Place, Integer> made = new HashMap<>();
         Deque<Place> open = new ArrayDeque<>();
-        Map<Boolean, Integer> alike = new HashMap<>(); // the first node far from both limits, and behind the least
+        Map<Kind, Integer> alike = new HashMap<>(); // the first node of each that is far from both limits
         int entry = make(new Place(start, 0), made, open, out);
         while (!open.isEmpty()) {
             Place place = open.pop();
@@ -107,8 +140,9 @@ final class CountedText {
                     int count = most == Expression.UNLIMITED ? Math.min(place.count + 1, least) : place.count + 1;
                     int behind = make(new Place(step.to, count), made, open, out);
                     int read = Encoding.JSON.read(step.set, behind, out);
-                    if (uniform && Program.isFar(place.count, least, most)) {
-                        out.twin(read, alike.computeIfAbsent(place.count >= least, phase -> read));
+                    if (isFar(place.count)) {
+                        Kind kind = new Kind(step.set, step.to, place.count >= least);
+                        out.twin(read, alike.computeIfAbsent(kind, first -> read));
                     }
                     targets.add(read);
                 }

@@ -39,9 +39,11 @@ public final class TokenMasks {
                 bytes = 0;
                 at = parser.fresh(at);
             }
+            boolean known = parser.twin(at).alike != null;
             allowed = index.allowed(at, parser);
             at.allowed = allowed;
-            bytes += 2L * allowed.length * Long.BYTES; // a twin may have been the first of its kind
+            boolean first = !known && parser.twin(at).alike != null; // of its kind, and kept beside
+            bytes += (first ? 2L : 1L) * allowed.length * Long.BYTES;
         }
         return allowed;
     }

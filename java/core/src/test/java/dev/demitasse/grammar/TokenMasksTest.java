@@ -38,6 +38,10 @@ class TokenMasksTest {
                       {"type": "string", "minLength": 100, "maxLength": 180},
                       {"type": "string", "minLength": 90, "maxLength": 400, "pattern": "^[^<>]*$"},
                       {"type": "string", "minLength": 70}]}}"""),
+            Language.jsonSchema("""
+                    {"type": "array", "minItems": 2, "items": {"anyOf": [
+                      {"type": "string", "maxLength": 300, "pattern": "^[A-Z]+( [a-z]+,?)*$"},
+                      {"type": "string", "maxLength": 195, "pattern": "^([0-9a-f]{50})*$"}]}}"""),
             Language.gbnf("root ::= [^\\n]{3,40} \"\\n\" (\"- \" [a-zé]+ \"\\n\"){1,3}"),
             Language.regex("(\\p{L}+ ){2,}[.!?]|[0-9]{3}"),
             Language.oneOf(List.of("yes", "no", "not at all", "ja, natürlich", "😀")));
