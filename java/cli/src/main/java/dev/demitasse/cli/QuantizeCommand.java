@@ -94,6 +94,9 @@ final class QuantizeCommand implements Callable<Integer> {
     @Option(names = "--json", description = "One JSON object a tensor, and one of the whole.")
     boolean json;
 
+    private @Nullable String calibration; // the text, where it is run
+    private @Nullable ImportanceMatrix given;
+
     @Override
     public Integer call() {
         report.require();
@@ -103,11 +106,13 @@ final class QuantizeCommand implements Callable<Integer> {
                     + " text shows: give one (-f TEXT), or take q4_0.");
         }
         WeightMix mix = int4 ? WeightMix.Q4_0 : WeightMix.named(weights);
-        Path given = Path.of(in);
-        Path model = Files.isDirectory(given) ? given : PullCommand.cache().resolve(in, Catalogue.load());
-        if (!dryRun) {
-            OutputPath.require(out, overwrite); // before a search of minutes
+        Path named = Path.of(in);
+        Path model = Files.isDirectory(named) ? named : PullCommand.cache().resolve(in, Catalogue.load());
+        if (!dryRun) { // what is wrong is told before a search of minutes
+            OutputPath.require(out, overwrite);
+            calibration = text == null ? null : TextFile.read(text);
         }
+        given = imatrix == null ? null : ImportanceMatrix.read(imatrix);
         if (text != null && !dryRun && (Files.isDirectory(model) || Safetensors.isNamed(model))) {
             quantizeCheckpoint(model, mix, int4);
         } else {
@@ -120,11 +125,11 @@ final class QuantizeCommand implements Callable<Integer> {
     private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
         new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite)).close();
         Path whole = out.resolveSibling(out.getFileName() + ".f16.gguf");
-        OutputPath.require(whole, false);
+        OutputPath.require(whole, overwrite); // one of a run that was killed, if it is there
         System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
         try {
             Quantizer.quantize(
-                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
+                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, overwrite));
             quantize(whole, mix, int4);
         } finally {
             try {
@@ -136,7 +141,10 @@ final class QuantizeCommand implements Callable<Integer> {
     }
 
     private void quantize(Path model, WeightMix mix, boolean int4) {
-        ImportanceMatrix importance = importance(model, int4); // a wrong file is told before the search
+        if (calibration != null) {
+            Smoothing.requireSupported(model);
+        }
+        ImportanceMatrix importance = importance(model, int4);
         QuantizeOptions options =
                 new QuantizeOptions(mix, pure, requantize, importance, smoothing(mix, model), threads, overwrite);
         try (Quantizer quantizer = new Quantizer(model, options)) {
@@ -156,28 +164,24 @@ final class QuantizeCommand implements Callable<Integer> {
 
     /** The matrix that was given, or that of the text where that is wanted. */
     private @Nullable ImportanceMatrix importance(Path model, boolean ofText) {
-        Path given = text;
-        if (imatrix != null || !ofText || given == null) {
-            return imatrix == null ? null : ImportanceMatrix.read(imatrix);
+        if (given != null || !ofText || calibration == null || text == null) {
+            return given;
         }
-        return dryRun
-                ? null
-                : Calibration.collect(
-                        model,
-                        ModelOptions.DEFAULT.withContextLength(CALIBRATION_WINDOW),
-                        TextFile.read(given),
-                        String.valueOf(given.getFileName()),
-                        CALIBRATION_WINDOW,
-                        Console::showWindows);
+        return Calibration.collect(
+                model,
+                ModelOptions.DEFAULT.withContextLength(CALIBRATION_WINDOW),
+                calibration,
+                String.valueOf(text.getFileName()),
+                CALIBRATION_WINDOW,
+                Console::showWindows);
     }
 
     private @Nullable Smoothing smoothing(WeightMix mix, Path model) {
-        Path given = text;
-        if (given == null || dryRun) {
+        if (calibration == null) {
             return null; // sizes do not depend on it
         }
         Smoothing smoothing = Smoothing.search(
-                model, mix, ModelOptions.DEFAULT, TextFile.read(given), CALIBRATION_WINDOW, Console::showWindows);
+                model, mix, ModelOptions.DEFAULT, calibration, CALIBRATION_WINDOW, Console::showWindows);
         if (!json) {
             smoothing.choices().forEach(QuantizeCommand::print);
         }

@@ -102,6 +102,17 @@ class CommandLineTest {
         assertThat(shown.get("metadata").get("general.architecture").asText()).isEqualTo("qwen3");
         assertThat(shown.get("tensors")).hasSize(36);
         assertThat(shown.get("bytesPerType").get("F32").asLong()).isPositive();
+        for (String figure : List.of("parameters", "activeParameters", "bytesPerToken", "gpuBytes", "contextLength")) {
+            assertThat(shown.get(figure).asLong()).as(figure).isPositive();
+        }
+        assertThat(shown.get("cacheBytesPerPosition").get("F16").asLong())
+                .isGreaterThan(shown.get("cacheBytesPerPosition").get("INT8").asLong());
+        assertThat(shown.get("stateBytes").asLong()).isZero();
+        JsonNode mixture =
+                run("show", Golden.tiny("qwen35moe").toString(), "--json").json();
+        assertThat(mixture.get("activeParameters").asLong())
+                .isLessThan(mixture.get("parameters").asLong());
+        assertThat(mixture.get("stateBytes").asLong()).isPositive();
         assertThat(run("show", tiny()).out).contains("token_embd.weight");
     }
 

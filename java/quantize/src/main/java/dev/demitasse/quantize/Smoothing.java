@@ -136,6 +136,16 @@ public final class Smoothing {
         return smoothing;
     }
 
+    /**
+     * Fails where channels of a model are not scaled, as {@link #search} does: before a calibration of minutes.
+     *
+     * @param model a GGUF file
+     * @throws UnsupportedModelException where it is a mixture, an encoder, or has layers of a kind that is not known
+     */
+    public static void requireSupported(Path model) {
+        shape(model);
+    }
+
     private static ModelShape shape(Path model) {
         try (Gguf file = Gguf.open(model)) {
             ModelShape shape = ModelShape.of(file);

@@ -198,6 +198,9 @@ public enum WeightMix {
      * @param shape the model's dimensions
      */
     public TensorType typeOf(String name, long columns, ModelShape shape) {
+        if (!TensorRole.isQuantized(name, new long[] {columns, columns})) {
+            return TensorType.F32; // a router stays as it is
+        }
         Place place = new Place(TensorRole.layer(name), shape.layers(), shape.heads() / shape.kvHeads(), false);
         return typeOf(TensorRole.of(name), place, shape.tied(), columns);
     }

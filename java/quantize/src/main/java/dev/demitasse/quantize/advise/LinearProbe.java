@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Times {@code linear} with random matrices of one layout: one that caches hold, and more than they do. */
 final class LinearProbe {
+    /** What no product takes less than: a launch that was disturbed may have been timed longer than one. */
+    private static final double LEAST_SECONDS = 1e-7;
+
     private static final double[] ROWS = {1, 2, 4, 8, 16, 32, 128};
     /** Weights of a matrix: so many that launches count for little, so few that caches hold them. */
     private static final int WEIGHTS = 1 << 20;
@@ -93,7 +96,7 @@ final class LinearProbe {
     /** Seconds for a weight of one row from memory. */
     private double coldSeconds(double launch) {
         Stopwatch.Timing timing = cold;
-        return timing == null ? 0 : Math.max(0, timing.seconds() / many.size() - launch) / weights();
+        return timing == null ? 0 : Math.max(LEAST_SECONDS, timing.seconds() / many.size() - launch) / weights();
     }
 
     private double bytesPerWeight() {
@@ -110,21 +113,22 @@ final class LinearProbe {
      * bandwidth.
      */
     DeviceProfile.LinearCost cost(double launch, double bandwidth) {
-        double[] costs = plausible(
-                ROWS, warm.stream().mapToDouble(each -> each.seconds() - launch).toArray());
+        double[] seconds =
+                warm.stream().mapToDouble(each -> each.seconds() - launch).toArray();
+        double[] costs = plausible(ROWS, seconds);
         Arrays.setAll(costs, i -> costs[i] / weights());
         if (cold != null) {
             double memory = bytesPerWeight() / bandwidth;
             double all = coldSeconds(launch);
             costs[0] = Math.min(costs[1], Math.sqrt(Math.max(0, all * all - memory * memory)));
         }
-        return new DeviceProfile.LinearCost(bytesPerWeight(), new Curve(ROWS, costs));
+        return new DeviceProfile.LinearCost(bytesPerWeight(), beyond(ROWS, costs));
     }
 
     /**
      * Times as they may be: more rows take no less time than fewer, and a multiple of rows no more than that multiple
-     * of time; of the time of the most rows at least half is arithmetic that grows with them. What says otherwise was
-     * disturbed.
+     * of time. What says otherwise was disturbed; what took no longer than a launch, too, and takes its share of what
+     * more rows took.
      *
      * @param rows ascending
      * @param seconds one time for each
@@ -132,17 +136,36 @@ final class LinearProbe {
     static double[] plausible(double[] rows, double[] seconds) {
         double[] times = seconds.clone();
         int last = times.length - 1;
-        for (int i = 0; i <= last; i++) {
-            times[i] = Math.max(Double.MIN_NORMAL, times[i]);
-            if (i > 0) {
-                times[i] = Math.min(times[i], times[i - 1] * rows[i] / rows[i - 1]);
+        if (!(times[last] > 0)) {
+            times[last] = LEAST_SECONDS;
+            for (int i = 0; i < last; i++) {
+                times[last] = Math.max(times[last], times[i]);
             }
         }
-        times[last - 1] = Math.min(times[last - 1], times[last] * (1 + rows[last - 1] / rows[last]) / 2);
-        for (int i = last - 2; i >= 0; i--) {
+        for (int i = last - 1; i >= 0; i--) {
+            times[i] = times[i] > 0 ? times[i] : times[i + 1] * rows[i] / rows[i + 1];
+        }
+        for (int i = 1; i <= last; i++) {
+            times[i] = Math.min(times[i], times[i - 1] * rows[i] / rows[i - 1]);
+        }
+        for (int i = last - 1; i >= 0; i--) {
             times[i] = Math.min(times[i], times[i + 1]);
         }
         return times;
+    }
+
+    /**
+     * A curve through these costs. Twice the most rows cost half as much again at least: with so many, arithmetic is
+     * what takes the time, and it grows with them.
+     */
+    static Curve beyond(double[] rows, double[] costs) {
+        int last = rows.length - 1;
+        double slope = (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
+        double[] moreRows = Arrays.copyOf(rows, rows.length + 1);
+        double[] moreCosts = Arrays.copyOf(costs, costs.length + 1);
+        moreRows[last + 1] = 2 * rows[last];
+        moreCosts[last + 1] = costs[last] + Math.max(slope * rows[last], costs[last] / 2);
+        return new Curve(moreRows, moreCosts);
     }
 
     /** Numbers from -0.5 to 0.5. */

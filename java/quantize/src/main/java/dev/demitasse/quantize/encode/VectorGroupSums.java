@@ -11,6 +11,8 @@ final class VectorGroupSums implements GroupSums {
     private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
     private static final int LANES = SPECIES.length();
 
+    private static final GroupSums ONE_BY_ONE = new ScalarGroupSums();
+
     /** As many bytes as a vector has lanes, or the fewest that a vector of bytes has. */
     private static final VectorSpecies<Byte> BYTES =
             VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(Long.SIZE, LANES * Byte.SIZE)));
@@ -117,6 +119,10 @@ final class VectorGroupSums implements GroupSums {
 
     @Override
     public void codes(GroupTile tile, float low, float high, float[] min, float[] inverse, int bias, byte[] codes) {
+        if (tile.length % LANES != 0) { // vectors longer than a group
+            ONE_BY_ONE.codes(tile, low, high, min, inverse, bias, codes);
+            return;
+        }
         VectorMask<Byte> all = BYTES.indexInRange(0, LANES);
         for (int g = 0; g < tile.groups; g++) {
             int at = g * tile.length;

@@ -8,23 +8,27 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LinearProbeTest {
     private static final double[] ROWS = {1, 2, 8, 32, 128};
 
-    /** A machine that is shared may time 32 rows as long as 128, or longer, and some at nothing. */
+    /** A machine that is shared may time 32 rows as long as 128, or longer, and some no longer than a launch. */
     @ParameterizedTest
     @CsvSource({
         "1, 1, 2, 9, 30",
         "1, 1, 2, 30, 30",
         "1, 1, 2, 60, 30",
         "5, 4, 3, 2, 1",
+        "-1, 2, 4, 9, 30",
+        "-1, -1, -1, 9, -1",
         "0, -1, 0, 0, 0",
         "9, 9, 9, 9, 9"
     })
     void timesThatCannotBeAreMended(double a, double b, double c, double d, double e) {
-        double[] times = LinearProbe.plausible(ROWS, new double[] {a, b, c, d, e});
+        double[] times = LinearProbe.plausible(ROWS, new double[] {a * 1e-6, b * 1e-6, c * 1e-6, d * 1e-6, e * 1e-6});
         assertThat(times).isSorted();
-        Curve curve = new Curve(ROWS, times);
-        assertThat(curve.slope()).as("more rows cost more").isPositive();
         for (int i = 1; i < times.length; i++) {
-            assertThat(times[i]).isLessThanOrEqualTo(times[i - 1] * ROWS[i] / ROWS[i - 1] * 2);
+            assertThat(times[i]).isLessThanOrEqualTo(times[i - 1] * ROWS[i] / ROWS[i - 1] * (1 + 1e-12));
         }
+        Curve curve = LinearProbe.beyond(ROWS, times);
+        assertThat(curve.at(32)).isEqualTo(times[3]);
+        assertThat(curve.at(1024)).as("rows beyond cost more").isGreaterThan(4 * curve.at(128) * (1 - 1e-12));
+        assertThat(2 / curve.slope()).as("operations a second").isBetween(1.0, 1e10);
     }
 }
