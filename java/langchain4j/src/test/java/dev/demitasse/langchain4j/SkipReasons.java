@@ -1,6 +1,7 @@
 package dev.demitasse.langchain4j;
 
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.condition.DisabledIf;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
@@ -30,12 +31,18 @@ final class SkipReasons implements ExecutionCondition {
     public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
         return AnnotationSupport.findAnnotation(context.getElement(), EnabledIf.class)
                 .filter(condition -> !holds(context, condition.value()))
-                .map(condition -> ConditionEvaluationResult.disabled(LACKING.getOrDefault(
-                        condition.value(), "models read text alone here, no pictures: " + condition.value())))
+                .map(condition -> ConditionEvaluationResult.disabled(lacking(condition.value())))
                 .or(() -> AnnotationSupport.findAnnotation(context.getElement(), DisabledIf.class)
                         .filter(condition -> holds(context, condition.value()))
                         .map(condition -> ConditionEvaluationResult.disabled(OTHERWISE)))
                 .orElseGet(() -> ConditionEvaluationResult.enabled("it concerns this model"));
+    }
+
+    private static String lacking(String condition) {
+        if (condition.contains("Image")) {
+            return "models read text alone here, no pictures: " + condition;
+        }
+        return Objects.requireNonNull(LACKING.get(condition), "no reason is known why not " + condition);
     }
 
     private static boolean holds(ExtensionContext context, String condition) {
