@@ -115,12 +115,10 @@ public final class HostMemory implements AutoCloseable {
      * more than the memory that a container may have; elsewhere what is free of the machine's memory.
      */
     public static long availableBytes() {
-        boolean known =
-                ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean;
-        if (!known) {
+        if (!(ManagementFactory.getOperatingSystemMXBean()
+                instanceof com.sun.management.OperatingSystemMXBean system)) {
             return Runtime.getRuntime().maxMemory();
         }
-        var system = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
         Path path = Path.of("/proc/meminfo");
         if (Files.isReadable(path)) {
             try (Stream<String> lines = Files.lines(path)) {
