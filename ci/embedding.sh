@@ -93,6 +93,7 @@ modules=dev.demitasse,dev.demitasse.nativecpu,dev.demitasse.vector
   repository=$PWD/target/embedding-repository
   rm -rf "$repository/dev/demitasse"
   publish demitasse-parent pom.xml
+  publish demitasse-bom java/bom/pom.xml
   for part in template core cpu vector native spring-ai spring-ai-starter; do
     publish "demitasse-$part" "java/$part/pom.xml" "java/$part/target/demitasse-$part-$version.jar"
   done

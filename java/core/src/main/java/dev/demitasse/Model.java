@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * A language model on a device. Thread-safe: sessions of several threads are decoded together.
  *
  * <pre>{@code
- * try (Model model = Model.load(Path.of("model.gguf")); Session session = model.newSession()) {
+ * try (Model model = Models.load("smollm2-135m", ModelOptions.DEFAULT); // fetched, once; or Model.load(path)
+ *         Session session = model.newSession()) {
  *     System.out.println(session.chat("What is the capital of Italy?").text());
  * }
  * }</pre>
