@@ -84,9 +84,12 @@ public final class TokenIndex {
         return tokenizer.vocabulary().isEnd(token);
     }
 
-    /** The tokens that may follow a state, as bits. */
-    long[] allowed(ParserState state, ByteParser parser) {
-        ParserState twin = parser.twin(state);
+    /**
+     * The tokens that may follow a state, as bits.
+     *
+     * @param twin of it ({@link ByteParser#twin}), which keeps what states with this twin have in common
+     */
+    long[] allowed(ParserState state, ParserState twin, ByteParser parser) {
         if (twin != state && twin.alike == null) {
             twin.alike = allowedButLongest(twin, parser);
         }

@@ -39,10 +39,11 @@ public final class TokenMasks {
                 bytes = 0;
                 at = parser.fresh(at);
             }
-            boolean known = parser.twin(at).alike != null;
-            allowed = index.allowed(at, parser);
+            ParserState twin = parser.twin(at);
+            boolean known = twin.alike != null;
+            allowed = index.allowed(at, twin, parser);
             at.allowed = allowed;
-            boolean first = !known && parser.twin(at).alike != null; // of its kind, and kept beside
+            boolean first = !known && twin.alike != null; // of its kind, and kept beside
             bytes += (first ? 2L : 1L) * allowed.length * Long.BYTES;
         }
         return allowed;
