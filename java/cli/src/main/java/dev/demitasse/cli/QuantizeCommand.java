@@ -124,19 +124,33 @@ final class QuantizeCommand implements Callable<Integer> {
     /** A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. */
     private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
         new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite)).close();
-        Path whole = out.resolveSibling(out.getFileName() + ".f16.gguf");
-        OutputPath.require(whole, overwrite); // one of a run that was killed, if it is there
-        System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
+        Path folder = null; // of its own, so that no file of the user's is replaced or deleted
         try {
+            folder = Files.createTempDirectory(out.toAbsolutePath().getParent(), out.getFileName() + ".f16-");
+            Path whole = folder.resolve("model.gguf");
+            System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
             Quantizer.quantize(
-                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, overwrite));
+                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
             quantize(whole, mix, int4);
+        } catch (IOException e) {
+            throw new UsageException(TextFile.reason(e), e);
         } finally {
-            try {
-                Files.deleteIfExists(whole);
-            } catch (IOException e) {
-                System.err.println("Cannot delete " + whole + ": " + e);
+            delete(folder);
+        }
+    }
+
+    /** Deletes a folder and the files in it, if there is one; what cannot be is told. */
+    private static void delete(@Nullable Path folder) {
+        if (folder == null) {
+            return;
+        }
+        try (var files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                Files.delete(file);
             }
+            Files.delete(folder);
+        } catch (IOException e) {
+            System.err.println("Cannot delete " + folder + ": " + TextFile.reason(e));
         }
     }
 

@@ -102,12 +102,14 @@ class QuantizeCommandTest {
     @Test
     void aCheckpointIsFittedToAText() throws IOException {
         Path checkpoint = Path.of("../quantize/src/test/resources/dev/demitasse/quantize/source/checkpoints/qwen3");
+        Path own = Files.writeString(folder.resolve("w8a8.gguf.f16.gguf"), "the user's own");
         Result result = CommandLineTest.run(
-                "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text);
+                "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text, "--overwrite");
+        assertThat(own).hasContent("the user's own");
         assertThat(result.code()).as(result.err()).isZero();
         try (Stream<Path> files = Files.list(folder)) {
             assertThat(files.map(each -> String.valueOf(each.getFileName())))
-                    .containsExactlyInAnyOrder("text.txt", "w8a8.gguf");
+                    .containsExactlyInAnyOrder("text.txt", "w8a8.gguf", "w8a8.gguf.f16.gguf");
         }
         Result again = CommandLineTest.run(
                 "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text);
