@@ -206,6 +206,18 @@ def w4a16(name, weight):
     return {name + "." + part: tensor for part, tensor in parts.items()}, (q * scale).reshape(weight.shape)
 
 
+def w4a16_asymmetric(name, weight):
+    """pack-quantized with zeros, which are packed along the outputs."""
+    q, zero, scale, value = asymmetric(weight)
+    parts = {
+        "weight_packed": pack_to_int32((q - 8).to(torch.int8), 4),
+        "weight_scale": scale.half(),
+        "weight_zero_point": pack_to_int32((zero - 8).to(torch.int8), 4, packed_dim=0).contiguous(),
+        "weight_shape": torch.tensor(weight.shape, dtype=torch.int64),
+    }
+    return {name + "." + part: tensor for part, tensor in parts.items()}, value
+
+
 def w8a8(name, weight):
     """compressed-tensors' int-quantized."""
     scale = (weight.abs().amax(-1, keepdim=True) / 127).bfloat16().float()
@@ -213,11 +225,27 @@ def w8a8(name, weight):
     return {name + ".weight": q.to(torch.int8), name + ".weight_scale": scale.bfloat16()}, q * scale
 
 
+def w8a8_asymmetric(name, weight):
+    """int-quantized with a zero for each output."""
+    low, high = weight.amin(-1, keepdim=True), weight.amax(-1, keepdim=True)
+    scale = ((high - low) / 255).bfloat16().float()
+    zero = torch.round(-128 - low / scale).clamp(-128, 127)
+    q = (torch.round(weight / scale) + zero).clamp(-128, 127)
+    parts = {
+        "weight": q.to(torch.int8),
+        "weight_scale": scale.bfloat16(),
+        "weight_zero_point": zero.to(torch.int8),
+    }
+    return {name + "." + part: tensor for part, tensor in parts.items()}, (q - zero) * scale
+
+
 QUANTIZED = {
     "gptq": (gptq, dict(quant_method="gptq", bits=4, group_size=GROUP, desc_act=True, sym=False)),
     "awq": (awq, dict(quant_method="awq", bits=4, group_size=GROUP, version="gemm", zero_point=True)),
     "w4a16": (w4a16, dict(quant_method="compressed-tensors", format="pack-quantized")),
+    "w4a16_asymmetric": (w4a16_asymmetric, dict(quant_method="compressed-tensors", format="pack-quantized")),
     "w8a8": (w8a8, dict(quant_method="compressed-tensors", format="int-quantized")),
+    "w8a8_asymmetric": (w8a8_asymmetric, dict(quant_method="compressed-tensors", format="int-quantized")),
 }
 
 

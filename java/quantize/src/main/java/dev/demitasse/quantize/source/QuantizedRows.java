@@ -152,12 +152,11 @@ final class QuantizedRows {
         });
     }
 
-    /** Signed integers of outputs × inputs, eight or four a word. */
+    /** Integers of outputs × inputs, eight or four a word; zeros, if any, are packed along the outputs. */
     private Rows packed(String name) {
         Numbers words = part(name, "weight_packed").requireWords();
         Numbers shape = part(name, "weight_shape");
         Numbers scales = part(name, "weight_scale");
-        requireSymmetric(name);
         if (shape.count() * shape.columns() != 2) {
             throw new ModelFormatException("Tensor \"" + name + ".weight_shape\" is no pair of numbers.");
         }
@@ -169,39 +168,50 @@ final class QuantizedRows {
         long groups = scales.columns();
         scales.require(outputs, groups);
         int[] group = groups(name, "weight_g_idx", inputs, groups);
-        int zero = 1 << width - 1;
+        int middle = 1 << width - 1;
+        int mask = 2 * middle - 1;
+        Numbers zeros = zeros(name);
+        if (zeros != null) {
+            zeros.requireWords().require(Math.ceilDiv(outputs, perWord), groups);
+        }
         return new Rows.Computed(outputs, inputs, (row, out) -> {
+            int shift = (int) (row % perWord) * width;
             for (int c = 0; c < inputs; c++) {
-                int q = words.word(row, c / perWord) >>> c % perWord * width & 2 * zero - 1;
+                int q = words.word(row, c / perWord) >>> c % perWord * width & mask;
+                int zero = zeros == null ? middle : zeros.word(row / perWord, group[c]) >>> shift & mask;
                 out[c] = (q - zero) * scales.at(row, group[c]);
             }
         });
     }
 
-    /** INT8 or FP8 of outputs × inputs with a scale for each output, each group of inputs, or all. */
+    /** INT8 or FP8 of outputs × inputs with a scale, and a zero or none, for each output, group of inputs, or all. */
     private Rows scaled(String name) {
         Numbers weights = part(name, "weight");
         Numbers scales = part(name, "weight_scale");
-        requireSymmetric(name);
         boolean one = scales.count() * scales.columns() == 1;
         long groups = one ? 1 : scales.columns();
         if (!one) {
             scales.require(weights.count(), groups);
         }
         int group = group(name, weights.columns(), groups);
+        Numbers zeros = zeros(name);
+        if (zeros != null) {
+            zeros.require(scales.count(), scales.columns());
+        }
         return new Rows.Computed(weights.count(), weights.columns(), (row, out) -> {
             weights.read(row, out);
+            long line = one ? 0 : row;
             for (int c = 0; c < weights.columns(); c++) {
-                out[c] *= one ? scales.at(0, 0) : scales.at(row, c / group);
+                int g = one ? 0 : c / group;
+                float zero = zeros == null ? 0 : zeros.at(line, g);
+                out[c] = (out[c] - zero) * scales.at(line, g);
             }
         });
     }
 
-    private void requireSymmetric(String name) {
-        if (has(name, "weight_zero_point")) {
-            throw new UnsupportedModelException(
-                    "\"" + name + "\" has zero points; compressed-tensors are read where integers are symmetric.");
-        }
+    /** What stands for zero in compressed-tensors; null where 0 does. */
+    private @Nullable Numbers zeros(String name) {
+        return has(name, "weight_zero_point") ? part(name, "weight_zero_point") : null;
     }
 
     private static int group(String name, int inputs, long groups) {

@@ -64,8 +64,20 @@ class HuggingFaceSourceTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "llama", "llama31", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "gptq", "awq", "w4a16",
-                "w8a8"
+                "llama",
+                "llama31",
+                "mistral",
+                "qwen2",
+                "qwen3",
+                "gemma2",
+                "gemma3",
+                "phi3",
+                "gptq",
+                "awq",
+                "w4a16",
+                "w4a16_asymmetric",
+                "w8a8",
+                "w8a8_asymmetric"
             })
     void theGgufFileAnswersAsTransformersDoes(String name) throws IOException {
         JsonNode expected = MAPPER.readTree(Files.readAllBytes(checkpoint(name).resolve("expected.json")));
@@ -92,7 +104,7 @@ class HuggingFaceSourceTest {
 
     /** Bytes of weights, headers, configurations and tokenizers become others: that is said, or converted. */
     @ParameterizedTest
-    @ValueSource(strings = {"qwen3", "gemma3", "gptq", "awq", "w4a16", "w8a8"})
+    @ValueSource(strings = {"qwen3", "gemma3", "gptq", "awq", "w4a16_asymmetric", "w8a8_asymmetric"})
     void damagedCheckpointsAreRefusedOrConverted(String name) {
         Seeds.forEach(40, random -> {
             try {
