@@ -5,16 +5,21 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.advise.Advice;
 import dev.demitasse.quantize.advise.Cell;
 import dev.demitasse.quantize.advise.DeviceProfile;
+import dev.demitasse.quantize.advise.Verification;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.ToIntFunction;
 
 /** What {@code advise} found, as a page. */
 final class AdviceReport {
     private static final double GIGA = 1e9;
-    private static final int[] ROWS = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+    /** Where a data sheet's products are predicted; measured ones are shown where they were measured. */
+    private static final double[] ROWS = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+
     private static final double LEAST_INTENSITY = 0.5;
     private static final double MOST_INTENSITY = 2048;
     private static final int USUAL_DEPTH = 1024;
@@ -60,6 +65,51 @@ final class AdviceReport {
                 .chart(memory(advice));
     }
 
+    /** Predictions beside what was measured. */
+    static ReportPage page(Verification.Result result, String model, String sentence) {
+        ReportPage page = new ReportPage("Predicted and measured: " + model);
+        page.paragraph(sentence);
+        Map<String, List<double[]>> points = new LinkedHashMap<>();
+        List<List<String>> table = new ArrayList<>();
+        double most = 0;
+        double least = Double.POSITIVE_INFINITY;
+        for (Verification.Checked checked : result.cells()) {
+            Cell cell = checked.cell();
+            double measured = checked.seconds() * 1e3;
+            double predicted = cell.time().seconds() * 1e3;
+            most = Math.max(most, measured);
+            least = Math.min(least, measured);
+            points.computeIfAbsent(cell.weights(), weights -> new ArrayList<>())
+                    .add(new double[] {measured, predicted});
+            table.add(List.of(
+                    cell.weights(),
+                    cell.cache().toString(),
+                    cell.phase().name().toLowerCase(Locale.ROOT),
+                    Chart.number(cell.sessions()),
+                    Chart.number(cell.tokens()),
+                    Chart.number(predicted),
+                    Chart.number(measured),
+                    String.format(Locale.ROOT, "%+.0f %%", 100 * checked.error())));
+        }
+        List<Chart.Series> series = new ArrayList<>();
+        series.add(new Chart.Series(
+                "as measured", Chart.Kind.LINE, List.of(new double[] {least, least}, new double[] {most, most})));
+        points.forEach((weights, each) -> {
+            each.sort((a, b) -> Double.compare(a[0], b[0]));
+            series.add(new Chart.Series(weights, Chart.Kind.SCATTER, each));
+        });
+        Chart chart = new Chart(
+                "Predicted and measured",
+                "A point is a step or a prompt with one choice of weights and cache; on the line the prediction is what"
+                        + " was measured.",
+                Chart.Axis.logarithmic("measured, ms"),
+                Chart.Axis.logarithmic("predicted, ms"),
+                series);
+        List<String> columns =
+                List.of("weights", "cache", "phase", "sessions", "tokens", "predicted, ms", "measured, ms", "off by");
+        return page.chart(chart, columns, table);
+    }
+
     /** What the device could do at most, and what its products reach, reading included. */
     private static void roofline(ReportPage page, DeviceProfile device) {
         List<Chart.Series> series = new ArrayList<>();
@@ -67,8 +117,11 @@ final class AdviceReport {
         series.add(roof("limit, INT8", device.readBandwidth(), device.peaks().int8()));
         List<String> columns = new ArrayList<>(List.of("rows"));
         List<List<String>> table = new ArrayList<>();
-        for (int rows : ROWS) {
-            table.add(new ArrayList<>(List.of(Chart.number(rows))));
+        double[] rows = device.isMeasured()
+                ? device.linear().values().iterator().next().seconds().rows()
+                : ROWS;
+        for (double count : rows) {
+            table.add(new ArrayList<>(List.of(Chart.number(count))));
         }
         device.linear().forEach((layout, cost) -> {
             if (!layout.equals(WeightLayout.F16) && layout.group() != GROUP && layout.group() != WeightLayout.ROW) {
@@ -76,20 +129,22 @@ final class AdviceReport {
             }
             columns.add(layout.toString());
             List<double[]> points = new ArrayList<>();
-            for (int i = 0; i < ROWS.length; i++) {
+            for (int i = 0; i < rows.length; i++) {
                 double seconds = Math.hypot(
                         cost.bytesPerWeight() / device.readBandwidth(),
-                        cost.seconds().at(ROWS[i]));
-                double speed = 2.0 * ROWS[i] / seconds / GIGA;
-                points.add(new double[] {2.0 * ROWS[i] / cost.bytesPerWeight(), speed});
+                        cost.seconds().at(rows[i]));
+                double speed = 2.0 * rows[i] / seconds / GIGA;
+                points.add(new double[] {2.0 * rows[i] / cost.bytesPerWeight(), speed});
                 table.get(i).add(Chart.number(speed));
             }
             series.add(new Chart.Series(layout.toString(), Chart.Kind.SCATTER, points));
         });
         Chart chart = new Chart(
                 "Roofline",
-                "Products with 1, 2, 4 … 512 rows (the table: G operations/s): few rows lie below the slope, which is"
-                        + " reading; many rows below the flat part, which is arithmetic.",
+                (device.isMeasured() ? "Measured products" : "Products as the data sheet lets expect them") + " with "
+                        + Chart.number(rows[0]) + " to " + Chart.number(rows[rows.length - 1])
+                        + " rows (the table: G operations/s): few rows lie below the slope, which is reading; many"
+                        + " rows below the flat part, which is arithmetic.",
                 Chart.Axis.logarithmic("operations a byte"),
                 Chart.Axis.logarithmic("G operations/s"),
                 series);

@@ -61,7 +61,9 @@ final class AdviseCommand implements Callable<Integer> {
     @Mixin
     ReportOption report = new ReportOption();
 
-    @Option(names = "--json", description = "One JSON object for each prediction.")
+    @Option(
+            names = "--json",
+            description = "One JSON object for the device and the advice, then one for each prediction.")
     boolean json;
 
     @Override
@@ -71,9 +73,9 @@ final class AdviseCommand implements Callable<Integer> {
         report.require();
         ModelShape known = Files.isRegularFile(Path.of(selection.model)) ? null : Published.model(selection.model);
         if (verify) {
-            if (known != null || profile != null || report.isGiven()) {
-                throw new UsageException("Only a model and a device that are here can be verified, and without a"
-                        + " --report; give a file, and no --device-profile.");
+            if (known != null || profile != null) {
+                throw new UsageException("Only a model and a device that are here can be verified; give a file, and no"
+                        + " --device-profile.");
             }
             verify(path());
             return 0;
@@ -104,6 +106,7 @@ final class AdviseCommand implements Callable<Integer> {
         Advice advice = advisor.advise(device);
         report.write(() -> AdviceReport.page(advice, description(device)));
         if (json) {
+            System.out.println(json(advice));
             advice.cells().forEach(cell -> System.out.println(json(advice, cell)));
             return;
         }
@@ -173,15 +176,46 @@ final class AdviseCommand implements Callable<Integer> {
         }
     }
 
+    private static String json(Advice advice) {
+        DeviceProfile device = advice.device();
+        return JsonLine.of(out -> {
+            begin(out, advice);
+            out.writeNumberField("bytesPerSecond", device.readBandwidth());
+            out.writeNumberField("fp32PerSecond", device.peaks().fp32());
+            out.writeNumberField("fp16PerSecond", device.peaks().fp16());
+            out.writeNumberField("int8PerSecond", device.peaks().int8());
+            out.writeNumberField("launchMicroseconds", device.launchSeconds() * 1e6);
+            out.writeNumberField("memoryBytes", device.memoryBytes());
+            out.writeArrayFieldStart("advice");
+            for (String sentence : advice.sentences()) {
+                out.writeString(sentence);
+            }
+            out.writeEndArray();
+            out.writeArrayFieldStart("breakEvens");
+            for (Advice.BreakEven each : advice.breakEvens()) {
+                out.writeStartObject();
+                out.writeStringField("weights", each.weights());
+                out.writeStringField("over", each.over());
+                out.writeNumberField("rows", each.rows());
+                out.writeEndObject();
+            }
+            out.writeEndArray();
+        });
+    }
+
+    private static void begin(JsonGenerator out, Advice advice) throws IOException {
+        out.writeStringField("model", advice.shape().name());
+        out.writeStringField("device", advice.device().name());
+        out.writeStringField("source", advice.device().source());
+    }
+
     private static String json(Advice advice, Cell cell) {
         Advice.Storage storage = advice.storage().stream()
                 .filter(each -> each.weights().equals(cell.weights()))
                 .findFirst()
                 .orElseThrow();
         return JsonLine.of(out -> {
-            out.writeStringField("model", advice.shape().name());
-            out.writeStringField("device", advice.device().name());
-            out.writeStringField("source", advice.device().source());
+            begin(out, advice);
             fields(out, cell);
             out.writeNumberField("weightBytes", storage.bytes());
             out.writeNumberField("sessionContext", storage.context());
@@ -203,6 +237,16 @@ final class AdviseCommand implements Callable<Integer> {
     private void verify(Path path) {
         Verification.Result result =
                 Verification.run(path, selection.backend, selection.options().device(), this::print);
+        String sentence = String.format(
+                Locale.ROOT,
+                "%d cells: half of the predictions are off by %.0f %% at most, the worst by %.0f %%; the quickest"
+                        + " weights were chosen in %d of %d comparisons.",
+                result.cells().size(),
+                100 * result.medianError(),
+                100 * result.worstError(),
+                result.rightChoices(),
+                result.choices());
+        report.write(() -> AdviceReport.page(result, selection.model, sentence));
         if (json) {
             System.out.println(JsonLine.of(out -> {
                 out.writeNumberField("cells", result.cells().size());
@@ -213,15 +257,7 @@ final class AdviseCommand implements Callable<Integer> {
             }));
             return;
         }
-        System.out.printf(
-                Locale.ROOT,
-                "%n%d cells: half of the predictions are off by %.0f %% at most, the worst by %.0f %%; the quickest"
-                        + " weights were chosen in %d of %d comparisons.%n",
-                result.cells().size(),
-                100 * result.medianError(),
-                100 * result.worstError(),
-                result.rightChoices(),
-                result.choices());
+        System.out.printf("%n%s%n", sentence);
     }
 
     private void print(Verification.Checked checked) {

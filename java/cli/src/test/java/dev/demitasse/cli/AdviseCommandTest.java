@@ -5,6 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.demitasse.cli.CommandLineTest.Result;
+import dev.demitasse.kv.KvType;
+import dev.demitasse.quantize.advise.Cell;
+import dev.demitasse.quantize.advise.Roofline;
+import dev.demitasse.quantize.advise.Verification;
 import dev.demitasse.testkit.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -45,6 +49,14 @@ class AdviseCommandTest {
         for (String line : result.out().strip().split("\n")) {
             cells.add(MAPPER.readTree(line));
         }
+        JsonNode advice = cells.removeFirst();
+        assertThat(advice.get("advice")).hasSize(3);
+        assertThat(advice.get("bytesPerSecond").asDouble()).isPositive();
+        assertThat(advice.get("breakEvens")).hasSize(2).allSatisfy(each -> {
+            assertThat(each.get("weights").asText()).isIn("F16", "W8A8");
+            assertThat(each.get("over").asText()).isEqualTo("Q4_0");
+            assertThat(each.get("rows").asInt()).isBetween(0, 4096);
+        });
         assertThat(cells).hasSizeGreaterThanOrEqualTo(60).allSatisfy(cell -> {
             assertThat(cell.get("source").asText()).isEqualTo("measured");
             assertThat(cell.get("tokensPerSecond").asDouble()).isPositive();
@@ -100,5 +112,22 @@ class AdviseCommandTest {
         assertThat(refused.code()).isEqualTo(2);
         assertThat(refused.err()).contains("is no report");
         assertThat(other).hasContent("mine");
+    }
+
+    /** Each prediction stands in the page beside its measurement. */
+    @Test
+    void aVerificationIsReportedToo() {
+        Roofline.Time time = new Roofline.Time(0.010, 0.008, 0.004, 0.001);
+        Cell cell = new Cell("Q4_0", KvType.INT8, Cell.Phase.DECODE, 8, 512, time);
+        Cell other = new Cell("F16", KvType.INT8, Cell.Phase.PREFILL, 1, 64, time);
+        List<Verification.Checked> cells =
+                List.of(new Verification.Checked(cell, 0.008), new Verification.Checked(other, 0.0125));
+        Verification.Result result = new Verification.Result(cells, 0.2, 0.25, 1, 1);
+        String html = AdviceReport.page(result, "some.gguf", "two cells").html();
+        assertThat(html)
+                .contains("<h1>Predicted and measured: some.gguf</h1>", "<p>two cells</p>")
+                .contains("<td>Q4_0</td><td>INT8</td><td>decode</td><td>8</td><td>512</td><td>10</td><td>8</td>"
+                        + "<td>+25 %</td>")
+                .contains("<td>-20 %</td>");
     }
 }

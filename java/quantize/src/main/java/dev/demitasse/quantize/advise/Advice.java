@@ -11,11 +11,26 @@ import java.util.Map;
  * @param device its profile
  * @param shape the model's dimensions
  * @param sentences the advice, in words
+ * @param breakEvens from how many rows on other weights' products are the quicker ones
  * @param cells what each choice of weights and cache would take
  * @param storage what fits, for each choice of weights
  */
 public record Advice(
-        DeviceProfile device, ModelShape shape, List<String> sentences, List<Cell> cells, List<Storage> storage) {
+        DeviceProfile device,
+        ModelShape shape,
+        List<String> sentences,
+        List<BreakEven> breakEvens,
+        List<Cell> cells,
+        List<Storage> storage) {
+    /**
+     * From how many rows on some weights' products take less time than others'.
+     *
+     * @param weights the plan's name
+     * @param over the other plan's
+     * @param rows the fewest from which on they always do; 0 where they do not with 4,096 rows either
+     */
+    public record BreakEven(String weights, String over, int rows) {}
+
     /**
      * Memory with some weights.
      *

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -110,7 +111,14 @@ public final class Advisor {
             CACHES.forEach(cache -> sessions.put(cache, roofline.sessions(plan, cache, context)));
             storage.add(new Advice.Storage(plan.name(), roofline.weightBytes(plan), context, sessions));
         }
-        return new Advice(device, shape, sentences(roofline, context), List.copyOf(cells), List.copyOf(storage));
+        List<Advice.BreakEven> breakEvens = breakEvens(roofline);
+        return new Advice(
+                device,
+                shape,
+                sentences(roofline, breakEvens, context),
+                breakEvens,
+                List.copyOf(cells),
+                List.copyOf(storage));
     }
 
     /** The lengths that the model was trained for; its own, where all are longer. */
@@ -139,11 +147,17 @@ public final class Advisor {
                 .orElseThrow();
     }
 
-    private List<String> sentences(Roofline roofline, int context) {
+    /** Where weight-only stops paying, and where eight-bit arithmetic begins to. */
+    private List<Advice.BreakEven> breakEvens(Roofline roofline) {
+        return Stream.of(WeightMix.F16, WeightMix.W8A8)
+                .map(mix -> breakEven(roofline, plan(mix.name()), plan(WeightMix.Q4_0.name())))
+                .toList();
+    }
+
+    private List<String> sentences(Roofline roofline, List<Advice.BreakEven> breakEvens, int context) {
         WeightPlan float16 = plan(WeightMix.F16.name());
         WeightPlan eight = plan(WeightMix.Q8_0.name());
         WeightPlan four = plan(WeightMix.Q4_0.name());
-        WeightPlan w8a8 = plan(WeightMix.W8A8.name());
         int depth = Math.min(USUAL_DEPTH, shape.contextLength());
         Roofline.Time step = roofline.decode(four, KvType.F16, 1, depth);
         double fours = step.seconds();
@@ -155,16 +169,16 @@ public final class Advisor {
                 step.bound().name().toLowerCase(Locale.ROOT),
                 roofline.decode(eight, KvType.F16, 1, depth).seconds() / fours,
                 roofline.decode(float16, KvType.F16, 1, depth).seconds() / fours));
-        int stops = firstQuicker(roofline, float16, four);
-        int starts = firstQuicker(roofline, w8a8, four);
+        int stops = breakEvens.getFirst().rows();
+        int starts = breakEvens.getLast().rows();
         sentences.add("Q4_0's products "
-                + (stops > MOST_ROWS
+                + (stops == 0
                         ? "are quicker than F16's at any number of rows"
                         : stops == 1
                                 ? "are never quicker than F16's"
                                 : "stop being quicker than F16's at " + stops + " rows")
                 + "; W8A8's are quicker than Q4_0's "
-                + (starts > MOST_ROWS ? "at none up to " + MOST_ROWS : "from " + starts + " rows on") + ".");
+                + (starts == 0 ? "at none up to " + MOST_ROWS : "from " + starts + " rows on") + ".");
         sentences.add(String.format(
                 Locale.ROOT,
                 "Beside Q4_0 weights %,d sessions of %,d positions fit with a cache in F16, %,d with INT8.",
@@ -174,9 +188,8 @@ public final class Advisor {
         return List.copyOf(sentences);
     }
 
-    /** The rows from which on a plan's products are always quicker than another's; above {@link #MOST_ROWS}: never. */
-    private static int firstQuicker(Roofline roofline, WeightPlan plan, WeightPlan other) {
-        int first = MOST_ROWS + 1;
+    private static Advice.BreakEven breakEven(Roofline roofline, WeightPlan plan, WeightPlan other) {
+        int first = 0;
         for (int rows = MOST_ROWS; rows >= 1; rows--) {
             if (roofline.products(plan, rows).seconds()
                     >= roofline.products(other, rows).seconds()) {
@@ -184,6 +197,6 @@ public final class Advisor {
             }
             first = rows;
         }
-        return first;
+        return new Advice.BreakEven(plan.name(), other.name(), first);
     }
 }

@@ -7,14 +7,26 @@ import java.util.Arrays;
 public final class Curve {
     private final double[] rows;
     private final double[] costs;
+    private final double slope;
+
+    /**
+     * A curve through points, which goes on as between the last two.
+     *
+     * @param rows ascending, at least one
+     * @param costs one for each
+     */
+    public Curve(double[] rows, double[] costs) {
+        this(rows, costs, lastSlope(rows, costs));
+    }
 
     /**
      * A curve through points.
      *
      * @param rows ascending, at least one
      * @param costs one for each
+     * @param slope the cost of a further row beyond the last point
      */
-    public Curve(double[] rows, double[] costs) {
+    public Curve(double[] rows, double[] costs, double slope) {
         boolean ascending = rows.length > 0 && rows.length == costs.length;
         for (int i = 1; ascending && i < rows.length; i++) {
             ascending = rows[i] > rows[i - 1];
@@ -25,6 +37,17 @@ public final class Curve {
         }
         this.rows = rows.clone();
         this.costs = costs.clone();
+        this.slope = slope;
+    }
+
+    private static double lastSlope(double[] rows, double[] costs) {
+        int last = Math.min(rows.length, costs.length) - 1;
+        return last < 1 ? 0 : (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
+    }
+
+    /** {@return the numbers of rows where the cost is known, ascending} */
+    public double[] rows() {
+        return rows.clone();
     }
 
     /**
@@ -43,21 +66,21 @@ public final class Curve {
      * @param row how many rows
      */
     public double at(double row) {
-        if (rows.length == 1) {
-            return costs[0];
+        int last = rows.length - 1;
+        if (last == 0 || row > rows[last]) {
+            return Math.max(0, costs[last] + slope * (row - rows[last]));
         }
         int i = 1;
-        while (i < rows.length - 1 && row > rows[i]) {
+        while (row > rows[i]) {
             i++;
         }
-        double slope = (costs[i] - costs[i - 1]) / (rows[i] - rows[i - 1]);
-        return Math.max(0, costs[i - 1] + slope * (row - rows[i - 1]));
+        double between = (costs[i] - costs[i - 1]) / (rows[i] - rows[i - 1]);
+        return Math.max(0, costs[i - 1] + between * (row - rows[i - 1]));
     }
 
-    /** {@return the cost of a further row beyond the last point; 0 where there is only one point} */
+    /** {@return the cost of a further row beyond the last point} */
     public double slope() {
-        int last = rows.length - 1;
-        return last == 0 ? 0 : (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
+        return slope;
     }
 
     /**
@@ -66,6 +89,6 @@ public final class Curve {
      * @param factor what costs are multiplied by
      */
     public Curve times(double factor) {
-        return new Curve(rows, Arrays.stream(costs).map(cost -> cost * factor).toArray());
+        return new Curve(rows, Arrays.stream(costs).map(cost -> cost * factor).toArray(), slope * factor);
     }
 }

@@ -115,7 +115,7 @@ final class DeviceProbe implements AutoCloseable {
         double perRow = Math.max(0, (manyRest.seconds() - oneRest.seconds()) / (MANY_ROWS - 1));
         return new DeviceProfile(
                 device.name() + ", " + device.description(),
-                "measured",
+                DeviceProfile.MEASURED,
                 bandwidth,
                 peaks(linear),
                 launch,

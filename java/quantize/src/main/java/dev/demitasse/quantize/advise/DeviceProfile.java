@@ -34,6 +34,13 @@ public record DeviceProfile(
         double rest,
         double restSeconds,
         double sampleSeconds) {
+    /** The source of what was measured here. */
+    static final String MEASURED = "measured";
+
+    /** {@return whether the costs were measured, and are not of a data sheet} */
+    public boolean isMeasured() {
+        return source.equals(MEASURED);
+    }
 
     /**
      * Operations a second; a multiplication and an addition are two.

@@ -161,11 +161,7 @@ final class LinearProbe {
     static Curve beyond(double[] rows, double[] costs) {
         int last = rows.length - 1;
         double slope = (costs[last] - costs[last - 1]) / (rows[last] - rows[last - 1]);
-        double[] moreRows = Arrays.copyOf(rows, rows.length + 1);
-        double[] moreCosts = Arrays.copyOf(costs, costs.length + 1);
-        moreRows[last + 1] = 2 * rows[last];
-        moreCosts[last + 1] = costs[last] + Math.max(slope * rows[last], costs[last] / 2);
-        return new Curve(moreRows, moreCosts);
+        return new Curve(rows, costs, Math.max(slope, costs[last] / 2 / rows[last]));
     }
 
     /** Numbers from -0.5 to 0.5. */
