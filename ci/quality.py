@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What quantization buys and costs on this machine: bytes, perplexity and divergence beside speed and the sessions that
-fit, for a model in several weight types; and, for types of cache, the divergence along a context and decode at depth.
+fit, for a model in several weight types; and, for types of cache, the divergence along a context from a cache in F32,
+whether a needle is found in it, and decode at depth.
 
   ci/quality.py BASE TEXT                      BASE: a GGUF file of 16 bits, or one whose decoded numbers are the base
   ci/quality.py BASE TEXT --weights Q8_0 int4:text --kv int8 int4 --ctx 8192 --work FOLDER --out quality.jsonl
@@ -92,11 +93,12 @@ def print_weights(rows, speeds):
 
 
 def cache_rows(base, text, arguments, emit):
-    """Divergences along the context, rotated and not, and decode at the end of it with Q8_0 weights."""
+    """Divergences along the context and needles in it, rotated and not."""
     rows = []
     for rotation in ["on", "off"]:
         found = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--json",
-                          "--kv-types", ",".join(arguments.kv), "--kv-rotation", rotation, *arguments.options)
+                          "--base-kv-type", "f32", "--needle", "--kv-types", ",".join(arguments.kv),
+                          "--kv-rotation", rotation, *arguments.options)
         for row in found:
             rows.append({"figure": "cache", **row})
             emit(rows[-1])
@@ -104,15 +106,20 @@ def cache_rows(base, text, arguments, emit):
 
 
 def depth_rows(model, arguments, emit):
+    """Decode at the end of the context."""
     rows = []
     depth = arguments.ctx * 7 // 8
-    for kv in ["f16", *arguments.kv]:
+    for kv in arguments.kv:
         speed = demitasse("bench", "-m", model, "-p", 0, "-n", 64, "-d", depth, "-r", 3, "--json", "--kv-type", kv,
                           *arguments.options)[-1]
         rows.append({"figure": "depth", "kv": kv, "depth": depth, "decode": speed["tokensPerSecond"],
                      "min": speed["min"], "max": speed["max"]})
         emit(rows[-1])
     return rows
+
+
+def needle(found, probability):
+    return f"{'found' if found else 'lost'}, {probability:.3f}"
 
 
 def print_caches(rows, depths):
@@ -124,6 +131,14 @@ def print_caches(rows, depths):
         pairs = [f"{(a + b) / 2:.4f}" for a, b in zip(means[0::2], means[1::2])]
         print(f"| {row['cache']} | {row['meanKld']:.4f} | {' | '.join(pairs)}"
               f" | {100 * (row['perplexity'] / row['basePerplexity'] - 1):+.1f} % |", file=sys.stderr)
+    places = rows[0]["needle"]
+    print("\n| needle at | " + " | ".join(f"{100 * place['depth']:.0f} %" for place in places) + " |\n"
+          + "|---" * (len(places) + 1) + "|\n| f32 | "
+          + " | ".join(needle(place["baseFound"], place["baseProbability"]) for place in places) + " |",
+          file=sys.stderr)
+    for row in rows:
+        found = [needle(place["found"], place["probability"]) for place in row["needle"]]
+        print(f"| {row['cache']} | {' | '.join(found)} |", file=sys.stderr)
     for row in depths:
         print(f"{row['kv']}: {row['decode']:.1f} tokens/s at a depth of {row['depth']} ({row['min']:.1f} to"
               f" {row['max']:.1f})", file=sys.stderr)
@@ -136,7 +151,7 @@ def main():
     parser.add_argument("--weights", nargs="*", default=WEIGHTS)
     parser.add_argument("--turns", type=int, default=3, help="in which each file's speed is measured")
     parser.add_argument("--only-speeds", action="store_true", help="of weights: without evaluating them")
-    parser.add_argument("--kv", nargs="*", default=["int8", "fp8", "int4"])
+    parser.add_argument("--kv", nargs="*", default=["f16", "int8", "fp8", "int4"])
     parser.add_argument("--ctx", type=int, default=8192)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--work", type=pathlib.Path)
