@@ -6,6 +6,7 @@ import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.quantize.Calibration;
 import dev.demitasse.quantize.ImportanceMatrix;
 import dev.demitasse.quantize.OutputPath;
+import dev.demitasse.quantize.QuantizeException;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
 import dev.demitasse.quantize.Smoothing;
@@ -121,29 +122,46 @@ final class QuantizeCommand implements Callable<Integer> {
         return 0;
     }
 
-    /** A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. */
+    /**
+     * A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. A run
+     * that is killed, or that has no room, leaves it to the next one.
+     */
     private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
-        new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite)).close();
-        Path folder = null; // of its own, so that no file of the user's is replaced or deleted
+        Path folder; // of its own, so that no file of the user's is replaced or deleted
+        try (Quantizer quantizer =
+                new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite))) {
+            folder = out.resolveSibling(out.getFileName() + ".f16-" + quantizer.inputIdentity());
+        }
+        Path whole = folder.resolve("model.gguf");
         try {
-            folder = Files.createTempDirectory(out.toAbsolutePath().getParent(), out.getFileName() + ".f16-");
-            Path whole = folder.resolve("model.gguf");
-            System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
-            Quantizer.quantize(
-                    checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
-            quantize(whole, mix, int4);
+            Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new UsageException(TextFile.reason(e), e);
+            throw new UsageException("Cannot write to " + folder + ": " + TextFile.reason(e), e);
+        }
+        if (Files.exists(whole)) {
+            System.err.println("The checkpoint in 16 bits is there from an earlier run: " + whole + ".");
+        } else {
+            System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
+        }
+        boolean goesOn = false;
+        try {
+            if (!Files.exists(whole)) {
+                Quantizer.quantize(
+                        checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
+            }
+            quantize(whole, mix, int4);
+        } catch (QuantizeException e) {
+            goesOn = true;
+            throw e;
         } finally {
-            delete(folder);
+            if (!goesOn) {
+                delete(folder);
+            }
         }
     }
 
-    /** Deletes a folder and the files in it, if there is one; what cannot be is told. */
-    private static void delete(@Nullable Path folder) {
-        if (folder == null) {
-            return;
-        }
+    /** Deletes a folder and the files in it; what cannot be is told. */
+    private static void delete(Path folder) {
         try (var files = Files.newDirectoryStream(folder)) {
             for (Path file : files) {
                 Files.delete(file);

@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -115,6 +117,31 @@ class QuantizeCommandTest {
                 "quantize", checkpoint.toString(), file("w8a8.gguf"), "--weights", "w8a8", "-f", text);
         assertThat(again.code()).isNotZero();
         assertThat(again.err()).contains("exists");
+    }
+
+    /** A run that is killed leaves the checkpoint in 16 bits, whole or in part; the next one goes on with it. */
+    @Test
+    void aCheckpointIsConvertedOnceForATextThoughRunsAreKilled() throws IOException {
+        String checkpoint = "../quantize/src/test/resources/dev/demitasse/quantize/source/checkpoints/qwen3";
+        String[] fit = {"quantize", checkpoint, file("w8a8.gguf"), "--weights", "w8a8", "-f", text, "--overwrite"};
+        Result first = CommandLineTest.run(fit);
+        assertThat(first.code()).as(first.err()).isZero();
+        Matcher told = Pattern.compile("Writing the checkpoint in 16 bits to (.+) for as long")
+                .matcher(first.err());
+        assertThat(told.find()).as(first.err()).isTrue();
+        Path left = Path.of(told.group(1));
+        assertThat(left.getParent()).doesNotExist();
+        byte[] whole = Files.readAllBytes(folder.resolve("w8a8.gguf"));
+
+        Files.createDirectories(left.getParent());
+        assertThat(CommandLineTest.run("quantize", checkpoint, left.toString(), "--weights", "f16")
+                        .code())
+                .isZero();
+        Result again = CommandLineTest.run(fit);
+        assertThat(again.code()).as(again.err()).isZero();
+        assertThat(again.err()).contains("is there from an earlier run");
+        assertThat(left.getParent()).doesNotExist();
+        assertThat(folder.resolve("w8a8.gguf")).hasBinaryContent(whole);
     }
 
     @Test

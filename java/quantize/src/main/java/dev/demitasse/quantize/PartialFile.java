@@ -10,7 +10,9 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
 /**
@@ -27,6 +29,7 @@ final class PartialFile implements AutoCloseable {
     private final FileChannel channel;
     private final CRC32C checksum = new CRC32C();
     private final List<Long> pieces;
+    private final List<double[]> numbers = new ArrayList<>();
     private int finished;
     private long end;
 
@@ -73,7 +76,7 @@ final class PartialFile implements AutoCloseable {
         while (known
                 && finished < pieces.size()
                 && finished + 1 < lines.size()
-                && lines.get(finished + 1).equals(line(finished, end, pieces.get(finished)))) {
+                && isWhole(lines.get(finished + 1), line(finished, end, pieces.get(finished)))) {
             end += pieces.get(finished);
             finished++;
         }
@@ -89,6 +92,22 @@ final class PartialFile implements AutoCloseable {
         write(ByteBuffer.wrap(header));
         channel.position(end);
         checksum.reset();
+    }
+
+    /** Whether a line is of the piece that lies on the disk; what it tells beside that is kept. */
+    private boolean isWhole(String line, String piece) {
+        if (!line.startsWith(piece) || piece.isEmpty()) {
+            return false;
+        }
+        try {
+            numbers.add(Stream.of(line.substring(piece.length()).split(" "))
+                    .filter(each -> !each.isEmpty())
+                    .mapToDouble(Double::parseDouble)
+                    .toArray());
+            return true;
+        } catch (NumberFormatException e) {
+            return false; // half a line
+        }
     }
 
     private void requireSpace() throws IOException {
@@ -130,6 +149,11 @@ final class PartialFile implements AutoCloseable {
         return finished;
     }
 
+    /** What {@link #finishPiece} was told of a piece that is there. */
+    double[] numbers(int piece) {
+        return numbers.get(piece).clone();
+    }
+
     /** Writes a part of the next piece. */
     void write(ByteBuffer bytes) throws IOException {
         checksum.update(bytes.duplicate());
@@ -141,9 +165,16 @@ final class PartialFile implements AutoCloseable {
     /**
      * The piece is whole: from here on it survives this process. It is not forced to the disk, which would cost more
      * than encoding it: what a power failure takes of it, its checksum tells.
+     *
+     * @param about what is known of the piece beside its bytes
      */
-    void finishPiece() throws IOException {
-        journal.add(line(finished, checksum));
+    void finishPiece(double... about) throws IOException {
+        StringBuilder line = new StringBuilder(line(finished, checksum));
+        for (double number : about) {
+            line.append(' ').append(number);
+        }
+        journal.add(line.toString());
+        numbers.add(about);
         checksum.reset();
         finished++;
     }

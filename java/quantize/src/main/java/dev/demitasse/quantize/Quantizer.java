@@ -55,6 +55,9 @@ public final class Quantizer implements AutoCloseable {
     private static final int ENCODERS = 2;
 
     private static final int ALIGNMENT = 32;
+    /** Of a digest, so that no two checkpoints of a user's have the same name. */
+    private static final int IDENTITY_BYTES = 6;
+
     private static final int QUANTIZATION_VERSION = 2;
 
     private final Path in;
@@ -164,7 +167,7 @@ public final class Quantizer implements AutoCloseable {
      *
      * @param out the GGUF file
      * @param listener hears of each tensor
-     * @return what became of each tensor; errors are NaN for those that an earlier process has written
+     * @return what became of each tensor
      * @throws UsageException where {@code out} exists and may not be replaced, is the input, or is being written by
      *     another process; and where a weight is beyond what its type holds
      * @throws QuantizeException where the disk is full or fails
@@ -201,7 +204,10 @@ public final class Quantizer implements AutoCloseable {
                 if (i >= earlier) {
                     summary = encoder.next(file::write);
                     file.write(ByteBuffer.allocate((int) (pieces.get(i) - summary.bytes())));
-                    file.finishPiece();
+                    file.finishPiece(summary.relativeError(), summary.outlierRatio());
+                } else if (file.numbers(i).length == 2) {
+                    double[] told = file.numbers(i);
+                    summary = TensorEncoder.summary(source.tensors().get(i), types.get(i), told[0], told[1]);
                 }
                 elements += summary.elements();
                 summaries.add(summary);
@@ -262,29 +268,52 @@ public final class Quantizer implements AutoCloseable {
         return MetadataValue.of(MetadataType.UINT32, value);
     }
 
-    /** Of all that decides the file's content. */
-    private String fingerprint(byte[] header) throws IOException {
+    /**
+     * {@return a short name of the input's files as they are now: another one where they are written again}
+     *
+     * @throws UsageException where they cannot be read any more
+     */
+    public String inputIdentity() {
         try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(header);
-            digest.update(("encoders " + ENCODERS).getBytes(StandardCharsets.UTF_8));
-            for (Path file : source.files()) {
-                String identity = file.toRealPath() + " " + Files.size(file) + " " + Files.getLastModifiedTime(file);
-                digest.update(identity.getBytes(StandardCharsets.UTF_8));
-            }
-            ImportanceMatrix importance = options.importance();
-            if (importance != null) {
-                importance.update(digest);
-            }
-            Smoothing smoothing = options.smoothing();
-            if (smoothing != null) {
-                smoothing.update(digest);
-            }
-            digest.update(options.mix().name().getBytes(StandardCharsets.UTF_8));
-            return Journal.MARK + HexFormat.of().formatHex(digest.digest());
+            MessageDigest digest = digest();
+            updateInput(digest);
+            return HexFormat.of().formatHex(digest.digest(), 0, IDENTITY_BYTES);
+        } catch (IOException e) {
+            throw new UsageException("Cannot read " + in + ": " + e, e);
+        }
+    }
+
+    private void updateInput(MessageDigest digest) throws IOException {
+        for (Path file : source.files()) {
+            String identity = file.toRealPath() + " " + Files.size(file) + " " + Files.getLastModifiedTime(file);
+            digest.update(identity.getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    private static MessageDigest digest() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every JDK has it
         }
+    }
+
+    /** Of all that decides the file's content. */
+    private String fingerprint(byte[] header) throws IOException {
+        MessageDigest digest = digest();
+        digest.update(header);
+        digest.update(("encoders " + ENCODERS).getBytes(StandardCharsets.UTF_8));
+        updateInput(digest);
+        ImportanceMatrix importance = options.importance();
+        if (importance != null) {
+            importance.update(digest);
+        }
+        Smoothing smoothing = options.smoothing();
+        if (smoothing != null) {
+            smoothing.update(digest);
+        }
+        digest.update(options.mix().name().getBytes(StandardCharsets.UTF_8));
+        return Journal.MARK + HexFormat.of().formatHex(digest.digest());
     }
 
     @Override
