@@ -1,8 +1,6 @@
 package dev.demitasse.reference;
 
-import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.ModelContractTest;
-import java.util.List;
 
 class ReferenceModelTest extends ModelContractTest {
     ReferenceModelTest() {
@@ -11,7 +9,7 @@ class ReferenceModelTest extends ModelContractTest {
 
     /** It takes twice as long as others, and other modules' tests wait for it. */
     @Override
-    protected List<KvType> batchedCaches(int i) {
-        return List.of(CACHES.get(i % CACHES.size()));
+    protected boolean isSlow() {
+        return true;
     }
 }

@@ -1,8 +1,6 @@
 package dev.demitasse.opencl;
 
-import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.ModelContractTest;
-import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** Whole models, every step after the second replayed. */
@@ -19,8 +17,8 @@ class OpenClModelTest extends ModelContractTest {
 
     /** Its compiler takes a second for each type of cache and size of heads. */
     @Override
-    protected List<KvType> batchedCaches(int i) {
-        return List.of(CACHES.get(i % CACHES.size()));
+    protected boolean isSlow() {
+        return true;
     }
 
     @Override

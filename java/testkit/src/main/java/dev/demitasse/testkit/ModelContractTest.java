@@ -96,9 +96,9 @@ public abstract class ModelContractTest {
         return List.of();
     }
 
-    /** Types of caches that a model's batches are tested with, of which it is the i-th; fewer where that takes long. */
-    protected List<KvType> batchedCaches(int i) {
-        return CACHES;
+    /** Whether a model's batches are tested with one type of cache, another for the next model: all take long. */
+    protected boolean isSlow() {
+        return false;
     }
 
     private Stream<Arguments> batches() {
@@ -110,9 +110,11 @@ public abstract class ModelContractTest {
     }
 
     private Stream<Arguments> batches(List<String> models) {
-        return IntStream.range(0, models.size())
-                .boxed()
-                .flatMap(i -> batchedCaches(i).stream().map(cache -> Arguments.of(models.get(i), cache)));
+        boolean all = !isSlow() || Boolean.getBoolean("demitasse.test.all-caches"); // asked for, where it is slow
+        int types = CACHES.size();
+        return IntStream.range(0, models.size() * types)
+                .filter(i -> all || i % types == i / types % types)
+                .mapToObj(i -> Arguments.of(models.get(i / types), CACHES.get(i % types)));
     }
 
     /** Positions of the test of long contexts: more than a segment of the device's attention. */
