@@ -20,6 +20,7 @@ tiny=java/testkit/src/main/resources/dev/demitasse/testkit/golden/tiny/tiny-llam
 for _ in $(seq 60); do echo "A demitasse holds half of what a cup does."; done >"$work/text"
 {
   ./demitasse advise llama-2-7b --device-profile h100-pcie --report "$work/advise.html"
+  ./demitasse advise "$tiny" --report "$work/measured.html"
   ./demitasse quantize "$tiny" "$work/q8.gguf" --weights q8_0 --report "$work/quantize.html"
   ./demitasse quantize "$tiny" "$work/q4.gguf" --weights q4_0
   ./demitasse evaluate "$work/q8.gguf" "$work/q4.gguf" --base "$tiny" -f "$work/text" --ctx 64 --curve \
@@ -31,13 +32,14 @@ draw() { # page, scheme, the rest as Chromium takes it
     --blink-settings=preferredColorScheme="$2" "${@:3}" "file://$work/$1.html" 2>>"$work/log"
 }
 look() { # page, charts, colors
-  draw "$1" 1 --window-size=1300,2900 --screenshot="$work/$1-light.png" >>"$work/log"
+  draw "$1" 1 --window-size=1300,3400 --screenshot="$work/$1-light.png" >>"$work/log"
   draw "$1" 1 --dump-dom >"$work/$1-light.html"
-  draw "$1" 0 --window-size=1300,2900 --screenshot="$work/$1-dark.png" >>"$work/log"
+  draw "$1" 0 --window-size=1300,3400 --screenshot="$work/$1-dark.png" >>"$work/log"
   draw "$1" 0 --dump-dom >"$work/$1-dark.html"
   python3 ci/report_page.py "$work/$1-light.html" "$work/$1-light.png" light "$2" "$3" \
     "$work/$1-dark.html" "$work/$1-dark.png" dark "$2" "$3"
 }
-look advise 5 4
+look advise 6 4
+look measured 6 4
 look evaluate 2 2
 look quantize 2 1

@@ -25,6 +25,8 @@ final class AdviceReport {
     private static final int USUAL_DEPTH = 1024;
     private static final int SESSIONS = 8;
     private static final int GROUP = 32;
+    /** The weights with which types of cache are compared. */
+    private static final String CACHED = "Q4_0";
 
     private AdviceReport() {}
 
@@ -55,6 +57,7 @@ final class AdviceReport {
                         "sessions",
                         usual.and(cell -> cell.tokens() == depth),
                         Cell::sessions))
+                .chart(caches(advice))
                 .chart(speeds(
                         advice,
                         "Prefill",
@@ -113,6 +116,7 @@ final class AdviceReport {
     /** What the device could do at most, and what its products reach, reading included. */
     private static void roofline(ReportPage page, DeviceProfile device) {
         List<Chart.Series> series = new ArrayList<>();
+        series.add(roof("limit, FP32", device.readBandwidth(), device.peaks().fp32()));
         series.add(roof("limit, FP16", device.readBandwidth(), device.peaks().fp16()));
         series.add(roof("limit, INT8", device.readBandwidth(), device.peaks().int8()));
         List<String> columns = new ArrayList<>(List.of("rows"));
@@ -141,10 +145,13 @@ final class AdviceReport {
         });
         Chart chart = new Chart(
                 "Roofline",
-                (device.isMeasured() ? "Measured products" : "Products as the data sheet lets expect them") + " with "
-                        + Chart.number(rows[0]) + " to " + Chart.number(rows[rows.length - 1])
-                        + " rows (the table: G operations/s): few rows lie below the slope, which is reading; many"
-                        + " rows below the flat part, which is arithmetic.",
+                "Products with " + Chart.number(rows[0]) + " to " + Chart.number(rows[rows.length - 1])
+                        + " rows (the table: G operations/s), "
+                        + (device.isMeasured()
+                                ? "as measured with a matrix in the caches, and what reading it from memory adds"
+                                : "as the data sheet lets expect them")
+                        + ": few rows lie below the slope, which is reading; many rows below the flat part, which is"
+                        + " arithmetic.",
                 Chart.Axis.logarithmic("operations a byte"),
                 Chart.Axis.logarithmic("G operations/s"),
                 series);
@@ -174,6 +181,26 @@ final class AdviceReport {
         return new Chart(title, note, Chart.Axis.logarithmic(axis), Chart.Axis.linear("tokens/s"), series);
     }
 
+    /** What a smaller cache gains, by the tokens in it. */
+    private static Chart caches(Advice advice) {
+        List<Chart.Series> series = new ArrayList<>();
+        Predicate<Cell> steps = cell -> cell.phase() == Cell.Phase.DECODE
+                && cell.sessions() == 1
+                && cell.weights().equals(CACHED);
+        Map<KvType, List<double[]>> points = new LinkedHashMap<>();
+        advice.cells().stream()
+                .filter(steps)
+                .forEach(cell -> points.computeIfAbsent(cell.cache(), cache -> new ArrayList<>())
+                        .add(new double[] {cell.tokens(), cell.tokensPerSecond()}));
+        points.forEach((cache, each) -> series.add(new Chart.Series(cache.toString(), Chart.Kind.LINE, each)));
+        return new Chart(
+                "Decode by cache",
+                "One session, " + CACHED + " weights, each type of cache.",
+                Chart.Axis.logarithmic("tokens before"),
+                Chart.Axis.linear("tokens/s"),
+                series);
+    }
+
     /** Weights, and the caches of some sessions on them. */
     private static Chart memory(Advice advice) {
         int context = advice.storage().getFirst().context();
@@ -185,16 +212,20 @@ final class AdviceReport {
             weights.add(new double[] {i, advice.storage().get(i).bytes() / mebi});
         }
         List<Chart.Series> series = new ArrayList<>(List.of(new Chart.Series("weights", Chart.Kind.BAR, weights)));
-        double eight = SESSIONS * advice.shape().cacheBytes(KvType.INT8, context) / mebi;
-        double sixteen = SESSIONS * advice.shape().cacheBytes(KvType.F16, context) / mebi;
-        series.add(new Chart.Series("caches in INT8", Chart.Kind.BAR, all(names.size(), eight)));
-        series.add(new Chart.Series("more for F16", Chart.Kind.BAR, all(names.size(), sixteen - eight)));
+        double before = 0;
+        for (KvType cache : List.of(KvType.INT4, KvType.INT8, KvType.F16)) { // each a part of the next
+            double caches = SESSIONS * advice.shape().cacheBytes(cache, context) / mebi;
+            String name =
+                    before == 0 ? "caches in " + cache : "more for " + (cache == KvType.INT8 ? "INT8 or FP8" : cache);
+            series.add(new Chart.Series(name, Chart.Kind.BAR, all(names.size(), caches - before)));
+            before = caches;
+        }
         return new Chart(
                 "Memory",
                 String.format(
                         Locale.ROOT,
-                        "Weights, the caches of %d sessions of %,d tokens in INT8, and what F16 takes more; %,.0f MiB"
-                                + " are free.",
+                        "Weights, the caches of %d sessions of %,d tokens in INT4, and what other types take more;"
+                                + " %,.0f MiB are free.",
                         SESSIONS,
                         context,
                         advice.device().memoryBytes() / mebi),

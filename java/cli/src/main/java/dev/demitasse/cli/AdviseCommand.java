@@ -54,8 +54,9 @@ final class AdviseCommand implements Callable<Integer> {
 
     @Option(
             names = "--verify",
-            description = "Run what is predicted, as far as this machine can, and print both; takes minutes, and room"
-                    + " for the model twice in 16 bits.")
+            description =
+                    "Run what is predicted, as far as this machine can, and print both; takes a quarter of an hour,"
+                            + " and room for the model three times in 16 bits.")
     boolean verify;
 
     @Mixin
@@ -63,7 +64,9 @@ final class AdviseCommand implements Callable<Integer> {
 
     @Option(
             names = "--json",
-            description = "One JSON object for the device and the advice, then one for each prediction.")
+            description =
+                    "One JSON object for the device and the advice (in \"breakEvens\" 0 rows are never), then one for"
+                            + " each prediction.")
     boolean json;
 
     @Override
@@ -246,7 +249,6 @@ final class AdviseCommand implements Callable<Integer> {
                 100 * result.worstError(),
                 result.rightChoices(),
                 result.choices());
-        report.write(() -> AdviceReport.page(result, selection.model, sentence));
         if (json) {
             System.out.println(JsonLine.of(out -> {
                 out.writeNumberField("cells", result.cells().size());
@@ -255,9 +257,10 @@ final class AdviseCommand implements Callable<Integer> {
                 out.writeNumberField("choices", result.choices());
                 out.writeNumberField("rightChoices", result.rightChoices());
             }));
-            return;
+        } else {
+            System.out.printf("%n%s%n", sentence);
         }
-        System.out.printf("%n%s%n", sentence);
+        report.write(() -> AdviceReport.page(result, selection.model, sentence));
     }
 
     private void print(Verification.Checked checked) {

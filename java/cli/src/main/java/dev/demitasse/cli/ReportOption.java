@@ -11,11 +11,6 @@ final class ReportOption {
     @Nullable
     Path path;
 
-    /** Whether a page is wanted. */
-    boolean isGiven() {
-        return path != null;
-    }
-
     /** Refuses, before work begins, a path that no page can be written to. */
     void require() {
         if (path != null) {

@@ -65,6 +65,19 @@ class AdviseCommandTest {
         });
     }
 
+    /** Of a device that is here the roofline has the rows that were measured. */
+    @Test
+    void theRooflineOfThisMachineIsOfWhatWasMeasured() throws IOException {
+        Path page = folder.resolve("here.html");
+        Result result = CommandLineTest.run("advise", Golden.tiny("qwen3").toString(), "--report", page.toString());
+        assertThat(result.code()).as(result.err()).isZero();
+        String html = Files.readString(page);
+        String roofline = html.substring(html.indexOf("<h2>Roofline</h2>"), html.indexOf("<h2>Decode by context</h2>"));
+        assertThat(roofline).contains("with 1 to 128 rows", "as measured", "limit, FP32");
+        Matcher rows = Pattern.compile("<tr><td>(\\d+)</td>").matcher(roofline);
+        assertThat(rows.results().map(row -> row.group(1))).containsExactly("1", "2", "4", "8", "16", "32", "128");
+    }
+
     @Test
     void whatIsNotKnownIsRefusedWithWhatIs() {
         Result card = CommandLineTest.run("advise", "llama-2-7b", "--device-profile", "voodoo2");
@@ -104,7 +117,7 @@ class AdviseCommandTest {
             assertThat(option.get("series")).isNotEmpty();
             charts++;
         }
-        assertThat(charts).isEqualTo(5);
+        assertThat(charts).isEqualTo(6);
         Path other = folder.resolve("notes.html");
         Files.writeString(other, "mine");
         Result refused = CommandLineTest.run(

@@ -34,10 +34,13 @@ import java.util.function.Function;
  * measured, and then every model with every load in turn. Both sides are medians of the rounds.
  */
 public final class Verification {
-    private static final int[] SESSIONS = {1, 8};
-    private static final int[] DEPTHS = {64, 512};
-    private static final int[] PROMPTS = {64, 512};
-    private static final int CONTEXT = 640;
+    /** Sessions that decode, and tokens before each; all choices' caches lie in memory side by side. */
+    private static final int[][] STEPS_OF = {
+        {1, 64}, {1, 256}, {1, 512}, {1, 1024}, {4, 64}, {4, 512}, {8, 64}, {8, 256}, {8, 512}, {16, 64}, {16, 256}
+    };
+
+    private static final int[] PROMPTS = {64, 128, 256, 512};
+    private static final int CONTEXT = 1088;
     private static final int ROUNDS = 5;
     private static final int WARM_STEPS = 2;
     private static final int STEPS = 12;
@@ -205,19 +208,17 @@ public final class Verification {
                 .withBackend(backend)
                 .withDevice(options.withActivations(plan.activations()))
                 .withContextLength(CONTEXT)
-                .withSequences(Arrays.stream(SESSIONS).sum() * DEPTHS.length + 1)
+                .withSequences(Arrays.stream(STEPS_OF).mapToInt(step -> step[0]).sum() + 1)
                 .withKvType(cache);
     }
 
     private static void addLoads(
             StepTimer timer, WeightPlan plan, KvType cache, Resources resources, List<Load> loads) {
-        for (int sessions : SESSIONS) {
-            for (int depth : DEPTHS) {
-                StepTimer.Sessions group = resources.own(timer.sessions(sessions, depth), StepTimer.Sessions::close);
-                loads.add(new Load(
-                        roofline -> Advisor.decode(roofline, plan, cache, sessions, depth),
-                        () -> quartile(group.decode(WARM_STEPS, STEPS))));
-            }
+        for (int[] step : STEPS_OF) {
+            StepTimer.Sessions group = resources.own(timer.sessions(step[0], step[1]), StepTimer.Sessions::close);
+            loads.add(new Load(
+                    roofline -> Advisor.decode(roofline, plan, cache, step[0], step[1]),
+                    () -> quartile(group.decode(WARM_STEPS, STEPS))));
         }
         for (int prompt : PROMPTS) {
             loads.add(new Load(
