@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the charts of docs/numbers.md as SVG, of the figures that ci/quality.py and ci/peers.py wrote:
 
-  ci/charts.py docs/charts/{weights,cache,peers}-zen3.jsonl --out docs/charts
+  ci/charts.py docs/charts/{weights,cache,peers}-zen3.jsonl --out docs/charts      (ci/quality_tables.py: the tables)
 
 `weights.svg`: divergence against bytes; `cache.svg`: divergence along a context; `peers.svg`: tokens/s beside
 llama.cpp's, as ratios. One of them is drawn where there are figures for it. Readable on light and on dark pages: the
@@ -40,7 +40,8 @@ def weights(rows, path):
     if not rows:
         return
     figure, axes = pyplot.subplots(figsize=(7.5, 4.2))
-    ways = {"": "plain", "imatrix": "with an importance matrix", "text": "with a text (SmoothQuant, AWQ)"}
+    ways = {"": "plain", "exact": "plain, activations in FP32", "imatrix": "with an importance matrix",
+            "text": "with a text (SmoothQuant, AWQ)"}
     for color, (how, name) in zip(COLORS, ways.items()):
         mine = [row for row in rows if row["weights"].partition(":")[2] == how]
         axes.errorbar([row["bytes"] / 2**20 for row in mine], [row["meanKld"] for row in mine],
@@ -69,7 +70,8 @@ def cache(rows, path):
         axes.plot([(part["first"] + part["last"]) / 2 for part in row["curve"]],
                   [part["meanKld"] for part in row["curve"]], color=COLORS[kinds.index(kind)],
                   linestyle="-" if rotated else ":", label=kind.upper() + (", rotated" if rotated else ""))
-    axes.set(xlabel="position in the context", ylabel="mean KL divergence from F16", yscale="log")
+    axes.set(xlabel="position in the context", ylabel=f"mean KL divergence from {rows[0]['baseCache'].upper()}",
+             yscale="log")
     axes.grid(True)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=len(kinds))

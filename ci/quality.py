@@ -7,8 +7,9 @@ whether a needle is found in it, and decode at depth.
   ci/quality.py BASE TEXT --weights Q8_0 int4:text --kv int8 int4 --ctx 8192 --work FOLDER --out quality.jsonl
 
 The first two thirds of TEXT are scored, the rest calibrates. A weight type is given as TYPE, as TYPE:imatrix, with an
-importance matrix of that rest, or as TYPE:text, with the rest itself (SmoothQuant, AWQ). Writes one JSON object a
-figure to --out (default: standard output), which ci/charts.py draws, and tables in Markdown to standard error.
+importance matrix of that rest, as TYPE:text, with the rest itself (SmoothQuant, AWQ), or as TYPE:exact, evaluated with
+activations in FP32. Writes one JSON object a figure to --out (default: standard output), of which ci/charts.py draws
+charts and ci/quality_tables.py makes tables, and these to standard error.
 """
 import argparse
 import json
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 
+import quality_tables
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WEIGHTS = ["F16", "Q8_0", "W8A8", "W8A8:text", "Q6_K:imatrix", "Q5_K_M:imatrix", "Q4_K_M", "Q4_K_M:imatrix",
-           "Q3_K_M:imatrix", "IQ4_NL:imatrix", "Q4_0", "Q4_0:imatrix", "int4:text", "MXFP4:imatrix", "Q2_K:imatrix"]
-NOTES = {"": "", "imatrix": " with imatrix", "text": " with a text"}
+WEIGHTS = ["F16", "Q8_0:exact", "Q8_0", "W8A8", "W8A8:text", "Q6_K:imatrix", "Q5_K_M:imatrix", "Q4_K_M",
+           "Q4_K_M:imatrix", "Q3_K_M:imatrix", "IQ4_NL:imatrix", "Q4_0", "Q4_0:imatrix", "int4:text", "MXFP4:imatrix",
+           "Q2_K:imatrix"]
 
 
 def demitasse(*arguments):
@@ -35,7 +38,7 @@ def quantized(base, weights, given, folder):
     """A file of weights `TYPE`, `TYPE:imatrix` or `TYPE:text`, and what `quantize` says of it."""
     kind, _, how = weights.partition(":")
     out = folder / f"{kind}-{how or 'plain'}.gguf"
-    more = {"": [], "imatrix": ["--imatrix", given["imatrix"]], "text": ["-f", given["text"]]}[how] if given else []
+    more = {"imatrix": ["--imatrix", given["imatrix"]], "text": ["-f", given["text"]]}.get(how, []) if given else []
     whole = demitasse("quantize", base, out, "--weights", kind, "--overwrite", "--json", *more)[-1]
     return out, whole
 
@@ -48,14 +51,12 @@ def sessions(model, options):
 
 def weight_rows(base, text, files, arguments, emit):
     """Quality of files of weights, and the sessions that fit beside them."""
-    rows = []
     for weights, (model, whole) in files.items():
-        quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *arguments.options)[0]
-        rows.append({"figure": "weights", "weights": weights, "bytes": whole["bytes"],
-                     "sessionsThatFit": sessions(model, arguments.options),
-                     **{k: v for k, v in quality.items() if k not in ("curve", "needle", "model")}})
-        emit(rows[-1])
-    return rows
+        exact = ["--activations", "f32"] if weights.endswith(":exact") else []
+        quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *exact, *arguments.options)[0]
+        emit({"figure": "weights", "weights": weights, "bytes": whole["bytes"],
+              "sessionsThatFit": sessions(model, arguments.options),
+              **{k: v for k, v in quality.items() if k not in ("curve", "needle", "model")}})
 
 
 def speed_rows(files, arguments, emit):
@@ -63,6 +64,8 @@ def speed_rows(files, arguments, emit):
     best = {}
     for _ in range(arguments.turns):
         for weights, (model, _) in files.items():
+            if weights.endswith(":exact"):
+                continue  # the speed of such weights is that of others' activations
             tests = demitasse("bench", "-m", model, "-p", 512, "-n", 64, "-r", 2, "--json", *arguments.options)
             for test in tests:
                 kind = {"pp": "prefill", "tg": "decode"}[test["test"][:2]]
@@ -70,78 +73,26 @@ def speed_rows(files, arguments, emit):
                 row[kind] = max(row.get(kind, 0), test["max"])
     for row in best.values():
         emit(row)
-    return best
-
-
-def print_weights(rows, speeds):
-    first = rows[0]
-    fastest = speeds[first["weights"]]
-    print("| weights | bits | MiB | perplexity | KL mean | KL 99 % | same top | decode | prefill | sessions |",
-          file=sys.stderr)
-    print("|---" * 10 + "|", file=sys.stderr)
-    for row in rows:
-        kind, _, how = row["weights"].partition(":")
-        fit = row["sessionsThatFit"]
-        speed = speeds[row["weights"]]
-        print(f"| {kind}{NOTES[how]} | {row['bitsPerWeight']:.2f} | {row['bytes'] / 2**20:.0f}"
-              f" | {row['perplexity']:.2f}"
-              f" ({100 * (row['perplexity'] / first['basePerplexity'] - 1):+.1f} %) | {row['meanKld']:.4f}"
-              f" ± {row['meanKldError']:.4f} | {row['kld99']:.3f} | {100 * row['sameTop']:.1f} %"
-              f" | {speed['decode']:.0f} ({speed['decode'] / fastest['decode']:.1f} ×)"
-              f" | {speed['prefill']:,.0f} ({speed['prefill'] / fastest['prefill']:.1f} ×)"
-              f" | {fit['F16']} / {fit['INT8']} / {fit['INT4']} |", file=sys.stderr)
 
 
 def cache_rows(base, text, arguments, emit):
     """Divergences along the context and needles in it, rotated and not."""
-    rows = []
     for rotation in ["on", "off"]:
         found = demitasse("evaluate", base, "--base", base, "-f", text, "--ctx", arguments.ctx, "--curve", "--json",
                           "--base-kv-type", "f32", "--needle", "--kv-types", ",".join(arguments.kv),
                           "--kv-rotation", rotation, *arguments.options)
         for row in found:
-            rows.append({"figure": "cache", **row})
-            emit(rows[-1])
-    return rows
+            emit({"figure": "cache", **row})
 
 
 def depth_rows(model, arguments, emit):
     """Decode at the end of the context."""
-    rows = []
     depth = arguments.ctx * 7 // 8
     for kv in arguments.kv:
         speed = demitasse("bench", "-m", model, "-p", 0, "-n", 64, "-d", depth, "-r", 3, "--json", "--kv-type", kv,
                           *arguments.options)[-1]
-        rows.append({"figure": "depth", "kv": kv, "depth": depth, "decode": speed["tokensPerSecond"],
-                     "min": speed["min"], "max": speed["max"]})
-        emit(rows[-1])
-    return rows
-
-
-def needle(found, probability):
-    return f"{'found' if found else 'lost'}, {probability:.3f}"
-
-
-def print_caches(rows, depths):
-    count = len(rows[0]["curve"]) // 2
-    print(f"\n| cache | KL mean | {' | '.join(f'{i + 1}/{count}' for i in range(count))} | perplexity |\n"
-          + "|---" * (count + 3) + "|", file=sys.stderr)
-    for row in rows:
-        means = [part["meanKld"] for part in row["curve"]]
-        pairs = [f"{(a + b) / 2:.4f}" for a, b in zip(means[0::2], means[1::2])]
-        print(f"| {row['cache']} | {row['meanKld']:.4f} | {' | '.join(pairs)}"
-              f" | {100 * (row['perplexity'] / row['basePerplexity'] - 1):+.1f} % |", file=sys.stderr)
-    places = rows[0]["needle"]
-    print("\n| needle at | " + " | ".join(f"{100 * place['depth']:.0f} %" for place in places) + " |\n"
-          + "|---" * (len(places) + 1) + "|\n| f32 | "
-          + " | ".join(needle(place["baseFound"], place["baseProbability"]) for place in places) + " |",
-          file=sys.stderr)
-    for row in rows:
-        found = [needle(place["found"], place["probability"]) for place in row["needle"]]
-        print(f"| {row['cache']} | {' | '.join(found)} |", file=sys.stderr)
-    for row in depths:
-        print(f"{row['kv']}: {row['decode']:.1f} tokens/s at a depth of {row['depth']} ({row['min']:.1f} to"
-              f" {row['max']:.1f})", file=sys.stderr)
+        emit({"figure": "depth", "kv": kv, "depth": depth, "decode": speed["tokensPerSecond"], "min": speed["min"],
+              "max": speed["max"]})
 
 
 def main():
@@ -160,7 +111,10 @@ def main():
     arguments.options = ["--backend", arguments.backend]
     out = open(arguments.out, "w", encoding="utf-8") if arguments.out else sys.stdout
 
+    rows = []
+
     def emit(row):
+        rows.append(row)
         print(json.dumps(row), file=out, flush=True)
 
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
@@ -175,13 +129,17 @@ def main():
         if arguments.weights:
             demitasse("imatrix", "-m", base, "-f", given["text"], given["imatrix"], *arguments.options)
             files = {weights: quantized(base, weights, given, folder) for weights in arguments.weights}
-            speeds = speed_rows(files, arguments, emit)
+            speed_rows(files, arguments, emit)
             if not arguments.only_speeds:
-                print_weights(weight_rows(base, folder / "score.txt", files, arguments, emit), speeds)
+                weight_rows(base, folder / "score.txt", files, arguments, emit)
         if arguments.kv:
             eight, _ = quantized(base, "Q8_0", given, folder)
-            rows = cache_rows(base, arguments.text, arguments, emit)
-            print_caches(rows, depth_rows(eight, arguments, emit))
+            cache_rows(base, arguments.text, arguments, emit)
+            depth_rows(eight, arguments, emit)
+    figures = {row["figure"] for row in rows}
+    for kind, figure in [("weights", "weights"), ("cache", "cache"), ("needle", "cache"), ("depth", "depth")]:
+        if figure in figures:
+            print(quality_tables.KINDS[kind](rows, []), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -123,8 +123,8 @@ final class QuantizeCommand implements Callable<Integer> {
     }
 
     /**
-     * A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. A run
-     * that is killed, or that has no room, leaves it to the next one.
+     * A text is run through the model, which a checkpoint is as a GGUF file: one of 16 bits, beside OUT meanwhile. A
+     * run that is killed, or that has no room, leaves it to the next one.
      */
     private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
         Path folder; // of its own, so that no file of the user's is replaced or deleted
