@@ -36,7 +36,7 @@ def save(figure, path):
 
 
 def weights(rows, path):
-    rows = [row for row in rows if row.get("figure") == "weights" and row["meanKld"] > 0]
+    rows = [row for row in rows if row.get("figure") == "weights" and row["meanKld"] > 1e-8]
     if not rows:
         return
     figure, axes = pyplot.subplots(figsize=(7.5, 4.2))

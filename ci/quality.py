@@ -43,6 +43,13 @@ def quantized(base, weights, given, folder):
     return out, whole
 
 
+def split(text, folder):
+    """The part that is scored, and the part that calibrates."""
+    cut = text.rfind("\n", 0, 2 * len(text) // 3) + 1
+    (folder / "score.txt").write_text(text[:cut], encoding="utf-8")
+    (folder / "calibrate.txt").write_text(text[cut:], encoding="utf-8")
+
+
 def sessions(model, options):
     """How many sessions of 4,096 positions fit this machine's memory, by type of cache."""
     cells = demitasse("advise", "-m", model, "--json", *options)
@@ -119,10 +126,7 @@ def main():
 
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
         folder = pathlib.Path(name)
-        text = arguments.text.read_text(encoding="utf-8")
-        cut = text.rfind("\n", 0, 2 * len(text) // 3) + 1
-        (folder / "score.txt").write_text(text[:cut], encoding="utf-8")
-        (folder / "calibrate.txt").write_text(text[cut:], encoding="utf-8")
+        split(arguments.text.read_text(encoding="utf-8"), folder)
         base, _ = quantized(arguments.base, "F16", {}, folder)
         base = base.rename(folder / "base.gguf")
         given = {"imatrix": folder / "imatrix.gguf", "text": folder / "calibrate.txt"}

@@ -16,7 +16,8 @@ MARK = re.compile(r"(<!-- table (\w+) (\S+)([^>]*) -->\n).*?(<!-- end -->)", re.
 
 
 def table(head, rows):
-    return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows]).replace("| --- ", "|---")
+    lines = ["| " + " | ".join(row) + " |\n" for row in [head, *rows]]
+    return lines[0] + "|---" * len(head) + "|\n" + "".join(lines[1:])
 
 
 def of(rows, figure, wanted=()):
@@ -48,7 +49,7 @@ def weights(rows, wanted):
         ["weights", "bits", "MiB", "perplexity", "KL mean", "KL 99 %", "same top", "decode", "prefill", "sessions"],
         [[name(row), f"{row['bitsPerWeight']:.2f}", f"{row['bytes'] / 2**20:.0f}",
           f"{row['perplexity']:.2f} ({100 * (row['perplexity'] / first['basePerplexity'] - 1):+.1f} %)",
-          f"{small(row['meanKld'])} ± {small(row['meanKldError'])}" if row["meanKld"] > 0 else "0",
+          f"{small(row['meanKld'])} ± {small(row['meanKldError'])}" if row["meanKld"] > 1e-8 else "0",
           f"{row['kld99']:.3f}", f"{100 * row['sameTop']:.1f} %", speed(row, "decode"), speed(row, "prefill"),
           " / ".join(str(row["sessionsThatFit"][cache]) for cache in ("F16", "INT8", "INT4"))]
          for row in of(rows, "weights", wanted)])
