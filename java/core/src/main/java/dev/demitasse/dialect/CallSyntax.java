@@ -211,15 +211,21 @@ sealed interface CallSyntax {
         }
     }
 
-    /** A list of calls of functions with named arguments. */
-    record PythonCalls() implements CallSyntax {
+    /**
+     * Calls of functions with named arguments.
+     *
+     * @param listed whether they are a list in brackets; else one stands behind the other
+     */
+    record PythonCalls(boolean listed) implements CallSyntax {
         @Override
         public Reading read(String text, List<Tool> tools, boolean ended) {
             List<Call> calls = new ArrayList<>();
             Literals literals = new Literals(text);
             try {
-                literals.expect("[");
-                while (!literals.skip("]")) {
+                if (listed) {
+                    literals.expect("[");
+                }
+                while (listed ? !literals.skip("]") : solid(text, literals.position()) < text.length()) {
                     String name = literals.word();
                     literals.expect("(");
                     calls.add(new Call(null, name, literals.pairs("=", ")")));

@@ -18,14 +18,9 @@ enum ToolFormat {
     /** Hermes, Qwen 2.5 and 3, SmolLM3, Granite 4, Reka, Bielik. */
     TAGGED_JSON("<tool_call>", "</tool_call>", new CallSyntax.JsonCalls()),
     /** Qwen3-Coder, Qwen 3.5, Step 3.5. */
-    TAGGED_FUNCTION(
-            "<tool_call>",
-            "</tool_call>",
-            CallSyntax.ParameterCalls.of(
-                    "<function=(?<name>[^>\n]{1,128}+)>",
-                    "<parameter=(?<key>[^>\n]{1,256}+)>",
-                    "</parameter>",
-                    "</function>")),
+    TAGGED_FUNCTION("<tool_call>", "</tool_call>", Tagged.FUNCTION),
+    /** Seed-OSS. */
+    SEED("<seed:tool_call>", "</seed:tool_call>", Tagged.FUNCTION),
     /** GLM 4.5 and later. */
     TAGGED_KEYS(
             "<tool_call>",
@@ -37,6 +32,10 @@ enum ToolFormat {
                     null)),
     /** Apriel. */
     TAGGED_LIST("<tool_calls>", "</tool_calls>", new CallSyntax.JsonCalls()),
+    /** Nemotron Nano 2. */
+    TAGGED_CALLS("<TOOLCALL>", "</TOOLCALL>", new CallSyntax.JsonCalls()),
+    /** OLMo 3: {@code name(key="text")}, one a line. */
+    OLMO("<function_calls>", "</function_calls>", new CallSyntax.PythonCalls(false)),
     /** Apertus: the tool's name is the key. */
     APERTUS("<|tools_prefix|>", "<|tools_suffix|>", new CallSyntax.JsonCalls()),
     /** Command R7B and later. */
@@ -69,7 +68,7 @@ enum ToolFormat {
             "<｜tool▁calls▁end｜>",
             CallSyntax.NamedCalls.of(
                     "<｜tool▁call▁begin｜>function<｜tool▁sep｜>(?<name>[\\w.-]{1,128}+)\\s*+```json",
-                    "```\\s*+<｜tool▁call▁end｜>")),
+                    "```(?:\\s*+<｜tool▁call▁end｜>)?+")),
     /** DeepSeek V3.1. */
     DEEPSEEK_NAMED(
             "<｜tool▁calls▁begin｜>",
@@ -106,7 +105,7 @@ enum ToolFormat {
     /** Granite 3. */
     GRANITE("<|tool_call|>", null, new CallSyntax.JsonCalls()),
     /** LFM2: {@code [name(key="text")]}. */
-    LFM("<|tool_call_start|>", "<|tool_call_end|>", new CallSyntax.PythonCalls()),
+    LFM("<|tool_call_start|>", "<|tool_call_end|>", new CallSyntax.PythonCalls(true)),
     /** Functionary 3.1. */
     FUNCTION_TAG("<function=", "</function>", CallSyntax.NamedCalls.of("(?<name>[\\w.-]{1,128}+)>", null)),
     /** Functionary 3.2: a recipient for each part of an answer, the person being all. */
@@ -114,7 +113,15 @@ enum ToolFormat {
     /** Llama 3: an answer that is nothing else. */
     BARE_JSON("{", null, new CallSyntax.JsonCalls()),
     /** Llama 4, and Llama 3 by other templates: the same. */
-    BARE_PYTHON("[", null, new CallSyntax.PythonCalls());
+    BARE_PYTHON("[", null, new CallSyntax.PythonCalls(true));
+
+    private static final class Tagged {
+        static final CallSyntax FUNCTION = CallSyntax.ParameterCalls.of(
+                "<function=(?<name>[^>\n]{1,128}+)>",
+                "<parameter=(?<key>[^>\n]{1,256}+)>",
+                "</parameter>",
+                "</function>");
+    }
 
     private static final class DeepSeek {
         static final CallSyntax MARKUP = CallSyntax.ParameterCalls.of(
@@ -184,13 +191,13 @@ enum ToolFormat {
 
     /** Calls as JSON, or as Python where that is the format: for templates that do not write them themselves. */
     String write(List<ToolCall> calls) {
-        return syntax instanceof CallSyntax.PythonCalls
+        return syntax instanceof CallSyntax.PythonCalls(boolean listed)
                 ? calls.stream()
                         .map(call -> call.name()
                                 + call.values().entrySet().stream()
                                         .map(entry -> entry.getKey() + "=" + Literals.write(entry.getValue()))
                                         .collect(Collectors.joining(", ", "(", ")")))
-                        .collect(Collectors.joining(", ", "[", "]"))
+                        .collect(Collectors.joining(listed ? ", " : "\n", listed ? "[" : "", listed ? "]" : ""))
                 : Json.write(calls.stream()
                         .map(call -> {
                             Map<String, @Nullable Object> entry = new LinkedHashMap<>();

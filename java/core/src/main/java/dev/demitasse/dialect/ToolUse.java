@@ -75,6 +75,9 @@ record ToolUse(
                 }
             }
         }
+        if (writesCalls(template)) {
+            return null; // in a way that is not known: what it tells the model may look like another's
+        }
         for (ToolFormat format : ToolFormat.values()) {
             if (!format.isBare() && (told.contains(format.begin()) || isToken.test(format.begin()))) {
                 String section = format.writesJson() ? format.write(CALLS.subList(0, 1)) : "";
@@ -82,6 +85,18 @@ record ToolUse(
             }
         }
         return null;
+    }
+
+    /** Whether a template writes what a call says, in any way. */
+    private static boolean writesCalls(Renderer template) {
+        for (boolean textArguments : new boolean[] {false, true}) {
+            ToolUse use = new ToolUse(ToolFormat.TAGGED_JSON, CallFrame.JSON, textArguments, false, true, false, false);
+            String text = use.answered(template, "", "", CALLS.subList(0, 1));
+            if (text != null && behindQuestion(text).contains("kitchen")) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private @Nullable String answered(Renderer template, String content, String thinking, List<ToolCall> calls) {
@@ -139,8 +154,8 @@ record ToolUse(
 
     private boolean isRecovered(Renderer template) {
         Section section = section(template);
-        if (section == null) {
-            return false;
+        if (section == null || format.isBare() && !section.lead.isBlank()) {
+            return false; // a mark that is not known is none of an answer that is nothing but a call
         }
         ToolCall call = CALLS.getFirst();
         List<CallSyntax.Call> calls =

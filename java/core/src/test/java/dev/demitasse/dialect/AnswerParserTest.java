@@ -75,6 +75,10 @@ class AnswerParserTest {
                 "Here are my reasoning steps:\n",
                 "Well.\n[BEGIN FINAL RESPONSE]\nYes.\n[END FINAL RESPONSE]",
                 "(Well.\n|)\nYes.\n|");
+        requireRead(ThinkingFormat.MISTRAL, null, "", "«[THINK]»Well.«[/THINK]»Yes.", "(Well.|)Yes.");
+        requireRead(ThinkingFormat.SEED, null, "", "<seed:think>Well.</seed:think>Yes.", "(Well.|)Yes.");
+        requireRead(ThinkingFormat.COHERE, null, "", "«<|START_THINKING|>»Well.«<|END_THINKING|>»Yes.", "(Well.|)Yes.");
+        requireRead(ThinkingFormat.APERTUS, null, "", "«<|inner_prefix|>»Well.«<|inner_suffix|>»Yes.", "(Well.|)Yes.");
     }
 
     /** What an answer says of marks is no mark: within text, or where a mark is a token that this is not. */
@@ -177,6 +181,57 @@ class AnswerParserTest {
                 "",
                 "«<|tool_call|>»[{\"name\": \"stop\"}]\nDone.",
                 "\nDone. call00003:stop{}");
+        String parameters = "<function=count>\n<parameter=n>1</parameter>\n</function>";
+        requireRead(
+                ThinkingFormat.SEED,
+                ToolFormat.SEED,
+                "",
+                "<seed:think>Two.</seed:think>I see.<seed:tool_call>\n" + parameters + "\n</seed:tool_call>",
+                "(Two.|)I see.| call00003:count{\"n\":1}");
+        requireRead(
+                null,
+                ToolFormat.TAGGED_CALLS,
+                "",
+                "<TOOLCALL>[{\"name\": \"count\", \"arguments\": {\"n\": 1}}, {\"name\": \"stop\"}]</TOOLCALL>",
+                " call00003:count{\"n\":1} call00004:stop{}");
+        requireRead(
+                null,
+                ToolFormat.OLMO,
+                "",
+                "<function_calls>count(n=1, code=\"a\")\nstop()\n</function_calls>",
+                " call00003:count{\"n\":1,\"code\":\"a\"} call00004:stop{}");
+    }
+
+    @Test
+    void callsOfFurtherFamiliesAreRead() {
+        requireRead(
+                null,
+                ToolFormat.DEEPSEEK_FUNCTION,
+                "",
+                "«<｜tool▁calls▁begin｜>»«<｜tool▁call▁begin｜>»function«<｜tool▁sep｜>»count\n```json\n{\"n\": 1}\n```"
+                        + "«<｜tool▁call▁end｜>»«<｜tool▁calls▁end｜>»",
+                " call00003:count{\"n\":1}");
+        requireRead(
+                null,
+                ToolFormat.DEEPSEEK_NAMED,
+                "",
+                "«<｜tool▁calls▁begin｜>»«<｜tool▁call▁begin｜>»count«<｜tool▁sep｜>»{\"n\": 1}«<｜tool▁call▁end｜>»"
+                        + "«<｜tool▁call▁begin｜>»stop«<｜tool▁sep｜>»{}«<｜tool▁call▁end｜>»«<｜tool▁calls▁end｜>»",
+                " call00003:count{\"n\":1} call00004:stop{}");
+        requireRead(
+                null,
+                ToolFormat.INVOKE,
+                "",
+                "<minimax:tool_call>\n<invoke name=\"count\">\n<parameter name=\"n\">1</parameter>\n</invoke>\n"
+                        + "</minimax:tool_call>",
+                " call00003:count{\"n\":1}");
+        requireRead(
+                null,
+                ToolFormat.SERVER_TOOL,
+                "",
+                "<use_mcp_tool>\n<server_name>s</server_name>\n<tool_name>count</tool_name>\n<arguments>\n{\"n\": 1}\n"
+                        + "</arguments>\n</use_mcp_tool>",
+                " call00003:count{\"n\":1}");
     }
 
     @Test

@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class ToolUseTest {
     private static final String ANSWERS = "chat/rendered.jsonl";
@@ -208,6 +211,41 @@ class ToolUseTest {
                                 .map(tool -> TemplateValues.of(tool, UnaryOperator.identity()))
                                 .toList());
         return template.render(context);
+    }
+
+    private static final String TOLD = """
+            {%- for tool in tools or [] %}{{ tool.function | tojson }} {% endfor %}
+            {%- if tools %}Call a tool as <function=name>{"key": "value"}</function>.{% endif %}
+            {%- for m in messages %}<{{ m.role }}>{{ m.content }}
+            {%- for c in m.tool_calls or [] %}CALL{% endfor %}{% endfor %}
+            {%- if add_generation_prompt %}<assistant>{% endif %}""";
+
+    /** As the templates of Seed-OSS, Nemotron Nano 2 and OLMo 3 write them; and one that nobody knows. */
+    @ParameterizedTest
+    @MethodSource("written")
+    void aTemplatesOwnCallsAreFoundAndOthersAreNotTakenForThem(String call, @Nullable ToolFormat expected) {
+        ChatTemplate template = ChatTemplate.parse(TOLD.replace("CALL", call));
+        ToolUse use =
+                ToolUse.find((messages, tools, prompt) -> render(template, messages, tools, prompt), token -> false);
+        assertThat(use == null ? null : use.format()).isEqualTo(expected);
+    }
+
+    static Stream<Arguments> written() {
+        String pairs = "{%- for k, v in c.function.arguments | items %}";
+        String json = "{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}";
+        return Stream.of(
+                Arguments.of(
+                        "<seed:tool_call>\n<function={{ c.function.name }}>" + pairs
+                                + "\n<parameter={{ k }}>{{ v }}</parameter>{% endfor %}\n</function>\n</seed:tool_call>",
+                        ToolFormat.SEED),
+                Arguments.of("<TOOLCALL>[" + json + "]</TOOLCALL>", ToolFormat.TAGGED_CALLS),
+                Arguments.of(
+                        "<function_calls>{{ c.function.name }}(" + pairs
+                                + "{{ k }}={{ v | tojson }}{{ ', ' if not loop.last }}{% endfor %})</function_calls>",
+                        ToolFormat.OLMO),
+                Arguments.of(json, ToolFormat.BARE_JSON),
+                Arguments.of("<strange:call>" + json + "</strange:call>", null),
+                Arguments.of("<strange>{{ c.function.name }}: {{ c.function.arguments.room }}</strange>", null));
     }
 
     /** The whole way: what the template has of tools, of a call and of its result. */
