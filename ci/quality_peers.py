@@ -6,7 +6,7 @@
 BASE and TEXT are those of ci/quality.py. Q4_K_M files of both, with and without one importance matrix, are evaluated
 here; llama.cpp's cache in Q4_0, which it rotates, is compared with its own in F16 over one window; and both quantize in
 turns: llama_model_quantize, Quantizer in a process that has run before (QuantizeBenchmark), and the whole command.
-Needs a built command line and java/bench; installs llama-cpp-python as ci/peers.py does. Writes one JSON object a figure.
+Needs a built command line and java/bench; installs llama-cpp-python as ci/peers.py does. Writes one JSON object a
 """
 import argparse
 import ctypes

@@ -236,7 +236,8 @@ class ToolUseTest {
         return Stream.of(
                 Arguments.of(
                         "<seed:tool_call>\n<function={{ c.function.name }}>" + pairs
-                                + "\n<parameter={{ k }}>{{ v }}</parameter>{% endfor %}\n</function>\n</seed:tool_call>",
+                                + "\n<parameter={{ k }}>{{ v }}</parameter>{% endfor %}\n</function>\n"
+                                + "</seed:tool_call>",
                         ToolFormat.SEED),
                 Arguments.of("<TOOLCALL>[" + json + "]</TOOLCALL>", ToolFormat.TAGGED_CALLS),
                 Arguments.of(
