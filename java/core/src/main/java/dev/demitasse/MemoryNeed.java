@@ -1,13 +1,14 @@
 package dev.demitasse;
 
+import dev.demitasse.device.Device;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.model.ModelConfig;
 import java.util.Locale;
 
 /**
  * What a model takes once it is loaded, about, told before anything is.
  *
- * @param weights bytes of the weights: on a GPU ({@link ModelSize#gpuBytes}), else in the file, which is about as many
+ * @param weights bytes of the weights on the device
  * @param cache bytes of the keys and values of all sequences
  * @param states bytes of their states
  * @param sequences how many there are
@@ -20,20 +21,16 @@ record MemoryNeed(long weights, long cache, long states, int sequences, int cont
      * Of an open file.
      *
      * @param drafting whether its draft block is loaded, if it has one
-     * @param gpu whether weights lie as GPUs have them
+     * @param device where it is to be loaded
      */
-    static MemoryNeed of(Gguf file, ModelOptions options, int context, boolean drafting, boolean gpu) {
+    static MemoryNeed of(Gguf file, ModelOptions options, int context, boolean drafting, Device device) {
         ModelSize size = ModelSize.of(file);
+        ModelConfig config = Hyperparameters.read(file, 0);
         boolean drafts = drafting && size.draftBytes() > 0;
         long sequences = options.sequences();
-        long position = Hyperparameters.read(file, 0).kvBytesPerPosition(options.kvType(), drafts);
-        long inFile = file.tensors().stream()
-                .map(GgufTensor::data)
-                .mapToLong(data -> data.byteSize())
-                .sum();
-        long weights = gpu ? size.gpuBytes() : inFile - size.draftBytes();
+        long position = config.kvBytesPerPosition(options.kvType(), drafts);
         return new MemoryNeed(
-                drafts ? weights + size.draftBytes() : weights,
+                new WeightSample(file, device, options.forcedLayout()).bytes(config, drafts),
                 sequences * context * position,
                 sequences * size.stateBytes(),
                 options.sequences(),

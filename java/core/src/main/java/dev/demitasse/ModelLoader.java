@@ -63,7 +63,7 @@ final class ModelLoader {
                 : CompletableFuture.completedFuture(file.fingerprint());
         try {
             Weights.Drafts drafts = drafts(options, device);
-            MemoryNeed need = MemoryNeed.of(file, options, context, drafts != Weights.Drafts.NONE, device.runsAhead());
+            MemoryNeed need = MemoryNeed.of(file, options, context, drafts != Weights.Drafts.NONE, opened);
             long free = device.freeBytes();
             LOG.log(need.exceeds(free) ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG, need.sentence(free));
             weights = new Weights(file, config, device, options.forcedLayout(), drafts, progress);

@@ -1,5 +1,6 @@
 package dev.demitasse;
 
+import dev.demitasse.device.Device;
 import dev.demitasse.device.Routing;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
@@ -22,8 +23,8 @@ import java.util.stream.Collectors;
  *     of tokens one row, unless one is the output matrix too
  * @param bytesPerToken bytes of the file that those take
  * @param gpuBytes bytes that the weights take on a GPU, about, without blocks that are not run: types that no kernel
- *     reads are INT8 or INT4 of the same values there, and superblocks' scales are numbers of 32 bits. On
- *     {@code native} it is about as many as in the file
+ *     reads are INT8 or INT4 of the same values there, and superblocks' scales are numbers of 32 bits. {@link
+ *     #deviceBytes} tells it of any device that is here
  * @param contextLength positions that the model was trained for
  * @param cacheBytesPerPosition bytes that a position of a sequence takes, by the type of the cache, with those of the
  *     draft block
@@ -98,6 +99,19 @@ public record ModelSize(
                         .collect(Collectors.toMap(type -> type, type -> config.kvBytesPerPosition(type, drafts))),
                 recurrent == null ? 0 : recurrent.bytesPerSequence(),
                 draftBytes);
+    }
+
+    /**
+     * {@return bytes that a model's weights take on a device, about, without blocks that are not run: some rows of one
+     * matrix of each type are uploaded, and closed again}
+     *
+     * @param file an open model
+     * @param device an open device
+     * @throws dev.demitasse.exception.ModelFormatException where the file is damaged
+     * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
+     */
+    public static long deviceBytes(Gguf file, Device device) {
+        return new WeightSample(file, device, null).bytes(Hyperparameters.read(file, 0), false);
     }
 
     /**

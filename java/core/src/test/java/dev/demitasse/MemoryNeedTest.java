@@ -2,6 +2,8 @@ package dev.demitasse;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.testkit.Golden;
@@ -18,11 +20,12 @@ class MemoryNeedTest {
     @ValueSource(strings = {"llama", "qwen35", "gemma4-dense", "nemotron_h", "deepseek2", "qwen35-mtp"})
     void whatIsToldIsWhatIsTaken(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture));
+                Device device = Devices.open("reference", DeviceOptions.defaults());
                 Model model = Model.load(file, OPTIONS.withSequences(3))) {
-            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(3), 128, true, false);
+            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(3), 128, true, device);
             assertThat(need.cache()).isEqualTo(model.cacheBytes());
             assertThat(need.states() > 0).isEqualTo(ModelSize.of(file).stateBytes() > 0);
-            assertThat(need.weights()).isPositive();
+            assertThat((double) need.weights() / model.weightBytes()).isBetween(0.95, 1.15); // vectors, too
             long all = need.weights() + need.cache() + need.states();
             assertThat(need.exceeds(all)).isFalse();
             assertThat(need.exceeds(all - 1)).isTrue();
@@ -36,8 +39,9 @@ class MemoryNeedTest {
     /** Sessions of host memory may be many: nothing is used before it is filled. */
     @Test
     void manySessionsAreCounted() {
-        try (Gguf file = Gguf.open(Golden.tiny("llama"))) {
-            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(1 << 20), 1 << 16, true, false);
+        try (Gguf file = Gguf.open(Golden.tiny("llama"));
+                Device device = Devices.open("reference", DeviceOptions.defaults())) {
+            MemoryNeed need = MemoryNeed.of(file, OPTIONS.withSequences(1 << 20), 1 << 16, true, device);
             assertThat(need.cache()).isGreaterThan(1L << 36);
             assertThat(need.exceeds(1L << 36)).isTrue();
         }
@@ -45,14 +49,13 @@ class MemoryNeedTest {
 
     @Test
     void aDraftBlockThatIsNotLoadedTakesNothing() {
-        try (Gguf file = Gguf.open(Golden.tiny("qwen35-mtp"))) {
-            MemoryNeed with = MemoryNeed.of(file, OPTIONS, 128, true, false);
-            MemoryNeed without = MemoryNeed.of(file, OPTIONS, 128, false, false);
-            assertThat(with.weights() - without.weights())
-                    .isEqualTo(ModelSize.of(file).draftBytes());
+        try (Gguf file = Gguf.open(Golden.tiny("qwen35-mtp"));
+                Device device = Devices.open("reference", DeviceOptions.defaults())) {
+            MemoryNeed with = MemoryNeed.of(file, OPTIONS, 128, true, device);
+            MemoryNeed without = MemoryNeed.of(file, OPTIONS, 128, false, device);
+            assertThat(with.weights() - without.weights()).isPositive();
             assertThat(with.cache()).isGreaterThan(without.cache());
-            assertThat(MemoryNeed.of(file, OPTIONS, 128, false, true).weights())
-                    .isEqualTo(ModelSize.of(file).gpuBytes());
+            assertThat(without.weights()).isEqualTo(ModelSize.deviceBytes(file, device));
         }
     }
 }

@@ -1,7 +1,10 @@
 package dev.demitasse.cli;
 
+import dev.demitasse.Devices;
 import dev.demitasse.ModelSize;
 import dev.demitasse.chat.OtherMedia;
+import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.fetch.Catalogue;
@@ -20,6 +23,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -35,6 +39,13 @@ final class ShowCommand implements Callable<Integer> {
 
     @Option(names = "--json", description = "One JSON object.")
     boolean json;
+
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description = "Say what the weights take on this device, too (on a GPU that is not here: about).")
+    @Nullable
+    String backend;
 
     @Override
     public Integer call() {
@@ -67,7 +78,14 @@ final class ShowCommand implements Callable<Integer> {
         return perType;
     }
 
-    private static void print(Gguf file) {
+    /** Bytes that the weights take on the device that was asked for. */
+    private static long deviceBytes(Gguf file, String backend) {
+        try (Device device = Devices.open(backend, DeviceOptions.defaults())) {
+            return ModelSize.deviceBytes(file, device);
+        }
+    }
+
+    private void print(Gguf file) {
         System.out.printf("GGUF version %d, %,d bytes%n%n", file.version(), file.fileBytes());
         file.metadata()
                 .all()
@@ -94,6 +112,9 @@ final class ShowCommand implements Callable<Integer> {
             row("of them for a token", size.activeParameters());
             row("bytes read for a token", size.bytesPerToken());
             row("bytes on a GPU, about", size.gpuBytes());
+            if (backend != null) {
+                row("bytes on " + backend, deviceBytes(file, backend));
+            }
             for (KvType type : CACHES) {
                 row("bytes of cache a position, " + type, cacheBytes(size, type));
             }
@@ -141,7 +162,7 @@ final class ShowCommand implements Callable<Integer> {
         };
     }
 
-    private static String json(Gguf file) {
+    private String json(Gguf file) {
         return JsonLine.of(out -> {
             out.writeNumberField("version", file.version());
             out.writeNumberField("bytes", file.fileBytes());
@@ -182,6 +203,9 @@ final class ShowCommand implements Callable<Integer> {
                 out.writeNumberField("activeParameters", size.activeParameters());
                 out.writeNumberField("bytesPerToken", size.bytesPerToken());
                 out.writeNumberField("gpuBytes", size.gpuBytes());
+                if (backend != null) {
+                    out.writeNumberField("deviceBytes", deviceBytes(file, backend));
+                }
                 out.writeNumberField("contextLength", size.contextLength());
                 out.writeObjectFieldStart("cacheBytesPerPosition");
                 for (KvType type : CACHES) {

@@ -3,7 +3,6 @@ package dev.demitasse.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.demitasse.EmbeddingModel;
 import dev.demitasse.EmbeddingOptions;
 import dev.demitasse.Generation;
@@ -15,19 +14,21 @@ import dev.demitasse.Reranker;
 import dev.demitasse.Session;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.DeviceOptions;
+import dev.demitasse.gguf.Gguf;
+import dev.demitasse.gguf.GgufWriter;
+import dev.demitasse.gguf.MetadataType;
+import dev.demitasse.gguf.MetadataValue;
 import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.FinishReason;
 import dev.demitasse.sampling.Logprobs;
 import dev.demitasse.sampling.SamplingOptions;
 import dev.demitasse.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Iterator;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -35,6 +36,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -44,15 +46,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every device must hold for whole models. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-public abstract class ModelContractTest {
+public abstract class ModelContractTest extends TypeContractTest {
     /** The architectures of the tiny models. */
     protected static final List<String> ARCHITECTURES = Golden.TINY;
 
     /** The tiny models with quantized matrices. */
     protected static final List<String> QUANTIZED = Golden.TINY_QUANTIZED;
-
-    /** The tensor types of the one-layer models. */
-    protected static final List<String> TYPES = Golden.TYPES;
 
     /** The models of embeddings and scores. */
     protected static final List<String> EMBEDDINGS = Golden.EMBEDDINGS;
@@ -60,25 +59,9 @@ public abstract class ModelContractTest {
     /** The types of caches. */
     protected static final List<KvType> CACHES = List.of(KvType.F32, KvType.F16, KvType.INT8, KvType.FP8, KvType.INT4);
 
-    private final String backend;
-
     /** For one backend. */
     protected ModelContractTest(String backend) {
-        this.backend = backend;
-    }
-
-    /** The options of a test. */
-    protected ModelOptions options() {
-        return ModelOptions.DEFAULT
-                .withBackend(backend)
-                .withContextLength(256)
-                .withKvType(KvType.F32)
-                .withDevice(device());
-    }
-
-    /** How the device is opened, as far as a test does not say. */
-    protected DeviceOptions device() {
-        return DeviceOptions.defaults();
+        super(backend);
     }
 
     /** Sequences of the test of batches; fewer where a device is slow because it is emulated. */
@@ -208,101 +191,6 @@ public abstract class ModelContractTest {
         assertThat(embeddings(name, together, texts)).isDeepEqualTo(alone.toArray(float[][]::new));
     }
 
-    /**
-     * The one-layer models of every tensor type, with exact activations, against the golden implementation, which
-     * rounds activations to 8 bits (16 for F16 and BF16) itself: the bounds are what that rounding was measured to
-     * make. Where there is an answer with exact activations, against that, within 1e-3.
-     */
-    @ParameterizedTest
-    @FieldSource("TYPES")
-    public void tensorTypesMatchTheGoldenAnswers(String type) {
-        double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.16;
-        ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
-        Optional<JsonNode> exactAnswer = Golden.typeExactAnswer(type);
-        if (exactAnswer.isPresent()) {
-            assertGolden(Golden.type(type), exactAnswer.get(), exact, 1e-3, false);
-        } else {
-            assertGolden(Golden.type(type), Golden.typeAnswer(type), exact, tolerance, false);
-        }
-    }
-
-    /** The same with activations rounded to INT8: where both sides round, differently, the bound is wider. */
-    @ParameterizedTest
-    @FieldSource("TYPES")
-    public void tensorTypesMatchTheGoldenAnswersWithRoundedActivations(String type) {
-        double tolerance = type.equals("F16") ? 4e-3 : type.equals("BF16") ? 0.03 : 0.25;
-        ModelOptions rounded = options().withDevice(device().withActivations(ActivationType.INT8));
-        assertGolden(Golden.type(type), Golden.typeAnswer(type), rounded, tolerance, false);
-    }
-
-    /** Weights in their layout, with exact activations, give what the reference gives on dequantized weights. */
-    @ParameterizedTest
-    @FieldSource("TYPES")
-    public void layoutsMatchTheReferenceOnDequantizedWeights(String type) {
-        Path file = Golden.type(type);
-        int[] prompt = Golden.ints(Golden.typeAnswer(type).get("tokens"));
-        ModelOptions exact = options().withDevice(device().withActivations(ActivationType.F32));
-        float[] expected =
-                lastLogits(file, options().withBackend("reference").withForcedLayout(WeightLayout.F32), prompt);
-        float[] actual = lastLogits(file, exact, prompt);
-        for (int i = 0; i < expected.length; i++) {
-            assertThat(actual[i]).isCloseTo(expected[i], org.assertj.core.data.Offset.offset(1e-3f));
-        }
-    }
-
-    /** Compares the log-probabilities of every step, given the golden prefix, and the tokens of a greedy run. */
-    static void assertGolden(Path file, JsonNode answer, ModelOptions options, double tolerance, boolean sameTokens) {
-        int[] prompt = Golden.ints(answer.get("tokens"));
-        int[] expected = Golden.ints(answer.get("tokens_out"));
-        try (Model model = Model.load(file, options)) {
-            int[] all = new int[prompt.length + expected.length - 1];
-            System.arraycopy(prompt, 0, all, 0, prompt.length);
-            System.arraycopy(expected, 0, all, prompt.length, expected.length - 1);
-            List<JsonNode> top = stepsOf(answer, expected);
-            model.evaluate(all, prompt.length - 1, (position, logits) -> {
-                int step = position - prompt.length + 1;
-                double normalizer = Logprobs.logSumExp(logits);
-                for (JsonNode entry : top.get(step)) {
-                    assertThat(logits[entry.get("id").asInt()] - normalizer)
-                            .as("step %d token %s", step, entry.get("id"))
-                            .isCloseTo(entry.get("logprob").asDouble(), org.assertj.core.data.Offset.offset(tolerance));
-                }
-            });
-            if (sameTokens) {
-                try (Session session = model.newSession()) {
-                    GenerationOptions greedy = GenerationOptions.GREEDY
-                            .withMaximumTokens(expected.length)
-                            .withIgnoreEnd(true);
-                    assertThat(session.generate(prompt, greedy, text -> {}).tokens())
-                            .containsExactly(
-                                    java.util.Arrays.stream(expected).boxed().toArray(Integer[]::new));
-                }
-            }
-        }
-    }
-
-    /**
-     * The most likely tokens of each step, empty where the answer has none: it leaves out steps whose text ended
-     * within a character. The first of a step's tokens is the one that was taken.
-     */
-    static List<JsonNode> stepsOf(JsonNode answer, int[] expected) {
-        List<JsonNode> steps = new ArrayList<>();
-        Iterator<JsonNode> entries = answer.get("topLogprobs").iterator();
-        JsonNode next = entries.hasNext() ? entries.next() : MissingNode.getInstance();
-        for (int token : expected) {
-            if (next.path(0).path("id").asInt(-1) == token) {
-                steps.add(next);
-                next = entries.hasNext() ? entries.next() : MissingNode.getInstance();
-            } else {
-                steps.add(MissingNode.getInstance());
-            }
-        }
-        assertThat(next.isMissingNode())
-                .as("every step of the answer has its place")
-                .isTrue();
-        return steps;
-    }
-
     /** Prompts alone, together, and in chunks of any length give the same tokens and the same bits. */
     @ParameterizedTest
     @MethodSource("batches")
@@ -422,6 +310,28 @@ public abstract class ModelContractTest {
         }
     }
 
+    /** What a file says is never to be generated is not, also where the device chooses tokens itself. */
+    @Test
+    public void suppressedTokensAreNotGenerated(@TempDir Path folder) throws IOException {
+        GenerationOptions asked = GenerationOptions.GREEDY.withMaximumTokens(4).withIgnoreEnd(true);
+        int[] prompt = {5, 6, 7};
+        Path changed = folder.resolve("suppressed.gguf");
+        int first;
+        try (Gguf file = Gguf.open(Golden.tiny("llama"));
+                Model model = Model.load(file, options());
+                Session session = model.newSession()) {
+            first = session.generate(prompt, asked, text -> {}).tokens().getFirst();
+            GgufWriter.copyOf(file)
+                    .metadata("tokenizer.ggml.suppress_tokens", MetadataValue.array(MetadataType.INT32, new int[] {first
+                    }))
+                    .write(changed);
+        }
+        try (Model model = Model.load(changed, options());
+                Session session = model.newSession()) {
+            assertThat(session.generate(prompt, asked, text -> {}).tokens()).doesNotContain(first);
+        }
+    }
+
     /** An F16 cache stays close to an F32 one. */
     @Test
     public void halfPrecisionCacheIsClose() {
@@ -446,14 +356,6 @@ public abstract class ModelContractTest {
         for (int i = 0; i < plain.length; i++) {
             assertThat(rotated[i]).isCloseTo(plain[i], org.assertj.core.data.Offset.offset(1e-3f));
         }
-    }
-
-    private static float[] lastLogits(Path file, ModelOptions options, int[] prompt) {
-        float[][] last = new float[1][];
-        try (Model model = Model.load(file, options)) {
-            model.evaluate(prompt, prompt.length - 1, (position, logits) -> last[0] = logits.clone());
-        }
-        return last[0];
     }
 
     /** Architectures whose contexts are long: what attends, and what keeps a state, each in its way. */
