@@ -14,6 +14,8 @@ import picocli.CommandLine.Parameters;
 /** {@code demitasse pull}. */
 @Command(name = "pull", description = "Fetches a model to the cache; an interrupted download goes on where it stopped.")
 final class PullCommand implements Callable<Integer> {
+    /** What weights take more on a device than in a file, at most but for types of the fewest bits. */
+    private static final double USUAL_GROWTH = 1.4;
 
     @Parameters(paramLabel = "NAME", description = "A name that `demitasse ls` lists, or hf:OWNER/REPO/FILE.gguf.")
     String model = Catalogue.DEMO;
@@ -31,7 +33,14 @@ final class PullCommand implements Callable<Integer> {
             Console.note(announcement(entry, HostMemory.availableBytes() / 1e9));
         }
         Progress progress = new Progress(System.err, entry == null ? model : entry.file(), Console.interactive());
-        return cache.fetch(model, progress::show);
+        boolean[] said = {entry != null};
+        return cache.fetch(model, (done, total) -> {
+            if (!said[0] && total > 0) { // of a file that is no catalogue's the server tells the size
+                Console.note(announcement(model, total, HostMemory.availableBytes() / 1e9));
+                said[0] = true;
+            }
+            progress.show(done, total);
+        });
     }
 
     /** The folder of pulled models: {@code $DEMITASSE_CACHE/models}, or the platform's cache folder. */
@@ -45,10 +54,23 @@ final class PullCommand implements Callable<Integer> {
      * @param available gigabytes of memory that this machine has left
      */
     static String announcement(CatalogueEntry entry, double available) {
-        String here = entry.memory() <= available
-                ? ""
-                : String.format(Locale.ROOT, ". This machine has %.1f GB left", available);
-        return "Fetching " + entry.name() + " (" + entry.licence() + " licence), which " + entry.whereItFits() + here
-                + " …";
+        return "Fetching " + entry.name() + " (" + entry.licence() + " licence), which " + entry.whereItFits()
+                + here(entry.memory(), available) + " …";
+    }
+
+    /** The same of a file of which the size alone is known. */
+    static String announcement(String name, long bytes, double available) {
+        double memory = bytes / 1e9 * USUAL_GROWTH;
+        return String.format(
+                Locale.ROOT,
+                "Fetching %s (%.1f GB), which takes about %.1f GB and a cache where it runs%s …",
+                Console.harmless(name),
+                bytes / 1e9,
+                memory,
+                here(memory, available));
+    }
+
+    private static String here(double memory, double available) {
+        return memory <= available ? "" : String.format(Locale.ROOT, ". This machine has %.1f GB left", available);
     }
 }

@@ -113,7 +113,11 @@ class CommandLineTest {
         assertThat(mixture.get("activeParameters").asLong())
                 .isLessThan(mixture.get("parameters").asLong());
         assertThat(mixture.get("stateBytes").asLong()).isPositive();
-        assertThat(run("show", tiny()).out).contains("token_embd.weight");
+        assertThat(run("show", tiny()).out).contains("token_embd.weight").doesNotContain("bytes on reference");
+        assertThat(run("show", tiny(), "--backend", "reference").out).contains("bytes on reference");
+        JsonNode onReference =
+                run("show", tiny(), "--backend", "reference", "--json").json();
+        assertThat(onReference.get("deviceBytes").asLong()).isPositive();
     }
 
     @Test
@@ -290,6 +294,10 @@ class CommandLineTest {
                 .isEqualTo("Fetching smollm2-135m (Apache-2.0 licence), which takes about 1.1 GB on a card: for cards"
                         + " of 8 GB and more …");
         assertThat(PullCommand.announcement(demo, 0.75)).endsWith("and more. This machine has 0.8 GB left …");
+        assertThat(PullCommand.announcement("hf:a/b/c.gguf", 10_000_000_000L, 32))
+                .isEqualTo("Fetching hf:a/b/c.gguf (10.0 GB), which takes about 14.0 GB and a cache where it runs …");
+        assertThat(PullCommand.announcement("hf:a/b/c.gguf", 10_000_000_000L, 12))
+                .endsWith("runs. This machine has 12.0 GB left …");
     }
 
     /** What was said in one run is known in the next, and not computed again. */

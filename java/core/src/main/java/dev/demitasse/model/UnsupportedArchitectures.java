@@ -11,6 +11,12 @@ final class UnsupportedArchitectures {
     private record Needs(String what, Architecture nearest) {}
 
     private static final Map<String, Needs> NEEDS = Map.ofEntries(
+            Map.entry("apertus", new Needs("an activation of its own (xIELU)", Architecture.LLAMA)),
+            Map.entry(
+                    "arcee",
+                    new Needs(
+                            "feed-forwards without a gate (squared ReLU) beside attention in each block",
+                            Architecture.NEMOTRON_H)),
             Map.entry("arctic", new Needs("a dense layer beside the experts of each block", Architecture.QWEN2MOE)),
             Map.entry("bloom", new Needs("attention biases by distance (ALiBi)", Architecture.QWEN2)),
             Map.entry(
@@ -45,17 +51,27 @@ final class UnsupportedArchitectures {
                             "norms with biases and feed-forwards without a gate in a generator", Architecture.COHERE2)),
             Map.entry("grok", new Needs("soft caps of routers, and norms behind experts", Architecture.GEMMA2)),
             Map.entry(
+                    "hunyuan-dense", new Needs("norms of queries and keys behind their rotation", Architecture.QWEN3)),
+            Map.entry(
                     "hunyuan-moe", new Needs("norms of queries and keys behind their rotation", Architecture.QWEN3MOE)),
             Map.entry("jamba", new Needs("state spaces of Mamba 1", Architecture.GRANITEHYBRID)),
             Map.entry("jina-bert-v2", new Needs("attention biases by distance (ALiBi)", Architecture.NOMIC_BERT)),
+            Map.entry("jina-bert-v3", new Needs("adapters by task", Architecture.NOMIC_BERT)),
             Map.entry("kimi-linear", new Needs("delta nets that forget by channel (KDA)", Architecture.QWEN3NEXT)),
             Map.entry(
                     "mamba",
                     new Needs("state spaces of Mamba 1, and layers without any attention", Architecture.GRANITEHYBRID)),
             Map.entry("mamba2", new Needs("layers without any attention", Architecture.GRANITEHYBRID)),
+            Map.entry("mimo2", new Needs("keys and values of different lengths beside sinks", Architecture.GPT_OSS)),
+            Map.entry("minicpm", new Needs("scales of residuals that its files do not name", Architecture.GRANITE)),
             Map.entry(
                     "minicpm3",
                     new Needs("latent attention that is not absorbed, and its scales", Architecture.DEEPSEEK2)),
+            Map.entry(
+                    "minimax-m2",
+                    new Needs(
+                            "norms over all heads of queries and keys beside experts with biases",
+                            Architecture.GLM4MOE)),
             Map.entry("mpt", new Needs("attention biases by distance (ALiBi)", Architecture.QWEN2)),
             Map.entry("nemotron", new Needs("norms with biases around 1 in a generator", Architecture.NEMOTRON_H)),
             Map.entry("olmo", new Needs("norms without weights", Architecture.OLMO2)),
@@ -71,6 +87,11 @@ final class UnsupportedArchitectures {
             Map.entry(
                     "starcoder2",
                     new Needs("norms with biases and feed-forwards without a gate in a generator", Architecture.QWEN2)),
+            Map.entry(
+                    "step35",
+                    new Needs(
+                            "gates of attention by head, rotations that differ by layer, and clamped experts",
+                            Architecture.QWEN3MOE)),
             Map.entry(
                     "t5",
                     new Needs("attention across to an encoder, and relative attention biases", Architecture.BERT)),
