@@ -25,7 +25,8 @@ final class SkipReasons implements ExecutionCondition {
             "supportsToolChoiceRequired", "the chat template of SmolLM2 135M knows no tools",
             "supportsToolChoiceRequiredWithSingleTool", "the chat template of SmolLM2 135M knows no tools",
             "supportsToolChoiceRequiredWithMultipleTools", "the chat template of SmolLM2 135M knows no tools",
-            "supportsToolsAndJsonResponseFormatWithSchema", "the chat template of SmolLM2 135M knows no tools");
+            "supportsToolsAndJsonResponseFormatWithSchema",
+                    "an answer has a form or may call tools, not both: such a request is refused, with any model");
 
     @Override
     public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
