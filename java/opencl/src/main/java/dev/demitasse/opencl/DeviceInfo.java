@@ -137,6 +137,14 @@ record DeviceInfo(
         return gpu ? Kernels.ofGpu(features) : Kernels.ofProcessor();
     }
 
+    /**
+     * Whether the driver keeps compiled programs itself. PoCL does; and to give one away it compiles each kernel once
+     * more, for work-groups of any size, which takes as long again and up to minutes.
+     */
+    boolean keepsPrograms() {
+        return software.startsWith("Portable Computing Language");
+    }
+
     /** The same device taken for a GPU with memory of its own; for tests. */
     DeviceInfo asGpu() {
         return new DeviceInfo(

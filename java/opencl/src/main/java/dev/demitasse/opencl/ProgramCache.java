@@ -28,16 +28,27 @@ final class ProgramCache {
 
     private final Path folder;
     private final String device;
+    private final boolean keeping;
 
     /** In a folder, which need not be there yet. */
     ProgramCache(DeviceInfo device, Path folder) {
+        this(device, folder, true);
+    }
+
+    private ProgramCache(DeviceInfo device, Path folder, boolean keeping) {
         this.device = device.name() + "\n" + device.version() + "\n" + device.software();
         this.folder = folder;
+        this.keeping = keeping;
     }
 
     /** The user's. */
     static ProgramCache of(DeviceInfo device) {
-        return new ProgramCache(device, folder());
+        return new ProgramCache(device, folder(), !device.keepsPrograms());
+    }
+
+    /** Whether programs are to be kept here. */
+    boolean keeping() {
+        return keeping;
     }
 
     /** {@code $DEMITASSE_OPENCL_PROGRAMS}, else a folder of the cache folder. */

@@ -87,7 +87,7 @@ final class Programs implements AutoCloseable {
                 return others;
             }
             long program = fromSource(key, source, all);
-            byte[] built = binary(program);
+            byte[] built = cache.keeping() ? binary(program) : new byte[0];
             if (built.length > 0) {
                 cache.write(name, built);
             }
