@@ -1,6 +1,7 @@
 package dev.demitasse;
 
 import dev.demitasse.device.Device;
+import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Routing;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
@@ -112,6 +113,20 @@ public record ModelSize(
      */
     public static long deviceBytes(Gguf file, Device device) {
         return new WeightSample(file, device, null).bytes(Hyperparameters.read(file, 0), false);
+    }
+
+    /**
+     * {@return the same on a device that is opened for it, as a load of the file would open it}
+     *
+     * @param file an open model
+     * @param backend a backend's name, or {@code auto}
+     * @param options how to open the device
+     * @throws dev.demitasse.exception.BackendUnavailableException where it cannot be opened
+     */
+    public static long deviceBytes(Gguf file, String backend, DeviceOptions options) {
+        try (Device device = Devices.open(backend, ModelLoader.asFileSays(file.metadata(), options))) {
+            return deviceBytes(file, device);
+        }
     }
 
     /**

@@ -3,6 +3,8 @@ package dev.demitasse;
 import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
+import dev.demitasse.exception.ModelFormatException;
+import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.model.ModelConfig;
@@ -11,6 +13,7 @@ import dev.demitasse.quant.MatrixSource;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -28,7 +31,6 @@ final class WeightSample {
     private final Device device;
     private final @Nullable WeightLayout forced;
     private final boolean rowScales;
-    private final Map<TensorType, Double> bytesPerElement = new EnumMap<>(TensorType.class);
 
     /**
      * Of an open file.
@@ -44,25 +46,24 @@ final class WeightSample {
 
     /** Bytes of the weights on the device, about, with the blocks that are not run but for the one that drafts. */
     long bytes(ModelConfig config, boolean drafts) {
-        double bytes = 0;
-        for (GgufTensor tensor : file.tensors()) {
-            boolean skipped = config.isOfSkippedBlock(tensor.name())
-                    && !(drafts && tensor.name().startsWith(Weights.draftNames(config)));
-            bytes += skipped ? 0 : bytes(tensor);
+        List<GgufTensor> run = file.tensors().stream()
+                .filter(tensor -> !config.isOfSkippedBlock(tensor.name())
+                        || drafts && tensor.name().startsWith(Weights.draftNames(config)))
+                .toList();
+        Map<TensorType, GgufTensor> largest = new EnumMap<>(TensorType.class); // of which padding is the least part
+        for (GgufTensor tensor : run) {
+            if (tensor.dimensions().length > 1) {
+                largest.merge(tensor.type(), tensor, (a, b) -> b.elements() > a.elements() ? b : a);
+            }
         }
-        return Math.round(bytes);
-    }
-
-    private double bytes(GgufTensor tensor) {
-        if (tensor.dimensions().length == 1) {
-            return (double) tensor.elements() * Float.BYTES;
-        }
-        Double known = bytesPerElement.get(tensor.type());
-        if (known == null) {
-            known = sample(tensor);
-            bytesPerElement.put(tensor.type(), known);
-        }
-        return tensor.elements() * known;
+        Map<TensorType, Double> bytesPerElement = new EnumMap<>(TensorType.class);
+        largest.forEach((type, tensor) -> bytesPerElement.put(type, sample(tensor)));
+        return Math.round(run.stream()
+                .mapToDouble(tensor -> tensor.elements()
+                        * (tensor.dimensions().length == 1
+                                ? Float.BYTES
+                                : bytesPerElement.getOrDefault(tensor.type(), 0.0)))
+                .sum());
     }
 
     private double sample(GgufTensor tensor) {
@@ -77,6 +78,8 @@ final class WeightSample {
         WeightLayout own = rowScales && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
         try (LinearWeight weight = device.upload(some, forced == null ? own : forced)) {
             return (double) weight.bytes() / some.rows() / some.columns();
+        } catch (ModelFormatException | UsageException e) {
+            return inFile; // the load says what is wrong with it, or leaves the block out that it is of
         }
     }
 

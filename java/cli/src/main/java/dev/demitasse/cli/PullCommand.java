@@ -1,6 +1,7 @@
 package dev.demitasse.cli;
 
 import dev.demitasse.CacheFolder;
+import dev.demitasse.ModelSize;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.fetch.CatalogueEntry;
 import dev.demitasse.fetch.ModelCache;
@@ -14,8 +15,8 @@ import picocli.CommandLine.Parameters;
 /** {@code demitasse pull}. */
 @Command(name = "pull", description = "Fetches a model to the cache; an interrupted download goes on where it stopped.")
 final class PullCommand implements Callable<Integer> {
-    /** What weights take more on a device than in a file, at most but for types of the fewest bits. */
-    private static final double USUAL_GROWTH = 1.4;
+    /** What weights take more on a GPU than in a file, at most but for types of the fewest bits ({@link ModelSize}). */
+    private static final double MOST_GROWTH = 1.8;
 
     @Parameters(paramLabel = "NAME", description = "A name that `demitasse ls` lists, or hf:OWNER/REPO/FILE.gguf.")
     String model = Catalogue.DEMO;
@@ -60,10 +61,10 @@ final class PullCommand implements Callable<Integer> {
 
     /** The same of a file of which the size alone is known. */
     static String announcement(String name, long bytes, double available) {
-        double memory = bytes / 1e9 * USUAL_GROWTH;
+        double memory = bytes / 1e9 * MOST_GROWTH;
         return String.format(
                 Locale.ROOT,
-                "Fetching %s (%.1f GB), which takes about %.1f GB and a cache where it runs%s …",
+                "Fetching %s (%.1f GB), which takes up to %.1f GB and a cache where it runs%s …",
                 Console.harmless(name),
                 bytes / 1e9,
                 memory,

@@ -1,9 +1,7 @@
 package dev.demitasse.cli;
 
-import dev.demitasse.Devices;
 import dev.demitasse.ModelSize;
 import dev.demitasse.chat.OtherMedia;
-import dev.demitasse.device.Device;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
@@ -40,10 +38,7 @@ final class ShowCommand implements Callable<Integer> {
     @Option(names = "--json", description = "One JSON object.")
     boolean json;
 
-    @Option(
-            names = "--backend",
-            paramLabel = "NAME",
-            description = "Say what the weights take on this device, too (on a GPU that is not here: about).")
+    @Option(names = "--backend", paramLabel = "NAME", description = "Say what the weights take on this device, too.")
     @Nullable
     String backend;
 
@@ -80,9 +75,7 @@ final class ShowCommand implements Callable<Integer> {
 
     /** Bytes that the weights take on the device that was asked for. */
     private static long deviceBytes(Gguf file, String backend) {
-        try (Device device = Devices.open(backend, DeviceOptions.defaults())) {
-            return ModelSize.deviceBytes(file, device);
-        }
+        return ModelSize.deviceBytes(file, backend, DeviceOptions.defaults());
     }
 
     private void print(Gguf file) {

@@ -295,7 +295,7 @@ class CommandLineTest {
                         + " of 8 GB and more …");
         assertThat(PullCommand.announcement(demo, 0.75)).endsWith("and more. This machine has 0.8 GB left …");
         assertThat(PullCommand.announcement("hf:a/b/c.gguf", 10_000_000_000L, 32))
-                .isEqualTo("Fetching hf:a/b/c.gguf (10.0 GB), which takes about 14.0 GB and a cache where it runs …");
+                .isEqualTo("Fetching hf:a/b/c.gguf (10.0 GB), which takes up to 18.0 GB and a cache where it runs …");
         assertThat(PullCommand.announcement("hf:a/b/c.gguf", 10_000_000_000L, 12))
                 .endsWith("runs. This machine has 12.0 GB left …");
     }

@@ -11,6 +11,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +35,7 @@ record ToolUse(
         boolean written,
         boolean single,
         boolean apart) {
+    private static final Pattern TOKEN = Pattern.compile("<\\|[^|<>]{1,64}+\\|>");
     private static final String QUESTION = "How many cups are there in this room?";
     private static final List<ToolCall> CALLS = List.of(
             new ToolCall("call00000", "count_cups", "{\"room\":\"kitchen\"}"),
@@ -69,7 +72,7 @@ record ToolUse(
             for (boolean noContent : new boolean[] {false, true}) {
                 for (ToolFormat format : ToolFormat.values()) {
                     ToolUse use = new ToolUse(format, CallFrame.JSON, textArguments, noContent, true, false, false);
-                    if (use.isRecovered(template)) {
+                    if (use.isRecovered(template, isToken)) {
                         return use.withRefusals(template);
                     }
                 }
@@ -152,9 +155,16 @@ record ToolUse(
         return header == null || header.length() > before.length() ? "" : before.substring(header.length());
     }
 
-    private boolean isRecovered(Renderer template) {
+    /** A text without the vocabulary's tokens that are meant for something, which answers do not show. */
+    private static String withoutTokens(String text, Predicate<String> isToken) {
+        return TOKEN.matcher(text)
+                .replaceAll(token -> isToken.test(token.group()) ? "" : Matcher.quoteReplacement(token.group()));
+    }
+
+    private boolean isRecovered(Renderer template, Predicate<String> isToken) {
         Section section = section(template);
-        if (section == null || format.isBare() && !section.lead.isBlank()) {
+        if (section == null
+                || format.isBare() && !withoutTokens(section.lead, isToken).isBlank()) {
             return false; // a mark that is not known is none of an answer that is nothing but a call
         }
         ToolCall call = CALLS.getFirst();

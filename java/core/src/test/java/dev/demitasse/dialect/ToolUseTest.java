@@ -225,8 +225,9 @@ class ToolUseTest {
     @MethodSource("written")
     void aTemplatesOwnCallsAreFoundAndOthersAreNotTakenForThem(String call, @Nullable ToolFormat expected) {
         ChatTemplate template = ChatTemplate.parse(TOLD.replace("CALL", call));
-        ToolUse use =
-                ToolUse.find((messages, tools, prompt) -> render(template, messages, tools, prompt), token -> false);
+        ToolUse use = ToolUse.find(
+                (messages, tools, prompt) -> render(template, messages, tools, prompt),
+                token -> token.startsWith("<|python_"));
         assertThat(use == null ? null : use.format()).isEqualTo(expected);
     }
 
@@ -245,6 +246,8 @@ class ToolUseTest {
                                 + "{{ k }}={{ v | tojson }}{{ ', ' if not loop.last }}{% endfor %})</function_calls>",
                         ToolFormat.OLMO),
                 Arguments.of(json, ToolFormat.BARE_JSON),
+                Arguments.of("<|python_start|><|python_end|>" + json, ToolFormat.BARE_JSON), // Llama 4
+                Arguments.of("<|strange|>" + json, null),
                 Arguments.of("<strange:call>" + json + "</strange:call>", null),
                 Arguments.of("<strange>{{ c.function.name }}: {{ c.function.arguments.room }}</strange>", null));
     }
