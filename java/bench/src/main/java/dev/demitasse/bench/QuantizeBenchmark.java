@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * Seconds of quantizing a model, one number a run in one process: the first runs are with code that is not compiled
@@ -37,7 +38,11 @@ public final class QuantizeBenchmark {
                 System.out.printf(Locale.ROOT, "%.3f%n", (System.nanoTime() - start) * 1e-9);
             }
         } finally {
-            Files.deleteIfExists(out);
+            try (Stream<Path> left = Files.list(folder)) { // of a run that failed, too
+                for (Path file : left.toList()) {
+                    Files.delete(file);
+                }
+            }
             Files.delete(folder);
         }
     }

@@ -56,7 +56,7 @@ final class AdviseCommand implements Callable<Integer> {
             names = "--verify",
             description =
                     "Run what is predicted, as far as this machine can, and print both; takes a quarter of an hour,"
-                            + " and room for the model three times in 16 bits.")
+                            + " room for the model three times in 16 bits, and for 100,000 positions of cache.")
     boolean verify;
 
     @Mixin

@@ -13,7 +13,6 @@ import dev.demitasse.quantize.Smoothing;
 import dev.demitasse.quantize.TensorSummary;
 import dev.demitasse.quantize.WeightMix;
 import dev.demitasse.safetensors.Safetensors;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -127,48 +126,26 @@ final class QuantizeCommand implements Callable<Integer> {
      * run that is killed, or that has no room, leaves it to the next one.
      */
     private void quantizeCheckpoint(Path checkpoint, WeightMix mix, boolean int4) {
-        Path folder; // of its own, so that no file of the user's is replaced or deleted
+        String identity;
         try (Quantizer quantizer =
                 new Quantizer(checkpoint, new QuantizeOptions(mix, pure, requantize, null, null, threads, overwrite))) {
-            folder = out.resolveSibling(out.getFileName() + ".f16-" + quantizer.inputIdentity());
+            identity = quantizer.inputIdentity();
         }
-        Path whole = folder.resolve("model.gguf");
-        try {
-            Files.createDirectories(folder);
-        } catch (IOException e) {
-            throw new UsageException("Cannot write to " + folder + ": " + TextFile.reason(e), e);
-        }
-        if (Files.exists(whole)) {
-            System.err.println("The checkpoint in 16 bits is there from an earlier run: " + whole + ".");
-        } else {
-            System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
-        }
-        boolean goesOn = false;
-        try {
-            if (!Files.exists(whole)) {
-                Quantizer.quantize(
-                        checkpoint, whole, new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false));
+        try (CheckpointFolder folder = CheckpointFolder.open(out, identity)) {
+            Path whole = folder.model();
+            try {
+                if (Files.exists(whole)) {
+                    System.err.println("The checkpoint in 16 bits is there from an earlier run: " + whole + ".");
+                } else {
+                    System.err.println("Writing the checkpoint in 16 bits to " + whole + " for as long as this runs.");
+                    QuantizeOptions half = new QuantizeOptions(WeightMix.F16, false, true, null, null, threads, false);
+                    Quantizer.quantize(checkpoint, whole, half);
+                }
+                quantize(whole, mix, int4);
+            } catch (QuantizeException e) {
+                folder.keep();
+                throw e;
             }
-            quantize(whole, mix, int4);
-        } catch (QuantizeException e) {
-            goesOn = true;
-            throw e;
-        } finally {
-            if (!goesOn) {
-                delete(folder);
-            }
-        }
-    }
-
-    /** Deletes a folder and the files in it; what cannot be is told. */
-    private static void delete(Path folder) {
-        try (var files = Files.newDirectoryStream(folder)) {
-            for (Path file : files) {
-                Files.delete(file);
-            }
-            Files.delete(folder);
-        } catch (IOException e) {
-            System.err.println("Cannot delete " + folder + ": " + TextFile.reason(e));
         }
     }
 

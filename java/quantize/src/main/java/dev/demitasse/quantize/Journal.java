@@ -88,9 +88,10 @@ final class Journal implements AutoCloseable {
         return text.startsWith(MARK) || text.chars().allMatch(c -> c == 0);
     }
 
-    /** The lines so far; the last may be half a line. */
+    /** The whole lines so far; a last one that has no end is none. */
     List<String> lines() throws IOException {
-        return Files.readString(path, StandardCharsets.ISO_8859_1).lines().toList();
+        String text = Files.readString(path, StandardCharsets.ISO_8859_1);
+        return text.substring(0, text.lastIndexOf('\n') + 1).lines().toList();
     }
 
     /** Keeps the first {@code count} of {@code lines}. */

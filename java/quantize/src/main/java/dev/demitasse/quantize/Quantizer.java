@@ -167,7 +167,7 @@ public final class Quantizer implements AutoCloseable {
      *
      * @param out the GGUF file
      * @param listener hears of each tensor
-     * @return what became of each tensor
+     * @return what became of each tensor; errors are NaN for those of which an earlier version's run left no more
      * @throws UsageException where {@code out} exists and may not be replaced, is the input, or is being written by
      *     another process; and where a weight is beyond what its type holds
      * @throws QuantizeException where the disk is full or fails
@@ -269,13 +269,17 @@ public final class Quantizer implements AutoCloseable {
     }
 
     /**
-     * {@return a short name of the input's files as they are now: another one where they are written again}
+     * {@return a short name of the input as it is read now: another one where its files are written again}
      *
      * @throws UsageException where they cannot be read any more
      */
     public String inputIdentity() {
         try {
             MessageDigest digest = digest();
+            GgufWriter metadata = new GgufWriter(3, ALIGNMENT); // of which parts come from files beside the weights
+            source.metadata().all().forEach(metadata::metadata);
+            digest.update(metadata.header());
+            digest.update((byte) ENCODERS);
             updateInput(digest);
             return HexFormat.of().formatHex(digest.digest(), 0, IDENTITY_BYTES);
         } catch (IOException e) {

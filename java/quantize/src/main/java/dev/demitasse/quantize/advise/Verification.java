@@ -7,6 +7,7 @@ import dev.demitasse.StepTimer;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.QuantizeOptions;
@@ -208,8 +209,15 @@ public final class Verification {
                 .withBackend(backend)
                 .withDevice(options.withActivations(plan.activations()))
                 .withContextLength(CONTEXT)
-                .withSequences(Arrays.stream(STEPS_OF).mapToInt(step -> step[0]).sum() + 1)
+                .withSequences(positions() / CONTEXT + 2) // beside a prompt
                 .withKvType(cache);
+    }
+
+    /** Positions of all sessions side by side, in whole pages, with the steps that are timed. */
+    private static int positions() {
+        return Arrays.stream(STEPS_OF)
+                .mapToInt(step -> step[0] * Math.ceilDiv(step[1] + WARM_STEPS + STEPS + 1, KvShape.PAGE) * KvShape.PAGE)
+                .sum();
     }
 
     private static void addLoads(
