@@ -89,7 +89,7 @@ def cache_rows(base, text, arguments, emit):
                           "--base-kv-type", "f32", "--needle", "--kv-types", ",".join(arguments.kv),
                           "--kv-rotation", rotation, *arguments.options)
         for row in found:
-            emit({"figure": "cache", **row})
+            emit({"figure": "cache", **{k: v for k, v in row.items() if k != "model"}})
 
 
 def depth_rows(model, arguments, emit):

@@ -6,7 +6,8 @@
 BASE and TEXT are those of ci/quality.py. Q4_K_M files of both, with and without one importance matrix, are evaluated
 here; llama.cpp's cache in Q4_0, which it rotates, is compared with its own in F16 over one window; and both quantize in
 turns: llama_model_quantize, Quantizer in a process that has run before (QuantizeBenchmark), and the whole command.
-Needs a built command line and java/bench; installs llama-cpp-python as ci/peers.py does. Writes one JSON object a
+Needs a built command line and java/bench; installs llama-cpp-python as ci/peers.py does. All logits of a window are
+held twice: Gemma 3's 262,144 tokens want a shorter --ctx. Writes one JSON object a figure.
 """
 import argparse
 import ctypes
@@ -65,7 +66,7 @@ def quantize(base, out, imatrix, runs):
     print(json.dumps(seconds))
 
 
-def cache(base, text, window):
+def cache(base, path, window):
     """Divergence of a rotated Q4_0 cache from an F16 one, and perplexities."""
     import llama_cpp as llama
     import numpy as np
@@ -77,6 +78,7 @@ def cache(base, text, window):
         model.eval(tokens)
         return tokens, np.array(model.scores[: len(tokens)])
 
+    text = pathlib.Path(path).read_text(encoding="utf-8")
     tokens, ours = logits(llama.GGML_TYPE_F16)
     _, theirs = logits(llama.GGML_TYPE_Q4_0)
     divergences, losses = [], {"basePerplexity": [], "perplexity": []}
@@ -146,8 +148,7 @@ def main():
 
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
         folder = pathlib.Path(name)
-        text = arguments.text.read_text(encoding="utf-8")
-        quality.split(text, folder)
+        quality.split(arguments.text.read_text(encoding="utf-8"), folder)
         base, _ = quality.quantized(arguments.base, "F16", {}, folder)
         speeds(python, base, folder, arguments.turns, emit)
         imatrix = folder / "imatrix.gguf"
@@ -160,7 +161,7 @@ def main():
                 row = quality.demitasse("evaluate", model, "--base", base, "-f", folder / "score.txt", "--json")[0]
                 emit({"figure": "peer-weights", "weights": how, "by": by, "bytes": model.stat().st_size,
                       **{key: row[key] for key in ("meanKld", "meanKldError", "perplexity", "basePerplexity")}})
-        emit({"figure": "peer-cache", **run_child(python, "cache", base=str(base), text=text, window=arguments.ctx)})
+        emit({"figure": "peer-cache", **run_child(python, "cache", base=str(base), path=str(arguments.text), window=arguments.ctx)})
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def small(value):
     return f"{value:.4f}" if value >= 0.001 else f"{value:.2g}"
 
 
+def more(row, base):
+    """How much higher a perplexity is than the base's."""
+    return f"{100 * (row['perplexity'] / base['basePerplexity'] - 1):+.1f} %".replace("-0.0", "+0.0").replace("-", "−")
+
+
 def name(row):
     kind, _, how = row["weights"].partition(":")
     return kind + NOTES[how]
@@ -39,7 +44,7 @@ def weights(rows, wanted):
     speeds = {row["weights"]: row for row in of(rows, "speed")}
     quality = of(rows, "weights")
     first = quality[0]
-    fastest = speeds[first["weights"]]
+    fastest = next(iter(speeds.values()))
 
     def speed(row, kind):
         mine = speeds.get(row["weights"])
@@ -48,8 +53,8 @@ def weights(rows, wanted):
     return table(
         ["weights", "bits", "MiB", "perplexity", "KL mean", "KL 99 %", "same top", "decode", "prefill", "sessions"],
         [[name(row), f"{row['bitsPerWeight']:.2f}", f"{row['bytes'] / 2**20:.0f}",
-          f"{row['perplexity']:.2f} ({100 * (row['perplexity'] / first['basePerplexity'] - 1):+.1f} %)",
-          f"{small(row['meanKld'])} ± {small(row['meanKldError'])}" if row["meanKld"] > 1e-8 else "0",
+          f"{row['perplexity']:.2f} ({more(row, first)})",
+          f"{small(row['meanKld'])} ± {row['meanKldError']:.4f}" if row["meanKld"] > 1e-8 else "0",
           f"{row['kld99']:.3f}", f"{100 * row['sameTop']:.1f} %", speed(row, "decode"), speed(row, "prefill"),
           " / ".join(str(row["sessionsThatFit"][cache]) for cache in ("F16", "INT8", "INT4"))]
          for row in of(rows, "weights", wanted)])
@@ -64,7 +69,7 @@ def cache(rows, _):
         means = [part["meanKld"] for part in row["curve"]]
         pairs = [small((a + b) / 2) for a, b in zip(means[0::2], means[1::2])]
         lines.append([row["cache"], small(row["meanKld"]), *pairs,
-                      f"{100 * (row['perplexity'] / row['basePerplexity'] - 1):+.1f} %"])
+                      more(row, row)])
     return table(["cache", "KL mean", *(f"{i + 1}/{eighths}" for i in range(eighths)), "perplexity"], lines)
 
 
