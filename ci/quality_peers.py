@@ -161,7 +161,8 @@ def main():
                 row = quality.demitasse("evaluate", model, "--base", base, "-f", folder / "score.txt", "--json")[0]
                 emit({"figure": "peer-weights", "weights": how, "by": by, "bytes": model.stat().st_size,
                       **{key: row[key] for key in ("meanKld", "meanKldError", "perplexity", "basePerplexity")}})
-        emit({"figure": "peer-cache", **run_child(python, "cache", base=str(base), path=str(arguments.text), window=arguments.ctx)})
+        emit({"figure": "peer-cache",
+              **run_child(python, "cache", base=str(base), path=str(arguments.text), window=arguments.ctx)})
 
 
 if __name__ == "__main__":

@@ -97,8 +97,9 @@ final class DeviceProbe implements AutoCloseable {
         for (KvType type : KvType.values()) {
             caches.put(type, attention(type));
         }
-        Stopwatch.Timing oneRest = rest(1);
-        Stopwatch.Timing manyRest = rest(MANY_ROWS);
+        Stopwatch.Timing oneRest = rest(decoding(1, 1, 1));
+        Stopwatch.Timing severalRest = rest(decoding(SESSIONS, 1, 1));
+        Stopwatch.Timing promptRest = rest(prompt(MANY_ROWS, MANY_ROWS));
         Stopwatch.Timing sample = sample();
 
         stopwatch.run();
@@ -112,7 +113,10 @@ final class DeviceProbe implements AutoCloseable {
         probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, bandwidth)));
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         caches.forEach((type, timings) -> attention.put(type, cost(timings, launch)));
-        double perRow = Math.max(0, (manyRest.seconds() - oneRest.seconds()) / (MANY_ROWS - 1));
+        double perRow = Math.max(0, (severalRest.seconds() - oneRest.seconds()) / (SESSIONS - 1));
+        double fixed = Math.max(0, oneRest.seconds() - perRow);
+        double perPromptRow = Math.max(0, promptRest.seconds() - fixed) / MANY_ROWS;
+        double elements = Roofline.elements(shape);
         return new DeviceProfile(
                 device.name() + ", " + device.description(),
                 DeviceProfile.MEASURED,
@@ -123,8 +127,8 @@ final class DeviceProbe implements AutoCloseable {
                 free,
                 linear,
                 attention,
-                perRow / Roofline.elements(shape),
-                Math.max(0, oneRest.seconds() - perRow),
+                new DeviceProfile.RestCost(perRow / elements, perPromptRow / elements),
+                fixed,
                 sample.seconds() / shape.vocabulary());
     }
 
@@ -157,15 +161,10 @@ final class DeviceProbe implements AutoCloseable {
         int pages = Math.ceilDiv(depth, KvShape.PAGE);
         KvShape cache = new KvShape(1, shape.kvHeads(), shape.headDim(), pages * SESSIONS, type);
         KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
-        int rows = promptRows();
-        int[] positions = new int[rows];
-        Arrays.setAll(positions, row -> depth - rows + row);
-        int[][] tables = new int[rows][];
-        Arrays.fill(tables, table(0, pages));
         return new AttentionTimings(
                 attention(store, decoding(1, depth, pages)),
                 attention(store, decoding(SESSIONS, depth, pages)),
-                attention(store, new BatchRows(rows, positions, tables)));
+                attention(store, prompt(promptRows(), depth)));
     }
 
     private DeviceProfile.AttentionCost cost(AttentionTimings timings, double launch) {
@@ -187,6 +186,15 @@ final class DeviceProbe implements AutoCloseable {
         return new BatchRows(sessions, positions, tables);
     }
 
+    /** The last rows of a prompt. */
+    private static BatchRows prompt(int rows, int depth) {
+        int[] positions = new int[rows];
+        Arrays.setAll(positions, row -> depth - rows + row);
+        int[][] tables = new int[rows][];
+        Arrays.fill(tables, table(0, Math.ceilDiv(depth, KvShape.PAGE)));
+        return new BatchRows(rows, positions, tables);
+    }
+
     private static int[] table(int session, int pages) {
         int[] table = new int[pages];
         Arrays.setAll(table, page -> session * pages + page);
@@ -202,12 +210,12 @@ final class DeviceProbe implements AutoCloseable {
         return stopwatch.add(out, () -> device.attention(query, store, 0, heads, rows, out));
     }
 
-    /** A layer's operations beside products and attention, for that many rows. */
-    private Stopwatch.Timing rest(int rows) {
+    /** A layer's operations beside products and attention, for these rows. */
+    private Stopwatch.Timing rest(BatchRows batch) {
+        int rows = batch.count();
         int hidden = shape.hidden();
         int headDim = shape.headDim();
         long inner = (long) rows * shape.feedForward();
-        BatchRows batch = decoding(rows, 1, 1);
         KvShape cache = new KvShape(1, shape.kvHeads(), headDim, rows, KvType.F16);
         KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
         Buffer x = random((long) rows * hidden);
@@ -218,8 +226,11 @@ final class DeviceProbe implements AutoCloseable {
         Buffer value = random((long) rows * shape.keys());
         Buffer gate = random(inner);
         Buffer up = random(inner);
-        Buffer angles = random((long) rows * headDim);
-        return stopwatch.add(gate, () -> {
+        Buffer product = resources.own(device.allocate(inner * Float.BYTES), Buffer::close);
+        float[] turn = new float[rows * headDim];
+        Arrays.fill(turn, (float) Math.sqrt(0.5)); // cosines and sines: numbers that are turned keep their size
+        Buffer angles = resources.own(device.upload(turn), Buffer::close);
+        return stopwatch.add(product, () -> {
             device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
             device.rope(query, rows, shape.heads(), headDim, headDim, Rope.NEOX, angles);
             device.rope(key, rows, shape.kvHeads(), headDim, headDim, Rope.NEOX, angles);
@@ -227,7 +238,7 @@ final class DeviceProbe implements AutoCloseable {
             device.add(x, norm, hidden);
             device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
             device.add(y, x, (long) rows * hidden);
-            device.gatedActivation(Gate.SILU, gate, up, inner, gate);
+            device.gatedActivation(Gate.SILU, gate, up, inner, product);
         });
     }
 

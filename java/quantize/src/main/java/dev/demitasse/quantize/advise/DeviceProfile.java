@@ -17,7 +17,7 @@ import java.util.Map;
  * @param memoryBytes for weights and caches
  * @param linear of {@code linear}, by layout
  * @param attention of attention, by the cache's type
- * @param rest seconds of a layer's other operations for one element (see {@link Roofline#elements}), by rows
+ * @param rest of a layer's other operations
  * @param restSeconds the same whatever the number of rows, for a layer
  * @param sampleSeconds of choosing a token, for one token of the vocabulary
  */
@@ -31,7 +31,7 @@ public record DeviceProfile(
         long memoryBytes,
         Map<WeightLayout, LinearCost> linear,
         Map<KvType, AttentionCost> attention,
-        double rest,
+        RestCost rest,
         double restSeconds,
         double sampleSeconds) {
     /** The source of what was measured here. */
@@ -58,6 +58,14 @@ public record DeviceProfile(
      * @param seconds arithmetic for a weight, by rows: unpacking it once, and multiplying it by each row
      */
     public record LinearCost(double bytesPerWeight, Curve seconds) {}
+
+    /**
+     * What a layer does beside products and attention, for one element of a row (see {@link Roofline#elements}).
+     *
+     * @param decode seconds where each row is another session's, so that each has its place in the cache
+     * @param prefill seconds where rows follow each other
+     */
+    public record RestCost(double decode, double prefill) {}
 
     /**
      * Attention, for one element of a query head and one position.

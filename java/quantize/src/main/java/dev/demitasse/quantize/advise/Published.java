@@ -80,7 +80,7 @@ public final class Published {
                 (long) (Double.parseDouble(card[5]) * GIGA),
                 linear(peaks),
                 attention,
-                2 * Float.BYTES / bandwidth,
+                new DeviceProfile.RestCost(2 * Float.BYTES / bandwidth, 2 * Float.BYTES / bandwidth),
                 REST_LAUNCHES * LAUNCH_SECONDS,
                 SAMPLE_SECONDS);
     }

@@ -90,7 +90,9 @@ public final class Roofline {
         double bytes = sessions * shape.readBytes(kv, depth);
         double positions = shape.seen(depth) * sessions * shape.layers();
         double arithmetic = device.attention(kv).decode().at(sessions) * positions * shape.queries();
-        return layers(plan, sessions).plus(attention(bytes, arithmetic)).plus(tokens(plan, sessions));
+        return layers(plan, sessions, device.rest().decode())
+                .plus(attention(bytes, arithmetic))
+                .plus(tokens(plan, sessions));
     }
 
     /**
@@ -111,7 +113,7 @@ public final class Roofline {
             // Rows of one head share what they read, so reading is that of the last row.
             double bytes = shape.readBytes(kv, first + rows - 1);
             double arithmetic = device.attention(kv).prefill() * positions * shape.queries();
-            time = time.plus(layers(plan, rows)).plus(attention(bytes, arithmetic));
+            time = time.plus(layers(plan, rows, device.rest().prefill())).plus(attention(bytes, arithmetic));
         }
         return time;
     }
@@ -130,9 +132,9 @@ public final class Roofline {
         return time;
     }
 
-    private Time layers(WeightPlan plan, int rows) {
+    private Time layers(WeightPlan plan, int rows, double perElement) {
         Time time = products(plan, rows);
-        double rest = device.restSeconds() + device.rest() * rows * elements(shape);
+        double rest = device.restSeconds() + perElement * rows * elements(shape);
         return time.plus(launches(rest * shape.layers() + ROUTING_LAUNCHES * device.launchSeconds() * routedLayers()));
     }
 

@@ -44,7 +44,18 @@ class RooflineTest {
                 WeightLayout.int8(32),
                 new DeviceProfile.LinearCost(1.125, free));
         return new DeviceProfile(
-                "d", "test", 1, new DeviceProfile.Peaks(1, 1, 1), 0, 0, 1L << 40, linear, attention, 0, 0, 0);
+                "d",
+                "test",
+                1,
+                new DeviceProfile.Peaks(1, 1, 1),
+                0,
+                0,
+                1L << 40,
+                linear,
+                attention,
+                new DeviceProfile.RestCost(0, 0),
+                0,
+                0);
     }
 
     @Test
