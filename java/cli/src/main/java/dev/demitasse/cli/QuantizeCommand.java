@@ -162,8 +162,17 @@ final class QuantizeCommand implements Callable<Integer> {
                 tensors = quantizer.plan();
             } else {
                 Progress progress = new Progress(System.err, "quantizing", Console.interactive());
-                tensors = quantizer.write(
-                        out, (tensor, elements, total) -> progress.show(elements * Float.BYTES, total * Float.BYTES));
+                tensors = quantizer.write(out, new Quantizer.Listener() {
+                    @Override
+                    public void wrote(TensorSummary tensor, long elements, long total) {
+                        progress.show(elements * Float.BYTES, total * Float.BYTES);
+                    }
+
+                    @Override
+                    public void goesOn(int count) {
+                        System.err.println(count + " tensors are there from an earlier run.");
+                    }
+                });
             }
             print(tensors);
             List<TensorSummary> written = tensors;

@@ -49,6 +49,13 @@ public final class Quantizer implements AutoCloseable {
          * @param total elements of all tensors
          */
         void wrote(TensorSummary tensor, long elements, long total);
+
+        /**
+         * A killed run's output is gone on with.
+         *
+         * @param tensors that it has written
+         */
+        default void goesOn(int tensors) {}
     }
 
     /** Goes up when encoders make other bytes, so that no file is of two of them. */
@@ -199,6 +206,9 @@ public final class Quantizer implements AutoCloseable {
         try (PartialFile file = PartialFile.open(out, fingerprint(first), first, pieces);
                 TensorEncoder encoder = new TensorEncoder(source.tensors(), types, file.finished(), options)) {
             int earlier = file.finished();
+            if (earlier > 0) {
+                listener.goesOn(earlier);
+            }
             for (int i = 0; i < types.size(); i++) {
                 TensorSummary summary = plan.get(i);
                 if (i >= earlier) {

@@ -163,7 +163,20 @@ class QuantizerTest {
         byte[] whole = Files.readAllBytes(folder.resolve("whole.gguf"));
         Path out = folder.resolve("out.gguf");
         stopAfter(5, out, options);
-        List<TensorSummary> tensors = Quantizer.quantize(model(), out, options);
+        int[] earlier = new int[1];
+        List<TensorSummary> tensors;
+        try (Quantizer quantizer = new Quantizer(model(), options)) {
+            tensors = quantizer.write(out, new Quantizer.Listener() {
+                @Override
+                public void wrote(TensorSummary tensor, long elements, long total) {}
+
+                @Override
+                public void goesOn(int count) {
+                    earlier[0] = count;
+                }
+            });
+        }
+        assertThat(earlier[0]).isEqualTo(5);
         assertThat(tensors).isEqualTo(atOnce);
         assertThat(tensors).allSatisfy(t -> assertThat(t.relativeError()).isNotNaN());
         assertThat(Files.readAllBytes(out)).isEqualTo(whole);
