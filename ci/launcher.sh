@@ -67,7 +67,8 @@ shell "a full disk" 1 'No space left on device' "'$demitasse' generate -m '$tiny
 shell "a full disk, JSON" 1 'No space left on device' "'$demitasse' show '$tiny' --json > /dev/full"
 quantize="'$demitasse' quantize '${tiny%/tiny/*}/types/F16.gguf' '$work/f32.gguf' --weights f32"
 shell "a full disk, quantize" 1 'run the same command again' "ulimit -f 1000; $quantize"
-shell "quantize goes on" 0 '^[1-9][0-9]* tensors are there from an earlier run' "$quantize && [ ! -e '$work/f32.gguf.partial' ]"
+shell "quantize goes on" 0 '^[1-9][0-9]* tensors are there from an earlier run' \
+  "$quantize && [ ! -e '$work/f32.gguf.partial' ]"
 begin=$SECONDS
 shell "a reader that goes" 1 - "'$demitasse' generate -m '$tiny' --raw -p a -n 1000000 --ctx 4096 | head -c 5"
 [ $((SECONDS - begin)) -lt 20 ] || { failed=$((failed + 1)); echo "launcher: a reader that goes: computed on"; }
