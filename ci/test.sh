@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All set-up and all tests: builds with every check, fetches the models that tests read, runs the tests, and ends with
-# the totals, what was skipped and why, and what failed. A whole run takes about an hour on two cores. What each
+# the totals, what was skipped and why, and what failed. A whole run takes forty minutes on two cores. What each
 # part printed stays in target/ci-*.log. --opencl-intel: those of java/opencl on Intel's runtime too.
 # --all-architectures: CUDA kernels are compiled for all cards, as for a release, not for two of them (ten minutes
 # more); where there is a card they always are.
