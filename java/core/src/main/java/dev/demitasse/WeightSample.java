@@ -1,6 +1,5 @@
 package dev.demitasse;
 
-import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
 import dev.demitasse.exception.ModelFormatException;
@@ -30,7 +29,6 @@ final class WeightSample {
     private final Gguf file;
     private final Device device;
     private final @Nullable WeightLayout forced;
-    private final boolean rowScales;
 
     /**
      * Of an open file.
@@ -41,7 +39,6 @@ final class WeightSample {
         this.file = file;
         this.device = device;
         this.forced = forced;
-        this.rowScales = file.metadata().has(Weights.ACTIVATIONS) && device.activations() == ActivationType.INT8_ROW;
     }
 
     /** Bytes of the weights on the device, about, with the blocks that are not run but for the one that drafts. */
@@ -75,8 +72,7 @@ final class WeightSample {
         MatrixSource whole =
                 new MatrixSource(tensor.name(), type, (int) tensor.rows(), (int) tensor.columns(), tensor.data());
         MatrixSource some = whole.rows(0, Math.min(ROWS, whole.rows())).times(factor(tensor));
-        WeightLayout own = rowScales && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
-        try (LinearWeight weight = device.upload(some, forced == null ? own : forced)) {
+        try (LinearWeight weight = device.upload(some, Weights.layout(file, device, forced, type))) {
             return (double) weight.bytes() / some.rows() / some.columns();
         } catch (ModelFormatException | UsageException e) {
             return inFile; // the load says what is wrong with it, or leaves the block out that it is of

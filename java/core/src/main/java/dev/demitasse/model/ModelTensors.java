@@ -1,6 +1,5 @@
 package dev.demitasse.model;
 
-import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
@@ -36,8 +35,6 @@ final class ModelTensors implements AutoCloseable {
     private final Gguf file;
     private final Device device;
     private final @Nullable WeightLayout forced;
-    /** Whether all blocks of a row of Q8_0 have the same scale, and are to lie as such rows. */
-    private final boolean rowScales;
 
     private final List<AutoCloseable> owned = new ArrayList<>();
     private final Set<String> used = new HashSet<>(ELSEWHERE);
@@ -56,7 +53,6 @@ final class ModelTensors implements AutoCloseable {
         this.progress = progress;
         this.device = device;
         this.forced = forced;
-        this.rowScales = file.metadata().has(Weights.ACTIVATIONS) && device.activations() == ActivationType.INT8_ROW;
     }
 
     private void use(String name) {
@@ -331,10 +327,7 @@ final class ModelTensors implements AutoCloseable {
     }
 
     private WeightLayout layout(TensorType type) {
-        if (forced != null) {
-            return forced;
-        }
-        return rowScales && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
+        return Weights.layout(file, device, forced, type);
     }
 
     @Nullable

@@ -1,5 +1,6 @@
 package dev.demitasse.model;
 
+import dev.demitasse.device.ActivationType;
 import dev.demitasse.device.Buffer;
 import dev.demitasse.device.Device;
 import dev.demitasse.device.LinearWeight;
@@ -8,6 +9,7 @@ import dev.demitasse.embedding.Pooling;
 import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.gguf.Gguf;
+import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -230,6 +232,21 @@ public final class Weights implements AutoCloseable {
                 tensors.matrix(p + "inp_gate.weight", width, hidden),
                 tensors.matrix(p + "proj.weight", hidden, width),
                 tensors.requiredNorm(p + "post_norm", hidden, false, 1));
+    }
+
+    /**
+     * How matrices of a type lie on a device: Q8_0 as rows where all blocks of a row have the same scale.
+     *
+     * @param forced a layout for every matrix instead of its type's own, or null
+     */
+    public static WeightLayout layout(Gguf file, Device device, @Nullable WeightLayout forced, TensorType type) {
+        if (forced != null) {
+            return forced;
+        }
+        boolean rows = type == TensorType.Q8_0
+                && file.metadata().has(ACTIVATIONS)
+                && device.activations() == ActivationType.INT8_ROW;
+        return rows ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
     }
 
     /** How the names of the draft block's tensors begin. */

@@ -19,6 +19,19 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class DialectTest {
+    /** Marks in texts stay what they are. */
+    static final Dialect.Marks AS_WRITTEN = new Dialect.Marks() {
+        @Override
+        public String of(String text) {
+            return text;
+        }
+
+        @Override
+        public String ofModel(String text) {
+            return text;
+        }
+    };
+
     private static final String NO_THOUGHT = "<think>\n\n</think>\n\n";
 
     private static Path template(String name) {
@@ -29,18 +42,7 @@ class DialectTest {
         String source = Files.readString(template("Qwen-Qwen3-0.6B"));
         Dialect dialect =
                 new Dialect(ChatTemplate.parse(source), source, variables, token -> AnswerParser.Kind.WRITTEN);
-        Dialect.Marks none = new Dialect.Marks() {
-            @Override
-            public String of(String text) {
-                return text;
-            }
-
-            @Override
-            public String ofModel(String text) {
-                return text;
-            }
-        };
-        return dialect.render(List.of(Message.user("Hi.")), List.of(), start, none);
+        return dialect.render(List.of(Message.user("Hi.")), List.of(), start, AS_WRITTEN);
     }
 
     /** Qwen 3 thinks unless its template is told not to, or the answer is to have a form. */

@@ -119,20 +119,10 @@ class ToolUseTest {
                 Message.user("Sure?"),
                 Message.assistant("", "A thought that was cut o", List.of()),
                 Message.user("Well?"));
-        Dialect.Marks none = new Dialect.Marks() {
-            @Override
-            public String of(String text) {
-                return text;
-            }
-
-            @Override
-            public String ofModel(String text) {
-                return text;
-            }
-        };
-        assertThat(dialect.render(messages, List.of(WEATHER), Dialect.Start.FREE, none))
+        assertThat(dialect.render(messages, List.of(WEATHER), Dialect.Start.FREE, DialectTest.AS_WRITTEN))
                 .contains("8001", "Bern", "3001", "rain", "sun", "Well?");
-        assertThat(dialect.render(messages.subList(7, 10), List.of(WEATHER), Dialect.Start.FREE, none))
+        assertThat(dialect.render(
+                        messages.subList(7, 10), List.of(WEATHER), Dialect.Start.FREE, DialectTest.AS_WRITTEN))
                 .contains("cut o");
     }
 
