@@ -157,6 +157,12 @@ public abstract class DraftContractTest {
         return next;
     }
 
+    /** A prompt in which there is nothing to look up: a draft block drafts what comes after it. */
+    private static int[] strange(SplittableRandom random, int vocabulary) {
+        int first = random.nextInt(vocabulary);
+        return IntStream.range(0, 9).map(i -> (first + i) % vocabulary).toArray();
+    }
+
     private final String backend;
 
     @TempDir
@@ -220,6 +226,9 @@ public abstract class DraftContractTest {
                     round++) {
                 int tokens = 1 + random.nextInt(30);
                 int before = drafts.computed;
+                if (round >= rounds() && drawn == 0 && choice(round) == Choice.DRAWN) {
+                    prompts[0] = strange(random, config.vocabulary());
+                }
                 List<List<Sequence.Step>> expected = new ArrayList<>();
                 for (int i = 0; i < 2; i++) {
                     Sequence fresh = new Sequence();
