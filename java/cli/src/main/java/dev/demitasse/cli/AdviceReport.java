@@ -134,7 +134,8 @@ final class AdviceReport {
             columns.add(layout.toString());
             List<double[]> points = new ArrayList<>();
             for (int i = 0; i < rows.length; i++) {
-                double seconds = Math.hypot(
+                double seconds = cost.overlapped(
+                        rows[i],
                         cost.bytesPerWeight() / device.readBandwidth(),
                         cost.seconds().at(rows[i]));
                 double speed = 2.0 * rows[i] / seconds / GIGA;

@@ -3,7 +3,7 @@ package dev.demitasse.quantize.advise;
 import dev.demitasse.exception.UsageException;
 import java.util.Arrays;
 
-/** A cost that grows with the number of rows: straight between the rows where it is known, and beyond them. */
+/** A cost that grows with a number, of rows or bytes: straight between the points that are known, and beyond them. */
 public final class Curve {
     private final double[] rows;
     private final double[] costs;

@@ -11,6 +11,7 @@ import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.device.Gate;
 import dev.demitasse.device.KvStore;
 import dev.demitasse.device.Rope;
+import dev.demitasse.kv.KvRotation;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
@@ -22,16 +23,21 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
  * Measures a device's profile with the operations that a model is made of, in about two seconds: {@code linear} in each
- * layout, attention over each cache, and the small operations, all in turns.
+ * layout, attention over each cache, the small operations, and reading, all in turns.
  */
 final class DeviceProbe implements AutoCloseable {
     /** Positions before the rows whose attention is timed. */
     private static final int DEPTH = 1024;
+
+    /** Little work for its bytes. */
+    private static final WeightLayout LIGHT = WeightLayout.int8(32);
 
     private static final int PROMPT_ROWS = 64;
     private static final int SESSIONS = 8;
@@ -62,7 +68,23 @@ final class DeviceProbe implements AutoCloseable {
     }
 
     /** What attention over a cache takes, before its parts are known. */
-    private record AttentionTimings(Stopwatch.Timing one, Stopwatch.Timing several, Stopwatch.Timing prompt) {}
+    private record AttentionTimings(
+            Stopwatch.Timing one, Stopwatch.Timing several, Stopwatch.Timing prompt, RestTimings storing) {}
+
+    /** What small operations take with one session, with {@link #SESSIONS}, and with {@link #MANY_ROWS} of a prompt. */
+    private record RestTimings(Stopwatch.Timing one, Stopwatch.Timing several, Stopwatch.Timing prompt) {
+        /**
+         * The parts of it.
+         *
+         * @param elements of a row
+         */
+        DeviceProfile.RestCost cost(double elements) {
+            double perRow = Math.max(0, (several.seconds() - one.seconds()) / (SESSIONS - 1));
+            double fixed = Math.max(0, one.seconds() - perRow);
+            double perPromptRow = Math.max(0, prompt.seconds() - fixed) / MANY_ROWS;
+            return new DeviceProfile.RestCost(fixed, perRow / elements, perPromptRow / elements);
+        }
+    }
 
     /**
      * Measures.
@@ -82,7 +104,7 @@ final class DeviceProbe implements AutoCloseable {
 
     private DeviceProfile measure(Collection<WeightLayout> wanted) {
         long free = device.freeBytes(); // before this takes some
-        Set<WeightLayout> layouts = new LinkedHashSet<>(List.of(WeightLayout.F32, WeightLayout.F16));
+        Set<WeightLayout> layouts = new LinkedHashSet<>(List.of(WeightLayout.F32, WeightLayout.F16, LIGHT));
         layouts.addAll(wanted);
         LinearProbe smallest = new LinearProbe(device, WeightLayout.int8(32), TINY, TINY, resources);
         Stopwatch.Timing small = smallest.time(stopwatch, 1);
@@ -91,16 +113,20 @@ final class DeviceProbe implements AutoCloseable {
             Device suitable = layout.group() == WeightLayout.ROW ? rowDevice : device;
             LinearProbe probe = LinearProbe.of(suitable, layout, shape.hidden(), resources);
             probe.time(stopwatch);
+            if (wanted.contains(layout)) {
+                probe.timeFromMemory(stopwatch, shape.weights());
+            }
             probes.put(layout, probe);
         }
         Map<KvType, AttentionTimings> caches = new EnumMap<>(KvType.class);
-        for (KvType type : KvType.values()) {
+        for (KvType type : Advisor.CACHES) {
             caches.put(type, attention(type));
         }
-        Stopwatch.Timing oneRest = rest(decoding(1, 1, 1));
-        Stopwatch.Timing severalRest = rest(decoding(SESSIONS, 1, 1));
-        Stopwatch.Timing promptRest = rest(prompt(MANY_ROWS, MANY_ROWS));
+        RestTimings rest = inTurns(this::rest);
         Stopwatch.Timing sample = sample();
+        double mostBytes = Float.BYTES * (double) shape.weights();
+        ReadingProbe reading =
+                new ReadingProbe(device, Objects.requireNonNull(probes.get(LIGHT)), mostBytes, stopwatch);
 
         stopwatch.run();
 
@@ -110,25 +136,31 @@ final class DeviceProbe implements AutoCloseable {
                 .max()
                 .orElseThrow();
         Map<WeightLayout, DeviceProfile.LinearCost> linear = new LinkedHashMap<>();
-        probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, bandwidth)));
+        Curve seconds = reading.seconds(launch, bandwidth);
+        double share = probes.values().stream()
+                .mapToDouble(probe -> probe.share(launch, seconds))
+                .min()
+                .orElseThrow();
+        Curve quickest = seconds.times(share);
+        double exposed = probes.values().stream()
+                .mapToDouble(probe -> probe.exposed(launch, quickest))
+                .filter(each -> !Double.isNaN(each))
+                .average()
+                .orElse(0);
+        probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, quickest, exposed)));
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         caches.forEach((type, timings) -> attention.put(type, cost(timings, launch)));
-        double perRow = Math.max(0, (severalRest.seconds() - oneRest.seconds()) / (SESSIONS - 1));
-        double fixed = Math.max(0, oneRest.seconds() - perRow);
-        double perPromptRow = Math.max(0, promptRest.seconds() - fixed) / MANY_ROWS;
-        double elements = Roofline.elements(shape);
         return new DeviceProfile(
                 device.name() + ", " + device.description(),
                 DeviceProfile.MEASURED,
-                bandwidth,
+                quickest,
                 peaks(linear),
                 launch,
                 0,
                 free,
                 linear,
                 attention,
-                new DeviceProfile.RestCost(perRow / elements, perPromptRow / elements),
-                fixed,
+                rest.cost(Roofline.elements(shape)),
                 sample.seconds() / shape.vocabulary());
     }
 
@@ -164,7 +196,15 @@ final class DeviceProbe implements AutoCloseable {
         return new AttentionTimings(
                 attention(store, decoding(1, depth, pages)),
                 attention(store, decoding(SESSIONS, depth, pages)),
-                attention(store, prompt(promptRows(), depth)));
+                attention(store, prompt(promptRows(), depth)),
+                inTurns(rows -> storing(type, rows)));
+    }
+
+    private static RestTimings inTurns(Function<BatchRows, Stopwatch.Timing> operations) {
+        return new RestTimings(
+                operations.apply(decoding(1, 1, 1)),
+                operations.apply(decoding(SESSIONS, 1, 1)),
+                operations.apply(prompt(MANY_ROWS, MANY_ROWS)));
     }
 
     private DeviceProfile.AttentionCost cost(AttentionTimings timings, double launch) {
@@ -175,7 +215,8 @@ final class DeviceProbe implements AutoCloseable {
         double seen = rows * (depth() - (rows - 1) / 2.0);
         return new DeviceProfile.AttentionCost(
                 new Curve(new double[] {1, SESSIONS}, decode),
-                Math.max(0, timings.prompt.seconds() - launch) / seen / shape.queries());
+                Math.max(0, timings.prompt.seconds() - launch) / seen / shape.queries(),
+                timings.storing.cost(Roofline.stored(shape)));
     }
 
     private static BatchRows decoding(int sessions, int depth, int pages) {
@@ -210,35 +251,52 @@ final class DeviceProbe implements AutoCloseable {
         return stopwatch.add(out, () -> device.attention(query, store, 0, heads, rows, out));
     }
 
-    /** A layer's operations beside products and attention, for these rows. */
+    /** A layer's operations beside products, attention and what makes its cache ready, for these rows. */
     private Stopwatch.Timing rest(BatchRows batch) {
         int rows = batch.count();
         int hidden = shape.hidden();
-        int headDim = shape.headDim();
         long inner = (long) rows * shape.feedForward();
-        KvShape cache = new KvShape(1, shape.kvHeads(), headDim, rows, KvType.F16);
-        KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
         Buffer x = random((long) rows * hidden);
         Buffer y = random((long) rows * hidden);
         Buffer norm = random(hidden);
-        Buffer query = random((long) rows * shape.queries());
-        Buffer key = random((long) rows * shape.keys());
-        Buffer value = random((long) rows * shape.keys());
         Buffer gate = random(inner);
         Buffer up = random(inner);
         Buffer product = resources.own(device.allocate(inner * Float.BYTES), Buffer::close);
-        float[] turn = new float[rows * headDim];
-        Arrays.fill(turn, (float) Math.sqrt(0.5)); // cosines and sines: numbers that are turned keep their size
-        Buffer angles = resources.own(device.upload(turn), Buffer::close);
         return stopwatch.add(product, () -> {
             device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
-            device.rope(query, rows, shape.heads(), headDim, headDim, Rope.NEOX, angles);
-            device.rope(key, rows, shape.kvHeads(), headDim, headDim, Rope.NEOX, angles);
-            device.kvAppend(store, 0, key, value, batch);
             device.add(x, norm, hidden);
             device.rmsNorm(x, norm, rows, hidden, 1e-5f, y);
             device.add(y, x, (long) rows * hidden);
             device.gatedActivation(Gate.SILU, gate, up, inner, product);
+        });
+    }
+
+    /** Positions, rotating where a cache of the type is rotated, and storing: one behind the other, as GPUs fuse them. */
+    private Stopwatch.Timing storing(KvType type, BatchRows batch) {
+        int rows = batch.count();
+        int headDim = shape.headDim();
+        KvShape cache = new KvShape(1, shape.kvHeads(), headDim, rows, type);
+        KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
+        Buffer query = random((long) rows * shape.queries());
+        Buffer key = random((long) rows * shape.keys());
+        Buffer value = random((long) rows * shape.keys());
+        Buffer attended = random((long) rows * shape.queries());
+        boolean rotated = KvRotation.AUTO.rotates(type);
+        float[] turn = new float[rows * headDim];
+        Arrays.fill(turn, (float) Math.sqrt(0.5)); // cosines and sines: numbers that are turned keep their size
+        Buffer angles = resources.own(device.upload(turn), Buffer::close);
+        return stopwatch.add(query, () -> {
+            device.rope(query, rows, shape.heads(), headDim, headDim, Rope.NEOX, angles);
+            device.rope(key, rows, shape.kvHeads(), headDim, headDim, Rope.NEOX, angles);
+            if (rotated) {
+                device.rotate(query, rows, shape.heads(), headDim);
+                device.rotate(key, rows, shape.kvHeads(), headDim);
+                device.rotate(value, rows, shape.kvHeads(), headDim);
+            }
+            device.kvAppend(store, 0, key, value, batch);
+            if (rotated) {
+                device.rotate(attended, rows, shape.heads(), headDim);
+            }
         });
     }
 

@@ -10,21 +10,21 @@ import java.util.Map;
  *
  * @param name of the device
  * @param source where the figures are from: measured, or published
- * @param readBandwidth bytes a second that a kernel reads at most
- * @param peaks the arithmetic that was reached or is published
+ * @param reading seconds to read bytes that are read over and over, by how many there are: what caches hold of them is
+ *     not read from memory
+ * @param peaks the arithmetic that was reached, converting rows aside, or is published
  * @param launchSeconds what an operation costs however small it is
  * @param stepSeconds what a forward pass costs beside its operations
  * @param memoryBytes for weights and caches
  * @param linear of {@code linear}, by layout
- * @param attention of attention, by the cache's type
+ * @param attention of attention, by the cache's type; measured ones lack F32
  * @param rest of a layer's other operations
- * @param restSeconds the same whatever the number of rows, for a layer
  * @param sampleSeconds of choosing a token, for one token of the vocabulary
  */
 public record DeviceProfile(
         String name,
         String source,
-        double readBandwidth,
+        Curve reading,
         Peaks peaks,
         double launchSeconds,
         double stepSeconds,
@@ -32,10 +32,23 @@ public record DeviceProfile(
         Map<WeightLayout, LinearCost> linear,
         Map<KvType, AttentionCost> attention,
         RestCost rest,
-        double restSeconds,
         double sampleSeconds) {
     /** The source of what was measured here. */
     static final String MEASURED = "measured";
+
+    /** {@return bytes a second that kernels read at most: from memory, unless caches hold the whole model} */
+    public double readBandwidth() {
+        return 1 / reading.slope();
+    }
+
+    /**
+     * {@return bytes a second that kernels read at most, where a step reads so many and the next one the same}
+     *
+     * @param bytes at least 1
+     */
+    public double readBandwidth(double bytes) {
+        return bytes / reading.at(bytes);
+    }
 
     /** {@return whether the costs were measured, and are not of a data sheet} */
     public boolean isMeasured() {
@@ -56,24 +69,54 @@ public record DeviceProfile(
      *
      * @param bytesPerWeight scales included
      * @param seconds arithmetic for a weight, by rows: unpacking it once, and multiplying it by each row
+     * @param inputSeconds for an element of the rows that are multiplied, however many outputs there are: quantizing it
+     * @param exposed of the time that one row takes for reading, what several rows take beside their arithmetic: 1 where
+     *     nothing of it is hidden, more where they read more slowly, too; 0 where it is hidden as one row's is
      */
-    public record LinearCost(double bytesPerWeight, Curve seconds) {}
+    public record LinearCost(double bytesPerWeight, Curve seconds, double inputSeconds, double exposed) {
+        /** A cost that has quantizing in it, of a device that reads while it computes. */
+        LinearCost(double bytesPerWeight, Curve seconds) {
+            this(bytesPerWeight, seconds, 0, 0);
+        }
+
+        /**
+         * {@return seconds in which weights are read and multiplied}
+         *
+         * @param rows that meet each of them, at least 1
+         * @param memory seconds of reading them
+         * @param arithmetic seconds of the rest
+         */
+        public double overlapped(double rows, double memory, double arithmetic) {
+            double hidden = Math.hypot(memory, arithmetic);
+            double shown = Math.max(hidden, exposed * memory + arithmetic);
+            return hidden + Math.clamp(rows - 1, 0, 1) * (shown - hidden); // experts may have 1.3 rows each
+        }
+    }
 
     /**
-     * What a layer does beside products and attention, for one element of a row (see {@link Roofline#elements}).
+     * What small operations of a layer take.
      *
-     * @param decode seconds where each row is another session's, so that each has its place in the cache
-     * @param prefill seconds where rows follow each other
+     * @param fixed seconds whatever the number of rows
+     * @param decode seconds for an element of a row, where each row is another session's
+     * @param prefill the same where rows follow each other
      */
-    public record RestCost(double decode, double prefill) {}
+    public record RestCost(double fixed, double decode, double prefill) {
+        static final RestCost NONE = new RestCost(0, 0, 0);
+    }
 
     /**
      * Attention, for one element of a query head and one position.
      *
      * @param decode arithmetic where each row is another session's, by rows
      * @param prefill where many rows are of one prompt
+     * @param storing of what comes before it: positions, rotating, storing (see {@link Roofline#stored})
      */
-    public record AttentionCost(Curve decode, double prefill) {}
+    public record AttentionCost(Curve decode, double prefill, RestCost storing) {
+        /** A cost beside which storing is one of the small operations. */
+        AttentionCost(Curve decode, double prefill) {
+            this(decode, prefill, RestCost.NONE);
+        }
+    }
 
     /** The cost of a layout. */
     LinearCost linear(WeightLayout layout) {

@@ -63,25 +63,27 @@ public final class Published {
                 Double.parseDouble(card[2]) * TERA,
                 Double.parseDouble(card[3]) * TERA,
                 Double.parseDouble(card[4]) * TERA);
+        double perElement = 2 * Float.BYTES / bandwidth;
+        DeviceProfile.RestCost storing = new DeviceProfile.RestCost(0, perElement, perElement); // with the others
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         Curve decode = new Curve(new double[] {1}, new double[] {ATTENTION_OPERATIONS / (DECODE_SHARE * peaks.fp32())});
         for (KvType type : KvType.values()) {
             attention.put(
                     type,
-                    new DeviceProfile.AttentionCost(decode, ATTENTION_OPERATIONS / (PROMPT_SHARE * peaks.fp16())));
+                    new DeviceProfile.AttentionCost(
+                            decode, ATTENTION_OPERATIONS / (PROMPT_SHARE * peaks.fp16()), storing));
         }
         return new DeviceProfile(
                 name,
                 card[6] + "; efficiencies of an H100",
-                bandwidth,
+                Curve.line(0, 1 / bandwidth),
                 peaks,
                 LAUNCH_SECONDS,
                 STEP_SECONDS,
                 (long) (Double.parseDouble(card[5]) * GIGA),
                 linear(peaks),
                 attention,
-                new DeviceProfile.RestCost(2 * Float.BYTES / bandwidth, 2 * Float.BYTES / bandwidth),
-                REST_LAUNCHES * LAUNCH_SECONDS,
+                new DeviceProfile.RestCost(REST_LAUNCHES * LAUNCH_SECONDS, perElement, perElement),
                 SAMPLE_SECONDS);
     }
 

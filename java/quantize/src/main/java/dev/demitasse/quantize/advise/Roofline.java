@@ -10,8 +10,9 @@ import java.util.Map;
  * <p>A roofline (Williams, Waterman and Patterson, "Roofline: An Insightful Visual Performance Model for Multicore
  * Architectures", 2009), extended: an operation reads its bytes at the device's bandwidth and computes at the rate of
  * its layout and number of rows, which includes unpacking (dequantization); both overlap, but never wholly, so it takes
- * the root of the sum of their squares instead of the longer; and each operation costs a launch. Weights and caches are
- * taken to be larger than the device's caches.
+ * the root of the sum of their squares instead of the longer, or what was measured ({@link DeviceProfile.LinearCost});
+ * and each operation costs a launch. What a step reads, the next one reads again: the bandwidth is that of so many
+ * bytes, of which the device's caches may hold some.
  */
 public final class Roofline {
     /** Rows of a prompt that a forward pass takes, as {@code ModelOptions.DEFAULT} does. */
@@ -34,7 +35,8 @@ public final class Roofline {
     }
 
     /**
-     * Seconds of a pass, and of what it consists: reading and arithmetic overlap, so that they are more than the whole.
+     * Seconds of a pass, and of what it consists: reading and arithmetic may overlap, so that they may be more than the
+     * whole.
      *
      * @param seconds all of it
      * @param memory reading alone
@@ -88,11 +90,14 @@ public final class Roofline {
      */
     public Time decode(WeightPlan plan, KvType kv, int sessions, int depth) {
         double bytes = sessions * shape.readBytes(kv, depth);
+        double bandwidth = device.readBandwidth(usedBytes(plan) + bytes);
         double positions = shape.seen(depth) * sessions * shape.layers();
-        double arithmetic = device.attention(kv).decode().at(sessions) * positions * shape.queries();
-        return layers(plan, sessions, device.rest().decode())
-                .plus(attention(bytes, arithmetic))
-                .plus(tokens(plan, sessions));
+        DeviceProfile.AttentionCost cost = device.attention(kv);
+        double arithmetic = cost.decode().at(sessions) * positions * shape.queries();
+        return products(plan, sessions, bandwidth)
+                .plus(small(sessions, device.rest().decode(), cost.storing().decode(), cost))
+                .plus(attention(bytes / bandwidth, arithmetic))
+                .plus(tokens(plan, sessions, bandwidth));
     }
 
     /**
@@ -103,7 +108,9 @@ public final class Roofline {
      * @param tokens tokens of the prompt
      */
     public Time prefill(WeightPlan plan, KvType kv, int tokens) {
-        Time time = tokens(plan, 1);
+        DeviceProfile.AttentionCost cost = device.attention(kv);
+        double bandwidth = device.readBandwidth(usedBytes(plan) + shape.readBytes(kv, tokens - 1));
+        Time time = tokens(plan, 1, bandwidth);
         for (int first = 0; first < tokens; first += CHUNK) {
             int rows = Math.min(CHUNK, tokens - first);
             double positions = 0;
@@ -112,30 +119,37 @@ public final class Roofline {
             }
             // Rows of one head share what they read, so reading is that of the last row.
             double bytes = shape.readBytes(kv, first + rows - 1);
-            double arithmetic = device.attention(kv).prefill() * positions * shape.queries();
-            time = time.plus(layers(plan, rows, device.rest().prefill())).plus(attention(bytes, arithmetic));
+            double arithmetic = cost.prefill() * positions * shape.queries();
+            time = time.plus(products(plan, rows, bandwidth))
+                    .plus(small(rows, device.rest().prefill(), cost.storing().prefill(), cost))
+                    .plus(attention(bytes / bandwidth, arithmetic));
         }
         return time;
     }
 
-    private Time attention(double bytes, double arithmetic) {
-        Time time = overlapped(bytes / device.readBandwidth(), arithmetic);
+    private Time attention(double memory, double arithmetic) {
+        Time time = new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0);
         return time.plus(launches(device.launchSeconds() * shape.layers()));
     }
 
     /** All layers' products with that many rows. */
     Time products(WeightPlan plan, int rows) {
+        return products(plan, rows, device.readBandwidth(usedBytes(plan)));
+    }
+
+    private Time products(WeightPlan plan, int rows, double bandwidth) {
         Time time = Time.NONE;
         for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
-            time = time.plus(linear(call.getKey(), rows).times(call.getValue()));
+            time = time.plus(linear(call.getKey(), rows, bandwidth).times(call.getValue()));
         }
         return time;
     }
 
-    private Time layers(WeightPlan plan, int rows, double perElement) {
-        Time time = products(plan, rows);
-        double rest = device.restSeconds() + perElement * rows * elements(shape);
-        return time.plus(launches(rest * shape.layers() + ROUTING_LAUNCHES * device.launchSeconds() * routedLayers()));
+    /** All layers' operations beside products and attention: seconds for an element of what is added, and stored. */
+    private Time small(int rows, double added, double stored, DeviceProfile.AttentionCost cost) {
+        double fixed = device.rest().fixed() + cost.storing().fixed();
+        double rest = fixed + rows * (added * elements(shape) + stored * stored(shape));
+        return launches(rest * shape.layers() + ROUTING_LAUNCHES * device.launchSeconds() * routedLayers());
     }
 
     private int routedLayers() {
@@ -144,27 +158,30 @@ public final class Roofline {
     }
 
     /** Logits and their tokens. */
-    private Time tokens(WeightPlan plan, int rows) {
+    private Time tokens(WeightPlan plan, int rows, double bandwidth) {
         double sampling = device.sampleSeconds() * shape.vocabulary() * rows;
-        return linear(new WeightPlan.Call(plan.output()), rows).plus(launches(sampling + device.stepSeconds()));
+        Time logits = linear(new WeightPlan.Call(plan.output()), rows, bandwidth);
+        return logits.plus(launches(sampling + device.stepSeconds()));
     }
 
     /** Rows are spread evenly over the experts that they read. */
-    private Time linear(WeightPlan.Call call, int rows) {
+    private Time linear(WeightPlan.Call call, int rows, double bandwidth) {
         double read = call.read(rows);
         double rowsOfEach = rows * call.used() / read;
-        double memory = 0;
-        double arithmetic = 0;
+        Time time = launches(device.launchSeconds());
         for (WeightPlan.Matrix matrix : call.matrices()) {
             DeviceProfile.LinearCost cost = device.linear(matrix.layout());
-            memory += read * matrix.weights() * cost.bytesPerWeight() / device.readBandwidth();
-            arithmetic += read * matrix.weights() * cost.seconds().at(rowsOfEach);
+            double memory = read * matrix.weights() * cost.bytesPerWeight() / bandwidth;
+            double arithmetic = read * matrix.weights() * cost.seconds().at(rowsOfEach);
+            time = time.plus(new Time(cost.overlapped(rowsOfEach, memory, arithmetic), memory, arithmetic, 0));
         }
-        return overlapped(memory, arithmetic).plus(launches(device.launchSeconds()));
-    }
-
-    private static Time overlapped(double memory, double arithmetic) {
-        return new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0);
+        double elements = (double) call.matrices().getFirst().columns() * rows * call.used(); // the same for all
+        double input = elements
+                * call.matrices().stream()
+                        .mapToDouble(each -> device.linear(each.layout()).inputSeconds())
+                        .max()
+                        .orElseThrow();
+        return time.plus(new Time(input, 0, input, 0));
     }
 
     private static Time launches(double seconds) {
@@ -173,7 +190,12 @@ public final class Roofline {
 
     /** Elements of a row that a layer's operations beside products and attention read and write. */
     static double elements(ModelShape shape) {
-        return 6.0 * shape.hidden() + 2.0 * (shape.queries() + 2 * shape.keys()) + 3.0 * shape.feedForward();
+        return 6.0 * shape.hidden() + 3.0 * shape.feedForward();
+    }
+
+    /** Elements of a row's queries, keys and values, each read and written, that attention's cache makes ready. */
+    static double stored(ModelShape shape) {
+        return 2.0 * (shape.queries() + 2 * shape.keys());
     }
 
     /**
@@ -182,21 +204,26 @@ public final class Roofline {
      * @param plan the layouts of the weights
      */
     public long weightBytes(WeightPlan plan) {
-        double bytes = 0;
-        for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
-            for (WeightPlan.Matrix matrix : call.getKey().matrices()) {
-                bytes += (double) call.getValue()
-                        * call.getKey().experts()
-                        * matrix.weights()
-                        * device.linear(matrix.layout()).bytesPerWeight();
-            }
-        }
-        bytes += plan.output().weights() * device.linear(plan.output().layout()).bytesPerWeight();
+        double bytes = usedBytes(plan);
         if (!shape.tied()) {
-            bytes += plan.embedding().weights()
-                    * device.linear(plan.embedding().layout()).bytesPerWeight();
+            bytes += bytes(plan.embedding());
         }
         return Math.round(bytes);
+    }
+
+    private double bytes(WeightPlan.Matrix matrix) {
+        return matrix.weights() * device.linear(matrix.layout()).bytesPerWeight();
+    }
+
+    /** Bytes of what rows are multiplied by, all experts among them. */
+    private double usedBytes(WeightPlan plan) {
+        double bytes = bytes(plan.output());
+        for (Map.Entry<WeightPlan.Call, Integer> call : plan.calls().entrySet()) {
+            for (WeightPlan.Matrix matrix : call.getKey().matrices()) {
+                bytes += (double) call.getValue() * call.getKey().experts() * bytes(matrix);
+            }
+        }
+        return bytes;
     }
 
     /**

@@ -35,16 +35,20 @@ import java.util.function.Function;
  * measured, and then every model with every load in turn. Both sides are medians of the rounds.
  */
 public final class Verification {
-    /** Sessions that decode, and tokens before each; all choices' caches lie in memory side by side. */
+    /** Sessions that decode, and tokens before each in the middle of the steps that are timed; all choices' caches lie in memory side by side. */
     private static final int[][] STEPS_OF = {
         {1, 64}, {1, 256}, {1, 512}, {1, 1024}, {4, 64}, {4, 512}, {8, 64}, {8, 256}, {8, 512}, {16, 64}, {16, 256}
     };
 
     private static final int[] PROMPTS = {64, 128, 256, 512};
     private static final int CONTEXT = 1088;
-    private static final int ROUNDS = 5;
-    private static final int WARM_STEPS = 2;
+    private static final int ROUNDS = 3;
+    /** Until then a processor's caches still find out what to keep. */
+    private static final int WARM_STEPS = 20;
+
     private static final int STEPS = 12;
+    /** Steps before the middle of those that are timed. */
+    private static final int MIDDLE = WARM_STEPS + STEPS / 2;
     /** A choice is right where what it chose is so near the quickest that a run of the same would be. */
     private static final double TIE = 1.05;
 
@@ -223,7 +227,8 @@ public final class Verification {
     private static void addLoads(
             StepTimer timer, WeightPlan plan, KvType cache, Resources resources, List<Load> loads) {
         for (int[] step : STEPS_OF) {
-            StepTimer.Sessions group = resources.own(timer.sessions(step[0], step[1]), StepTimer.Sessions::close);
+            StepTimer.Sessions group =
+                    resources.own(timer.sessions(step[0], step[1] - MIDDLE), StepTimer.Sessions::close);
             loads.add(new Load(
                     roofline -> Advisor.decode(roofline, plan, cache, step[0], step[1]),
                     () -> quartile(group.decode(WARM_STEPS, STEPS))));

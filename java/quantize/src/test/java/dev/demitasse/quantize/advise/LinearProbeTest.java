@@ -6,6 +6,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class LinearProbeTest {
+    /** Quantizing takes 3 of 11 and of 5 seconds; the rest is what a quarter of the outputs spares. */
+    @ParameterizedTest
+    @CsvSource({"11, 5, 3", "8, 2, 0", "8, 1, 0", "8, 8, 4", "-1, 5, 0", "5, -1, 0"})
+    void whatFewerOutputsDoNotSpareIsOfTheInput(double wide, double narrow, double expected) {
+        assertThat(LinearProbe.input(4, wide, narrow)).isEqualTo(expected);
+    }
+
     private static final double[] ROWS = {1, 2, 8, 32, 128};
 
     /** A machine that is shared may time 32 rows as long as 128, or longer, and some no longer than a launch. */

@@ -31,30 +31,37 @@ class RooflineTest {
         return Objects.requireNonNull(Published.model(name));
     }
 
-    /** A device that reads a byte a second and computes in no time. */
+    /** A device that reads a byte a second, and takes that long for an operation. */
     private static DeviceProfile reading(double secondsPerOperation) {
-        Curve free = Curve.line(0, secondsPerOperation);
+        Curve cost = Curve.line(0, secondsPerOperation);
+        return device(
+                Curve.line(0, 1),
+                new DeviceProfile.LinearCost(2, cost),
+                new DeviceProfile.AttentionCost(cost, secondsPerOperation));
+    }
+
+    private static DeviceProfile device(
+            Curve reading, DeviceProfile.LinearCost linear16, DeviceProfile.AttentionCost each) {
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         for (KvType type : KvType.values()) {
-            attention.put(type, new DeviceProfile.AttentionCost(free, secondsPerOperation));
+            attention.put(type, each);
         }
         Map<WeightLayout, DeviceProfile.LinearCost> linear = Map.of(
                 WeightLayout.F16,
-                new DeviceProfile.LinearCost(2, free),
+                linear16,
                 WeightLayout.int8(32),
-                new DeviceProfile.LinearCost(1.125, free));
+                new DeviceProfile.LinearCost(1.125, linear16.seconds()));
         return new DeviceProfile(
                 "d",
                 "test",
-                1,
+                reading,
                 new DeviceProfile.Peaks(1, 1, 1),
                 0,
                 0,
                 1L << 40,
                 linear,
                 attention,
-                new DeviceProfile.RestCost(0, 0),
-                0,
+                DeviceProfile.RestCost.NONE,
                 0);
     }
 
@@ -85,6 +92,58 @@ class RooflineTest {
         double attended = 512 * 513 / 2.0 * shape.queries() * shape.layers();
         double head = (double) shape.vocabulary() * shape.hidden();
         assertThat(prompt.arithmetic()).isCloseTo(multiplied + attended + head, Percentage.withPercentage(1e-6));
+    }
+
+    /** A cache that holds a gigabyte: a small model is read from it, a large one from memory. */
+    @Test
+    void whatCachesHoldIsReadFromThem() {
+        Curve reading = new Curve(new double[] {0, 1e9, 2e9}, new double[] {0, 1, 4}, 3e-9);
+        Curve free = Curve.line(0, 0);
+        DeviceProfile device =
+                device(reading, new DeviceProfile.LinearCost(2, free), new DeviceProfile.AttentionCost(free, 0));
+        assertThat(device.readBandwidth()).isCloseTo(1 / 3e-9, Percentage.withPercentage(1e-6));
+        ModelShape shape = model("llama-3.2-1b");
+        WeightPlan plan = WeightPlan.of(shape, WeightMix.F16);
+        Roofline roofline = new Roofline(device, shape);
+        double weights = roofline.weightBytes(plan);
+        assertThat(roofline.decode(plan, KvType.F16, 1, 15).seconds())
+                .as("seconds of the weights and of a cache of 16 positions")
+                .isCloseTo(reading.at(weights + shape.readBytes(KvType.F16, 15)), Percentage.withPercentage(1e-6));
+    }
+
+    @Test
+    void severalRowsShowWhatReadingTakesAndExpertsWithHardlyMoreThanOneHardlyDo() {
+        DeviceProfile.LinearCost cost = new DeviceProfile.LinearCost(1, Curve.line(0, 1), 0, 0.8);
+        assertThat(cost.overlapped(1, 3, 4)).isEqualTo(5);
+        assertThat(cost.overlapped(2, 3, 4)).isEqualTo(0.8 * 3 + 4);
+        assertThat(cost.overlapped(64, 3, 4)).isEqualTo(0.8 * 3 + 4);
+        assertThat(cost.overlapped(1 + 2e-16, 3, 4)).isCloseTo(5, Offset.offset(1e-12));
+        assertThat(cost.overlapped(1.5, 3, 4)).isBetween(5.0, 0.8 * 3 + 4);
+        assertThat(new DeviceProfile.LinearCost(1, Curve.line(0, 1)).overlapped(8, 3, 4))
+                .as("what is hidden of one row is hidden of several")
+                .isEqualTo(5);
+    }
+
+    @Test
+    void rowsAreQuantizedOnceForAllMatricesOfACallAndStoredAsTheCacheWantsIt() {
+        ModelShape shape = model("llama-2-7b");
+        Curve free = Curve.line(0, 0);
+        WeightPlan plan = WeightPlan.of(shape, WeightMix.F16);
+        DeviceProfile quantizing = device(
+                Curve.line(0, 0),
+                new DeviceProfile.LinearCost(2, free, 1, 0),
+                new DeviceProfile.AttentionCost(free, 0));
+        double inputs = 32 * (3.0 * 4096 + 11008) + 4096;
+        assertThat(new Roofline(quantizing, shape)
+                        .decode(plan, KvType.F16, 3, 7)
+                        .seconds())
+                .isCloseTo(3 * inputs, Percentage.withPercentage(1e-6));
+        DeviceProfile storing = device(
+                Curve.line(0, 0),
+                new DeviceProfile.LinearCost(2, free),
+                new DeviceProfile.AttentionCost(free, 0, new DeviceProfile.RestCost(5, 1, 0)));
+        assertThat(new Roofline(storing, shape).decode(plan, KvType.F16, 3, 7).seconds())
+                .isCloseTo(32 * (5 + 3 * Roofline.stored(shape)), Percentage.withPercentage(1e-6));
     }
 
     @Test
