@@ -5,8 +5,9 @@
 //           A row of x that is not finite gives NaN.
 // Launch:   as linear.
 // Moves:    weights once a block; 2 operations an element and row.
-// Why:      two sums a register hide the latency of FMA for one row; weights that are not FP32 are widened once for all
-//           rows of the block, 256 columns at a time, which stay in the first-level cache.
+// Why:      two sums a register hide the latency of FMA for one row. Weights that are not FP32 are widened once for all
+//           rows of the block, 256 columns at a time, which stay in the first-level cache; one row or two widen 16-bit
+//           weights as they come instead, so that reading them goes on all the time.
 #pragma once
 
 #include "integer_weights.h"
@@ -23,6 +24,31 @@ inline void widen_integers(const Matrix& m, int64_t panel, int64_t from, int64_t
     }
 }
 
+// How weights that are no integers lie in a panel, sixteen a column.
+struct Fp32Weights {
+    using Stored = float;
+    static F32 load_lanes(const float* p) { return load(p); }
+};
+struct Fp16Weights {
+    using Stored = uint16_t;
+    static F32 load_lanes(const uint16_t* p) { return load_f16(p); }
+};
+struct Bf16Weights {
+    using Stored = uint16_t;
+    static F32 load_lanes(const uint16_t* p) { return load_bf16(p); }
+};
+
+template <class W>
+inline const float* widen_words(const void* quants, int64_t at, int64_t count, float* scratch) {
+    const uint16_t* words = static_cast<const uint16_t*>(quants) + at;
+    for (int64_t i = 0; i < count; i += LANES) {
+        // The next columns arrive while these are multiplied.
+        __builtin_prefetch(words + i + FLOAT_COLUMNS * PANEL);
+        store(scratch + i, W::load_lanes(words + i));
+    }
+    return scratch;
+}
+
 inline const float* widen(const Matrix& m, int64_t panel, int64_t from, int64_t to, float* scratch) {
     int64_t at = (panel * m.columns + from) * PANEL;
     int64_t count = (to - from) * PANEL;
@@ -30,15 +56,9 @@ inline const float* widen(const Matrix& m, int64_t panel, int64_t from, int64_t 
         case Element::F32:
             return reinterpret_cast<const float*>(m.quants) + at;
         case Element::F16:
-            for (int64_t i = 0; i < count; i += LANES) {
-                store(scratch + i, load_f16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
-            }
-            return scratch;
+            return widen_words<Fp16Weights>(m.quants, at, count, scratch);
         case Element::BF16:
-            for (int64_t i = 0; i < count; i += LANES) {
-                store(scratch + i, load_bf16(reinterpret_cast<const uint16_t*>(m.quants) + at + i));
-            }
-            return scratch;
+            return widen_words<Bf16Weights>(m.quants, at, count, scratch);
         default:
             widen_integers(m, panel, from, to, scratch);
             return scratch;
@@ -46,8 +66,10 @@ inline const float* widen(const Matrix& m, int64_t panel, int64_t from, int64_t 
 }
 
 // Adds columns to R rows' sums [row][even and odd][16]; from is even.
-template <int R>
-inline void add_columns(const float* w, const float* x, int64_t stride, int64_t from, int64_t to, float* sums) {
+template <int R, class W>
+inline void add_columns(const typename W::Stored* w, const float* x, int64_t stride, int64_t from, int64_t to,
+                        float* sums) {
+    constexpr int64_t AHEAD = PREFETCH_BYTES / sizeof(typename W::Stored);
     F32 s[R][2][REGISTERS];
     for (int r = 0; r < R; r++) {
         for (int i = 0; i < 2 * REGISTERS; i++) {
@@ -55,8 +77,9 @@ inline void add_columns(const float* w, const float* x, int64_t stride, int64_t 
         }
     }
     auto column = [&](int64_t k, int odd) __attribute__((always_inline)) {
+        const typename W::Stored* at = w + (k - from) * PANEL;
         for (int v = 0; v < REGISTERS; v++) {
-            F32 weights = load(w + (k - from) * PANEL + v * LANES);
+            F32 weights = W::load_lanes(at + v * LANES);
             for (int r = 0; r < R; r++) {
                 s[r][odd][v] = fma(weights, set1(x[r * stride + k]), s[r][odd][v]);
             }
@@ -64,6 +87,7 @@ inline void add_columns(const float* w, const float* x, int64_t stride, int64_t 
     };
     int64_t k = from;
     for (; k + 2 <= to; k += 2) {
+        __builtin_prefetch(w + (k - from) * PANEL + AHEAD);
         column(k, 0);
         column(k + 1, 1);
     }
@@ -77,6 +101,39 @@ inline void add_columns(const float* w, const float* x, int64_t stride, int64_t 
     }
 }
 
+// Adds columns to all rows' sums.
+template <class W>
+inline void add_columns(const typename W::Stored* w, const float* x, int64_t stride, int64_t rows, int64_t from,
+                        int64_t to, float* sums) {
+    int64_t r = 0;
+    for (; r + 2 <= rows; r += 2) {
+        add_columns<2, W>(w, x + r * stride, stride, from, to, sums + r * 2 * PANEL);
+    }
+    if (r < rows) {
+        add_columns<1, W>(w, x + r * stride, stride, from, to, sums + r * 2 * PANEL);
+    }
+}
+
+// The sums of all rows, and all columns.
+inline void add_columns(const Matrix& m, int64_t panel, const float* x, int64_t rows, float* sums, float* widened) {
+    const int64_t first = panel * m.columns * PANEL;
+    if (rows <= 2 && m.element == Element::F16) {
+        const auto* words = reinterpret_cast<const uint16_t*>(m.quants) + first;
+        add_columns<Fp16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
+        return;
+    }
+    if (rows <= 2 && m.element == Element::BF16) {
+        const auto* words = reinterpret_cast<const uint16_t*>(m.quants) + first;
+        add_columns<Bf16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
+        return;
+    }
+    for (int64_t from = 0; from < m.columns; from += FLOAT_COLUMNS) {
+        int64_t to = from + FLOAT_COLUMNS < m.columns ? from + FLOAT_COLUMNS : m.columns;
+        const float* w = widen(m, panel, from, to, widened);
+        add_columns<Fp32Weights>(w, x, m.columns, rows, from, to, sums);
+    }
+}
+
 // A block of rows by a panel; scratch: rows x 32 sums, then FLOAT_COLUMNS x 16 widened weights; out: rows x 16, the
 // scratch's beginning.
 inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t rows, float* scratch) {
@@ -84,17 +141,7 @@ inline float* gemm_float(const Matrix& m, int64_t panel, const float* x, int64_t
     for (int64_t i = 0; i < rows * 2 * PANEL; i += LANES) {
         store(scratch + i, zero());
     }
-    for (int64_t from = 0; from < m.columns; from += FLOAT_COLUMNS) {
-        int64_t to = from + FLOAT_COLUMNS < m.columns ? from + FLOAT_COLUMNS : m.columns;
-        const float* w = widen(m, panel, from, to, widened);
-        int64_t r = 0;
-        for (; r + 2 <= rows; r += 2) {
-            add_columns<2>(w, x + r * m.columns, m.columns, from, to, scratch + r * 2 * PANEL);
-        }
-        if (r < rows) {
-            add_columns<1>(w, x + r * m.columns, m.columns, from, to, scratch + r * 2 * PANEL);
-        }
-    }
+    add_columns(m, panel, x, rows, scratch, widened);
     for (int64_t r = 0; r < rows; r++) {
         for (int v = 0; v < REGISTERS; v++) {
             const float* sums = scratch + r * 2 * PANEL + v * LANES;
