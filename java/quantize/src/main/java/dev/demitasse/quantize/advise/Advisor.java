@@ -72,7 +72,7 @@ public final class Advisor {
     }
 
     /**
-     * Measures a device with operations of the model's dimensions, which takes some two seconds.
+     * Measures a device with operations of the model's dimensions, which takes two to three seconds.
      *
      * @param backend a backend's name, or {@code auto}
      * @param options how to open the device; activations are as the choices of weights need them

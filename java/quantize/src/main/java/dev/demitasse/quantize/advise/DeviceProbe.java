@@ -271,7 +271,7 @@ final class DeviceProbe implements AutoCloseable {
         });
     }
 
-    /** Positions, rotating where a cache of the type is rotated, and storing: one behind the other, as GPUs fuse them. */
+    /** Positions, rotating where a cache of the type is rotated, and storing: in an order that GPUs fuse. */
     private Stopwatch.Timing storing(KvType type, BatchRows batch) {
         int rows = batch.count();
         int headDim = shape.headDim();

@@ -168,7 +168,7 @@ final class LinearProbe {
         return isTimed(one) ? bytesPerWeight() / seconds(one, launch) : weight.bytes() / warmSeconds;
     }
 
-    /** What of the time for reading one row takes at least: less than 1 where this reads more quickly than was thought. */
+    /** What one row takes of the time for reading: less than 1 where this reads more quickly than was thought. */
     double share(double launch, Curve reading) {
         return isTimed(one) ? Math.min(1, seconds(one, launch) / memory(reading)) : 1;
     }
