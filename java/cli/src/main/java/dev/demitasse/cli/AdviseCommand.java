@@ -54,7 +54,7 @@ final class AdviseCommand implements Callable<Integer> {
 
     @Option(
             names = "--verify",
-            description = "Run what is predicted, as far as this machine can, and print both; takes a ten minutes,"
+            description = "Run what is predicted, as far as this machine can, and print both; takes ten minutes,"
                     + " room for the model three times in 16 bits, and for 100,000 positions of cache.")
     boolean verify;
 

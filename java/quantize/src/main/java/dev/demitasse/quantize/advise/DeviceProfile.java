@@ -69,9 +69,10 @@ public record DeviceProfile(
      *
      * @param bytesPerWeight scales included
      * @param seconds arithmetic for a weight, by rows: unpacking it once, and multiplying it by each row
-     * @param inputSeconds for an element of the rows that are multiplied, however many outputs there are: quantizing it
-     * @param exposed what several rows take beside their arithmetic, of the time that one row takes for reading: 1 where
-     *     nothing of it is hidden, more where they read more slowly, too; 0 where it is hidden as one row's is
+     * @param inputSeconds for an element of the rows that are multiplied, however many outputs there are: quantizing
+     *     them
+     * @param exposed what several rows take beside their arithmetic, of the time that one row takes for reading: 1
+     *     where nothing of it is hidden, more where they read more slowly, too; 0 where it is hidden as one row's is
      */
     public record LinearCost(double bytesPerWeight, Curve seconds, double inputSeconds, double exposed) {
         /** A cost that has quantizing in it, of a device that reads while it computes. */

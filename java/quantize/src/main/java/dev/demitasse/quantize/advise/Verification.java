@@ -36,8 +36,8 @@ import java.util.function.Function;
  */
 public final class Verification {
     /**
-     * Sessions that decode, and tokens before each in the middle of the steps that are timed; all choices' caches lie in
-     * memory side by side.
+     * Sessions that decode, and tokens before each in the middle of the steps that are timed; all choices' caches lie
+     * in memory side by side.
      */
     private static final int[][] STEPS_OF = {
         {1, 64}, {1, 256}, {1, 512}, {1, 1024}, {4, 64}, {4, 512}, {8, 64}, {8, 256}, {8, 512}, {16, 64}, {16, 256}
