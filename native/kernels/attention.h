@@ -50,7 +50,7 @@ inline void scores_of(const PageQuery* queries, const PageElements& page, int64_
         auto element = [&]<int ODD>(int64_t d) __attribute__((always_inline)) {
             F32 x[Q];
             for (int i = 0; i < Q; i++) {
-                x[i] = set1(queries[i].q[d]);
+                x[i] = set1(queries[i].q[d + ODD]);
             }
             for (int j = 0; j < R; j++) {
                 F32 k = Load::template keys<ODD>(page.keys, d, p + j * LANES);
@@ -63,7 +63,7 @@ inline void scores_of(const PageQuery* queries, const PageElements& page, int64_
         for (; d + 1 < dim; d += 2) {
             prefetch_next<Load, STEP>(page, d + p / STEP * dim);
             element.template operator()<0>(d);
-            element.template operator()<1>(d + 1);
+            element.template operator()<1>(d);
         }
         if (d < dim) {
             element.template operator()<0>(d);
@@ -180,12 +180,23 @@ inline void weigh_values(const PageQuery* queries, const PageElements& page, int
     int64_t d = 0;
     auto elements = [&]<int N>() __attribute__((always_inline)) {
         F32 s[Q][N];
+        // Sums in the order of values that come in pairs, or back.
+        auto swap_halves = [&] {
+            if constexpr (Load::PAIRS) {
+                for (int i = 0; i < Q; i++) {
+                    for (int j = 0; j + 1 < N; j += 2) {
+                        exchange_halves(s[i][j], s[i][j + 1]);
+                    }
+                }
+            }
+        };
         for (int i = 0; i < Q; i++) {
             for (int j = 0; j < N; j++) {
                 s[i][j] = fma(load(queries[i].state.vector() + d + j * LANES), set1(sums[i].correction),
                               set1(sums[i].minimum));
             }
         }
+        swap_halves();
         for (int p = from; p < to; p++) {
             F32 w[Q];
             for (int i = 0; i < Q; i++) {
@@ -199,6 +210,7 @@ inline void weigh_values(const PageQuery* queries, const PageElements& page, int
             };
             unrolled<N>(lanes);
         }
+        swap_halves();
         for (int i = 0; i < Q; i++) {
             for (int j = 0; j < N; j++) {
                 store(queries[i].state.vector() + d + j * LANES, s[i][j]);

@@ -22,14 +22,17 @@ struct PageElements {
 inline F32 load_f32_bytes(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
 inline F32 load_f16_bytes(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 
-// How elements of a cache's type become FP32: LANES positions of element d from position p on, d % 2 = ODD, and LANES
-// elements of a page's values from number i + J x LANES on, i a multiple of 16 where N x LANES, J < N, is one.
+// How elements of a cache's type become FP32: LANES positions of element d + ODD from position p on, d even, and LANES
+// elements of a page's values from number i + J x LANES on, i a multiple of 16 where N x LANES, J < N, is one. Where
+// values come in pairs and N is even, registers J and J + 1, J even, hold the lower halves of those elements, and the
+// upper ones.
 template <int BYTES, F32 (*LOAD)(const uint8_t*)>
 struct LoadBytes {
     static constexpr int BITS = 8 * BYTES;
+    static constexpr bool PAIRS = false;
     template <int ODD>
     static F32 keys(const uint8_t* page, int64_t d, int p) {
-        return LOAD(page + (d * PAGE + p) * BYTES);
+        return LOAD(page + ((d + ODD) * PAGE + p) * BYTES);
     }
     template <int J, int N>
     static F32 values(const uint8_t* page, int64_t i) {
@@ -39,6 +42,8 @@ struct LoadBytes {
 using LoadF32 = LoadBytes<4, load_f32_bytes>;
 struct LoadInt4 {
     static constexpr int BITS = 4;
+    // Sixteen bytes hold two registers' elements, the first eight of each sixteen in their lower bits.
+    static constexpr bool PAIRS = LANES == 16;
     template <int ODD>
     static F32 keys(const uint8_t* page, int64_t d, int p) {
         return load_u4<4 * ODD>(page + d / 2 * PAGE + p);
@@ -46,7 +51,9 @@ struct LoadInt4 {
     template <int J, int N>
     static F32 values(const uint8_t* page, int64_t i) {
         constexpr int AT = J * LANES;
-        if constexpr (LANES < 16 && N * LANES % 16 == 0) {
+        if constexpr (PAIRS && N % 2 == 0) {
+            return load_u4<J % 2 * 4>(page + i / 2 + J / 2 * LANES);
+        } else if constexpr (LANES < 16 && N * LANES % 16 == 0) {
             return load_u4<AT % 16 / 8 * 4>(page + i / 2 + AT / 16 * 8 + AT % 8);
         } else {
             return load_u4_block(page, i + AT);
@@ -163,7 +170,7 @@ inline PageElements widen_page(const KvPages& kv, const PageElements& page, floa
         prefetch_next<Load, PAGE>(page, d);
         for (int p = 0; p < PAGE; p += LANES) {
             store(scratch + d * PAGE + p, Load::template keys<0>(page.keys, d, p));
-            store(scratch + (d + 1) * PAGE + p, Load::template keys<1>(page.keys, d + 1, p));
+            store(scratch + (d + 1) * PAGE + p, Load::template keys<1>(page.keys, d, p));
         }
     }
     for (int64_t i = 0; i < count; i += 16) {

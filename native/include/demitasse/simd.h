@@ -28,6 +28,8 @@
 //   and_i, add_s8             bits that both have; sums of signed bytes
 //   load_table, look_up       sixteen bytes for all lanes; of each byte, 0 ... 15, what is at that place
 //   add_six(s, w, a)          where there is no dot product: the same as add_bytes of weights 0 ... 63
+// where LANES is 16,
+//   exchange_halves(a, b)     the upper half of a and the lower half of b change places
 // and, where it has a dot product of four bytes (DM_DOT),
 //   dot(s, w, a)              adds four columns of weights 0 ... 15, or of prepared bytes, which are BYTE_OFFSET too
 //                             large

@@ -115,7 +115,14 @@ inline F32 load_s8(const uint8_t* p) {
 template <int SHIFT>
 inline F32 load_u4(const uint8_t* p) {
     const I32 bytes = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return to_f32(_mm512_and_si512(_mm512_srli_epi32(bytes, SHIFT), set1_i(15)));
+    const F32 levels = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_permutexvar_ps(SHIFT == 0 ? bytes : _mm512_srli_epi32(bytes, SHIFT), levels);  // by four bits
+}
+inline void exchange_halves(F32& a, F32& b) {
+    const I32 lower_halves = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+    const F32 lower = _mm512_permutex2var_ps(a, lower_halves, b);
+    b = _mm512_permutex2var_ps(a, _mm512_add_epi32(lower_halves, set1_i(8)), b);
+    a = lower;
 }
 inline __m256i packed_u16(I32 words) {  // each below 65536
     const __m256i halves = _mm256_packus_epi32(_mm512_castsi512_si256(words), _mm512_extracti64x4_epi64(words, 1));
