@@ -38,7 +38,8 @@ def quantized(base, weights, given, folder):
     """A file of weights `TYPE`, `TYPE:imatrix` or `TYPE:text`, and what `quantize` says of it."""
     kind, _, how = weights.partition(":")
     out = folder / f"{kind}-{how or 'plain'}.gguf"
-    more = {"imatrix": ["--imatrix", given["imatrix"]], "text": ["-f", given["text"]]}.get(how, []) if given else []
+    option = {"imatrix": "--imatrix", "text": "-f"}.get(how)
+    more = [option, given[how]] if option else []
     whole = demitasse("quantize", base, out, "--weights", kind, "--overwrite", "--json", *more)[-1]
     return out, whole
 
