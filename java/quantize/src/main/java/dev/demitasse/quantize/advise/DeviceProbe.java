@@ -124,36 +124,25 @@ final class DeviceProbe implements AutoCloseable {
         }
         RestTimings rest = inTurns(this::rest);
         Stopwatch.Timing sample = sample();
-        double mostBytes = Float.BYTES * (double) shape.weights();
+        double mostBytes = Float.BYTES * (double) shape.weights(); // weights in F16, and caches
         ReadingProbe reading =
                 new ReadingProbe(device, Objects.requireNonNull(probes.get(LIGHT)), mostBytes, stopwatch);
 
         stopwatch.run();
 
-        double launch = small.seconds();
-        double bandwidth = probes.values().stream()
-                .mapToDouble(probe -> probe.bandwidth(launch))
-                .max()
-                .orElseThrow();
-        Map<WeightLayout, DeviceProfile.LinearCost> linear = new LinkedHashMap<>();
-        Curve seconds = reading.seconds(launch, bandwidth);
-        double share = probes.values().stream()
-                .mapToDouble(probe -> probe.share(launch, seconds))
+        double quickest = probes.values().stream()
+                .mapToDouble(LinearProbe::oneRowSeconds)
                 .min()
                 .orElseThrow();
-        Curve quickest = seconds.times(share);
-        double exposed = probes.values().stream()
-                .mapToDouble(probe -> probe.exposed(launch, quickest))
-                .filter(each -> !Double.isNaN(each))
-                .average()
-                .orElse(0);
-        probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, quickest, exposed)));
+        double launch = Math.min(small.seconds(), quickest / 2); // where it was disturbed, it seems to take longer
+        Curve seconds = seconds(probes.values(), reading, launch);
+        Map<WeightLayout, DeviceProfile.LinearCost> linear = linear(probes, seconds, launch);
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         caches.forEach((type, timings) -> attention.put(type, cost(timings, launch)));
         return new DeviceProfile(
                 device.name() + ", " + device.description(),
                 DeviceProfile.MEASURED,
-                quickest,
+                seconds,
                 peaks(linear),
                 launch,
                 0,
@@ -162,6 +151,31 @@ final class DeviceProbe implements AutoCloseable {
                 attention,
                 rest.cost(Roofline.elements(shape)),
                 sample.seconds() / shape.vocabulary());
+    }
+
+    /** Seconds of bytes that are read over and over, by the layout that reads them most quickly. */
+    private static Curve seconds(Collection<LinearProbe> probes, ReadingProbe reading, double launch) {
+        double bandwidth = probes.stream()
+                .mapToDouble(probe -> probe.bandwidth(launch))
+                .max()
+                .orElseThrow();
+        Curve seconds = reading.seconds(launch, bandwidth);
+        return seconds.times(probes.stream()
+                .mapToDouble(probe -> probe.share(launch, seconds))
+                .min()
+                .orElseThrow());
+    }
+
+    private static Map<WeightLayout, DeviceProfile.LinearCost> linear(
+            Map<WeightLayout, LinearProbe> probes, Curve seconds, double launch) {
+        double exposed = probes.values().stream()
+                .mapToDouble(probe -> probe.exposed(launch, seconds))
+                .filter(each -> !Double.isNaN(each))
+                .average()
+                .orElse(0);
+        Map<WeightLayout, DeviceProfile.LinearCost> linear = new LinkedHashMap<>();
+        probes.forEach((layout, probe) -> linear.put(layout, probe.cost(launch, seconds, exposed)));
+        return linear;
     }
 
     private static DeviceProfile.Peaks peaks(Map<WeightLayout, DeviceProfile.LinearCost> linear) {

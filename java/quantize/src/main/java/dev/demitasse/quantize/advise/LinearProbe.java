@@ -153,6 +153,11 @@ final class LinearProbe {
         return weight.bytes() / weights();
     }
 
+    /** Seconds of a row's product, launch included. */
+    double oneRowSeconds() {
+        return warm.getFirst().seconds();
+    }
+
     private static boolean isTimed(Stopwatch.@Nullable Timing timing) {
         return timing != null && timing.isTimed();
     }
@@ -164,7 +169,7 @@ final class LinearProbe {
 
     /** Bytes a second that one row reads: from memory where that was timed. */
     double bandwidth(double launch) {
-        double warmSeconds = Math.max(LEAST_SECONDS, warm.getFirst().seconds() - launch);
+        double warmSeconds = Math.max(LEAST_SECONDS, oneRowSeconds() - launch);
         return isTimed(one) ? bytesPerWeight() / seconds(one, launch) : weight.bytes() / warmSeconds;
     }
 

@@ -30,7 +30,7 @@ final class Stopwatch {
     private static final int MOST_PASSES = 24;
 
     /** None begins to settle later. */
-    private static final double MOST_SETTLING_SECONDS = 3;
+    private static final double MOST_SETTLING_SECONDS = 2;
 
     private static final double SETTLING_SECONDS = 0.08;
     /** It has settled earlier after so many passes that were not quicker than {@link #QUICKER} of the quickest. */
