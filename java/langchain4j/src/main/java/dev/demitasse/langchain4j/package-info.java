@@ -2,12 +2,13 @@
  * LangChain4j's models on Demitasse.
  *
  * <pre>{@code
- * try (Model model = Model.load(Path.of("model.gguf"));
- *         DemitasseChatModel chat = DemitasseChatModel.builder(model).build()) {
- *     Assistant assistant = AiServices.builder(Assistant.class).chatModel(chat).tools(new Weather()).build();
- *     System.out.println(assistant.answer("Do I need an umbrella in Bergen?"));
+ * try (Model model = Model.load(Path.of("model.gguf"))) {
+ *     ChatModel chat = DemitasseChatModel.builder(model).build();
+ *     System.out.println(chat.chat("What is the capital of Italy?"));
  * }
  * }</pre>
+ *
+ * <p>{@code AiServices} of {@code dev.langchain4j:langchain4j} take such a model, with tools too.
  */
 @NullMarked
 package dev.demitasse.langchain4j;
