@@ -10,6 +10,7 @@ import dev.demitasse.chat.Message;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.fetch.CatalogueEntry;
+import dev.demitasse.fetch.ModelCache;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -138,6 +139,7 @@ final class ChatCommand implements Callable<Integer> {
 
     private @Nullable String catalogueSystem() {
         CatalogueEntry entry = Catalogue.load().find(selection.model);
-        return entry == null ? null : entry.system();
+        boolean file = ModelCache.file(selection.model) != null; // which goes before the catalogue
+        return entry == null || file ? null : entry.system();
     }
 }

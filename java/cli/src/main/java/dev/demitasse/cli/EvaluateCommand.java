@@ -94,6 +94,7 @@ final class EvaluateCommand implements Callable<Integer> {
         int window = selection.window();
         selection.context = window;
         selection.activations = activations;
+        selection.batchInvariant = true; // a window run at once shows what decoding token by token would
         String text = TextFile.read(file);
         ModelSelection ofBase = selection.forModel(base);
         ofBase.kvType = baseKvType;
