@@ -152,5 +152,7 @@ if [ -n "$older" ]; then
   else
     echo "embedding: Maven on JDK 17 says that it needs 25: passed"
   fi
+else
+  echo "embedding: Maven on JDK 17: not tried, there is no such JDK"
 fi
 [ "$failed" -eq 0 ]

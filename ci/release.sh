@@ -5,8 +5,9 @@
 # Javadoc, which must have no warning; the second must give the same bytes (artifact:compare). Of each artifact the POM
 # has what Central asks for, and each jar the license. Libraries are built for all platforms, CUDA kernels for all
 # cards; --checked: for two of them, in ten minutes less. Nothing is signed, and nothing leaves this machine: that is
-#   mvn -P release,publish -Dcuda.architectures=all -Dnative.platforms=all -DskipTests deploy
-# with a key in gpg's agent and Central's token as server "central" in Maven's settings.
+#   mvn versions:set -DprocessAllModules -DnewVersion=VERSION
+#   PATH="$(ci/zig.sh):$PATH" mvn -P release,publish -Dcuda.architectures=all -Dnative.platforms=all -DskipTests deploy
+# with a version that is no snapshot, a key in gpg's agent, and Central's token as server "central" in Maven's settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh

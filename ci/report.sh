@@ -32,6 +32,10 @@ draw() { # page, scheme, the rest as Chromium takes it
     --blink-settings=preferredColorScheme="$2" "${@:3}" "file://$work/$1.html" 2>>"$work/log"
 }
 look() { # page, charts, colors
+  if grep -Eo '(src|href|action)="?(https?:)?//[^" ]*|url\("?https?:[^)]*|@import [^;]*' "$work/$1.html"; then
+    echo "ci/report.sh: $1.html asks the network"
+    return 1
+  fi
   draw "$1" 1 --window-size=1300,3400 --screenshot="$work/$1-light.png" >>"$work/log"
   draw "$1" 1 --dump-dom >"$work/$1-light.html"
   draw "$1" 0 --window-size=1300,3400 --screenshot="$work/$1-dark.png" >>"$work/log"

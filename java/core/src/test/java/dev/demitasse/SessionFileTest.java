@@ -104,6 +104,19 @@ class SessionFileTest {
         }
     }
 
+    @Test
+    void aSessionOfTheSameModelWithOtherWeightsIsRefused() throws IOException {
+        Path file = saved("a");
+        byte[] bytes = Files.readAllBytes(Golden.tiny("llama"));
+        bytes[bytes.length - 100] ^= 1;
+        Path other = Files.write(folder.resolve("other.gguf"), bytes);
+        try (Model model = Model.load(other, OPTIONS)) {
+            assertThatThrownBy(() -> model.restoreSession(file))
+                    .isInstanceOf(SessionFormatException.class)
+                    .hasMessageContaining("another model");
+        }
+    }
+
     /** Whatever bytes are cut off, added or changed: a typed exception, and no page is lost. */
     @Test
     void whatIsDamagedIsRefused() throws IOException {
