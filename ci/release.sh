@@ -29,6 +29,10 @@ done
 # Not under target meanwhile: the second build cleans that.
 built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
+ci/cuda-toolchain.sh >/dev/null || {
+  echo "ci/release.sh: there is no nvcc; a release has CUDA kernels." >&2
+  exit 1
+}
 zig=$(ci/zig.sh)
 export PATH="$zig:$PATH" # builds the native library for macOS and Windows
 build="mvn -B -q -P release -DskipTests -Dcuda.architectures=$architectures -Dnative.platforms=all"

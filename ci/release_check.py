@@ -2,7 +2,8 @@
 """Checks a Maven repository of what is to be released: ci/release_check.py REPOSITORY
 
 Each artifact's POM has a name, a description, an address, a license, developers and where the source is; a jar has its
-sources and Javadoc beside it, the license within, and a name as a module. Nothing that tests alone need is there.
+sources and Javadoc beside it, the license within, a name as a module, and what its code loads: native libraries of
+all platforms, and kernels. Nothing that tests alone need is there.
 """
 import pathlib
 import re
@@ -12,6 +13,12 @@ import zipfile
 
 SPACE = "{http://maven.apache.org/POM/4.0.0}"
 WANTED = ("name", "description", "url", "licenses", "developers", "scm")
+LOADED = {
+    "demitasse-native": [f"dev/demitasse/nativecpu/{file}" for file in (
+        "linux-x86_64/libdemitasse.so", "linux-aarch64/libdemitasse.so", "macos-aarch64/libdemitasse.dylib",
+        "windows-x86_64/demitasse.dll")],
+    "demitasse-cuda": ["dev/demitasse/cuda/kernels.txt", "dev/demitasse/cuda/gemm_int8.fatbin"],
+}
 TESTS_ONLY = ("demitasse-testkit", "demitasse-bench", "demitasse-cli")
 
 
@@ -29,6 +36,8 @@ def faults_of_jar(path):
         names = set(jar.namelist())
         if "META-INF/LICENSE" not in names:
             faults.append(f"{path.name}: no license")
+        loaded = LOADED.get(path.parent.parent.name, [])
+        faults += [f"{path.name}: no {name}" for name in loaded if name not in names]
         manifest = jar.read("META-INF/MANIFEST.MF").decode()
         if "module-info.class" not in names and "Automatic-Module-Name" not in manifest:
             faults.append(f"{path.name}: no module's name")
