@@ -101,9 +101,7 @@ public record DeviceProfile(
      * @param decode seconds for an element of a row, where each row is another session's
      * @param prefill the same where rows follow each other
      */
-    public record RestCost(double fixed, double decode, double prefill) {
-        static final RestCost NONE = new RestCost(0, 0, 0);
-    }
+    public record RestCost(double fixed, double decode, double prefill) {}
 
     /**
      * Attention, for one element of a query head and one position.
@@ -112,12 +110,7 @@ public record DeviceProfile(
      * @param prefill where many rows are of one prompt
      * @param storing of what comes before it: positions, rotating, storing (see {@link Roofline#stored})
      */
-    public record AttentionCost(Curve decode, double prefill, RestCost storing) {
-        /** A cost beside which storing is one of the small operations. */
-        AttentionCost(Curve decode, double prefill) {
-            this(decode, prefill, RestCost.NONE);
-        }
-    }
+    public record AttentionCost(Curve decode, double prefill, RestCost storing) {}
 
     /** The cost of a layout. */
     LinearCost linear(WeightLayout layout) {

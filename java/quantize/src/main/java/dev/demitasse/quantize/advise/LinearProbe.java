@@ -187,13 +187,13 @@ final class LinearProbe {
     DeviceProfile.LinearCost cost(double launch, Curve reading, double usual) {
         double input = input(launch);
         double[] costs = costs(launch);
-        if (!isTimed(one)) {
-            return new DeviceProfile.LinearCost(bytesPerWeight(), beyond(ROWS, costs), input, usual);
+        if (isTimed(one)) {
+            double memory = memory(reading);
+            double all = Math.max(0, seconds(one, launch) - input / source.rows());
+            costs[0] = Math.sqrt(Math.max(0, all * all - memory * memory));
         }
-        double memory = memory(reading);
-        double all = Math.max(0, seconds(one, launch) - input / source.rows());
-        costs[0] = Math.sqrt(Math.max(0, all * all - memory * memory));
-        return new DeviceProfile.LinearCost(bytesPerWeight(), beyond(ROWS, costs), input, exposed(launch, reading));
+        double exposed = isTimed(several) ? exposed(launch, reading) : usual; // time may end between the two
+        return new DeviceProfile.LinearCost(bytesPerWeight(), beyond(ROWS, costs), input, exposed);
     }
 
     /** Arithmetic for a weight, by rows. */

@@ -31,13 +31,15 @@ class RooflineTest {
         return Objects.requireNonNull(Published.model(name));
     }
 
+    private static final DeviceProfile.RestCost NOTHING = new DeviceProfile.RestCost(0, 0, 0);
+
     /** A device that reads a byte a second, and takes that long for an operation. */
     private static DeviceProfile reading(double secondsPerOperation) {
         Curve cost = Curve.line(0, secondsPerOperation);
         return device(
                 Curve.line(0, 1),
                 new DeviceProfile.LinearCost(2, cost),
-                new DeviceProfile.AttentionCost(cost, secondsPerOperation));
+                new DeviceProfile.AttentionCost(cost, secondsPerOperation, NOTHING));
     }
 
     private static DeviceProfile device(
@@ -52,17 +54,7 @@ class RooflineTest {
                 WeightLayout.int8(32),
                 new DeviceProfile.LinearCost(1.125, linear16.seconds()));
         return new DeviceProfile(
-                "d",
-                "test",
-                reading,
-                new DeviceProfile.Peaks(1, 1, 1),
-                0,
-                0,
-                1L << 40,
-                linear,
-                attention,
-                DeviceProfile.RestCost.NONE,
-                0);
+                "d", "test", reading, new DeviceProfile.Peaks(1, 1, 1), 0, 0, 1L << 40, linear, attention, NOTHING, 0);
     }
 
     @Test
@@ -99,8 +91,8 @@ class RooflineTest {
     void whatCachesHoldIsReadFromThem() {
         Curve reading = new Curve(new double[] {0, 1e9, 2e9}, new double[] {0, 1, 4}, 3e-9);
         Curve free = Curve.line(0, 0);
-        DeviceProfile device =
-                device(reading, new DeviceProfile.LinearCost(2, free), new DeviceProfile.AttentionCost(free, 0));
+        DeviceProfile device = device(
+                reading, new DeviceProfile.LinearCost(2, free), new DeviceProfile.AttentionCost(free, 0, NOTHING));
         assertThat(device.readBandwidth()).isCloseTo(1 / 3e-9, Percentage.withPercentage(1e-6));
         ModelShape shape = model("llama-3.2-1b");
         WeightPlan plan = WeightPlan.of(shape, WeightMix.F16);
@@ -132,7 +124,7 @@ class RooflineTest {
         DeviceProfile quantizing = device(
                 Curve.line(0, 0),
                 new DeviceProfile.LinearCost(2, free, 1, 0),
-                new DeviceProfile.AttentionCost(free, 0));
+                new DeviceProfile.AttentionCost(free, 0, NOTHING));
         double inputs = 32 * (3.0 * 4096 + 11008) + 4096;
         assertThat(new Roofline(quantizing, shape)
                         .decode(plan, KvType.F16, 3, 7)
