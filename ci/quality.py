@@ -51,9 +51,9 @@ def split(text, folder):
     (folder / "calibrate.txt").write_text(text[cut:], encoding="utf-8")
 
 
-def sessions(model, options):
-    """How many sessions of 4,096 positions fit this machine's memory, by type of cache."""
-    cells = demitasse("advise", "-m", model, "--json", *options)
+def sessions(model, memory, options):
+    """How many sessions of 4,096 positions fit, by type of cache."""
+    cells = demitasse("advise", "-m", model, "--memory", memory, "--json", *options)
     return {cell["cache"]: cell["sessionsThatFit"] for cell in cells if cell.get("weights") == "file"}
 
 
@@ -63,7 +63,7 @@ def weight_rows(base, text, files, arguments, emit):
         exact = ["--activations", "f32"] if weights.endswith(":exact") else []
         quality = demitasse("evaluate", model, "--base", base, "-f", text, "--json", *exact, *arguments.options)[0]
         emit({"figure": "weights", "weights": weights, "bytes": whole["bytes"],
-              "sessionsThatFit": sessions(model, arguments.options),
+              "sessionsThatFit": sessions(model, arguments.memory, arguments.options),
               **{k: v for k, v in quality.items() if k not in ("curve", "needle", "model")}})
 
 
@@ -112,6 +112,7 @@ def main():
     parser.add_argument("--only-speeds", action="store_true", help="of weights: without evaluating them")
     parser.add_argument("--kv", nargs="*", default=["f16", "int8", "fp8", "int4"])
     parser.add_argument("--ctx", type=int, default=8192)
+    parser.add_argument("--memory", type=float, default=16, help="GiB that sessions and weights have together")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--work", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path)

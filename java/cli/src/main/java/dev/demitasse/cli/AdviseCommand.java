@@ -33,6 +33,7 @@ import picocli.CommandLine.Parameters;
 final class AdviseCommand implements Callable<Integer> {
     private static final double GIGA = 1e9;
     private static final double MEBI = 1 << 20;
+    private static final double GIBI = 1 << 30;
 
     @Mixin
     ModelSelection selection = new ModelSelection();
@@ -51,6 +52,13 @@ final class AdviseCommand implements Callable<Integer> {
             description = "A card that is not here, by its data sheet (an unknown name lists them).")
     @Nullable
     String profile;
+
+    @Option(
+            names = "--memory",
+            paramLabel = "GIB",
+            description = "Memory for weights and caches in GiB, in place of what is free or the card's.")
+    @Nullable
+    Double memory;
 
     @Option(
             names = "--verify",
@@ -75,9 +83,9 @@ final class AdviseCommand implements Callable<Integer> {
         report.require();
         ModelShape known = Files.isRegularFile(Path.of(selection.model)) ? null : Published.model(selection.model);
         if (verify) {
-            if (known != null || profile != null) {
+            if (known != null || profile != null || memory != null) {
                 throw new UsageException("Only a model and a device that are here can be verified; give a file, and no"
-                        + " --device-profile.");
+                        + " --device-profile or --memory.");
             }
             verify(path());
             return 0;
@@ -102,9 +110,10 @@ final class AdviseCommand implements Callable<Integer> {
     }
 
     private void print(Advisor advisor) {
-        DeviceProfile device = profile == null
+        DeviceProfile found = profile == null
                 ? advisor.measure(selection.backend, selection.options().device())
                 : Published.device(profile);
+        DeviceProfile device = memory == null ? found : found.withMemory((long) (memory * GIBI));
         Advice advice = advisor.advise(device);
         report.write(() -> AdviceReport.page(advice, description(device)));
         if (json) {
@@ -139,7 +148,7 @@ final class AdviseCommand implements Callable<Integer> {
                 device.peaks().fp16() / GIGA,
                 device.peaks().int8() / GIGA,
                 device.launchSeconds() * 1e6,
-                device.memoryBytes() / MEBI / 1024);
+                device.memoryBytes() / GIBI);
     }
 
     /** A table of speeds with an F16 cache: a line for the weights, a column for what runs. */

@@ -41,6 +41,23 @@ class AdviseCommandTest {
                 .contains("sessions of 4,096 positions that fit");
     }
 
+    /** 16 GiB less 3.8 of weights leave room for six caches of 2; the data sheet's 80 for 37. */
+    @Test
+    void sessionsAreOfTheMemoryThatIsGiven() {
+        String[] card = {"advise", "llama-2-7b", "--device-profile", "h100-pcie"};
+        assertThat(CommandLineTest.run(card).out()).containsPattern("Q4_0 .* F16 3[0-9],");
+        String[] less = {"advise", "llama-2-7b", "--device-profile", "h100-pcie", "--memory", "16"};
+        assertThat(CommandLineTest.run(less).out())
+                .contains("16.0 GiB free")
+                .containsPattern("Q4_0 .* F16 6, .*INT4 2[0-9]");
+        for (String wrong : new String[] {"0", "-1", "NaN"}) {
+            less[5] = wrong;
+            Result refused = CommandLineTest.run(less);
+            assertThat(refused.code()).as(wrong).isEqualTo(2);
+            assertThat(refused.err()).as(wrong).contains("give more than none");
+        }
+    }
+
     @Test
     void thisMachineIsMeasured() throws IOException {
         Result result = CommandLineTest.run("advise", Golden.tiny("qwen3").toString(), "--json");

@@ -50,6 +50,30 @@ public record DeviceProfile(
         return bytes / reading.at(bytes);
     }
 
+    /**
+     * {@return the same device with other memory}
+     *
+     * @param bytes for weights and caches
+     * @throws UsageException where there are none
+     */
+    public DeviceProfile withMemory(long bytes) {
+        if (bytes <= 0) {
+            throw new UsageException("Of memory there are " + bytes + " bytes; give more than none.");
+        }
+        return new DeviceProfile(
+                name,
+                source,
+                reading,
+                peaks,
+                launchSeconds,
+                stepSeconds,
+                bytes,
+                linear,
+                attention,
+                rest,
+                sampleSeconds);
+    }
+
     /** {@return whether the costs were measured, and are not of a data sheet} */
     public boolean isMeasured() {
         return source.equals(MEASURED);
