@@ -22,7 +22,7 @@ final class LsCommand implements Callable<Integer> {
     private static final String LINE = "%-22s %-12s %8s %8s  %-14s %s%n";
 
     @Override
-    public Integer call() throws Exception {
+    public Integer call() {
         ModelCache cache = PullCommand.cache();
         List<CatalogueEntry> entries = Catalogue.load().entries();
         System.out.printf(Locale.ROOT, LINE, "name", "file", "loaded", "fits", "licence", "file name");
@@ -49,7 +49,7 @@ final class LsCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static String megabytes(Path file) throws java.io.IOException {
-        return Files.size(file) / 1_000_000 + " MB";
+    private static String megabytes(Path file) {
+        return ModelCache.bytes(file) / 1_000_000 + " MB";
     }
 }

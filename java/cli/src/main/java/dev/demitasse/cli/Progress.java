@@ -11,8 +11,9 @@ final class Progress {
     private final PrintStream out;
     private final String what;
     private final boolean interactive;
-    private final long begin = System.nanoTime();
+    private long begin = System.nanoTime();
     private long last;
+    private long shown;
     private long base = -1;
 
     Progress(PrintStream out, String what, boolean interactive) {
@@ -21,10 +22,15 @@ final class Progress {
         this.interactive = interactive;
     }
 
-    /** Shows {@code done} of {@code total} bytes; a total of 0 or less is unknown. */
+    /** Shows {@code done} of {@code total} bytes; a total of 0 or less is unknown. Fewer than before: a next file. */
     void show(long done, long total) {
-        base = base < 0 ? done : base;
         long now = System.nanoTime();
+        if (done < shown) {
+            base = -1;
+            begin = now;
+        }
+        shown = done;
+        base = base < 0 ? done : base;
         boolean complete = done == total;
         if (!complete && (!interactive || now - last < INTERVAL_NANOS)) {
             return;

@@ -5,6 +5,7 @@ import dev.demitasse.ModelSize;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.fetch.CatalogueEntry;
 import dev.demitasse.fetch.ModelCache;
+import dev.demitasse.gguf.SplitName;
 import dev.demitasse.memory.HostMemory;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -34,7 +35,7 @@ final class PullCommand implements Callable<Integer> {
             Console.note(announcement(entry, HostMemory.availableBytes() / 1e9));
         }
         Progress progress = new Progress(System.err, entry == null ? model : entry.file(), Console.interactive());
-        boolean[] said = {entry != null};
+        boolean[] said = {entry != null || SplitName.of(model) != null}; // of several files each tells its own size
         return cache.fetch(model, (done, total) -> {
             if (!said[0] && total > 0) { // of a file that is no catalogue's the server tells the size
                 Console.note(announcement(model, total, HostMemory.availableBytes() / 1e9));

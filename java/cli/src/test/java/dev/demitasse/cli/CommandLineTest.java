@@ -17,6 +17,7 @@ import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufWriter;
 import dev.demitasse.gguf.MetadataType;
 import dev.demitasse.gguf.MetadataValue;
+import dev.demitasse.gguf.SplitName;
 import dev.demitasse.testkit.Golden;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -268,6 +269,8 @@ class CommandLineTest {
         for (CatalogueEntry entry : Catalogue.load().entries()) {
             assertThat(entry.name()).matches("[a-z0-9.-]+");
             assertThat(entry.file()).endsWith(".gguf");
+            SplitName split = SplitName.of(entry.file());
+            assertThat(split == null || split.isFirst()).as(entry.file()).isTrue();
             assertThat(entry.licence()).isNotEmpty();
             assertThat(entry.wheels().isEmpty()).isEqualTo(entry.repository() != null);
             assertThat(entry.gigabytes()).as(entry.name()).isBetween(0.02, 200.0);

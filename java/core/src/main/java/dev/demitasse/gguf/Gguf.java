@@ -18,20 +18,16 @@ import java.util.Collections;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An open GGUF model: metadata and tensors over memory mapping. A model split into files named {@code
- * NAME-00001-of-0000N.gguf} is opened by its first file.
+ * An open GGUF model: metadata and tensors over memory mapping. A model that is split into
+ * several files ({@link SplitName}) is opened by its first.
  *
  * <p>Format: <a href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md">GGUF specification</a>.
  */
 public final class Gguf implements AutoCloseable {
-    private static final Pattern SPLIT_NAME = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
     private static final String SPLIT_COUNT = "split.count";
     private static final String SPLIT_NUMBER = "split.no";
 
@@ -144,28 +140,23 @@ public final class Gguf implements AutoCloseable {
     }
 
     private static List<Path> furtherParts(Path path, int parts, Metadata metadata) {
-        Matcher name = SPLIT_NAME.matcher(String.valueOf(path.getFileName()));
-        if (!name.matches() || Integer.parseInt(name.group(3)) != parts) {
-            throw new ModelFormatException(path + " is one of " + parts + " parts, but is not named NAME-00001-of-"
-                    + number(parts) + ".gguf.");
+        SplitName name = SplitName.of(String.valueOf(path.getFileName()));
+        if (name == null || name.parts() != parts) {
+            throw new ModelFormatException(path + " is one of " + parts + " parts, but is not named "
+                    + new SplitName("NAME", 1, parts).part(1) + ".");
         }
-        if (metadata.integer(SPLIT_NUMBER, 0) != 0 || Integer.parseInt(name.group(2)) != 1) {
-            throw new UsageException(
-                    path + " is not the first part; open the file that ends in -00001-of-" + number(parts) + ".gguf.");
+        if (metadata.integer(SPLIT_NUMBER, 0) != 0 || !name.isFirst()) {
+            throw new UsageException(path + " is not the first part; open " + name.part(1) + ".");
         }
         List<Path> further = new ArrayList<>();
         for (int i = 2; i <= parts; i++) {
-            Path part = path.resolveSibling(name.group(1) + "-" + number(i) + "-of-" + number(parts) + ".gguf");
+            Path part = path.resolveSibling(name.part(i));
             if (!Files.isRegularFile(part)) {
                 throw new UsageException("Part " + i + " of " + parts + " is missing: " + part);
             }
             further.add(part);
         }
         return further;
-    }
-
-    private static String number(int n) {
-        return String.format(Locale.ROOT, "%05d", n);
     }
 
     private static MemorySegment map(Path path, Arena arena) throws IOException {

@@ -14,8 +14,11 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -176,6 +179,36 @@ class DownloadTest {
         assertThatThrownBy(() -> download.fetch(uri("/file"), folder.resolve("model.gguf"), 0, null))
                 .isInstanceOf(FetchException.class)
                 .hasMessageContaining("MB free");
+    }
+
+    /** The first file comes last, so that a model whose first is there is whole. */
+    @Test
+    void allFilesOfASplitModelAreFetched() throws IOException {
+        List<String> asked = Collections.synchronizedList(new ArrayList<>());
+        server.createContext("/o/r/resolve/main/q4/", exchange -> {
+            asked.add(exchange.getRequestURI().getPath().replaceAll(".*-(\\d{5})-of.*", "$1"));
+            serve(exchange);
+        });
+        ModelCache cache = new ModelCache(folder, uri("/"));
+        String model = "hf:o/r/q4/m-00001-of-00003.gguf";
+        cache.fetch("hf:o/r/q4/m-00003-of-00003.gguf", silent());
+        assertThat(asked).containsExactly("00003", "00002", "00001");
+        assertThat(cache.has(model)).isTrue();
+        assertThat(cache.files()).containsExactly(folder.resolve("m-00001-of-00003.gguf"));
+        assertThat(ModelCache.bytes(cache.files().getFirst())).isEqualTo(3L * content.length);
+        assertThat(cache.resolve(model, Catalogue.load()))
+                .isEqualTo(cache.files().getFirst());
+
+        Files.delete(folder.resolve("m-00001-of-00003.gguf"));
+        Files.delete(folder.resolve("m-00002-of-00003.gguf"));
+        failAfter = 100_000;
+        assertThatThrownBy(() -> cache.fetch(model, silent())).isInstanceOf(FetchException.class);
+        assertThat(cache.has(model)).isFalse();
+        failAfter = Integer.MAX_VALUE;
+        asked.clear();
+        assertThat(cache.fetch(model, silent())).hasBinaryContent(content);
+        assertThat(asked).containsExactly("00002", "00001");
+        assertThat(ranges.get()).isEqualTo(1);
     }
 
     @ParameterizedTest
