@@ -74,7 +74,7 @@ def speed_rows(files, arguments, emit):
         for weights, (model, _) in files.items():
             if weights.endswith(":exact"):
                 continue  # the speed of such weights is that of others' activations
-            tests = demitasse("bench", "-m", model, "-p", 512, "-n", 64, "-r", 2, "--json", *arguments.options)
+            tests = demitasse("bench", "-m", model, "-p", 512, "-n", 256, "-r", 3, "--json", *arguments.options)
             for test in tests:
                 kind = {"pp": "prefill", "tg": "decode"}[test["test"][:2]]
                 row = best.setdefault(weights, {"figure": "speed", "weights": weights})

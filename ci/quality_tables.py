@@ -2,6 +2,7 @@
 """Writes tables of figures that ci/quality.py took into Markdown files:
 
   ci/quality_tables.py README.md docs/numbers.md
+  ci/quality_tables.py --check README.md docs/numbers.md     writes nothing, and fails where one is not of its figures
 
 What stands between `<!-- table KIND FILE [TYPE…] -->` and `<!-- end -->` is replaced by the table of FILE's figures
 (beside the Markdown file), of the weights that are named or of all. Kinds: weights, cache, needle, depth.
@@ -104,10 +105,17 @@ def read(path):
 
 
 def main():
-    for path in map(pathlib.Path, sys.argv[1:]):
+    check = sys.argv[1:2] == ["--check"]
+    stale = []
+    for path in map(pathlib.Path, sys.argv[2 if check else 1:]):
         text = path.read_text(encoding="utf-8")
-        path.write_text(MARK.sub(
-            lambda m: m[1] + KINDS[m[2]](read(path.parent / m[3]), m[4].split()) + m[5], text), encoding="utf-8")
+        made = MARK.sub(lambda m: m[1] + KINDS[m[2]](read(path.parent / m[3]), m[4].split()) + m[5], text)
+        if check and made != text:
+            stale.append(str(path))
+        elif not check:
+            path.write_text(made, encoding="utf-8")
+    if stale:
+        sys.exit(f"Tables in {', '.join(stale)} are not of their figures; ci/figures.sh makes them.")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ for argument in "$@"; do
 done
 status=0
 ci/text.py || status=1
+ci/quality_tables.py --check README.md docs/numbers.md || status=1
 ci/native.sh tools
 ci/opencl.sh
 ci/cuda-toolchain.sh >/dev/null || echo "ci/test.sh: there is no nvcc; the CUDA kernels are neither built nor tested"

@@ -1,34 +1,32 @@
 package dev.demitasse;
 
-import dev.demitasse.device.Routing;
-import dev.demitasse.exception.ModelFormatException;
-import dev.demitasse.exception.UnsupportedModelException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufTensor;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.model.Layer;
-import dev.demitasse.model.ModelConfig;
-import java.util.stream.IntStream;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The dimensions of a model: what decides how much a forward pass reads and computes.
+ * The dimensions of a model that writes texts: what decides how much a forward pass reads and computes.
  *
  * @param name what it is called
  * @param layers transformer blocks
  * @param hidden width of the residual stream
- * @param feedForward inner width of the feed-forward layers; where all have experts, of what a token has of them
+ * @param feedForward inner width of the feed-forward layers without experts, on average; where all have experts, of
+ *     what a token has of them
  * @param heads query heads
- * @param kvHeads key and value heads
- * @param headDim elements of a head
+ * @param kvHeads key and value heads, of the first layers with attention
+ * @param headDim elements of a head of these
  * @param vocabulary tokens
  * @param tied whether the embedding is the output matrix too
  * @param contextLength positions that the model was trained for
- * @param window positions that a layer with a window sees; 0 where none has one
- * @param windowedLayers layers with a window
+ * @param attention layers with attention, by what they keep and see; at least one
+ * @param states of layers with a state; null where there are none
  * @param experts of layers with experts; null where there are none
+ * @param special what these dimensions do not say of the model's matrices, in words; null where they say all: each
+ *     layer has queries, keys, values and their output, and a gated feed-forward layer
  */
 public record ModelShape(
         String name,
@@ -41,17 +39,106 @@ public record ModelShape(
         int vocabulary,
         boolean tied,
         int contextLength,
-        int window,
-        int windowedLayers,
-        @Nullable Experts experts) {
+        List<Attention> attention,
+        @Nullable States states,
+        @Nullable Experts experts,
+        @Nullable String special) {
+    /**
+     * Layers whose attention is alike.
+     *
+     * @param layers how many they are
+     * @param keeping how many of them keep keys and values; the others read those of an earlier one
+     * @param kvHeads key and value heads
+     * @param headDim elements of a head
+     * @param window positions that a row sees at most; 0 for all
+     */
+    public record Attention(int layers, int keeping, int kvHeads, int headDim, int window) {
+        /** Checks that there can be such layers. */
+        public Attention {
+            if (layers < 1 || keeping < 0 || keeping > layers || kvHeads < 1 || headDim < 1 || window < 0) {
+                throw new UsageException("No model has " + layers + " layers with attention, of which " + keeping
+                        + " keep " + kvHeads + " heads of " + headDim + ", and a window of " + window + ".");
+            }
+        }
+
+        /** {@return elements of a position's keys, or of its values} */
+        public int keys() {
+            return kvHeads * headDim;
+        }
+
+        /**
+         * {@return positions that a row sees}
+         *
+         * @param position of the row, from 0
+         */
+        public double seen(int position) {
+            return window == 0 ? position + 1.0 : Math.min(position + 1.0, window);
+        }
+
+        /** Bytes of the keys and values that so many of the layers have. */
+        private long bytes(int of, KvType type, int positions) {
+            int pages = Math.ceilDiv(positions, KvShape.PAGE);
+            return of == 0 ? 0 : 2 * new KvShape(of, kvHeads, headDim, pages, type).bytes();
+        }
+    }
+
+    /** How a layer with a state comes to its next one. */
+    public enum StateRule {
+        /** By a causal convolution alone. */
+        CONVOLUTION,
+        /** By that, and a gated delta rule. */
+        DELTA,
+        /** By that, and a selective scan. */
+        SCAN
+    }
+
+    /**
+     * Layers with a state of a fixed size.
+     *
+     * @param rule how they come to the next one
+     * @param layers how many there are
+     * @param channels of the convolution
+     * @param kernel positions that it sees
+     * @param keyHeads heads of keys, of a scan: groups; 0 where there is a convolution alone
+     * @param heads of values
+     * @param headDim elements of a head
+     * @param stateDim elements of a head's keys
+     * @param copies how many of it a session holds
+     */
+    public record States(
+            StateRule rule,
+            int layers,
+            int channels,
+            int kernel,
+            int keyHeads,
+            int heads,
+            int headDim,
+            int stateDim,
+            int copies) {
+        /** {@return numbers of a session's state in a layer} */
+        public long elements() {
+            return (kernel - 1L) * channels + (long) heads * headDim * stateDim;
+        }
+
+        /** {@return bytes of a session's states in all layers: a step reads and writes them} */
+        public long bytes() {
+            return layers * elements() * Float.BYTES;
+        }
+
+        /** {@return bytes of all that a session holds of them} */
+        public long sessionBytes() {
+            return copies * bytes();
+        }
+    }
+
     /**
      * Experts, of which each token has a few.
      *
      * @param count how many a layer has
      * @param used how many of them a token has
      * @param inner inner width of one
-     * @param shared inner width of the one that all tokens have; 0 for none
-     * @param denseLayers layers without experts, which come first
+     * @param shared inner width of what all tokens have beside them; 0 for nothing
+     * @param denseLayers layers without experts
      */
     public record Experts(int count, int used, int inner, int shared, int denseLayers) {
         /** Checks that there can be such experts. */
@@ -70,15 +157,62 @@ public record ModelShape(
 
     /** Checks that a model can have these dimensions. */
     public ModelShape {
+        attention = List.copyOf(attention);
         int least = Math.min(
                 Math.min(Math.min(layers, hidden), Math.min(feedForward, heads)),
                 Math.min(Math.min(kvHeads, headDim), Math.min(vocabulary, contextLength)));
-        boolean layered = windowedLayers <= layers && (experts == null || experts.denseLayers < layers);
-        if (least < 1 || heads % kvHeads != 0 || window < 0 || windowedLayers < 0 || !layered) {
-            throw new UsageException("No model has the dimensions of \"" + name + "\": layers " + layers + ", hidden "
-                    + hidden + ", feed-forward " + feedForward + ", heads " + heads + " and " + kvHeads + " of "
-                    + headDim + ", vocabulary " + vocabulary + ", context " + contextLength + ".");
+        int attending = attention.stream().mapToInt(Attention::layers).sum();
+        boolean layered = attending >= 1 && attending <= layers && (experts == null || experts.denseLayers < layers);
+        if (least < 1 || heads % kvHeads != 0 || !layered) {
+            throw new UsageException("No model has the dimensions of \"" + name + "\": layers " + layers + ", with"
+                    + " attention " + attending + ", hidden " + hidden + ", feed-forward " + feedForward + ", heads "
+                    + heads + " and " + kvHeads + " of " + headDim + ", vocabulary " + vocabulary + ", context "
+                    + contextLength + ".");
         }
+    }
+
+    /**
+     * {@return dimensions that say all of a model whose layers are alike}
+     *
+     * @param window positions that a layer with a window sees; 0 where none has one
+     * @param windowedLayers layers with a window
+     */
+    public static ModelShape uniform(
+            String name,
+            int layers,
+            int hidden,
+            int feedForward,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int vocabulary,
+            boolean tied,
+            int contextLength,
+            int window,
+            int windowedLayers,
+            @Nullable Experts experts) {
+        List<Attention> attention = new ArrayList<>();
+        if (windowedLayers < layers) {
+            attention.add(new Attention(layers - windowedLayers, layers - windowedLayers, kvHeads, headDim, 0));
+        }
+        if (windowedLayers > 0) {
+            attention.add(new Attention(windowedLayers, windowedLayers, kvHeads, headDim, window));
+        }
+        return new ModelShape(
+                name,
+                layers,
+                hidden,
+                feedForward,
+                heads,
+                kvHeads,
+                headDim,
+                vocabulary,
+                tied,
+                contextLength,
+                attention,
+                null,
+                experts,
+                null);
     }
 
     /**
@@ -86,129 +220,40 @@ public record ModelShape(
      *
      * @param file an open model
      * @throws dev.demitasse.exception.ModelFormatException where it is damaged
-     * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported
+     * @throws dev.demitasse.exception.UnsupportedModelException where its architecture is not supported, or writes no
+     *     texts
      */
     public static ModelShape of(Gguf file) {
-        ModelConfig config = Hyperparameters.read(file, 0);
-        String unknown = unknown(config, file);
-        if (unknown != null) {
-            throw new UnsupportedModelException(
-                    unknown + ": for such models speed is not predicted, and channels are not scaled yet.");
-        }
-        int window = config.layers().stream().mapToInt(Layer::window).max().orElse(0);
-        String architecture = config.architecture().key();
-        Experts experts = experts(config, file);
-        return new ModelShape(
-                String.valueOf(file.metadata().string("general.name", architecture)),
-                config.layers().size(),
-                config.hidden(),
-                experts != null && experts.denseLayers == 0
-                        ? experts.active()
-                        : config.layers().getFirst().feedForward(),
-                config.heads(),
-                config.caches().getFirst().kvHeads(),
-                config.caches().getFirst().headDim(),
-                config.vocabulary(),
-                file.tensor("output.weight") == null,
-                config.contextLength(),
-                window,
-                config.windowedLayers(),
-                experts);
+        return ShapeReader.read(file);
     }
 
-    private static @Nullable Experts experts(ModelConfig config, Gguf file) {
-        Routing routing = config.routing();
-        if (routing == null) {
-            return null;
-        }
-        int dense = denseLayers(config, file);
-        GgufTensor down = down(file, dense, "exps");
-        GgufTensor shared = down(file, dense, "shexp");
-        if (down == null) {
-            throw new ModelFormatException("No layer of the model has experts; the file is not a complete model.");
-        }
-        return new Experts(
-                routing.experts(),
-                routing.used(),
-                (int) down.columns(),
-                shared == null ? 0 : (int) shared.columns(),
-                dense);
-    }
-
-    private static @Nullable GgufTensor down(Gguf file, int layer, String of) {
-        return file.tensor("blk." + layer + ".ffn_down_" + of + ".weight");
-    }
-
-    /** Layers before the first with experts. */
-    private static int denseLayers(ModelConfig config, Gguf file) {
-        int dense = 0;
-        while (dense < config.layers().size() && down(file, dense, "exps") == null) {
-            dense++;
-        }
-        return dense;
-    }
-
-    /** What these dimensions cannot say of a model, in words; null where they say all. */
-    private static @Nullable String unknown(ModelConfig config, Gguf file) {
-        if (config.isEncoder()) {
-            return "The model is an encoder";
-        }
-        if (config.recurrent() != null) {
-            return "The model has layers with a state";
-        }
-        if (config.latent() != null) {
-            return "The model has latent attention";
-        }
-        if (config.sharesInputs()) {
-            return "In the model's blocks what is normalized goes to attention and the feed-forward layer, or values"
-                    + " are normalized";
-        }
-        int layers = config.layers().size();
-        int dense = config.isMixture() ? denseLayers(config, file) : layers;
-        if (IntStream.range(dense, layers).anyMatch(layer -> down(file, layer, "exps") == null)) {
-            return "Layers with experts and layers without take turns in the model";
-        }
-        long widths = config.layers().stream()
-                .limit(dense)
-                .mapToInt(Layer::feedForward)
-                .distinct()
-                .count();
-        if (config.caches().size() > 1 || widths > 1 || config.layerInput() > 0) {
-            return "The layers of the model have heads or feed-forward layers of different sizes, or inputs of their"
-                    + " own";
-        }
-        return null;
-    }
-
-    /** {@return elements of all heads' queries of a position} */
+    /** {@return elements of all heads' queries of a position, in the first layers with attention} */
     public int queries() {
         return heads * headDim;
     }
 
-    /** {@return elements of a position's keys, or of its values} */
+    /** {@return elements of a position's keys, or of its values, in these} */
     public int keys() {
         return kvHeads * headDim;
     }
 
-    /** {@return weights in the matrices that a token is multiplied by, the output matrix included} */
-    public long multipliedWeights() {
-        return layerWeights(experts == null ? 0 : experts.used) + (long) vocabulary * hidden;
-    }
-
-    /** {@return weights of the model} */
-    public long weights() {
-        return layerWeights(experts == null ? 0 : experts.count) + (tied ? 1 : 2) * (long) vocabulary * hidden;
-    }
-
-    /** Weights of all layers' matrices with so many of each layer's experts. */
-    private long layerWeights(int each) {
-        long attention = (long) hidden * (2L * queries() + 2L * keys());
-        long dense = 3L * hidden * feedForward;
+    /** {@return inner width of what a token has of a feed-forward layer, on average over the layers} */
+    public double inner() {
         if (experts == null) {
-            return layers * (attention + dense);
+            return feedForward;
         }
-        long routed = hidden * (3L * ((long) each * experts.inner + experts.shared) + experts.count);
-        return layers * attention + experts.denseLayers * dense + (layers - experts.denseLayers) * routed;
+        double dense = (double) experts.denseLayers * feedForward;
+        return (dense + (double) (layers - experts.denseLayers) * experts.active()) / layers;
+    }
+
+    /** {@return layers with experts} */
+    public int routedLayers() {
+        return experts == null ? 0 : layers - experts.denseLayers;
+    }
+
+    /** {@return layers with attention} */
+    public int attendingLayers() {
+        return attention.stream().mapToInt(Attention::layers).sum();
     }
 
     /**
@@ -218,8 +263,19 @@ public record ModelShape(
      * @param positions how many positions
      */
     public long cacheBytes(KvType type, int positions) {
-        int pages = Math.ceilDiv(positions, KvShape.PAGE);
-        return 2 * new KvShape(layers, kvHeads, headDim, pages, type).bytes();
+        return attention.stream()
+                .mapToLong(each -> each.bytes(each.keeping, type, positions))
+                .sum();
+    }
+
+    /**
+     * {@return bytes that a session takes: keys and values, and its states with what is kept of them}
+     *
+     * @param type how keys and values are stored
+     * @param positions how many positions
+     */
+    public long sessionBytes(KvType type, int positions) {
+        return cacheBytes(type, positions) + (states == null ? 0 : states.sessionBytes());
     }
 
     /**
@@ -229,18 +285,20 @@ public record ModelShape(
      * @param position of the row, from 0
      */
     public double readBytes(KvType type, int position) {
-        double whole = cacheBytes(type, KvShape.PAGE) / (double) KvShape.PAGE;
-        return whole * seen(position);
+        return attention.stream()
+                .mapToDouble(each ->
+                        each.bytes(each.layers, type, KvShape.PAGE) / (double) KvShape.PAGE * each.seen(position))
+                .sum();
     }
 
     /**
-     * {@return positions that a row at {@code position} sees, on average over the layers}
+     * {@return elements of query heads times the positions that a row at {@code position} sees, in all layers}
      *
      * @param position of the row, from 0
      */
-    public double seen(int position) {
-        double all = position + 1.0;
-        double windowed = window == 0 ? all : Math.min(all, window);
-        return (all * (layers - windowedLayers) + windowed * windowedLayers) / layers;
+    public double attended(int position) {
+        return attention.stream()
+                .mapToDouble(each -> (double) heads * each.headDim * each.layers * each.seen(position))
+                .sum();
     }
 }

@@ -128,12 +128,21 @@ class ModelSizeTest {
         assertThat(tied.activeParameters()).as("the table is the output matrix").isEqualTo(tied.parameters());
     }
 
-    /** What would be scaled wrongly is not told to whoever scales. */
+    /** What would be scaled wrongly is said to be special, so that nobody scales it. */
     @ParameterizedTest
     @ValueSource(strings = {"cohere2", "gemma4-dense", "gemma4-ple", "nemotron_h", "deepseek2", "gemma4-moe"})
-    void dimensionsOfWhatCannotBeScaledAreRefused(String name) {
+    void dimensionsThatDoNotSayAllSaySo(String name) {
         try (Gguf file = Gguf.open(Golden.tiny(name))) {
-            assertThatThrownBy(() -> ModelShape.of(file)).isInstanceOf(UnsupportedModelException.class);
+            assertThat(ModelShape.of(file).special()).isNotNull();
+        }
+    }
+
+    @Test
+    void anEncoderHasNoShapeOfWhatWrites() {
+        try (Gguf file = Gguf.open(Golden.embedding("bert-cls"))) {
+            assertThatThrownBy(() -> ModelShape.of(file))
+                    .isInstanceOf(UnsupportedModelException.class)
+                    .hasMessageContaining("encoder");
         }
     }
 }

@@ -215,7 +215,7 @@ final class AdviceReport {
         List<Chart.Series> series = new ArrayList<>(List.of(new Chart.Series("weights", Chart.Kind.BAR, weights)));
         double before = 0;
         for (KvType cache : List.of(KvType.INT4, KvType.INT8, KvType.F16)) { // each a part of the next
-            double caches = SESSIONS * advice.shape().cacheBytes(cache, context) / mebi;
+            double caches = SESSIONS * advice.shape().sessionBytes(cache, context) / mebi;
             String name =
                     before == 0 ? "caches in " + cache : "more for " + (cache == KvType.INT8 ? "INT8 or FP8" : cache);
             series.add(new Chart.Series(name, Chart.Kind.BAR, all(names.size(), caches - before)));

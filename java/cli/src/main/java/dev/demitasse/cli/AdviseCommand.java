@@ -126,14 +126,22 @@ final class AdviseCommand implements Callable<Integer> {
         System.out.println(description(device));
         System.out.printf(
                 Locale.ROOT,
-                "%s: %.2f billion weights, %d layers, %.1f KiB of F16 cache a position%n%n",
+                "%s: %.2f billion weights, %d layers, %.1f KiB of F16 cache a position%s%n%n",
                 Console.harmless(advice.shape().name()),
-                advice.shape().weights() / GIGA,
+                advisor.plans().getFirst().weights() / GIGA,
                 advice.shape().layers(),
-                advice.shape().cacheBytes(KvType.F16, KvShape.PAGE) / (double) KvShape.PAGE / 1024);
+                advice.shape().cacheBytes(KvType.F16, KvShape.PAGE) / (double) KvShape.PAGE / 1024,
+                states(advice.shape()));
         speeds(advice, Cell.Phase.DECODE, "decode, tokens/s of all sessions (sessions @ tokens before; F16 cache)");
         speeds(advice, Cell.Phase.PREFILL, "prefill, tokens/s (tokens of the prompt; F16 cache)");
         storage(advice);
+    }
+
+    private static String states(ModelShape shape) {
+        ModelShape.States states = shape.states();
+        return states == null
+                ? ""
+                : String.format(Locale.ROOT, ", and %.1f MiB of states a session", states.sessionBytes() / MEBI);
     }
 
     private static String description(DeviceProfile device) {

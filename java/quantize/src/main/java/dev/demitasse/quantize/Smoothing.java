@@ -149,6 +149,10 @@ public final class Smoothing {
     private static ModelShape shape(Path model) {
         try (Gguf file = Gguf.open(model)) {
             ModelShape shape = ModelShape.of(file);
+            String special = shape.special();
+            if (special != null) {
+                throw new UnsupportedModelException(special + ": channels of such models are not scaled yet.");
+            }
             if (shape.experts() != null) {
                 throw new UnsupportedModelException("The model is a mixture of experts: what is normalized goes to the"
                         + " router and to all experts, and its channels are not scaled yet. An importance matrix"

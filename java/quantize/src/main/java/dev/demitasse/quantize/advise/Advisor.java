@@ -4,16 +4,13 @@ import dev.demitasse.ModelShape;
 import dev.demitasse.device.DeviceOptions;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -56,14 +53,16 @@ public final class Advisor {
      * An advisor about a model.
      *
      * @param shape the model's dimensions
-     * @param file the model's file, whose own types are among the choices; null for none
+     * @param file the model's file, whose own types are among the choices; null for none, where the dimensions say all
      */
     public Advisor(ModelShape shape, @Nullable Gguf file) {
         this.shape = shape;
-        if (file != null) {
+        if (file == null) {
+            MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, mix)));
+        } else {
             plans.add(WeightPlan.of(shape, file));
+            MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, file, mix)));
         }
-        MIXES.forEach(mix -> plans.add(WeightPlan.of(shape, mix)));
     }
 
     /** {@return the choices of weights; the file's own, if there is a file, is first} */
@@ -80,9 +79,7 @@ public final class Advisor {
      * @throws dev.demitasse.exception.BackendUnavailableException where it cannot be opened
      */
     public DeviceProfile measure(String backend, DeviceOptions options) {
-        Set<WeightLayout> layouts = new LinkedHashSet<>();
-        plans.forEach(plan -> layouts.addAll(plan.layouts()));
-        return DeviceProbe.measure(backend, options, shape, layouts);
+        return DeviceProbe.measure(backend, options, shape, plans);
     }
 
     /**

@@ -39,6 +39,8 @@ final class DeviceProbe implements AutoCloseable {
     /** Little work for its bytes. */
     private static final WeightLayout LIGHT = WeightLayout.int8(32);
 
+    private static final DeviceProfile.RestCost NOTHING = new DeviceProfile.RestCost(0, 0, 0);
+
     private static final int PROMPT_ROWS = 64;
     private static final int SESSIONS = 8;
     private static final int MANY_ROWS = 64;
@@ -89,12 +91,15 @@ final class DeviceProbe implements AutoCloseable {
     /**
      * Measures.
      *
-     * @param layouts that plans use
+     * @param plans of the weights
      */
     static DeviceProfile measure(
-            String backend, DeviceOptions options, ModelShape shape, Collection<WeightLayout> layouts) {
+            String backend, DeviceOptions options, ModelShape shape, Collection<WeightPlan> plans) {
+        Set<WeightLayout> layouts = new LinkedHashSet<>();
+        plans.forEach(plan -> layouts.addAll(plan.layouts()));
+        long weights = plans.stream().mapToLong(WeightPlan::weights).max().orElseThrow();
         try (DeviceProbe probe = new DeviceProbe(backend, options, shape)) {
-            return probe.measure(layouts);
+            return probe.measure(layouts, weights);
         }
     }
 
@@ -102,7 +107,7 @@ final class DeviceProbe implements AutoCloseable {
         return resources.own(device.upload(LinearProbe.numbers(Math.toIntExact(count))), Buffer::close);
     }
 
-    private DeviceProfile measure(Collection<WeightLayout> wanted) {
+    private DeviceProfile measure(Collection<WeightLayout> wanted, long weights) {
         long free = device.freeBytes(); // before this takes some
         Set<WeightLayout> layouts = new LinkedHashSet<>(List.of(WeightLayout.F32, WeightLayout.F16, LIGHT));
         layouts.addAll(wanted);
@@ -114,7 +119,7 @@ final class DeviceProbe implements AutoCloseable {
             LinearProbe probe = LinearProbe.of(suitable, layout, shape.hidden(), resources);
             probe.time(stopwatch);
             if (wanted.contains(layout)) {
-                probe.timeFromMemory(stopwatch, shape.weights());
+                probe.timeFromMemory(stopwatch, weights);
             }
             probes.put(layout, probe);
         }
@@ -123,8 +128,12 @@ final class DeviceProbe implements AutoCloseable {
             caches.put(type, attention(type));
         }
         RestTimings rest = inTurns(this::rest);
+        ModelShape.States states = shape.states();
+        RestTimings next = states == null
+                ? null
+                : inTurns(rows -> new StateProbe(device, states, resources).time(rows, stopwatch));
         Stopwatch.Timing sample = sample();
-        double mostBytes = Float.BYTES * (double) shape.weights(); // weights in F16, and caches
+        double mostBytes = Float.BYTES * (double) weights; // weights in F16, and caches
         ReadingProbe reading =
                 new ReadingProbe(device, Objects.requireNonNull(probes.get(LIGHT)), mostBytes, stopwatch);
 
@@ -150,6 +159,7 @@ final class DeviceProbe implements AutoCloseable {
                 linear,
                 attention,
                 rest.cost(Roofline.elements(shape)),
+                next == null || states == null ? NOTHING : next.cost(states.elements()),
                 sample.seconds() / shape.vocabulary());
     }
 
@@ -230,7 +240,7 @@ final class DeviceProbe implements AutoCloseable {
         return new DeviceProfile.AttentionCost(
                 new Curve(new double[] {1, SESSIONS}, decode),
                 Math.max(0, timings.prompt.seconds() - launch) / seen / shape.queries(),
-                timings.storing.cost(Roofline.stored(shape)));
+                timings.storing.cost(Roofline.stored(shape.heads(), shape.kvHeads(), shape.headDim())));
     }
 
     private static BatchRows decoding(int sessions, int depth, int pages) {
@@ -269,7 +279,7 @@ final class DeviceProbe implements AutoCloseable {
     private Stopwatch.Timing rest(BatchRows batch) {
         int rows = batch.count();
         int hidden = shape.hidden();
-        long inner = (long) rows * shape.feedForward();
+        long inner = rows * Math.max(1, Math.round(shape.inner()));
         Buffer x = random((long) rows * hidden);
         Buffer y = random((long) rows * hidden);
         Buffer norm = random(hidden);

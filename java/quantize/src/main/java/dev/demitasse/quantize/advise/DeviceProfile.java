@@ -19,6 +19,7 @@ import java.util.Map;
  * @param linear of {@code linear}, by layout
  * @param attention of attention, by the cache's type; measured ones lack F32
  * @param rest of a layer's other operations
+ * @param states of what makes a layer's next state, for an element of it
  * @param sampleSeconds of choosing a token, for one token of the vocabulary
  */
 public record DeviceProfile(
@@ -32,6 +33,7 @@ public record DeviceProfile(
         Map<WeightLayout, LinearCost> linear,
         Map<KvType, AttentionCost> attention,
         RestCost rest,
+        RestCost states,
         double sampleSeconds) {
     /** The source of what was measured here. */
     static final String MEASURED = "measured";
@@ -71,6 +73,7 @@ public record DeviceProfile(
                 linear,
                 attention,
                 rest,
+                states,
                 sampleSeconds);
     }
 

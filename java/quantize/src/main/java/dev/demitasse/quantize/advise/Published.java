@@ -30,6 +30,8 @@ public final class Published {
     private static final double SAMPLE_SECONDS = 24e-6 / 128_256;
     /** Operations for an element of a head and a position: two products of a multiplication and an addition. */
     private static final double ATTENTION_OPERATIONS = 4;
+    /** Operations for an element of a state and a row: it decays, is read twice and added to. */
+    private static final double STATE_OPERATIONS = 7;
     /** The share of the FP16 peak that attention over a prompt reaches. */
     private static final double PROMPT_SHARE = 0.25;
     /** The share of the FP32 peak that decode attention reaches with 32 sessions of 8,192 positions. */
@@ -64,6 +66,7 @@ public final class Published {
                 Double.parseDouble(card[3]) * TERA,
                 Double.parseDouble(card[4]) * TERA);
         double perElement = 2 * Float.BYTES / bandwidth;
+        double stateElement = STATE_OPERATIONS / (DECODE_SHARE * peaks.fp32());
         DeviceProfile.RestCost storing = new DeviceProfile.RestCost(0, perElement, perElement); // with the others
         Map<KvType, DeviceProfile.AttentionCost> attention = new EnumMap<>(KvType.class);
         Curve decode = new Curve(new double[] {1}, new double[] {ATTENTION_OPERATIONS / (DECODE_SHARE * peaks.fp32())});
@@ -84,6 +87,7 @@ public final class Published {
                 linear(peaks),
                 attention,
                 new DeviceProfile.RestCost(REST_LAUNCHES * LAUNCH_SECONDS, perElement, perElement),
+                new DeviceProfile.RestCost(REST_LAUNCHES * LAUNCH_SECONDS, stateElement, stateElement),
                 SAMPLE_SECONDS);
     }
 
@@ -135,7 +139,7 @@ public final class Published {
         if (row == null) {
             return null;
         }
-        return new ModelShape(
+        return ModelShape.uniform(
                 row[0],
                 Integer.parseInt(row[1]),
                 Integer.parseInt(row[2]),

@@ -90,13 +90,15 @@ public final class Roofline {
      */
     public Time decode(WeightPlan plan, KvType kv, int sessions, int depth) {
         double bytes = sessions * shape.readBytes(kv, depth);
-        double bandwidth = device.readBandwidth(usedBytes(plan) + bytes);
-        double positions = shape.seen(depth) * sessions * shape.layers();
+        double bandwidth = device.readBandwidth(usedBytes(plan) + bytes + sessions * stateTraffic());
         DeviceProfile.AttentionCost cost = device.attention(kv);
-        double arithmetic = cost.decode().at(sessions) * positions * shape.queries();
+        double arithmetic = cost.decode().at(sessions) * sessions * shape.attended(depth);
         return products(plan, sessions, bandwidth)
                 .plus(small(sessions, device.rest().decode(), cost.storing().decode(), cost))
                 .plus(attention(bytes / bandwidth, arithmetic))
+                .plus(states(
+                        sessions * stateTraffic() / bandwidth,
+                        sessions * device.states().decode()))
                 .plus(tokens(plan, sessions, bandwidth));
     }
 
@@ -113,23 +115,46 @@ public final class Roofline {
         Time time = tokens(plan, 1, bandwidth);
         for (int first = 0; first < tokens; first += CHUNK) {
             int rows = Math.min(CHUNK, tokens - first);
-            double positions = 0;
+            double attended = 0;
             for (int row = first; row < first + rows; row++) {
-                positions += shape.seen(row) * shape.layers();
+                attended += shape.attended(row);
             }
             // Rows of one head share what they read, so reading is that of the last row.
             double bytes = shape.readBytes(kv, first + rows - 1);
-            double arithmetic = cost.prefill() * positions * shape.queries();
+            double arithmetic = cost.prefill() * attended;
             time = time.plus(products(plan, rows, bandwidth))
                     .plus(small(rows, device.rest().prefill(), cost.storing().prefill(), cost))
-                    .plus(attention(bytes / bandwidth, arithmetic));
+                    .plus(attention(bytes / bandwidth, arithmetic))
+                    .plus(states(
+                            stateTraffic() / bandwidth, rows * device.states().prefill()));
         }
         return time;
     }
 
     private Time attention(double memory, double arithmetic) {
         Time time = new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0);
-        return time.plus(launches(device.launchSeconds() * shape.layers()));
+        return time.plus(launches(device.launchSeconds() * shape.attendingLayers()));
+    }
+
+    /** Bytes that a session's states are read and written. */
+    private double stateTraffic() {
+        ModelShape.States states = shape.states();
+        return states == null ? 0 : 2.0 * states.bytes();
+    }
+
+    /**
+     * All layers with a state.
+     *
+     * @param perElement seconds of arithmetic for an element of a layer's state
+     */
+    private Time states(double memory, double perElement) {
+        ModelShape.States states = shape.states();
+        if (states == null) {
+            return Time.NONE;
+        }
+        double arithmetic = perElement * states.elements() * states.layers();
+        return new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0)
+                .plus(launches(device.states().fixed() * states.layers()));
     }
 
     /** All layers' products with that many rows. */
@@ -147,14 +172,10 @@ public final class Roofline {
 
     /** All layers' operations beside products and attention: seconds for an element of what is added, and stored. */
     private Time small(int rows, double added, double stored, DeviceProfile.AttentionCost cost) {
-        double fixed = device.rest().fixed() + cost.storing().fixed();
-        double rest = fixed + rows * (added * elements(shape) + stored * stored(shape));
-        return launches(rest * shape.layers() + ROUTING_LAUNCHES * device.launchSeconds() * routedLayers());
-    }
-
-    private int routedLayers() {
-        ModelShape.Experts experts = shape.experts();
-        return experts == null ? 0 : shape.layers() - experts.denseLayers();
+        DeviceProfile.RestCost rest = device.rest();
+        double layers = shape.layers() * (rest.fixed() + rows * added * elements(shape));
+        double storing = shape.attendingLayers() * cost.storing().fixed() + rows * stored * stored(shape);
+        return launches(layers + storing + ROUTING_LAUNCHES * device.launchSeconds() * shape.routedLayers());
     }
 
     /** Logits and their tokens. */
@@ -190,12 +211,19 @@ public final class Roofline {
 
     /** Elements of a row that a layer's operations beside products and attention read and write. */
     static double elements(ModelShape shape) {
-        return 6.0 * shape.hidden() + 3.0 * shape.feedForward();
+        return 6.0 * shape.hidden() + 3.0 * shape.inner();
     }
 
-    /** Elements of a row's queries, keys and values, each read and written, that attention's cache makes ready. */
+    /** Elements of a row's queries, keys and values, read and written, that caches of all layers make ready. */
     static double stored(ModelShape shape) {
-        return 2.0 * (shape.queries() + 2 * shape.keys());
+        return shape.attention().stream()
+                .mapToDouble(each -> each.layers() * stored(shape.heads(), each.kvHeads(), each.headDim()))
+                .sum();
+    }
+
+    /** The same of one layer. */
+    static double stored(int heads, int kvHeads, int headDim) {
+        return 2.0 * headDim * (heads + 2 * kvHeads);
     }
 
     /**
@@ -204,11 +232,8 @@ public final class Roofline {
      * @param plan the layouts of the weights
      */
     public long weightBytes(WeightPlan plan) {
-        double bytes = usedBytes(plan);
-        if (!shape.tied()) {
-            bytes += bytes(plan.embedding());
-        }
-        return Math.round(bytes);
+        return Math.round(usedBytes(plan)
+                + plan.tables().stream().mapToDouble(this::bytes).sum());
     }
 
     private double bytes(WeightPlan.Matrix matrix) {
@@ -227,7 +252,7 @@ public final class Roofline {
     }
 
     /**
-     * {@return the number of sessions whose caches fit beside the weights}
+     * {@return the number of sessions whose caches and states fit beside the weights}
      *
      * @param plan the layouts of the weights
      * @param kv the type of the cache
@@ -235,6 +260,6 @@ public final class Roofline {
      */
     public long sessions(WeightPlan plan, KvType kv, int context) {
         long left = device.memoryBytes() - weightBytes(plan);
-        return Math.max(0, left / shape.cacheBytes(kv, context));
+        return Math.max(0, left / shape.sessionBytes(kv, context));
     }
 }

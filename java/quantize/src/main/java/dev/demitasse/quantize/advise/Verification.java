@@ -9,7 +9,6 @@ import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
-import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.QuantizeOptions;
 import dev.demitasse.quantize.Quantizer;
 import dev.demitasse.quantize.WeightMix;
@@ -21,10 +20,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
@@ -163,7 +160,9 @@ public final class Verification {
         for (WeightMix mix : Advisor.MIXES) {
             Path quantized = folder.resolve(mix + ".gguf");
             Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
-            files.put(WeightPlan.of(shape, mix), quantized);
+            try (Gguf opened = Gguf.open(file)) {
+                files.put(WeightPlan.of(shape, opened, mix), quantized);
+            }
         }
         return files;
     }
@@ -182,8 +181,6 @@ public final class Verification {
 
     /** All models with one type of cache, in turns. */
     private List<Checked> check(Map<WeightPlan, Path> files, KvType cache) {
-        Set<WeightLayout> layouts = new LinkedHashSet<>();
-        files.keySet().forEach(plan -> layouts.addAll(plan.layouts()));
         try (Resources resources = new Resources()) {
             List<Load> loads = new ArrayList<>();
             files.forEach((plan, path) -> {
@@ -193,7 +190,7 @@ public final class Verification {
             double[][] measured = new double[loads.size()][ROUNDS];
             Cell[][] predicted = new Cell[loads.size()][ROUNDS];
             for (int round = 0; round < ROUNDS; round++) {
-                Roofline roofline = new Roofline(DeviceProbe.measure(backend, options, shape, layouts), shape);
+                Roofline roofline = new Roofline(DeviceProbe.measure(backend, options, shape, files.keySet()), shape);
                 for (int i = 0; i < measured.length; i++) {
                     predicted[i][round] = loads.get(i).prediction.apply(roofline);
                     measured[i][round] = loads.get(i).run.getAsDouble();
@@ -216,8 +213,15 @@ public final class Verification {
                 .withBackend(backend)
                 .withDevice(options.withActivations(plan.activations()))
                 .withContextLength(CONTEXT)
-                .withSequences(positions() / CONTEXT + 2) // beside a prompt
+                .withSequences(sequences() + 1) // beside a prompt
                 .withKvType(cache);
+    }
+
+    /** How many have room for all sessions; each has a state of its own. */
+    private int sequences() {
+        int all = Arrays.stream(STEPS_OF).mapToInt(step -> step[0]).sum();
+        int full = positions() / CONTEXT + 1;
+        return shape.states() == null ? full : Math.max(full, all);
     }
 
     /** Positions of all sessions side by side, in whole pages, with the steps that are timed. */

@@ -3,10 +3,7 @@ package dev.demitasse.quantize.advise;
 import dev.demitasse.Model;
 import dev.demitasse.ModelShape;
 import dev.demitasse.device.ActivationType;
-import dev.demitasse.exception.ModelFormatException;
 import dev.demitasse.gguf.Gguf;
-import dev.demitasse.gguf.GgufTensor;
-import dev.demitasse.quant.RotatedColumns;
 import dev.demitasse.quant.TensorType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
@@ -15,8 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
-import java.util.stream.Stream;
+import java.util.function.Function;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param activations how products take their input where the weights are integers
  * @param calls the products of a forward pass but the last, and how often each comes
  * @param output the output matrix
- * @param embedding rows of it are looked up; the output matrix itself where the model has only one
+ * @param tables matrices of which rows are looked up alone, as the embedding where the output matrix is another
  */
 public record WeightPlan(
         String name,
@@ -35,7 +34,7 @@ public record WeightPlan(
         ActivationType activations,
         Map<Call, Integer> calls,
         Matrix output,
-        Matrix embedding) {
+        List<Matrix> tables) {
     /**
      * A matrix.
      *
@@ -72,35 +71,15 @@ public record WeightPlan(
         }
     }
 
-    /** The layout of a matrix by its name in GGUF files and its columns. */
-    @FunctionalInterface
-    private interface Layouts {
-        WeightLayout of(String name, int columns);
-    }
-
     /**
      * {@return the plan of a model whose file is of a mix, made without an importance matrix}
      *
      * @param shape the model's dimensions
      * @param mix what the file is made of
+     * @throws dev.demitasse.exception.UsageException where dimensions do not say all of the model
      */
     public static WeightPlan of(ModelShape shape, WeightMix mix) {
-        if (mix == WeightMix.W8A8) {
-            return ofRows(shape);
-        }
-        Layouts layouts = (name, columns) -> mix.typeOf(name, columns, shape).layout();
-        return of(shape, mix.name(), mix, ActivationType.INT8, layouts);
-    }
-
-    /** The plan of INT8 weights and activations, both with one scale a row. */
-    private static WeightPlan ofRows(ModelShape shape) {
-        Layouts layouts = (name, columns) -> rows(WeightMix.W8A8.typeOf(name, columns, shape));
-        return of(shape, WeightMix.W8A8.name(), WeightMix.W8A8, ActivationType.INT8_ROW, layouts);
-    }
-
-    /** How a type of a W8A8 file lies on a device. */
-    private static WeightLayout rows(TensorType type) {
-        return type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
+        return of(shape, ModelMatrices.of(shape), mix);
     }
 
     /**
@@ -108,82 +87,102 @@ public record WeightPlan(
      *
      * @param shape the dimensions of the file's model
      * @param file an open GGUF file
-     * @throws ModelFormatException where a matrix of the model is missing
+     * @throws dev.demitasse.exception.ModelFormatException where a matrix of the model is missing
      */
     public static WeightPlan of(ModelShape shape, Gguf file) {
-        boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8
-        Layouts layouts = (name, columns) -> {
-            TensorType type = tensor(file, name).type();
-            return rows ? rows(type) : type.layout();
-        };
-        return of(shape, "file", null, rows ? ActivationType.INT8_ROW : ActivationType.INT8, layouts);
+        return of(shape, file, null);
     }
 
-    /** A file's tensor, which may hold several matrices. */
-    private static GgufTensor tensor(Gguf file, String name) {
-        return Stream.of(
-                        name,
-                        name.replaceFirst("attn_[qkv]\\.", "attn_qkv."),
-                        name.replace("ffn_gate.", "ffn_up."),
-                        name.replaceFirst("ffn_(gate|up)_exps\\.", "ffn_gate_up_exps."),
-                        name.replace("output.weight", "token_embd.weight"))
-                .flatMap(each -> Stream.of(each, RotatedColumns.name(each)))
-                .map(file::tensor)
-                .filter(tensor -> tensor != null)
-                .findFirst()
-                .orElseThrow(() -> new ModelFormatException(
-                        "Tensor \"" + name + "\" is missing; the file is not a complete model."));
+    /**
+     * {@return the plan of what a file would be, quantized to a mix without an importance matrix}
+     *
+     * @param shape the dimensions of the file's model
+     * @param file an open GGUF file
+     * @param mix what is made of it; null for the file as it is
+     * @throws dev.demitasse.exception.ModelFormatException where a matrix of the model is missing
+     */
+    public static WeightPlan of(ModelShape shape, Gguf file, @Nullable WeightMix mix) {
+        ModelMatrices matrices = ModelMatrices.of(shape, file);
+        if (mix != null) {
+            return of(shape, matrices, mix);
+        }
+        boolean rows = file.metadata().has(Model.ACTIVATIONS); // W8A8
+        return of(
+                shape,
+                matrices,
+                "file",
+                null,
+                rows ? ActivationType.INT8_ROW : ActivationType.INT8,
+                matrix -> layout(Objects.requireNonNull(matrix.type()), rows));
+    }
+
+    private static WeightPlan of(ModelShape shape, ModelMatrices matrices, WeightMix mix) {
+        boolean rows = mix == WeightMix.W8A8;
+        return of(
+                shape,
+                matrices,
+                mix.name(),
+                mix,
+                rows ? ActivationType.INT8_ROW : ActivationType.INT8,
+                matrix -> layout(type(matrix, mix, shape), rows));
+    }
+
+    /** What a mix makes of a matrix. */
+    private static TensorType type(ModelMatrices.Named matrix, WeightMix mix, ModelShape shape) {
+        TensorType type = mix.typeOf(matrix.name(), matrix.columns(), shape);
+        TensorType own = matrix.type();
+        return type == TensorType.F32 && own != null ? own : type; // routers stay as they are
+    }
+
+    /** How a type lies on a device. */
+    private static WeightLayout layout(TensorType type, boolean rows) {
+        return rows && type == TensorType.Q8_0 ? WeightLayout.int8(WeightLayout.ROW) : type.layout();
     }
 
     private static WeightPlan of(
-            ModelShape shape, String name, @Nullable WeightMix mix, ActivationType activations, Layouts layouts) {
-        Map<Call, Integer> calls = new LinkedHashMap<>();
-        int hidden = shape.hidden();
+            ModelShape shape,
+            ModelMatrices matrices,
+            String name,
+            @Nullable WeightMix mix,
+            ActivationType activations,
+            Function<ModelMatrices.Named, WeightLayout> layouts) {
+        Function<ModelMatrices.Named, Matrix> matrix =
+                named -> new Matrix(named.outputs(), named.columns(), layouts.apply(named));
         ModelShape.Experts experts = shape.experts();
-        for (int layer = 0; layer < shape.layers(); layer++) {
-            String p = "blk." + layer + ".";
-            count(
-                    calls,
-                    new Call(
-                            matrix(layouts, p + "attn_q.weight", shape.queries(), hidden),
-                            matrix(layouts, p + "attn_k.weight", shape.keys(), hidden),
-                            matrix(layouts, p + "attn_v.weight", shape.keys(), hidden)));
-            count(calls, new Call(matrix(layouts, p + "attn_output.weight", hidden, shape.queries())));
-            if (experts == null || layer < experts.denseLayers()) {
-                feedForward(calls, layouts, p, "", hidden, shape.feedForward());
-                continue;
-            }
-            count(calls, new Call(matrix(layouts, p + "ffn_gate_inp.weight", experts.count(), hidden)));
-            Map<Call, Integer> each = new LinkedHashMap<>();
-            feedForward(each, layouts, p, "_exps", hidden, experts.inner());
-            each.forEach((call, count) ->
-                    calls.merge(new Call(call.matrices, experts.count(), experts.used()), count, Integer::sum));
-            if (experts.shared() > 0) {
-                feedForward(calls, layouts, p, "_shexp", hidden, experts.shared());
-            }
+        Map<Call, Integer> calls = new LinkedHashMap<>();
+        for (List<ModelMatrices.Named> call : matrices.calls()) {
+            int count = call.getFirst().experts();
+            int used = count == 1 || experts == null ? count : Math.min(count, experts.used());
+            calls.merge(new Call(call.stream().map(matrix).toList(), count, used), 1, Integer::sum);
         }
-        Matrix embedding = matrix(layouts, "token_embd.weight", shape.vocabulary(), hidden);
-        Matrix output = shape.tied() ? embedding : matrix(layouts, "output.weight", shape.vocabulary(), hidden);
-        return new WeightPlan(name, mix, activations, Collections.unmodifiableMap(calls), output, embedding);
+        return new WeightPlan(
+                name,
+                mix,
+                activations,
+                Collections.unmodifiableMap(calls),
+                matrix.apply(matrices.output()),
+                matrices.tables().stream().map(matrix).toList());
     }
 
-    /** The products of a feed-forward layer whose matrices' names end so. */
-    private static void feedForward(
-            Map<Call, Integer> calls, Layouts layouts, String p, String end, int hidden, int inner) {
-        count(
-                calls,
-                new Call(
-                        matrix(layouts, p + "ffn_gate" + end + ".weight", inner, hidden),
-                        matrix(layouts, p + "ffn_up" + end + ".weight", inner, hidden)));
-        count(calls, new Call(matrix(layouts, p + "ffn_down" + end + ".weight", hidden, inner)));
+    /** {@return weights of the model} */
+    public long weights() {
+        return weights(Call::experts)
+                + tables.stream().mapToLong(Matrix::weights).sum();
     }
 
-    private static void count(Map<Call, Integer> calls, Call call) {
-        calls.merge(call, 1, Integer::sum);
+    /** {@return weights in the matrices that a token is multiplied by, the output matrix included} */
+    public long multipliedWeights() {
+        return weights(Call::used);
     }
 
-    private static Matrix matrix(Layouts layouts, String name, int outputs, int columns) {
-        return new Matrix(outputs, columns, layouts.of(name, columns));
+    private long weights(ToIntFunction<Call> of) {
+        long weights = output.weights();
+        for (Map.Entry<Call, Integer> call : calls.entrySet()) {
+            long each =
+                    call.getKey().matrices.stream().mapToLong(Matrix::weights).sum();
+            weights += call.getValue() * each * of.applyAsInt(call.getKey());
+        }
+        return weights;
     }
 
     /** {@return the layouts that occur} */
@@ -191,7 +190,7 @@ public record WeightPlan(
         Set<WeightLayout> layouts = new LinkedHashSet<>();
         calls.keySet().forEach(call -> call.matrices().forEach(matrix -> layouts.add(matrix.layout())));
         layouts.add(output.layout());
-        layouts.add(embedding.layout());
+        tables.forEach(table -> layouts.add(table.layout()));
         return layouts;
     }
 }

@@ -4,23 +4,24 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.demitasse.ModelShape;
+import dev.demitasse.ModelSize;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.Gguf;
 import dev.demitasse.gguf.GgufTensor;
+import dev.demitasse.kv.KvShape;
 import dev.demitasse.kv.KvType;
 import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.quantize.WeightMix;
 import dev.demitasse.testkit.Golden;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.assertj.core.data.Offset;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class AdvisorTest {
     static List<String> cards() {
@@ -81,7 +82,7 @@ class AdvisorTest {
 
     @Test
     void aModelOfShortTextsIsAdvisedAboutToo() {
-        ModelShape shape = new ModelShape("short", 2, 64, 128, 4, 2, 16, 300, true, 64, 0, 0, null);
+        ModelShape shape = ModelShape.uniform("short", 2, 64, 128, 4, 2, 16, 300, true, 64, 0, 0, null);
         Advice advice = new Advisor(shape, null).advise(Published.device("h200"));
         assertThat(advice.cells()).isNotEmpty().allMatch(cell -> cell.tokens() <= 64);
     }
@@ -95,33 +96,79 @@ class AdvisorTest {
         assertThat(Published.model("nothing")).isNull();
     }
 
+    static List<String> files() {
+        return Golden.TINY;
+    }
+
+    /** Each number of a file is read by a token, looked up, or one of an expert's that the token has not. */
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "qwen3moe", "gpt-oss", "glm4moe"})
+    @MethodSource("files")
     void aFilesOwnWeightsAreAmongTheChoices(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture))) {
             ModelShape shape = ModelShape.of(file);
             List<WeightPlan> plans = new Advisor(shape, file).plans();
             assertThat(plans).extracting(WeightPlan::name).contains("file", "F16", "W8A8");
+            assertThat(plans)
+                    .extracting(WeightPlan::weights)
+                    .as("all mixes have the same")
+                    .containsOnly(plans.getFirst().weights());
             WeightPlan own = plans.getFirst();
-            long weights = 0;
-            long read = 0;
-            for (Map.Entry<WeightPlan.Call, Integer> call : own.calls().entrySet()) {
-                long each = call.getKey().matrices().stream()
-                        .mapToLong(WeightPlan.Matrix::weights)
-                        .sum();
-                weights += call.getValue() * each * call.getKey().experts();
-                read += call.getValue() * each * call.getKey().used();
-            }
-            long tables = (long) shape.vocabulary() * shape.hidden();
-            assertThat(read + tables).isEqualTo(shape.multipliedWeights());
-            assertThat(weights + (shape.tied() ? 1 : 2) * tables).isEqualTo(shape.weights());
-            long matrices = file.tensors().stream()
-                    .filter(tensor ->
-                            tensor.dimensions().length > 1 && !tensor.name().contains("gate_inp_shexp"))
-                    .filter(tensor -> !tensor.name().endsWith(".bias"))
+            ModelSize size = ModelSize.of(file);
+            long vectors = file.tensors().stream()
+                    .filter(tensor -> !tensor.name().matches("blk\\.(\\d+)\\..*")
+                            || Integer.parseInt(tensor.name().split("\\.")[1]) < shape.layers())
+                    .filter(tensor -> tensor.rows() == 1
+                            || tensor.name().matches(".*(_norm|conv1d|shortconv\\.conv)\\.weight|.*\\.bias|.*ssm_[ad]"))
                     .mapToLong(GgufTensor::elements)
                     .sum();
-            assertThat(shape.weights()).isEqualTo(matrices);
+            assertThat(own.weights()).isEqualTo(size.parameters() - vectors);
+            ModelShape.Experts experts = shape.experts();
+            long idle = experts == null ? 0 : idle(file, experts);
+            long tables =
+                    own.tables().stream().mapToLong(WeightPlan.Matrix::weights).sum();
+            assertThat(own.weights() - own.multipliedWeights()).isEqualTo(idle + tables);
+        }
+    }
+
+    /** Numbers of the experts that a token has not. */
+    private static long idle(Gguf file, ModelShape.Experts experts) {
+        return file.tensors().stream()
+                .filter(tensor -> tensor.name().endsWith("_exps.weight"))
+                .mapToLong(tensor -> tensor.elements() / experts.count() * (experts.count() - experts.used()))
+                .sum();
+    }
+
+    /** States of hybrids, latent attention, layers of different sizes: a step has all its parts, and takes memory. */
+    @ParameterizedTest
+    @MethodSource("files")
+    void everyArchitectureIsAdvisedAbout(String architecture) {
+        try (Gguf file = Gguf.open(Golden.tiny(architecture))) {
+            ModelShape shape = ModelShape.of(file);
+            ModelSize size = ModelSize.of(file);
+            for (KvType type : size.draftBytes() > 0 ? List.<KvType>of() : Advisor.CACHES) { // that block has its own
+                assertThat(shape.cacheBytes(type, KvShape.PAGE))
+                        .isEqualTo(KvShape.PAGE
+                                * Objects.requireNonNull(
+                                        size.cacheBytesPerPosition().get(type)));
+            }
+            assertThat(shape.sessionBytes(KvType.F16, 64) - shape.cacheBytes(KvType.F16, 64))
+                    .isEqualTo(size.stateBytes());
+            Advice advice = new Advisor(shape, file).advise(Published.device("h200"));
+            assertThat(advice.cells()).isNotEmpty().allSatisfy(cell -> {
+                assertThat(cell.time().seconds()).isPositive().isFinite();
+            });
+            Roofline roofline = new Roofline(Published.device("h200"), shape);
+            WeightPlan own = WeightPlan.of(shape, file);
+            double one = roofline.decode(own, KvType.F16, 1, 8).memory();
+            double two = roofline.decode(own, KvType.F16, 2, 8).memory();
+            double state = shape.states() == null ? 0 : 2.0 * shape.states().bytes();
+            double bandwidth = Published.device("h200").readBandwidth();
+            if (shape.experts() == null) {
+                assertThat(two - one)
+                        .as("the second session's cache and states")
+                        .isCloseTo(
+                                (shape.readBytes(KvType.F16, 8) + state) / bandwidth, Percentage.withPercentage(1e-6));
+            }
         }
     }
 
@@ -129,10 +176,10 @@ class AdvisorTest {
     @Test
     void aMixtureHasManyWeightsAndAStepReadsFew() {
         ModelShape shape = Objects.requireNonNull(Published.model("qwen3-30b-a3b"));
-        assertThat(shape.weights() / 1e9).isCloseTo(30.5, Offset.offset(0.1));
-        assertThat(shape.multipliedWeights() / 1e9).isCloseTo(3.0, Offset.offset(0.1)); // and a row of the table
         Roofline roofline = new Roofline(Published.device("h200"), shape);
         WeightPlan plan = WeightPlan.of(shape, WeightMix.Q8_0);
+        assertThat(plan.weights() / 1e9).isCloseTo(30.5, Offset.offset(0.1));
+        assertThat(plan.multipliedWeights() / 1e9).isCloseTo(3.0, Offset.offset(0.1)); // and a row of the table
         double one = roofline.decode(plan, KvType.F16, 1, 128).memory();
         double many = roofline.decode(plan, KvType.F16, 32, 128).memory();
         double whole = roofline.weightBytes(plan) / Published.device("h200").readBandwidth();
