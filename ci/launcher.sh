@@ -86,6 +86,29 @@ check "an unwritable cache" 1 'demitasse: Fetching' env DEMITASSE_CACHE=/proc/no
 check "too many threads" 2 'number of threads' "$demitasse" generate -m "$tiny" -p a --threads 2000000000
 check "a context beyond the model's" 2 'trained for' "$demitasse" generate -m "$tiny" -p a --ctx 10000000
 
+# The Maven wrapper, with a Maven that says what it was called with.
+wrapper=$work/wrapper
+mkdir -p "$wrapper/.mvn/wrapper" "$wrapper/ci" "$work/apache-maven-9.9/bin" "$work/r/org/apache/maven/apache-maven/9.9"
+cp mvnw "$wrapper" && cp ci/jdk.sh "$wrapper/ci"
+printf '#!/bin/sh\necho "maven: $JAVA_HOME: $*"\n' >"$work/apache-maven-9.9/bin/mvn"
+chmod +x "$work/apache-maven-9.9/bin/mvn"
+archive=$work/r/org/apache/maven/apache-maven/9.9/apache-maven-9.9-bin.tar.gz
+tar -czf "$archive" -C "$work" apache-maven-9.9
+maven() { # SHA-256; writes what the wrapper reads
+  printf 'distributionUrl=file:///none/apache-maven-9.9-bin.tar.gz\ndistributionSha256Sum=%s\n' "$1" \
+    >"$wrapper/.mvn/wrapper/maven-wrapper.properties"
+}
+maven 0123
+check "a Maven with another sum" 1 'another SHA-256' \
+  env MAVEN_USER_HOME="$work/m" MVNW_REPOURL="file://$work/r" "$wrapper/mvnw" verify
+shell "nothing is left of it" 0 - "[ -z \"\$(find $work/m -type f)\" ]"
+maven "$({ sha256sum "$archive" 2>/dev/null || shasum -a 256 "$archive"; } | cut -d ' ' -f 1)"
+check "a Maven that is not there" 1 'could not be fetched' env MAVEN_USER_HOME="$work/m" "$wrapper/mvnw" verify
+shell "Maven is fetched" 0 'maven: /.*: -q verify' \
+  "MAVEN_USER_HOME=$work/m MVNW_REPOURL=file://$work/r $wrapper/mvnw -q verify | grep -v Fetching"
+shell "and kept" 0 '^maven: /.*: verify' "MAVEN_USER_HOME=$work/m $wrapper/mvnw verify 2>&1 | { ! grep -q Fetching; } \
+  && MAVEN_USER_HOME=$work/m $wrapper/mvnw verify"
+
 model=${DEMITASSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/demitasse}/models/SmolLM2-135M-Instruct.Q4_1.gguf
 if [ -e "$model" ]; then
   said="one\n/save $work\n/load $work/none\n/load $tiny\n/save $work/talk\n/load $work/talk\ntwo\n/save $work/talk\n"

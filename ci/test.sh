@@ -7,6 +7,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/jdk.sh
+if ! command -v mvn >/dev/null; then
+  export mvnw=$PWD/mvnw
+  mvn() { "$mvnw" "$@"; }
+  export -f mvn # for the scripts that this one calls
+fi
 more=
 architectures=checked
 [ ! -e /dev/nvidiactl ] || architectures=all
