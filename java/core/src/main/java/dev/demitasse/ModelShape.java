@@ -61,11 +61,6 @@ public record ModelShape(
             }
         }
 
-        /** {@return elements of a position's keys, or of its values} */
-        public int keys() {
-            return kvHeads * headDim;
-        }
-
         /**
          * {@return positions that a row sees}
          *
@@ -162,7 +157,8 @@ public record ModelShape(
                 Math.min(Math.min(layers, hidden), Math.min(feedForward, heads)),
                 Math.min(Math.min(kvHeads, headDim), Math.min(vocabulary, contextLength)));
         int attending = attention.stream().mapToInt(Attention::layers).sum();
-        boolean layered = attending >= 1 && attending <= layers && (experts == null || experts.denseLayers < layers);
+        int keeping = attention.stream().mapToInt(Attention::keeping).sum();
+        boolean layered = keeping >= 1 && attending <= layers && (experts == null || experts.denseLayers < layers);
         if (least < 1 || heads % kvHeads != 0 || !layered) {
             throw new UsageException("No model has the dimensions of \"" + name + "\": layers " + layers + ", with"
                     + " attention " + attending + ", hidden " + hidden + ", feed-forward " + feedForward + ", heads "

@@ -3,7 +3,6 @@ package dev.demitasse.cli;
 import dev.demitasse.fetch.Catalogue;
 import dev.demitasse.fetch.CatalogueEntry;
 import dev.demitasse.fetch.ModelCache;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -28,7 +27,7 @@ final class LsCommand implements Callable<Integer> {
         System.out.printf(Locale.ROOT, LINE, "name", "file", "loaded", "fits", "licence", "file name");
         for (CatalogueEntry entry : entries) {
             Path file = cache.path(entry.file());
-            String state = Files.exists(file) ? megabytes(file) : "not fetched";
+            String state = cache.has(entry.name()) ? megabytes(file) : "not fetched";
             String fits = entry.fits() == 0 ? "> 80 GB" : entry.fits() + " GB";
             System.out.printf(
                     Locale.ROOT,

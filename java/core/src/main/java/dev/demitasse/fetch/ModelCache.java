@@ -1,5 +1,6 @@
 package dev.demitasse.fetch;
 
+import dev.demitasse.exception.FetchException;
 import dev.demitasse.exception.UsageException;
 import dev.demitasse.gguf.SplitName;
 import java.io.IOException;
@@ -8,6 +9,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -131,8 +133,7 @@ public final class ModelCache {
             return given;
         }
         if (entry != null || hugging) {
-            Path cached = target(model);
-            return Files.isRegularFile(cached) ? cached : null;
+            return has(model) ? target(model) : null;
         }
         for (Path file : files()) {
             String name = String.valueOf(file.getFileName());
@@ -145,10 +146,10 @@ public final class ModelCache {
 
     /** Whether a model that can be fetched is there already, all its files. */
     public boolean has(String model) {
-        return Files.exists(target(model));
+        return parts(target(model).toString()).stream().allMatch(part -> Files.isRegularFile(Path.of(part)));
     }
 
-    /** Where a model's file lies, or the first of its files: this one is fetched after all others. */
+    /** Where a model's file lies, or the first of its files. */
     private Path target(String model) {
         return path(
                 parts(model.startsWith(HUGGING) ? fileName(model) : entry(model).file())
@@ -190,14 +191,35 @@ public final class ModelCache {
         return target;
     }
 
-    /** Fetches all files of a model, the first after the others: where it is, they are. */
+    /**
+     * Fetches all files of a model. Those of several come together in a folder of their address, since files of other
+     * repositories may have the same names.
+     */
     private void fetchParts(String model, Path target, long size, @Nullable String sha256, Transfer transfer) {
         Download download = new Download(transfer);
-        for (String part : parts(model).reversed()) {
-            Path file = target.resolveSibling(fileName(part));
+        List<String> parts = parts(model);
+        if (parts.size() == 1) {
+            download.fetch(site.resolve(page(model)), target, size, sha256);
+            return;
+        }
+        Path together = folder.resolve("." + parts.getFirst().replaceAll("[:/]", "_"));
+        for (String part : parts) {
+            Path file = together.resolve(fileName(part));
             if (!Files.isRegularFile(file)) {
-                download.fetch(site.resolve(page(part)), file, size, sha256);
+                download.fetch(site.resolve(page(part)), file, 0, null);
             }
+        }
+        try {
+            for (String part : parts.reversed()) { // the first is what is opened
+                String name = fileName(part);
+                Files.move(together.resolve(name), path(name), StandardCopyOption.REPLACE_EXISTING);
+            }
+            Files.delete(together);
+        } catch (IOException e) {
+            throw new FetchException(
+                    "The files of " + model + " are whole in " + together + ", but could not be moved: " + e
+                            + ". Pull again.",
+                    e);
         }
     }
 

@@ -149,11 +149,6 @@ public record ModelConfig(
         return architecture.traits().parallel || architecture.traits().normalizedValues;
     }
 
-    /** Layers that see a window only. */
-    public int windowedLayers() {
-        return (int) layers.stream().filter(layer -> layer.window() != 0).count();
-    }
-
     /**
      * Whether a tensor belongs to a block behind the last layer, which a pass does not run: those predict further
      * tokens.

@@ -181,34 +181,40 @@ class DownloadTest {
                 .hasMessageContaining("MB free");
     }
 
-    /** The first file comes last, so that a model whose first is there is whole. */
+    /** Where one is missing, the model is not there; files of another repository are not its own. */
     @Test
     void allFilesOfASplitModelAreFetched() throws IOException {
         List<String> asked = Collections.synchronizedList(new ArrayList<>());
-        server.createContext("/o/r/resolve/main/q4/", exchange -> {
-            asked.add(exchange.getRequestURI().getPath().replaceAll(".*-(\\d{5})-of.*", "$1"));
-            serve(exchange);
-        });
+        for (String repository : List.of("/o/r", "/p/r")) {
+            server.createContext(repository + "/resolve/main/q4/", exchange -> {
+                asked.add(exchange.getRequestURI().getPath().replaceAll("/(.)/.*-(\\d{5})-of.*", "$1$2"));
+                serve(exchange);
+            });
+        }
         ModelCache cache = new ModelCache(folder, uri("/"));
         String model = "hf:o/r/q4/m-00001-of-00003.gguf";
         cache.fetch("hf:o/r/q4/m-00003-of-00003.gguf", silent());
-        assertThat(asked).containsExactly("00003", "00002", "00001");
+        assertThat(asked).containsExactly("o00001", "o00002", "o00003");
         assertThat(cache.has(model)).isTrue();
         assertThat(cache.files()).containsExactly(folder.resolve("m-00001-of-00003.gguf"));
         assertThat(ModelCache.bytes(cache.files().getFirst())).isEqualTo(3L * content.length);
         assertThat(cache.resolve(model, Catalogue.load()))
                 .isEqualTo(cache.files().getFirst());
 
-        Files.delete(folder.resolve("m-00001-of-00003.gguf"));
         Files.delete(folder.resolve("m-00002-of-00003.gguf"));
-        failAfter = 100_000;
-        assertThatThrownBy(() -> cache.fetch(model, silent())).isInstanceOf(FetchException.class);
         assertThat(cache.has(model)).isFalse();
+        failAfter = 100_000;
+        asked.clear();
+        assertThatThrownBy(() -> cache.fetch(model, silent())).isInstanceOf(FetchException.class);
         failAfter = Integer.MAX_VALUE;
+        assertThat(cache.fetch("hf:p/r/q4/m-00001-of-00003.gguf", silent())).hasBinaryContent(content);
+        assertThat(asked).containsExactly("o00001", "p00001", "p00002", "p00003");
+        Files.delete(folder.resolve("m-00003-of-00003.gguf"));
         asked.clear();
         assertThat(cache.fetch(model, silent())).hasBinaryContent(content);
-        assertThat(asked).containsExactly("00002", "00001");
-        assertThat(ranges.get()).isEqualTo(1);
+        assertThat(asked).containsExactly("o00001", "o00002", "o00003");
+        assertThat(ranges.get()).as("goes on where it stopped").isEqualTo(1);
+        assertThat(folder.toFile().list()).hasSize(3).noneMatch(name -> name.startsWith("."));
     }
 
     @ParameterizedTest

@@ -18,6 +18,7 @@ import dev.demitasse.quant.WeightLayout;
 import dev.demitasse.sampling.Draw;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -47,6 +48,9 @@ final class DeviceProbe implements AutoCloseable {
     private static final int TINY = 64;
 
     private final ModelShape shape;
+    /** The layers of whose attention there is the most. */
+    private final ModelShape.Attention heads;
+
     private final Device device;
     /** The same device, where a row of activations has one scale. */
     private final Device rowDevice;
@@ -56,6 +60,10 @@ final class DeviceProbe implements AutoCloseable {
 
     private DeviceProbe(String backend, DeviceOptions options, ModelShape shape) {
         this.shape = shape;
+        heads = shape.attention().stream()
+                .max(Comparator.comparingDouble(
+                        each -> each.layers() * each.seen(Math.min(DEPTH, shape.contextLength())) * each.headDim()))
+                .orElseThrow();
         try {
             device = open(backend, options.withActivations(ActivationType.INT8));
             rowDevice = open(backend, options.withActivations(ActivationType.INT8_ROW));
@@ -208,6 +216,10 @@ final class DeviceProbe implements AutoCloseable {
         return Math.min(DEPTH, shape.contextLength());
     }
 
+    private int queries() {
+        return shape.heads() * heads.headDim();
+    }
+
     private int promptRows() {
         return Math.min(PROMPT_ROWS, depth());
     }
@@ -215,7 +227,7 @@ final class DeviceProbe implements AutoCloseable {
     private AttentionTimings attention(KvType type) {
         int depth = depth();
         int pages = Math.ceilDiv(depth, KvShape.PAGE);
-        KvShape cache = new KvShape(1, shape.kvHeads(), shape.headDim(), pages * SESSIONS, type);
+        KvShape cache = new KvShape(1, heads.kvHeads(), heads.headDim(), pages * SESSIONS, type);
         KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
         return new AttentionTimings(
                 attention(store, decoding(1, depth, pages)),
@@ -226,21 +238,21 @@ final class DeviceProbe implements AutoCloseable {
 
     private static RestTimings inTurns(Function<BatchRows, Stopwatch.Timing> operations) {
         return new RestTimings(
-                operations.apply(decoding(1, 1, 1)),
-                operations.apply(decoding(SESSIONS, 1, 1)),
+                operations.apply(decoding(1, 2, 1)), // at position 0 no state is read
+                operations.apply(decoding(SESSIONS, 2, 1)),
                 operations.apply(prompt(MANY_ROWS, MANY_ROWS)));
     }
 
     private DeviceProfile.AttentionCost cost(AttentionTimings timings, double launch) {
-        double elements = (double) depth() * shape.queries();
+        double elements = (double) depth() * queries();
         double[] decode = {timings.one.seconds(), timings.several.seconds() / SESSIONS};
         Arrays.setAll(decode, i -> Math.max(0, decode[i] - launch) / elements);
         int rows = promptRows();
         double seen = rows * (depth() - (rows - 1) / 2.0);
         return new DeviceProfile.AttentionCost(
                 new Curve(new double[] {1, SESSIONS}, decode),
-                Math.max(0, timings.prompt.seconds() - launch) / seen / shape.queries(),
-                timings.storing.cost(Roofline.stored(shape.heads(), shape.kvHeads(), shape.headDim())));
+                Math.max(0, timings.prompt.seconds() - launch) / seen / queries(),
+                timings.storing.cost(Roofline.stored(shape.heads(), heads.kvHeads(), heads.headDim())));
     }
 
     private static BatchRows decoding(int sessions, int depth, int pages) {
@@ -267,12 +279,12 @@ final class DeviceProbe implements AutoCloseable {
     }
 
     private Stopwatch.Timing attention(KvStore store, BatchRows rows) {
-        long elements = (long) rows.count() * shape.queries();
-        float scale = (float) (1 / Math.sqrt(shape.headDim()));
-        AttentionShape heads = new AttentionShape(shape.heads(), shape.kvHeads(), shape.headDim(), scale, 0, 0);
+        long elements = (long) rows.count() * queries();
+        float scale = (float) (1 / Math.sqrt(heads.headDim()));
+        AttentionShape attention = new AttentionShape(shape.heads(), heads.kvHeads(), heads.headDim(), scale, 0, 0);
         Buffer query = random(elements);
         Buffer out = resources.own(device.allocate(elements * Float.BYTES), Buffer::close);
-        return stopwatch.add(out, () -> device.attention(query, store, 0, heads, rows, out));
+        return stopwatch.add(out, () -> device.attention(query, store, 0, attention, rows, out));
     }
 
     /** A layer's operations beside products, attention and what makes its cache ready, for these rows. */
@@ -298,24 +310,25 @@ final class DeviceProbe implements AutoCloseable {
     /** Positions, rotating where a cache of the type is rotated, and storing: in an order that GPUs fuse. */
     private Stopwatch.Timing storing(KvType type, BatchRows batch) {
         int rows = batch.count();
-        int headDim = shape.headDim();
-        KvShape cache = new KvShape(1, shape.kvHeads(), headDim, rows, type);
+        int headDim = heads.headDim();
+        int keys = heads.kvHeads() * headDim;
+        KvShape cache = new KvShape(1, heads.kvHeads(), headDim, rows, type);
         KvStore store = resources.own(device.allocateKv(cache), KvStore::close);
-        Buffer query = random((long) rows * shape.queries());
-        Buffer key = random((long) rows * shape.keys());
-        Buffer value = random((long) rows * shape.keys());
-        Buffer attended = random((long) rows * shape.queries());
+        Buffer query = random((long) rows * queries());
+        Buffer key = random((long) rows * keys);
+        Buffer value = random((long) rows * keys);
+        Buffer attended = random((long) rows * queries());
         boolean rotated = KvRotation.AUTO.rotates(type);
         float[] turn = new float[rows * headDim];
         Arrays.fill(turn, (float) Math.sqrt(0.5)); // cosines and sines: numbers that are turned keep their size
         Buffer angles = resources.own(device.upload(turn), Buffer::close);
         return stopwatch.add(query, () -> {
             device.rope(query, rows, shape.heads(), headDim, headDim, Rope.NEOX, angles);
-            device.rope(key, rows, shape.kvHeads(), headDim, headDim, Rope.NEOX, angles);
+            device.rope(key, rows, heads.kvHeads(), headDim, headDim, Rope.NEOX, angles);
             if (rotated) {
                 device.rotate(query, rows, shape.heads(), headDim);
-                device.rotate(key, rows, shape.kvHeads(), headDim);
-                device.rotate(value, rows, shape.kvHeads(), headDim);
+                device.rotate(key, rows, heads.kvHeads(), headDim);
+                device.rotate(value, rows, heads.kvHeads(), headDim);
             }
             device.kvAppend(store, 0, key, value, batch);
             if (rotated) {

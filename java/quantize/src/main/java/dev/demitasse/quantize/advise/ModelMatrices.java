@@ -115,9 +115,9 @@ record ModelMatrices(List<List<Named>> calls, Named output, List<Named> tables) 
             }
             boolean experts = name.contains("_exps.");
             long[] dimensions = tensor.dimensions();
-            int outputs = Math.toIntExact(experts ? dimensions[1] : tensor.rows());
-            int count = experts ? Math.toIntExact(tensor.rows() / outputs) : 1;
-            Named matrix = new Named(name, outputs, Math.toIntExact(tensor.columns()), count, tensor.type());
+            int outputs = size(name, experts ? dimensions[1] : tensor.rows());
+            int count = experts ? size(name, tensor.rows() / outputs) : 1;
+            Named matrix = new Named(name, outputs, size(name, tensor.columns()), count, tensor.type());
             switch (name) {
                 case EMBEDDING -> embedding = matrix;
                 case OUTPUT -> output = matrix;
@@ -133,6 +133,13 @@ record ModelMatrices(List<List<Named>> calls, Named output, List<Named> tables) 
             tables.add(embedding);
         }
         return new ModelMatrices(together(all), output == null ? embedding : output, List.copyOf(tables));
+    }
+
+    private static int size(String name, long size) {
+        if (size > Integer.MAX_VALUE) {
+            throw new ModelFormatException("Tensor \"" + name + "\" has a dimension of " + size + "; no matrix has.");
+        }
+        return (int) size;
     }
 
     private static boolean isMatrix(String name, GgufTensor tensor) {

@@ -143,7 +143,7 @@ public final class Roofline {
     }
 
     /**
-     * All layers with a state.
+     * All layers with a state. What was measured of them has states come from a cache, and go there; both overlap.
      *
      * @param perElement seconds of arithmetic for an element of a layer's state
      */
@@ -153,7 +153,7 @@ public final class Roofline {
             return Time.NONE;
         }
         double arithmetic = perElement * states.elements() * states.layers();
-        return new Time(Math.hypot(memory, arithmetic), memory, arithmetic, 0)
+        return new Time(Math.max(memory, arithmetic), memory, arithmetic, 0)
                 .plus(launches(device.states().fixed() * states.layers()));
     }
 

@@ -34,6 +34,13 @@ final class StateProbe {
         return resources.own(device.upload(values), Buffer::close);
     }
 
+    /** Room for the states of a batch's sequences. */
+    private Buffer states(BatchRows batch, long elements) {
+        long sequences = 1L
+                + Arrays.stream(batch.pages()).mapToInt(table -> table[0]).max().orElseThrow();
+        return resources.own(device.allocate(sequences * elements * Float.BYTES), Buffer::close);
+    }
+
     /** A layer with these rows; each sequence's first page is the number of its state. */
     Stopwatch.Timing time(BatchRows batch, Stopwatch stopwatch) {
         int rows = batch.count();
@@ -42,7 +49,7 @@ final class StateProbe {
         boolean silu = states.rule() != ModelShape.StateRule.CONVOLUTION;
         Buffer mixed = random((long) rows * channels);
         Buffer weight = random((long) kernel * channels);
-        Buffer tails = random((long) rows * (kernel - 1) * channels); // as many states as rows, or fewer
+        Buffer tails = states(batch, (kernel - 1L) * channels);
         Buffer convolved = random((long) rows * channels);
         Runnable rule = rule(batch, convolved);
         return stopwatch.add(convolved, () -> {
@@ -67,7 +74,7 @@ final class StateProbe {
         Buffer alpha = random((long) rows * heads);
         Buffer bias = filled(heads, 0);
         Buffer rate = filled(heads, -1); // states decay, and keep their size
-        Buffer state = random((long) rows * values * states.stateDim());
+        Buffer state = states(batch, (long) values * states.stateDim());
         Buffer gate = random(results);
         Buffer out = random(results);
         if (states.rule() == ModelShape.StateRule.DELTA) {

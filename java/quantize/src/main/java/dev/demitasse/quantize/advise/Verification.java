@@ -217,11 +217,11 @@ public final class Verification {
                 .withKvType(cache);
     }
 
-    /** How many have room for all sessions; each has a state of its own. */
+    /** How many have room for all sessions; states cannot be cut back, so that those of one step are enough. */
     private int sequences() {
-        int all = Arrays.stream(STEPS_OF).mapToInt(step -> step[0]).sum();
-        int full = positions() / CONTEXT + 1;
-        return shape.states() == null ? full : Math.max(full, all);
+        return shape.states() == null
+                ? positions() / CONTEXT + 1
+                : Arrays.stream(STEPS_OF).mapToInt(step -> step[0]).max().orElseThrow();
     }
 
     /** Positions of all sessions side by side, in whole pages, with the steps that are timed. */
@@ -231,20 +231,30 @@ public final class Verification {
                 .sum();
     }
 
-    private static void addLoads(
-            StepTimer timer, WeightPlan plan, KvType cache, Resources resources, List<Load> loads) {
+    private void addLoads(StepTimer timer, WeightPlan plan, KvType cache, Resources resources, List<Load> loads) {
         for (int[] step : STEPS_OF) {
-            StepTimer.Sessions group =
-                    resources.own(timer.sessions(step[0], step[1] - MIDDLE), StepTimer.Sessions::close);
             loads.add(new Load(
                     roofline -> Advisor.decode(roofline, plan, cache, step[0], step[1]),
-                    () -> quartile(group.decode(WARM_STEPS, STEPS))));
+                    steps(timer, step[0], step[1] - MIDDLE, resources)));
         }
         for (int prompt : PROMPTS) {
             loads.add(new Load(
                     roofline -> Advisor.prefill(roofline, plan, cache, prompt),
                     () -> quartile(timer.prefill(prompt, 1))));
         }
+    }
+
+    /** Runs steps of sessions, whose caches stay where a next run can go on from them. */
+    private DoubleSupplier steps(StepTimer timer, int count, int depth, Resources resources) {
+        if (shape.states() != null) {
+            return () -> {
+                try (StepTimer.Sessions group = timer.sessions(count, depth)) {
+                    return quartile(group.decode(WARM_STEPS, STEPS));
+                }
+            };
+        }
+        StepTimer.Sessions group = resources.own(timer.sessions(count, depth), StepTimer.Sessions::close);
+        return () -> quartile(group.decode(WARM_STEPS, STEPS));
     }
 
     private static double quartile(double[] seconds) {

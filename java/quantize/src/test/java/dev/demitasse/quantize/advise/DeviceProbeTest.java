@@ -12,9 +12,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DeviceProbeTest {
-    /** The reference device is the slowest there is; experts have few rows each. */
+    /** The reference device is the slowest there is; experts have few rows each, states are of three kinds. */
     @ParameterizedTest
-    @ValueSource(strings = {"qwen3", "qwen3moe"})
+    @ValueSource(strings = {"qwen3", "qwen3moe", "qwen35", "lfm2", "granitehybrid", "deepseek2", "gemma4-ple"})
     @Timeout(value = 60, unit = TimeUnit.SECONDS)
     void whatIsMeasuredGivesSpeedsThatCanBe(String architecture) {
         try (Gguf file = Gguf.open(Golden.tiny(architecture))) {
