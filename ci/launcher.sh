@@ -86,6 +86,13 @@ check "an unwritable cache" 1 'demitasse: Fetching' env DEMITASSE_CACHE=/proc/no
 check "too many threads" 2 'number of threads' "$demitasse" generate -m "$tiny" -p a --threads 2000000000
 check "a context beyond the model's" 2 'trained for' "$demitasse" generate -m "$tiny" -p a --ctx 10000000
 
+# A disk that is full in the middle of a file: no file may have more than 8 KiB.
+shell "quantizing where the file cannot grow" 1 'Writing .*\.gguf failed|Cannot write' \
+  "ulimit -f 8; '$demitasse' quantize '$tiny' '$work/grown.gguf' --weights f16"
+shell "no half file has the final name" 0 - "[ ! -e '$work/grown.gguf' ] && [ -s '$work/grown.gguf.partial' ]"
+shell "and it is gone on with" 0 - \
+  "'$demitasse' quantize '$tiny' '$work/grown.gguf' --weights f16 && [ ! -e '$work/grown.gguf.partial' ]"
+
 # The Maven wrapper, with a Maven that says what it was called with.
 wrapper=$work/wrapper
 mkdir -p "$wrapper/.mvn/wrapper" "$wrapper/ci" "$work/apache-maven-9.9/bin" "$work/r/org/apache/maven/apache-maven/9.9"

@@ -89,8 +89,12 @@ final class BenchCommand implements Callable<Integer> {
         return speeds;
     }
 
-    private static GenerationOptions options(int tokens) {
-        return GenerationOptions.GREEDY.withMaximumTokens(tokens).withIgnoreEnd(true);
+    /** No drafts: a greedy answer to random tokens soon repeats itself, and drafts of it are right. */
+    static GenerationOptions options(int tokens) {
+        return GenerationOptions.GREEDY
+                .withMaximumTokens(tokens)
+                .withIgnoreEnd(true)
+                .withDrafts(0);
     }
 
     private static int[] tokens(Model model, Random random, int count) {

@@ -264,6 +264,12 @@ class CommandLineTest {
                 .isInstanceOf(UsageException.class);
     }
 
+    /** A greedy answer to random tokens repeats itself: with drafts its speed would be that of what it repeats. */
+    @Test
+    void benchDecodesAPassAToken() {
+        assertThat(BenchCommand.options(8).drafts()).isZero();
+    }
+
     @Test
     void everyCatalogueEntryIsComplete() {
         for (CatalogueEntry entry : Catalogue.load().entries()) {
