@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Draws the charts of docs/numbers.md as SVG, of the figures that ci/quality.py and ci/peers.py wrote:
 
-  ci/charts.py docs/charts/{weights,peers}-zen3.jsonl docs/charts/cache-sapphire-rapids.jsonl --out docs/charts
+  ci/charts.py docs/charts/{weights,cache}-sapphire-rapids.jsonl docs/charts/peers-zen3.jsonl --out docs/charts
 
-(ci/quality_tables.py makes the tables.)
+(ci/quality_tables.py makes the tables; ci/figures.sh calls both.)
 
 `weights.svg`: divergence against bytes; `cache.svg`: divergence along a context; `peers.svg`: tokens/s beside
 llama.cpp's, as ratios. One of them is drawn where there are figures for it. Readable on light and on dark pages: the
