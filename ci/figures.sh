@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 CHARTS="weights-sapphire-rapids cache-sapphire-rapids peers-zen3"
 
 measure() { # text, machine
-  local models
+  local model models=()
   for model in smollm2-135m gemma3-270m; do
-    models[${#models[@]}]=$(./demitasse pull "$model" | tail -n 1)
+    models+=("$(./demitasse pull "$model" | tail -n 1)")
   done
   ci/quality.py "${models[0]}" "$1" --ctx 8192 --out "target/smollm2.jsonl"
   ci/quality.py "${models[1]}" "$1" --ctx 4096 --out "target/gemma.jsonl" --weights F16 Q8_0:exact Q8_0 W8A8 \
@@ -23,6 +23,7 @@ measure() { # text, machine
 }
 
 if [ "${1:-}" = --measure ]; then
+  [ $# = 3 ] || { echo "ci/figures.sh: --measure takes a text of 60,000 bytes or so, and a name" >&2; exit 2; }
   mkdir -p target
   measure "$2" "$3"
 fi

@@ -96,13 +96,18 @@ def cache_rows(base, text, arguments, emit):
 
 
 def depth_rows(model, arguments, emit):
-    """Decode at the end of the context."""
+    """Decode at the end of the context: medians of turns in which all types of cache have theirs."""
     depth = arguments.ctx * 7 // 8
-    for kv in arguments.kv:
-        speed = demitasse("bench", "-m", model, "-p", 0, "-n", 64, "-d", depth, "-r", 3, "--json", "--kv-type", kv,
-                          *arguments.options)[-1]
-        emit({"figure": "depth", "kv": kv, "depth": depth, "decode": speed["tokensPerSecond"], "min": speed["min"],
-              "max": speed["max"]})
+    found = {kv: [] for kv in arguments.kv}
+    for _ in range(arguments.turns):
+        for kv in arguments.kv:
+            found[kv] += demitasse("bench", "-m", model, "-p", 0, "-n", 64, "-d", depth, "-r", 2, "--json", "--kv-type",
+                                   kv, *arguments.options)
+    for kv, turns in found.items():
+        emit({"figure": "depth", "kv": kv, "depth": depth,
+              "decode": statistics.median(turn["tokensPerSecond"] for turn in turns),
+              "min": min(turn["min"] for turn in turns), "max": max(turn["max"] for turn in turns),
+              "turns": len(turns)})
 
 
 def main():
@@ -141,9 +146,8 @@ def main():
             if not arguments.only_speeds:
                 weight_rows(base, folder / "score.txt", files, arguments, emit)
         if arguments.kv:
-            eight, _ = quantized(base, "Q8_0", given, folder)
             cache_rows(base, arguments.text, arguments, emit)
-            depth_rows(eight, arguments, emit)
+            depth_rows(arguments.base, arguments, emit)
     figures = {row["figure"] for row in rows}
     for kind, figure in [("weights", "weights"), ("cache", "cache"), ("needle", "cache"), ("depth", "depth")]:
         if figure in figures:

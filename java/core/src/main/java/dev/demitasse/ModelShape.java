@@ -170,8 +170,19 @@ public record ModelShape(
     /**
      * {@return dimensions that say all of a model whose layers are alike}
      *
+     * @param name what it is called
+     * @param layers transformer blocks
+     * @param hidden width of the residual stream
+     * @param feedForward inner width of the feed-forward layers, as {@link #feedForward}
+     * @param heads query heads
+     * @param kvHeads key and value heads
+     * @param headDim elements of a head
+     * @param vocabulary tokens
+     * @param tied whether the embedding is the output matrix too
+     * @param contextLength positions that the model was trained for
      * @param window positions that a layer with a window sees; 0 where none has one
      * @param windowedLayers layers with a window
+     * @param experts of layers with experts, which come behind those without; null where there are none
      */
     public static ModelShape uniform(
             String name,

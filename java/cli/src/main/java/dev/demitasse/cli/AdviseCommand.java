@@ -126,9 +126,11 @@ final class AdviseCommand implements Callable<Integer> {
         System.out.println(description(device));
         System.out.printf(
                 Locale.ROOT,
-                "%s: %.2f billion weights, %d layers, %.1f KiB of F16 cache a position%s%n%n",
+                "%s: %.2f billion weights, of which a token is multiplied by %.2f, %d layers, %.1f KiB of F16 cache a"
+                        + " position%s%n%n",
                 Console.harmless(advice.shape().name()),
                 advisor.plans().getFirst().weights() / GIGA,
+                advisor.plans().getFirst().multipliedWeights() / GIGA,
                 advice.shape().layers(),
                 advice.shape().cacheBytes(KvType.F16, KvShape.PAGE) / (double) KvShape.PAGE / 1024,
                 states(advice.shape()));
