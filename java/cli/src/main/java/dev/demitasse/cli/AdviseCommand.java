@@ -62,8 +62,9 @@ final class AdviseCommand implements Callable<Integer> {
 
     @Option(
             names = "--verify",
-            description = "Run what is predicted, as far as this machine can, and print both; takes ten minutes,"
-                    + " room for the model three times in 16 bits, and for 100,000 positions of cache.")
+            description =
+                    "Run what is predicted, as far as this machine can, and print both; takes ten minutes or more,"
+                            + " room for the model three times in 16 bits, and for 100,000 positions of cache.")
     boolean verify;
 
     @Mixin
