@@ -250,7 +250,7 @@ public record ModelShape(
             return feedForward;
         }
         double dense = (double) experts.denseLayers * feedForward;
-        return (dense + (double) (layers - experts.denseLayers) * experts.active()) / layers;
+        return (dense + (double) routedLayers() * experts.active()) / layers;
     }
 
     /** {@return layers with experts} */

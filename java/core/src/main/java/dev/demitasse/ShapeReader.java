@@ -108,7 +108,6 @@ final class ShapeReader {
             case MAMBA -> ModelShape.StateRule.SCAN;
             default -> ModelShape.StateRule.CONVOLUTION;
         };
-        long one = shape.layers() * (shape.convolutionElements() + shape.matrixElements()) * Float.BYTES;
         return new ModelShape.States(
                 rule,
                 shape.layers(),
@@ -118,7 +117,7 @@ final class ShapeReader {
                 shape.heads(),
                 shape.headDim(),
                 shape.stateDim(),
-                (int) (shape.bytesPerSequence() / one));
+                Recurrent.copies());
     }
 
     private ModelShape.@Nullable Experts experts() {

@@ -26,9 +26,13 @@ public record Recurrent(
         return (long) heads * headDim * stateDim;
     }
 
+    /** How often a sequence has a state: as it is, and those that are kept. */
+    public static int copies() {
+        return 1 + KeptState.values().length;
+    }
+
     /** Bytes of a sequence's state, and of those that are kept. */
     public long bytesPerSequence() {
-        long copies = 1L + KeptState.values().length;
-        return copies * layers * (convolutionElements() + matrixElements()) * Float.BYTES;
+        return copies() * (long) layers * (convolutionElements() + matrixElements()) * Float.BYTES;
     }
 }

@@ -157,10 +157,10 @@ public final class Verification {
 
     private Map<WeightPlan, Path> write(Path file, Path folder) {
         Map<WeightPlan, Path> files = new LinkedHashMap<>();
-        for (WeightMix mix : Advisor.MIXES) {
-            Path quantized = folder.resolve(mix + ".gguf");
-            Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
-            try (Gguf opened = Gguf.open(file)) {
+        try (Gguf opened = Gguf.open(file)) {
+            for (WeightMix mix : Advisor.MIXES) {
+                Path quantized = folder.resolve(mix + ".gguf");
+                Quantizer.quantize(file, quantized, QuantizeOptions.of(mix).withRequantize(true));
                 files.put(WeightPlan.of(shape, opened, mix), quantized);
             }
         }
