@@ -15,12 +15,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#endif
+#include "stacks.h"
 
 namespace emulator {
 
@@ -44,14 +43,18 @@ struct Copy {
     }
 };
 
-struct Fiber {
+struct Warp;
+
+struct alignas(64) Fiber {
+    // What every switch reads: one line of the host's cache.
     void* stack_pointer = nullptr;
-    bool done = false;
-    Index3 thread;
-    int lane = 0;
-    int warp = 0;
     const unsigned* waits_for = nullptr;  // a generation that must move on
     unsigned generation = 0;
+    bool done = false;
+    int lane = 0;
+    Index3 thread;
+    Fiber* next = nullptr;  // of the warp, in the scheduler's order
+    Warp* warp = nullptr;
     const char* waits_in = "";
     bool awaited_previous = false;
     std::vector<Copy> open_copies;
@@ -71,7 +74,10 @@ struct Meeting {
 using Work = std::vector<std::function<void()>>;
 
 struct Warp {
+    int index = 0;
+    Fiber* first = nullptr;        // of its lanes in the scheduler's order
     std::deque<Meeting> meetings;  // a deque: references stay valid
+    Meeting* latest = nullptr;     // of them the one that was asked for last, which is mostly the next one, too
     // Matrix products that were started and not waited for: those of the open group, and the groups before it.
     Work open_products;
     std::deque<Work> product_groups;
@@ -158,30 +164,6 @@ inline unsigned Cluster::alive() const {
 inline thread_local Block* block;
 inline thread_local Fiber* fiber;
 
-// Saves the callee-saved registers on the stack and goes on where `load` was saved (System V x86-64).
-extern "C" void emulator_switch(void** save, void* load);
-asm(R"(
-.text
-.weak emulator_switch
-.type emulator_switch, @function
-emulator_switch:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    ret
-)");
-
 inline void give_way() {
     Fiber* self = fiber;
     emulator_switch(&self->stack_pointer, block->scheduler);
@@ -200,12 +182,26 @@ inline void give_way() {
     }
 }
 
-// Waits until the generation moves on.
+inline bool can_run(const Fiber& f) { return !f.done && (f.waits_for == nullptr || *f.waits_for != f.generation); }
+
+// Waits until the generation moves on. The next lane of the warp that can run does so at once: the scheduler would
+// choose it, and every switch costs.
 inline void wait_for(const unsigned* generation, const char* where) {
-    fiber->waits_for = generation;
-    fiber->generation = *generation;
-    fiber->waits_in = where;
-    give_way();
+    Fiber* self = fiber;
+    self->waits_for = generation;
+    self->generation = *generation;
+    self->waits_in = where;
+    Fiber* next = self->next;
+    while (next != nullptr && !can_run(*next)) {
+        next = next->next;
+    }
+    if (next == nullptr) {
+        give_way();
+    } else {
+        next->waits_for = nullptr;
+        fiber = next;
+        emulator_switch(&self->stack_pointer, next->stack_pointer);
+    }
 }
 
 inline void barrier() {
@@ -263,8 +259,7 @@ inline void end_thread() {
     if (!fiber->open_copies.empty() || !fiber->copy_groups.empty()) {
         fault("a thread ends with asynchronous copies under way");
     }
-    const Warp& warp = b->warps[static_cast<size_t>(fiber->warp)];
-    if (!warp.open_products.empty() || !warp.product_groups.empty()) {
+    if (!fiber->warp->open_products.empty() || !fiber->warp->product_groups.empty()) {
         fault("a thread ends with matrix products under way");
     }
     fiber->done = true;
@@ -292,78 +287,50 @@ inline void* shared_memory(const void* key, size_t bytes) {
     return found->second.get();
 }
 
-// The order in which the scheduler looks at warps and at lanes.
-struct Order {
-    std::vector<unsigned> warps, lanes;
-
-    Order(const Block& b, size_t warp_count) : warps(warp_count), lanes(32) {
-        for (unsigned i = 0; i < warps.size(); i++) {
-            warps[i] = i;
-        }
-        for (unsigned i = 0; i < 32; i++) {
-            lanes[i] = i;
-        }
-        if (settings.seed != 0) {
-            unsigned state = settings.seed * 2654435761u ^ (b.index.x * 97 + b.index.y * 31 + b.index.z * 13 + 7);
-            shuffle(warps, state);
-            shuffle(lanes, state);
-        }
+inline void shuffle(std::vector<unsigned>& values, unsigned& state) {
+    for (size_t i = values.size() - 1; i > 0; i--) {
+        state = state * 1664525u + 1013904223u;
+        std::swap(values[i], values[(state >> 8) % (i + 1)]);
     }
+}
 
-    static void shuffle(std::vector<unsigned>& values, unsigned& state) {
-        for (size_t i = values.size() - 1; i > 0; i--) {
-            state = state * 1664525u + 1013904223u;
-            std::swap(values[i], values[(state >> 8) % (i + 1)]);
-        }
+// The order in which the scheduler looks at the block's warps; the lanes of each are linked in theirs.
+inline std::vector<Warp*> order(Block& b) {
+    std::vector<unsigned> warps(b.warps.size()), lanes(32);
+    std::iota(warps.begin(), warps.end(), 0);
+    std::iota(lanes.begin(), lanes.end(), 0);
+    if (settings.seed != 0) {
+        unsigned state = settings.seed * 2654435761u ^ (b.index.x * 97 + b.index.y * 31 + b.index.z * 13 + 7);
+        shuffle(warps, state);
+        shuffle(lanes, state);
     }
-};
-
-class Stacks {
-   public:
-    static constexpr size_t BYTES = 64 << 10;
-
-    ~Stacks() {
-        for (unsigned char* stack : stacks_) {
-            std::free(stack);
+    std::vector<Warp*> ordered;
+    for (unsigned warp : warps) {
+        Fiber** link = &b.warps[warp].first;
+        for (unsigned lane : lanes) {
+            if (const size_t i = warp * 32 + lane; i < b.fibers.size()) {
+                *link = &b.fibers[i];
+                link = &b.fibers[i].next;
+            }
         }
+        ordered.push_back(&b.warps[warp]);
     }
-
-    // The stack of thread i, laid out so that the first switch to it calls enter().
-    void* prepare(size_t i) {
-        while (stacks_.size() <= i) {
-            stacks_.push_back(static_cast<unsigned char*>(std::aligned_alloc(64, BYTES)));
-        }
-#if defined(__SANITIZE_ADDRESS__)
-        ASAN_UNPOISON_MEMORY_REGION(stacks_[i], BYTES);
-#endif
-        void** top = reinterpret_cast<void**>(stacks_[i] + BYTES - 64);
-        *--top = nullptr;
-        *--top = reinterpret_cast<void*>(enter);
-        for (int callee_saved = 0; callee_saved < 6; callee_saved++) {
-            *--top = nullptr;
-        }
-        return top;
-    }
-
-   private:
-    std::vector<unsigned char*> stacks_;
-};
-
-inline bool can_run(const Fiber& f) { return !f.done && (f.waits_for == nullptr || *f.waits_for != f.generation); }
+    return ordered;
+}
 
 // Runs the lanes of a warp until all of them wait.
-inline bool run_warp(Block& b, unsigned warp, const Order& order) {
+inline bool run_warp(Block& b, const Warp& warp) {
     bool progress = false;
     for (bool again = true; again;) {
         again = false;
-        for (unsigned lane : order.lanes) {
-            size_t i = warp * 32 + lane;
-            if (i >= b.fibers.size() || !can_run(b.fibers[i])) {
+        for (Fiber* f = warp.first; f != nullptr; f = f->next) {
+            if (!can_run(*f)) {
                 continue;
             }
-            fiber = &b.fibers[i];
-            fiber->waits_for = nullptr;
-            emulator_switch(&b.scheduler, fiber->stack_pointer);
+            fiber = f;
+            f->waits_for = nullptr;
+            emulator_switch(&b.scheduler, f->stack_pointer);
+            f = fiber;  // the last one that ran
             progress = again = true;
             if (!b.fault.empty()) {
                 return false;
@@ -382,10 +349,11 @@ inline void prepare(Block& b, size_t first_stack) {
     b.alive = static_cast<unsigned>(count);
     for (unsigned i = 0; i < count; i++) {
         Fiber& f = b.fibers[i];
-        f.stack_pointer = stacks.prepare(first_stack + i);
+        f.stack_pointer = stacks.prepare(first_stack + i, enter);
         f.thread = {i % b.threads.x, i / b.threads.x % b.threads.y, i / (b.threads.x * b.threads.y)};
         f.lane = static_cast<int>(i % 32);
-        f.warp = static_cast<int>(i / 32);
+        f.warp = &b.warps[i / 32];
+        f.warp->index = static_cast<int>(i / 32);
     }
 }
 
@@ -403,12 +371,12 @@ inline std::string deadlock(const Cluster& cluster) {
 
 // Runs the blocks of a cluster; returns the fault, or an empty string.
 inline std::string run(Cluster& cluster) {
-    std::vector<Order> orders;
+    std::vector<std::vector<Warp*>> orders;
     size_t threads = 0;
     for (const auto& b : cluster.blocks) {
         prepare(*b, threads);
         threads += b->fibers.size();
-        orders.emplace_back(*b, b->warps.size());
+        orders.push_back(order(*b));
     }
     cluster.threads = threads;
     if (overlap != nullptr) {
@@ -419,8 +387,8 @@ inline std::string run(Cluster& cluster) {
         bool progress = false;
         for (size_t i = 0; i < cluster.blocks.size(); i++) {
             block = cluster.blocks[i].get();
-            for (unsigned warp : orders[i].warps) {
-                progress |= run_warp(*block, warp, orders[i]);
+            for (const Warp* warp : orders[i]) {
+                progress |= run_warp(*block, *warp);
                 if (!block->fault.empty()) {
                     return block->fault;
                 }

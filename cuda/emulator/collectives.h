@@ -5,24 +5,32 @@
 
 namespace emulator {
 
+// Where the lanes of a mask meet in a warp, made where they have not met yet.
+inline Meeting* meeting_of(Warp& warp, uint32_t mask) {
+    if (warp.latest != nullptr && warp.latest->mask == mask) {
+        return warp.latest;
+    }
+    warp.latest = nullptr;
+    for (Meeting& m : warp.meetings) {
+        if (m.mask == mask) {
+            warp.latest = &m;
+        }
+    }
+    if (warp.latest == nullptr) {
+        warp.meetings.push_back({});
+        warp.latest = &warp.meetings.back();
+        warp.latest->mask = mask;
+    }
+    return warp.latest;
+}
+
 template <class In, class Out, class Compute>
 Out meet(uint32_t mask, const char* operation, const In& in, Compute compute) {
-    Warp& warp = block->warps[static_cast<size_t>(fiber->warp)];
     if ((mask >> fiber->lane & 1) == 0) {
         fault(std::string("a lane calls ") + operation + " with a mask that it is not in");
     }
-    Meeting* meeting = nullptr;
-    for (Meeting& m : warp.meetings) {
-        if (m.mask == mask) {
-            meeting = &m;
-        }
-    }
-    if (meeting == nullptr) {
-        warp.meetings.push_back({});
-        meeting = &warp.meetings.back();
-        meeting->mask = mask;
-    }
-    if (meeting->arrived != 0 && std::strcmp(meeting->operation, operation) != 0) {
+    Meeting* meeting = meeting_of(*fiber->warp, mask);
+    if (meeting->arrived != 0 && meeting->operation != operation && std::strcmp(meeting->operation, operation) != 0) {
         fault(std::string("lanes of one mask came to ") + meeting->operation + " and to " + operation);
     }
     Out out{};

@@ -154,7 +154,7 @@ void multiply_operands(Sum* const* d, int warp, uint64_t a, uint64_t b) {
 // All lanes meet, and the last one to come changes the warp.
 template <class Change>
 void change_warp(const char* operation, Change change) {
-    Warp& warp = block->warps[static_cast<size_t>(fiber->warp)];
+    Warp& warp = *fiber->warp;
     meet<int, int>(0xFFFFFFFFu, operation, 0, [&warp, change](auto, auto) { change(warp); });
 }
 
@@ -166,7 +166,7 @@ void start_product(Sum (&d)[64], uint64_t a, uint64_t b) {
         uint64_t a, b;
     };
     meet<In, int>(0xFFFFFFFFu, "wgmma.mma_async", In{d, a, b}, [](auto in, auto) {
-        Warp& warp = block->warps[static_cast<size_t>(fiber->warp)];
+        Warp& warp = *fiber->warp;
         if (!warp.fenced) {
             fault("a matrix product whose sums were not fenced");
         }
@@ -177,7 +177,7 @@ void start_product(Sum (&d)[64], uint64_t a, uint64_t b) {
             }
             sums.push_back(in[l]->d);
         }
-        auto product = [sums, index = fiber->warp, a = in[0]->a, b = in[0]->b] {
+        auto product = [sums, index = warp.index, a = in[0]->a, b = in[0]->b] {
             multiply_operands(sums.data(), index, a, b);
         };
         if (settings.copies_early) {

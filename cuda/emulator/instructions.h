@@ -14,13 +14,20 @@ struct Words4 {
 
 // ---- numbers
 
+// By its bits: matrix products convert each element of their fragments.
 inline float fp16_to_float(uint16_t h) {
-    int exponent = h >> 10 & 31;
-    int mantissa = h & 0x3FF;
-    float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
-                      : exponent == 31 ? (mantissa != 0 ? NAN : INFINITY)
-                                       : std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
-    return (h & 0x8000) != 0 ? -magnitude : magnitude;
+    const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
+    const uint32_t exponent = h >> 10 & 31;
+    const uint32_t mantissa = h & 0x3FF;
+    uint32_t bits = (exponent == 31 ? 0x7F800000 : (exponent + 112) << 23) | mantissa << 13;
+    if (exponent == 0) {
+        const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+        std::memcpy(&bits, &magnitude, 4);
+    }
+    bits |= sign;
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return value;
 }
 
 // Nearest, ties to even.
