@@ -28,7 +28,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  * not end the JVM by what a file says.
  */
 public abstract class HyperparametersContractTest {
-    private static final int ROUNDS = Integer.getInteger("demitasse.hyperparameters", 60);
     private static final int[] TOKENS = {3, 4, 5};
 
     private final String backend;
@@ -39,6 +38,15 @@ public abstract class HyperparametersContractTest {
     /** For one backend. */
     protected HyperparametersContractTest(String backend) {
         this.backend = backend;
+    }
+
+    /** How often each model is changed; less often where a device is slow, because it is emulated or compiles first. */
+    protected int rounds() {
+        return 60;
+    }
+
+    private int asked() {
+        return Integer.getInteger("demitasse.hyperparameters", rounds());
     }
 
     /** {@return models of all architectures} */
@@ -60,7 +68,7 @@ public abstract class HyperparametersContractTest {
                 .withContextLength(32)
                 .withSequences(1)
                 .withBatch(8, 8);
-        Seeds.forEach(ROUNDS, random -> {
+        Seeds.forEach(asked(), random -> {
             try (Model model = Model.load(changed(Golden.tiny(name), random), options)) {
                 model.evaluate(TOKENS, 1, (position, logits) -> {});
             } catch (DemitasseException e) {
@@ -74,7 +82,7 @@ public abstract class HyperparametersContractTest {
     @MethodSource("encoders")
     public void anEncoderRunsOrIsRefused(String name) {
         EmbeddingOptions options = EmbeddingOptions.DEFAULT.withBackend(backend);
-        Seeds.forEach(ROUNDS, random -> {
+        Seeds.forEach(asked(), random -> {
             try {
                 Path file = changed(Golden.embedding(name), random);
                 if (name.endsWith("-rank") || name.endsWith("-reranker")) {
