@@ -14,6 +14,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.ValueLayout;
+import java.net.URISyntaxException;
+import java.net.URL;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -23,9 +25,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.FieldSource;
 
 class ImportanceMatrixTest {
@@ -181,6 +185,37 @@ class ImportanceMatrixTest {
                     assertThat(matrix.meanSquares(tensor.name()))
                             .as(tensor.name())
                             .hasSize(Math.toIntExact(tensor.dimensions()[0] * matrices));
+                }
+            }
+        }
+    }
+
+    /**
+     * What llama-imatrix (of llama-cpp-python 0.3.36) wrote of the same model and text, {@code -c 32}, in its formats
+     * new and old: read, and as good as what is collected here.
+     */
+    @ParameterizedTest
+    @CsvSource({"llama, llama.gguf", "mixtral, mixtral.gguf", "mixtral, mixtral.dat"})
+    void filesOfLlamaImatrixAreReadAndHaveTheSameNumbers(String name, String file) throws URISyntaxException {
+        URL written = Objects.requireNonNull(getClass().getResource("imatrix/" + file));
+        ImportanceMatrix theirs = ImportanceMatrix.read(Path.of(written.toURI()));
+        ImportanceMatrix ours =
+                Calibration.collect(Golden.tiny(name), REFERENCE, TEXT, "fox.txt", 32, (done, total) -> {});
+        Percentage within = Percentage.withPercentage(0.5); // its cache is in F16
+        assertThat(theirs.texts()).containsExactly("fox.txt");
+        assertThat(theirs.chunks()).isEqualTo(ours.chunks());
+        assertThat(theirs.size()).isEqualTo(ours.size());
+        try (Gguf model = Gguf.open(Golden.tiny(name))) {
+            for (GgufTensor tensor : model.tensors()) {
+                float[] expected = theirs.meanSquares(tensor.name());
+                float[] actual = ours.meanSquares(tensor.name());
+                assertThat(actual == null).as(tensor.name()).isEqualTo(expected == null);
+                if (actual == null || expected == null) {
+                    continue;
+                }
+                assertThat(actual).hasSameSizeAs(expected);
+                for (int i = 0; i < actual.length; i++) {
+                    assertThat(actual[i]).as("%s, number %d", tensor.name(), i).isCloseTo(expected[i], within);
                 }
             }
         }
