@@ -5,9 +5,10 @@
 //           A row of x that is not finite gives NaN.
 // Launch:   as linear.
 // Moves:    weights once a block; 2 operations an element and row.
-// Why:      two sums a register hide the latency of FMA for one row. Weights that are not FP32 are widened once for all
-//           rows of the block, 256 columns at a time, which stay in the first-level cache; one row or two widen 16-bit
-//           weights as they come instead, so that reading them goes on all the time.
+// Why:      two sums a register hide the latency of FMA for one row; with more, several rows share each loaded weight,
+//           or loads and not FMA bind. Weights that are not FP32 are widened once for all rows of the block, 256
+//           columns at a time, which stay in the first-level cache; one row or two widen 16-bit weights as they come
+//           instead, so that reading them goes on all the time.
 #pragma once
 
 #include "integer_weights.h"
@@ -101,16 +102,23 @@ inline void add_columns(const typename W::Stored* w, const float* x, int64_t str
     }
 }
 
-// Adds columns to all rows' sums.
-template <class W>
-inline void add_columns(const typename W::Stored* w, const float* x, int64_t stride, int64_t rows, int64_t from,
+// Rows that are summed together: a loaded weight serves them all. Their sums leave registers for weights and inputs, of
+// 32 where a register is a panel's lanes, of 16 elsewhere.
+constexpr int FLOAT_ROWS = REGISTERS == 1 ? 8 : REGISTERS == 2 ? 3 : 2;
+
+// Adds columns to all rows' sums: by R rows, then by R / 2.
+template <class W, int R = FLOAT_ROWS>
+inline void add_to_rows(const typename W::Stored* w, const float* x, int64_t stride, int64_t rows, int64_t from,
                         int64_t to, float* sums) {
-    int64_t r = 0;
-    for (; r + 2 <= rows; r += 2) {
-        add_columns<2, W>(w, x + r * stride, stride, from, to, sums + r * 2 * PANEL);
+    for (; rows >= R; rows -= R) {
+        add_columns<R, W>(w, x, stride, from, to, sums);
+        x += R * stride;
+        sums += R * 2 * PANEL;
     }
-    if (r < rows) {
-        add_columns<1, W>(w, x + r * stride, stride, from, to, sums + r * 2 * PANEL);
+    if constexpr (R > 1) {
+        if (rows > 0) {
+            add_to_rows<W, R / 2>(w, x, stride, rows, from, to, sums);
+        }
     }
 }
 
@@ -119,18 +127,18 @@ inline void add_columns(const Matrix& m, int64_t panel, const float* x, int64_t 
     const int64_t first = panel * m.columns * PANEL;
     if (rows <= 2 && m.element == Element::F16) {
         const auto* words = reinterpret_cast<const uint16_t*>(m.quants) + first;
-        add_columns<Fp16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
+        add_to_rows<Fp16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
         return;
     }
     if (rows <= 2 && m.element == Element::BF16) {
         const auto* words = reinterpret_cast<const uint16_t*>(m.quants) + first;
-        add_columns<Bf16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
+        add_to_rows<Bf16Weights>(words, x, m.columns, rows, 0, m.columns, sums);
         return;
     }
     for (int64_t from = 0; from < m.columns; from += FLOAT_COLUMNS) {
         int64_t to = from + FLOAT_COLUMNS < m.columns ? from + FLOAT_COLUMNS : m.columns;
         const float* w = widen(m, panel, from, to, widened);
-        add_columns<Fp32Weights>(w, x, m.columns, rows, from, to, sums);
+        add_to_rows<Fp32Weights>(w, x, m.columns, rows, from, to, sums);
     }
 }
 
